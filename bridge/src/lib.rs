@@ -1,0 +1,1 @@
+//! What every bridge is made of.

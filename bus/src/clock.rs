@@ -1,0 +1,189 @@
+//! The two clocks: [`Instant`] for durations, [`Utc`] for dates people read, [`Now`] for both.
+//!
+//! What decides takes a [`Now`] as an argument, so that a simulated winter costs a test
+//! milliseconds. [`Now::read`] is for the IO shell alone (clippy's `disallowed-methods` says so).
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point on the clock that runs through a suspend (Linux `CLOCK_BOOTTIME`).
+///
+/// `std::time::Instant` stands still while the machine sleeps, and what was received before a
+/// sleep must look old after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// The instant `since_boot` after the machine started; tests count from here.
+    #[must_use]
+    pub const fn from_boot(since_boot: Duration) -> Self {
+        Self(since_boot)
+    }
+
+    /// Time since `earlier`, zero if it lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration))
+    }
+}
+
+/// A date: UTC, milliseconds. Written as `2026-11-20T10:32:00.000Z`; read as RFC 3339 with any
+/// offset.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Utc(jiff::Timestamp);
+
+impl Utc {
+    /// The date `milliseconds` after 1970, if it is within the years -9999 to 9999.
+    #[must_use]
+    pub fn from_unix_milliseconds(milliseconds: i64) -> Option<Self> {
+        jiff::Timestamp::from_millisecond(milliseconds).ok().map(Self)
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn unix_milliseconds(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
+    /// Reads RFC 3339, with any offset.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let timestamp: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+        Self::from_unix_milliseconds(timestamp.as_millisecond()).ok_or_else(|| "date out of range".to_owned())
+    }
+
+    /// Seconds from `earlier` to this date; negative if this one is the earlier.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of any sane age fit a double exactly")]
+    pub fn seconds_since(self, earlier: Self) -> f64 {
+        (self.unix_milliseconds() - earlier.unix_milliseconds()) as f64 / 1000.0
+    }
+
+    /// The date `duration` later, or the last representable one.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_unix_milliseconds(self.unix_milliseconds().saturating_add(milliseconds)).unwrap_or(self)
+    }
+}
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl fmt::Debug for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Utc {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Utc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Utc {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Date".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "RFC 3339, UTC, milliseconds",
+            "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
+        })
+    }
+}
+
+/// Both clocks, read together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// For durations and deadlines.
+    pub instant: Instant,
+    /// For what is published.
+    pub utc: Utc,
+}
+
+impl Now {
+    /// Reads the machine's clocks. Only for the IO shell.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the date")]
+    pub fn read() -> Self {
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let since_boot =
+            Duration::new(u64::try_from(boot.tv_sec).unwrap_or(0), u32::try_from(boot.tv_nsec).unwrap_or(0));
+        let milliseconds = jiff::Timestamp::now().as_millisecond();
+        Self {
+            instant: Instant::from_boot(since_boot),
+            utc: Utc::from_unix_milliseconds(milliseconds).unwrap_or(Utc(jiff::Timestamp::UNIX_EPOCH)),
+        }
+    }
+
+    /// This moment and date, `duration` later: how a test lets time pass.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self { instant: self.instant + duration, utc: self.utc.after(duration) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_written_with_milliseconds_and_z() {
+        let date = Utc::from_unix_milliseconds(1_700_000_000_000).unwrap();
+        assert_eq!(date.to_string(), "2023-11-14T22:13:20.000Z");
+        assert_eq!(serde_json::to_string(&date).unwrap(), "\"2023-11-14T22:13:20.000Z\"");
+    }
+
+    #[test]
+    fn a_date_with_an_offset_is_the_same_moment() {
+        assert_eq!(Utc::parse("2023-11-14T23:13:20+01:00"), Utc::parse("2023-11-14T22:13:20Z"));
+        assert!(Utc::parse("yesterday").is_err());
+    }
+
+    #[test]
+    fn an_earlier_instant_is_never_negative() {
+        let early = Instant::from_boot(Duration::from_secs(1));
+        let late = early + Duration::from_secs(2);
+        assert_eq!(late.since(early), Duration::from_secs(2));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}

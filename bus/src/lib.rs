@@ -1,0 +1,4 @@
+//! What every process of the observatory agrees on: topics, messages, the admission of commands,
+//! the session with the broker, settings and logs.
+
+pub mod clock;

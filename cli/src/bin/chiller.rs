@@ -1,0 +1,2 @@
+//! The chiller command.
+fn main() {}
