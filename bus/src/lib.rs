@@ -2,3 +2,6 @@
 //! the session with the broker, settings and logs.
 
 pub mod clock;
+pub mod command;
+pub mod message;
+pub mod topic;

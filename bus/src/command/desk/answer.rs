@@ -1,0 +1,274 @@
+//! The Desk's answers: one terminal reply to each who asked, one event for each command, and what
+//! of it outlives the process.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::cache::Verdict;
+use super::super::journal::{EndedCommand, Journal, OpenCommand};
+use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
+use super::super::verb::{Class, find};
+use super::{Asker, Desk};
+use crate::clock::{Now, Utc};
+use crate::message::{EventKind, Happening, LastCommand, Reply, ReplyStatus, Severity, echo};
+use crate::topic::RequestId;
+
+impl Desk {
+    /// Gives an admitted command its one terminal reply; nothing if it has had it.
+    pub fn answer(&mut self, ticket: &Ticket, outcome: &Outcome, now: Now) {
+        let Some(index) = self.running.iter().position(|running| running.ticket.number == ticket.number)
+        else {
+            return;
+        };
+        let running = self.running.remove(index);
+        for asker in &running.askers {
+            let reply = self.terminal(asker, running.verb.name, outcome, running.deadline, now);
+            if let Some(id) = asker.id.clone().filter(|_| !asker.duplicate) {
+                let verdict = Verdict::Ended(Box::new(reply.clone()));
+                self.cache.put(&asker.by, id, (running.verb, running.argument), verdict, now.instant);
+            }
+            self.post_verdict(asker, running.verb.name, reply);
+        }
+        if running.class == Class::Query {
+            return;
+        }
+        if let Some(last) = &mut self.last_command
+            && (&last.by, &last.id, last.verb.as_str())
+                == (&running.ticket.by, &running.ticket.id, running.verb.name)
+        {
+            last.outcome = outcome.status;
+            last.code = Some(outcome.code);
+            last.date = now.utc;
+        }
+        self.save();
+    }
+
+    /// The bridge ends: whatever runs is answered so.
+    pub fn interrupt(&mut self, now: Now) {
+        for ticket in self.running.iter().map(|running| running.ticket.clone()).collect::<Vec<_>>() {
+            self.answer(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
+        }
+    }
+
+    /// What must outlive the process.
+    #[must_use]
+    pub fn journal(&self, now: Now) -> Journal {
+        let open = self.running.iter().filter(|running| running.class != Class::Query);
+        Journal {
+            open: open
+                .filter_map(|running| {
+                    let asker = running.askers.first()?;
+                    Some(OpenCommand {
+                        by: asker.by.clone(),
+                        id: asker.id.clone(),
+                        verb: running.verb.name.to_owned(),
+                        argument: running.argument.to_json(),
+                        reply_topic: asker.topic.clone(),
+                        correlation: asker.correlation.clone(),
+                        received_at: asker.received_at,
+                    })
+                })
+                .collect(),
+            ended: self
+                .cache
+                .ended_motion(now.instant)
+                .filter_map(|(entry, reply)| {
+                    Some(EndedCommand {
+                        id: RequestId::new(reply.id.as_deref()?).ok()?,
+                        verb: entry.verb.name.to_owned(),
+                        argument: entry.argument.to_json(),
+                        reply: reply.clone(),
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    /// Takes over from the process before: what ran when it died is answered now.
+    pub fn recover(&mut self, journal: Journal, now: Now) {
+        let verbs = self.settings.verbs;
+        let known = |name: &str, argument: Option<&Value>| {
+            let verb = find(verbs, name)?;
+            Some((verb, verb.argument_from_json(argument)?))
+        };
+        for ended in journal.ended {
+            if let Some(what) = known(&ended.verb, ended.argument.as_ref()) {
+                let age = ended.reply.finished_at.map_or(0.0, |at| now.utc.seconds_since(at).max(0.0));
+                let at = now.instant - Duration::try_from_secs_f64(age).unwrap_or_default();
+                let by = ended.reply.by.clone();
+                self.cache.put(&by, ended.id, what, Verdict::Ended(Box::new(ended.reply)), at);
+            }
+        }
+        let had_open = !journal.open.is_empty();
+        for open in journal.open {
+            let asker = Asker {
+                by: open.by,
+                id: open.id,
+                topic: open.reply_topic,
+                correlation: open.correlation,
+                note: None,
+                received_at: open.received_at,
+                duplicate: false,
+                argument: open.argument.clone(),
+            };
+            let outcome =
+                Outcome::interrupted("the bridge ended while it ran; look at the state before you repeat it");
+            let reply = self.terminal(&asker, &open.verb, &outcome, now.utc, now);
+            if let (Some(what), Some(id)) = (known(&open.verb, open.argument.as_ref()), asker.id.clone()) {
+                let verdict = Verdict::Ended(Box::new(reply.clone()));
+                self.cache.put(&asker.by, id, what, verdict, now.instant);
+            }
+            self.last_command = Some(LastCommand {
+                id: asker.id.clone(),
+                by: asker.by.clone(),
+                verb: open.verb.clone(),
+                outcome: reply.status,
+                code: reply.code,
+                date: now.utc,
+            });
+            self.post_verdict(&asker, &open.verb, reply);
+        }
+        if had_open {
+            self.save();
+        }
+    }
+
+    pub(super) fn save(&mut self) {
+        self.saves += 1;
+        self.outputs.push_back(Output::Save(self.saves));
+    }
+
+    pub(super) fn note_stall(&mut self, dropped: bool) {
+        self.stalled_commands += u64::from(dropped);
+        if !self.stall_announced {
+            self.stall_announced = true;
+            let message = "the bridge or the broker stood still: commands that waited meanwhile are not run";
+            let happening = Happening::new(EventKind::Flood, Severity::Warning, message).because("stalled");
+            self.outputs.push_back(Output::Happened(happening));
+            self.outputs.push_back(Output::Reconnect);
+        }
+    }
+
+    /// Asked again while it runs: told so once, then part of the one terminal reply.
+    pub(super) fn share(&mut self, number: u64, mut asker: Asker, now: Now) {
+        asker.duplicate = true;
+        let Some(running) = self.running.iter_mut().find(|running| running.ticket.number == number) else {
+            return;
+        };
+        let (verb, deadline) = (running.verb.name, running.deadline);
+        let known = running.askers.iter().any(|other| {
+            (&other.by, &other.topic, &other.correlation) == (&asker.by, &asker.topic, &asker.correlation)
+        });
+        if !known {
+            running.askers.push(asker.clone());
+        }
+        let mut reply = self.reply(&asker, verb, ReplyStatus::InProgress);
+        reply.deadline = Some(deadline);
+        reply.message =
+            format!("still running since {} s", now.utc.seconds_since(asker.received_at).max(0.0));
+        reply.message = "this request is still running".to_owned();
+        self.post(&asker, reply);
+    }
+
+    pub(super) fn join(&mut self, number: u64, asker: &Asker, now: Now) {
+        let Some(index) = self.running.iter().position(|running| running.ticket.number == number) else {
+            return;
+        };
+        let Some(running) = self.running.get_mut(index) else { return };
+        let (verb, argument, deadline) = (running.verb, running.argument, running.deadline);
+        running.askers.push(asker.clone());
+        if let Some(id) = asker.id.clone() {
+            self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(number), now.instant);
+        }
+        self.accept(asker, verb.name, deadline);
+    }
+
+    pub(super) fn accept(&mut self, asker: &Asker, verb: &str, deadline: Utc) {
+        let mut reply = self.reply(asker, verb, ReplyStatus::Accepted);
+        reply.deadline = Some(deadline);
+        self.post(asker, reply);
+    }
+
+    pub(super) fn refuse(&mut self, asker: &Asker, verb: &str, refusal: &Refusal, now: Now) {
+        self.refuse_as(asker, verb, refusal, now);
+    }
+
+    pub(super) fn refuse_as(&mut self, asker: &Asker, verb: &str, refusal: &Refusal, now: Now) -> Reply {
+        let mut reply = self.reply(asker, verb, ReplyStatus::Rejected);
+        reply.code = Some(refusal.code);
+        reply.reason = refusal.reason.unwrap_or(refusal.code.reason()).to_owned();
+        reply.message = echo(&refusal.message);
+        reply.finished_at = Some(now.utc);
+        self.post_verdict(asker, verb, reply.clone());
+        reply
+    }
+
+    fn terminal(&mut self, asker: &Asker, verb: &str, outcome: &Outcome, deadline: Utc, now: Now) -> Reply {
+        let mut reply = self.reply(asker, verb, outcome.status);
+        reply.code = Some(outcome.code);
+        reply.reason = outcome.reason.unwrap_or(outcome.code.reason()).to_owned();
+        reply.message.clone_from(&outcome.message);
+        reply.deadline = Some(deadline);
+        reply.finished_at = Some(now.utc);
+        reply
+    }
+
+    fn reply(&self, asker: &Asker, verb: &str, status: ReplyStatus) -> Reply {
+        Reply {
+            id: asker.id.as_ref().map(ToString::to_string),
+            verb: verb.to_owned(),
+            by: asker.by.clone(),
+            status,
+            code: None,
+            reason: status.word().to_owned(),
+            message: String::new(),
+            note: asker.note.clone(),
+            received_at: asker.received_at,
+            deadline: None,
+            finished_at: None,
+            seq: 0,
+            duplicate: asker.duplicate,
+        }
+    }
+
+    fn post(&mut self, asker: &Asker, mut reply: Reply) {
+        self.reply_seq += 1;
+        reply.seq = self.reply_seq;
+        let (topic, correlation) = (asker.topic.clone(), asker.correlation.clone());
+        self.outputs.push_back(Output::Post(Post { topic, correlation, reply }));
+    }
+
+    /// Posts a terminal reply, with the one event that each command leaves.
+    pub(super) fn post_verdict(&mut self, asker: &Asker, verb: &str, reply: Reply) {
+        let severity = match reply.status {
+            ReplyStatus::Failed | ReplyStatus::TimedOut | ReplyStatus::Rejected => Severity::Warning,
+            _ => Severity::Info,
+        };
+        let argument = asker.argument.as_ref().map(|value| match value {
+            Value::String(text) => format!(" {text}"),
+            other => format!(" {other}"),
+        });
+        let message = format!(
+            "{}: {verb}{}: {}{}{}",
+            reply.by,
+            argument.unwrap_or_default(),
+            reply.status.word(),
+            if reply.duplicate { " (repeated)" } else { "" },
+            if reply.message.is_empty() { String::new() } else { format!(": {}", reply.message) },
+        );
+        let mut happening =
+            Happening::new(EventKind::Command, severity, message).because(reply.reason.clone());
+        happening.by = Some(reply.by.to_string());
+        happening.verb = Some(verb.to_owned());
+        happening.argument.clone_from(&asker.argument);
+        happening.id.clone_from(&reply.id);
+        happening.status = Some(reply.status);
+        happening.code = reply.code;
+        if reply.duplicate {
+            happening = happening.with("duplicate", true);
+        }
+        self.post(asker, reply);
+        self.outputs.push_back(Output::Happened(happening));
+    }
+}

@@ -1,0 +1,505 @@
+//! The Desk: admits or refuses each request by the contract's numbered rules, remembers it, and
+//! gives exactly one terminal reply.
+//!
+//! It does not know any device: what a command means is the controller's, whether it is possible
+//! just now the controller says when asked (`examine`).
+//!
+//! ```text
+//!  Arrival -- rules 1-12 --> refused (one reply, one event)
+//!     |
+//!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --> one terminal reply
+//! ```
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use super::cache::{Cache, Verdict};
+use super::flood::{Buckets, COMMANDS, STOPS, Summary};
+use super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
+use super::terms::{Arrival, DeskSettings, Gate, Outcome, Output, Refusal, Ticket};
+use super::verb::{Argument, Class, Verb, find};
+use crate::clock::{Instant, Now, Utc};
+use crate::message::{Code, LastCommand, Reply, ReplyStatus, reason};
+use crate::topic::{Identity, RequestId};
+
+mod answer;
+
+const PAYLOAD_LIMIT: usize = 4096;
+const AHEAD_LIMIT_S: f64 = 2.0;
+const BACK_LIMIT_S: f64 = 3600.0;
+
+/// One who waits for a command's end.
+#[derive(Clone, Debug)]
+struct Asker {
+    by: Identity,
+    id: Option<RequestId>,
+    topic: String,
+    correlation: Option<Vec<u8>>,
+    note: Option<String>,
+    received_at: Utc,
+    duplicate: bool,
+    /// The argument as it was sent.
+    argument: Option<Value>,
+}
+
+#[derive(Debug)]
+struct Running {
+    ticket: Ticket,
+    verb: &'static Verb,
+    argument: Argument,
+    class: Class,
+    askers: Vec<Asker>,
+    deadline: Utc,
+    /// Motion waits for this save of the journal.
+    awaits_save: Option<u64>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Desk {
+    settings: DeskSettings,
+    gate: Gate,
+    commands: Buckets,
+    stops: Buckets,
+    flood: Summary,
+    cache: Cache,
+    running: Vec<Running>,
+    last_command: Option<LastCommand>,
+    outputs: VecDeque<Output>,
+    next_ticket: u64,
+    reply_seq: u64,
+    saves: u64,
+    dropped_topics: u64,
+    stalled_commands: u64,
+    stall_announced: bool,
+}
+
+impl Desk {
+    /// A Desk that has admitted nothing yet.
+    #[must_use]
+    pub fn new(settings: DeskSettings) -> Self {
+        Self {
+            settings,
+            gate: Gate::Pending,
+            commands: Buckets::new(COMMANDS),
+            stops: Buckets::new(STOPS),
+            flood: Summary::default(),
+            cache: Cache::default(),
+            running: Vec::new(),
+            last_command: None,
+            outputs: VecDeque::new(),
+            next_ticket: 0,
+            reply_seq: 0,
+            saves: 0,
+            dropped_topics: 0,
+            stalled_commands: 0,
+            stall_announced: false,
+        }
+    }
+
+    /// What the Desk was made with.
+    #[must_use]
+    pub fn settings(&self) -> &DeskSettings {
+        &self.settings
+    }
+
+    /// Takes the verdict on the connection; [`Gate::Pending`] after each connect.
+    pub fn set_gate(&mut self, gate: Gate) {
+        if gate == Gate::Pending {
+            self.stall_announced = false;
+        }
+        self.gate = gate;
+    }
+
+    /// The verdict on the connection.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// The last command that was admitted and was more than a question.
+    #[must_use]
+    pub fn last_command(&self) -> Option<&LastCommand> {
+        self.last_command.as_ref()
+    }
+
+    /// Command topics that were none.
+    #[must_use]
+    pub fn dropped_topics(&self) -> u64 {
+        self.dropped_topics
+    }
+
+    /// Commands dropped as too many.
+    #[must_use]
+    pub fn flooded_commands(&self) -> u64 {
+        self.flood.total()
+    }
+
+    /// Commands dropped because they had waited while the bridge or the broker stood still.
+    #[must_use]
+    pub fn stalled_commands(&self) -> u64 {
+        self.stalled_commands
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Desk::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.flood.poll_timeout()
+    }
+
+    /// Sums up floods.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let summary = self.flood.handle_timeout(now.instant);
+        self.outputs.extend(summary.map(Output::Happened));
+    }
+
+    /// Judges a message on a command topic by the contract's rules, in their order.
+    pub fn receive(
+        &mut self,
+        arrival: &Arrival,
+        now: Now,
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
+    ) {
+        // 1. Topic.
+        let Ok(topic) = self.settings.base.parse_command(&arrival.topic) else {
+            self.dropped_topics += 1;
+            return;
+        };
+        let verb = find(self.settings.verbs, &topic.verb);
+        let is_stop = verb.is_some_and(|verb| verb.stop);
+
+        // 2. Retained: an empty one is how clearing arrives.
+        if arrival.retain && arrival.payload.is_empty() {
+            return;
+        }
+        let oversized = arrival.payload.len() > PAYLOAD_LIMIT;
+        let envelope = if oversized {
+            Err(format!("the payload has {} bytes: {PAYLOAD_LIMIT} are allowed", arrival.payload.len()))
+        } else {
+            Envelope::read(&arrival.payload)
+        };
+        let (asker, id_error) = self.asker(arrival, topic.identity, &envelope, verb);
+        let refuse = |desk: &mut Self, asker: &Asker, refusal: Refusal| {
+            desk.refuse(asker, &topic.verb, &refusal, now);
+        };
+        if arrival.retain {
+            let message = "a command must not be retained; clear it with an empty retained message";
+            return refuse(self, &asker, Refusal::new(Code::Retained, message));
+        }
+
+        // 3. Size. A stop takes any payload.
+        if oversized && !is_stop {
+            return refuse(self, &asker, Refusal::new(Code::Malformed, envelope.err().unwrap_or_default()));
+        }
+
+        // 4. Rate.
+        let buckets = if is_stop { &mut self.stops } else { &mut self.commands };
+        if !buckets.take(&asker.by, now.instant) {
+            let running_stop = self.running.iter_mut().find(|running| running.verb.stop);
+            match running_stop {
+                Some(running) if is_stop && self.settings.stop_clients.contains(&asker.by) => {
+                    running.askers.push(asker);
+                    return;
+                }
+                _ if is_stop => {}
+                _ => {
+                    let summary = self.flood.count(&asker.by, now.instant);
+                    self.outputs.extend(summary.map(Output::Happened));
+                    return;
+                }
+            }
+        }
+
+        // 5. Stall guard.
+        if arrival.stalled || now.instant.since(arrival.received.instant) > self.settings.stall_guard {
+            self.note_stall(!is_stop);
+            if !is_stop {
+                return;
+            }
+        }
+
+        // 6. Canary and loopback.
+        if !is_stop {
+            if self.gate == Gate::Pending {
+                let message =
+                    "the bridge has just connected and has not yet tried the broker's ACL; ask again";
+                return refuse(self, &asker, Refusal::new(Code::NotReady, message));
+            }
+            if self.gate == Gate::AclOpen && self.settings.require_acl {
+                let message = "the broker lets anybody command under any name: install its ACL \
+                               (mosquitto/obsbus.acl), or set require_acl = false";
+                return refuse(self, &asker, Refusal::new(Code::AclOpen, message));
+            }
+        }
+
+        // 7. Identity.
+        let (allowed, list) = if is_stop {
+            (&self.settings.stop_clients, "stop_clients")
+        } else {
+            (&self.settings.control_clients, "control_clients")
+        };
+        if !allowed.contains(&asker.by) {
+            let message = format!("{} is not in {list} of {}", asker.by, self.settings.base);
+            return refuse(self, &asker, Refusal::new(Code::NotAuthorised, message));
+        }
+
+        // 8. Verb, payload, absolute range.
+        let Some(verb) = verb else {
+            let known: Vec<_> = self.settings.verbs.iter().map(|verb| verb.name).collect();
+            let message = format!(
+                "{} has no command \"{}\": it has {}",
+                self.settings.base,
+                topic.verb,
+                known.join(", ")
+            );
+            return refuse(self, &asker, Refusal::new(Code::UnknownVerb, message));
+        };
+        let understood = match id_error {
+            Some(error) => Err(error),
+            None => envelope.and_then(|envelope| envelope.parse(verb)),
+        };
+        let parsed = match understood {
+            Ok(parsed) => parsed,
+            Err(_) if verb.stop => Parsed { ts: None, ttl_s: DEFAULT_TTL_S, argument: Argument::None },
+            Err(message) => return refuse(self, &asker, Refusal::new(Code::Malformed, message)),
+        };
+        if !verb.relative
+            && let Some(refusal) = self.outside_limits(verb, parsed.argument)
+        {
+            return refuse(self, &asker, refusal);
+        }
+
+        self.consider(asker, verb, &parsed, now, examine);
+    }
+
+    /// Rules 9 to 13: from here on the verdict is remembered.
+    fn consider(
+        &mut self,
+        asker: Asker,
+        verb: &'static Verb,
+        parsed: &Parsed,
+        now: Now,
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
+    ) {
+        // 9. Seen before.
+        if let Some(id) = &asker.id
+            && let Some(entry) = self.cache.get(&asker.by, id, now.instant)
+        {
+            if !entry.is_same(verb, parsed.argument) {
+                let message =
+                    format!("this id stood for {} before: a new request needs a new id", entry.verb.name);
+                return self.refuse(&asker, verb.name, &Refusal::new(Code::IdReused, message), now);
+            }
+            match &entry.verdict {
+                Verdict::Running(number) => {
+                    let number = *number;
+                    return self.share(number, asker, now);
+                }
+                Verdict::Ended(reply) => {
+                    let reply = Reply { duplicate: true, note: asker.note.clone(), ..(**reply).clone() };
+                    return self.post_verdict(&asker, verb.name, reply);
+                }
+            }
+        }
+
+        let refusal = self.refusal(&asker, verb, parsed, now, examine);
+        if let Some(refusal) = refusal {
+            let reply = self.refuse_as(&asker, verb.name, &refusal, now);
+            if let Some(id) = asker.id.clone() {
+                let verdict = Verdict::Ended(Box::new(reply));
+                self.cache.put(&asker.by, id, (verb, parsed.argument), verdict, now.instant);
+            }
+            return;
+        }
+
+        // A second stop joins the first.
+        if verb.stop
+            && let Some(first) = self.running.iter().find(|running| running.verb.stop)
+        {
+            let number = first.ticket.number;
+            return self.join(number, &asker, now);
+        }
+        self.admit(asker, verb, parsed.argument, now);
+    }
+
+    /// Rules 10 to 12.
+    fn refusal(
+        &self,
+        asker: &Asker,
+        verb: &'static Verb,
+        parsed: &Parsed,
+        now: Now,
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
+    ) -> Option<Refusal> {
+        // 10. Relative without id.
+        if verb.relative && asker.id.is_none() {
+            let message =
+                format!("{} needs an \"id\", because doing it twice is not doing it once", verb.name);
+            return Some(Refusal::new(Code::IdRequired, message));
+        }
+        // 11. Time.
+        if !verb.stop
+            && let Some(refusal) = self.untimely(verb, parsed, now)
+        {
+            return Some(refusal);
+        }
+        // 12. Busy; then what only the device can say, a relative verb's range among it.
+        let other = self.running.iter().find(|running| running.class != Class::Query);
+        if verb.class_with(parsed.argument) == Class::Exclusive
+            && let Some(other) = other
+        {
+            let id = other.ticket.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
+            let message = format!("{}'s {}{id} is running", other.ticket.by, other.verb.name);
+            return Some(Refusal::new(Code::Blocked, message));
+        }
+        examine(verb, parsed.argument).err()
+    }
+
+    fn untimely(&self, verb: &Verb, parsed: &Parsed, now: Now) -> Option<Refusal> {
+        let Some(ts) = parsed.ts else {
+            return (verb.motion && !self.settings.allow_bare_motion).then(|| {
+                let message =
+                    format!("{} needs a time: {{\"ts\": …}}, or allow_bare_motion = true", verb.name);
+                Refusal::because(Code::IdRequired, reason::TS_REQUIRED, message)
+            });
+        };
+        let age = now.utc.seconds_since(ts);
+        if age < -AHEAD_LIMIT_S {
+            let message =
+                format!("\"ts\" is {:.1} s ahead of the bridge's clock: set the sender's clock", -age);
+            Some(Refusal::new(Code::ClockSkew, message))
+        } else if age > BACK_LIMIT_S {
+            let message = format!("\"ts\" is {age:.0} s back: set the sender's clock");
+            Some(Refusal::new(Code::ClockSkew, message))
+        } else if age > parsed.ttl_s {
+            Some(Refusal::new(Code::Expired, format!("sent {age:.1} s ago, to live for {} s", parsed.ttl_s)))
+        } else {
+            None
+        }
+    }
+
+    fn outside_limits(&self, verb: &Verb, argument: Argument) -> Option<Refusal> {
+        let (range, Argument::Number(number)) = (self.settings.ranges.get(verb.name)?, argument) else {
+            return None;
+        };
+        (!range.contains(&number)).then(|| {
+            let message = format!("{number} is outside {} to {}", range.start(), range.end());
+            Refusal::new(Code::OutsideLimits, message)
+        })
+    }
+
+    fn admit(&mut self, asker: Asker, verb: &'static Verb, argument: Argument, now: Now) {
+        let class = verb.class_with(argument);
+        let timeout = self.settings.timeout(verb.name);
+        self.next_ticket += 1;
+        let ticket = Ticket {
+            number: self.next_ticket,
+            by: asker.by.clone(),
+            id: asker.id.clone(),
+            deadline: now.instant + timeout,
+        };
+        let deadline = now.utc.after(timeout);
+        if let Some(id) = asker.id.clone() {
+            let verdict = Verdict::Running(ticket.number);
+            self.cache.put(&asker.by, id, (verb, argument), verdict, now.instant);
+        }
+        self.accept(&asker, verb.name, deadline);
+        if class == Class::Overriding {
+            self.stop_unstarted(&ticket.by, verb.name, now);
+        }
+        let awaits_save = verb.motion.then_some(self.saves + 1);
+        self.running.push(Running {
+            ticket: ticket.clone(),
+            verb,
+            argument,
+            class,
+            askers: vec![asker],
+            deadline,
+            awaits_save,
+        });
+        if class == Class::Query {
+            let greeting = self.settings.greeting.clone();
+            return self.answer(&ticket, &Outcome::succeeded(greeting), now);
+        }
+        self.last_command = Some(LastCommand {
+            id: ticket.id.clone(),
+            by: ticket.by.clone(),
+            verb: verb.name.to_owned(),
+            outcome: ReplyStatus::Accepted,
+            code: None,
+            date: now.utc,
+        });
+        self.save();
+        // 13. Motion starts when the disk has it.
+        if awaits_save.is_none() {
+            self.outputs.push_back(Output::Admit(ticket, verb, argument));
+        }
+    }
+
+    /// Motion that only waits for the disk has no controller that could end it.
+    fn stop_unstarted(&mut self, by: &Identity, verb: &str, now: Now) {
+        let unstarted: Vec<Ticket> = self
+            .running
+            .iter()
+            .filter(|running| running.awaits_save.is_some())
+            .map(|running| running.ticket.clone())
+            .collect();
+        for ticket in unstarted {
+            self.answer(&ticket, &Outcome::stopped(by, verb), now);
+        }
+    }
+
+    /// The journal with this number is on the disk, or could not be brought there: with a full
+    /// disk commands run all the same.
+    pub fn journalled(&mut self, number: u64) {
+        for running in &mut self.running {
+            if running.awaits_save.is_some_and(|awaited| awaited <= number) {
+                running.awaits_save = None;
+                self.outputs.push_back(Output::Admit(running.ticket.clone(), running.verb, running.argument));
+            }
+        }
+    }
+
+    /// Who asks and where the answer goes; what is wrong with the id, if anything.
+    fn asker(
+        &self,
+        arrival: &Arrival,
+        by: Identity,
+        envelope: &Result<Envelope<'_>, String>,
+        verb: Option<&Verb>,
+    ) -> (Asker, Option<String>) {
+        let from_payload = envelope.as_ref().map_or(Ok(None), Envelope::id);
+        let (id, id_error) = match from_payload {
+            Ok(Some(id)) => (Some(id), None),
+            Ok(None) => {
+                let text = arrival.correlation.as_deref().and_then(|data| std::str::from_utf8(data).ok());
+                (text.and_then(|text| RequestId::new(text).ok()), None)
+            }
+            Err(error) => (None, Some(error)),
+        };
+        let base = &self.settings.base;
+        let honoured = arrival
+            .response_topic
+            .as_deref()
+            .filter(|topic| id_error.is_none() && base.may_reply_on(topic, &by));
+        let note = (arrival.response_topic.is_some() && honoured.is_none())
+            .then(|| "response_topic_ignored".to_owned());
+        let asker = Asker {
+            topic: honoured.map_or_else(|| base.reply(&by, id.as_ref()), str::to_owned),
+            by,
+            id,
+            correlation: arrival.correlation.clone(),
+            note,
+            received_at: arrival.received.utc,
+            duplicate: false,
+            argument: envelope.as_ref().ok().and_then(|envelope| envelope.argument_as_sent(verb)),
+        };
+        (asker, id_error)
+    }
+}

@@ -1,0 +1,36 @@
+//! What of the Desk outlives the process: commands that were running, and verdicts on motion.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Utc;
+use crate::message::Reply;
+use crate::topic::{Identity, RequestId};
+
+/// The Desk's memory, as the store keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// Admitted and not yet answered.
+    pub(super) open: Vec<OpenCommand>,
+    /// Answered motion, so that a request repeated after a restart is still known.
+    pub(super) ended: Vec<EndedCommand>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct OpenCommand {
+    pub(super) by: Identity,
+    pub(super) id: Option<RequestId>,
+    pub(super) verb: String,
+    pub(super) argument: Option<Value>,
+    pub(super) reply_topic: String,
+    pub(super) correlation: Option<Vec<u8>>,
+    pub(super) received_at: Utc,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct EndedCommand {
+    pub(super) id: RequestId,
+    pub(super) verb: String,
+    pub(super) argument: Option<Value>,
+    pub(super) reply: Reply,
+}

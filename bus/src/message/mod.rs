@@ -1,0 +1,66 @@
+//! The payloads of the bus, one module each; `schemas/` is generated from these types.
+//!
+//! Keys are always present, `null` if unknown. Only these types are serialised.
+
+mod chiller;
+mod event;
+mod health;
+mod meta;
+mod reply;
+mod state;
+
+pub use chiller::{
+    ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode,
+};
+pub use event::{Event, EventKind, Happening, Severity};
+pub use health::{Health, LinkHealth};
+pub use meta::{ArgumentMeta, Meta, VerbMeta};
+pub use reply::{Code, Reply, ReplyStatus, reason};
+pub use state::{Attention, LastCommand, Snapshot, Stamp};
+
+/// Version of every payload's shape; grows when a key changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// Payload of the availability topic while the bridge is there.
+pub const ONLINE: &str = "online";
+/// Payload of the availability topic, and of the will, when it is not.
+pub const OFFLINE: &str = "offline";
+
+/// The bytes of a message as they go on the bus.
+///
+/// # Panics
+/// Never: the types of this module have string keys and no fallible parts.
+#[must_use]
+#[expect(clippy::expect_used, reason = "serialising plain structs with string keys cannot fail")]
+pub fn encode(message: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).expect("a message is always serialisable")
+}
+
+/// `text`, at most 200 characters of it, control characters escaped: how anything that a client
+/// sent is repeated.
+#[must_use]
+pub fn echo(text: &str) -> String {
+    const LIMIT: usize = 200;
+    let mut echoed: String = text
+        .chars()
+        .take(LIMIT)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .take(LIMIT)
+        .collect();
+    if text.chars().nth(LIMIT).is_some() {
+        echoed.push('…');
+    }
+    echoed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_is_repeated_short_and_without_control_characters() {
+        assert_eq!(echo("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(echo(&"x".repeat(500)).chars().count(), 201);
+        assert_eq!(echo("ü"), "ü");
+    }
+}

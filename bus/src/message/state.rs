@@ -1,0 +1,67 @@
+//! What the state of every device has in common.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::event::Severity;
+use super::reply::{Code, ReplyStatus};
+use crate::clock::Utc;
+use crate::topic::{Identity, RequestId};
+
+/// `<base>/state`: who publishes it and when, then what the device is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Snapshot<D> {
+    /// Who publishes, when, and for how long it may be believed.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// The device.
+    #[serde(flatten)]
+    pub device: D,
+}
+
+/// Put on a state as it is published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stamp {
+    /// Version of the payload's shape.
+    pub schema: u32,
+    /// Random for each start of the bridge.
+    pub session: String,
+    /// When the bridge started.
+    pub started_at: Utc,
+    /// Counts what this session published here.
+    pub seq: u64,
+    /// When this was published; moves with heartbeats.
+    pub published_at: Utc,
+    /// Seconds after `published_at`, and after `date`, from which nobody may believe this.
+    pub stale_after_s: f64,
+}
+
+/// Something a human should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attention {
+    /// One word for programs: `alarm`, `acl_open`, …
+    pub name: String,
+    /// How bad.
+    pub severity: Severity,
+    /// Since when.
+    pub since: Utc,
+    /// For humans.
+    pub text: String,
+}
+
+/// The last command that was admitted, running or ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LastCommand {
+    /// Its id, if the client gave one.
+    pub id: Option<RequestId>,
+    /// Who sent it.
+    pub by: Identity,
+    /// What was asked.
+    pub verb: String,
+    /// `accepted` while it runs, then how it ended.
+    pub outcome: ReplyStatus,
+    /// `null` while it runs.
+    pub code: Option<Code>,
+    /// When it got there.
+    pub date: Utc,
+}

@@ -1,0 +1,339 @@
+//! Every topic of the bus, and the alphabets of what may stand in one.
+//!
+//! The only module that contains a topic's text. Nothing that a client sent enters a topic except
+//! through [`Identity`] and [`RequestId`]: a control character in a topic makes the broker drop the
+//! *bridge*.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The identity level under which a bridge publishes what its ACL must refuse.
+pub const CANARY: &str = "acl-canary";
+/// The id level of replies to requests without a usable id.
+pub const LAST: &str = "last";
+
+const NAME_LIMIT: usize = 64;
+const VERB_LIMIT: usize = 32;
+
+fn is_name(text: &str) -> bool {
+    (1..=NAME_LIMIT).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+}
+
+fn is_verb(text: &str) -> bool {
+    (1..=VERB_LIMIT).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=NAME_LIMIT).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
+}
+
+/// The name under which the broker knows a connection: `[a-z0-9_-]{1,64}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct Identity(String);
+
+impl Identity {
+    /// The identity `text`, if every character is allowed.
+    ///
+    /// # Errors
+    /// Names the alphabet.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if is_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("\"{}\" is no identity: 1 to 64 of a-z 0-9 _ -", text.escape_debug()))
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Identity {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::new(&text)
+    }
+}
+
+impl From<Identity> for String {
+    fn from(identity: Identity) -> Self {
+        identity.0
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A client's choice of name for one request: `[A-Za-z0-9._:-]{1,64}`, not `last`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// The id `text`, if every character is allowed.
+    ///
+    /// # Errors
+    /// Names the alphabet.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if is_id(text) && text != LAST {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("an id is 1 to 64 of A-Z a-z 0-9 . _ : - and not \"last\"".to_owned())
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RequestId {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::new(&text)
+    }
+}
+
+impl From<RequestId> for String {
+    fn from(id: RequestId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `<site>/<device>`: where the topics of one device begin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Base {
+    site: String,
+    device: String,
+}
+
+/// Who asks for what, as the topic of a command says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandTopic {
+    /// Vouched for by the broker's ACL.
+    pub identity: Identity,
+    /// In the alphabet of verbs, known or not.
+    pub verb: String,
+}
+
+impl Base {
+    /// The base of `device` at `site`.
+    ///
+    /// # Errors
+    /// Either is outside `[a-z0-9_-]{1,64}`.
+    pub fn new(site: &str, device: &str) -> Result<Self, String> {
+        for (what, text) in [("site", site), ("device", device)] {
+            if !is_name(text) {
+                return Err(format!(
+                    "\"{}\" is no name of a {what}: 1 to 64 of a-z 0-9 _ -",
+                    text.escape_debug()
+                ));
+            }
+        }
+        Ok(Self { site: site.to_owned(), device: device.to_owned() })
+    }
+
+    /// The site's name.
+    #[must_use]
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// The device's name.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    fn under(&self, rest: &str) -> String {
+        format!("{}/{}/{rest}", self.site, self.device)
+    }
+
+    /// Retained: the full snapshot.
+    #[must_use]
+    pub fn state(&self) -> String {
+        self.under("state")
+    }
+
+    /// Retained, and the will: `online` or `offline`.
+    #[must_use]
+    pub fn availability(&self) -> String {
+        self.under("availability")
+    }
+
+    /// Retained: how the bridge itself is.
+    #[must_use]
+    pub fn health(&self) -> String {
+        self.under("health")
+    }
+
+    /// Retained: the bridge's description of itself.
+    #[must_use]
+    pub fn meta(&self) -> String {
+        self.under("meta")
+    }
+
+    /// One message per transition and per command.
+    #[must_use]
+    pub fn event(&self) -> String {
+        self.under("event")
+    }
+
+    /// Where `identity` asks for `verb`.
+    #[must_use]
+    pub fn command(&self, identity: &Identity, verb: &str) -> String {
+        self.under(&format!("command/{identity}/{verb}"))
+    }
+
+    /// What a bridge subscribes to, to be asked.
+    #[must_use]
+    pub fn command_filter(&self) -> String {
+        self.under("command/+/+")
+    }
+
+    /// Where only an ACL that is not in force lets a bridge publish.
+    #[must_use]
+    pub fn canary(&self) -> String {
+        self.under(&format!("command/{CANARY}/ping"))
+    }
+
+    /// Where `identity` is answered; without an id, on `last`.
+    #[must_use]
+    pub fn reply(&self, identity: &Identity, id: Option<&RequestId>) -> String {
+        self.under(&format!("reply/{identity}/{}", id.map_or(LAST, RequestId::as_str)))
+    }
+
+    /// All replies to `identity`.
+    #[must_use]
+    pub fn reply_filter(&self, identity: &Identity) -> String {
+        self.under(&format!("reply/{identity}/+"))
+    }
+
+    /// Takes the topic of a command apart.
+    ///
+    /// # Errors
+    /// Says which part is wrong; never repeats what was sent.
+    pub fn parse_command(&self, topic: &str) -> Result<CommandTopic, &'static str> {
+        let mut levels = topic.split('/');
+        if levels.next() != Some(&self.site)
+            || levels.next() != Some(&self.device)
+            || levels.next() != Some("command")
+        {
+            return Err("not a command topic of this device");
+        }
+        let (Some(identity), Some(verb), None) = (levels.next(), levels.next(), levels.next()) else {
+            return Err("a command topic has five levels");
+        };
+        let identity = Identity::new(identity).map_err(|_| "identity outside its alphabet")?;
+        if !is_verb(verb) {
+            return Err("verb outside its alphabet");
+        }
+        Ok(CommandTopic { identity, verb: verb.to_owned() })
+    }
+
+    /// Whether a client may have its replies on `topic`: exactly its own reply topic, one level of
+    /// the id alphabet deep.
+    #[must_use]
+    pub fn may_reply_on(&self, topic: &str, identity: &Identity) -> bool {
+        topic.strip_prefix(&self.under(&format!("reply/{identity}/"))).is_some_and(is_id)
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.site, self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Base {
+        Base::new("clasp", "chiller").unwrap()
+    }
+
+    #[test]
+    fn topics_are_those_of_the_contract() {
+        let alice = Identity::new("alice").unwrap();
+        let id = RequestId::new("a-1").unwrap();
+        assert_eq!(base().state(), "clasp/chiller/state");
+        assert_eq!(base().command(&alice, "mode"), "clasp/chiller/command/alice/mode");
+        assert_eq!(base().reply(&alice, Some(&id)), "clasp/chiller/reply/alice/a-1");
+        assert_eq!(base().reply(&alice, None), "clasp/chiller/reply/alice/last");
+        assert_eq!(base().canary(), "clasp/chiller/command/acl-canary/ping");
+    }
+
+    #[test]
+    fn a_command_topic_names_who_and_what() {
+        let parsed = base().parse_command("clasp/chiller/command/alice/mode").unwrap();
+        assert_eq!((parsed.identity.as_str(), parsed.verb.as_str()), ("alice", "mode"));
+    }
+
+    #[test]
+    fn a_topic_that_is_not_exactly_a_command_is_none() {
+        for topic in [
+            "clasp/chiller/command/alice",
+            "clasp/chiller/command/alice/mode/x",
+            "clasp/chiller/command//mode",
+            "clasp/chiller/command/Alice/mode",
+            "clasp/chiller/command/alice/mo de",
+            "clasp/chiller/command/alice/",
+            "clasp/focuser/command/alice/mode",
+            "clasp/chiller/commands/alice/mode",
+            "",
+        ] {
+            assert!(base().parse_command(topic).is_err(), "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_reply_goes_to_its_own_identity_only() {
+        let alice = Identity::new("alice").unwrap();
+        assert!(base().may_reply_on("clasp/chiller/reply/alice/x.1", &alice));
+        assert!(base().may_reply_on("clasp/chiller/reply/alice/last", &alice));
+        for topic in [
+            "clasp/chiller/reply/bob/x",
+            "clasp/chiller/reply/alice/",
+            "clasp/chiller/reply/alice/x/y",
+            "clasp/chiller/reply/alice/+",
+            "clasp/chiller/reply/alice/#",
+            "clasp/chiller/reply/alice/\u{1}",
+            "clasp/chiller/state",
+        ] {
+            assert!(!base().may_reply_on(topic, &alice), "{topic:?}");
+        }
+    }
+
+    #[test]
+    fn ids_and_identities_keep_to_their_alphabets() {
+        assert!(RequestId::new("A.b_c:d-9").is_ok());
+        for id in ["", "last", "a b", "ü", "a/b", "\u{0}", &"x".repeat(65)] {
+            assert!(RequestId::new(id).is_err(), "{id:?}");
+        }
+        assert!(Identity::new("chiller-bridge").is_ok());
+        for identity in ["", "Alice", "a+b", "a/b", &"x".repeat(65)] {
+            assert!(Identity::new(identity).is_err(), "{identity:?}");
+        }
+    }
+}
