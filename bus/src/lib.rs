@@ -4,4 +4,6 @@
 pub mod clock;
 pub mod command;
 pub mod message;
+pub mod outbox;
+pub mod probe;
 pub mod topic;

@@ -1,0 +1,311 @@
+//! What is on its way to the broker: a newest-wins slot per retained topic, and a bounded queue of
+//! replies and events.
+//!
+//! Delivery has one owner: what the broker has not acknowledged is still here. State never queues
+//! behind replies; a reply never overtakes the state that was set before it. Pure; the session
+//! moves the bytes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Instant;
+
+/// Publishes that may wait for their PUBACK at once; the session allows rumqttc as many.
+pub const IN_FLIGHT_LIMIT: usize = 16;
+/// Of these, replies and events: the rest is for retained topics.
+const QUEUED_IN_FLIGHT_LIMIT: usize = 8;
+const QUEUE_LIMIT: usize = 512;
+
+/// A reply or an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
+    /// v5 Correlation Data.
+    pub correlation: Option<Vec<u8>>,
+    /// When it stops being of use.
+    pub expires: Option<Instant>,
+}
+
+/// A publish, ready to go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
+    /// Whether the broker keeps it.
+    pub retain: bool,
+    /// v5 Message Expiry Interval.
+    pub expiry: Option<Duration>,
+    /// v5 Correlation Data.
+    pub correlation: Option<Vec<u8>>,
+}
+
+/// Names a publish until it is acknowledged.
+pub type Token = u64;
+
+#[derive(Debug)]
+struct Slot {
+    topic: String,
+    value: Option<(Vec<u8>, Option<Duration>)>,
+    /// Order of the oldest value that was set since the slot was last sent.
+    waiting_since: u64,
+    in_flight: bool,
+}
+
+#[derive(Debug)]
+struct Queued {
+    message: Message,
+    order: u64,
+    sent_before: bool,
+}
+
+#[derive(Debug)]
+enum Flight {
+    Slot(usize),
+    Queued(Queued),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    slots: Vec<Slot>,
+    queue: VecDeque<Queued>,
+    in_flight: VecDeque<(Token, Instant, Flight)>,
+    orders: u64,
+    tokens: Token,
+    dropped: u64,
+}
+
+impl Outbox {
+    /// Sets a retained topic; what was waiting there is forgotten.
+    pub fn set(&mut self, topic: &str, payload: Vec<u8>, expiry: Option<Duration>) {
+        self.orders += 1;
+        let order = self.orders;
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.topic == topic) {
+            if slot.value.is_none() {
+                slot.waiting_since = order;
+            }
+            slot.value = Some((payload, expiry));
+            return;
+        }
+        let value = Some((payload, expiry));
+        self.slots.push(Slot { topic: topic.to_owned(), value, waiting_since: order, in_flight: false });
+    }
+
+    /// Queues a reply or an event; the oldest makes room.
+    pub fn push(&mut self, message: Message) {
+        if self.queue.len() >= QUEUE_LIMIT {
+            self.queue.pop_front();
+            self.dropped += 1;
+        }
+        self.orders += 1;
+        self.queue.push_back(Queued { message, order: self.orders, sent_before: false });
+    }
+
+    /// Replies and events that were dropped because the broker was away for too long.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether everything has been acknowledged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+            && self.in_flight.is_empty()
+            && self.slots.iter().all(|slot| slot.value.is_none())
+    }
+
+    /// The next publish, if one may go now.
+    pub fn next(&mut self, now: Instant) -> Option<(Token, Outgoing)> {
+        if self.in_flight.len() >= IN_FLIGHT_LIMIT {
+            return None;
+        }
+        self.next_slot(now).or_else(|| self.next_queued(now))
+    }
+
+    fn next_slot(&mut self, now: Instant) -> Option<(Token, Outgoing)> {
+        let index = self.slots.iter().position(|slot| slot.value.is_some() && !slot.in_flight)?;
+        let slot = self.slots.get_mut(index)?;
+        let (payload, expiry) = slot.value.take()?;
+        slot.in_flight = true;
+        let topic = slot.topic.clone();
+        let outgoing = Outgoing { topic, payload, retain: true, expiry, correlation: None };
+        Some((self.take_off(Flight::Slot(index), now), outgoing))
+    }
+
+    fn next_queued(&mut self, now: Instant) -> Option<(Token, Outgoing)> {
+        while self.queue.front().is_some_and(|queued| queued.message.expires.is_some_and(|at| at <= now)) {
+            self.queue.pop_front();
+        }
+        let queued_in_flight =
+            self.in_flight.iter().filter(|(_, _, flight)| matches!(flight, Flight::Queued(_))).count();
+        let first = self.queue.front()?;
+        let overtakes =
+            self.slots.iter().any(|slot| slot.value.is_some() && slot.waiting_since < first.order);
+        if overtakes || queued_in_flight >= QUEUED_IN_FLIGHT_LIMIT {
+            return None;
+        }
+        let queued = self.queue.pop_front()?;
+        let outgoing = Outgoing {
+            topic: queued.message.topic.clone(),
+            payload: queued.message.payload.clone(),
+            retain: false,
+            expiry: queued.message.expires.map(|at| at.since(now)),
+            correlation: queued.message.correlation.clone(),
+        };
+        Some((self.take_off(Flight::Queued(queued), now), outgoing))
+    }
+
+    fn take_off(&mut self, flight: Flight, now: Instant) -> Token {
+        self.tokens += 1;
+        self.in_flight.push_back((self.tokens, now, flight));
+        self.tokens
+    }
+
+    /// The broker has it, or has refused it. Returns how long that took.
+    pub fn acknowledge(&mut self, token: Token, now: Instant) -> Option<Duration> {
+        let index = self.in_flight.iter().position(|(known, _, _)| *known == token)?;
+        let (_, sent, flight) = self.in_flight.remove(index)?;
+        if let Flight::Slot(index) = flight
+            && let Some(slot) = self.slots.get_mut(index)
+        {
+            slot.in_flight = false;
+        }
+        Some(now.since(sent))
+    }
+
+    /// For how long the oldest publish has waited for its PUBACK.
+    #[must_use]
+    pub fn longest_wait(&self, now: Instant) -> Option<Duration> {
+        self.in_flight.front().map(|(_, sent, _)| now.since(*sent))
+    }
+
+    /// The connection is gone. Replies and events that were under way are sent again, once;
+    /// retained values never: what is true now is published anew.
+    pub fn disconnected(&mut self) {
+        self.slots.clear();
+        for (_, _, flight) in std::mem::take(&mut self.in_flight).into_iter().rev() {
+            match flight {
+                Flight::Queued(queued) if !queued.sent_before => {
+                    self.queue.push_front(Queued { sent_before: true, ..queued });
+                }
+                Flight::Queued(_) => self.dropped += 1,
+                Flight::Slot(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_boot(Duration::from_secs(100));
+
+    fn reply(text: &str, expires_s: Option<u64>) -> Message {
+        Message {
+            topic: "reply".to_owned(),
+            payload: text.as_bytes().to_vec(),
+            correlation: None,
+            expires: expires_s.map(|s| NOW + Duration::from_secs(s)),
+        }
+    }
+
+    fn next(outbox: &mut Outbox) -> Option<(Token, String)> {
+        outbox.next(NOW).map(|(token, out)| (token, String::from_utf8(out.payload).unwrap()))
+    }
+
+    fn text(outbox: &mut Outbox) -> Option<String> {
+        next(outbox).map(|(_, text)| text)
+    }
+
+    #[test]
+    fn the_newest_state_wins_and_one_is_in_flight() {
+        let mut outbox = Outbox::default();
+        outbox.set("state", b"1".to_vec(), None);
+        let (token, _) = next(&mut outbox).unwrap();
+        outbox.set("state", b"2".to_vec(), None);
+        outbox.set("state", b"3".to_vec(), None);
+        assert_eq!(next(&mut outbox), None);
+        outbox.acknowledge(token, NOW);
+        assert_eq!(text(&mut outbox).as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn a_reply_does_not_overtake_the_state_that_was_set_before_it() {
+        let mut outbox = Outbox::default();
+        outbox.set("state", b"1".to_vec(), None);
+        let (token, _) = next(&mut outbox).unwrap();
+        outbox.set("state", b"2".to_vec(), None);
+        outbox.push(reply("done", None));
+        outbox.set("state", b"3".to_vec(), None);
+        assert_eq!(next(&mut outbox), None);
+        outbox.acknowledge(token, NOW);
+        assert_eq!(text(&mut outbox).as_deref(), Some("3"));
+        assert_eq!(text(&mut outbox).as_deref(), Some("done"));
+    }
+
+    #[test]
+    fn state_does_not_queue_behind_replies() {
+        let mut outbox = Outbox::default();
+        for n in 0..40 {
+            outbox.push(reply(&n.to_string(), None));
+        }
+        while next(&mut outbox).is_some() {}
+        outbox.set("state", b"now".to_vec(), None);
+        assert_eq!(text(&mut outbox).as_deref(), Some("now"));
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_oldest_and_counts_it() {
+        let mut outbox = Outbox::default();
+        for n in 0..QUEUE_LIMIT + 3 {
+            outbox.push(reply(&n.to_string(), None));
+        }
+        assert_eq!(outbox.dropped(), 3);
+        assert_eq!(text(&mut outbox).as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn a_lost_connection_sends_replies_again_once_and_old_state_never() {
+        let mut outbox = Outbox::default();
+        outbox.set("state", b"old".to_vec(), None);
+        outbox.push(reply("a", None));
+        outbox.push(reply("b", None));
+        while next(&mut outbox).is_some() {}
+        outbox.disconnected();
+        assert_eq!(text(&mut outbox).as_deref(), Some("a"));
+        assert_eq!(text(&mut outbox).as_deref(), Some("b"));
+        outbox.disconnected();
+        assert_eq!(next(&mut outbox), None);
+        assert_eq!(outbox.dropped(), 2);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_reply_goes_out_with_what_is_left_of_its_time() {
+        let mut outbox = Outbox::default();
+        outbox.push(reply("late", Some(1)));
+        outbox.push(reply("in time", Some(60)));
+        let (_, out) = outbox.next(NOW + Duration::from_secs(20)).unwrap();
+        assert_eq!(out.payload, b"in time");
+        assert_eq!(out.expiry, Some(Duration::from_secs(40)));
+    }
+
+    #[test]
+    fn the_wait_of_the_oldest_publish_is_known() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.longest_wait(NOW), None);
+        outbox.push(reply("a", None));
+        let (token, _) = next(&mut outbox).unwrap();
+        let later = NOW + Duration::from_secs(3);
+        assert_eq!(outbox.longest_wait(later), Some(Duration::from_secs(3)));
+        assert_eq!(outbox.acknowledge(token, later), Some(Duration::from_secs(3)));
+        assert_eq!(outbox.acknowledge(token, later), None);
+    }
+}
