@@ -3,7 +3,9 @@
 
 pub mod clock;
 pub mod command;
+pub mod log;
 pub mod message;
 pub mod outbox;
 pub mod probe;
+pub mod settings;
 pub mod topic;

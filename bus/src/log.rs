@@ -1,0 +1,90 @@
+//! Where a process says what it does: the journal under systemd, else the terminal.
+//!
+//! The level is `OBSBUS_LOG` (`info` without it; `debug`, or `info,bus::session=trace`).
+
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Why no log could be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `OBSBUS_LOG` cannot be understood.
+    #[error(
+        "OBSBUS_LOG={filter:?} is not a filter (allowed: error, warn, info, debug, trace, or target=level, separated by commas)"
+    )]
+    Filter {
+        /// What it was set to.
+        filter: String,
+        /// What the parser says.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// A log was started before.
+    #[error("the log cannot be started twice")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+}
+
+/// Starts the log of this process; `log_name` is its identifier in the journal.
+///
+/// # Errors
+/// See [`LogError`].
+pub fn start(log_name: &str) -> Result<(), LogError> {
+    let registry = tracing_subscriber::registry().with(filter(std::env::var("OBSBUS_LOG").ok())?);
+    let journal = if stderr_is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref()) {
+        // No socket, for instance in a container: stderr is still read by somebody.
+        tracing_journald::layer().ok()
+    } else {
+        None
+    };
+    match journal {
+        Some(journal) => registry.with(journal.with_syslog_identifier(log_name.to_owned())).try_init(),
+        None => {
+            let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let colours = std::io::stderr().is_terminal() && !no_colour;
+            let terminal =
+                tracing_subscriber::fmt::layer().compact().with_ansi(colours).with_writer(std::io::stderr);
+            registry.with(terminal).try_init()
+        }
+    }
+    .map_err(LogError::Twice)
+}
+
+fn filter(wanted: Option<String>) -> Result<EnvFilter, LogError> {
+    let filter = wanted.filter(|filter| !filter.trim().is_empty()).unwrap_or_else(|| "info".to_owned());
+    EnvFilter::builder().parse(&filter).map_err(|source| LogError::Filter { filter, source })
+}
+
+// systemd says in JOURNAL_STREAM which device and inode its stream has. A process started by hand
+// from a service inherits the variable but not the stream.
+fn stderr_is_journal(journal_stream: Option<&str>) -> bool {
+    let stderr = std::io::stderr();
+    let Ok(stat) = rustix::fs::fstat(stderr.as_fd()) else { return false };
+    journal_stream == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_means_nothing_is_refused_by_name() {
+        let error = filter(Some("bus=loud".to_owned())).unwrap_err();
+        assert!(error.to_string().starts_with("OBSBUS_LOG=\"bus=loud\" is not a filter"), "{error}");
+    }
+
+    #[test]
+    fn without_a_filter_the_level_is_info() {
+        assert_eq!(filter(None).unwrap().to_string(), "info");
+        assert_eq!(filter(Some(" ".to_owned())).unwrap().to_string(), "info");
+    }
+
+    #[test]
+    fn an_inherited_journal_stream_that_is_not_ours_is_not_believed() {
+        assert!(!stderr_is_journal(None));
+        assert!(!stderr_is_journal(Some("1:1")));
+    }
+}

@@ -1,0 +1,110 @@
+//! The `[broker]` section, the same for bridges and clients.
+//!
+//! Only paths are kept: the session reads the TLS files anew at each connect, so that a renewed
+//! certificate needs no restart.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{NAME_ALPHABET, Section, identity_of_certificate, is_name};
+
+/// How to reach the broker, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerSettings {
+    /// Host name or address; it must stand in the broker's certificate.
+    pub host: String,
+    /// TCP port of the TLS listener.
+    pub port: u16,
+    /// The authority that signed the broker's certificate (PEM).
+    pub ca_file: PathBuf,
+    /// How the broker knows who connects.
+    pub credentials: Credentials,
+    /// MQTT keep-alive.
+    pub keep_alive: Duration,
+}
+
+/// How the broker knows who connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// A client certificate; its common name is the identity.
+    Certificate {
+        /// The certificate, with its chain if it has one (PEM).
+        certificate_file: PathBuf,
+        /// Its private key (PEM).
+        key_file: PathBuf,
+    },
+    /// A user name, which is the identity, and a file whose first line is the password.
+    Password {
+        /// The user name.
+        username: String,
+        /// The file with the password, so that it stands in no process list.
+        password_file: PathBuf,
+    },
+}
+
+impl BrokerSettings {
+    /// What a client may choose as keep-alive, in seconds.
+    pub const CLIENT_KEEP_ALIVE: RangeInclusive<i64> = 5..=60;
+    /// What a bridge may choose as keep-alive, in seconds: the will speaks after 1.5 of it.
+    pub const BRIDGE_KEEP_ALIVE: RangeInclusive<i64> = 10..=15;
+
+    /// Reads the section; `keep_alive` is the allowed range in seconds, 10 the default.
+    pub fn read(section: &mut Section, keep_alive: RangeInclusive<i64>) -> Self {
+        let host = section
+            .text("host")
+            .check("a host name or address, without port", |host| {
+                !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+            })
+            .required();
+        let port = section.integer("port").range(1..=65535).default(8883);
+        let ca_file = section.path("ca_file").required();
+        let credentials = credentials(section);
+        let keep_alive = section.integer("keep_alive_s").range(keep_alive).default(10);
+        Self {
+            host,
+            port: u16::try_from(port).unwrap_or_default(),
+            ca_file,
+            credentials,
+            keep_alive: Duration::from_secs(u64::try_from(keep_alive).unwrap_or_default()),
+        }
+    }
+
+    /// Under which name the broker knows us.
+    ///
+    /// # Errors
+    /// The certificate cannot be read, or its common name is outside `[a-z0-9_-]{1,64}`.
+    pub fn identity(&self) -> Result<String, String> {
+        match &self.credentials {
+            Credentials::Certificate { certificate_file, .. } => identity_of_certificate(certificate_file),
+            Credentials::Password { username, .. } => Ok(username.clone()),
+        }
+    }
+}
+
+fn credentials(section: &mut Section) -> Credentials {
+    let by_certificate = ["certificate_file", "key_file"].into_iter().any(|key| section.contains(key));
+    let password_key = ["username", "password_file"].into_iter().find(|key| section.contains(key));
+    let origin = password_key.map(|key| section.origin(key));
+    if let (true, Some(key), Some(origin)) = (by_certificate, password_key, origin) {
+        let message = "a certificate and a password exclude each other".to_owned();
+        let allowed = "certificate_file and key_file, or username and password_file".to_owned();
+        section.refuse(key, origin, message, Some(allowed));
+    }
+    let by_password = password_key.is_some() && !by_certificate;
+    let username = section.text("username").check(NAME_ALPHABET, |name| is_name(name));
+    let username = if by_password { username.required() } else { username.default(String::new()) };
+    let password_file = section.path("password_file");
+    let password_file =
+        if by_password { password_file.required() } else { password_file.default(PathBuf::new()) };
+    let certificate_file = section.path("certificate_file");
+    let certificate_file =
+        if by_password { certificate_file.default(PathBuf::new()) } else { certificate_file.required() };
+    let key_file = section.path("key_file");
+    let key_file = if by_password { key_file.default(PathBuf::new()) } else { key_file.required() };
+    if by_password {
+        Credentials::Password { username, password_file }
+    } else {
+        Credentials::Certificate { certificate_file, key_file }
+    }
+}
