@@ -1,1 +1,3 @@
 //! The chiller.
+
+pub mod settings;

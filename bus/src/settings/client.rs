@@ -33,7 +33,7 @@ impl ClientSettings {
         Ok(settings)
     }
 
-    fn read(section: &mut Section) -> Self {
+    pub(super) fn read(section: &mut Section) -> Self {
         let sites = section
             .texts("sites")
             .check(format!("a list of sites, each {NAME_ALPHABET}"), |sites| {

@@ -1,0 +1,262 @@
+//! Settings as they are read by a made-up process, from real files.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+
+const CLIENT: &str = r#"
+sites = ["clasp"]
+[broker]
+host = "broker.example.org"
+ca_file = "ca.pem"
+certificate_file = "/etc/obsbus/alice.pem"
+key_file = "alice.key"
+"#;
+
+fn file(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The problems of a client's file, without the folder's name.
+fn problems(name: &str, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let (folder, path) = file(name, text);
+    let problems = ClientSettings::load(&path, &environment(variables)).unwrap_err();
+    let folder = format!("{}/", folder.path().display());
+    problems.0.iter().map(|problem| problem.to_string().replace(&folder, "")).collect()
+}
+
+#[test]
+fn a_relative_file_is_relative_to_the_settings_file() {
+    let (folder, path) = file("client.toml", CLIENT);
+    let settings = ClientSettings::load(&path, &[]).unwrap();
+    assert_eq!(settings.broker.ca_file, folder.path().join("ca.pem"));
+    assert_eq!(settings.broker.port, 8883);
+    assert_eq!(settings.broker.keep_alive, Duration::from_secs(10));
+    assert_eq!(
+        settings.broker.credentials,
+        Credentials::Certificate {
+            certificate_file: "/etc/obsbus/alice.pem".into(),
+            key_file: folder.path().join("alice.key"),
+        }
+    );
+    assert_eq!(settings.site.as_deref(), Some("clasp"));
+    assert_eq!(settings.chiller, "chiller");
+}
+
+#[test]
+fn where_there_are_several_sites_none_is_meant_unless_said() {
+    let two = CLIENT.replace("[\"clasp\"]", "[\"clasp\", \"other\"]");
+    let (_folder, path) = file("client.toml", &two);
+    assert_eq!(ClientSettings::load(&path, &[]).unwrap().site, None);
+    let chosen = ClientSettings::load(&path, &environment(&[("OBSBUS_CLIENT_SITE", "other")])).unwrap();
+    assert_eq!(chosen.site.as_deref(), Some("other"));
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_line_key_and_range() {
+    let text = "sites = [\"CLASP\"]\ncolor = true\n[broker]\nhost = 7\nport = 1883.9\nca_fil = \"ca.pem\"\nkeep_alive_s = 600\n";
+    assert_eq!(
+        problems("client.toml", text, &[]),
+        [
+            "client.toml: broker.ca_file: is missing (allowed: a path in quotes)",
+            "client.toml: broker.certificate_file: is missing (allowed: a path in quotes)",
+            "client.toml: broker.key_file: is missing (allowed: a path in quotes)",
+            "client.toml:1: sites: [\"CLASP\"] is not allowed (allowed: a list of sites, each 1 to 64 of a-z, 0-9, _ and -)",
+            "client.toml:2: color: is not a known key",
+            "client.toml:4: broker.host: 7 is not allowed (allowed: a host name or address, without port)",
+            "client.toml:5: broker.port: 1883.9 is not allowed (allowed: 1 to 65535)",
+            "client.toml:6: broker.ca_fil: is not a known key; is broker.ca_file meant?",
+            "client.toml:7: broker.keep_alive_s: 600 is not allowed (allowed: 5 to 60)",
+        ]
+    );
+}
+
+#[test]
+fn json_is_read_like_toml_and_has_lines_too() {
+    let text = r#"{"sites": ["clasp"],
+"broker": {"host": "h", "port": true,
+  "ca_file": "a", "certificate_file": "b",
+  "key_file": null}}"#;
+    assert_eq!(
+        problems("client.json", text, &[]),
+        [
+            "client.json:2: broker.port: true is not allowed (allowed: 1 to 65535)",
+            "client.json:4: broker.key_file: null is not allowed (allowed: a path in quotes)",
+        ]
+    );
+    let (_folder, path) = file("client.json", &text.replace("true", "8884").replace("null", "\"c\""));
+    assert_eq!(ClientSettings::load(&path, &[]).unwrap().broker.port, 8884);
+}
+
+#[test]
+fn the_environment_stands_over_the_file_and_is_named_when_it_is_wrong() {
+    let (_folder, path) = file("client.toml", CLIENT);
+    let variables = environment(&[
+        ("OBSBUS_CLIENT_BROKER__PORT", "18883"),
+        ("OBSBUS_CLIENT_SITES", "clasp, other"),
+        ("OBSBUS_CLIENT_BROKER__HOST", "0123"),
+        ("OBSBUS_CONFIG", "elsewhere"),
+        ("OBSBUS_LOG", "debug"),
+    ]);
+    let settings = ClientSettings::load(&path, &variables).unwrap();
+    assert_eq!((settings.broker.port, settings.sites.len()), (18883, 2));
+    assert_eq!(settings.broker.host, "0123", "a text stays as it was written");
+    assert_eq!(
+        problems("client.toml", CLIENT, &[("OBSBUS_CLIENT_BROKER__PORT", "0"), ("OBSBUS_CLIENT_SIT", "x")]),
+        [
+            "environment OBSBUS_CLIENT_BROKER__PORT: broker.port: \"0\" is not allowed (allowed: 1 to 65535)",
+            "environment OBSBUS_CLIENT_SIT: sit: is not a known key; is site meant?",
+        ]
+    );
+}
+
+#[test]
+fn all_syntax_errors_have_their_line() {
+    let found = problems("client.toml", "sites = [\"clasp\"]\nsite = \n[broker]\nport = 1\nport = 2\n", &[]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("client.toml:2: "), "{found:?}");
+    assert!(found[1].starts_with("client.toml:5: "), "{found:?}");
+    let found = problems("client.toml", "sites = 99999999999999999999", &[]);
+    assert_eq!(found, ["client.toml:1: sites: 99999999999999999999 is no number that can be used"]);
+}
+
+#[test]
+fn a_key_below_the_wrong_heading_is_told_where_it_belongs() {
+    let text = format!("{CLIENT}site = \"clasp\"\n");
+    assert_eq!(
+        problems("client.toml", &text, &[]),
+        ["client.toml:8: broker.site: is not a known key; is site meant?"]
+    );
+}
+
+#[test]
+fn a_section_that_is_a_value_and_one_that_is_unknown_are_refused() {
+    let text = format!("devices = 3\n{CLIENT}[brokers]\nx = 1\n");
+    assert_eq!(
+        problems("client.toml", &text, &[]),
+        [
+            "client.toml:1: devices: 3 is not a section (allowed: [devices] and its keys)",
+            "client.toml:10: brokers: is not a known key",
+        ]
+    );
+}
+
+#[test]
+fn a_certificate_and_a_password_exclude_each_other() {
+    let text = format!("{CLIENT}username = \"ops\"\n");
+    assert_eq!(
+        problems("client.toml", &text, &[]),
+        ["client.toml:8: broker.username: a certificate and a password exclude each other \
+          (allowed: certificate_file and key_file, or username and password_file)"]
+    );
+    let by_password = CLIENT
+        .replace("certificate_file = \"/etc/obsbus/alice.pem\"", "username = \"ops\"")
+        .replace("key_file = \"alice.key\"", "password_file = \"secret\"");
+    let (_folder, path) = file("client.toml", &by_password);
+    let settings = ClientSettings::load(&path, &[]).unwrap();
+    assert_eq!(settings.broker.identity(), Ok("ops".to_owned()));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = ClientSettings::load(Path::new("/nowhere/client.toml"), &[]).unwrap_err();
+    assert!(error.to_string().starts_with("/nowhere/client.toml: cannot read"), "{error}");
+}
+
+#[test]
+fn the_client_file_is_searched_in_order_and_a_named_one_must_exist() {
+    let (folder, path) = file("here.toml", "");
+    std::fs::create_dir(folder.path().join("obsbus")).unwrap();
+    let in_home = folder.path().join("obsbus/client.toml");
+    std::fs::write(&in_home, "").unwrap();
+    let here = path.to_str().unwrap();
+    let home = folder.path().to_str().unwrap();
+
+    let both = environment(&[("OBSBUS_CONFIG", here), ("XDG_CONFIG_HOME", home)]);
+    assert_eq!(find_client_file(Some(&in_home), &both), Ok(in_home.clone()));
+    assert_eq!(find_client_file(None, &both), Ok(path.clone()));
+    assert_eq!(find_client_file(None, &environment(&[("XDG_CONFIG_HOME", home)])), Ok(in_home));
+
+    let missing = find_client_file(None, &environment(&[("OBSBUS_CONFIG", "/nowhere"), ("HOME", home)]));
+    assert_eq!(missing, Err("$OBSBUS_CONFIG names /nowhere, which is not a file".to_owned()));
+    if !Path::new("/etc/obsbus/client.toml").exists() {
+        let nothing = find_client_file(None, &environment(&[("HOME", "/nowhere")])).unwrap_err();
+        for place in
+            ["--config", "OBSBUS_CONFIG", "/nowhere/.config/obsbus/client.toml", "/etc/obsbus/client.toml"]
+        {
+            assert!(nothing.contains(place), "{nothing}");
+        }
+    }
+}
+
+fn certificate(names: &[&str]) -> (tempfile::TempDir, PathBuf) {
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    for name in names {
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, *name);
+    }
+    parameters.not_after = rcgen::date_time_ymd(2031, 2, 3);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    // The key first: some tools write both into one file in this order.
+    file("own.pem", &format!("{}{}", key.serialize_pem(), certificate.pem()))
+}
+
+#[test]
+fn the_identity_is_the_certificates_common_name() {
+    let (_folder, path) = certificate(&["chiller-bridge"]);
+    assert_eq!(identity_of_certificate(&path), Ok("chiller-bridge".to_owned()));
+    assert_eq!(certificate_expiry(&path).unwrap().to_string(), "2031-02-03T00:00:00.000Z");
+}
+
+#[test]
+fn a_certificate_without_a_usable_name_is_refused() {
+    for names in [&[][..], &["Alice"], &["a/b"], &[""]] {
+        let (_folder, path) = certificate(names);
+        let error = identity_of_certificate(&path).unwrap_err();
+        assert!(error.contains("common name"), "{error}");
+    }
+    let (_folder, path) = file("own.pem", "not PEM");
+    assert!(identity_of_certificate(&path).unwrap_err().contains("no certificate"));
+    assert!(certificate_expiry(Path::new("/nowhere.pem")).unwrap_err().contains("cannot read"));
+}
+
+#[test]
+fn the_client_file_that_is_shipped_names_every_key_and_is_right() {
+    let shipped = include_str!("../../../deploy/client.toml");
+    let (_folder, path) = file("client.toml", shipped);
+    ClientSettings::load(&path, &[]).unwrap();
+    let (_folder, path) = file("client.toml", &uncommented(shipped));
+    let mut section = read(&path, CLIENT_PREFIX, &[]).unwrap();
+    let text = uncommented(shipped);
+    ClientSettings::read(&mut section);
+    let known = section.finish(&[]).unwrap();
+    for key in known.iter().filter(|key| !["broker.username", "broker.password_file"].contains(&key.as_str()))
+    {
+        let last = key.rsplit('.').next().unwrap();
+        assert!(text.lines().any(|line| line.starts_with(&format!("{last} ="))), "{key} is not in the file");
+    }
+    assert!(shipped.contains("#username =") && shipped.contains("#password_file ="));
+}
+
+/// The file with every key that is commented out (`# key = …`) switched on.
+fn uncommented(text: &str) -> String {
+    text.lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if is_assignment(rest) => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect()
+}
+
+fn is_assignment(line: &str) -> bool {
+    line.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()))
+}
