@@ -1,3 +1,4 @@
-//! The chiller.
+//! The chiller's bridge: settings, the serial protocol of the T257P, and what the daemon decides.
 
+pub mod protocol;
 pub mod settings;
