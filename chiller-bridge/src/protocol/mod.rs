@@ -121,7 +121,11 @@ pub fn decode(request: &Request, sent: &[u8], frame: &[u8]) -> Result<Reply, Fra
 }
 
 fn echo(what: &'static str, sent: &[u8], came: &[u8]) -> Result<(), FrameError> {
-    if sent == came { Ok(()) } else { Err(BadFrame::Echo { what, sent: sent.into(), came: came.into() }.into()) }
+    if sent == came {
+        Ok(())
+    } else {
+        Err(BadFrame::Echo { what, sent: sent.into(), came: came.into() }.into())
+    }
 }
 
 /// The sum of all bytes before it, modulo 256, as two upper-case hexadecimal digits.
