@@ -1,1 +1,3 @@
 //! What every bridge is made of.
+
+pub mod line;

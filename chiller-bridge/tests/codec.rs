@@ -1,5 +1,6 @@
 //! The chiller's codec against literal bytes: the transcripts that the simulator is tested against too,
 //! every damage of one bit, late replies, arbitrary bytes.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,76 @@
+//! What is asked of the line, and what it tells.
+
+use std::time::Duration;
+
+use bus::clock::Instant;
+
+/// A question, and how to know its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Written in one go.
+    pub bytes: Vec<u8>,
+    /// The byte that ends the reply.
+    pub terminator: u8,
+    /// The longest reply that makes sense, its terminator included.
+    pub max_reply_bytes: usize,
+    /// From the moment the bytes are given to the port until the terminator is in.
+    pub limit: Duration,
+    /// The shortest time from the end of the last exchange to this one's bytes; zero for none.
+    pub gap: Duration,
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// The port is closed; it opens again by itself.
+    #[error("the serial port is not open")]
+    NotOpen,
+    /// Another exchange is out: a programming error. This one was not written.
+    #[error("another exchange is out")]
+    Busy,
+    /// The bytes did not go out within the limit, or the port refused them.
+    #[error("cannot write to the serial port: {0}")]
+    WriteFailed(String),
+    /// Nothing came within the limit.
+    #[error("no reply")]
+    Silent,
+    /// Something came within the limit, but no terminator.
+    #[error("reply cut off: \"{}\"", .0.escape_ascii())]
+    Truncated(Vec<u8>),
+    /// More came than any reply has, without a terminator; the line was listened to until the limit.
+    #[error("reply too long: \"{}\"", .0.escape_ascii())]
+    Overlong(Vec<u8>),
+    /// The port went away, or was closed on request, before the reply was in.
+    #[error("serial port gone: {0}")]
+    Gone(String),
+}
+
+/// When an exchange took place. Where nothing was written, both are the moment it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// The bytes were with the port.
+    pub written: Instant,
+    /// The terminator was read, or it was clear that there is none.
+    pub finished: Instant,
+}
+
+/// What the line has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineEvent {
+    /// The port is open, nothing asked of it yet.
+    Opened,
+    /// The port cannot be opened. Sent once for each new reason, not at each attempt.
+    OpenFailed {
+        /// With the path, and what may help.
+        error: String,
+    },
+    /// How an exchange ended; exactly one for each [`Line::ask`](super::Line::ask).
+    Reply(Result<Vec<u8>, LineError>, Timing),
+    /// What [`Line::write_now`](super::Line::write_now) was given did not go out.
+    WriteNowFailed(LineError),
+    /// The port was open and is closed now.
+    Closed {
+        /// Why.
+        reason: String,
+    },
+}
