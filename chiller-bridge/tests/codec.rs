@@ -232,6 +232,21 @@ fn a_reply_to_another_command_is_refused() {
 }
 
 #[test]
+fn a_sound_reply_with_another_address_or_number_is_refused() {
+    let mut codec = Codec::new(FrameNames::Tagged);
+    for request in requests() {
+        let sent = codec.encode(&request);
+        for (place, digit) in [(1, b'9'), (2, b'2'), (3, b'9'), (4, b'9' - (sent[4] - b'0'))] {
+            let mut theirs = sent.clone();
+            theirs[place] = if sent[place] == digit { b'8' } else { digit };
+            let error = decode(&request, &sent, &reply_to(&theirs, '0', example_data(&request))).unwrap_err();
+            let field = if place < 3 { "device address" } else { "command number" };
+            assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+}
+
+#[test]
 fn no_two_tagged_frames_are_alike_and_all_are_printable() {
     let mut codec = Codec::new(FrameNames::Tagged);
     let mut seen = BTreeSet::new();
