@@ -7,5 +7,6 @@ pub mod log;
 pub mod message;
 pub mod outbox;
 pub mod probe;
+pub mod session;
 pub mod settings;
 pub mod topic;

@@ -1,0 +1,285 @@
+//! The session of a command line tool: one connection, used in a straight line.
+//!
+//! Nothing runs in the background: the connection is polled only while one of its methods is
+//! awaited, each of which has a limit. A lost connection is an error and is not made anew here.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    Filter, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
+};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
+use rumqttc::{Outgoing, v5::mqttbytes::v5::ConnectReturnCode};
+use tokio::time::timeout;
+
+use super::connect::{ClientId, ConnectError, explain, options};
+use crate::settings::BrokerSettings;
+
+/// What a client has against waiting for ever on an acknowledgement.
+const ACK_LIMIT: Duration = Duration::from_secs(5);
+/// Saying good-bye is not worth more.
+const GOODBYE_LIMIT: Duration = Duration::from_millis(100);
+/// Requests handed to the connection at a time; this session has one.
+const REQUESTS: usize = 4;
+
+/// A message as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its topic; anything but UTF-8 is replaced.
+    pub topic: String,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Whether the broker had it in store when we subscribed.
+    pub stored: bool,
+    /// Seconds until the broker forgets it, as the broker counted when it sent this.
+    pub expires_in_s: Option<u32>,
+    /// The request it answers.
+    pub correlation: Option<Bytes>,
+}
+
+/// What goes with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// After this many seconds the broker delivers it to nobody.
+    pub expiry_s: u32,
+    /// Where the answer is wanted.
+    pub response_topic: String,
+    /// Comes back with the answer.
+    pub correlation: Bytes,
+}
+
+/// What the broker says to a publish. None of these means that anybody acted on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// Taken.
+    Taken,
+    /// Taken, and nobody subscribes to it (0x10). That this was *not* said proves nothing.
+    NobodyListens,
+    /// Our identity may not (0x87).
+    NotAuthorised,
+    /// Refused for another reason.
+    Refused(String),
+}
+
+/// The session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The settings do not allow a connection.
+    #[error(transparent)]
+    Settings(#[from] ConnectError),
+    /// The broker could not be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The broker refuses us; trying again is of no use.
+    #[error("{0}")]
+    Refused(String),
+    /// The connection broke.
+    #[error("{0}")]
+    Lost(String),
+    /// The broker refused a subscription.
+    #[error("the broker refused the subscription to {filter} ({reason})")]
+    Subscription {
+        /// What was asked for.
+        filter: String,
+        /// The broker's word.
+        reason: String,
+    },
+    /// The broker did not acknowledge in time.
+    #[error("the broker at {place} did not acknowledge {what} within {} s", limit.as_secs())]
+    Silent {
+        /// The broker.
+        place: String,
+        /// What it should have acknowledged.
+        what: &'static str,
+        /// How long we waited.
+        limit: Duration,
+    },
+}
+
+/// One connection.
+pub struct Client {
+    requests: AsyncClient,
+    events: EventLoop,
+    inbox: VecDeque<Message>,
+    broker: BrokerSettings,
+}
+
+enum Ack {
+    Subscribed(Vec<SubscribeReasonCode>),
+    Published(u16, PubAckReason),
+    Sent(u16),
+    Closing,
+    Nothing,
+}
+
+impl Client {
+    /// Connects, within `limit` (whole seconds, at least one).
+    ///
+    /// # Errors
+    /// The settings are of no use, the broker cannot be reached, or it refuses us.
+    pub async fn connect(
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+    ) -> Result<Self, SessionError> {
+        let (requests, events) = AsyncClient::new(options(broker, client_id, limit)?, REQUESTS);
+        let mut client = Self { requests, events, inbox: VecDeque::new(), broker: broker.clone() };
+        match client.events.poll().await {
+            Ok(_) => Ok(client),
+            Err(error @ ConnectionError::ConnectionRefused(code)) if is_final(code) => {
+                Err(SessionError::Refused(explain(&error, broker)))
+            }
+            Err(error) => Err(SessionError::Unreachable(explain(&error, broker))),
+        }
+    }
+
+    /// Subscribes to all of `filters` with QoS 1, in one packet, and waits until the broker has
+    /// acknowledged. Stored messages may already wait for [`Client::next_message`] then.
+    ///
+    /// # Errors
+    /// The broker refuses one, is silent, or is lost.
+    pub async fn subscribe(&mut self, filters: &[String]) -> Result<(), SessionError> {
+        let wanted = filters.iter().map(|filter| Filter::new(filter.as_str(), QoS::AtLeastOnce));
+        self.requests.try_subscribe_many(wanted).map_err(|_| self.unsendable("a subscription"))?;
+        let acknowledged = async {
+            loop {
+                if let Ack::Subscribed(codes) = self.step().await? {
+                    return Ok::<_, SessionError>(codes);
+                }
+            }
+        };
+        let codes = match timeout(ACK_LIMIT, acknowledged).await {
+            Ok(codes) => codes?,
+            Err(_) => return Err(self.silent("a subscription")),
+        };
+        match filters.iter().zip(codes).find(|(_, code)| !matches!(code, SubscribeReasonCode::Success(_))) {
+            None => Ok(()),
+            Some((filter, code)) => {
+                Err(SessionError::Subscription { filter: filter.clone(), reason: format!("{code:?}") })
+            }
+        }
+    }
+
+    /// Publishes with QoS 1, never retained, and waits for what the broker says to it.
+    ///
+    /// # Errors
+    /// The broker is silent or lost: whether the message got there is unknown then.
+    pub async fn publish(
+        &mut self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        properties: Properties,
+    ) -> Result<Acknowledged, SessionError> {
+        let properties = PublishProperties {
+            message_expiry_interval: Some(properties.expiry_s),
+            response_topic: Some(properties.response_topic),
+            correlation_data: Some(properties.correlation),
+            ..PublishProperties::default()
+        };
+        self.requests
+            .try_publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
+            .map_err(|_| self.unsendable("a request"))?;
+        let acknowledged = async {
+            let mut ours = None;
+            loop {
+                match self.step().await? {
+                    Ack::Sent(packet) => ours = Some(packet),
+                    Ack::Published(packet, reason) if ours == Some(packet) => {
+                        return Ok::<_, SessionError>(reason);
+                    }
+                    _ => {}
+                }
+            }
+        };
+        match timeout(ACK_LIMIT, acknowledged).await {
+            Ok(reason) => Ok(match reason? {
+                PubAckReason::Success => Acknowledged::Taken,
+                PubAckReason::NoMatchingSubscribers => Acknowledged::NobodyListens,
+                PubAckReason::NotAuthorized => Acknowledged::NotAuthorised,
+                other => Acknowledged::Refused(format!("{other:?}")),
+            }),
+            Err(_) => Err(self.silent("a request")),
+        }
+    }
+
+    /// The next message, or `None` if none comes within `limit`.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn next_message(&mut self, limit: Duration) -> Result<Option<Message>, SessionError> {
+        let arrived = async {
+            loop {
+                if let Some(message) = self.inbox.pop_front() {
+                    return Ok(Some(message));
+                }
+                self.step().await?;
+            }
+        };
+        timeout(limit, arrived).await.unwrap_or(Ok(None))
+    }
+
+    /// Says good-bye, so that the broker's log shows no broken connection.
+    pub async fn disconnect(mut self) {
+        if self.requests.try_disconnect().is_err() {
+            return;
+        }
+        // Polled on, the event loop would connect again.
+        let sent = async { while !matches!(self.step().await, Ok(Ack::Closing) | Err(_)) {} };
+        // A broker that does not even take this has our silence for an answer.
+        drop(timeout(GOODBYE_LIMIT, sent).await);
+    }
+
+    async fn step(&mut self) -> Result<Ack, SessionError> {
+        let event =
+            self.events.poll().await.map_err(|error| SessionError::Lost(explain(&error, &self.broker)))?;
+        Ok(match event {
+            Event::Incoming(Packet::Publish(publish)) => {
+                self.inbox.push_back(message(publish));
+                Ack::Nothing
+            }
+            Event::Incoming(Packet::SubAck(ack)) => Ack::Subscribed(ack.return_codes),
+            Event::Incoming(Packet::PubAck(ack)) => Ack::Published(ack.pkid, ack.reason),
+            Event::Outgoing(Outgoing::Publish(packet)) => Ack::Sent(packet),
+            Event::Outgoing(Outgoing::Disconnect) => Ack::Closing,
+            _ => Ack::Nothing,
+        })
+    }
+
+    fn silent(&self, what: &'static str) -> SessionError {
+        let place = format!("{}:{}", self.broker.host, self.broker.port);
+        SessionError::Silent { place, what, limit: ACK_LIMIT }
+    }
+
+    // Its queue is only full, or gone, if an earlier request was given up on.
+    fn unsendable(&self, what: &'static str) -> SessionError {
+        SessionError::Lost(format!(
+            "the connection to {}:{} did not take {what}",
+            self.broker.host, self.broker.port
+        ))
+    }
+}
+
+fn message(publish: Publish) -> Message {
+    let properties = publish.properties.unwrap_or_default();
+    Message {
+        topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+        payload: publish.payload,
+        stored: publish.retain,
+        expires_in_s: properties.message_expiry_interval,
+        correlation: properties.correlation_data,
+    }
+}
+
+fn is_final(code: ConnectReturnCode) -> bool {
+    matches!(
+        code,
+        ConnectReturnCode::NotAuthorized
+            | ConnectReturnCode::BadUserNamePassword
+            | ConnectReturnCode::Banned
+            | ConnectReturnCode::UnsupportedProtocolVersion
+            | ConnectReturnCode::RefusedProtocolVersion
+    )
+}
