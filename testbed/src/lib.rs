@@ -1,1 +1,4 @@
 //! Simulators and harness.
+
+pub mod chiller;
+pub mod port;

@@ -1,0 +1,122 @@
+//! A simulated T257P chiller on a pseudo-terminal, which can be made to misbehave from stdin.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program to be talked to at a terminal")]
+#![expect(clippy::disallowed_methods, reason = "tells the keypad's state, which depends on the time")]
+
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use bus::clock::Now;
+use clap::Parser;
+use testbed::chiller::console::{Command, HELP};
+use testbed::chiller::{Chiller, Config};
+use testbed::port::Port;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A simulated T257P chiller on a pseudo-terminal. Type `help` while it runs.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Symbolic link to make to the pseudo-terminal
+    #[arg(long, value_name = "PATH")]
+    link: PathBuf,
+    /// Air temperature, °C
+    #[arg(long, value_name = "C", default_value_t = 12.0, allow_negative_numbers = true)]
+    ambient: f64,
+    /// Set point at power-up, °C
+    #[arg(long, value_name = "C", default_value_t = 15.0, allow_negative_numbers = true)]
+    set_point: f64,
+    /// Heat the camera gives to the water, W
+    #[arg(long, value_name = "W", default_value_t = 60.0)]
+    heat: f64,
+    /// Time from a request to its reply, ms; without it anything from 0 to 20
+    #[arg(long, value_name = "N")]
+    latency_ms: Option<u64>,
+    /// Let bytes take as long as at 9600 baud
+    #[arg(long)]
+    wire_time: bool,
+    /// Ignore requests with a longer pause in them, ms (a real unit: 10)
+    #[arg(long, value_name = "N")]
+    gap_ms: Option<u64>,
+    /// Run by itself at power-up
+    #[arg(long)]
+    auto_start: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut config = Config {
+        ambient_celsius: args.ambient,
+        set_point_celsius: args.set_point,
+        heat_load_watts: args.heat,
+        wire_time: args.wire_time,
+        gap: args.gap_ms.map(Duration::from_millis),
+        auto_start: args.auto_start,
+        ..Config::default()
+    };
+    if let Some(milliseconds) = args.latency_ms {
+        let latency = Duration::from_millis(milliseconds);
+        config.latency = latency..=latency;
+    }
+    // Before the link is there, so that whoever sees it can also stop this program properly.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _guard = runtime.enter();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let port = Arc::new(
+        Port::serve(Chiller::new(config), &args.link)
+            .with_context(|| format!("cannot serve a chiller at {}", args.link.display()))?,
+    );
+    println!("{}", port.link().display());
+    let console = Arc::clone(&port);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            match Command::parse(&line).and_then(|command| command.map_or(Ok(()), |c| act(&console, c))) {
+                Ok(()) => {}
+                Err(error) => eprintln!("error: {error}"),
+            }
+        }
+    });
+    runtime.block_on(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    port.unplug().context("cannot remove the link")
+}
+
+fn act(port: &Port<Chiller>, command: Command) -> Result<(), String> {
+    match command {
+        Command::Fault(fault, None) => port.with(|chiller| chiller.inject(fault)),
+        Command::Fault(fault, Some(replies)) => port.with(|chiller| chiller.inject_for(fault, replies)),
+        Command::Clear => port.with(Chiller::clear_faults),
+        Command::Ambient(celsius) => port.with(|chiller| chiller.set_ambient_celsius(celsius)),
+        Command::Heat(watts) => port.with(|chiller| chiller.set_heat_load_watts(watts)),
+        Command::Flow(flow) => port.with(|chiller| chiller.set_flow_litres_per_minute(flow)),
+        Command::PowerCycle => port.with(Chiller::power_cycle),
+        Command::Unplug => return port.unplug().map_err(|error| format!("cannot unplug: {error}")),
+        Command::Plug => return port.plug().map_err(|error| format!("cannot plug: {error}")),
+        Command::Status => println!("{}", port.with(describe)),
+        Command::Help => println!("{HELP}"),
+    }
+    Ok(())
+}
+
+fn describe(chiller: &mut Chiller) -> String {
+    let word = |flag, yes, no| if flag { yes } else { no };
+    format!(
+        "{:?}, pump {}, water {:.1} C, set point {:.1} C, {}, keypad {}, {} requests ({} ignored){}",
+        chiller.status(),
+        word(chiller.pump_on(), "on", "off"),
+        chiller.supply_celsius(),
+        chiller.set_point_celsius(),
+        word(chiller.alarm(), "ALARM", "no alarm"),
+        word(chiller.keypad_locked(Now::read().instant), "locked", "free"),
+        chiller.requests(),
+        chiller.ignored(),
+        word(chiller.hung(), ", MODE MISMATCH: needs power-cycle", ""),
+    )
+}

@@ -1,0 +1,509 @@
+//! A ThermoTek T257P chiller at the level of bytes, without a clock and without IO.
+//!
+//! [`Chiller`] takes the bytes a host sends and the time, and hands out the bytes of its replies
+//! when they are due, so it can be stepped through a simulated winter or served on a
+//! pseudo-terminal by [`crate::port`]. It shares no code with the daemon's codec. Facts are the
+//! vendor's manual's ("TTK Serial Communication Protocol Release II"), the Rubin observatory's
+//! experience, or marked as inferred.
+
+mod alarm;
+pub mod console;
+mod fault;
+mod frame;
+#[cfg(test)]
+mod tests;
+mod thermal;
+mod unit;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bus::clock::Instant;
+
+pub use alarm::AlarmBit;
+pub use fault::Fault;
+
+use fault::{Chance, Faults};
+use frame::{Parsed, Request};
+use unit::{Answer, STEP, Unit};
+
+/// One character at 9600 baud, 8N1.
+pub const CHARACTER_TIME: Duration = Duration::from_nanos(1_041_667);
+
+/// The longest pause a real unit allows inside a request (manual, section 2).
+pub const REQUEST_GAP: Duration = Duration::from_millis(10);
+
+/// The front panel's keys work again this long after the last valid command (manual, 1.3).
+pub const KEYPAD_RELEASE: Duration = Duration::from_secs(10);
+
+/// Thresholds in use on Rubin's T257P, 0.1 C and 0.1 l/min, in the order of commands 21-30.
+pub const RUBIN_THRESHOLDS: [i32; 10] = [500, 50, 400, 50, 5, 500, 20, 450, 20, 3];
+
+/// The longest request is 24 bytes; beyond this a line without a CR is thrown away.
+const LONGEST: usize = 64;
+
+/// Entries kept by [`Chiller::writes`].
+const WRITES_KEPT: usize = 10_000;
+
+/// The first character of command 01's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Running after power-up, without a command.
+    AutoStart = 0,
+    /// Pump off.
+    Standby = 1,
+    /// Pump on by command.
+    Run = 2,
+    /// Pump off by an alarm.
+    Safety = 3,
+}
+
+/// How a chiller is built and where it stands.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Air around it.
+    pub ambient_celsius: f64,
+    /// What the camera gives to the water.
+    pub heat_load_watts: f64,
+    /// Water at power-up; `None`: as the air.
+    pub supply_celsius: Option<f64>,
+    /// Set point at power-up.
+    pub set_point_celsius: f64,
+    /// Flow of the running pump; 1.9 was recorded.
+    pub flow_litres_per_minute: f64,
+    /// Runs by itself at power-up (status 0, pump on).
+    pub auto_start: bool,
+    /// From a request's last byte to the reply's first, drawn anew each time.
+    pub latency: RangeInclusive<Duration>,
+    /// Whether bytes take their time on the wire ([`CHARACTER_TIME`]), both ways.
+    pub wire_time: bool,
+    /// A request with a longer pause in it is ignored; `None` takes any, for a pseudo-terminal
+    /// under load.
+    pub gap: Option<Duration>,
+    /// Where an alarm drops a running unit: [`Status::Standby`] or [`Status::Safety`].
+    pub alarm_drop: Status,
+    /// In the order of commands 21-30, 0.1 C and 0.1 l/min.
+    pub thresholds: [i32; 10],
+    /// Reading of command 05, if such a sensor is fitted and command 12 has enabled it.
+    pub external_rtd_celsius: Option<f64>,
+    /// Reading of command 06, likewise.
+    pub external_thermistor_celsius: Option<f64>,
+    /// Minutes of up time at the start.
+    pub uptime_minutes: u64,
+    /// Seed of the latencies and of where faults strike.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ambient_celsius: 12.0,
+            heat_load_watts: 60.0,
+            supply_celsius: None,
+            set_point_celsius: 15.0,
+            flow_litres_per_minute: 1.9,
+            auto_start: false,
+            latency: Duration::ZERO..=Duration::from_millis(20),
+            wire_time: false,
+            gap: Some(REQUEST_GAP),
+            alarm_drop: Status::Standby,
+            thresholds: RUBIN_THRESHOLDS,
+            external_rtd_celsius: None,
+            external_thermistor_celsius: None,
+            uptime_minutes: 0,
+            seed: 1,
+        }
+    }
+}
+
+/// A set command that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// When its last byte was in.
+    pub at: Instant,
+    /// 12, 15-17, 21-30 or 59.
+    pub command: u8,
+    /// Its data, as in `+0150`.
+    pub data: String,
+}
+
+/// The device.
+#[derive(Debug)]
+pub struct Chiller {
+    config: Config,
+    unit: Unit,
+    faults: Faults,
+    chance: Chance,
+    /// How far time has come, and how far the physics; `None` before the first sign of time.
+    clock: Option<(Instant, Instant)>,
+    incoming: VecDeque<(Instant, u8)>,
+    frame: Option<Vec<u8>>,
+    /// The frame began while another command was being executed.
+    deaf_to_frame: bool,
+    last_byte_at: Instant,
+    busy_until: Instant,
+    outgoing: VecDeque<(Instant, u8)>,
+    held_back: Option<Vec<u8>>,
+    last_valid_at: Option<Instant>,
+    writes: VecDeque<Write>,
+    counts: BTreeMap<u8, u64>,
+    requests: u64,
+    ignored: u64,
+}
+
+impl Chiller {
+    /// A unit that gets power at the first instant it hears of.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let start = Instant::default();
+        Self {
+            unit: Unit::new(&config, start),
+            faults: Faults::default(),
+            chance: Chance::new(config.seed),
+            clock: None,
+            incoming: VecDeque::new(),
+            frame: None,
+            deaf_to_frame: false,
+            last_byte_at: start,
+            busy_until: start,
+            outgoing: VecDeque::new(),
+            held_back: None,
+            last_valid_at: None,
+            writes: VecDeque::new(),
+            counts: BTreeMap::new(),
+            requests: 0,
+            ignored: 0,
+            config,
+        }
+    }
+
+    /// Takes bytes the host wrote at `now`; none at all only lets time pass.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
+        self.advance(now);
+        for &byte in bytes {
+            let at = if self.config.wire_time {
+                self.incoming.back().map_or(now, |(last, _)| (*last).max(now)) + CHARACTER_TIME
+            } else {
+                now
+            };
+            self.incoming.push_back((at, byte));
+        }
+        self.advance(now);
+    }
+
+    /// The bytes of replies that are on the host's side by `now`.
+    pub fn poll_output(&mut self, now: Instant) -> Vec<u8> {
+        self.advance(now);
+        let due = self.outgoing.iter().take_while(|(at, _)| *at <= now).count();
+        self.outgoing.drain(..due).map(|(_, byte)| byte).collect()
+    }
+
+    /// When [`Chiller::poll_output`] is to be asked again. The unit's physics needs no such call:
+    /// it catches up, in fixed steps, whenever time comes in.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let reply = self.outgoing.front().map(|(at, _)| *at);
+        let request = self.incoming.iter().find(|(_, byte)| *byte == frame::END).map(|(at, _)| *at);
+        reply.into_iter().chain(request).min()
+    }
+
+    /// Puts a fault on until [`Chiller::clear_faults`].
+    pub fn inject(&mut self, fault: Fault) {
+        self.put(fault, None);
+    }
+
+    /// Puts a fault on for the next `replies` requests. The unit's own faults (it does not start,
+    /// it drops, an alarm) cannot be counted so and stay until cleared.
+    pub fn inject_for(&mut self, fault: Fault, replies: u32) {
+        self.put(fault, Some(replies));
+    }
+
+    /// Takes every fault away; alarms that latch stay lit until command 18.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+        self.held_back = None;
+        self.judge();
+    }
+
+    /// Sets the temperature of the air.
+    pub fn set_ambient_celsius(&mut self, celsius: f64) {
+        self.unit.around.ambient_celsius = celsius;
+    }
+
+    /// Sets what the camera gives to the water.
+    pub fn set_heat_load_watts(&mut self, watts: f64) {
+        self.unit.around.heat_load_watts = watts;
+    }
+
+    /// Sets the flow of the running pump, l/min: a kinked hose is 0.2.
+    pub fn set_flow_litres_per_minute(&mut self, flow: f64) {
+        self.unit.around.full_flow = flow;
+    }
+
+    /// Switches mains off and on again. Unread replies and a half-heard request are lost.
+    pub fn power_cycle(&mut self) {
+        let now = self.now();
+        self.incoming.clear();
+        self.outgoing.clear();
+        self.frame = None;
+        self.held_back = None;
+        self.busy_until = now;
+        self.last_valid_at = None;
+        self.unit.power_up(self.config.auto_start, now);
+        self.judge();
+    }
+
+    /// Status, as command 01 tells it.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.unit.status
+    }
+
+    /// Whether the pump runs.
+    #[must_use]
+    pub const fn pump_on(&self) -> bool {
+        self.unit.pump_on()
+    }
+
+    /// Whether a level 1 alarm is lit.
+    #[must_use]
+    pub fn alarm(&self) -> bool {
+        self.unit.alarm()
+    }
+
+    /// Whether the panel shows "mode mismatch": command 15 is no longer answered, and only
+    /// [`Chiller::power_cycle`] helps. Brought about by an 18 within 1.5 s of an alarm that dropped
+    /// a running unit, with no command to standby between (seen by Rubin when that 18 puts the
+    /// alarm out; here whether it does or not).
+    #[must_use]
+    pub const fn hung(&self) -> bool {
+        self.unit.hung()
+    }
+
+    /// Whether the host has locked the front panel's keys.
+    #[must_use]
+    pub fn keypad_locked(&self, now: Instant) -> bool {
+        self.last_valid_at.is_some_and(|at| now.since(at) < KEYPAD_RELEASE)
+    }
+
+    /// The water that leaves the unit.
+    #[must_use]
+    pub const fn supply_celsius(&self) -> f64 {
+        self.unit.thermal.supply_celsius
+    }
+
+    /// The set point.
+    #[must_use]
+    pub fn set_point_celsius(&self) -> f64 {
+        f64::from(self.unit.set_point) / 10.0
+    }
+
+    /// The last ten thousand set commands that were not refused, answered or not.
+    pub fn writes(&self) -> impl Iterator<Item = &Write> {
+        self.writes.iter()
+    }
+
+    /// How often command 18 was received, which puts alarms out.
+    #[must_use]
+    pub fn alarm_reads(&self) -> u64 {
+        self.requests_of(18)
+    }
+
+    /// How often this command was received, well-formed.
+    #[must_use]
+    pub fn requests_of(&self, command: u8) -> u64 {
+        self.counts.get(&command).copied().unwrap_or(0)
+    }
+
+    /// Requests heard to their CR, well-formed or not.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Requests ignored: with a pause in them, or while another was being executed.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.map_or_else(Instant::default, |(now, _)| now)
+    }
+
+    fn judge(&mut self) {
+        let now = self.now();
+        self.unit.judge(now, &self.faults);
+    }
+
+    fn put(&mut self, fault: Fault, replies: Option<u32>) {
+        self.faults.put(fault, replies);
+        self.judge();
+    }
+
+    fn advance(&mut self, now: Instant) {
+        if self.clock.is_none() {
+            self.clock = Some((now, now));
+            self.unit.power_up(self.config.auto_start, now);
+            self.judge();
+        }
+        while let Some(&(at, byte)) = self.incoming.front()
+            && at <= now
+        {
+            self.incoming.pop_front();
+            self.pass_time(at);
+            self.hear(byte, at);
+        }
+        self.pass_time(now);
+    }
+
+    fn pass_time(&mut self, to: Instant) {
+        let Some((now, stepped)) = &mut self.clock else { return };
+        *now = (*now).max(to);
+        while *stepped + STEP <= to {
+            *stepped += STEP;
+            self.unit.step(*stepped, &self.faults);
+        }
+    }
+
+    fn hear(&mut self, byte: u8, at: Instant) {
+        if matches!(byte, 0x11 | 0x13) {
+            return;
+        }
+        let pause = at.since(self.last_byte_at);
+        let allowed = self
+            .config
+            .gap
+            .map(|gap| gap + if self.config.wire_time { CHARACTER_TIME } else { Duration::ZERO });
+        if allowed.is_some_and(|allowed| pause > allowed) && self.frame.take().is_some() {
+            self.ignored += 1;
+        }
+        self.last_byte_at = at;
+        match (byte, &mut self.frame) {
+            (frame::START, frame) => {
+                *frame = Some(vec![byte]);
+                self.deaf_to_frame = at < self.busy_until;
+            }
+            (frame::END, _) => {
+                if let Some(frame) = self.frame.take() {
+                    if self.deaf_to_frame {
+                        self.ignored += 1;
+                    } else {
+                        self.handle(&frame, at);
+                    }
+                }
+            }
+            (_, Some(frame)) if frame.len() < LONGEST => frame.push(byte),
+            _ => self.frame = None,
+        }
+    }
+
+    fn handle(&mut self, bytes: &[u8], at: Instant) {
+        self.requests += 1;
+        let parsed = frame::parse(bytes);
+        if parsed == Parsed::Foreign {
+            return;
+        }
+        let faults = self.faults.take();
+        if faults.contains(&Fault::Deaf) {
+            return;
+        }
+        let answer = match parsed {
+            Parsed::Foreign => return,
+            Parsed::Refused(digit) => Answer::Error(digit),
+            Parsed::Good(request) => {
+                *self.counts.entry(request.command).or_default() += 1;
+                self.execute(&request, &faults, at)
+            }
+        };
+        let reply = match answer {
+            Answer::Nothing => return,
+            Answer::Short => b"#23\r".to_vec(),
+            Answer::Error(digit) => frame::reply(bytes, digit, None),
+            Answer::Echo => frame::reply(bytes, 0, None),
+            Answer::Data(data) => frame::reply(bytes, 0, Some(&data)),
+        };
+        self.send(reply, &faults, at);
+    }
+
+    fn execute(&mut self, request: &Request, faults: &[Fault], at: Instant) -> Answer {
+        for fault in faults {
+            match fault {
+                Fault::ErrorDigit(digit) => return Answer::Error(*digit),
+                Fault::Short23 => return Answer::Short,
+                _ => {}
+            }
+        }
+        let answer = self.unit.execute(request, at, &self.faults);
+        if !matches!(answer, Answer::Error(_)) {
+            self.last_valid_at = Some(at);
+            if matches!(request.command, 12 | 15..=17 | 21..=30 | 59) {
+                if self.writes.len() == WRITES_KEPT {
+                    self.writes.pop_front();
+                }
+                let data = String::from_utf8_lossy(&request.data).into_owned();
+                self.writes.push_back(Write { at, command: request.command, data });
+            }
+        }
+        answer
+    }
+
+    fn send(&mut self, mut reply: Vec<u8>, faults: &[Fault], at: Instant) {
+        let (shortest, longest) = (*self.config.latency.start(), *self.config.latency.end());
+        let spread = u64::try_from(longest.saturating_sub(shortest).as_micros()).unwrap_or(u64::MAX);
+        let mut from = at + shortest + Duration::from_micros(self.chance.below(spread.saturating_add(1)));
+        for fault in faults {
+            match fault {
+                Fault::Silent => reply.clear(),
+                Fault::Garbled => {
+                    let place = self.chance.place(reply.len());
+                    let bit = self.chance.below(8);
+                    if let Some(byte) = reply.get_mut(place) {
+                        *byte ^= 1 << bit;
+                    }
+                }
+                Fault::Truncated => {
+                    let length = 1 + self.chance.place(reply.len().saturating_sub(2));
+                    reply.truncate(length);
+                }
+                Fault::LateByOne => reply = self.held_back.replace(reply).unwrap_or_default(),
+                Fault::XonXoffNoise => {
+                    for noise in [0x13, 0x11, 0x11] {
+                        let place = self.chance.place(reply.len());
+                        reply.insert(place, noise);
+                    }
+                }
+                Fault::Slow(longer) => from += *longer,
+                _ => {}
+            }
+        }
+        if !faults.contains(&Fault::LateByOne) {
+            self.held_back = None;
+        }
+        self.busy_until = from;
+        for byte in reply {
+            if self.config.wire_time {
+                self.busy_until += CHARACTER_TIME;
+            }
+            self.outgoing.push_back((self.busy_until, byte));
+        }
+    }
+}
+
+impl crate::port::Device for Chiller {
+    const LAST_BYTE: u8 = frame::END;
+
+    fn receive(&mut self, bytes: &[u8], now: Instant) {
+        Self::receive(self, bytes, now);
+    }
+
+    fn poll_output(&mut self, now: Instant) -> Vec<u8> {
+        Self::poll_output(self, now)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+}

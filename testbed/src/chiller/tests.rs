@@ -1,0 +1,2 @@
+//! The whole chiller in virtual time.
+use super::*;

@@ -1,0 +1,492 @@
+//! A simulated device behind a pseudo-terminal, at the end of a symbolic link as udev would make
+//! one, with a cable that can be pulled.
+//!
+//! One thread per port owns the pseudo-terminal and gives the device its bytes and its time. What
+//! the device is, is behind [`Device`]; this file knows no protocol.
+
+#![expect(clippy::disallowed_methods, reason = "a port is the IO shell of a device: it gives it the time")]
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bus::clock::{Instant, Now};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::OpenptFlags;
+use rustix::termios::OptionalActions;
+
+/// How often a quiet port lets its device's time pass, and lets go of an exclusive lock.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Entries kept by [`Port::log`].
+const LOG_KEPT: usize = 4096;
+
+/// A frame without an end is cut here in the log.
+const LONGEST_LOGGED: usize = 256;
+
+/// A device at the level of bytes: no clock, no IO.
+pub trait Device: Send + 'static {
+    /// The byte that ends a request and a reply, for [`Port::log`].
+    const LAST_BYTE: u8;
+
+    /// Takes bytes the host wrote; none at all only lets time pass.
+    fn receive(&mut self, bytes: &[u8], now: Instant);
+
+    /// The bytes due by `now`.
+    fn poll_output(&mut self, now: Instant) -> Vec<u8>;
+
+    /// When to ask for output again.
+    fn poll_timeout(&self) -> Option<Instant>;
+}
+
+/// Which way a frame went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the host.
+    Request,
+    /// To the host.
+    Reply,
+}
+
+/// One frame that passed the port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// When its last byte came in or was handed out.
+    pub at: Instant,
+    /// Which way.
+    pub direction: Direction,
+    /// All of it, with its last byte.
+    pub bytes: Vec<u8>,
+}
+
+/// A device on a pseudo-terminal. Dropping it unplugs it and ends its thread.
+#[derive(Debug)]
+pub struct Port<D> {
+    link: PathBuf,
+    shared: Arc<Shared<D>>,
+    orders: mpsc::Sender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared<D> {
+    state: Mutex<State<D>>,
+    wake: OwnedFd,
+}
+
+#[derive(Debug)]
+struct State<D> {
+    device: D,
+    log: VecDeque<Passed>,
+}
+
+enum Order {
+    Plug(mpsc::Sender<io::Result<()>>),
+    Unplug(mpsc::Sender<io::Result<()>>),
+    End,
+}
+
+impl<D> Shared<D> {
+    fn lock(&self) -> MutexGuard<'_, State<D>> {
+        // A test that panicked inside `with` has failed already; the port goes on for the others.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        // Fails only when the counter is full, and then the thread is awake.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+}
+
+impl<D: Device> Port<D> {
+    /// Serves `device` on a new pseudo-terminal and makes `link` a symbolic link to it. An
+    /// existing symbolic link is replaced.
+    ///
+    /// # Errors
+    /// When there is no pseudo-terminal to be had, or `link` is a file or cannot be made.
+    pub fn serve(device: D, link: impl Into<PathBuf>) -> io::Result<Self> {
+        let link = link.into();
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let shared = Arc::new(Shared { state: Mutex::new(State { device, log: VecDeque::new() }), wake });
+        let (orders, inbox) = mpsc::channel();
+        let terminal = Terminal::open(&link)?;
+        let mut server = Server {
+            link: link.clone(),
+            shared: Arc::clone(&shared),
+            inbox,
+            terminal: Some(terminal),
+            request: Vec::new(),
+            reply: Vec::new(),
+        };
+        let thread = std::thread::Builder::new().name("port".to_owned()).spawn(move || server.run())?;
+        Ok(Self { link, shared, orders, thread: Some(thread) })
+    }
+
+    /// The symbolic link, to be opened by the host.
+    #[must_use]
+    pub fn link(&self) -> &Path {
+        &self.link
+    }
+
+    /// Looks at the device or changes it, with its time brought up to now.
+    pub fn with<T>(&self, look: impl FnOnce(&mut D) -> T) -> T {
+        let result = {
+            let mut state = self.shared.lock();
+            state.device.receive(&[], Now::read().instant);
+            look(&mut state.device)
+        };
+        self.shared.wake();
+        result
+    }
+
+    /// Pulls the cable: the host's open port hangs up, the link is gone. The device keeps its power.
+    ///
+    /// # Errors
+    /// When the link cannot be removed.
+    pub fn unplug(&self) -> io::Result<()> {
+        self.order(Order::Unplug)
+    }
+
+    /// Puts the cable back: a new pseudo-terminal at the same link. Nothing if it is in.
+    ///
+    /// # Errors
+    /// As [`Port::serve`].
+    pub fn plug(&self) -> io::Result<()> {
+        self.order(Order::Plug)
+    }
+
+    /// The last four thousand frames, oldest first. Bytes without an end are in front of the next
+    /// frame's.
+    #[must_use]
+    pub fn log(&self) -> Vec<Passed> {
+        self.shared.lock().log.iter().cloned().collect()
+    }
+
+    fn order(&self, order: impl FnOnce(mpsc::Sender<io::Result<()>>) -> Order) -> io::Result<()> {
+        let gone = || io::Error::other("the port's thread has ended");
+        let (answer, outcome) = mpsc::channel();
+        self.orders.send(order(answer)).map_err(|_| gone())?;
+        self.shared.wake();
+        outcome.recv().map_err(|_| gone())?
+    }
+}
+
+impl<D> Drop for Port<D> {
+    fn drop(&mut self) {
+        // Neither can fail but for a thread that is gone already.
+        let _ = self.orders.send(Order::End);
+        self.shared.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's own things.
+struct Server<D> {
+    link: PathBuf,
+    shared: Arc<Shared<D>>,
+    inbox: mpsc::Receiver<Order>,
+    terminal: Option<Terminal>,
+    request: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl<D: Device> Server<D> {
+    fn run(&mut self) {
+        loop {
+            if self.obey() {
+                return;
+            }
+            let before = Now::read().instant;
+            let wait = self.serve(before).map_or(IDLE, |at| at.since(before).min(IDLE));
+            if self.wait(wait)
+                && let Some(terminal) = &self.terminal
+            {
+                terminal.release();
+            }
+        }
+    }
+
+    /// Does what was ordered; true at the end.
+    fn obey(&mut self) -> bool {
+        while let Ok(order) = self.inbox.try_recv() {
+            // Nobody waits for the answer of a port that is being dropped.
+            match order {
+                Order::Plug(answer) => {
+                    let _ = answer.send(self.plug());
+                }
+                Order::Unplug(answer) => {
+                    let _ = answer.send(self.unplug());
+                }
+                Order::End => {
+                    let _ = self.unplug();
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn plug(&mut self) -> io::Result<()> {
+        if self.terminal.is_none() {
+            self.terminal = Some(Terminal::open(&self.link)?);
+        }
+        Ok(())
+    }
+
+    fn unplug(&mut self) -> io::Result<()> {
+        self.request.clear();
+        self.reply.clear();
+        if self.terminal.take().is_some() { fs::remove_file(&self.link) } else { Ok(()) }
+    }
+
+    /// Moves bytes both ways; when to come again.
+    fn serve(&mut self, now: Instant) -> Option<Instant> {
+        let mut incoming = [0; 4096];
+        let count = self.terminal.as_mut().map_or(0, |terminal| terminal.read(&mut incoming));
+        let incoming = incoming.get(..count).unwrap_or_default();
+        let mut state = self.shared.lock();
+        note(&mut state.log, &mut self.request, incoming, Direction::Request, D::LAST_BYTE, now);
+        state.device.receive(incoming, now);
+        let outgoing = state.device.poll_output(now);
+        // Without a cable the bytes go nowhere, as on a wire.
+        if let Some(terminal) = &mut self.terminal
+            && !outgoing.is_empty()
+        {
+            terminal.write(&outgoing);
+            let handed_out = Now::read().instant;
+            note(&mut state.log, &mut self.reply, &outgoing, Direction::Reply, D::LAST_BYTE, handed_out);
+        }
+        state.device.poll_timeout()
+    }
+
+    /// Waits for bytes, an order or the time; true if nothing came for all of [`IDLE`].
+    fn wait(&self, wait: Duration) -> bool {
+        let timeout = Timespec {
+            tv_sec: i64::try_from(wait.as_secs()).unwrap_or(1),
+            tv_nsec: wait.subsec_nanos().into(),
+        };
+        let mut fds = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
+        if let Some(terminal) = &self.terminal {
+            fds.push(PollFd::new(&terminal.master, PollFlags::IN));
+        }
+        // An interrupted wait is a short one.
+        let ready = poll(&mut fds, Some(&timeout)).unwrap_or(1);
+        let mut counter = [0; 8];
+        // Not blocking: empty unless woken.
+        let _ = rustix::io::read(&self.shared.wake, &mut counter);
+        ready == 0 && wait == IDLE
+    }
+}
+
+fn note(
+    log: &mut VecDeque<Passed>,
+    line: &mut Vec<u8>,
+    bytes: &[u8],
+    direction: Direction,
+    last: u8,
+    at: Instant,
+) {
+    for &byte in bytes {
+        line.push(byte);
+        if byte == last || line.len() >= LONGEST_LOGGED {
+            if log.len() == LOG_KEPT {
+                log.pop_front();
+            }
+            log.push_back(Passed { at, direction, bytes: std::mem::take(line) });
+        }
+    }
+}
+
+/// A pseudo-terminal and the link to it.
+struct Terminal {
+    master: File,
+    /// Kept open: without any opener the master's reads fail.
+    slave: OwnedFd,
+}
+
+impl Terminal {
+    fn open(link: &Path) -> io::Result<Self> {
+        let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        rustix::pty::grantpt(&master)?;
+        rustix::pty::unlockpt(&master)?;
+        let name = rustix::pty::ptsname(&master, Vec::new())?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
+        // Before anybody opens it, or its echo would come back as requests.
+        let mut settings = rustix::termios::tcgetattr(&slave)?;
+        settings.make_raw();
+        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &settings)?;
+        let status = rustix::fs::fcntl_getfl(&master)?;
+        rustix::fs::fcntl_setfl(&master, status | OFlags::NONBLOCK)?;
+        point(link, name.to_string_lossy().as_ref())?;
+        Ok(Self { master: File::from(master), slave })
+    }
+
+    /// What is there, without waiting.
+    fn read(&mut self, into: &mut [u8]) -> usize {
+        self.master.read(into).unwrap_or(0)
+    }
+
+    /// As much as the host's buffer takes; the rest is lost, as on a wire.
+    fn write(&mut self, bytes: &[u8]) {
+        let _ = self.master.write_all(bytes);
+    }
+
+    /// Undoes the exclusive lock that a killed opener leaves on a pseudo-terminal whose slave is
+    /// held open (a real port loses it at the last close). serialport-rs's file lock is not touched.
+    fn release(&self) {
+        let _ = rustix::termios::ioctl_tiocnxcl(self.slave.as_fd());
+    }
+}
+
+/// Makes `link` a symbolic link to `target`, in one step for whoever opens it.
+fn point(link: &Path, target: &str) -> io::Result<()> {
+    match fs::symlink_metadata(link) {
+        Ok(there) if !there.is_symlink() => {
+            let message = format!("{} exists and is not a symbolic link", link.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        _ => {}
+    }
+    let mut fresh = link.as_os_str().to_owned();
+    fresh.push(format!(".{}", std::process::id()));
+    let _ = fs::remove_file(&fresh);
+    std::os::unix::fs::symlink(target, &fresh)?;
+    fs::rename(&fresh, link)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::chiller::{Chiller, Config, Fault, Status};
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn served(config: Config) -> (tempfile::TempDir, Port<Chiller>) {
+        let directory = tempfile::tempdir().unwrap();
+        let port = Port::serve(Chiller::new(config), directory.path().join("ttyCHILLER")).unwrap();
+        (directory, port)
+    }
+
+    fn config() -> Config {
+        Config { latency: Duration::ZERO..=Duration::ZERO, gap: None, ..Config::default() }
+    }
+
+    fn open(port: &Port<Chiller>) -> File {
+        File::options().read(true).write(true).open(port.link()).unwrap()
+    }
+
+    /// The bytes up to CR, or what came before the hang-up.
+    fn read_reply(host: &mut File) -> Vec<u8> {
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r") {
+            let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
+            let mut fds = [PollFd::new(&*host, PollFlags::IN)];
+            assert_eq!(poll(&mut fds, Some(&timeout)).unwrap(), 1, "no byte in {LIMIT:?} after {reply:?}");
+            let mut byte = [0];
+            match host.read(&mut byte) {
+                Ok(1) => reply.push(byte[0]),
+                _ => break,
+            }
+        }
+        reply
+    }
+
+    #[test]
+    fn a_request_through_the_pseudo_terminal_is_answered() {
+        let (_directory, port) = served(config());
+        let mut host = open(&port);
+        host.write_all(b".0115sStatus_17C\r").unwrap();
+        assert_eq!(read_reply(&mut host), b"#01150sStatus_1A1\r");
+        assert_eq!(port.with(|chiller| chiller.status()), Status::Run);
+        let log = port.log();
+        assert_eq!(log.len(), 2);
+        assert_eq!(
+            (log[0].direction, log[0].bytes.as_slice()),
+            (Direction::Request, &b".0115sStatus_17C\r"[..])
+        );
+        assert_eq!(
+            (log[1].direction, log[1].bytes.as_slice()),
+            (Direction::Reply, &b"#01150sStatus_1A1\r"[..])
+        );
+        assert!(log[1].at >= log[0].at);
+    }
+
+    #[test]
+    fn with_wire_time_a_reply_takes_as_long_as_on_the_wire() {
+        let (_directory, port) = served(Config { wire_time: true, ..config() });
+        let mut host = open(&port);
+        host.write_all(b".0101WatchDog01\r").unwrap();
+        assert_eq!(read_reply(&mut host).len(), 21);
+        let log = port.log();
+        // 16 characters in, 21 out.
+        assert!(log[1].at.since(log[0].at) >= Duration::from_micros(38_541), "{log:?}");
+    }
+
+    #[test]
+    fn a_pulled_cable_hangs_up_and_the_same_link_works_when_it_is_back() {
+        let (_directory, port) = served(config());
+        let mut host = open(&port);
+        port.unplug().unwrap();
+        port.unplug().unwrap();
+        assert!(read_reply(&mut host).is_empty());
+        assert!(host.write_all(b".0101WatchDog01\r").is_err());
+        assert!(fs::symlink_metadata(port.link()).is_err());
+        port.plug().unwrap();
+        port.plug().unwrap();
+        let mut host = open(&port);
+        host.write_all(b".0103rSetTemp26\r").unwrap();
+        assert_eq!(read_reply(&mut host), b"#01030rSetTemp+01503C\r");
+    }
+
+    #[test]
+    fn a_fault_put_on_meanwhile_is_seen_by_the_host() {
+        let (_directory, port) = served(config());
+        port.with(|chiller| chiller.inject_for(Fault::Short23, 1));
+        let mut host = open(&port);
+        host.write_all(b".0101WatchDog01\r").unwrap();
+        assert_eq!(read_reply(&mut host), b"#23\r");
+    }
+
+    #[test]
+    fn the_lock_of_a_killed_opener_goes_by_itself() {
+        let (_directory, port) = served(config());
+        let host = open(&port);
+        rustix::termios::ioctl_tiocexcl(&host).unwrap();
+        drop(host);
+        let begin = Now::read().instant;
+        // Root opens a locked terminal anyway; the flag itself can be asked for.
+        let mut host = loop {
+            match File::options().read(true).write(true).open(port.link()) {
+                Ok(host) => break host,
+                Err(error) => assert!(Now::read().instant.since(begin) < LIMIT, "{error}"),
+            }
+            std::thread::yield_now();
+        };
+        host.write_all(b".0101WatchDog01\r").unwrap();
+        assert_eq!(read_reply(&mut host).len(), 21);
+    }
+
+    #[test]
+    fn a_dropped_port_takes_its_link_along_and_a_file_in_its_way_is_kept() {
+        let (directory, port) = served(config());
+        let link = port.link().to_owned();
+        drop(port);
+        assert!(fs::symlink_metadata(&link).is_err());
+        fs::write(&link, "precious").unwrap();
+        let error = Port::serve(Chiller::new(config()), &link).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&link).unwrap(), b"precious");
+        drop(directory);
+    }
+}
