@@ -6,10 +6,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "a port is the IO shell of a device: it gives it the time")]
 
+mod terminal;
+
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -17,9 +18,8 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::OpenptFlags;
-use rustix::termios::OptionalActions;
+
+use terminal::Terminal;
 
 /// How often a quiet port lets its device's time pass, and lets go of an exclusive lock.
 const IDLE: Duration = Duration::from_secs(1);
@@ -244,7 +244,7 @@ impl<D: Device> Server<D> {
     fn unplug(&mut self) -> io::Result<()> {
         self.request.clear();
         self.reply.clear();
-        if self.terminal.take().is_some() { fs::remove_file(&self.link) } else { Ok(()) }
+        if self.terminal.take().is_some() { std::fs::remove_file(&self.link) } else { Ok(()) }
     }
 
     /// Moves bytes both ways; when to come again.
@@ -275,7 +275,7 @@ impl<D: Device> Server<D> {
         };
         let mut fds = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
         if let Some(terminal) = &self.terminal {
-            fds.push(PollFd::new(&terminal.master, PollFlags::IN));
+            fds.push(PollFd::new(terminal.readable(), PollFlags::IN));
         }
         // An interrupted wait is a short one.
         let ready = poll(&mut fds, Some(&timeout)).unwrap_or(1);
@@ -305,67 +305,10 @@ fn note(
     }
 }
 
-/// A pseudo-terminal and the link to it.
-struct Terminal {
-    master: File,
-    /// Kept open: without any opener the master's reads fail.
-    slave: OwnedFd,
-}
-
-impl Terminal {
-    fn open(link: &Path) -> io::Result<Self> {
-        let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-        rustix::pty::grantpt(&master)?;
-        rustix::pty::unlockpt(&master)?;
-        let name = rustix::pty::ptsname(&master, Vec::new())?;
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
-        // Before anybody opens it, or its echo would come back as requests.
-        let mut settings = rustix::termios::tcgetattr(&slave)?;
-        settings.make_raw();
-        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &settings)?;
-        let status = rustix::fs::fcntl_getfl(&master)?;
-        rustix::fs::fcntl_setfl(&master, status | OFlags::NONBLOCK)?;
-        point(link, name.to_string_lossy().as_ref())?;
-        Ok(Self { master: File::from(master), slave })
-    }
-
-    /// What is there, without waiting.
-    fn read(&mut self, into: &mut [u8]) -> usize {
-        self.master.read(into).unwrap_or(0)
-    }
-
-    /// As much as the host's buffer takes; the rest is lost, as on a wire.
-    fn write(&mut self, bytes: &[u8]) {
-        let _ = self.master.write_all(bytes);
-    }
-
-    /// Undoes the exclusive lock that a killed opener leaves on a pseudo-terminal whose slave is
-    /// held open (a real port loses it at the last close). serialport-rs's file lock is not touched.
-    fn release(&self) {
-        let _ = rustix::termios::ioctl_tiocnxcl(self.slave.as_fd());
-    }
-}
-
-/// Makes `link` a symbolic link to `target`, in one step for whoever opens it.
-fn point(link: &Path, target: &str) -> io::Result<()> {
-    match fs::symlink_metadata(link) {
-        Ok(there) if !there.is_symlink() => {
-            let message = format!("{} exists and is not a symbolic link", link.display());
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-        }
-        _ => {}
-    }
-    let mut fresh = link.as_os_str().to_owned();
-    fresh.push(format!(".{}", std::process::id()));
-    let _ = fs::remove_file(&fresh);
-    std::os::unix::fs::symlink(target, &fresh)?;
-    fs::rename(&fresh, link)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::fs::{self, File};
+    use std::io::{Read, Write};
 
     use super::*;
     use crate::chiller::{Chiller, Config, Fault, Status};
@@ -392,7 +335,7 @@ mod tests {
         while !reply.ends_with(b"\r") {
             let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
             let mut fds = [PollFd::new(&*host, PollFlags::IN)];
-            assert_eq!(poll(&mut fds, Some(&timeout)).unwrap(), 1, "no byte in {LIMIT:?} after {reply:?}");
+            assert_eq!(poll(&mut fds, Some(&timeout)).unwrap(), 1, "no byte for 10 s after {reply:?}");
             let mut byte = [0];
             match host.read(&mut byte) {
                 Ok(1) => reply.push(byte[0]),
@@ -464,14 +407,14 @@ mod tests {
         let host = open(&port);
         rustix::termios::ioctl_tiocexcl(&host).unwrap();
         drop(host);
+        // Root opens a locked terminal anyway; anybody else only when the lock is gone.
         let begin = Now::read().instant;
-        // Root opens a locked terminal anyway; the flag itself can be asked for.
         let mut host = loop {
             match File::options().read(true).write(true).open(port.link()) {
                 Ok(host) => break host,
                 Err(error) => assert!(Now::read().instant.since(begin) < LIMIT, "{error}"),
             }
-            std::thread::yield_now();
+            poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 })).unwrap();
         };
         host.write_all(b".0101WatchDog01\r").unwrap();
         assert_eq!(read_reply(&mut host).len(), 21);
