@@ -7,6 +7,7 @@ pub mod log;
 pub mod message;
 pub mod outbox;
 pub mod probe;
+pub mod random;
 pub mod session;
 pub mod settings;
 pub mod topic;
