@@ -1,4 +1,9 @@
 //! Simulators and harness.
 
+pub mod broker;
+pub mod certs;
 pub mod chiller;
+pub mod client;
 pub mod port;
+pub mod process;
+pub mod wait;

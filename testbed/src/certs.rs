@@ -1,0 +1,138 @@
+//! A certificate authority made on the spot, for tests and the demo.
+//!
+//! Files in its folder: `ca.crt`, `server.crt`, `server.key`, `clients/<identity>.crt` and `.key`.
+//! The authority's own key is never written, so what it signed is worth nothing once it is gone.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+
+/// What a client needs for mutual TLS: three PEM files, and the name it goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// The common name of the certificate, hence the broker's name for the client.
+    pub identity: String,
+    /// The authority's certificate.
+    pub ca: PathBuf,
+    /// The client's certificate.
+    pub cert: PathBuf,
+    /// Its private key, PKCS#8.
+    pub key: PathBuf,
+}
+
+/// A certificate authority and the folder it writes into.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    dir: PathBuf,
+}
+
+/// How long what is made here holds, unless said otherwise: far from `certificate_expiring`.
+const VALID: Duration = Duration::from_secs(400 * 86_400);
+
+impl Authority {
+    /// Makes a new authority and writes `ca.crt` into `dir`, which is created.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn create(dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir.join("clients")).with_context(|| format!("create {}", dir.display()))?;
+        let mut params = params("obsbus test authority", Vec::new(), VALID)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let authority = Self { issuer, dir: dir.to_owned() };
+        fs::write(authority.ca(), authority.issuer.pem()).context("write ca.crt")?;
+        Ok(authority)
+    }
+
+    /// The authority's certificate.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.dir.join("ca.crt")
+    }
+
+    /// Makes `server.crt` and `server.key`, for `localhost` and 127.0.0.1; returns their paths.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn server(&self) -> Result<(PathBuf, PathBuf)> {
+        let mut params = params("localhost", vec!["localhost".to_owned(), "127.0.0.1".to_owned()], VALID)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(&params, self.dir.join("server.crt"), self.dir.join("server.key"))
+    }
+
+    /// The files of `identity`: made at the first call, the same ones afterwards.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn client(&self, identity: &str) -> Result<ClientFiles> {
+        let files = self.client_files(identity);
+        if files.cert.exists() { Ok(files) } else { self.client_valid_for(identity, VALID) }
+    }
+
+    /// As [`Self::client`], but always new, and valid for `valid` from now: to try what happens when
+    /// a certificate runs out, or is replaced under a running daemon.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn client_valid_for(&self, identity: &str, valid: Duration) -> Result<ClientFiles> {
+        let files = self.client_files(identity);
+        let mut params = params(identity, Vec::new(), valid)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&params, files.cert.clone(), files.key.clone())?;
+        Ok(files)
+    }
+
+    fn client_files(&self, identity: &str) -> ClientFiles {
+        // A test may ask for an identity that is no file name, such as `a/b`.
+        let name = identity.replace('/', "%2F");
+        let clients = self.dir.join("clients");
+        ClientFiles {
+            identity: identity.to_owned(),
+            ca: self.ca(),
+            cert: clients.join(format!("{name}.crt")),
+            key: clients.join(format!("{name}.key")),
+        }
+    }
+
+    fn sign(&self, params: &CertificateParams, cert: PathBuf, key: PathBuf) -> Result<(PathBuf, PathBuf)> {
+        let pair = KeyPair::generate()?;
+        let certificate = params.signed_by(&pair, &*self.issuer)?;
+        fs::write(&cert, certificate.pem()).with_context(|| format!("write {}", cert.display()))?;
+        write_private(&key, &pair.serialize_pem())?;
+        Ok((cert, key))
+    }
+}
+
+fn params(common_name: &str, names: Vec<String>, valid: Duration) -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.use_authority_key_identifier_extension = true;
+    #[expect(clippy::disallowed_methods, reason = "a certificate's dates are the machine's own")]
+    let now = bus::clock::Now::read().utc.unix_milliseconds();
+    let now = Duration::from_millis(u64::try_from(now).unwrap_or(0));
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    // An hour back, so that a clock that is set meanwhile does not make it "not yet valid".
+    params.not_before = epoch + now.saturating_sub(Duration::from_secs(3600));
+    params.not_after = epoch + now + valid;
+    Ok(params)
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("create {}", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("write {}", path.display()))
+}

@@ -1,0 +1,417 @@
+//! Daemons and command line tools as real processes: started, watched, signalled, and killed when
+//! the test that started them ends, however it ends.
+//!
+//! Output goes into files, not pipes, so that a process never waits for the harness to read. Each
+//! process gets a process group of its own: Ctrl-C at a terminal reaches the harness alone, which
+//! then stops things in the right order.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::wait_for;
+
+/// What is to be started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    program: PathBuf,
+    name: String,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    logs: Option<PathBuf>,
+}
+
+/// What a finished process left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Exit code; 128 + signal if a signal ended it, as a shell would say.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Launch {
+    /// A binary of this workspace, from the same build as the caller (`target/<profile>/<name>`).
+    ///
+    /// # Errors
+    /// Says how to build it, if it is not there.
+    pub fn workspace(name: &str) -> Result<Self> {
+        let here = std::env::current_exe().context("find the running executable")?;
+        let mut dir = here.parent().context("the running executable has no folder")?;
+        // Tests and examples are one level below the binaries.
+        if dir.ends_with("deps") || dir.ends_with("examples") {
+            dir = dir.parent().context("the build folder has no parent")?;
+        }
+        let program = dir.join(name);
+        if !program.is_file() {
+            bail!("{} is not built; run: cargo build --workspace --bins", program.display());
+        }
+        Ok(Self::program(&program))
+    }
+
+    /// A program of the machine, by path or by name; a name is looked up in `PATH` and in the
+    /// `sbin` folders, which an ordinary user's `PATH` leaves out.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn machine(program: &str) -> Result<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+            .map(|dir| dir.join(program))
+            .find(|candidate| candidate.is_file())
+            .map(|found| Self::program(&found))
+            .with_context(|| format!("{program} is not installed"))
+    }
+
+    fn program(program: &Path) -> Self {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { program: program.to_owned(), name, args: Vec::new(), env: Vec::new(), logs: None }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets an environment variable. The caller's own `OBSBUS_…` are never passed on.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Another name for the output files and messages, where one program runs twice.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Appends output to `<dir>/<name>.out` and `.err` instead of files that go with the process.
+    #[must_use]
+    pub fn logs_in(mut self, dir: &Path) -> Self {
+        self.logs = Some(dir.to_owned());
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If it cannot be started, or its output files cannot be opened.
+    pub fn spawn(&self) -> Result<Process> {
+        let (dir, temporary) = if let Some(dir) = &self.logs {
+            fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+            (dir.clone(), None)
+        } else {
+            let temporary = tempfile::tempdir().context("make a folder for output")?;
+            (temporary.path().to_owned(), Some(temporary))
+        };
+        let stdout = dir.join(format!("{}.out", self.name));
+        let stderr = dir.join(format!("{}.err", self.name));
+        let mut command = Command::new(&self.program);
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("OBSBUS_") {
+                command.env_remove(key);
+            }
+        }
+        let child = command
+            .args(&self.args)
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::null())
+            .stdout(append(&stdout)?)
+            .stderr(append(&stderr)?)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("start {}", self.program.display()))?;
+        Ok(Process { child, name: self.name.clone(), stdout, stderr, exit: None, _temporary: temporary })
+    }
+
+    /// Starts it and waits for its end.
+    ///
+    /// # Errors
+    /// If it cannot be started, or has not ended after `limit`; it is then killed.
+    pub fn run(&self, limit: Duration) -> Result<Output> {
+        let mut process = self.spawn()?;
+        let code = process.wait_exit(limit)?;
+        Ok(Output { code, stdout: process.stdout(), stderr: process.stderr() })
+    }
+}
+
+fn append(path: &Path) -> Result<fs::File> {
+    fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("open {}", path.display()))
+}
+
+/// A place in a process's output: how much of it there was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    stdout: usize,
+    stderr: usize,
+}
+
+/// A running process. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: String,
+    stdout: PathBuf,
+    stderr: PathBuf,
+    exit: Option<ExitStatus>,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Process {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote to standard output so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        read(&self.stdout)
+    }
+
+    /// What it wrote to standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        read(&self.stderr)
+    }
+
+    /// The end of its output so far, for [`Self::wait_for_line_after`].
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { stdout: self.stdout().len(), stderr: self.stderr().len() }
+    }
+
+    /// Waits for a complete line, on either stream, that `wanted` accepts; earlier ones count.
+    ///
+    /// # Errors
+    /// If none comes within `limit` or before the process ends; says what it wrote instead.
+    pub fn wait_for_line(&mut self, wanted: impl Fn(&str) -> bool, limit: Duration) -> Result<String> {
+        self.wait_for_line_after(Mark::default(), wanted, limit)
+    }
+
+    /// As [`Self::wait_for_line`], for lines written after `mark`.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for_line`].
+    pub fn wait_for_line_after(
+        &mut self,
+        mark: Mark,
+        wanted: impl Fn(&str) -> bool,
+        limit: Duration,
+    ) -> Result<String> {
+        let found = wait_for(&format!("a line of {}", self.name), limit, || {
+            // Asked before the files are read, or the last lines of a process could be missed.
+            let ended = !self.is_running();
+            let line = complete_lines(&self.stdout(), mark.stdout)
+                .chain(complete_lines(&self.stderr(), mark.stderr))
+                .find(|line| wanted(line))
+                .map(str::to_owned);
+            if line.is_some() || ended { Some(line) } else { None }
+        });
+        match found {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => bail!("{} ended first; {}", self.name, self.last_words()),
+            Err(error) => bail!("{error}; {}", self.last_words()),
+        }
+    }
+
+    /// Whether it has not ended yet (a frozen process is running).
+    pub fn is_running(&mut self) -> bool {
+        if self.exit.is_none() {
+            self.exit = self.child.try_wait().unwrap_or(None);
+        }
+        self.exit.is_none()
+    }
+
+    /// Waits for its end: exit code, or 128 + signal.
+    ///
+    /// # Errors
+    /// If it has not ended after `limit`; it goes on running.
+    pub fn wait_exit(&mut self, limit: Duration) -> Result<i32> {
+        let what = format!("the end of {}", self.name);
+        let ended = wait_for(&what, limit, || if self.is_running() { None } else { self.exit });
+        match ended {
+            Ok(status) => Ok(status.code().unwrap_or(128 + status.signal().unwrap_or(0))),
+            Err(error) => bail!("{error}; {}", self.last_words()),
+        }
+    }
+
+    /// Sends a signal; to a process that has ended, nothing.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        if !self.is_running() {
+            return Ok(());
+        }
+        let pid =
+            i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("process id out of range")?;
+        kill_process(pid, signal).with_context(|| format!("signal {}", self.name))
+    }
+
+    /// SIGTERM: asks it to stop.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// SIGINT: what Ctrl-C sends.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn interrupt(&mut self) -> Result<()> {
+        self.signal(Signal::INT)
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it is not gone within 5 s.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.signal(Signal::KILL)?;
+        self.wait_exit(Duration::from_secs(5)).map(|_| ())
+    }
+
+    /// SIGSTOP, and waits until it stands still.
+    ///
+    /// # Errors
+    /// If it does not stand still within 5 s.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let stat = format!("/proc/{}/stat", self.pid());
+        // The state is the first field after the name, which stands in parentheses.
+        wait_for(&format!("{} to stand still", self.name), Duration::from_secs(5), || {
+            let text = fs::read_to_string(&stat).ok()?;
+            text.rsplit_once(") ").filter(|(_, fields)| fields.starts_with('T')).map(|_| ())
+        })
+    }
+
+    /// SIGCONT: ends a [`Self::freeze`].
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// SIGTERM, then waits for its end: exit code, or 128 + signal.
+    ///
+    /// # Errors
+    /// If it has not ended after `limit`.
+    pub fn stop(&mut self, limit: Duration) -> Result<i32> {
+        self.terminate()?;
+        self.wait_exit(limit)
+    }
+
+    fn last_words(&self) -> String {
+        format!("stdout: {}\nstderr: {}", tail(&self.stdout()), tail(&self.stderr()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Failure means it is gone already, and a destructor has nobody to tell anyway.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+fn complete_lines(text: &str, from: usize) -> impl Iterator<Item = &str> {
+    let text = text.get(from..).unwrap_or_default();
+    let end = text.rfind('\n').map_or(0, |end| end + 1);
+    text.get(..end).unwrap_or_default().lines()
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(20);
+    lines.get(from..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn shell(script: &str) -> Launch {
+        Launch::machine("sh").unwrap().args(["-c", script])
+    }
+
+    #[test]
+    fn the_output_and_the_code_of_a_process_come_back() {
+        let output = shell("echo out; echo err >&2; exit 3").run(LIMIT).unwrap();
+        assert_eq!(output, Output { code: 3, stdout: "out\n".to_owned(), stderr: "err\n".to_owned() });
+    }
+
+    #[test]
+    fn a_process_ended_by_a_signal_has_the_shells_code() {
+        let mut process = shell("echo ready; exec sleep 60").spawn().unwrap();
+        process.wait_for_line(|line| line == "ready", LIMIT).unwrap();
+        assert_eq!(process.stop(LIMIT).unwrap(), 143);
+    }
+
+    #[test]
+    fn a_line_that_never_comes_is_reported_with_what_came_instead() {
+        let error =
+            shell("echo hello").spawn().unwrap().wait_for_line(|line| line == "bye", LIMIT).unwrap_err();
+        assert!(error.to_string().contains("ended first") && error.to_string().contains("hello"), "{error}");
+    }
+
+    #[test]
+    fn a_frozen_process_writes_nothing_until_it_is_thawed() {
+        let mut process = shell("while :; do echo tick; sleep 0.01; done").spawn().unwrap();
+        process.wait_for_line(|line| line == "tick", LIMIT).unwrap();
+        process.freeze().unwrap();
+        let mark = process.mark();
+        process.wait_for_line_after(mark, |_| true, Duration::from_millis(100)).unwrap_err();
+        process.thaw().unwrap();
+        process.wait_for_line_after(mark, |_| true, LIMIT).unwrap();
+    }
+
+    #[test]
+    fn a_dropped_process_is_gone() {
+        let process = shell("exec sleep 60").spawn().unwrap();
+        let proc_entry = PathBuf::from(format!("/proc/{}", process.pid()));
+        assert!(proc_entry.exists());
+        drop(process);
+        assert!(!proc_entry.exists());
+    }
+
+    #[test]
+    fn a_binary_that_is_not_built_says_how_to_build_it() {
+        let error = Launch::workspace("no-such-binary").unwrap_err();
+        assert!(error.to_string().contains("cargo build --workspace --bins"), "{error}");
+    }
+}
