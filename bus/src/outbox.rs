@@ -78,6 +78,7 @@ pub struct Outbox {
     orders: u64,
     tokens: Token,
     dropped: u64,
+    open: bool,
 }
 
 impl Outbox {
@@ -106,6 +107,17 @@ impl Outbox {
         self.queue.push_back(Queued { message, order: self.orders, sent_before: false });
     }
 
+    /// Lets publishes go on this connection; until then nobody hears of us.
+    pub fn open(&mut self) {
+        self.open = true;
+    }
+
+    /// Forgets everything that was not handed out yet.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.queue.clear();
+    }
+
     /// Replies and events that were dropped because the broker was away for too long.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -122,7 +134,7 @@ impl Outbox {
 
     /// The next publish, if one may go now.
     pub fn next(&mut self, now: Instant) -> Option<(Token, Outgoing)> {
-        if self.in_flight.len() >= IN_FLIGHT_LIMIT {
+        if !self.open || self.in_flight.len() >= IN_FLIGHT_LIMIT {
             return None;
         }
         self.next_slot(now).or_else(|| self.next_queued(now))
@@ -188,6 +200,7 @@ impl Outbox {
     /// The connection is gone. Replies and events that were under way are sent again, once;
     /// retained values never: what is true now is published anew.
     pub fn disconnected(&mut self) {
+        self.open = false;
         self.slots.clear();
         for (_, _, flight) in std::mem::take(&mut self.in_flight).into_iter().rev() {
             match flight {
@@ -216,6 +229,12 @@ mod tests {
         }
     }
 
+    fn open() -> Outbox {
+        let mut outbox = Outbox::default();
+        outbox.open();
+        outbox
+    }
+
     fn next(outbox: &mut Outbox) -> Option<(Token, String)> {
         outbox.next(NOW).map(|(token, out)| (token, String::from_utf8(out.payload).unwrap()))
     }
@@ -226,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_newest_state_wins_and_one_is_in_flight() {
-        let mut outbox = Outbox::default();
+        let mut outbox = open();
         outbox.set("state", b"1".to_vec(), None);
         let (token, _) = next(&mut outbox).unwrap();
         outbox.set("state", b"2".to_vec(), None);
@@ -238,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_reply_does_not_overtake_the_state_that_was_set_before_it() {
-        let mut outbox = Outbox::default();
+        let mut outbox = open();
         outbox.set("state", b"1".to_vec(), None);
         let (token, _) = next(&mut outbox).unwrap();
         outbox.set("state", b"2".to_vec(), None);
@@ -252,7 +271,7 @@ mod tests {
 
     #[test]
     fn state_does_not_queue_behind_replies() {
-        let mut outbox = Outbox::default();
+        let mut outbox = open();
         for n in 0..40 {
             outbox.push(reply(&n.to_string(), None));
         }
@@ -263,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_the_oldest_and_counts_it() {
-        let mut outbox = Outbox::default();
+        let mut outbox = open();
         for n in 0..QUEUE_LIMIT + 3 {
             outbox.push(reply(&n.to_string(), None));
         }
@@ -273,12 +292,14 @@ mod tests {
 
     #[test]
     fn a_lost_connection_sends_replies_again_once_and_old_state_never() {
-        let mut outbox = Outbox::default();
+        let mut outbox = open();
         outbox.set("state", b"old".to_vec(), None);
         outbox.push(reply("a", None));
         outbox.push(reply("b", None));
         while next(&mut outbox).is_some() {}
         outbox.disconnected();
+        assert_eq!(next(&mut outbox), None, "not before the new connection is judged");
+        outbox.open();
         assert_eq!(text(&mut outbox).as_deref(), Some("a"));
         assert_eq!(text(&mut outbox).as_deref(), Some("b"));
         outbox.disconnected();
@@ -289,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_reply_goes_out_with_what_is_left_of_its_time() {
-        let mut outbox = Outbox::default();
+        let mut outbox = open();
         outbox.push(reply("late", Some(1)));
         outbox.push(reply("in time", Some(60)));
         let (_, out) = outbox.next(NOW + Duration::from_secs(20)).unwrap();
@@ -299,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_wait_of_the_oldest_publish_is_known() {
-        let mut outbox = Outbox::default();
+        let mut outbox = open();
         assert_eq!(outbox.longest_wait(NOW), None);
         outbox.push(reply("a", None));
         let (token, _) = next(&mut outbox).unwrap();

@@ -211,6 +211,12 @@ impl Base {
         self.under("command/+/+")
     }
 
+    /// Whether `topic` is, or pretends to be, that of a command.
+    #[must_use]
+    pub fn is_command(&self, topic: &str) -> bool {
+        topic.starts_with(&self.under("command/"))
+    }
+
     /// Where only an ACL that is not in force lets a bridge publish.
     #[must_use]
     pub fn canary(&self) -> String {

@@ -153,6 +153,17 @@ impl Session {
         self.wake.notify_one();
     }
 
+    /// Lets publishes go on this connection; call it when what is to be heard first is set.
+    pub fn open(&self) {
+        self.with_outbox(Outbox::open);
+        self.wake.notify_one();
+    }
+
+    /// Forgets everything that waits.
+    pub fn clear(&self) {
+        self.with_outbox(Outbox::clear);
+    }
+
     /// Replies and events that were dropped because the broker was away for too long.
     #[must_use]
     pub fn dropped(&self) -> u64 {

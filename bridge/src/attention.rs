@@ -1,0 +1,80 @@
+//! Since when each concern holds; an event when one comes and when one goes. Pure.
+
+use bus::clock::Now;
+use bus::message::{Attention, EventKind, Happening, Severity};
+
+use crate::controller::Concern;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    current: Vec<Attention>,
+}
+
+impl Ledger {
+    /// Takes the concerns that hold now; returns what changed.
+    pub fn update(&mut self, concerns: Vec<Concern>, now: Now) -> Vec<Happening> {
+        let mut happenings = Vec::new();
+        let mut next: Vec<Attention> = Vec::new();
+        for concern in concerns {
+            let known = self.current.iter().find(|attention| attention.name == concern.name);
+            if known.is_none() {
+                happenings.push(
+                    Happening::new(EventKind::Attention, concern.severity, concern.text.clone())
+                        .because(concern.name),
+                );
+            }
+            let since = known.map_or(now.utc, |attention| attention.since);
+            next.push(Attention {
+                name: concern.name.to_owned(),
+                severity: concern.severity,
+                since,
+                text: concern.text,
+            });
+        }
+        for gone in self.current.iter().filter(|gone| !next.iter().any(|held| held.name == gone.name)) {
+            let message = format!("no longer: {}", gone.text);
+            happenings.push(
+                Happening::new(EventKind::Attention, Severity::Info, message).because(gone.name.clone()),
+            );
+        }
+        next.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
+        self.current = next;
+        happenings
+    }
+
+    /// What holds now, the worst first.
+    #[must_use]
+    pub fn current(&self) -> &[Attention] {
+        &self.current
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::clock::{Instant, Utc};
+    use std::time::Duration;
+
+    fn now(seconds: u64) -> Now {
+        let start = Utc::from_unix_milliseconds(1_700_000_000_000).unwrap();
+        Now { instant: Instant::default(), utc: start }.after(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_concern_is_told_when_it_comes_and_when_it_goes_and_keeps_its_date() {
+        let mut ledger = Ledger::default();
+        let open = || Concern::error("acl_open", "anybody can command");
+        let old = || Concern::warning("manual_long", "manual for a day");
+        assert_eq!(ledger.update(vec![old()], now(0)).len(), 1);
+        let came = ledger.update(vec![old(), open()], now(5));
+        assert_eq!(came.len(), 1);
+        assert_eq!(came[0].reason.as_deref(), Some("acl_open"));
+        let names: Vec<_> = ledger.current().iter().map(|held| held.name.as_str()).collect();
+        assert_eq!(names, ["acl_open", "manual_long"]);
+        assert_eq!(ledger.current()[1].since, now(0).utc);
+        let gone = ledger.update(vec![open()], now(9));
+        assert_eq!(gone[0].message, "no longer: manual for a day");
+        assert!(ledger.update(vec![open()], now(10)).is_empty());
+    }
+}

@@ -1,0 +1,167 @@
+//! What a device must bring to become a bridge: its [`Protocol`] (bytes and types) and its
+//! [`Controller`] (what it decides). Both are pure; the core and the loop around them are the same
+//! for every device.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use bus::clock::{Instant, Now};
+use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
+use bus::message::{Attention, Happening, LastCommand, Severity};
+
+use crate::line::Exchange;
+
+/// A device's codec.
+pub trait Protocol {
+    /// A question or an order.
+    type Request: Clone + fmt::Debug;
+    /// What a valid answer says.
+    type Reply;
+
+    /// One attempt at `request`: its bytes, and how to know the answer's end.
+    fn exchange(&mut self, request: &Self::Request) -> Exchange;
+
+    /// Reads `frame` as the answer to `request`, which was sent as `sent`.
+    ///
+    /// # Errors
+    /// The frame is not a valid answer to just this, or the device refuses.
+    fn decode(&self, request: &Self::Request, sent: &[u8], frame: &[u8]) -> Result<Self::Reply, Undecodable>;
+}
+
+/// Why a complete frame is no reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undecodable {
+    /// Not a valid answer to this request: worth asking again.
+    Bad(String),
+    /// Valid, and the device refuses: asking again would not help.
+    Refused(String),
+}
+
+/// A change of the link to the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkChange {
+    /// What was read no longer counts.
+    Lost {
+        /// Why, for humans.
+        reason: String,
+    },
+    /// A valid reply is in.
+    Restored,
+}
+
+/// What a controller wants done.
+#[derive(Debug)]
+pub enum Effect<S> {
+    /// The state changed.
+    Publish,
+    /// Give an admitted command its terminal reply.
+    Answer(Ticket, Outcome),
+    /// Log and publish this event.
+    Happened(Happening),
+    /// Save this; [`Controller::handle_saved`] tells how that went.
+    Save(S),
+    /// While paused, the device is not asked and its silence means nothing.
+    Pause(bool),
+}
+
+/// A condition a human should know of, as long as it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concern {
+    /// One word for programs.
+    pub name: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// For humans.
+    pub text: String,
+}
+
+impl Concern {
+    /// Something that does not work.
+    #[must_use]
+    pub fn error(name: &'static str, text: impl Into<String>) -> Self {
+        Self { name, severity: Severity::Error, text: text.into() }
+    }
+
+    /// Something that works, but look.
+    #[must_use]
+    pub fn warning(name: &'static str, text: impl Into<String>) -> Self {
+        Self { name, severity: Severity::Warning, text: text.into() }
+    }
+}
+
+/// What the core adds to a device's state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Common {
+    /// All concerns, with the time since when.
+    pub attention: Vec<Attention>,
+    /// The last command that was admitted.
+    pub last_command: Option<LastCommand>,
+}
+
+/// An admitted command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Its name inside the bridge, with who asked and by when it must end.
+    pub ticket: Ticket,
+    /// Its row in the table.
+    pub verb: &'static Verb,
+    /// Its argument.
+    pub argument: Argument,
+}
+
+/// A message of another service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Input<'a> {
+    /// Where it came from.
+    pub topic: &'a str,
+    /// What it says.
+    pub payload: &'a [u8],
+    /// Whether the broker had stored it: its age is unknown, unless it says so itself.
+    pub stored: bool,
+}
+
+/// What decides for a device. Time is an argument; nothing here does IO.
+///
+/// At most one request is out: the next is chosen, by [`Controller::poll_request`], from the state
+/// when the reply is in, so that what is urgent overtakes by itself.
+pub trait Controller {
+    /// A question or an order to the device.
+    type Request;
+    /// A valid answer.
+    type Reply;
+    /// What is published.
+    type State: serde::Serialize;
+    /// What survives a restart.
+    type Saved: serde::Serialize;
+
+    /// Whether a command would be possible just now.
+    ///
+    /// # Errors
+    /// Why not.
+    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal>;
+    /// Runs an admitted command; it must end with [`Effect::Answer`] before its deadline.
+    fn handle_command(&mut self, command: Command, now: Now);
+    /// Takes what another service published.
+    fn handle_input(&mut self, input: Input<'_>, now: Now);
+    /// Takes the answer to a request, or the device's refusal.
+    fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, String>, now: Now);
+    /// The link to the device was lost or restored.
+    fn handle_link(&mut self, change: LinkChange, now: Now);
+    /// The last [`Effect::Save`] is on the disk, or is not.
+    fn handle_saved(&mut self, result: Result<(), String>, now: Now);
+    /// Time has passed.
+    fn handle_timeout(&mut self, now: Now);
+    /// When [`Controller::handle_timeout`] or [`Controller::poll_request`] wants to be called.
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// What to ask the device now, if anything.
+    fn poll_request(&mut self, now: Now) -> Option<Self::Request>;
+    /// What is to be done.
+    fn poll_effect(&mut self) -> Option<Effect<Self::Saved>>;
+    /// What a human should know.
+    fn concerns(&self) -> Vec<Concern>;
+    /// What is published.
+    fn state(&self, common: Common, now: Now) -> Self::State;
+}
+
+/// The range of a verb's number, for the Desk and for `meta`.
+pub type Range = (&'static str, RangeInclusive<f64>);

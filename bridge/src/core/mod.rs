@@ -1,0 +1,563 @@
+//! The pure heart of every bridge: the Desk, the link and a device's controller, put together.
+//!
+//! Events go in, outputs come out; the device loop carries them between here and the line, the
+//! session and the store. It is the same code in the daemon and in a test's virtual time.
+
+mod publish;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bus::clock::{Instant, Now, Utc};
+use bus::command::{Arrival, Desk, DeskSettings, Gate, Journal, Output as DeskOutput};
+use bus::message::{EventKind, Happening, Severity};
+use bus::outbox::Message;
+use bus::probe::Verdict as ProbeVerdict;
+use bus::session::bridge::{Incoming, SessionEvent};
+
+use crate::attention::Ledger;
+use crate::controller::{Command, Controller, Effect, Input, LinkChange, Protocol, Undecodable};
+use crate::line::{Exchange, LineError, LineEvent};
+use crate::link::{Link, Trouble, Verdict};
+use crate::rival::{Found, Rival};
+
+/// Stored messages of our own topics arrive before the loopback; without it, not later than this.
+const SETTLE_LIMIT: Duration = Duration::from_millis(150);
+const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
+
+/// What a bridge says about itself.
+#[derive(Clone, Debug)]
+pub struct CoreSettings {
+    /// Topics, commands and who may give them.
+    pub desk: DeskSettings,
+    /// `chiller` or `focuser`.
+    pub kind: &'static str,
+    /// Maker and type of the instrument.
+    pub model: &'static str,
+    /// The daemon's version.
+    pub version: &'static str,
+    /// `source` of events.
+    pub log_name: String,
+    /// Random for each start.
+    pub session: String,
+    /// From when on nobody may believe a state that was not renewed.
+    pub stale_after: Duration,
+    /// Asking for so long without a valid reply loses the link.
+    pub serial_timeout: Duration,
+}
+
+/// The two files of the state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    /// The controller's memory.
+    Device,
+    /// The Desk's journal.
+    Commands,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// On the serial line.
+    Line(LineEvent),
+    /// On the bus.
+    Session(SessionEvent),
+    /// On the disk: the save with this number is done, or failed.
+    Saved(File, u64, Result<(), String>),
+    /// When our certificate ends, as read at a connect.
+    Certificate(Option<Utc>),
+    /// Time has passed.
+    Timeout,
+    /// The daemon is to end.
+    Stop,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Ask the device.
+    Ask(Exchange),
+    /// Close and open the serial port.
+    Reopen,
+    /// Let the session publish.
+    Open,
+    /// Forget what waits to be published.
+    Clear,
+    /// Set a retained topic.
+    Set {
+        /// Where.
+        topic: String,
+        /// What.
+        payload: Vec<u8>,
+        /// For how long it may be believed.
+        expiry: Option<Duration>,
+    },
+    /// Publish a reply or an event.
+    Push(Message),
+    /// Write a file.
+    Save(File, u64, Vec<u8>),
+    /// Drop the connection to the broker and make it anew.
+    Reconnect,
+    /// End the session, then the daemon.
+    Finish {
+        /// Whether the device is now without a bridge.
+        say_offline: bool,
+    },
+}
+
+struct Asked<R> {
+    request: R,
+    sent: Vec<u8>,
+}
+
+/// See the module.
+pub struct Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    settings: CoreSettings,
+    controller: C,
+    protocol: P,
+    desk: Desk,
+    link: Link,
+    rival: Rival,
+    ledger: Ledger,
+    started: Now,
+    outputs: VecDeque<Output>,
+    // The line.
+    port_open: bool,
+    asked: Option<Asked<P::Request>>,
+    repeat: Option<P::Request>,
+    // The bus.
+    announce_at: Option<Instant>,
+    announced: bool,
+    probe: Option<ProbeVerdict>,
+    dirty: bool,
+    heartbeat: Instant,
+    health_due: Instant,
+    health_shown: Option<publish::HealthMark>,
+    connections: u64,
+    broker_error: Option<String>,
+    certificate_expires: Option<Utc>,
+    dropped_messages: u64,
+    state_seq: u64,
+    event_seq: u64,
+    skew: Option<(Instant, String)>,
+    // The disk.
+    journal_ok: bool,
+    device_saves: u64,
+    // The end.
+    stopping: bool,
+    finished: bool,
+}
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    /// Takes over from the process before, whose journal this is.
+    pub fn new(settings: CoreSettings, controller: C, protocol: P, journal: Journal, now: Now) -> Self {
+        let mut desk = Desk::new(settings.desk.clone());
+        desk.recover(journal, now);
+        let mut core = Self {
+            link: Link::new(settings.serial_timeout, settings.stale_after),
+            rival: Rival::new(settings.session.clone(), now.utc, settings.stale_after),
+            settings,
+            controller,
+            protocol,
+            desk,
+            ledger: Ledger::default(),
+            started: now,
+            outputs: VecDeque::new(),
+            port_open: false,
+            asked: None,
+            repeat: None,
+            announce_at: None,
+            announced: false,
+            probe: None,
+            dirty: true,
+            heartbeat: now.instant,
+            health_due: now.instant,
+            health_shown: None,
+            connections: 0,
+            broker_error: None,
+            certificate_expires: None,
+            dropped_messages: 0,
+            state_seq: 0,
+            event_seq: 0,
+            skew: None,
+            journal_ok: true,
+            device_saves: 0,
+            stopping: false,
+            finished: false,
+        };
+        core.pump(now);
+        core
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The device's controller, for tests.
+    pub fn controller(&self) -> &C {
+        &self.controller
+    }
+
+    /// How many replies and events the session had to drop.
+    pub fn note_dropped(&mut self, dropped: u64) {
+        self.dropped_messages = dropped;
+    }
+
+    /// When [`Event::Timeout`] is wanted.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let quiet = self.rival.poll_timeout().filter(|_| self.announce_at.is_some());
+        let own = [
+            self.controller.poll_timeout(),
+            self.desk.poll_timeout(),
+            self.link.poll_timeout(),
+            Some(self.heartbeat),
+            Some(self.health_due),
+            quiet.or(self.announce_at),
+        ];
+        own.into_iter().flatten().min()
+    }
+
+    /// Takes what happened, and decides what follows.
+    pub fn handle(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Line(event) => self.handle_line(event, now),
+            Event::Session(event) => self.handle_session(event, now),
+            Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
+            Event::Certificate(expires) => self.certificate_expires = expires,
+            Event::Timeout => {}
+            Event::Stop => self.stopping = true,
+        }
+        self.pump(now);
+    }
+
+    fn handle_line(&mut self, event: LineEvent, now: Now) {
+        match event {
+            LineEvent::Opened => {
+                self.port_open = true;
+                self.asked = None;
+                self.link.opened();
+            }
+            LineEvent::OpenFailed { error } => {
+                let verdict = self.link.lost(error);
+                self.follow(verdict, now);
+            }
+            LineEvent::Closed { reason } => {
+                self.port_open = false;
+                self.asked = None;
+                if self.link.is_up() {
+                    let verdict = self.link.lost(reason);
+                    self.follow(verdict, now);
+                }
+            }
+            LineEvent::WriteNowFailed(error) => {
+                tracing::warn!(%error, "an order to the device did not go out");
+            }
+            LineEvent::Reply(result, _) => {
+                // An exchange that was given up when the link was lost has nobody waiting.
+                if let Some(asked) = self.asked.take() {
+                    self.handle_reply(asked, result, now);
+                }
+            }
+        }
+    }
+
+    fn handle_reply(&mut self, asked: Asked<P::Request>, result: Result<Vec<u8>, LineError>, now: Now) {
+        let decoded = match result {
+            Ok(frame) => match self.protocol.decode(&asked.request, &asked.sent, &frame) {
+                Ok(reply) => Ok(reply),
+                Err(Undecodable::Bad(text)) => Err(Trouble::Bad(text)),
+                Err(Undecodable::Refused(text)) => Err(Trouble::Refused(text)),
+            },
+            Err(error @ (LineError::Silent | LineError::Truncated(_) | LineError::Overlong(_))) => {
+                Err(Trouble::Missing(error.to_string()))
+            }
+            Err(error) => Err(Trouble::Gone(error.to_string())),
+        };
+        let (reply, ended) = match decoded {
+            Ok(reply) => (Some(reply), Ok(())),
+            Err(trouble) => (None, Err(trouble)),
+        };
+        match self.link.ended(ended, now) {
+            Verdict::Valid { restored } => {
+                if restored {
+                    self.happened(
+                        Happening::new(EventKind::Link, Severity::Info, "the device answers")
+                            .because("restored"),
+                        now,
+                    );
+                    self.controller.handle_link(LinkChange::Restored, now);
+                }
+                if let Some(reply) = reply {
+                    self.controller.handle_reply(asked.request, Ok(reply), now);
+                }
+                self.dirty = true;
+            }
+            Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
+            Verdict::Repeat => self.repeat = Some(asked.request),
+            lost @ Verdict::Lost { .. } => self.follow(lost, now),
+        }
+    }
+
+    fn follow(&mut self, verdict: Verdict, now: Now) {
+        let Verdict::Lost { reason, news } = verdict else { return };
+        self.asked = None;
+        self.repeat = None;
+        if self.port_open {
+            self.port_open = false;
+            self.outputs.push_back(Output::Reopen);
+        }
+        if news {
+            let message = format!("the device does not answer: {reason}");
+            let lost = Happening::new(EventKind::Link, Severity::Error, message).because("link_lost");
+            self.happened(lost, now);
+        }
+        self.controller.handle_link(LinkChange::Lost { reason }, now);
+        self.dirty = true;
+    }
+
+    fn handle_session(&mut self, event: SessionEvent, now: Now) {
+        match event {
+            SessionEvent::Connected => {
+                self.connections += 1;
+                self.broker_error = None;
+                self.announce_at = Some(now.instant + SETTLE_LIMIT);
+                self.announced = false;
+                self.probe = None;
+                self.rival.connected();
+                tracing::info!("connected to the broker");
+            }
+            SessionEvent::Judged(verdict) => {
+                self.probe = Some(verdict);
+                if self.announced {
+                    self.set_gate();
+                }
+                // The loopback comes after what was stored.
+                self.announce_at = self.announce_at.map(|at| at.min(now.instant));
+                self.dirty = true;
+            }
+            SessionEvent::Message(incoming) => self.handle_message(incoming, now),
+            SessionEvent::Lost { error } => {
+                if self.broker_error.as_ref() != Some(&error) {
+                    tracing::warn!(error, "no connection to the broker");
+                }
+                self.broker_error = Some(error);
+                self.announce_at = None;
+                self.announced = false;
+                self.probe = None;
+                self.desk.set_gate(Gate::Pending);
+            }
+            SessionEvent::Refused { topic, reason } => {
+                tracing::warn!(topic, reason, "the broker refused a publish: is its ACL ours?");
+            }
+        }
+    }
+
+    fn handle_message(&mut self, incoming: Incoming, now: Now) {
+        let base = &self.settings.desk.base;
+        if incoming.topic == base.state() {
+            match self.rival.heard_state(&incoming.payload, incoming.retain, now) {
+                Some(Found::Earlier) => self.yield_to_earlier(now),
+                Some(Found::Later) => {
+                    self.dirty = true;
+                    self.heartbeat = now.instant;
+                }
+                None => {}
+            }
+        } else if incoming.topic == base.availability() {
+            if self.rival.heard_availability(&incoming.payload, incoming.retain) {
+                self.heartbeat = now.instant;
+            }
+        } else if incoming.topic == base.event() {
+            self.rival.heard_event(now);
+        } else if base.is_command(&incoming.topic) {
+            // While another bridge may be alive, the answer is its own.
+            if self.announced || self.rival.poll_timeout().is_none() {
+                self.handle_arrival(incoming, now);
+            }
+        } else {
+            let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
+            self.controller.handle_input(input, now);
+        }
+    }
+
+    fn handle_arrival(&mut self, incoming: Incoming, now: Now) {
+        let arrival = Arrival {
+            topic: incoming.topic,
+            payload: incoming.payload,
+            retain: incoming.retain,
+            response_topic: incoming.response_topic,
+            correlation: incoming.correlation,
+            received: incoming.received,
+            stalled: incoming.stalled,
+        };
+        let controller = &self.controller;
+        self.desk.receive(&arrival, now, |verb, argument| controller.examine(verb, argument));
+    }
+
+    fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
+        let ok = result.is_ok();
+        if let Err(error) = &result
+            && self.journal_ok
+        {
+            tracing::error!(error, "cannot save; what is set now is lost with the next restart");
+        }
+        self.journal_ok = ok;
+        self.dirty = true;
+        match file {
+            File::Commands => self.desk.journalled(number),
+            File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
+            File::Device => {}
+        }
+    }
+
+    fn yield_to_earlier(&mut self, now: Now) {
+        if self.finished {
+            return;
+        }
+        self.finished = true;
+        self.outputs.push_back(Output::Clear);
+        let message = "another bridge that started earlier runs on these topics: this one ends";
+        self.announced = true;
+        self.happened(
+            Happening::new(EventKind::Instance, Severity::Error, message).because("second_instance"),
+            now,
+        );
+        self.outputs.push_back(Output::Open);
+        self.outputs.push_back(Output::Finish { say_offline: false });
+    }
+
+    /// Carries everything to its end: what the parts want of each other, then what they want done.
+    fn pump(&mut self, now: Now) {
+        if self.finished {
+            return;
+        }
+        if let Some(verdict) = self.link.handle_timeout(now.instant) {
+            self.follow(verdict, now);
+        }
+        if self.controller.poll_timeout().is_some_and(|at| at <= now.instant) {
+            self.controller.handle_timeout(now);
+        }
+        if self.desk.poll_timeout().is_some_and(|at| at <= now.instant) {
+            self.desk.handle_timeout(now);
+        }
+        if self.stopping && self.asked.is_none() {
+            self.desk.interrupt(now);
+        }
+        let mut posts = Vec::new();
+        let mut happenings = Vec::new();
+        while self.settle(&mut posts, &mut happenings, now) {}
+        self.announce(now);
+        self.publish(&mut happenings, now);
+        for post in posts {
+            self.post(post, now);
+        }
+        for happening in happenings {
+            self.happened(happening, now);
+        }
+        if self.stopping && self.asked.is_none() {
+            self.finished = true;
+            self.outputs.push_back(Output::Finish { say_offline: true });
+            return;
+        }
+        self.ask(now);
+    }
+
+    /// One round between controller and Desk; true while there may be more.
+    fn settle(
+        &mut self,
+        posts: &mut Vec<bus::command::Post>,
+        happenings: &mut Vec<Happening>,
+        now: Now,
+    ) -> bool {
+        let mut busy = false;
+        while let Some(effect) = self.controller.poll_effect() {
+            busy = true;
+            match effect {
+                Effect::Publish => self.dirty = true,
+                Effect::Answer(ticket, outcome) => {
+                    self.desk.answer(&ticket, &outcome, now);
+                    self.dirty = true;
+                }
+                Effect::Happened(happening) => happenings.push(happening),
+                Effect::Save(saved) => {
+                    self.device_saves += 1;
+                    let contents = bus::message::encode(&saved);
+                    self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
+                }
+                Effect::Pause(paused) => {
+                    self.link.pause(paused);
+                    self.dirty = true;
+                }
+            }
+        }
+        while let Some(output) = self.desk.poll_output() {
+            busy = true;
+            match output {
+                DeskOutput::Post(post) => {
+                    if post.reply.code == Some(bus::message::Code::ClockSkew) {
+                        self.skew = Some((now.instant, format!("{}: {}", post.reply.by, post.reply.message)));
+                        self.dirty = true;
+                    }
+                    posts.push(post);
+                }
+                DeskOutput::Happened(happening) => happenings.push(happening),
+                DeskOutput::Admit(ticket, verb, argument) => {
+                    self.controller.handle_command(Command { ticket, verb, argument }, now);
+                    self.dirty = true;
+                }
+                DeskOutput::Save(number) => {
+                    let contents = bus::message::encode(&self.desk.journal(now));
+                    self.outputs.push_back(Output::Save(File::Commands, number, contents));
+                }
+                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
+            }
+        }
+        busy
+    }
+
+    fn ask(&mut self, now: Now) {
+        if !self.port_open || self.asked.is_some() {
+            return;
+        }
+        let Some(request) = self.repeat.take().or_else(|| self.controller.poll_request(now)) else {
+            return;
+        };
+        let exchange = self.protocol.exchange(&request);
+        self.link.asked(now.instant);
+        self.asked = Some(Asked { request, sent: exchange.bytes.clone() });
+        self.outputs.push_back(Output::Ask(exchange));
+    }
+
+    fn set_gate(&mut self) {
+        let gate = match self.probe {
+            None => Gate::Pending,
+            Some(ProbeVerdict { acl_ok: Some(false), .. }) => Gate::AclOpen,
+            Some(_) => Gate::Ready,
+        };
+        self.desk.set_gate(gate);
+    }
+
+    /// On a new connection: everything anew, once it is known that nobody else is there.
+    fn announce(&mut self, now: Now) {
+        if self.announce_at.is_none_or(|at| now.instant < at) || self.rival.settle(now.instant) {
+            return;
+        }
+        self.announce_at = None;
+        self.announced = true;
+        self.set_gate();
+        self.dirty = true;
+        self.heartbeat = now.instant;
+        self.health_shown = None;
+        self.publish_meta();
+        self.outputs.push_back(Output::Open);
+    }
+}

@@ -1,0 +1,135 @@
+//! The one loop of a bridge: carries events to the core and its outputs to the line, the session
+//! and the store. It decides nothing, and nothing in it waits for bus or disk.
+#![expect(clippy::disallowed_methods, reason = "the loop is IO: it reads the clock and waits")]
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bus::clock::Now;
+use bus::session::bridge::{Session, SessionEvent};
+use bus::settings::certificate_expiry;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::controller::{Controller, Protocol};
+use crate::core::{Core, Event, File, Output};
+use crate::line::{Line, LineEvent};
+use crate::store::{Saved, Store};
+use crate::watchdog::Watchdog;
+
+/// The watchdog is shown progress at least so often.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
+const STORE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// Another bridge that started earlier owns the device.
+    AnotherInstance,
+    /// A task it depends on is gone.
+    Broken,
+}
+
+/// What the loop connects.
+pub struct Wiring {
+    /// The serial line.
+    pub line: (Line, mpsc::Receiver<LineEvent>),
+    /// The session with the broker.
+    pub session: (Session, mpsc::Receiver<SessionEvent>, JoinHandle<()>),
+    /// The state directory.
+    pub store: (Store, mpsc::Receiver<Saved>),
+    /// Ends the process when the loop stands still.
+    pub watchdog: Watchdog,
+    /// Our certificate, whose end is read at each connect.
+    pub certificate: Option<PathBuf>,
+}
+
+/// Runs until `stop` is ready, or another bridge owns the device.
+pub async fn run<C, P>(mut core: Core<C, P>, wiring: Wiring, stop: impl Future<Output = ()>) -> Ended
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    let Wiring {
+        line: (line, mut line_events),
+        session: (session, mut session_events, session_task),
+        store: (store, mut saved),
+        watchdog,
+        certificate,
+    } = wiring;
+    tokio::pin!(stop);
+    let mut stopping = false;
+    loop {
+        let mut finish = None;
+        while let Some(output) = core.poll_output() {
+            match output {
+                Output::Ask(exchange) => line.ask(exchange),
+                Output::Reopen => line.reopen(),
+                Output::Open => session.open(),
+                Output::Clear => session.clear(),
+                Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
+                Output::Push(message) => session.push(message),
+                Output::Save(file, number, contents) => store.save(name(file), number, contents),
+                Output::Reconnect => session.reconnect(),
+                Output::Finish { say_offline } => finish = Some(say_offline),
+            }
+        }
+        watchdog.progress();
+        if let Some(say_offline) = finish {
+            session.stop(say_offline);
+            // The session reports to nobody from here on.
+            drop(session_events);
+            if timeout(FAREWELL_LIMIT, session_task).await.is_err() {
+                tracing::warn!("the broker did not take the farewell in time");
+            }
+            store.finish(STORE_LIMIT);
+            return if say_offline { Ended::Stopped } else { Ended::AnotherInstance };
+        }
+
+        let now = Now::read().instant;
+        let wait = core.poll_timeout().map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
+        let event = tokio::select! {
+            // A stop of the daemon, then the device, then the bus.
+            biased;
+            () = &mut stop, if !stopping => {
+                stopping = true;
+                Some(Event::Stop)
+            }
+            event = line_events.recv() => event.map(Event::Line),
+            event = saved.recv() => event.map(|saved| {
+                let result = saved.result.map_err(|error| error.to_string());
+                Event::Saved(file(saved.name), saved.number, result)
+            }),
+            event = session_events.recv() => event.map(Event::Session),
+            () = sleep(wait) => Some(Event::Timeout),
+        };
+        let Some(event) = event else {
+            tracing::error!("a task of the bridge has ended by itself");
+            return Ended::Broken;
+        };
+        core.note_dropped(session.dropped());
+        if matches!(event, Event::Session(SessionEvent::Connected)) {
+            let expires = certificate.as_ref().and_then(|file| certificate_expiry(file).ok());
+            core.handle(Event::Certificate(expires), Now::read());
+        }
+        core.handle(event, Now::read());
+    }
+}
+
+/// The file's name in the state directory.
+#[must_use]
+pub fn name(file: File) -> &'static str {
+    match file {
+        File::Device => "device.json",
+        File::Commands => "commands.json",
+    }
+}
+
+fn file(name: &str) -> File {
+    if name == self::name(File::Device) { File::Device } else { File::Commands }
+}

@@ -1,0 +1,313 @@
+//! Whether the device answers: repeats what is worth repeating, counts what went wrong, and says
+//! when the link is lost and when it is back.
+//!
+//! It is lost at the third failure in a row, or when asking has brought no valid reply for the
+//! time limit, or when the last valid reply is older than the state may be. It is back with a valid
+//! reply and not before: a port that opens proves nothing. Pure.
+//!
+//! ```text
+//!  Down --valid reply--> Up --3 failures, time limit, port gone, stale--> Down (port reopened)
+//! ```
+
+use std::time::Duration;
+
+use bus::clock::{Instant, Now};
+use bus::message::LinkHealth;
+
+const FAILURES_LIMIT: u32 = 3;
+
+/// Why an exchange brought no reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A valid reply: the device refuses.
+    Refused(String),
+    /// A complete reply that is not valid.
+    Bad(String),
+    /// No complete reply.
+    Missing(String),
+    /// The port cannot be used.
+    Gone(String),
+}
+
+/// What follows from the end of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A valid reply; `restored` if it is the first.
+    Valid {
+        /// The link had been down.
+        restored: bool,
+    },
+    /// The device refuses: its controller must know.
+    Refused(String),
+    /// Ask the same again.
+    Repeat,
+    /// The link is lost; `news` if it had been up, or was never tried.
+    Lost {
+        /// Why.
+        reason: String,
+        /// Whether that was not said before.
+        news: bool,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Link {
+    time_limit: Duration,
+    stale_after: Duration,
+    up: bool,
+    down_said: bool,
+    paused: bool,
+    failures: u32,
+    asking_since: Option<Instant>,
+    last_valid: Option<Instant>,
+    last_trouble: Option<String>,
+    health: LinkHealth,
+}
+
+impl Link {
+    /// A link that has not been tried.
+    #[must_use]
+    pub fn new(time_limit: Duration, stale_after: Duration) -> Self {
+        Self {
+            time_limit,
+            stale_after,
+            up: false,
+            down_said: false,
+            paused: false,
+            failures: 0,
+            asking_since: None,
+            last_valid: None,
+            last_trouble: None,
+            health: LinkHealth::default(),
+        }
+    }
+
+    /// Whether the device answers.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn health(&self) -> &LinkHealth {
+        &self.health
+    }
+
+    /// An exchange begins.
+    pub fn asked(&mut self, now: Instant) {
+        self.health.exchanges += 1;
+        self.asking_since.get_or_insert(now);
+    }
+
+    /// The device is let alone; its silence means nothing.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        self.asking_since = None;
+        self.failures = 0;
+        self.last_valid = None;
+    }
+
+    /// The port was opened: what happened before does not count.
+    pub fn opened(&mut self) {
+        self.failures = 0;
+        self.asking_since = None;
+    }
+
+    /// An exchange ended.
+    pub fn ended(&mut self, result: Result<(), Trouble>, now: Now) -> Verdict {
+        let trouble = match result {
+            Ok(()) => {
+                self.failures = 0;
+                self.asking_since = None;
+                self.last_valid = Some(now.instant);
+                self.last_trouble = None;
+                self.down_said = false;
+                return Verdict::Valid { restored: !std::mem::replace(&mut self.up, true) };
+            }
+            Err(trouble) => trouble,
+        };
+        let (Trouble::Refused(text) | Trouble::Bad(text) | Trouble::Missing(text) | Trouble::Gone(text)) =
+            &trouble;
+        self.health.last_error = Some(text.clone());
+        self.health.last_error_at = Some(now.utc);
+        match trouble {
+            Trouble::Refused(text) => {
+                self.health.refusals += 1;
+                if self.is_too_long(now.instant) {
+                    return self.lost(format!("only refusals: {text}"));
+                }
+                Verdict::Refused(text)
+            }
+            Trouble::Bad(text) => {
+                self.health.bad_replies += 1;
+                self.failed(text, now.instant)
+            }
+            Trouble::Missing(text) => {
+                self.health.missing_replies += 1;
+                self.failed(text, now.instant)
+            }
+            Trouble::Gone(text) => self.lost(text),
+        }
+    }
+
+    fn failed(&mut self, text: String, now: Instant) -> Verdict {
+        self.failures += 1;
+        if self.failures >= FAILURES_LIMIT {
+            return self.lost(format!("{} failures in a row, the last: {text}", self.failures));
+        }
+        if self.is_too_long(now) {
+            return self.lost(self.too_long(&text));
+        }
+        self.last_trouble = Some(text);
+        Verdict::Repeat
+    }
+
+    fn is_too_long(&self, now: Instant) -> bool {
+        self.asking_since.is_some_and(|since| now.since(since) >= self.time_limit)
+    }
+
+    fn too_long(&self, text: &str) -> String {
+        format!("no valid reply for {} s: {text}", self.time_limit.as_secs_f64())
+    }
+
+    /// The link is lost for a reason of its own: the port closed or did not open.
+    pub fn lost(&mut self, reason: String) -> Verdict {
+        let news = self.up || !self.down_said;
+        self.health.losses += u64::from(self.up);
+        self.up = false;
+        self.down_said = true;
+        self.failures = 0;
+        self.asking_since = None;
+        self.last_valid = None;
+        Verdict::Lost { reason, news }
+    }
+
+    /// When [`Link::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.paused {
+            return None;
+        }
+        let asking = self.asking_since.map(|since| since + self.time_limit);
+        let stale = self.last_valid.filter(|_| self.up).map(|valid| valid + self.stale_after);
+        asking.into_iter().chain(stale).min()
+    }
+
+    /// Time has passed; perhaps too much of it.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Verdict> {
+        if self.poll_timeout().is_none_or(|at| now < at) {
+            return None;
+        }
+        let reason = if self.is_too_long(now) {
+            let trouble = self.last_trouble.clone();
+            self.too_long(trouble.as_deref().unwrap_or("the device is silent"))
+        } else {
+            format!("the last valid reply is older than {} s", self.stale_after.as_secs_f64())
+        };
+        Some(self.lost(reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::clock::Utc;
+
+    fn at(seconds: f64) -> Now {
+        let start = Utc::from_unix_milliseconds(1_700_000_000_000).unwrap();
+        Now { instant: Instant::from_boot(Duration::ZERO), utc: start }
+            .after(Duration::from_secs_f64(seconds))
+    }
+
+    fn link() -> Link {
+        Link::new(Duration::from_secs(5), Duration::from_secs(30))
+    }
+
+    fn up() -> Link {
+        let mut link = link();
+        link.asked(at(0.0).instant);
+        assert_eq!(link.ended(Ok(()), at(0.1)), Verdict::Valid { restored: true });
+        link
+    }
+
+    fn bad() -> Result<(), Trouble> {
+        Err(Trouble::Bad("checksum".to_owned()))
+    }
+
+    #[test]
+    fn the_third_failure_in_a_row_loses_the_link() {
+        let mut link = up();
+        link.asked(at(1.0).instant);
+        assert_eq!(link.ended(bad(), at(1.1)), Verdict::Repeat);
+        assert_eq!(link.ended(Err(Trouble::Missing("silent".to_owned())), at(1.2)), Verdict::Repeat);
+        let Verdict::Lost { reason, news: true } = link.ended(bad(), at(1.3)) else { panic!("not lost") };
+        assert!(reason.contains("3 failures in a row, the last: checksum"), "{reason}");
+        assert!(!link.is_up());
+        assert_eq!(link.health().losses, 1);
+    }
+
+    #[test]
+    fn a_valid_reply_between_failures_forgives_them() {
+        let mut link = up();
+        for second in 1..20 {
+            let now = at(f64::from(second));
+            link.asked(now.instant);
+            assert_eq!(link.ended(bad(), now), Verdict::Repeat);
+            assert_eq!(link.ended(bad(), now), Verdict::Repeat);
+            assert_eq!(link.ended(Ok(()), now), Verdict::Valid { restored: false });
+        }
+    }
+
+    #[test]
+    fn no_valid_reply_for_the_time_limit_loses_the_link_before_the_third_failure() {
+        let mut link = up();
+        link.asked(at(10.0).instant);
+        assert_eq!(link.ended(Err(Trouble::Missing("silent".to_owned())), at(13.0)), Verdict::Repeat);
+        link.asked(at(13.0).instant);
+        assert_eq!(link.poll_timeout(), Some(at(15.0).instant));
+        assert!(matches!(link.handle_timeout(at(15.0).instant), Some(Verdict::Lost { news: true, .. })));
+    }
+
+    #[test]
+    fn refusals_are_no_failures_but_no_readings_either() {
+        let mut link = up();
+        link.asked(at(10.0).instant);
+        for tenth in 0..49 {
+            let refused = Err(Trouble::Refused("digit 5".to_owned()));
+            let verdict = link.ended(refused, at(10.0 + f64::from(tenth) / 10.0));
+            assert_eq!(verdict, Verdict::Refused("digit 5".to_owned()));
+        }
+        let refused = Err(Trouble::Refused("digit 5".to_owned()));
+        assert!(matches!(link.ended(refused, at(15.0)), Verdict::Lost { .. }));
+    }
+
+    #[test]
+    fn after_a_stall_the_link_counts_as_lost() {
+        let mut link = up();
+        assert_eq!(link.handle_timeout(at(30.0).instant), None);
+        assert!(matches!(link.handle_timeout(at(31.0).instant), Some(Verdict::Lost { .. })));
+    }
+
+    #[test]
+    fn a_loss_is_news_once_until_the_link_was_back() {
+        let mut link = link();
+        assert!(matches!(link.lost("no such file".to_owned()), Verdict::Lost { news: true, .. }));
+        assert!(matches!(link.lost("no such file".to_owned()), Verdict::Lost { news: false, .. }));
+        link.asked(at(1.0).instant);
+        assert_eq!(link.ended(Ok(()), at(1.0)), Verdict::Valid { restored: true });
+        assert!(matches!(link.lost("unplugged".to_owned()), Verdict::Lost { news: true, .. }));
+    }
+
+    #[test]
+    fn silence_of_a_device_that_is_let_alone_means_nothing() {
+        let mut link = up();
+        link.pause(true);
+        assert_eq!(link.poll_timeout(), None);
+        assert_eq!(link.handle_timeout(at(1000.0).instant), None);
+        link.pause(false);
+        link.asked(at(1000.0).instant);
+        assert_eq!(link.ended(Ok(()), at(1000.1)), Verdict::Valid { restored: false });
+    }
+}
