@@ -9,28 +9,36 @@ use crate::clock::Instant;
 use crate::message::Reply;
 use crate::topic::{Identity, RequestId};
 
-const KEEP_FOR: Duration = Duration::from_secs(15 * 60);
-const KEEP_PER_IDENTITY: usize = 256;
+pub(super) const KEEP_FOR: Duration = Duration::from_secs(15 * 60);
+pub(super) const KEEP_PER_IDENTITY: usize = 256;
 
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// Still running, under this ticket's number.
     Running(u64),
-    Ended(Box<Reply>),
+    /// Answered so, and remembered until then. (Not *since* when: on the clock that counts from
+    /// boot, what was answered before a reboot has no moment.)
+    Ended(Box<Reply>, Instant),
 }
 
 #[derive(Debug)]
 pub(super) struct Entry {
-    id: RequestId,
+    pub(super) id: RequestId,
     pub(super) verb: &'static Verb,
     pub(super) argument: Argument,
     pub(super) verdict: Verdict,
-    at: Instant,
 }
 
 impl Entry {
     pub(super) fn is_same(&self, verb: &Verb, argument: Argument) -> bool {
         self.verb.name == verb.name && self.argument == argument
+    }
+
+    fn counts(&self, now: Instant) -> bool {
+        match self.verdict {
+            Verdict::Running(_) => true,
+            Verdict::Ended(_, until) => now < until,
+        }
     }
 }
 
@@ -42,8 +50,7 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn get(&mut self, by: &Identity, id: &RequestId, now: Instant) -> Option<&Entry> {
         let entries = self.by_identity.get_mut(by)?;
-        entries
-            .retain(|entry| matches!(entry.verdict, Verdict::Running(_)) || now.since(entry.at) < KEEP_FOR);
+        entries.retain(|entry| entry.counts(now));
         entries.iter().find(|entry| entry.id == *id)
     }
 
@@ -53,24 +60,32 @@ impl Cache {
         id: RequestId,
         (verb, argument): (&'static Verb, Argument),
         verdict: Verdict,
-        at: Instant,
     ) {
         let entries = self.by_identity.entry(by.clone()).or_default();
         entries.retain(|entry| entry.id != id);
         if entries.len() >= KEEP_PER_IDENTITY
-            && let Some(oldest) = entries.iter().position(|entry| matches!(entry.verdict, Verdict::Ended(_)))
+            && let Some(oldest) = entries.iter().position(|entry| matches!(entry.verdict, Verdict::Ended(..)))
         {
             entries.remove(oldest);
         }
-        entries.push_back(Entry { id, verb, argument, verdict, at });
+        entries.push_back(Entry { id, verb, argument, verdict });
+    }
+
+    /// The command with ticket `number`, known under `id`, ended with `reply`.
+    pub(super) fn end(&mut self, by: &Identity, id: &RequestId, number: u64, reply: &Reply, now: Instant) {
+        let Some(entries) = self.by_identity.get_mut(by) else { return };
+        let is_it =
+            |entry: &Entry| entry.id == *id && matches!(entry.verdict, Verdict::Running(n) if n == number);
+        if let Some(mut entry) = entries.iter().position(is_it).and_then(|index| entries.remove(index)) {
+            entry.verdict = Verdict::Ended(Box::new(reply.clone()), now + KEEP_FOR);
+            entries.push_back(entry);
+        }
     }
 
     /// The verdicts on motion that still count: what the journal keeps.
     pub(super) fn ended_motion(&self, now: Instant) -> impl Iterator<Item = (&Entry, &Reply)> {
         self.by_identity.values().flatten().filter_map(move |entry| match &entry.verdict {
-            Verdict::Ended(reply) if entry.verb.motion && now.since(entry.at) < KEEP_FOR => {
-                Some((entry, &**reply))
-            }
+            Verdict::Ended(reply, until) if entry.verb.motion && now < *until => Some((entry, &**reply)),
             _ => None,
         })
     }

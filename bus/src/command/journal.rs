@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::asker::Asker;
 use crate::clock::Utc;
 use crate::message::Reply;
-use crate::topic::{Identity, RequestId};
+use crate::topic::RequestId;
 
 /// The Desk's memory, as the store keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Journal {
-    /// Admitted and not yet answered.
+    /// Admitted and not yet answered: one entry for each who is owed a reply.
     pub(super) open: Vec<OpenCommand>,
     /// Answered motion, so that a request repeated after a restart is still known.
     pub(super) ended: Vec<EndedCommand>,
@@ -18,13 +19,10 @@ pub struct Journal {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct OpenCommand {
-    pub(super) by: Identity,
-    pub(super) id: Option<RequestId>,
+    pub(super) asker: Asker,
     pub(super) verb: String,
     pub(super) argument: Option<Value>,
-    pub(super) reply_topic: String,
-    pub(super) correlation: Option<Vec<u8>>,
-    pub(super) received_at: Utc,
+    pub(super) deadline: Utc,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! How a request becomes a command that runs, or a refusal that says why: the verb table, the
 //! payload's syntax, and the [`Desk`] that admits, remembers and answers. All of it is pure.
 
+mod asker;
 mod cache;
 mod desk;
 mod flood;

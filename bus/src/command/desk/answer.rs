@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::cache::Verdict;
+use super::super::asker::Asker;
+use super::super::cache::{KEEP_FOR, Verdict};
 use super::super::journal::{EndedCommand, Journal, OpenCommand};
 use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
-use super::super::verb::{Class, find};
-use super::{Asker, Desk};
+use super::super::verb::{Argument, Class, Verb, find};
+use super::Desk;
 use crate::clock::{Now, Utc};
 use crate::message::{EventKind, Happening, LastCommand, Reply, ReplyStatus, Severity, echo};
-use crate::topic::RequestId;
+use crate::topic::{Identity, RequestId};
+
+/// How many may wait for one command's end: some hundred replies at once are no flood yet.
+const ASKER_LIMIT: usize = 256;
 
 impl Desk {
     /// Gives an admitted command its one terminal reply; nothing if it has had it.
@@ -24,18 +28,16 @@ impl Desk {
         let running = self.running.remove(index);
         for asker in &running.askers {
             let reply = self.terminal(asker, running.verb.name, outcome, running.deadline, now);
-            if let Some(id) = asker.id.clone().filter(|_| !asker.duplicate) {
-                let verdict = Verdict::Ended(Box::new(reply.clone()));
-                self.cache.put(&asker.by, id, (running.verb, running.argument), verdict, now.instant);
+            if let Some(id) = &asker.id {
+                self.cache.end(&asker.by, id, ticket.number, &reply, now.instant);
             }
             self.post_verdict(asker, running.verb.name, reply);
         }
         if running.class == Class::Query {
             return;
         }
-        if let Some(last) = &mut self.last_command
-            && (&last.by, &last.id, last.verb.as_str())
-                == (&running.ticket.by, &running.ticket.id, running.verb.name)
+        if let Some((number, last)) = &mut self.last_command
+            && *number == ticket.number
         {
             last.outcome = outcome.status;
             last.code = Some(outcome.code);
@@ -57,29 +59,23 @@ impl Desk {
         let open = self.running.iter().filter(|running| running.class != Class::Query);
         Journal {
             open: open
-                .filter_map(|running| {
-                    let asker = running.askers.first()?;
-                    Some(OpenCommand {
-                        by: asker.by.clone(),
-                        id: asker.id.clone(),
+                .flat_map(|running| {
+                    running.askers.iter().map(|asker| OpenCommand {
+                        asker: asker.clone(),
                         verb: running.verb.name.to_owned(),
                         argument: running.argument.to_json(),
-                        reply_topic: asker.topic.clone(),
-                        correlation: asker.correlation.clone(),
-                        received_at: asker.received_at,
+                        deadline: running.deadline,
                     })
                 })
                 .collect(),
             ended: self
                 .cache
                 .ended_motion(now.instant)
-                .filter_map(|(entry, reply)| {
-                    Some(EndedCommand {
-                        id: RequestId::new(reply.id.as_deref()?).ok()?,
-                        verb: entry.verb.name.to_owned(),
-                        argument: entry.argument.to_json(),
-                        reply: reply.clone(),
-                    })
+                .map(|(entry, reply)| EndedCommand {
+                    id: entry.id.clone(),
+                    verb: entry.verb.name.to_owned(),
+                    argument: entry.argument.to_json(),
+                    reply: reply.clone(),
                 })
                 .collect(),
         }
@@ -93,45 +89,49 @@ impl Desk {
             Some((verb, verb.argument_from_json(argument)?))
         };
         for ended in journal.ended {
+            let age = ended.reply.finished_at.map_or(0.0, |at| now.utc.seconds_since(at).max(0.0));
+            let left = KEEP_FOR.saturating_sub(Duration::try_from_secs_f64(age).unwrap_or(KEEP_FOR));
             if let Some(what) = known(&ended.verb, ended.argument.as_ref()) {
-                let age = ended.reply.finished_at.map_or(0.0, |at| now.utc.seconds_since(at).max(0.0));
-                let at = now.instant - Duration::try_from_secs_f64(age).unwrap_or_default();
                 let by = ended.reply.by.clone();
-                self.cache.put(&by, ended.id, what, Verdict::Ended(Box::new(ended.reply)), at);
+                let verdict = Verdict::Ended(Box::new(ended.reply), now.instant + left);
+                self.cache.put(&by, ended.id, what, verdict);
             }
         }
         let had_open = !journal.open.is_empty();
-        for open in journal.open {
-            let asker = Asker {
-                by: open.by,
-                id: open.id,
-                topic: open.reply_topic,
-                correlation: open.correlation,
-                note: None,
-                received_at: open.received_at,
-                duplicate: false,
-                argument: open.argument.clone(),
-            };
-            let outcome =
-                Outcome::interrupted("the bridge ended while it ran; look at the state before you repeat it");
-            let reply = self.terminal(&asker, &open.verb, &outcome, now.utc, now);
-            if let (Some(what), Some(id)) = (known(&open.verb, open.argument.as_ref()), asker.id.clone()) {
-                let verdict = Verdict::Ended(Box::new(reply.clone()));
-                self.cache.put(&asker.by, id, what, verdict, now.instant);
+        let outcome =
+            Outcome::interrupted("the bridge ended while it ran; look at the state before you repeat it");
+        for OpenCommand { asker, verb, argument, deadline } in journal.open {
+            let reply = self.terminal(&asker, &verb, &outcome, deadline, now);
+            if let (Some(what), Some(id)) = (known(&verb, argument.as_ref()), asker.id.clone()) {
+                self.remember(&asker.by, id, what, reply.clone(), now);
             }
-            self.last_command = Some(LastCommand {
+            let last = LastCommand {
                 id: asker.id.clone(),
                 by: asker.by.clone(),
-                verb: open.verb.clone(),
+                verb: verb.clone(),
                 outcome: reply.status,
                 code: reply.code,
                 date: now.utc,
-            });
-            self.post_verdict(&asker, &open.verb, reply);
+            };
+            // Tickets count from 1: nothing that runs can be meant.
+            self.last_command = Some((0, last));
+            self.post_verdict(&asker, &verb, reply);
         }
         if had_open {
             self.save();
         }
+    }
+
+    /// A verdict that is given again for the same request, for a quarter of an hour.
+    pub(super) fn remember(
+        &mut self,
+        by: &Identity,
+        id: RequestId,
+        what: (&'static Verb, Argument),
+        reply: Reply,
+        now: Now,
+    ) {
+        self.cache.put(by, id, what, Verdict::Ended(Box::new(reply), now.instant + KEEP_FOR));
     }
 
     pub(super) fn save(&mut self) {
@@ -150,38 +150,43 @@ impl Desk {
         }
     }
 
-    /// Asked again while it runs: told so once, then part of the one terminal reply.
-    pub(super) fn share(&mut self, number: u64, mut asker: Asker, now: Now) {
+    /// Asked again while it runs: told so, then part of the one terminal reply.
+    pub(super) fn share(&mut self, number: u64, mut asker: Asker) {
         asker.duplicate = true;
-        let Some(running) = self.running.iter_mut().find(|running| running.ticket.number == number) else {
-            return;
-        };
-        let (verb, deadline) = (running.verb.name, running.deadline);
-        let known = running.askers.iter().any(|other| {
-            (&other.by, &other.topic, &other.correlation) == (&asker.by, &asker.topic, &asker.correlation)
-        });
-        if !known {
-            running.askers.push(asker.clone());
-        }
-        let mut reply = self.reply(&asker, verb, ReplyStatus::InProgress);
+        let Some((verb, _, deadline)) = self.wait_for(number, &asker, true) else { return };
+        let mut reply = self.reply(&asker, verb.name, ReplyStatus::InProgress);
         reply.deadline = Some(deadline);
-        reply.message =
-            format!("still running since {} s", now.utc.seconds_since(asker.received_at).max(0.0));
         reply.message = "this request is still running".to_owned();
         self.post(&asker, reply);
     }
 
-    pub(super) fn join(&mut self, number: u64, asker: &Asker, now: Now) {
-        let Some(index) = self.running.iter().position(|running| running.ticket.number == number) else {
-            return;
-        };
-        let Some(running) = self.running.get_mut(index) else { return };
-        let (verb, argument, deadline) = (running.verb, running.argument, running.deadline);
-        running.askers.push(asker.clone());
-        if let Some(id) = asker.id.clone() {
-            self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(number), now.instant);
+    /// A second stop waits for the first one's end. Beyond its rate (`quietly`) it is not told so.
+    pub(super) fn join(&mut self, number: u64, asker: &Asker, quietly: bool, now: Now) {
+        let Some((verb, argument, deadline)) = self.wait_for(number, asker, quietly) else { return };
+        if let Some(id) = &asker.id
+            && self.cache.get(&asker.by, id, now.instant).is_none()
+        {
+            self.cache.put(&asker.by, id.clone(), (verb, argument), Verdict::Running(number));
         }
-        self.accept(asker, verb.name, deadline);
+        if !quietly {
+            self.accept(asker, verb.name, deadline);
+        }
+    }
+
+    /// Adds to those who get the terminal reply; with `once`, not if that reply is on its way
+    /// there already. `None` if too many wait.
+    fn wait_for(&mut self, number: u64, asker: &Asker, once: bool) -> Option<(&'static Verb, Argument, Utc)> {
+        let running = self.running.iter_mut().find(|running| running.ticket.number == number)?;
+        let found = (running.verb, running.argument, running.deadline);
+        if once && running.askers.iter().any(|other| other.is_answered_with(asker)) {
+            return Some(found);
+        }
+        if running.askers.len() >= ASKER_LIMIT {
+            return None;
+        }
+        running.askers.push(asker.clone());
+        self.save();
+        Some(found)
     }
 
     pub(super) fn accept(&mut self, asker: &Asker, verb: &str, deadline: Utc) {
@@ -190,11 +195,7 @@ impl Desk {
         self.post(asker, reply);
     }
 
-    pub(super) fn refuse(&mut self, asker: &Asker, verb: &str, refusal: &Refusal, now: Now) {
-        self.refuse_as(asker, verb, refusal, now);
-    }
-
-    pub(super) fn refuse_as(&mut self, asker: &Asker, verb: &str, refusal: &Refusal, now: Now) -> Reply {
+    pub(super) fn refuse(&mut self, asker: &Asker, verb: &str, refusal: &Refusal, now: Now) -> Reply {
         let mut reply = self.reply(asker, verb, ReplyStatus::Rejected);
         reply.code = Some(refusal.code);
         reply.reason = refusal.reason.unwrap_or(refusal.code.reason()).to_owned();
@@ -204,7 +205,7 @@ impl Desk {
         reply
     }
 
-    fn terminal(&mut self, asker: &Asker, verb: &str, outcome: &Outcome, deadline: Utc, now: Now) -> Reply {
+    fn terminal(&self, asker: &Asker, verb: &str, outcome: &Outcome, deadline: Utc, now: Now) -> Reply {
         let mut reply = self.reply(asker, verb, outcome.status);
         reply.code = Some(outcome.code);
         reply.reason = outcome.reason.unwrap_or(outcome.code.reason()).to_owned();

@@ -12,8 +12,7 @@
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
-
+use super::asker::Asker;
 use super::cache::{Cache, Verdict};
 use super::flood::{Buckets, COMMANDS, STOPS, Summary};
 use super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
@@ -21,27 +20,12 @@ use super::terms::{Arrival, DeskSettings, Gate, Outcome, Output, Refusal, Ticket
 use super::verb::{Argument, Class, Verb, find};
 use crate::clock::{Instant, Now, Utc};
 use crate::message::{Code, LastCommand, Reply, ReplyStatus, reason};
-use crate::topic::{Identity, RequestId};
 
 mod answer;
 
 const PAYLOAD_LIMIT: usize = 4096;
 const AHEAD_LIMIT_S: f64 = 2.0;
 const BACK_LIMIT_S: f64 = 3600.0;
-
-/// One who waits for a command's end.
-#[derive(Clone, Debug)]
-struct Asker {
-    by: Identity,
-    id: Option<RequestId>,
-    topic: String,
-    correlation: Option<Vec<u8>>,
-    note: Option<String>,
-    received_at: Utc,
-    duplicate: bool,
-    /// The argument as it was sent.
-    argument: Option<Value>,
-}
 
 #[derive(Debug)]
 struct Running {
@@ -65,7 +49,8 @@ pub struct Desk {
     flood: Summary,
     cache: Cache,
     running: Vec<Running>,
-    last_command: Option<LastCommand>,
+    /// With its ticket's number.
+    last_command: Option<(u64, LastCommand)>,
     outputs: VecDeque<Output>,
     next_ticket: u64,
     reply_seq: u64,
@@ -121,7 +106,7 @@ impl Desk {
     /// The last command that was admitted and was more than a question.
     #[must_use]
     pub fn last_command(&self) -> Option<&LastCommand> {
-        self.last_command.as_ref()
+        self.last_command.as_ref().map(|(_, last)| last)
     }
 
     /// Command topics that were none.
@@ -150,11 +135,14 @@ impl Desk {
     /// When [`Desk::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.flood.poll_timeout()
+        let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some());
+        unstarted.map(|running| running.ticket.deadline).chain(self.flood.poll_timeout()).min()
     }
 
-    /// Sums up floods.
+    /// Sums up floods, and gives up motion whose journal did not reach the disk in time.
     pub fn handle_timeout(&mut self, now: Now) {
+        let outcome = Outcome::timed_out("the journal did not reach the disk in time: nothing was moved");
+        self.end_unstarted(&outcome, now, |running| running.ticket.deadline <= now.instant);
         let summary = self.flood.handle_timeout(now.instant);
         self.outputs.extend(summary.map(Output::Happened));
     }
@@ -184,35 +172,32 @@ impl Desk {
         } else {
             Envelope::read(&arrival.payload)
         };
-        let (asker, id_error) = self.asker(arrival, topic.identity, &envelope, verb);
+        let (asker, id_error) = Asker::of(arrival, topic.identity, &envelope, verb, &self.settings.base);
         let refuse = |desk: &mut Self, asker: &Asker, refusal: Refusal| {
             desk.refuse(asker, &topic.verb, &refusal, now);
         };
-        if arrival.retain {
+        // Refusals by rules 2 and 3 count too: what is refused too often is dropped without a word.
+        let buckets = if is_stop { &mut self.stops } else { &mut self.commands };
+        let in_rate = buckets.take(&asker.by, now.instant);
+        if arrival.retain && in_rate {
             let message = "a command must not be retained; clear it with an empty retained message";
             return refuse(self, &asker, Refusal::new(Code::Retained, message));
         }
 
         // 3. Size. A stop takes any payload.
-        if oversized && !is_stop {
+        if oversized && !is_stop && in_rate {
             return refuse(self, &asker, Refusal::new(Code::Malformed, envelope.err().unwrap_or_default()));
         }
 
-        // 4. Rate.
-        let buckets = if is_stop { &mut self.stops } else { &mut self.commands };
-        if !buckets.take(&asker.by, now.instant) {
-            let running_stop = self.running.iter_mut().find(|running| running.verb.stop);
-            match running_stop {
-                Some(running) if is_stop && self.settings.stop_clients.contains(&asker.by) => {
-                    running.askers.push(asker);
-                    return;
-                }
-                _ if is_stop => {}
-                _ => {
-                    let summary = self.flood.count(&asker.by, now.instant);
-                    self.outputs.extend(summary.map(Output::Happened));
-                    return;
-                }
+        // 4. Rate. A stop of one who may is obeyed all the same, or joins the one that runs.
+        if !in_rate {
+            if arrival.retain || !is_stop || !self.settings.stop_clients.contains(&asker.by) {
+                let summary = self.flood.count(&asker.by, now.instant);
+                self.outputs.extend(summary.map(Output::Happened));
+                return;
+            }
+            if let Some(number) = self.running_stop() {
+                return self.join(number, &asker, true, now);
             }
         }
 
@@ -294,38 +279,37 @@ impl Desk {
             if !entry.is_same(verb, parsed.argument) {
                 let message =
                     format!("this id stood for {} before: a new request needs a new id", entry.verb.name);
-                return self.refuse(&asker, verb.name, &Refusal::new(Code::IdReused, message), now);
+                self.refuse(&asker, verb.name, &Refusal::new(Code::IdReused, message), now);
+                return;
             }
-            match &entry.verdict {
-                Verdict::Running(number) => {
-                    let number = *number;
-                    return self.share(number, asker, now);
-                }
-                Verdict::Ended(reply) => {
+            match entry.verdict {
+                Verdict::Running(number) => return self.share(number, asker),
+                Verdict::Ended(ref reply, _) => {
                     let reply = Reply { duplicate: true, note: asker.note.clone(), ..(**reply).clone() };
                     return self.post_verdict(&asker, verb.name, reply);
                 }
             }
         }
 
-        let refusal = self.refusal(&asker, verb, parsed, now, examine);
-        if let Some(refusal) = refusal {
-            let reply = self.refuse_as(&asker, verb.name, &refusal, now);
-            if let Some(id) = asker.id.clone() {
-                let verdict = Verdict::Ended(Box::new(reply));
-                self.cache.put(&asker.by, id, (verb, parsed.argument), verdict, now.instant);
+        if let Some(refusal) = self.refusal(&asker, verb, parsed, now, examine) {
+            let reply = self.refuse(&asker, verb.name, &refusal, now);
+            if let Some(id) = asker.id {
+                self.remember(&asker.by, id, (verb, parsed.argument), reply, now);
             }
             return;
         }
 
         // A second stop joins the first.
         if verb.stop
-            && let Some(first) = self.running.iter().find(|running| running.verb.stop)
+            && let Some(number) = self.running_stop()
         {
-            let number = first.ticket.number;
-            return self.join(number, &asker, now);
+            return self.join(number, &asker, false, now);
         }
         self.admit(asker, verb, parsed.argument, now);
+    }
+
+    fn running_stop(&self) -> Option<u64> {
+        self.running.iter().find(|running| running.verb.stop).map(|running| running.ticket.number)
     }
 
     /// Rules 10 to 12.
@@ -406,12 +390,11 @@ impl Desk {
         };
         let deadline = now.utc.after(timeout);
         if let Some(id) = asker.id.clone() {
-            let verdict = Verdict::Running(ticket.number);
-            self.cache.put(&asker.by, id, (verb, argument), verdict, now.instant);
+            self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(ticket.number));
         }
         self.accept(&asker, verb.name, deadline);
         if class == Class::Overriding {
-            self.stop_unstarted(&ticket.by, verb.name, now);
+            self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);
         }
         let awaits_save = verb.motion.then_some(self.saves + 1);
         self.running.push(Running {
@@ -427,14 +410,15 @@ impl Desk {
             let greeting = self.settings.greeting.clone();
             return self.answer(&ticket, &Outcome::succeeded(greeting), now);
         }
-        self.last_command = Some(LastCommand {
+        let last = LastCommand {
             id: ticket.id.clone(),
             by: ticket.by.clone(),
             verb: verb.name.to_owned(),
             outcome: ReplyStatus::Accepted,
             code: None,
             date: now.utc,
-        });
+        };
+        self.last_command = Some((ticket.number, last));
         self.save();
         // 13. Motion starts when the disk has it.
         if awaits_save.is_none() {
@@ -443,15 +427,10 @@ impl Desk {
     }
 
     /// Motion that only waits for the disk has no controller that could end it.
-    fn stop_unstarted(&mut self, by: &Identity, verb: &str, now: Now) {
-        let unstarted: Vec<Ticket> = self
-            .running
-            .iter()
-            .filter(|running| running.awaits_save.is_some())
-            .map(|running| running.ticket.clone())
-            .collect();
-        for ticket in unstarted {
-            self.answer(&ticket, &Outcome::stopped(by, verb), now);
+    fn end_unstarted(&mut self, outcome: &Outcome, now: Now, which: impl Fn(&Running) -> bool) {
+        let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some() && which(running));
+        for ticket in unstarted.map(|running| running.ticket.clone()).collect::<Vec<_>>() {
+            self.answer(&ticket, outcome, now);
         }
     }
 
@@ -464,42 +443,5 @@ impl Desk {
                 self.outputs.push_back(Output::Admit(running.ticket.clone(), running.verb, running.argument));
             }
         }
-    }
-
-    /// Who asks and where the answer goes; what is wrong with the id, if anything.
-    fn asker(
-        &self,
-        arrival: &Arrival,
-        by: Identity,
-        envelope: &Result<Envelope<'_>, String>,
-        verb: Option<&Verb>,
-    ) -> (Asker, Option<String>) {
-        let from_payload = envelope.as_ref().map_or(Ok(None), Envelope::id);
-        let (id, id_error) = match from_payload {
-            Ok(Some(id)) => (Some(id), None),
-            Ok(None) => {
-                let text = arrival.correlation.as_deref().and_then(|data| std::str::from_utf8(data).ok());
-                (text.and_then(|text| RequestId::new(text).ok()), None)
-            }
-            Err(error) => (None, Some(error)),
-        };
-        let base = &self.settings.base;
-        let honoured = arrival
-            .response_topic
-            .as_deref()
-            .filter(|topic| id_error.is_none() && base.may_reply_on(topic, &by));
-        let note = (arrival.response_topic.is_some() && honoured.is_none())
-            .then(|| "response_topic_ignored".to_owned());
-        let asker = Asker {
-            topic: honoured.map_or_else(|| base.reply(&by, id.as_ref()), str::to_owned),
-            by,
-            id,
-            correlation: arrival.correlation.clone(),
-            note,
-            received_at: arrival.received.utc,
-            duplicate: false,
-            argument: envelope.as_ref().ok().and_then(|envelope| envelope.argument_as_sent(verb)),
-        };
-        (asker, id_error)
     }
 }

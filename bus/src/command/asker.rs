@@ -1,0 +1,68 @@
+//! One who waits for a command's end, and where the answer goes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::payload::Envelope;
+use super::terms::Arrival;
+use super::verb::Verb;
+use crate::clock::Utc;
+use crate::topic::{Base, Identity, RequestId};
+
+/// As the journal keeps it, too: who was told `accepted` is owed a terminal reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asker {
+    pub(super) by: Identity,
+    pub(super) id: Option<RequestId>,
+    pub(super) topic: String,
+    pub(super) correlation: Option<Vec<u8>>,
+    pub(super) note: Option<String>,
+    pub(super) received_at: Utc,
+    /// Asked again for what already ran.
+    pub(super) duplicate: bool,
+    /// The argument as it was sent.
+    pub(super) argument: Option<Value>,
+}
+
+impl Asker {
+    /// Who sent `arrival`; and what is wrong with its id, if anything.
+    pub(super) fn of(
+        arrival: &Arrival,
+        by: Identity,
+        envelope: &Result<Envelope<'_>, String>,
+        verb: Option<&Verb>,
+        base: &Base,
+    ) -> (Self, Option<String>) {
+        let (id, id_error) = match envelope.as_ref().map_or(Ok(None), Envelope::id) {
+            Ok(Some(id)) => (Some(id), None),
+            Ok(None) => {
+                let text = arrival.correlation.as_deref().and_then(|data| std::str::from_utf8(data).ok());
+                (text.and_then(|text| RequestId::new(text).ok()), None)
+            }
+            Err(error) => (None, Some(error)),
+        };
+        let honoured = arrival
+            .response_topic
+            .as_deref()
+            .filter(|topic| id_error.is_none() && base.may_reply_on(topic, &by));
+        let note = (arrival.response_topic.is_some() && honoured.is_none())
+            .then(|| "response_topic_ignored".to_owned());
+        let asker = Self {
+            topic: honoured.map_or_else(|| base.reply(&by, id.as_ref()), str::to_owned),
+            by,
+            id,
+            correlation: arrival.correlation.clone(),
+            note,
+            received_at: arrival.received.utc,
+            duplicate: false,
+            argument: envelope.as_ref().ok().and_then(|envelope| envelope.argument_as_sent(verb)),
+        };
+        (asker, id_error)
+    }
+
+    /// Whether one reply says it to both.
+    pub(super) fn is_answered_with(&self, other: &Self) -> bool {
+        (&self.by, &self.id, &self.topic, &self.correlation)
+            == (&other.by, &other.id, &other.topic, &other.correlation)
+    }
+}

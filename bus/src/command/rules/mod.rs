@@ -1,0 +1,206 @@
+//! The contract's rules for requests and replies, each as a test of its own that bears its number.
+//!
+//! Here: a Desk with its hands tied to the test's own clock, and what the tests ask of it.
+
+mod admission;
+mod memory;
+mod random;
+mod replies;
+
+use std::time::Duration;
+
+use super::{
+    Argument, Arrival, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Journal, Outcome, Output, Post, Refusal,
+    Ticket, Verb,
+};
+use crate::clock::{Instant, Now, Utc};
+use crate::message::{Code, Happening, Reply, ReplyStatus};
+use crate::topic::{Base, Identity};
+
+fn identity(name: &str) -> Identity {
+    Identity::new(name).unwrap()
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// 2023-11-14T22:13:20Z, a day after the machine started.
+fn start() -> Now {
+    Now {
+        instant: Instant::from_boot(Duration::from_secs(86_400)),
+        utc: Utc::from_unix_milliseconds(1_700_000_000_000).unwrap(),
+    }
+}
+
+fn settings(device: &str, verbs: &'static [Verb]) -> DeskSettings {
+    DeskSettings {
+        base: Base::new("clasp", device).unwrap(),
+        verbs,
+        control_clients: ["alice", "bob"].map(identity).into(),
+        stop_clients: ["alice", "bob", "guard"].map(identity).into(),
+        ranges: [("setpoint", 5.0..=25.0), ("release", 0.0..=15.0), ("set", -1.0..=8.0)].into(),
+        timeouts: [("init", Duration::from_secs(60))].into(),
+        require_acl: true,
+        allow_bare_motion: false,
+        stall_guard: Duration::from_secs(1),
+        greeting: "hello".to_owned(),
+    }
+}
+
+/// A Desk, the time, and everything it has said so far.
+struct Room {
+    desk: Desk,
+    now: Now,
+    /// What the device says when asked whether a command is possible.
+    device: Result<(), Refusal>,
+    posts: Vec<Post>,
+    events: Vec<Happening>,
+    admitted: Vec<(Ticket, &'static Verb, Argument)>,
+    saves: Vec<u64>,
+    reconnects: usize,
+}
+
+impl Room {
+    fn with(settings: DeskSettings) -> Self {
+        let mut desk = Desk::new(settings);
+        desk.set_gate(Gate::Ready);
+        Self {
+            desk,
+            now: start(),
+            device: Ok(()),
+            posts: Vec::new(),
+            events: Vec::new(),
+            admitted: Vec::new(),
+            saves: Vec::new(),
+            reconnects: 0,
+        }
+    }
+
+    fn chiller() -> Self {
+        Self::with(settings("chiller", CHILLER))
+    }
+
+    fn focuser() -> Self {
+        Self::with(settings("focuser", FOCUSER))
+    }
+
+    fn pass(&mut self, time: f64) {
+        self.now = self.now.after(seconds(time));
+    }
+
+    /// A message as it comes off the connection just now.
+    fn arrival(&self, by: &str, verb: &str, payload: &str) -> Arrival {
+        Arrival {
+            topic: format!("{}/command/{by}/{verb}", self.desk.settings().base),
+            payload: payload.as_bytes().to_vec(),
+            retain: false,
+            response_topic: None,
+            correlation: None,
+            received: self.now,
+            stalled: false,
+        }
+    }
+
+    fn take(&mut self) {
+        while let Some(output) = self.desk.poll_output() {
+            match output {
+                Output::Post(post) => self.posts.push(post),
+                Output::Happened(happening) => self.events.push(happening),
+                Output::Admit(ticket, verb, argument) => self.admitted.push((ticket, verb, argument)),
+                Output::Save(number) => self.saves.push(number),
+                Output::Reconnect => self.reconnects += 1,
+            }
+        }
+    }
+
+    /// Hands `arrival` in; the replies to it.
+    fn deliver(&mut self, arrival: &Arrival) -> Vec<Reply> {
+        let before = self.posts.len();
+        let device = self.device.clone();
+        self.desk.receive(arrival, self.now, |_, _| device);
+        self.take();
+        self.posts[before..].iter().map(|post| post.reply.clone()).collect()
+    }
+
+    fn send(&mut self, by: &str, verb: &str, payload: &str) -> Vec<Reply> {
+        let arrival = self.arrival(by, verb, payload);
+        self.deliver(&arrival)
+    }
+
+    /// Sends what is refused; with which code.
+    #[track_caller]
+    fn refusal(&mut self, by: &str, verb: &str, payload: &str) -> Code {
+        let replies = self.send(by, verb, payload);
+        assert_eq!(replies.len(), 1, "{by} {verb} {payload}: {replies:?}");
+        assert_eq!(replies[0].status, ReplyStatus::Rejected, "{by} {verb} {payload}");
+        replies[0].code.unwrap()
+    }
+
+    /// The code with which `arrival` is refused.
+    #[track_caller]
+    fn refusal_of(&mut self, arrival: &Arrival) -> Code {
+        let replies = self.deliver(arrival);
+        assert_eq!(replies.len(), 1, "{arrival:?}: {replies:?}");
+        assert_eq!(replies[0].status, ReplyStatus::Rejected);
+        replies[0].code.unwrap()
+    }
+
+    /// Sends what is admitted, and lets the disk have it.
+    #[track_caller]
+    fn admit(&mut self, by: &str, verb: &str, payload: &str) -> Ticket {
+        let arrival = self.arrival(by, verb, payload);
+        self.admit_arrival(&arrival)
+    }
+
+    #[track_caller]
+    fn admit_arrival(&mut self, arrival: &Arrival) -> Ticket {
+        let before = self.admitted.len();
+        let replies = self.deliver(arrival);
+        self.save();
+        assert_eq!(replies.first().map(|reply| reply.status), Some(ReplyStatus::Accepted), "{replies:?}");
+        assert_eq!(self.admitted.len(), before + 1, "{arrival:?} was not admitted");
+        self.admitted.last().unwrap().0.clone()
+    }
+
+    /// The disk has all it was given.
+    fn save(&mut self) {
+        if let Some(number) = self.saves.last() {
+            self.desk.journalled(*number);
+            self.take();
+        }
+    }
+
+    /// The controller is done with `ticket`; the replies that go out.
+    fn answer(&mut self, ticket: &Ticket, outcome: &Outcome) -> Vec<Reply> {
+        let before = self.posts.len();
+        self.desk.answer(ticket, outcome, self.now);
+        self.take();
+        self.posts[before..].iter().map(|post| post.reply.clone()).collect()
+    }
+
+    fn succeed(&mut self, ticket: &Ticket) -> Vec<Reply> {
+        self.answer(ticket, &Outcome::succeeded("done"))
+    }
+
+    /// `{"id": id, "ts": now, more}`.
+    fn stamped(&self, id: &str, more: &str) -> String {
+        let comma = if more.is_empty() { "" } else { "," };
+        format!(r#"{{"id":"{id}","ts":"{}"{comma}{more}}}"#, self.now.utc)
+    }
+
+    /// What the process writes as it dies, and a new one reads.
+    fn journal(&self) -> Journal {
+        let text = serde_json::to_string(&self.desk.journal(self.now)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The same device, after the process was killed and `time` has passed.
+    fn after_death(&self, time: f64) -> Self {
+        let mut next = Self::with(self.desk.settings().clone());
+        next.now = self.now.after(seconds(time));
+        next.desk.recover(self.journal(), next.now);
+        next.take();
+        next
+    }
+}
