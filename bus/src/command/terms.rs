@@ -175,7 +175,7 @@ pub enum Output {
     Happened(Happening),
     /// Run this command.
     Admit(Ticket, &'static Verb, Argument),
-    /// The journal changed: save it, then say [`Desk::journalled`] with this number.
+    /// The journal changed: save it, then say [`Desk::journalled`](super::Desk::journalled) with this number.
     Save(u64),
     /// What the connection holds cannot be trusted: drop it and connect anew.
     Reconnect,
