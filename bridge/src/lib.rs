@@ -7,3 +7,4 @@ pub mod core;
 pub mod line;
 pub mod link;
 pub mod rival;
+pub mod store;

@@ -1,0 +1,367 @@
+//! The state directory: small files that must survive a power cut. The only module that touches it.
+//!
+//! One thread of its own writes, so that a slow disk delays neither the device nor the bus; of what it has
+//! not begun to write, only the newest contents per name are kept. Contents are opaque bytes, and nothing
+//! is tried again here: what to do about a failure is the controller's business.
+//!
+//! ```text
+//!   write name.new, fsync -> link name to name.former -> rename name.new to name -> fsync the directory
+//!                         -> rename name.former to name.previous
+//! ```
+//!
+//! `name` is replaced in one step, and `name.previous` only once the new `name` is on the disk: wherever the
+//! power fails, one of the two is whole, also when `name` had been damaged before.
+
+use std::collections::VecDeque;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+/// Reports not yet read. A loop that reads them has one per name under way.
+const REPORTS: usize = 8;
+
+/// How often a report is offered again to a loop that does not read.
+const OFFER_AGAIN: Duration = Duration::from_millis(20);
+
+const DIRECTORY_MODE: u32 = 0o750;
+const FILE_MODE: u32 = 0o640;
+
+/// Something in the state directory could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {attempt} {}: {text}", .path.display())]
+pub struct StoreError {
+    /// What was attempted: `create`, `write`, …
+    pub attempt: &'static str,
+    /// With what.
+    pub path: PathBuf,
+    /// The operating system's error, for whoever wants to tell a full disk from a missing right.
+    pub kind: io::ErrorKind,
+    /// The operating system's words.
+    pub text: String,
+}
+
+impl StoreError {
+    fn new(attempt: &'static str, path: &Path, error: &io::Error) -> Self {
+        Self { attempt, path: path.to_owned(), kind: error.kind(), text: error.to_string() }
+    }
+}
+
+/// What [`load`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded<T> {
+    /// The newest contents.
+    Current(T),
+    /// The contents before those, and what is wrong with the newest.
+    Previous(T, String),
+    /// Never saved.
+    Missing,
+    /// There are files, and none is good: what is wrong with each.
+    Damaged(String),
+}
+
+/// Creates the state directory where it is missing (mode 0750) and proves that it can be written.
+///
+/// # Errors
+///
+/// What could not be done. A full disk is among it ([`io::ErrorKind::StorageFull`]).
+pub fn prepare(directory: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(directory)
+        .map_err(|error| StoreError::new("create", directory, &error))?;
+    let probe = directory.join("probe.new");
+    write_anew(&probe, b"can this directory be written?\n")?;
+    fs::remove_file(&probe).map_err(|error| StoreError::new("remove", &probe, &error))?;
+    sync_directory(directory)
+}
+
+/// Reads what was saved last under `name`, or what was saved before it where that does not parse.
+///
+/// Blocks, and changes nothing on the disk. `parse` says what is wrong in words.
+pub fn load<T>(directory: &Path, name: &str, parse: impl Fn(&[u8]) -> Result<T, String>) -> Loaded<T> {
+    let read = |path: &Path| match fs::read(path) {
+        Ok(bytes) => parse(&bytes).map(Some).map_err(|wrong| format!("{}: {wrong}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::new("read", path, &error).to_string()),
+    };
+    let current = directory.join(name);
+    let wrong = match read(&current) {
+        Ok(Some(value)) => return Loaded::Current(value),
+        Ok(None) => None,
+        Err(wrong) => Some(wrong),
+    };
+    match (read(&suffixed(directory, name, "previous")), wrong) {
+        (Ok(Some(value)), Some(wrong)) => Loaded::Previous(value, wrong),
+        (Ok(Some(value)), None) => Loaded::Previous(value, format!("{} is missing", current.display())),
+        (Ok(None), Some(wrong)) | (Err(wrong), None) => Loaded::Damaged(wrong),
+        (Ok(None), None) => Loaded::Missing,
+        (Err(previous), Some(wrong)) => Loaded::Damaged(format!("{wrong}; {previous}")),
+    }
+}
+
+/// A save that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// As given to [`Store::save`].
+    pub name: &'static str,
+    /// The number of the contents that were written. Lower numbers of this name that were not reported
+    /// were replaced before their turn came, and this result holds for them.
+    pub number: u64,
+    /// `Ok`: on the disk, also if the power fails now.
+    pub result: Result<(), StoreError>,
+}
+
+/// The handle of the thread that writes. Dropping it ends the thread once everything is written.
+#[derive(Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Store {
+    /// Starts the thread that writes to `directory`; see [`prepare`]. What it reports is to be read; if the
+    /// receiver is dropped instead, it writes all the same.
+    ///
+    /// # Errors
+    ///
+    /// There can be no further thread.
+    pub fn start(directory: impl Into<PathBuf>) -> io::Result<(Self, mpsc::Receiver<Saved>)> {
+        let directory = directory.into();
+        let shared = Arc::new(Shared::default());
+        let (reports, receiver) = mpsc::channel(REPORTS);
+        let (alive, ended) = oneshot::channel();
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new().name("store".into()).spawn(move || {
+            theirs.run(&directory, &reports);
+            // Nobody may be waiting.
+            let _ = alive.send(());
+        })?;
+        Ok((Self { shared, ended }, receiver))
+    }
+
+    /// Has `contents` written under `name`, a plain file name. Never waits for the disk.
+    ///
+    /// What is waiting under this name is replaced. `number` comes back in [`Saved`] and must rise.
+    pub fn save(&self, name: &'static str, number: u64, contents: Vec<u8>) {
+        self.shared.lock().put(Pending { name, number, contents });
+        self.shared.changed.notify_one();
+    }
+
+    /// Waits until everything is written; reports that nobody reads no longer hold it up. How long to wait
+    /// is for the caller to say, with a timeout around it.
+    pub async fn finish(mut self) {
+        self.shared.end();
+        // An error means that the thread is gone, which is what is waited for.
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
+#[derive(Debug)]
+struct Pending {
+    name: &'static str,
+    number: u64,
+    contents: Vec<u8>,
+}
+
+/// What waits to be written: one slot per name, the name that has waited longest first.
+#[derive(Debug, Default)]
+struct Queue {
+    pending: VecDeque<Pending>,
+    ending: bool,
+}
+
+impl Queue {
+    fn put(&mut self, newest: Pending) {
+        match self.pending.iter_mut().find(|pending| pending.name == newest.name) {
+            Some(pending) => *pending = newest,
+            None => self.pending.push_back(newest),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        self.lock().ending = true;
+        self.changed.notify_one();
+    }
+
+    fn run(&self, directory: &Path, reports: &mpsc::Sender<Saved>) {
+        while let Some(Pending { name, number, contents }) = self.next() {
+            let result = replace(directory, name, &contents);
+            self.report(reports, Saved { name, number, result });
+        }
+    }
+
+    /// Waits for something to write; `None` when there is nothing left and the handle is gone.
+    fn next(&self) -> Option<Pending> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(pending) = queue.pending.pop_front() {
+                return Some(pending);
+            }
+            if queue.ending {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits for room in the channel, but not for a loop that has ended: `blocking_send` would.
+    fn report(&self, reports: &mpsc::Sender<Saved>, mut saved: Saved) {
+        while let Err(TrySendError::Full(back)) = reports.try_send(saved) {
+            saved = back;
+            let queue = self.lock();
+            if queue.ending {
+                return;
+            }
+            drop(self.changed.wait_timeout(queue, OFFER_AGAIN));
+        }
+    }
+}
+
+/// Replaces `name` in one step, durably; see the head of this file.
+fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), StoreError> {
+    let current = directory.join(name);
+    let new = suffixed(directory, name, "new");
+    let former = suffixed(directory, name, "former");
+    write_anew(&new, contents)?;
+
+    // Left over from a crash; a link is not made over it.
+    let _ = fs::remove_file(&former);
+    let kept = match fs::hard_link(&current, &former) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        // A file of another owner (fs.protected_hardlinks), a file system without links: that the new
+        // contents are saved matters more than that the former are kept.
+        Err(error) => {
+            tracing::debug!("{}", StoreError::new("keep", &current, &error));
+            false
+        }
+    };
+    if let Err(error) = fs::rename(&new, &current) {
+        let _ = fs::remove_file(&new);
+        let _ = fs::remove_file(&former);
+        return Err(StoreError::new("replace", &current, &error));
+    }
+    sync_directory(directory)?;
+    if kept && let Err(error) = fs::rename(&former, suffixed(directory, name, "previous")) {
+        tracing::debug!("{}", StoreError::new("keep", &former, &error));
+    }
+    Ok(())
+}
+
+/// Writes a file that is not there yet, or was left half written, and waits until it is on the disk.
+fn write_anew(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    // Not truncated instead: what was left may have another owner or mode, or be a link.
+    let _ = fs::remove_file(path);
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path).and_then(|mut file| {
+            // The umask may have taken the group's right, with which the state is backed up.
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            file.write_all(contents)?;
+            file.sync_all()
+        });
+    written.map_err(|error| {
+        // On a full disk half a file only takes room.
+        let _ = fs::remove_file(path);
+        StoreError::new("write", path, &error)
+    })
+}
+
+fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|error| StoreError::new("sync", directory, &error))
+}
+
+fn suffixed(directory: &Path, name: &str, suffix: &str) -> PathBuf {
+    directory.join(format!("{name}.{suffix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(name: &'static str, number: u64) -> Pending {
+        Pending { name, number, contents: number.to_string().into_bytes() }
+    }
+
+    #[test]
+    fn the_newest_contents_wait_in_the_place_of_those_they_replace() {
+        let mut queue = Queue::default();
+        for (name, number) in [("mode", 1), ("journal", 2), ("mode", 3), ("journal", 4), ("mode", 5)] {
+            queue.put(pending(name, number));
+        }
+        let order: Vec<_> = queue.pending.iter().map(|pending| (pending.name, pending.number)).collect();
+        assert_eq!(order, [("mode", 5), ("journal", 4)]);
+    }
+
+    /// Fills the channel until the thread waits with the report of the last number, which it returns.
+    fn fill_with_reports(store: &Store, directory: &Path) -> u64 {
+        let last = REPORTS as u64 + 1;
+        for number in 1..=last {
+            store.save("mode", number, number.to_string().into_bytes());
+            let awaited =
+                || fs::read(directory.join("mode")).is_ok_and(|it| it == number.to_string().as_bytes());
+            let mut queue = store.shared.lock();
+            let mut turns = 0;
+            while !awaited() {
+                assert!(turns < 5000, "number {number} was not written in 10 s");
+                turns += 1;
+                // Lets the thread have the lock; nothing of the store's wakes this one.
+                queue = Condvar::new().wait_timeout(queue, Duration::from_millis(2)).unwrap().0;
+            }
+        }
+        last
+    }
+
+    #[test]
+    fn what_waits_behind_a_loop_that_does_not_read_is_written_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, mut reports) = Store::start(directory.path()).unwrap();
+        let last = fill_with_reports(&store, directory.path());
+        for number in last + 1..=last + 100 {
+            store.save("mode", number, number.to_string().into_bytes());
+        }
+        let numbers: Vec<_> = (0..=last).map(|_| reports.blocking_recv().unwrap().number).collect();
+        let expected: Vec<_> = (1..=last).chain([last + 100]).collect();
+        assert_eq!(numbers, expected);
+        drop(store);
+        assert_eq!(reports.blocking_recv(), None, "an old number was written after all");
+        assert_eq!(fs::read(directory.path().join("mode")).unwrap(), (last + 100).to_string().as_bytes());
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_no_longer_reads_does_not_keep_the_end_from_being_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, reports) = Store::start(directory.path()).unwrap();
+        let last = fill_with_reports(&store, directory.path());
+        store.save("mode", last + 1, b"the end".to_vec());
+        tokio::time::timeout(Duration::from_secs(10), store.finish()).await.expect("the store hangs");
+        assert_eq!(fs::read(directory.path().join("mode")).unwrap(), b"the end");
+        drop(reports);
+    }
+}
