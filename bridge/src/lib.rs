@@ -8,3 +8,4 @@ pub mod line;
 pub mod link;
 pub mod rival;
 pub mod store;
+pub mod watchdog;

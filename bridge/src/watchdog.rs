@@ -1,0 +1,212 @@
+//! Ends a process whose device loop makes no progress, and tells the service manager how it goes.
+//!
+//! A loop that hangs keeps its connection to the broker open through the session's task, and its last state
+//! would look alive. So a thread of its own calls for the end, the broker's will speaks, and the service
+//! manager starts the bridge again.
+//!
+//! It counts its own ticks and reads no clock: time in which it was not scheduled itself (a suspend,
+//! SIGSTOP, a debugger) is nobody's fault, and counts as one tick at most. It does not know why the loop
+//! hangs, and does not end the process itself: that is for the callback.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// The longest tick; the limit is kept to within one of them.
+const LONGEST_TICK: Duration = Duration::from_millis(250);
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
+
+/// Tells the service manager that the bridge works. Nothing happens where there is none.
+pub fn notify_ready() {
+    notify(&NotifyState::Ready);
+}
+
+/// Tells the service manager that the bridge is ending of its own accord.
+pub fn notify_stopping() {
+    notify(&NotifyState::Stopping);
+}
+
+fn notify(state: &NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+        let state = state.to_string();
+        tracing::warn!("cannot tell the service manager {}: {error}", state.trim_end());
+    }
+}
+
+/// The watch over a loop. Dropping it ends the watch, and the pings to the service manager with it.
+#[derive(Debug)]
+pub struct Watchdog {
+    progress: Arc<AtomicU64>,
+    // Only there to be dropped: its other end is what the thread waits on.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    /// Calls `on_stuck`, once and on a thread of its own, when there was no progress for `limit`.
+    ///
+    /// Where the service manager asked for it (`WATCHDOG_USEC`), it is told every half of that time that
+    /// all is well, if there was progress since it was last told.
+    ///
+    /// # Errors
+    ///
+    /// There can be no further thread.
+    pub fn start(limit: Duration, on_stuck: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let pings_within = sd_notify::watchdog_enabled().filter(|within| !within.is_zero());
+        let tick = tick(limit, pings_within);
+        let mut patience = Patience::new(ticks(limit, tick));
+        let mut pings = pings_within.map(|within| Pings::new(ticks(within / 2, tick)));
+
+        let progress = Arc::new(AtomicU64::new(0));
+        let (alive, ended) = mpsc::channel::<()>();
+        let theirs = Arc::clone(&progress);
+        std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+            while ended.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                let progress = theirs.load(Ordering::Relaxed);
+                if patience.is_at_its_end(progress) {
+                    on_stuck();
+                    return;
+                }
+                if pings.as_mut().is_some_and(|pings| pings.is_due(progress)) {
+                    notify(&NotifyState::Watchdog);
+                }
+            }
+        })?;
+        Ok(Self { progress, _alive: alive })
+    }
+
+    /// The loop has come round. To be called every time, and by an idle loop several times within the limit.
+    pub fn progress(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A twentieth of the limit, and short enough to be punctual with the pings.
+fn tick(limit: Duration, pings_within: Option<Duration>) -> Duration {
+    let tick = (limit / 20).min(LONGEST_TICK);
+    pings_within.map_or(tick, |within| tick.min(within / 8)).max(SHORTEST_TICK)
+}
+
+fn ticks(time: Duration, tick: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(tick.as_nanos().max(1))).unwrap_or(u64::MAX).max(1)
+}
+
+/// How many ticks in a row may pass without progress.
+#[derive(Debug)]
+struct Patience {
+    limit: u64,
+    without: u64,
+    seen: u64,
+}
+
+impl Patience {
+    fn new(limit: u64) -> Self {
+        Self { limit, without: 0, seen: 0 }
+    }
+
+    /// One tick has passed, and the loop has come round `progress` times in all.
+    fn is_at_its_end(&mut self, progress: u64) -> bool {
+        self.without = if progress == self.seen { self.without + 1 } else { 0 };
+        self.seen = progress;
+        self.without >= self.limit
+    }
+}
+
+/// When the service manager is told that all is well.
+#[derive(Debug)]
+struct Pings {
+    every: u64,
+    since: u64,
+    seen: u64,
+}
+
+impl Pings {
+    fn new(every: u64) -> Self {
+        Self { every, since: 0, seen: 0 }
+    }
+
+    /// One tick has passed, and the loop has come round `progress` times in all.
+    fn is_due(&mut self, progress: u64) -> bool {
+        self.since = self.since.saturating_add(1);
+        let due = self.since >= self.every && progress != self.seen;
+        if due {
+            self.since = 0;
+            self.seen = progress;
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_never_comes_round_is_stuck_at_the_limit_and_not_before() {
+        let mut patience = Patience::new(60);
+        for tick in 1..60 {
+            assert!(!patience.is_at_its_end(0), "at tick {tick}");
+        }
+        assert!(patience.is_at_its_end(0));
+    }
+
+    #[test]
+    fn progress_at_the_last_moment_gives_the_whole_limit_again() {
+        let mut patience = Patience::new(4);
+        for progress in 1..1000 {
+            for tick in 0..4 {
+                assert!(!patience.is_at_its_end(progress), "tick {tick} after progress {progress}");
+            }
+        }
+        assert!(patience.is_at_its_end(999));
+    }
+
+    #[test]
+    fn a_count_that_wraps_is_progress() {
+        let mut patience = Patience::new(2);
+        assert!(!patience.is_at_its_end(u64::MAX));
+        assert!(!patience.is_at_its_end(u64::MAX));
+        assert!(!patience.is_at_its_end(0));
+        assert!(!patience.is_at_its_end(0));
+        assert!(patience.is_at_its_end(0));
+    }
+
+    #[test]
+    fn a_tick_is_a_twentieth_of_the_limit_and_at_most_a_quarter_of_a_second() {
+        let seconds = Duration::from_secs;
+        for (limit, pings_within, expected_tick, expected_ticks) in [
+            (seconds(15), None, Duration::from_millis(250), 60),
+            (seconds(15), Some(seconds(30)), Duration::from_millis(250), 60),
+            (Duration::from_millis(2500), None, Duration::from_millis(125), 20),
+            (seconds(15), Some(seconds(1)), Duration::from_millis(125), 120),
+            (Duration::ZERO, None, SHORTEST_TICK, 1),
+            (seconds(15), Some(Duration::from_micros(1)), SHORTEST_TICK, 15_000),
+        ] {
+            let tick = tick(limit, pings_within);
+            assert_eq!(
+                (tick, ticks(limit, tick)),
+                (expected_tick, expected_ticks),
+                "{limit:?} {pings_within:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_service_manager_is_told_at_the_interval_while_there_is_progress() {
+        let mut pings = Pings::new(3);
+        let told: Vec<_> = (1..=9).filter(|tick| pings.is_due(*tick)).collect();
+        assert_eq!(told, [3, 6, 9]);
+    }
+
+    #[test]
+    fn without_progress_the_service_manager_is_told_nothing_and_at_once_when_it_goes_on() {
+        let mut pings = Pings::new(3);
+        assert!((0..100).all(|_| !pings.is_due(0)), "before the first progress");
+        assert!(pings.is_due(1));
+        assert!((0..100).all(|_| !pings.is_due(1)), "the same progress was told twice");
+        assert!(pings.is_due(2));
+    }
+}
