@@ -1,2 +1,7 @@
-//! The chiller command.
-fn main() {}
+//! `chiller`: see and command the water chiller.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::chiller::main()
+}

@@ -1,0 +1,131 @@
+//! `chiller watch`: a line per change where the output is a file or a pipe, a live screen on a
+//! terminal.
+//!
+//! A lost broker is said and waited for. The state ages on a timer of our own: nobody tells a
+//! subscriber that what it holds has expired.
+#![expect(clippy::disallowed_methods, reason = "reads the clock and pauses; what is shown is `render`'s")]
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use bus::clock::Now;
+use bus::session::client::{Client, SessionError};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::chiller::{Way, print, say, style};
+use crate::render;
+use crate::screen::{Screen, quit_key};
+use crate::view::{Seen, View};
+
+/// How often an age on the screen moves, and staleness is looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// Between two attempts to reach a broker that was lost.
+const PAUSE: Duration = Duration::from_secs(1);
+/// What is in store comes at once; until then "nothing is known" would be premature.
+const STORED_LIMIT: Duration = Duration::from_millis(500);
+
+/// Follows the state until Ctrl-C, SIGTERM, or `q` on a terminal.
+///
+/// # Errors
+/// The broker could not be reached in the first place.
+pub async fn watch(way: &Way) -> Result<u8, SessionError> {
+    let client = connect(way).await?;
+    let on_terminal = io::stdout().is_terminal();
+    let output = if on_terminal { Output::Screen(Screen::enter()) } else { Output::Lines(None) };
+    let quit = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let key = async { if on_terminal { quit_key().await } else { std::future::pending().await } };
+    tokio::select! {
+        () = follow(way, client, output) => {}
+        _ = tokio::signal::ctrl_c() => {}
+        () = quit => {}
+        () = key => {}
+    }
+    Ok(0)
+}
+
+enum Output {
+    Screen(Screen),
+    // The last line, without its time.
+    Lines(Option<String>),
+}
+
+impl Output {
+    fn show(&mut self, way: &Way, view: &View, trouble: Option<&str>) {
+        let now = Now::read();
+        match self {
+            Self::Screen(screen) => {
+                let head = format!("{}   {}   q quits\n", way.base, render::date(now.utc));
+                let trouble = trouble.map(|text| format!("! {text}\n")).unwrap_or_default();
+                screen.draw(&format!("{head}{trouble}\n{}", render::status(&way.base, view, now, style())));
+            }
+            Self::Lines(last) => {
+                let line = match trouble {
+                    Some(text) => format!("DISCONNECTED {text}"),
+                    None => render::line(&way.base, view, now),
+                };
+                if last.as_ref() != Some(&line) {
+                    print(&format!("{} {line}\n", render::date(now.utc)));
+                    *last = Some(line);
+                }
+            }
+        }
+    }
+}
+
+async fn connect(way: &Way) -> Result<Client, SessionError> {
+    let mut client = Client::connect(&way.broker, &way.client_id, way.connect_limit).await?;
+    client.subscribe(&[way.base.state(), way.base.availability()]).await?;
+    Ok(client)
+}
+
+async fn follow(way: &Way, mut client: Client, mut output: Output) {
+    let mut view = View::default();
+    loop {
+        let error = receive(way, &mut client, &mut view, &mut output).await;
+        let mut trouble = error.to_string();
+        if matches!(output, Output::Lines(_)) {
+            say(&trouble);
+        }
+        client = loop {
+            output.show(way, &view, Some(&trouble));
+            match connect(way).await {
+                Ok(client) => break client,
+                Err(error) => trouble = error.to_string(),
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
+        // What is not in store any more has expired, and must not live on here.
+        view = View::default();
+    }
+}
+
+async fn receive(way: &Way, client: &mut Client, view: &mut View, output: &mut Output) -> SessionError {
+    let (state, availability) = (way.base.state(), way.base.availability());
+    let mut settled = false;
+    loop {
+        let limit = if settled { TICK } else { STORED_LIMIT };
+        match client.next_message(limit).await {
+            Err(error) => return error,
+            Ok(None) => settled = true,
+            Ok(Some(message)) if message.topic == availability => {
+                view.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
+            }
+            Ok(Some(message)) if message.topic == state => {
+                view.state =
+                    Some(Seen::new(&message.payload, Now::read(), message.stored, message.expires_in_s));
+            }
+            Ok(Some(_)) => {}
+        }
+        settled |= view.state.is_some() && view.availability.is_some();
+        if settled {
+            output.show(way, view, None);
+        }
+    }
+}
