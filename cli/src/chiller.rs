@@ -181,12 +181,12 @@ async fn ask(way: &Way, command: &ChillerCommand, limit: Option<Duration>) -> Re
     let message = outcome.message(&words, way.identity.as_str(), &way.base.to_string());
     match &outcome {
         Outcome::Answered(reply, round_trip) if reply.code == Some(Code::Succeeded) => {
-            let round_trip = if matches!(command, ChillerCommand::Ping) {
-                format!(" in {:.1} ms", round_trip.as_secs_f64() * 1000.0)
+            if matches!(command, ChillerCommand::Ping) {
+                let milliseconds = round_trip.as_secs_f64() * 1000.0;
+                print(&format!("{} answered in {milliseconds:.1} ms\n", way.base));
             } else {
-                String::new()
-            };
-            print(&format!("{message}{round_trip}\n"));
+                print(&format!("{message}\n"));
+            }
         }
         _ => say(&format!("error: {message}")),
     }
@@ -240,10 +240,11 @@ pub(crate) fn style() -> Style {
     if io::stdout().is_terminal() && !refused { Style::Coloured } else { Style::Plain }
 }
 
-// A reader that has gone away (`chiller json | head -c1`) is no error of ours.
-pub(crate) fn print(text: &str) {
+/// Writes to stdout; whether anybody took it. A reader that has gone away (`chiller json | head
+/// -c1`) is no error of ours.
+pub(crate) fn print(text: &str) -> bool {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }
 
 pub(crate) fn say(text: &str) {

@@ -35,15 +35,16 @@ impl Screen {
         Self { before }
     }
 
-    /// Draws `text` over what was there.
-    pub fn draw(&self, text: &str) {
+    /// Draws `text` over what was there; whether the terminal took it.
+    #[must_use]
+    pub fn draw(&self, text: &str) -> bool {
         let mut frame = String::from("\u{1b}[H");
         for line in text.lines() {
             frame.push_str(line);
             frame.push_str("\u{1b}[K\r\n");
         }
         frame.push_str("\u{1b}[J");
-        print(&frame);
+        print(&frame)
     }
 }
 

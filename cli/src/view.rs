@@ -163,3 +163,107 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bus::clock::{Instant, Utc};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn now() -> Now {
+        Now { instant: Instant::default(), utc: Utc::from_unix_milliseconds(1_700_000_000_000).unwrap() }
+    }
+
+    fn payload(published_ago_s: i64, read_ago_s: i64) -> Vec<u8> {
+        let ago = |s: i64| {
+            Utc::from_unix_milliseconds(now().utc.unix_milliseconds() - 1000 * s).unwrap().to_string()
+        };
+        let input = json!({"status": "ok", "age_s": 1.0});
+        let state: Value = json!({
+            "schema": 1, "session": "s", "started_at": ago(9999), "seq": 1, "stale_after_s": 30.0,
+            "published_at": ago(published_ago_s), "date": ago(read_ago_s), "connected": true,
+            "status": "cooling", "reason": "manual", "attention": [], "last_command": null,
+            "mode": "manual", "mode_since": null, "mode_by": null, "requested": true,
+            "wanted_by_automatic": null, "cooling_ok": true, "unit_mode": "run", "pump_on": true,
+            "water_temp": 10.0, "setpoint_temp": 10.0, "ambient_temp": null, "flow": null,
+            "tec_power": null, "tec_mode": null, "tec_current": null, "fan_speed": null,
+            "device_uptime": null, "alarms": null, "warnings": null, "dome_temp": null,
+            "channels_enabled": null, "antifreeze_enabled": null,
+            "inputs": {"power": input, "dome": input}
+        });
+        state.to_string().into_bytes()
+    }
+
+    fn seen(published_ago_s: i64, stored: bool, expires_in_s: Option<u32>) -> Seen {
+        Seen::new(&payload(published_ago_s, published_ago_s + 1), now(), stored, expires_in_s)
+    }
+
+    fn online(state: Option<Seen>) -> View {
+        View { availability: Some("online".to_owned()), state }
+    }
+
+    #[test]
+    fn the_brokers_count_tells_the_age_where_our_clock_is_behind() {
+        let ages = seen(-100, true, Some(25)).ages(now());
+        assert_eq!(ages.published_s, Some(5.0));
+        assert_eq!(ages.reading_s, Some(6.0));
+        assert_eq!(ages.clock_ahead_s, Some(-105.0));
+        assert_eq!(online(Some(seen(-100, true, Some(25)))).standing(now()), Standing::Current);
+    }
+
+    #[test]
+    fn where_clock_and_broker_disagree_the_greater_age_counts() {
+        let view = online(Some(seen(100, true, Some(29))));
+        assert_eq!(view.standing(now()), Standing::StateStale);
+        assert_eq!(view.state.unwrap().ages(now()).clock_ahead_s, Some(99.0));
+    }
+
+    #[test]
+    fn a_stored_state_from_the_future_without_a_brokers_count_has_no_age() {
+        let view = online(Some(seen(-100, true, None)));
+        assert_eq!(view.standing(now()), Standing::AgeUnknown);
+        assert_eq!(view.standing(now()).exit_code(), 4);
+    }
+
+    #[test]
+    fn clocks_that_agree_are_not_worth_a_word() {
+        assert_eq!(seen(2, true, Some(28)).ages(now()).clock_ahead_s, None);
+        assert_eq!(seen(0, false, Some(30)).ages(now()).clock_ahead_s, None);
+    }
+
+    #[test]
+    fn a_live_state_ages_here_if_nothing_follows() {
+        let view = online(Some(seen(0, false, Some(30))));
+        assert_eq!(view.standing(now()), Standing::Current);
+        assert_eq!(view.standing(now().after(Duration::from_secs(29))), Standing::Current);
+        assert_eq!(view.standing(now().after(Duration::from_secs(31))), Standing::StateStale);
+    }
+
+    #[test]
+    fn heartbeats_do_not_refresh_a_reading() {
+        let state = Seen::new(&payload(0, 31), now(), false, Some(30));
+        assert_eq!(online(Some(state)).standing(now()), Standing::ReadingStale);
+    }
+
+    #[test]
+    fn a_bridge_that_does_not_say_online_is_offline() {
+        for word in [Some("offline"), Some("on-line"), None] {
+            let view = View { availability: word.map(str::to_owned), state: Some(seen(0, true, Some(30))) };
+            assert_eq!(view.standing(now()), Standing::BridgeOffline, "{word:?}");
+        }
+        assert_eq!(Standing::BridgeOffline.exit_code(), 155);
+        assert_eq!(View::default().standing(now()), Standing::NeverHeard);
+        assert_eq!(Standing::NeverHeard.exit_code(), 155);
+        assert_eq!(online(None).standing(now()), Standing::NoState);
+        assert_eq!(Standing::NoState.exit_code(), 4);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_not_current() {
+        let view = online(Some(Seen::new(b"{}", now(), true, None)));
+        assert!(matches!(view.standing(now()), Standing::Unreadable(_)));
+    }
+}

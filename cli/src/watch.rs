@@ -12,7 +12,7 @@ use bus::clock::Now;
 use bus::session::client::{Client, SessionError};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::chiller::{Way, print, say, style};
+use crate::chiller::{Way, print, style};
 use crate::render;
 use crate::screen::{Screen, quit_key};
 use crate::view::{Seen, View};
@@ -57,23 +57,29 @@ enum Output {
 }
 
 impl Output {
-    fn show(&mut self, way: &Way, view: &View, trouble: Option<&str>) {
+    /// Whether anybody could see it.
+    fn show(&mut self, way: &Way, view: &View, trouble: Option<&str>) -> bool {
         let now = Now::read();
         match self {
             Self::Screen(screen) => {
-                let head = format!("{}   {}   q quits\n", way.base, render::date(now.utc));
-                let trouble = trouble.map(|text| format!("! {text}\n")).unwrap_or_default();
-                screen.draw(&format!("{head}{trouble}\n{}", render::status(&way.base, view, now, style())));
+                let head = format!("{}   {}   q quits", way.base, render::date(now.utc));
+                let text = match trouble {
+                    None => render::status(&way.base, view, now, style()),
+                    Some(text) => format!("! {text}\n! Until it is back, nothing is known of the chiller."),
+                };
+                screen.draw(&format!("{head}\n\n{text}"))
             }
             Self::Lines(last) => {
                 let line = match trouble {
                     Some(text) => format!("DISCONNECTED {text}"),
                     None => render::line(&way.base, view, now),
                 };
-                if last.as_ref() != Some(&line) {
-                    print(&format!("{} {line}\n", render::date(now.utc)));
-                    *last = Some(line);
+                if last.as_ref() == Some(&line) {
+                    return true;
                 }
+                let written = print(&format!("{} {line}\n", render::date(now.utc)));
+                *last = Some(line);
+                written
             }
         }
     }
@@ -89,12 +95,13 @@ async fn follow(way: &Way, mut client: Client, mut output: Output) {
     let mut view = View::default();
     loop {
         let error = receive(way, &mut client, &mut view, &mut output).await;
+        // A reader that has gone away has seen enough.
+        let Some(error) = error else { return };
         let mut trouble = error.to_string();
-        if matches!(output, Output::Lines(_)) {
-            say(&trouble);
-        }
         client = loop {
-            output.show(way, &view, Some(&trouble));
+            if !output.show(way, &view, Some(&trouble)) {
+                return;
+            }
             match connect(way).await {
                 Ok(client) => break client,
                 Err(error) => trouble = error.to_string(),
@@ -106,13 +113,18 @@ async fn follow(way: &Way, mut client: Client, mut output: Output) {
     }
 }
 
-async fn receive(way: &Way, client: &mut Client, view: &mut View, output: &mut Output) -> SessionError {
+async fn receive(
+    way: &Way,
+    client: &mut Client,
+    view: &mut View,
+    output: &mut Output,
+) -> Option<SessionError> {
     let (state, availability) = (way.base.state(), way.base.availability());
     let mut settled = false;
     loop {
         let limit = if settled { TICK } else { STORED_LIMIT };
         match client.next_message(limit).await {
-            Err(error) => return error,
+            Err(error) => return Some(error),
             Ok(None) => settled = true,
             Ok(Some(message)) if message.topic == availability => {
                 view.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
@@ -124,8 +136,8 @@ async fn receive(way: &Way, client: &mut Client, view: &mut View, output: &mut O
             Ok(Some(_)) => {}
         }
         settled |= view.state.is_some() && view.availability.is_some();
-        if settled {
-            output.show(way, view, None);
+        if settled && !output.show(way, view, None) {
+            return None;
         }
     }
 }
