@@ -87,7 +87,9 @@ where
             if timeout(FAREWELL_LIMIT, session_task).await.is_err() {
                 tracing::warn!("the broker did not take the farewell in time");
             }
-            store.finish(STORE_LIMIT);
+            if timeout(STORE_LIMIT, store.finish()).await.is_err() {
+                tracing::warn!("the disk did not take what was to be saved in time");
+            }
             return if say_offline { Ended::Stopped } else { Ended::AnotherInstance };
         }
 

@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod controller;
 pub mod core;
+pub mod device_loop;
 pub mod line;
 pub mod link;
 pub mod rival;

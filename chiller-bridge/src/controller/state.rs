@@ -1,0 +1,147 @@
+//! What the controller shows: status, reason, concerns, and the published state.
+
+use bridge::controller::{Common, Concern};
+use bus::clock::{Instant, Now};
+use bus::message::{ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, TecMode};
+
+use super::Chiller;
+use crate::protocol::{Threshold, UnitMode};
+
+impl Chiller {
+    /// How the unit's answers become a status (the contract's rules, in their order).
+    pub(super) fn current_status(&self, now: Instant) -> ChillerStatus {
+        if self.is_released() {
+            return ChillerStatus::Released;
+        }
+        let Some(status) = self.unit.status().filter(|_| self.connected) else {
+            return ChillerStatus::Offline;
+        };
+        if status.alarm || status.unit_mode == UnitMode::Safety {
+            return ChillerStatus::Fault;
+        }
+        if status.unit_mode == UnitMode::Test {
+            return ChillerStatus::Service;
+        }
+        let asked_for = self.switch.as_ref().map(|switch| switch.on);
+        if !status.pump_on {
+            return match asked_for {
+                Some(true) => ChillerStatus::Starting,
+                _ if self.start_failed.is_some() => ChillerStatus::Fault,
+                _ => ChillerStatus::Idle,
+            };
+        }
+        if asked_for == Some(false) {
+            return ChillerStatus::Stopping;
+        }
+        match self.unit.working(now) {
+            Some(TecMode::Cool) => ChillerStatus::Cooling,
+            Some(TecMode::Heat) => ChillerStatus::Heating,
+            None => ChillerStatus::Circulating,
+        }
+    }
+
+    /// When the status may change without an event.
+    pub(super) fn status_timeout(&self) -> Option<Instant> {
+        self.unit.neutral_at().filter(|_| self.status != ChillerStatus::Circulating)
+    }
+
+    /// One word: why the chiller does what it does.
+    pub(super) fn reason(&self) -> &'static str {
+        match self.status {
+            ChillerStatus::Released => "released",
+            ChillerStatus::Offline => "link_lost",
+            ChillerStatus::Fault if self.start_failed.is_some() && !self.unit.has_alarm() => "start_failed",
+            ChillerStatus::Fault => "alarm",
+            ChillerStatus::Service => "service",
+            _ if self.mode_lost => "mode_lost",
+            _ if self.saved.mode == Mode::Manual => "manual",
+            _ => "as_found",
+        }
+    }
+
+    fn cooling_ok(&self) -> bool {
+        self.connected
+            && self
+                .unit
+                .status()
+                .is_some_and(|status| status.pump_on && !status.alarm && status.unit_mode != UnitMode::Safety)
+            && self.unit.flow().is_some_and(|flow| flow >= self.settings.min_flow)
+    }
+
+    pub(super) fn all_concerns(&self) -> Vec<Concern> {
+        let mut concerns = Vec::new();
+        let status = self.unit.status();
+        if status.is_some_and(|status| status.alarm || status.unit_mode == UnitMode::Safety) {
+            let text = format!("the chiller has an alarm{}", self.alarms_in_words());
+            concerns.push(Concern::error("alarm", text));
+        }
+        if let Some(why) = &self.start_failed {
+            concerns.push(Concern::error("start_failed", format!("the chiller did not start: {why}")));
+        }
+        if self.mode_lost {
+            let text =
+                "the saved mode could not be read: manual, with the pump as it is, until somebody sets it";
+            concerns.push(Concern::error("mode_lost", text));
+        }
+        if self.mode_not_saved {
+            let text = "the mode could not be saved: a restart returns to the one before";
+            concerns.push(Concern::warning("mode_not_saved", text));
+        }
+        concerns
+    }
+
+    pub(super) fn published(&self, common: Common, now: Now) -> ChillerState {
+        let unseen = Input { status: InputStatus::Missing, age_s: None };
+        ChillerState {
+            status: self.current_status(now.instant),
+            reason: self.reason().to_owned(),
+            date: self.unit.date(),
+            connected: self.connected,
+            attention: common.attention,
+            last_command: common.last_command,
+            mode: self.saved.mode,
+            mode_since: self.saved.since,
+            mode_by: self.saved.by.clone(),
+            requested: self.requested(),
+            wanted_by_automatic: self.wanted_by_automatic(),
+            cooling_ok: self.cooling_ok(),
+            reading: self.unit.reading(),
+            dome_temp: None,
+            channels_enabled: None,
+            antifreeze_enabled: None,
+            inputs: Inputs { power: unseen, dome: unseen },
+        }
+    }
+}
+
+/// The word on the bus.
+pub(super) fn word(status: ChillerStatus) -> &'static str {
+    match status {
+        ChillerStatus::Offline => "offline",
+        ChillerStatus::Idle => "idle",
+        ChillerStatus::Starting => "starting",
+        ChillerStatus::Cooling => "cooling",
+        ChillerStatus::Heating => "heating",
+        ChillerStatus::Circulating => "circulating",
+        ChillerStatus::Stopping => "stopping",
+        ChillerStatus::Fault => "fault",
+        ChillerStatus::Service => "service",
+        ChillerStatus::Released => "released",
+    }
+}
+
+/// The name of a threshold in an event; temperatures in degrees Celsius, flows in l/min.
+pub(super) fn threshold_name(threshold: Threshold) -> &'static str {
+    match threshold {
+        Threshold::HighSupplyWarning => "high_supply_warning",
+        Threshold::LowSupplyWarning => "low_supply_warning",
+        Threshold::HighAmbientWarning => "high_ambient_warning",
+        Threshold::LowAmbientWarning => "low_ambient_warning",
+        Threshold::LowFlowWarning => "low_flow_warning",
+        Threshold::HighSupplyAlarm => "high_supply_alarm",
+        Threshold::LowSupplyAlarm => "low_supply_alarm",
+        Threshold::HighAmbientAlarm => "high_ambient_alarm",
+        Threshold::LowAmbientAlarm => "low_ambient_alarm",
+        Threshold::LowFlowAlarm => "low_flow_alarm",
+    }
+}

@@ -1,0 +1,184 @@
+//! What the unit last said: the readings, and what they make of it.
+//!
+//! Every reading is gone as soon as the link is.
+
+use std::time::Duration;
+
+use bus::clock::{Instant, Now, Utc};
+use bus::message::{Reading, TecMode, UnitMode};
+
+use crate::protocol::{
+    AlarmBits, Drive, HeatOrCool, Reply, Request, Status, TecBank, UnitMode as UnitModeDigit, WarningBits,
+};
+
+/// A drive at 0 % for so long means that the unit only circulates.
+const NEUTRAL_FOR: Duration = Duration::from_secs(60);
+
+/// The unit, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Unit {
+    status: Option<Status>,
+    reading: Reading,
+    drive: Option<Drive>,
+    neutral_since: Option<Instant>,
+    currents: [Option<f64>; 2],
+    fans: [Option<f64>; 4],
+    alarms: Option<AlarmBits>,
+    warnings: Option<WarningBits>,
+    date: Option<Utc>,
+}
+
+impl Unit {
+    /// Nothing that was read counts any longer; when it was read stays known.
+    pub(super) fn forget(&mut self) {
+        *self = Self { date: self.date, ..Self::default() };
+    }
+
+    pub(super) fn date(&self) -> Option<Utc> {
+        self.date
+    }
+
+    pub(super) fn status(&self) -> Option<Status> {
+        self.status
+    }
+
+    pub(super) fn pump_on(&self) -> Option<bool> {
+        self.status.map(|status| status.pump_on)
+    }
+
+    pub(super) fn has_alarm(&self) -> bool {
+        self.status.is_some_and(|status| status.alarm)
+    }
+
+    /// The names of the alarms, as far as they were read.
+    pub(super) fn alarm_names(&self) -> Vec<&'static str> {
+        self.alarms.map(|alarms| alarms.names()).unwrap_or_default()
+    }
+
+    pub(super) fn flow(&self) -> Option<f64> {
+        self.reading.flow
+    }
+
+    /// Which way the drive works; `None` if the unit only circulates, or was not asked yet.
+    pub(super) fn working(&self, now: Instant) -> Option<TecMode> {
+        let drive = self.drive?;
+        let neutral = self.neutral_since.is_some_and(|since| now.since(since) >= NEUTRAL_FOR);
+        (!neutral).then_some(tec_mode(drive.direction))
+    }
+
+    /// When [`Unit::working`] changes if the drive stays neutral.
+    pub(super) fn neutral_at(&self) -> Option<Instant> {
+        self.neutral_since.map(|since| since + NEUTRAL_FOR)
+    }
+
+    /// Takes a valid answer.
+    pub(super) fn take(&mut self, request: &Request, reply: Reply, now: Now) {
+        if matches!(reply, Reply::Accepted) {
+            return;
+        }
+        self.date = Some(now.utc);
+        let reading = &mut self.reading;
+        match (request, reply) {
+            (_, Reply::Status(status)) => {
+                self.status = Some(status);
+                if !status.alarm {
+                    self.alarms = None;
+                }
+            }
+            (Request::ReadSetTemperature, Reply::Temperature(value)) => {
+                reading.setpoint_temp = Some(value.celsius());
+            }
+            (Request::ReadSupplyTemperature, Reply::Temperature(value)) => {
+                reading.water_temp = Some(value.celsius());
+            }
+            (Request::ReadAmbientTemperature, Reply::Temperature(value)) => {
+                reading.ambient_temp = Some(value.celsius());
+            }
+            (_, Reply::Flow(flow)) => reading.flow = Some(flow.litres_per_minute()),
+            (_, Reply::Drive(drive)) => {
+                self.drive = Some(drive);
+                self.neutral_since = (drive.percent == 0).then(|| self.neutral_since.unwrap_or(now.instant));
+            }
+            (Request::ReadTecCurrent(bank), Reply::Current(current)) => {
+                let [first, second] = &mut self.currents;
+                *(if *bank == TecBank::One { first } else { second }) = Some(current.amperes());
+            }
+            (Request::ReadFanSpeed(fan), Reply::FanHertz(hertz)) => {
+                if let Some(slot) = self.fans.get_mut(*fan as usize) {
+                    *slot = Some(f64::from(hertz));
+                }
+            }
+            (_, Reply::Uptime(uptime)) => reading.device_uptime = Some(f64::from(uptime.seconds())),
+            (_, Reply::Alarms(alarms)) => self.alarms = Some(alarms),
+            (_, Reply::Warnings(warnings)) => self.warnings = Some(warnings),
+            _ => {}
+        }
+    }
+
+    /// The unit refuses to say it: what it said before no longer counts.
+    pub(super) fn refused(&mut self, request: &Request) {
+        let reading = &mut self.reading;
+        match request {
+            Request::ReadStatus => self.status = None,
+            Request::ReadSetTemperature => reading.setpoint_temp = None,
+            Request::ReadSupplyTemperature => reading.water_temp = None,
+            Request::ReadAmbientTemperature => reading.ambient_temp = None,
+            Request::ReadProcessFlow => reading.flow = None,
+            Request::ReadDriveLevel => {
+                self.drive = None;
+                self.neutral_since = None;
+            }
+            Request::ReadTecCurrent(_) => self.currents = [None; 2],
+            Request::ReadFanSpeed(_) => self.fans = [None; 4],
+            Request::ReadUptime => reading.device_uptime = None,
+            Request::ReadWarnings => self.warnings = None,
+            _ => {}
+        }
+    }
+
+    /// As it is published.
+    pub(super) fn reading(&self) -> Reading {
+        let status = self.status;
+        let names = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
+        Reading {
+            unit_mode: status.map(|status| unit_mode(status.unit_mode)),
+            pump_on: status.map(|status| status.pump_on),
+            tec_power: self.drive.map(|drive| f64::from(drive.percent)),
+            tec_mode: self.drive.map(|drive| tec_mode(drive.direction)),
+            tec_current: match self.currents {
+                [Some(first), Some(second)] => Some([first, second]),
+                _ => None,
+            },
+            fan_speed: match self.fans {
+                [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
+                _ => None,
+            },
+            alarms: match status {
+                Some(Status { alarm: false, .. }) => Some(Vec::new()),
+                _ => self.alarms.map(|alarms| names(alarms.names())),
+            },
+            warnings: match status {
+                Some(Status { warning: false, .. }) => Some(Vec::new()),
+                _ => self.warnings.map(|warnings| names(warnings.names())),
+            },
+            ..self.reading.clone()
+        }
+    }
+}
+
+fn tec_mode(direction: HeatOrCool) -> TecMode {
+    match direction {
+        HeatOrCool::Cool => TecMode::Cool,
+        HeatOrCool::Heat => TecMode::Heat,
+    }
+}
+
+fn unit_mode(mode: UnitModeDigit) -> UnitMode {
+    match mode {
+        UnitModeDigit::AutoStart => UnitMode::AutoStart,
+        UnitModeDigit::Standby => UnitMode::Standby,
+        UnitModeDigit::Run => UnitMode::Run,
+        UnitModeDigit::Safety => UnitMode::Safety,
+        UnitModeDigit::Test => UnitMode::Test,
+    }
+}
