@@ -272,9 +272,11 @@ impl Desk {
         now: Now,
         examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
     ) {
-        // 9. Seen before.
+        // 9. Seen before. A stop that has ended is run again: stopping twice harms nobody, and one
+        // that is answered from memory stops nothing.
         if let Some(id) = &asker.id
             && let Some(entry) = self.cache.get(&asker.by, id, now.instant)
+            && (!verb.stop || matches!(entry.verdict, Verdict::Running(_)))
         {
             if !entry.is_same(verb, parsed.argument) {
                 let message =

@@ -48,8 +48,16 @@ fn a_second_stop_joins_the_first_and_both_are_answered() {
     assert_eq!(room.admitted.len(), 1);
     let ends = room.succeed(&ticket);
     assert_eq!(ends.len(), 4);
-    let again = room.send("bob", "stop", r#"{"id":"s2"}"#);
-    assert_eq!((again[0].status, again[0].duplicate), (ReplyStatus::Succeeded, true));
+}
+
+#[test]
+fn a_stop_that_has_ended_is_run_again_also_under_its_old_id() {
+    let mut room = Room::focuser();
+    for times in 1..=3 {
+        let ticket = room.admit("bob", "stop", r#"{"id":"s"}"#);
+        room.succeed(&ticket);
+        assert_eq!(room.admitted.len(), times);
+    }
 }
 
 #[test]
