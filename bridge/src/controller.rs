@@ -158,7 +158,7 @@ pub trait Controller {
     /// What is to be done.
     fn poll_effect(&mut self) -> Option<Effect<Self::Saved>>;
     /// What a human should know.
-    fn concerns(&self) -> Vec<Concern>;
+    fn concerns(&self, now: Now) -> Vec<Concern>;
     /// What is published.
     fn state(&self, common: Common, now: Now) -> Self::State;
 }

@@ -20,6 +20,7 @@ use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
 use bus::topic::{Base, Identity};
 
+use crate::controller::inputs::PowerSettings;
 use crate::controller::{Chiller, ControllerSettings, Memory, Saved};
 use crate::protocol::{self, Codec, MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
 use crate::settings::{FrameNames, Settings, StartMode};
@@ -106,7 +107,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
-        subscriptions: subscriptions(&base),
+        subscriptions: subscriptions(&base, &settings),
         base,
         stall_guard: settings.stall_guard,
     })
@@ -143,10 +144,16 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::
 }
 
 fn controller_settings(settings: &Settings) -> ControllerSettings {
+    let automatic = &settings.automatic;
     ControllerSettings {
         query_delay: settings.query_delay,
         start_deadline: settings.start_deadline,
         min_flow: settings.min_flow,
+        rules: automatic.rules,
+        power: automatic.power.clone(),
+        dome: automatic.dome.clone(),
+        alarm_retry: automatic.alarm_retry,
+        manual_long: automatic.manual_long,
     }
 }
 
@@ -175,14 +182,17 @@ fn desk_settings(settings: &Settings, base: Base) -> anyhow::Result<DeskSettings
     })
 }
 
-fn subscriptions(base: &Base) -> Vec<Subscription> {
+fn subscriptions(base: &Base, settings: &Settings) -> Vec<Subscription> {
     let listen = |filter: String, listen| Subscription { filter, listen };
-    vec![
+    let own = [
         listen(base.availability(), Listen::Own),
         listen(base.state(), Listen::OwnByOthers),
         listen(base.event(), Listen::OwnByOthers),
         listen(base.command_filter(), Listen::Commands),
-    ]
+    ];
+    let power = settings.automatic.power.iter().flat_map(PowerSettings::topics);
+    let dome = settings.automatic.dome.iter().map(|dome| dome.topic.clone());
+    own.into_iter().chain(power.chain(dome).map(|topic| listen(topic, Listen::Input))).collect()
 }
 
 fn load<T: serde::de::DeserializeOwned>(settings: &Settings, file: File) -> Loaded<T> {

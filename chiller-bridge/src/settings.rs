@@ -4,7 +4,10 @@
 //! refused with what became of them. Figures about the unit are from `T257P` practice: the limits
 //! of its set point (-7 to 45 °C) and its reply time (3 s).
 
+mod automatic;
 mod renamed;
+
+pub use automatic::AutomaticSettings;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,6 +79,8 @@ pub struct Settings {
     pub require_acl: bool,
     /// A pause of the polling task beyond this poisons what is buffered.
     pub stall_guard: Duration,
+    /// Automatic control.
+    pub automatic: AutomaticSettings,
     /// The mode without a saved one.
     pub start_mode: StartMode,
     /// The folder for what must survive a restart.
@@ -135,6 +140,7 @@ impl Settings {
             .path("state_directory")
             .optional()
             .unwrap_or_else(|| state_directory_of_systemd(environment, &site));
+        let automatic = AutomaticSettings::read(s, &site);
         let mut broker_section = s.section("broker");
         let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
         s.close(broker_section);
@@ -158,6 +164,7 @@ impl Settings {
             min_flow,
             require_acl,
             stall_guard: times.stall_guard,
+            automatic,
             start_mode,
             state_directory,
             broker,

@@ -46,7 +46,7 @@ where
         }
         if self.dirty || heartbeat {
             let mut concerns = self.concerns(now);
-            concerns.extend(self.controller.concerns());
+            concerns.extend(self.controller.concerns(now));
             happenings.extend(self.ledger.update(concerns, now));
         }
         if self.announced && (self.dirty || heartbeat) {

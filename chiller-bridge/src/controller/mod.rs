@@ -6,8 +6,14 @@
 //!     any --alarm, safety, start not done--> fault     any --test mode--> service     --release--> released
 //! ```
 
+mod alarms;
+mod automatic;
+mod commands;
+pub mod decision;
+pub mod inputs;
 mod plan;
 mod state;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -16,15 +22,19 @@ mod work;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Concern, Controller, Effect, Input, LinkChange};
+use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Mode, Severity, reason};
+use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Mode, Severity};
 use bus::topic::Identity;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Reply, Request, Status, Temperature, UnitMode};
+use crate::protocol::{Reply, Request};
+use alarms::Latch;
+use decision::{Decider, Rules};
+use inputs::{Dome, DomeSettings, Power, PowerSettings};
 use plan::Plan;
+use steer::NotDone;
 use unit::Unit;
 use work::{Clear, SetPoint, Switch};
 
@@ -37,6 +47,16 @@ pub struct ControllerSettings {
     pub start_deadline: Duration,
     /// Flow below which cameras are not cooled, l/min.
     pub min_flow: f64,
+    /// The figures of automatic control.
+    pub rules: Rules,
+    /// Where camera power is published; without it no camera is known.
+    pub power: Option<PowerSettings>,
+    /// Where the dome's temperature is published.
+    pub dome: Option<DomeSettings>,
+    /// Whether automatic control tries again after an alarm that the unit no longer has.
+    pub alarm_retry: bool,
+    /// Manual for so long is worth an attention.
+    pub manual_long: Duration,
 }
 
 /// Who decides, and what the operator wants: survives a restart.
@@ -51,6 +71,16 @@ pub struct Saved {
     pub since: Option<Utc>,
     /// Who set it.
     pub by: Option<Identity>,
+    /// An alarm that nobody has cleared yet.
+    pub alarm: Option<Latch>,
+}
+
+impl Saved {
+    /// Nobody has said anything yet.
+    #[must_use]
+    pub fn unset(mode: Mode) -> Self {
+        Self { mode, request: None, since: None, by: None, alarm: None }
+    }
 }
 
 /// How the memory of the process before was found.
@@ -68,23 +98,46 @@ pub enum Memory {
 #[derive(Debug)]
 pub struct Chiller {
     settings: ControllerSettings,
+    started: Now,
     saved: Saved,
     mode_lost: bool,
     mode_not_saved: bool,
+    // The unit.
     unit: Unit,
     connected: bool,
+    /// Whether the quick set was read to its end since the link came up.
+    unit_read: bool,
     plan: Plan,
-    /// What the pump did when it was first read: what automatic wants.
-    found_running: Option<bool>,
+    // What others publish, and what follows.
+    power: Option<Power>,
+    dome: Option<Dome>,
+    decider: Decider,
+    inputs: automatic::Shown,
+    // What is being done.
     switch: Option<Switch>,
     set_point: Option<SetPoint>,
     clear: Option<Clear>,
     mode_change: Option<Ticket>,
-    start_failed: Option<String>,
+    not_done: Option<NotDone>,
+    /// The present alarm has been read by automatic control, which also cleared the unit's latch.
+    alarm_read: bool,
+    alarm_retries: usize,
+    alarm_retry_at: Option<Instant>,
+    released: Option<Released>,
+    // What was shown.
     thresholds: Vec<(&'static str, f64)>,
-    released_until: Option<Instant>,
     status: ChillerStatus,
+    uncooled_since: Option<Instant>,
+    uncooled: bool,
     effects: VecDeque<Effect<Saved>>,
+}
+
+/// The unit is let alone, so that its keypad unlocks.
+#[derive(Debug)]
+struct Released {
+    until: Instant,
+    /// What automatic control wanted when it began.
+    wanted: Option<bool>,
 }
 
 impl Chiller {
@@ -94,26 +147,36 @@ impl Chiller {
         let mode_lost = memory == Memory::Lost;
         let saved = match memory {
             Memory::Kept(saved) => saved,
-            Memory::First(mode) => Saved { mode, request: None, since: None, by: None },
-            Memory::Lost => Saved { mode: Mode::Manual, request: None, since: None, by: None },
+            Memory::First(mode) => Saved::unset(mode),
+            Memory::Lost => Saved::unset(Mode::Manual),
         };
         Self {
             plan: Plan::new(settings.query_delay, now.instant),
+            power: settings.power.clone().map(Power::new),
+            dome: settings.dome.clone().map(Dome::new),
+            decider: Decider::new(settings.rules, now.instant),
             settings,
+            started: now,
             saved,
             mode_lost,
             mode_not_saved: false,
             unit: Unit::default(),
             connected: false,
-            found_running: None,
+            unit_read: false,
+            inputs: automatic::Shown::default(),
             switch: None,
             set_point: None,
             clear: None,
             mode_change: None,
-            start_failed: None,
+            not_done: None,
+            alarm_read: false,
+            alarm_retries: 0,
+            alarm_retry_at: None,
+            released: None,
             thresholds: Vec::new(),
-            released_until: None,
             status: ChillerStatus::Offline,
+            uncooled_since: None,
+            uncooled: false,
             effects: VecDeque::new(),
         }
     }
@@ -122,6 +185,14 @@ impl Chiller {
         if let Some(ticket) = ticket {
             self.effects.push_back(Effect::Answer(ticket, outcome));
         }
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        self.effects.push_back(Effect::Happened(happening));
+    }
+
+    fn save(&mut self) {
+        self.effects.push_back(Effect::Save(self.saved.clone()));
     }
 
     /// Whether the unit is to run now.
@@ -133,226 +204,20 @@ impl Chiller {
     }
 
     fn wanted_by_automatic(&self) -> Option<bool> {
-        self.found_running
+        self.decider.last().map(|decision| decision.wanted)
     }
 
     fn is_released(&self) -> bool {
-        self.released_until.is_some()
+        self.released.is_some()
     }
 
-    /// The work that has a waiting ticket ends, because another command overrides it.
-    fn override_running(&mut self, by: &Identity, verb: &str) {
-        let outcome = Outcome::stopped(by, verb);
-        let set_point = self.set_point.take().map(|work| work.ticket);
-        let clear = self.clear.take().and_then(|work| work.ticket);
-        // A start goes on without its ticket: whether it is still wanted is decided elsewhere.
-        let switch = self.switch.as_mut().and_then(|work| work.ticket.take());
-        let mode = self.mode_change.take();
-        for ticket in [set_point, clear, switch, mode] {
-            self.answer(ticket, outcome.clone());
-        }
-    }
-
-    fn set_mode(&mut self, mode: Mode, ticket: Ticket, now: Now) {
-        self.override_running(&ticket.by, "mode");
-        self.mode_lost = false;
-        if mode == self.saved.mode {
-            let message = format!("{} already, since {}", word(mode), since(self.saved.since));
-            return self.answer(Some(ticket), Outcome::succeeded(message));
-        }
-        // Switching to manual never turns the unit off: the request is what it does, or is about to.
-        let request = self.switch.as_ref().map(|switch| switch.on).or(self.unit.pump_on());
-        self.saved = Saved {
-            mode,
-            request: request.filter(|_| mode == Mode::Manual),
-            since: Some(now.utc),
-            by: Some(ticket.by.clone()),
-        };
-        self.mode_change = Some(ticket);
-        self.start_failed = None;
-        self.effects.push_back(Effect::Save(self.saved.clone()));
-        self.steer(now);
-    }
-
-    fn set_enabled(&mut self, on: bool, ticket: Ticket, now: Now) {
-        self.override_running(&ticket.by, "enabled");
-        self.saved.request = Some(on);
-        self.start_failed = None;
-        self.effects.push_back(Effect::Save(self.saved.clone()));
-        let reached = self.unit.status().is_some_and(|status| is_reached(on, status));
-        if reached && self.switch.is_none() {
-            let message = format!("{} already", if on { "running" } else { "off" });
-            return self.answer(Some(ticket), Outcome::succeeded(message));
-        }
-        self.switch = Some(Switch::new(on, Some(ticket), now.instant, self.settings.start_deadline));
-    }
-
-    fn release(&mut self, minutes: f64, ticket: Ticket, now: Now) {
-        self.override_running(&ticket.by, "release");
-        if minutes <= 0.0 {
-            let message = if self.is_released() { "polling again" } else { "it was not released" };
-            self.end_release(now);
-            return self.answer(Some(ticket), Outcome::succeeded(message));
-        }
-        self.released_until = Some(now.instant + Duration::from_secs_f64(minutes * 60.0));
-        self.switch = None;
+    /// What was read no longer counts.
+    fn forget_unit(&mut self, now: Now) {
         self.connected = false;
+        self.unit_read = false;
         self.unit.forget();
-        self.effects.push_back(Effect::Pause(true));
-        let message = format!("not polled for {minutes} min: the keypad unlocks within 10 s");
-        self.answer(Some(ticket), Outcome::succeeded(message));
-    }
-
-    fn end_release(&mut self, now: Now) {
-        if self.released_until.take().is_some() {
-            self.plan.restart(now.instant);
-            self.effects.push_back(Effect::Pause(false));
-            self.effects.push_back(Effect::Publish);
-        }
-    }
-
-    /// Brings the unit to what automatic control wants. In manual nothing moves without a command.
-    fn steer(&mut self, now: Now) {
-        let (Some(status), Some(wanted)) = (self.unit.status(), self.requested()) else { return };
-        if self.saved.mode == Mode::Manual || self.is_released() || self.clear.is_some() {
-            return;
-        }
-        let blocked = status.alarm || matches!(status.unit_mode, UnitMode::Safety | UnitMode::Test);
-        let under_way = self.switch.as_ref().is_some_and(|switch| switch.on == wanted);
-        if status.pump_on != wanted && !under_way && !blocked && self.start_failed.is_none() {
-            self.switch = Some(Switch::new(wanted, None, now.instant, self.settings.start_deadline));
-        }
-    }
-
-    fn take_status(&mut self, status: Status, now: Now) {
-        if self.found_running.is_none() {
-            self.found_running = Some(status.pump_on);
-            if self.saved.mode == Mode::Manual && self.saved.request.is_none() {
-                self.saved.request = Some(status.pump_on);
-            }
-        }
-        if status.pump_on {
-            self.start_failed = None;
-        }
-        if let Some(switch) = &self.switch {
-            let alarm = status.alarm || status.unit_mode == UnitMode::Safety;
-            if switch.is_sent() && is_reached(switch.on, status) {
-                let took = now.instant.since(switch.since).as_secs_f64();
-                let done = if switch.on { "running" } else { "off" };
-                let outcome = Outcome::succeeded(format!("{done} after {took:.1} s"));
-                let ticket = self.switch.take().and_then(|switch| switch.ticket);
-                self.answer(ticket, outcome);
-            } else if switch.is_sent() && switch.on && alarm {
-                let message = format!("the unit has an alarm{}", self.alarms_in_words());
-                self.fail_switch(Outcome::failed(Code::Alarm, message.clone()), message, now);
-            }
-        }
-        self.steer(now);
-    }
-
-    fn alarms_in_words(&self) -> String {
-        let names = self.unit.alarm_names();
-        if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
-    }
-
-    fn fail_switch(&mut self, outcome: Outcome, why: String, _now: Now) {
-        let Some(switch) = self.switch.take() else { return };
-        let what = if switch.on { "start" } else { "stop" };
-        let message = format!("the unit did not {what}: {why}");
-        self.effects.push_back(Effect::Happened(
-            Happening::new(EventKind::Transition, Severity::Error, message).because(format!("{what}_failed")),
-        ));
-        if switch.on {
-            self.start_failed = Some(why);
-        }
-        self.answer(switch.ticket, outcome);
-    }
-
-    fn switch_overdue(&mut self, now: Now) {
-        let Some(switch) = self.switch.as_ref().filter(|switch| now.instant >= switch.deadline) else {
-            return;
-        };
-        let limit = self.settings.start_deadline.as_secs_f64();
-        let (order, what) = if switch.on { ("run", "start") } else { ("standby", "stop") };
-        let says = self.unit.status().map_or("nothing".to_owned(), |status| {
-            format!("{:?}, pump {}", status.unit_mode, if status.pump_on { "on" } else { "off" })
-                .to_lowercase()
-        });
-        let why = format!("it acknowledged {order} and did not {what} within {limit} s; it says {says}");
-        self.fail_switch(Outcome::failed(Code::Failed, why.clone()), why, now);
-    }
-
-    fn end_clear(&mut self) {
-        let Some(clear) = self.clear.take() else { return };
-        let outcome = if self.unit.has_alarm() {
-            Outcome::failed(Code::Alarm, format!("the alarm is still there{}", self.alarms_in_words()))
-        } else {
-            Outcome::succeeded("no alarm; the unit is in standby")
-        };
-        self.answer(clear.ticket, outcome);
-    }
-
-    fn set_point_read(&mut self, temperature: Temperature) {
-        let Some(work) = self.set_point.take() else { return };
-        let outcome = if temperature == work.temperature {
-            Outcome::succeeded(format!("set point {:.1} °C", temperature.celsius()))
-        } else {
-            let message = format!(
-                "the unit acknowledged {:.1} °C and says {:.1} °C",
-                work.temperature.celsius(),
-                temperature.celsius()
-            );
-            Outcome::failed(Code::Failed, message)
-        };
-        self.answer(Some(work.ticket), outcome);
-    }
-
-    /// A refusal of an order, or of what reads it back, ends the work with it.
-    fn work_refused(&mut self, request: &Request, refusal: &str, now: Now) {
-        match request {
-            Request::SetRunning(_) if self.clear.is_none() && self.switch.is_some() => {
-                let message = format!("the unit refuses: {refusal}");
-                self.fail_switch(Outcome::failed(Code::Failed, message.clone()), message, now);
-            }
-            Request::SetTemperature(_) => {
-                if let Some(work) = self.set_point.take() {
-                    let celsius = work.temperature.celsius();
-                    let message = format!("the unit refuses {celsius:.1} °C: {refusal}");
-                    self.answer(Some(work.ticket), Outcome::failed(Code::Failed, message));
-                }
-            }
-            Request::ReadSetTemperature => {
-                if let Some(work) = self.set_point.take() {
-                    let message = format!("the unit does not say its set point: {refusal}");
-                    self.answer(Some(work.ticket), Outcome::failed(Code::Failed, message));
-                }
-            }
-            _ => {}
-        }
-        if self.clear.as_mut().is_some_and(|clear| clear.answered(request, now.instant)) {
-            self.end_clear();
-        }
-    }
-
-    fn accepted(&mut self, request: &Request, now: Now) {
-        match request {
-            Request::SetRunning(on) => {
-                if self.clear.is_some() {
-                    if self.saved.mode == Mode::Manual && self.saved.request != Some(false) {
-                        self.saved.request = Some(false);
-                        self.effects.push_back(Effect::Save(self.saved.clone()));
-                    }
-                } else if let Some(switch) = self.switch.as_mut().filter(|switch| switch.on == *on) {
-                    switch.accepted(now.instant);
-                }
-            }
-            Request::SetTemperature(_) => {
-                if let Some(work) = &mut self.set_point {
-                    work.accepted();
-                }
-            }
-            _ => {}
-        }
+        self.thresholds.clear();
+        self.plan.restart(now.instant);
     }
 
     fn take_threshold(&mut self, request: &Request, reply: Reply) {
@@ -364,11 +229,18 @@ impl Chiller {
             for (name, value) in self.thresholds.drain(..) {
                 happening = happening.with(name, value);
             }
-            self.effects.push_back(Effect::Happened(happening.because("thresholds")));
+            self.happened(happening.because("thresholds"));
         }
     }
 
-    /// Tells of a change of status, and by that of everything that leads to one.
+    /// After every event: decide, steer, and tell what changed.
+    fn follow_up(&mut self, now: Now) {
+        self.decide(now);
+        self.steer(now);
+        self.note_cooling(now);
+        self.note_status(now);
+    }
+
     fn note_status(&mut self, now: Now) {
         let status = self.current_status(now.instant);
         if status == self.status {
@@ -385,7 +257,7 @@ impl Chiller {
             .because(reason)
             .with("from", state::word(from))
             .with("to", state::word(status));
-        self.effects.push_back(Effect::Happened(happening));
+        self.happened(happening);
         self.effects.push_back(Effect::Publish);
     }
 }
@@ -397,101 +269,55 @@ impl Controller for Chiller {
     type Saved = Saved;
 
     fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
-        if verb.name == "enabled" && self.saved.mode == Mode::Automatic {
-            let message = "automatic control decides: set the mode to manual first";
-            return Err(Refusal::new(Code::ModeIsAutomatic, message));
-        }
-        if !matches!(verb.name, "enabled" | "setpoint" | "clear_alarms") {
-            return Ok(());
-        }
-        if self.is_released() {
-            let message = "the unit is released to its front panel: end that with release 0";
-            return Err(Refusal::because(Code::NotConnected, reason::RELEASED, message));
-        }
-        let Some(status) = self.unit.status().filter(|_| self.connected) else {
-            return Err(Refusal::new(Code::NotConnected, "the chiller does not answer"));
-        };
-        if status.unit_mode == UnitMode::Test {
-            return Err(Refusal::new(Code::Blocked, "the unit is in its test mode, in the hands of service"));
-        }
-        if verb.name == "enabled" && argument == Argument::Word("on") && status.alarm {
-            let message = format!("the unit has an alarm{}: clear it first", self.alarms_in_words());
-            return Err(Refusal::new(Code::Alarm, message));
-        }
-        Ok(())
+        self.is_possible(verb, argument)
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
-        let ticket = command.ticket;
-        match (command.verb.name, command.argument) {
-            ("mode", Argument::Word("manual")) => self.set_mode(Mode::Manual, ticket, now),
-            ("mode", Argument::Word(_)) => self.set_mode(Mode::Automatic, ticket, now),
-            ("enabled", Argument::Word(word)) => self.set_enabled(word == "on", ticket, now),
-            ("setpoint", Argument::Number(celsius)) => match Temperature::from_celsius(celsius) {
-                Some(temperature) => self.set_point = Some(SetPoint::new(temperature, ticket)),
-                None => {
-                    let message = format!("{celsius} °C cannot be said to the unit");
-                    self.answer(Some(ticket), Outcome::failed(Code::OutsideLimits, message));
-                }
-            },
-            ("clear_alarms", _) if !self.unit.has_alarm() => {
-                self.answer(Some(ticket), Outcome::succeeded("there is no alarm"));
-            }
-            ("clear_alarms", _) => {
-                self.switch = None;
-                self.clear = Some(Clear::new(Some(ticket)));
-            }
-            ("release", Argument::Number(minutes)) => self.release(minutes, ticket, now),
-            (verb, argument) => {
-                let message = format!("the chiller has no way to run {verb} with {argument:?}");
-                self.answer(Some(ticket), Outcome::failed(Code::Failed, message));
-            }
-        }
-        self.note_status(now);
+        self.run(command, now);
+        self.follow_up(now);
     }
 
-    fn handle_input(&mut self, _input: Input<'_>, _now: Now) {}
+    fn handle_input(&mut self, input: Input<'_>, now: Now) {
+        self.take_input(input, now);
+        self.follow_up(now);
+    }
 
     fn handle_reply(&mut self, request: Request, reply: Result<Reply, String>, now: Now) {
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(refusal) => {
-                self.unit.refused(&request);
-                self.work_refused(&request, &refusal, now);
-                self.effects.push_back(Effect::Publish);
-                self.note_status(now);
-                return;
-            }
-        };
         // An answer that was under way when the unit was released counts no longer.
         if self.is_released() {
             return;
         }
-        self.connected = true;
-        self.unit.take(&request, reply, now);
-        self.take_threshold(&request, reply);
+        let status = match reply {
+            Ok(Reply::Status(status)) => Some(status),
+            _ => None,
+        };
         match reply {
-            Reply::Accepted => self.accepted(&request, now),
-            Reply::Temperature(temperature) if request == Request::ReadSetTemperature => {
-                self.set_point_read(temperature);
+            Ok(reply) => {
+                self.connected = true;
+                self.unit.take(&request, reply, now);
+                self.take_threshold(&request, reply);
+                self.work_answered(&request, reply, now);
             }
-            _ => {}
+            Err(refusal) => {
+                self.unit.refused(&request);
+                self.work_refused(&request, &refusal, now);
+                self.effects.push_back(Effect::Publish);
+            }
         }
+        self.unit_read |= Some(&request) == plan::QUICK.last();
         if self.clear.as_mut().is_some_and(|clear| clear.answered(&request, now.instant)) {
-            self.end_clear();
+            self.end_clear(now);
         }
-        if let Reply::Status(status) = reply {
+        if let Some(status) = status {
             self.take_status(status, now);
         }
-        self.note_status(now);
+        self.note_alarms(now);
+        self.follow_up(now);
     }
 
     fn handle_link(&mut self, change: LinkChange, now: Now) {
         let LinkChange::Lost { reason } = change else { return };
-        self.connected = false;
-        self.unit.forget();
-        self.thresholds.clear();
-        self.plan.restart(now.instant);
+        self.forget_unit(now);
         let outcome = Outcome::failed(Code::NotConnected, format!("the chiller no longer answers: {reason}"));
         let set_point = self.set_point.take().map(|work| work.ticket);
         let clear = self.clear.take().and_then(|work| work.ticket);
@@ -499,53 +325,53 @@ impl Controller for Chiller {
         for ticket in [set_point, clear, switch] {
             self.answer(ticket, outcome.clone());
         }
-        self.note_status(now);
+        self.follow_up(now);
     }
 
     fn handle_saved(&mut self, result: Result<(), String>, _now: Now) {
-        self.mode_not_saved = result.is_err();
-        let ticket = self.mode_change.take();
-        let outcome = match (result, self.saved.mode) {
-            (Ok(()), mode) => Outcome::succeeded(word(mode)),
-            (Err(error), Mode::Manual) => Outcome::failed(
-                Code::Failed,
-                format!("manual now, but not saved: a restart returns to automatic ({error})"),
-            ),
-            (Err(error), Mode::Automatic) => Outcome::failed(
-                Code::Failed,
-                format!("automatic now, but not saved: a restart returns to manual ({error})"),
-            ),
-        };
-        self.answer(ticket, outcome);
+        self.mode_saved(result);
         self.effects.push_back(Effect::Publish);
     }
 
     fn handle_timeout(&mut self, now: Now) {
         self.switch_overdue(now);
-        if self.released_until.is_some_and(|until| now.instant >= until) {
+        if self.released.as_ref().is_some_and(|released| now.instant >= released.until) {
             self.end_release(now);
         }
-        self.note_status(now);
+        self.follow_up(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if let Some(until) = self.released_until {
-            return Some(until);
+        let decision = self.decider.poll_timeout();
+        let stale = self.inputs.stale_at;
+        if let Some(released) = &self.released {
+            return [Some(released.until), decision, stale].into_iter().flatten().min();
         }
         let switch = self.switch.as_ref().map(Switch::poll_timeout);
         let clear = self.clear.as_ref().and_then(Clear::poll_timeout);
-        [switch, clear, self.plan.poll_timeout(), self.status_timeout()].into_iter().flatten().min()
+        let retry = self.not_done.as_ref().and_then(|not_done| not_done.retry_at);
+        let own = [
+            switch,
+            clear,
+            retry,
+            self.alarm_retry_at,
+            self.plan.poll_timeout(),
+            self.status_timeout(),
+            self.cooling_timeout(),
+            decision,
+            stale,
+        ];
+        own.into_iter().flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {
+        let at = now.instant;
         if self.is_released() {
             return None;
         }
         if !self.connected {
-            // The first question after a silence is the cheapest; it also feeds the unit's watchdog.
-            return self.plan.next(now.instant);
+            return self.plan.next(at);
         }
-        let at = now.instant;
         self.clear
             .as_mut()
             .and_then(|clear| clear.poll_request(at))
@@ -558,18 +384,13 @@ impl Controller for Chiller {
         self.effects.pop_front()
     }
 
-    fn concerns(&self) -> Vec<Concern> {
-        self.all_concerns()
+    fn concerns(&self, now: Now) -> Vec<Concern> {
+        self.all_concerns(now)
     }
 
-    fn state(&self, common: bridge::controller::Common, now: Now) -> ChillerState {
+    fn state(&self, common: Common, now: Now) -> ChillerState {
         self.published(common, now)
     }
-}
-
-/// Run means that the unit says so and pumps; standby, that the pump is off.
-fn is_reached(on: bool, status: Status) -> bool {
-    if on { status.unit_mode == UnitMode::Run && status.pump_on } else { !status.pump_on }
 }
 
 fn value(reply: Reply) -> Option<f64> {
@@ -580,13 +401,9 @@ fn value(reply: Reply) -> Option<f64> {
     }
 }
 
-fn word(mode: Mode) -> &'static str {
+fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Automatic => "automatic",
         Mode::Manual => "manual",
     }
-}
-
-fn since(date: Option<Utc>) -> String {
-    date.map_or_else(|| "the start".to_owned(), |date| date.to_string())
 }

@@ -2,9 +2,9 @@
 
 use bridge::controller::{Common, Concern};
 use bus::clock::{Instant, Now};
-use bus::message::{ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, TecMode};
+use bus::message::{ChillerState, ChillerStatus, Mode, Reading, TecMode};
 
-use super::Chiller;
+use super::{Chiller, decision};
 use crate::protocol::{Threshold, UnitMode};
 
 impl Chiller {
@@ -16,7 +16,7 @@ impl Chiller {
         let Some(status) = self.unit.status().filter(|_| self.connected) else {
             return ChillerStatus::Offline;
         };
-        if status.alarm || status.unit_mode == UnitMode::Safety {
+        if self.has_alarm() {
             return ChillerStatus::Fault;
         }
         if status.unit_mode == UnitMode::Test {
@@ -26,7 +26,7 @@ impl Chiller {
         if !status.pump_on {
             return match asked_for {
                 Some(true) => ChillerStatus::Starting,
-                _ if self.start_failed.is_some() => ChillerStatus::Fault,
+                _ if self.start_failed().is_some() => ChillerStatus::Fault,
                 _ => ChillerStatus::Idle,
             };
         }
@@ -50,34 +50,40 @@ impl Chiller {
         match self.status {
             ChillerStatus::Released => "released",
             ChillerStatus::Offline => "link_lost",
-            ChillerStatus::Fault if self.start_failed.is_some() && !self.unit.has_alarm() => "start_failed",
-            ChillerStatus::Fault => "alarm",
+            ChillerStatus::Fault if self.has_alarm() => "alarm",
+            ChillerStatus::Fault => "start_failed",
             ChillerStatus::Service => "service",
             _ if self.mode_lost => "mode_lost",
             _ if self.saved.mode == Mode::Manual => "manual",
-            _ => "as_found",
+            _ => self.decider.last().map_or(decision::INPUT_HOLD, |decision| decision.reason),
         }
     }
 
-    fn cooling_ok(&self) -> bool {
+    /// Why the last start did not come about.
+    fn start_failed(&self) -> Option<&str> {
+        self.not_done.as_ref().filter(|not_done| not_done.on).map(|not_done| not_done.why.as_str())
+    }
+
+    pub(super) fn cooling_ok(&self) -> bool {
         self.connected
-            && self
-                .unit
-                .status()
-                .is_some_and(|status| status.pump_on && !status.alarm && status.unit_mode != UnitMode::Safety)
+            && self.unit.pump_on() == Some(true)
+            && !self.unit.has_alarm()
             && self.unit.flow().is_some_and(|flow| flow >= self.settings.min_flow)
     }
 
-    pub(super) fn all_concerns(&self) -> Vec<Concern> {
+    pub(super) fn all_concerns(&self, now: Now) -> Vec<Concern> {
         let mut concerns = Vec::new();
-        let status = self.unit.status();
-        if status.is_some_and(|status| status.alarm || status.unit_mode == UnitMode::Safety) {
-            let text = format!("the chiller has an alarm{}", self.alarms_in_words());
+        if self.has_alarm() {
+            let text = format!(
+                "the chiller has an alarm{}; clear_alarms when its cause is gone",
+                self.alarms_in_words()
+            );
             concerns.push(Concern::error("alarm", text));
         }
-        if let Some(why) = &self.start_failed {
+        if let Some(why) = self.start_failed() {
             concerns.push(Concern::error("start_failed", format!("the chiller did not start: {why}")));
         }
+        self.automatic_concerns(&mut concerns, now);
         if self.mode_lost {
             let text =
                 "the saved mode could not be read: manual, with the pump as it is, until somebody sets it";
@@ -90,8 +96,14 @@ impl Chiller {
         concerns
     }
 
+    /// By name; `null` when the unit has one whose name was not read yet, or says nothing.
+    fn alarms(&self) -> Option<Vec<String>> {
+        let names = self.alarm_names();
+        let known = !names.is_empty() || (self.connected && !self.has_alarm());
+        known.then_some(names)
+    }
+
     pub(super) fn published(&self, common: Common, now: Now) -> ChillerState {
-        let unseen = Input { status: InputStatus::Missing, age_s: None };
         ChillerState {
             status: self.current_status(now.instant),
             reason: self.reason().to_owned(),
@@ -105,11 +117,11 @@ impl Chiller {
             requested: self.requested(),
             wanted_by_automatic: self.wanted_by_automatic(),
             cooling_ok: self.cooling_ok(),
-            reading: self.unit.reading(),
-            dome_temp: None,
-            channels_enabled: None,
-            antifreeze_enabled: None,
-            inputs: Inputs { power: unseen, dome: unseen },
+            reading: Reading { alarms: self.alarms(), ..self.unit.reading() },
+            dome_temp: self.inputs.dome,
+            channels_enabled: self.inputs.channels.clone(),
+            antifreeze_enabled: self.decider.antifreeze(),
+            inputs: self.inputs.inputs,
         }
     }
 }

@@ -8,7 +8,8 @@ use bus::clock::{Instant, Now, Utc};
 use bus::message::{Reading, TecMode, UnitMode};
 
 use crate::protocol::{
-    AlarmBits, Drive, HeatOrCool, Reply, Request, Status, TecBank, UnitMode as UnitModeDigit, WarningBits,
+    AlarmBits, AlarmDetail1Bits, AlarmDetail2Bits, Drive, HeatOrCool, Reply, Request, Status, TecBank,
+    UnitMode as UnitModeDigit, WarningBits,
 };
 
 /// A drive at 0 % for so long means that the unit only circulates.
@@ -24,6 +25,7 @@ pub(super) struct Unit {
     currents: [Option<f64>; 2],
     fans: [Option<f64>; 4],
     alarms: Option<AlarmBits>,
+    details: (Option<AlarmDetail1Bits>, Option<AlarmDetail2Bits>),
     warnings: Option<WarningBits>,
     date: Option<Utc>,
 }
@@ -46,13 +48,20 @@ impl Unit {
         self.status.map(|status| status.pump_on)
     }
 
+    /// The unit says so, or has stopped itself.
     pub(super) fn has_alarm(&self) -> bool {
-        self.status.is_some_and(|status| status.alarm)
+        self.status.is_some_and(|status| status.alarm || status.unit_mode == UnitModeDigit::Safety)
     }
 
     /// The names of the alarms, as far as they were read.
     pub(super) fn alarm_names(&self) -> Vec<&'static str> {
-        self.alarms.map(|alarms| alarms.names()).unwrap_or_default()
+        if !self.has_alarm() {
+            return Vec::new();
+        }
+        let level1 = self.alarms.map(|alarms| alarms.names()).unwrap_or_default();
+        let detail1 = self.details.0.map(|details| details.names()).unwrap_or_default();
+        let detail2 = self.details.1.map(|details| details.names()).unwrap_or_default();
+        [level1, detail1, detail2].concat()
     }
 
     pub(super) fn flow(&self) -> Option<f64> {
@@ -81,8 +90,9 @@ impl Unit {
         match (request, reply) {
             (_, Reply::Status(status)) => {
                 self.status = Some(status);
-                if !status.alarm {
+                if !self.has_alarm() {
                     self.alarms = None;
+                    self.details = (None, None);
                 }
             }
             (Request::ReadSetTemperature, Reply::Temperature(value)) => {
@@ -110,6 +120,8 @@ impl Unit {
             }
             (_, Reply::Uptime(uptime)) => reading.device_uptime = Some(f64::from(uptime.seconds())),
             (_, Reply::Alarms(alarms)) => self.alarms = Some(alarms),
+            (_, Reply::AlarmDetail1(details)) => self.details.0 = Some(details),
+            (_, Reply::AlarmDetail2(details)) => self.details.1 = Some(details),
             (_, Reply::Warnings(warnings)) => self.warnings = Some(warnings),
             _ => {}
         }
@@ -152,10 +164,6 @@ impl Unit {
             fan_speed: match self.fans {
                 [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
                 _ => None,
-            },
-            alarms: match status {
-                Some(Status { alarm: false, .. }) => Some(Vec::new()),
-                _ => self.alarms.map(|alarms| names(alarms.names())),
             },
             warnings: match status {
                 Some(Status { warning: false, .. }) => Some(Vec::new()),

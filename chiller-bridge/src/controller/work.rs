@@ -85,8 +85,9 @@ pub(super) struct SetPoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SetPointStage {
     Send,
+    Sent,
     ReadBack,
-    Asked,
+    ReadingBack,
 }
 
 impl SetPoint {
@@ -97,19 +98,24 @@ impl SetPoint {
     pub(super) fn poll_request(&mut self) -> Option<Request> {
         match self.stage {
             SetPointStage::Send => {
-                self.stage = SetPointStage::Asked;
+                self.stage = SetPointStage::Sent;
                 Some(Request::SetTemperature(self.temperature))
             }
             SetPointStage::ReadBack => {
-                self.stage = SetPointStage::Asked;
+                self.stage = SetPointStage::ReadingBack;
                 Some(Request::ReadSetTemperature)
             }
-            SetPointStage::Asked => None,
+            SetPointStage::Sent | SetPointStage::ReadingBack => None,
         }
     }
 
     pub(super) fn accepted(&mut self) {
         self.stage = SetPointStage::ReadBack;
+    }
+
+    /// Whether a set point that is read says anything about this one.
+    pub(super) fn is_sent(&self) -> bool {
+        self.stage == SetPointStage::ReadingBack
     }
 }
 
