@@ -88,16 +88,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::
         tracing::error!(%error, "cannot save: mode and commands are lost with the next restart");
     }
     let controller = Chiller::new(controller_settings(&settings), memory(&settings), now);
-    let core_settings = CoreSettings {
-        desk: desk_settings(&settings, base.clone())?,
-        kind: "chiller",
-        model: "ThermoTek T257P",
-        version: env!("CARGO_PKG_VERSION"),
-        log_name: settings.log_name.clone(),
-        session: session_name,
-        stale_after: settings.stale_after,
-        serial_timeout: settings.serial_timeout,
-    };
+    let core_settings = core_settings(&settings, base.clone(), session_name)?;
     let core = Core::new(core_settings, controller, Wire::new(&settings), journal(&settings), now);
 
     let mut line_settings =
@@ -143,7 +134,26 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::
     Ok(ended)
 }
 
-fn controller_settings(settings: &Settings) -> ControllerSettings {
+/// What the core must know; `session` is random for each start.
+///
+/// # Errors
+/// An identity among the clients that cannot be one.
+pub fn core_settings(settings: &Settings, base: Base, session: String) -> anyhow::Result<CoreSettings> {
+    Ok(CoreSettings {
+        desk: desk_settings(settings, base)?,
+        kind: "chiller",
+        model: "ThermoTek T257P",
+        version: env!("CARGO_PKG_VERSION"),
+        log_name: settings.log_name.clone(),
+        session,
+        stale_after: settings.stale_after,
+        serial_timeout: settings.serial_timeout,
+    })
+}
+
+/// What the controller must know.
+#[must_use]
+pub fn controller_settings(settings: &Settings) -> ControllerSettings {
     let automatic = &settings.automatic;
     ControllerSettings {
         query_delay: settings.query_delay,

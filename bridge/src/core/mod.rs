@@ -144,6 +144,8 @@ where
     state_seq: u64,
     event_seq: u64,
     skew: Option<(Instant, String)>,
+    /// When the parts were last asked what they want.
+    pumped: Instant,
     // The disk.
     journal_ok: bool,
     device_saves: u64,
@@ -188,6 +190,7 @@ where
             state_seq: 0,
             event_seq: 0,
             skew: None,
+            pumped: now.instant,
             journal_ok: true,
             device_saves: 0,
             stopping: false,
@@ -215,8 +218,11 @@ where
     /// When [`Event::Timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let quiet = self.rival.poll_timeout().filter(|_| self.announce_at.is_some());
+        // A question that is due waits for the port, or for the answer to the one before: no use in
+        // being woken for it.
+        let controller = self.controller.poll_timeout().filter(|at| *at > self.pumped);
         let own = [
-            self.controller.poll_timeout(),
+            controller,
             self.desk.poll_timeout(),
             self.link.poll_timeout(),
             Some(self.heartbeat),
@@ -440,6 +446,7 @@ where
         if self.finished {
             return;
         }
+        self.pumped = now.instant;
         if let Some(verdict) = self.link.handle_timeout(now.instant) {
             self.follow(verdict, now);
         }

@@ -42,7 +42,8 @@ impl Chiller {
 
     /// When the status may change without an event.
     pub(super) fn status_timeout(&self) -> Option<Instant> {
-        self.unit.neutral_at().filter(|_| self.status != ChillerStatus::Circulating)
+        let works = matches!(self.status, ChillerStatus::Cooling | ChillerStatus::Heating);
+        self.unit.neutral_at().filter(|_| works)
     }
 
     /// One word: why the chiller does what it does.
