@@ -388,6 +388,13 @@ impl TestClient {
         self.shared.lock().messages.len()
     }
 
+    /// The last message on `topic` received after `mark`.
+    #[must_use]
+    pub fn last(&self, mark: usize, topic: &str) -> Option<Message> {
+        let state = self.shared.lock();
+        state.messages.get(mark..)?.iter().rfind(|message| message.topic == topic).cloned()
+    }
+
     /// Waits for a message that `wanted` accepts; earlier ones count.
     ///
     /// # Errors

@@ -6,4 +6,5 @@ pub mod chiller;
 pub mod client;
 pub mod port;
 pub mod process;
+pub mod site;
 pub mod wait;

@@ -1,0 +1,403 @@
+//! A whole site on loopback: broker under the shipped files, chiller model on a pseudo-terminal, the
+//! real bridge and the real command line tool, each with settings and a certificate of its own.
+//!
+//! Built for tests: what runs is public, to be frozen, killed and unplugged. It judges nothing; it
+//! waits for what a test names. The binaries must be built: `cargo build --workspace --bins`, which
+//! `cargo test --workspace` does by itself and `cargo test -p testbed` does not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::broker::{self, AclMode, Broker, HOST};
+use crate::certs::ClientFiles;
+use crate::chiller::{Chiller, Config, Write};
+use crate::client::{Connect, Message, TestClient};
+use crate::port::Port;
+use crate::process::{Launch, Output, Process};
+use crate::wait::{Deadline, wait_for};
+
+/// The identity of the bridge, as the shipped access control names it.
+pub const BRIDGE: &str = "chiller-bridge";
+/// The identities that may command.
+pub const CONTROL: [&str; 2] = ["alice", "ops"];
+/// First two levels of every topic of the chiller.
+pub const BASE: &str = "clasp/chiller";
+
+/// A wait that is not what a test is about ends with an error after this.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// A topic of the chiller: `topic("state")` is `clasp/chiller/state`.
+#[must_use]
+pub fn topic(rest: &str) -> String {
+    format!("{BASE}/{rest}")
+}
+
+/// How a site is to be started.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    acl: AclMode,
+    broker_config: String,
+    model: Config,
+    settings: BTreeMap<String, String>,
+    dir: Option<PathBuf>,
+}
+
+impl Builder {
+    /// Runs the broker under another ACL than the shipped one.
+    #[must_use]
+    pub fn acl(mut self, acl: AclMode) -> Self {
+        self.acl = acl;
+        self
+    }
+
+    /// Appends lines to the broker's configuration.
+    #[must_use]
+    pub fn broker_config(mut self, lines: &str) -> Self {
+        self.broker_config.push_str(lines);
+        self.broker_config.push('\n');
+        self
+    }
+
+    /// Changes the model; it takes any pause in a request and answers at once unless changed.
+    #[must_use]
+    pub fn model(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.model);
+        self
+    }
+
+    /// Sets a key of the bridge's settings (not one of `[broker]`) to a TOML value: `"0.5"`,
+    /// `"\"manual\""`.
+    #[must_use]
+    pub fn setting(mut self, key: &str, toml: impl Into<String>) -> Self {
+        self.settings.insert(key.to_owned(), toml.into());
+        self
+    }
+
+    /// Keeps everything in `dir`, which is created and stays, instead of a temporary folder.
+    #[must_use]
+    pub fn in_dir(mut self, dir: &Path) -> Self {
+        self.dir = Some(dir.to_owned());
+        self
+    }
+
+    /// Starts everything and waits until the bridge is ready.
+    ///
+    /// # Errors
+    /// If something does not start; says what it wrote.
+    pub fn start(self) -> Result<Site> {
+        let mut site = self.start_without_bridge()?;
+        site.start_bridge()?;
+        Ok(site)
+    }
+
+    /// Starts everything but the bridge, whose settings are written.
+    ///
+    /// # Errors
+    /// If something does not start; says what it wrote.
+    pub fn start_without_bridge(self) -> Result<Site> {
+        let (dir, temporary) = if let Some(dir) = self.dir {
+            fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+            (dir.canonicalize().context("resolve the site's folder")?, None)
+        } else {
+            let temporary = tempfile::tempdir().context("make a folder for the site")?;
+            (temporary.path().to_owned(), Some(temporary))
+        };
+        let broker = broker::Builder::default()
+            .acl(self.acl)
+            .extra_config(&self.broker_config)
+            .in_dir(&dir.join("broker"))
+            .start()?;
+        let port =
+            Port::serve(Chiller::new(self.model), dir.join("ttyCHILLER")).context("serve the model")?;
+        let observer = Connect::with(broker.port(), broker.client("observer")?).reconnecting().connect()?;
+        // Without commands and other people's replies, which it may not read anyway.
+        for what in ["state", "availability", "health", "meta", "event"] {
+            observer.subscribe(&topic(what))?;
+        }
+        let bridge = Bridge {
+            launch: Launch::workspace("chiller-bridge")?.arg(dir.join("chiller-bridge.toml")).logs_in(&dir),
+            process: None,
+        };
+        let site = Site { bridge, observer, port, broker, dir, began: 0, _temporary: temporary };
+        site.write_settings(&self.settings)?;
+        Ok(site)
+    }
+}
+
+/// The bridge's process, which may be down.
+pub struct Bridge {
+    launch: Launch,
+    process: Option<Process>,
+}
+
+impl Bridge {
+    /// Starts it, and does not wait for anything: see [`Site::start_bridge`].
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn launch(&mut self) -> Result<()> {
+        self.process = Some(self.launch.spawn()?);
+        Ok(())
+    }
+
+    /// The process.
+    ///
+    /// # Errors
+    /// If it was not started, or was stopped.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the bridge does not run")
+    }
+
+    /// SIGTERM, and waits for its end: exit code, or 128 + signal.
+    ///
+    /// # Errors
+    /// If it does not run, or has not ended after 30 s.
+    pub fn stop(&mut self) -> Result<i32> {
+        let code = self.process()?.stop(Duration::from_secs(30))?;
+        self.process = None;
+        Ok(code)
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.process()?.kill9()?;
+        self.process = None;
+        Ok(())
+    }
+
+    /// SIGSTOP, and waits until it stands still.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.process()?.freeze()
+    }
+
+    /// Ends a [`Self::freeze`].
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.process()?.thaw()
+    }
+}
+
+/// A running site. Dropping it ends everything.
+pub struct Site {
+    /// The bridge's process.
+    pub bridge: Bridge,
+    /// Reads everything that everybody may read, from before the bridge began; comes back after a
+    /// restart of the broker.
+    pub observer: TestClient,
+    /// The model and its cable.
+    pub port: Port<Chiller>,
+    /// The broker.
+    pub broker: Broker,
+    dir: PathBuf,
+    /// What the observer had seen when the bridge was last started.
+    began: usize,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Site {
+    /// Starts a site that differs in nothing from the shipped files but paths, ports and the pace:
+    /// polled every second, so that a test need not wait for long.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub fn start() -> Result<Self> {
+        Self::builder().start()
+    }
+
+    /// To start one that differs.
+    #[must_use]
+    pub fn builder() -> Builder {
+        let names: Vec<String> = CONTROL.iter().map(|name| format!("{name:?}")).collect();
+        let settings = BTreeMap::from([
+            ("query_delay".to_owned(), "1".to_owned()),
+            ("control_clients".to_owned(), format!("[{}]", names.join(", "))),
+            ("start_mode".to_owned(), "\"manual\"".to_owned()),
+        ]);
+        let model = Config { gap: None, latency: Duration::ZERO..=Duration::ZERO, ..Config::default() };
+        Builder { acl: AclMode::Shipped, broker_config: String::new(), model, settings, dir: None }
+    }
+
+    /// The site's folder: settings, `chiller-bridge.out`/`.err`, `state/`, `broker/`, `ttyCHILLER`.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the bridge logged so far, over all its starts.
+    #[must_use]
+    pub fn bridge_log(&self) -> String {
+        fs::read_to_string(self.dir.join("chiller-bridge.err")).unwrap_or_default()
+    }
+
+    /// Starts the bridge and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Self::wait_ready`].
+    pub fn start_bridge(&mut self) -> Result<()> {
+        self.launch_bridge()?;
+        self.wait_ready()
+    }
+
+    /// Starts the bridge and waits for nothing.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn launch_bridge(&mut self) -> Result<()> {
+        self.began = self.observer.mark();
+        self.bridge.launch()
+    }
+
+    /// Waits until the bridge started last is online, has found out whether commands reach it, and
+    /// has the unit.
+    ///
+    /// # Errors
+    /// If it is not so within a minute; shows its log.
+    pub fn wait_ready(&self) -> Result<()> {
+        let ready = || {
+            let online = self.since_start("availability")?.text() == "online";
+            let state = self.since_start("state")?.json().ok()?;
+            let health = self.since_start("health")?.json().ok()?;
+            let session = state.get("session")? == health.get("session")?;
+            let connected = state.get("connected")? == true;
+            let judged = !health.get("command_path_ok")?.is_null();
+            (online && session && connected && judged).then_some(())
+        };
+        wait_for("the bridge to be ready", LIMIT, ready)
+            .with_context(|| format!("the bridge's log:\n{}", self.bridge_log()))
+    }
+
+    /// The last message on a topic of the chiller, since the site began; `None` before the first.
+    #[must_use]
+    pub fn last(&self, what: &str) -> Option<Message> {
+        self.observer.last(0, &topic(what))
+    }
+
+    fn since_start(&self, what: &str) -> Option<Message> {
+        self.observer.last(self.began, &topic(what))
+    }
+
+    /// The last state.
+    ///
+    /// # Errors
+    /// If there was none, or it is no JSON.
+    pub fn state(&self) -> Result<Value> {
+        self.last("state").context("there was no state yet")?.json()
+    }
+
+    /// Waits for a state that `wanted` accepts; the last one counts, earlier ones do not.
+    ///
+    /// # Errors
+    /// If none comes within `limit`; shows the last one.
+    pub fn wait_state(&self, wanted: impl Fn(&Value) -> bool, limit: Duration) -> Result<Value> {
+        self.wait_json("state", wanted, limit)
+    }
+
+    /// As [`Self::wait_state`], for another topic that carries JSON: `health`, `meta`.
+    ///
+    /// # Errors
+    /// As [`Self::wait_state`].
+    pub fn wait_json(&self, what: &str, wanted: impl Fn(&Value) -> bool, limit: Duration) -> Result<Value> {
+        let deadline = Deadline::after(limit);
+        let (mark, last) = (self.observer.mark(), self.last(what));
+        let accepts = |message: &Message| message.json().is_ok_and(|value| wanted(&value));
+        if let Some(message) = last.filter(accepts) {
+            return message.json();
+        }
+        let here = topic(what);
+        let wanted = |message: &Message| message.topic == here && accepts(message);
+        self.observer.wait_after(mark, wanted, deadline.left())?.json()
+    }
+
+    /// Waits until the last word on `availability` is this.
+    ///
+    /// # Errors
+    /// If it is not within `limit`.
+    pub fn wait_availability(&self, word: &str, limit: Duration) -> Result<()> {
+        wait_for(&format!("availability {word}"), limit, || {
+            self.last("availability").filter(|message| message.text() == word).map(|_| ())
+        })
+    }
+
+    /// The set commands that the unit took, as `(15, "+0001")`, since the site began.
+    #[must_use]
+    pub fn writes(&self) -> Vec<(u8, String)> {
+        let pair = |write: &Write| (write.command, write.data.clone());
+        self.port.with(|unit| unit.writes().map(pair).collect())
+    }
+
+    /// A client under this identity's certificate, which reads its own replies.
+    ///
+    /// # Errors
+    /// If it cannot connect.
+    pub fn client(&self, identity: &str) -> Result<TestClient> {
+        let client = TestClient::connect(&self.broker, identity)?;
+        client.subscribe(&topic(&format!("reply/{identity}/+")))?;
+        Ok(client)
+    }
+
+    /// Runs `chiller` to its end, with the settings of this identity.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not end within a minute.
+    pub fn chiller<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Output> {
+        self.launch_chiller(identity, args)?.run(LIMIT)
+    }
+
+    /// `chiller` with the settings of this identity, to be started.
+    ///
+    /// # Errors
+    /// If its settings cannot be written.
+    pub fn launch_chiller<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Launch> {
+        let config = self.client_settings(identity)?;
+        let args = args.iter().map(AsRef::as_ref);
+        Ok(Launch::workspace("chiller")?.arg("--config").arg(config).args(args))
+    }
+
+    /// Writes the settings for this identity's command line tools and tells where.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn client_settings(&self, identity: &str) -> Result<PathBuf> {
+        let path = self.dir.join(format!("client-{identity}.toml"));
+        let text = format!("sites = [\"clasp\"]\n\n{}", self.broker_section(&self.broker.client(identity)?));
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
+    }
+
+    fn write_settings(&self, settings: &BTreeMap<String, String>) -> Result<()> {
+        let mut text = format!(
+            "site = \"clasp\"\nserial_port = {:?}\nstate_directory = {:?}\n",
+            self.port.link(),
+            self.dir.join("state"),
+        );
+        for (key, value) in settings {
+            writeln!(text, "{key} = {value}")?;
+        }
+        write!(text, "\n{}", self.broker_section(&self.broker.client(BRIDGE)?))?;
+        fs::write(self.dir.join("chiller-bridge.toml"), text).context("write the bridge's settings")
+    }
+
+    fn broker_section(&self, files: &ClientFiles) -> String {
+        format!(
+            "[broker]\nhost = {HOST:?}\nport = {}\nca_file = {:?}\ncertificate_file = {:?}\nkey_file = {:?}\n",
+            self.broker.port(),
+            files.ca,
+            files.cert,
+            files.key,
+        )
+    }
+}
