@@ -8,6 +8,7 @@ use testbed::chiller::{Fault, Status};
 use testbed::client::Message;
 use testbed::operator::Operator;
 use testbed::site::{LIMIT, Site, topic};
+use testbed::wait::wait_for;
 
 fn succeeded(reply: &Value) {
     assert_eq!((&reply["status"], &reply["code"]), (&json!("succeeded"), &json!(0)), "{reply}");
@@ -111,10 +112,23 @@ fn a_set_point_is_written_once_and_read_back() {
 }
 
 #[test]
+fn a_reading_under_way_when_a_set_point_comes_is_not_taken_for_its_read_back() {
+    let site = Site::start().unwrap();
+    let alice = Operator::new(&site, "alice").unwrap();
+    site.port.with(|unit| unit.inject(Fault::Slow(Duration::from_millis(500))));
+    let asked = || site.port.with(|unit| unit.requests_of(3));
+    let before = asked();
+    // From now on, for half a second, the unit owes its old set point.
+    wait_for("the set point to be asked for", LIMIT, || (asked() > before).then_some(())).unwrap();
+    succeeded(&alice.ask("setpoint", json!({ "celsius": 12.5 })).unwrap());
+    assert_eq!(site.writes(), [(17, "+0125".to_owned())]);
+}
+
+#[test]
 fn a_set_point_that_the_unit_refuses_fails_with_its_words() {
     let site = Site::start().unwrap();
     let alice = Operator::new(&site, "alice").unwrap();
-    site.port.with(|unit| unit.inject(Fault::ErrorDigit(6)));
+    site.port.with(|unit| unit.inject(Fault::ErrorDigit(3)));
     let reply = alice.ask("setpoint", json!({ "celsius": 12.5 })).unwrap();
     assert_eq!((&reply["status"], &reply["code"]), (&json!("failed"), &json!(1)), "{reply}");
     assert!(reply["message"].as_str().unwrap().contains("refuses 12.5"), "{reply}");
