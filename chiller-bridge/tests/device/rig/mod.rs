@@ -19,9 +19,10 @@ use bus::command::{ArgumentKind, CHILLER, find};
 use bus::message::{ChillerState, Event, Health, Mode, Reply, Snapshot};
 use bus::settings::{BrokerSettings, Credentials};
 use bus::topic::{Base, Identity};
+use chiller_bridge::controller::decision::Rules;
 use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::{Wire, controller_settings, core_settings};
-use chiller_bridge::settings::{FrameNames, Settings, StartMode};
+use chiller_bridge::settings::{AutomaticSettings, FrameNames, Settings, StartMode};
 use testbed::chiller::{Chiller as Model, Config};
 
 use broker::{Broker, Published};
@@ -52,6 +53,20 @@ pub(crate) fn settings() -> Settings {
         stop_clients: clients(),
         setpoint_limits: (5.0, 30.0),
         min_flow: 0.5,
+        automatic: AutomaticSettings {
+            rules: Rules {
+                antifreeze_enable_limit: 5.0,
+                antifreeze_disable_limit: 7.0,
+                input_hold: Duration::from_secs(300),
+                power_failsafe: true,
+                minimum_run_time: Duration::from_secs(60),
+                switch_off_delay: Duration::from_secs(60),
+            },
+            power: None,
+            dome: None,
+            alarm_retry: false,
+            manual_long: Duration::from_secs(43_200),
+        },
         require_acl: true,
         stall_guard: Duration::from_secs(1),
         start_mode: StartMode::Automatic,
