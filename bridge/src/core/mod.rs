@@ -23,6 +23,8 @@ use crate::rival::{Found, Rival};
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
+/// An answer that was read so long after its limit had lain there while the bridge stood still.
+const READ_LATE: Duration = Duration::from_millis(500);
 const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
@@ -108,6 +110,7 @@ pub enum Output {
 struct Asked<R> {
     request: R,
     sent: Vec<u8>,
+    limit: Duration,
 }
 
 /// See the module.
@@ -267,17 +270,28 @@ where
             LineEvent::WriteNowFailed(error) => {
                 tracing::warn!(%error, "an order to the device did not go out");
             }
-            LineEvent::Reply(result, _) => {
+            LineEvent::Reply(result, timing) => {
                 // An exchange that was given up when the link was lost has nobody waiting.
                 if let Some(asked) = self.asked.take() {
-                    self.handle_reply(asked, result, now);
+                    let took = timing.finished.since(timing.written);
+                    self.handle_reply(asked, result, took, now);
                 }
             }
         }
     }
 
-    fn handle_reply(&mut self, asked: Asked<P::Request>, result: Result<Vec<u8>, LineError>, now: Now) {
+    fn handle_reply(
+        &mut self,
+        asked: Asked<P::Request>,
+        result: Result<Vec<u8>, LineError>,
+        took: Duration,
+        now: Now,
+    ) {
         let decoded = match result {
+            Ok(_) if took > asked.limit + READ_LATE => {
+                let text = format!("the answer was read only after {:.1} s", took.as_secs_f64());
+                Err(Trouble::Missing(text))
+            }
             Ok(frame) => match self.protocol.decode(&asked.request, &asked.sent, &frame) {
                 Ok(reply) => Ok(reply),
                 Err(Undecodable::Bad(text)) => Err(Trouble::Bad(text)),
@@ -308,7 +322,10 @@ where
                 self.dirty = true;
             }
             Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
-            Verdict::Repeat => self.repeat = Some(asked.request),
+            // What a command has overridden meanwhile must not be ordered again.
+            Verdict::Repeat => {
+                self.repeat = Some(asked.request).filter(|request| self.controller.is_wanted(request));
+            }
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
     }
@@ -540,7 +557,7 @@ where
         };
         let exchange = self.protocol.exchange(&request);
         self.link.asked(now.instant);
-        self.asked = Some(Asked { request, sent: exchange.bytes.clone() });
+        self.asked = Some(Asked { request, sent: exchange.bytes.clone(), limit: exchange.limit });
         self.outputs.push_back(Output::Ask(exchange));
     }
 
