@@ -16,7 +16,7 @@ use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, CHILLER, find};
-use bus::message::{ChillerState, Event, Health, Mode, Reply, Snapshot};
+use bus::message::{ChillerState, Event, Health, LinkHealth, Mode, Reply, Snapshot};
 use bus::settings::{BrokerSettings, Credentials};
 use bus::topic::{Base, Identity};
 use chiller_bridge::controller::decision::Rules;
@@ -267,11 +267,13 @@ impl Rig {
     /// The adapter is pulled out.
     pub(crate) fn unplug(&mut self) {
         self.line.set_plugged(false, self.now.instant);
+        self.turn();
     }
 
     /// The adapter is put back.
     pub(crate) fn plug(&mut self) {
         self.line.set_plugged(true, self.now.instant);
+        self.turn();
     }
 
     /// How often the port was tried to be opened.
@@ -378,6 +380,12 @@ impl Rig {
     pub(crate) fn health(&self) -> Health {
         let payload = self.broker.retained.get(&self.base.health()).expect("health was published");
         serde_json::from_slice(payload).expect("health is health")
+    }
+
+    /// The counters of the line, as they will be published within the minute.
+    pub(crate) fn health_of_link(&mut self) -> LinkHealth {
+        self.run_for(Duration::from_secs(60));
+        self.health().link
     }
 
     /// What availability said, in its order.
