@@ -68,14 +68,16 @@ pub(crate) fn commands(stage: &Stage, report: &mut Report) -> Result<()> {
     let limit = Some((Judged::P99, 5.0));
     let admitted = by_turns(stage, &clients, "mode", "accepted", mode)?;
     report.add("command mode -> accepted", "ms", limit, admitted)?;
-    let pinged = by_turns(stage, &clients, "ping", "succeeded", |_| String::new())?;
-    report.add("command ping -> succeeded", "ms", limit, pinged)?;
+    let pinged = by_turns(stage, &clients, "ping", "accepted", |_| String::new())?;
+    report.add("command ping -> accepted", "ms", limit, pinged)?;
     // A stranger has a bucket of its own: twenty at once, then five a second.
     let mut refused = Vec::new();
     for number in 0..20 {
         refused.push(ask(stage, &stranger, &format!("r-{number}"), "mode", "rejected", &mode(number))?);
     }
-    report.add("command mode -> rejected, a stranger's", "ms", limit, refused)
+    report.add("command mode -> rejected, a stranger's", "ms", limit, refused)?;
+    let resident = mebibytes(stage.bridge.pid(), "Rss")?;
+    report.add("bridge: memory after 500 commands", "MiB", Some((Judged::Median, 10.0)), vec![resident])
 }
 
 fn identity(client: &TestClient) -> Result<Identity> {
@@ -211,9 +213,9 @@ pub(crate) fn footprint(stage: &Stage, report: &mut Report) -> Result<()> {
     std::thread::sleep(IDLE_TIME);
     let end: (Instant, Duration) = (Now::read().instant, processor_time(pid)?);
     let share = (end.1.saturating_sub(begin.1)).as_secs_f64() / end.0.since(begin.0).as_secs_f64();
-    let (resident, anonymous) = (kibibytes(pid, "VmRSS")?, kibibytes(pid, "RssAnon")?);
-    report.add("bridge: resident memory", "MiB", Some((Judged::Median, 10.0)), vec![resident / 1024.0])?;
-    report.add("  of that its own, not of files", "MiB", None, vec![anonymous / 1024.0])?;
+    let target = Some((Judged::Median, 10.0));
+    report.add("bridge: resident memory", "MiB", target, vec![mebibytes(pid, "Rss")?])?;
+    report.add("  of that its own, not of files", "MiB", None, vec![mebibytes(pid, "Anonymous")?])?;
     report.add("bridge idle: share of one core", "%", Some((Judged::Median, 0.3)), vec![100.0 * share])
 }
 
@@ -228,9 +230,11 @@ fn processor_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-fn kibibytes(pid: u32, key: &str) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("read the bridge's status")?;
-    let value = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    let number = value.and_then(|value| value.split_whitespace().next()).context("a key is missing")?;
-    Ok(number.parse()?)
+/// From the one file whose counts are exact: those in `/proc/PID/status` are estimates.
+fn mebibytes(pid: u32, key: &str) -> Result<f64> {
+    let rollup =
+        fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("read the bridge's memory")?;
+    let value = rollup.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    let kibibytes = value.and_then(|value| value.split_whitespace().next()).context("a key is missing")?;
+    Ok(kibibytes.parse::<f64>()? / 1024.0)
 }

@@ -62,7 +62,7 @@ fn main() -> Result<()> {
     }
     if wanted(&["memory", "idle"]) {
         eprintln!("a bridge, left alone: memory, processor …");
-        let config = Config { wire_time: true, ..Config::default() };
+        let config = Config { wire_time: true, gap: None, ..Config::default() };
         let stage = Stage::start(config, None)?;
         figures::footprint(&stage, &mut report).context("measure the bridge's footprint")?;
         stage.stop()?;
