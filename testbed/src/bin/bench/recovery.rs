@@ -64,7 +64,7 @@ fn round(stage: &mut Stage) -> Result<Option<Round>> {
     let offset = stage.broker.log().len();
     if Now::read().instant.since(lost) > EARLIEST_RETRY {
         // Not before the bridge is there again: it is about to be stopped.
-        stage.wait_ready()?;
+        stage.wait_ready("")?;
         return Ok(None);
     }
     let (attempt, connected) = attempt(&log, offset)

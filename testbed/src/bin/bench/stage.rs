@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bus::topic::Base;
+use serde_json::Value;
 use testbed::broker::{Broker, HOST};
 use testbed::chiller::{Chiller, Config};
-use testbed::client::TestClient;
+use testbed::client::{Message, TestClient};
 use testbed::port::Port;
 use testbed::process::{Launch, Process};
 
@@ -31,6 +32,8 @@ pub(crate) struct Stage {
     pub(crate) port: Port<Chiller>,
     pub(crate) broker: Broker,
     pub(crate) base: Base,
+    /// The bridge's name for this start of it.
+    session: String,
     settings: PathBuf,
     dir: tempfile::TempDir,
 }
@@ -72,38 +75,41 @@ impl Stage {
         )?;
         fs::write(&settings, text).context("write the bridge's settings")?;
         let bridge = launch(&settings)?.spawn()?;
-        let stage = Self { bridge, port, broker, base, settings, dir };
-        stage.wait_ready()?;
+        let mut stage = Self { bridge, port, broker, base, session: String::new(), settings, dir };
+        stage.session = stage.wait_ready("")?;
         Ok(stage)
     }
 
     /// Waits until the bridge is connected, has proven the broker's ACL, and has read the uptime,
-    /// which is among the last of the first round.
-    pub(crate) fn wait_ready(&self) -> Result<()> {
+    /// which is among the last of the first round. What is stored from an `earlier` session of the
+    /// bridge does not count. Returns the name of this session.
+    pub(crate) fn wait_ready(&self, earlier: &str) -> Result<String> {
         let watcher = TestClient::connect(&self.broker, "watcher")?;
         watcher.subscribe(&self.base.state())?;
         watcher.subscribe(&self.base.health())?;
-        let holds = |topic: &str, pointer: &str, wanted: fn(&serde_json::Value) -> bool| {
-            watcher.wait_for(
-                |message| {
-                    message.topic == topic
-                        && message.json().is_ok_and(|json| json.pointer(pointer).is_some_and(wanted))
-                },
-                LIMIT,
-            )
+        let fresh = |topic: &str, is_ready: fn(&Value) -> bool| {
+            let wanted = |message: &Message| {
+                let is_fresh =
+                    |json: Value| is_ready(&json) && session(&json).is_some_and(|name| name != earlier);
+                message.topic == topic && message.json().is_ok_and(is_fresh)
+            };
+            watcher.wait_for(wanted, LIMIT)
         };
-        holds(&self.base.health(), "/command_path_ok", |ok| *ok == true).context("wait for the bridge")?;
-        holds(&self.base.state(), "/device_uptime", serde_json::Value::is_number)
-            .context("wait for the first round of readings")?;
+        fresh(&self.base.health(), |json| json.pointer("/command_path_ok") == Some(&Value::Bool(true)))
+            .context("wait for the bridge")?;
+        let state =
+            fresh(&self.base.state(), |json| json.pointer("/device_uptime").is_some_and(Value::is_number))
+                .context("wait for the first round of readings")?;
         watcher.close();
-        Ok(())
+        Ok(session(&state.json()?).unwrap_or_default().to_owned())
     }
 
     /// Stops the bridge and starts a new one, as after `systemctl restart`.
     pub(crate) fn restart_bridge(&mut self) -> Result<()> {
         self.stop_bridge()?;
         self.bridge = launch(&self.settings)?.spawn()?;
-        self.wait_ready()
+        self.session = self.wait_ready(&self.session)?;
+        Ok(())
     }
 
     /// Ends everything; a bridge that did not run to its proper end has spoilt the measurement.
@@ -149,6 +155,10 @@ impl Stage {
     }
 }
 
-fn launch(settings: &std::path::Path) -> Result<Launch> {
+fn session(json: &Value) -> Option<&str> {
+    json.pointer("/session")?.as_str()
+}
+
+fn launch(settings: &Path) -> Result<Launch> {
     Ok(Launch::workspace("chiller-bridge")?.arg(settings))
 }
