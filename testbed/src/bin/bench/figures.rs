@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bus::clock::{Instant, Now};
-use bus::topic::{Identity, RequestId};
+use bus::topic::{Base, Identity, RequestId};
 use testbed::chiller::CHARACTER_TIME;
 use testbed::client::{Post, TestClient};
 use testbed::port::{Direction, Passed};
@@ -66,10 +66,13 @@ pub(crate) fn commands(stage: &Stage, report: &mut Report) -> Result<()> {
         format!(",\"mode\":\"{word}\"")
     };
     let limit = Some((Judged::P99, 5.0));
-    let admitted = by_turns(stage, &clients, "mode", "accepted", mode)?;
+    let plain = Plain::start(stage)?;
+    let mut beside = Vec::new();
+    let admitted = by_turns(stage, &clients, &plain, &mut beside, "mode", mode)?;
     report.add("command mode -> accepted", "ms", limit, admitted)?;
-    let pinged = by_turns(stage, &clients, "ping", "accepted", |_| String::new())?;
+    let pinged = by_turns(stage, &clients, &plain, &mut beside, "ping", |_| String::new())?;
     report.add("command ping -> accepted", "ms", limit, pinged)?;
+    report.add("  any message through the broker, by turns", "ms", None, beside)?;
     // A stranger has a bucket of its own: twenty at once, then five a second.
     let mut refused = Vec::new();
     for number in 0..20 {
@@ -84,23 +87,50 @@ fn identity(client: &TestClient) -> Result<Identity> {
     Identity::new(client.identity()).map_err(anyhow::Error::msg)
 }
 
+/// A message of one client to another: what broker and machine take, without a bridge. A command
+/// and its reply are two of them.
+struct Plain {
+    from: TestClient,
+    to: TestClient,
+    topic: String,
+}
+
+impl Plain {
+    fn start(stage: &Stage) -> Result<Self> {
+        let topic = Base::new(stage.base.site(), "power").map_err(anyhow::Error::msg)?.state();
+        let from = TestClient::connect(&stage.broker, "powerd")?;
+        let to = TestClient::connect(&stage.broker, "watcher")?;
+        to.subscribe(&topic)?;
+        Ok(Self { from, to, topic })
+    }
+
+    fn send(&self) -> Result<f64> {
+        let mark = self.to.mark();
+        let begin = Now::read().instant;
+        let sent = self.from.send(Post::to(self.topic.as_str(), "{}"))?;
+        let message = self.to.wait_after(mark, |message| message.topic == self.topic, LIMIT)?;
+        sent.wait()?;
+        Ok(milliseconds(message.at.instant.since(begin)))
+    }
+}
+
+/// Every command by the next client, and a plain message after each.
 fn by_turns(
     stage: &Stage,
     clients: &[TestClient],
+    plain: &Plain,
+    beside: &mut Vec<f64>,
     verb: &str,
-    status: &str,
     argument: impl Fn(usize) -> String,
 ) -> Result<Vec<f64>> {
-    clients
-        .iter()
-        .cycle()
-        .take(COMMANDS)
-        .enumerate()
-        .map(|(number, client)| {
-            std::thread::sleep(BETWEEN_COMMANDS);
-            ask(stage, client, &format!("{verb}-{number}"), verb, status, &argument(number))
-        })
-        .collect()
+    let mut samples = Vec::new();
+    for (number, client) in clients.iter().cycle().take(COMMANDS).enumerate() {
+        std::thread::sleep(BETWEEN_COMMANDS / 2);
+        samples.push(ask(stage, client, &format!("{verb}-{number}"), verb, "accepted", &argument(number))?);
+        std::thread::sleep(BETWEEN_COMMANDS / 2);
+        beside.push(plain.send()?);
+    }
+    Ok(samples)
 }
 
 /// One command, and the milliseconds until its first reply, which must have this status. Waits for

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("this is a debug build: its figures say nothing (cargo run --release)");
     }
-    let mut report = Report::default();
+    let mut report = Report::begin();
     let wanted = |names: &[&str]| names.iter().any(|name| name.contains(args.only.as_str()));
     if wanted(&["status", "command"]) {
         eprintln!("a bridge, an idle line: chiller status, commands …");

@@ -36,10 +36,25 @@ pub(crate) struct Figure {
 /// All figures of a run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
+    /// Processors that this process may use.
+    cores: usize,
+    /// Processes that wanted one, as a mean over the last minute, before anything was measured:
+    /// beyond `cores` the slowest samples are those of the machine.
+    load_average: f64,
     figures: Vec<Figure>,
 }
 
 impl Report {
+    /// Without figures yet, on the machine as it is now.
+    pub(crate) fn begin() -> Self {
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load_average: load.split(' ').next().and_then(|mean| mean.parse().ok()).unwrap_or_default(),
+            figures: Vec::new(),
+        }
+    }
+
     /// Adds a figure with its samples.
     ///
     /// # Errors
@@ -108,7 +123,13 @@ impl Report {
         }
         let missed = self.figures.iter().filter(|figure| figure.met == Some(false)).count();
         let targets = self.figures.iter().filter(|figure| figure.met.is_some()).count();
-        let _ = write!(text, "{} of {targets} targets met", targets - missed);
+        let _ = write!(
+            text,
+            "{} of {targets} targets met; load average {} at the start, on {} processors",
+            targets - missed,
+            self.load_average,
+            self.cores
+        );
         text
     }
 
@@ -163,7 +184,7 @@ mod tests {
         report.add("c", "ms", None, vec![9.0]).unwrap();
         let met: Vec<_> = report.figures.iter().map(|figure| figure.met).collect();
         assert_eq!(met, [Some(false), Some(true), None]);
-        assert!(report.table().ends_with("1 of 2 targets met"));
+        assert!(report.table().contains("\n1 of 2 targets met"));
         report.add("d", "ms", None, Vec::new()).unwrap_err();
     }
 }
