@@ -112,7 +112,8 @@ impl Operator {
     pub fn reply(&self, id: &str, status: &str) -> Result<Value> {
         let here = self.reply_topic(id);
         let wanted = |message: &Message| {
-            message.topic == here && message.json().is_ok_and(|reply| reply["status"] == status)
+            message.topic == here
+                && message.json().is_ok_and(|reply| reply.get("status").is_some_and(|it| it == status))
         };
         self.client.wait_for(wanted, LIMIT)?.json()
     }
@@ -131,7 +132,8 @@ impl Operator {
         let here = topic("event");
         let messages = self.client.messages();
         let events = messages.iter().filter(|message| message.topic == here).filter_map(|m| m.json().ok());
-        events.filter(|event| event["kind"] == "command" && event["id"] == id).collect()
+        let is = |event: &Value, key: &str, value: &str| event.get(key).is_some_and(|it| it == value);
+        events.filter(|event| is(event, "kind", "command") && is(event, "id", id)).collect()
     }
 
     /// Waits until there are `count` such events.
@@ -155,7 +157,7 @@ impl Operator {
 }
 
 fn is_terminal(message: &Message) -> bool {
-    message.json().is_ok_and(|reply| !reply["code"].is_null())
+    message.json().is_ok_and(|reply| reply.get("code").is_some_and(|code| !code.is_null()))
 }
 
 /// A payload with these keys, an `id` and a `ts` of now unless they are among them; with the id.

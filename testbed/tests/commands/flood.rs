@@ -52,7 +52,8 @@ fn a_flood_from_one_who_may_not_delays_nobody_and_leaves_a_line_per_ten_seconds(
         let all = usize::try_from(dropped).unwrap() + refused >= FLOOD;
         all.then_some((floods, dropped, refused))
     };
-    let (floods, dropped, refused) = wait_for("every command to be accounted for", LIMIT, accounted).unwrap();
+    let (floods, dropped, refused) = wait_for("every command to be accounted for", LIMIT, accounted)
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", site.last("health"), site.bridge_log()));
     let took = seconds_from_now(0.0).seconds_since(began);
     println!("{took:.1} s; {answers:?}; dropped {dropped}, refused {refused}");
     assert_eq!(usize::try_from(dropped).unwrap() + refused, FLOOD);

@@ -1,6 +1,7 @@
 //! Who may command: what the broker refuses, what the bridge refuses, and who hears of it.
 
 use serde_json::json;
+use testbed::broker::AclMode;
 use testbed::client::{Connect, Post, Puback};
 use testbed::operator::{Operator, request};
 use testbed::site::{BRIDGE, LIMIT, Site, topic};
@@ -114,6 +115,41 @@ fn another_client_with_the_bridges_name_in_its_client_id_disturbs_nothing() {
     let told = |text: &str| text.contains("chiller-bridge-");
     assert!(!told(&log), "{log}");
     assert!(everything.iter().all(|message| !told(&message.text())), "{everything:?}");
+}
+
+#[test]
+fn a_topic_that_names_no_identity_or_verb_is_dropped_and_counted() {
+    // With the shipped ACL only a certificate of that name could publish there.
+    let site = Site::builder().acl(AclMode::Open).setting("require_acl", "false").start().unwrap();
+    let alice = Operator::new(&site, "alice").unwrap();
+    let long = "x".repeat(65);
+    let bad = ["Alice/ping", "al ice/ping", "/ping", "alice/", "alice/pInG", "ä/ping", "alice/set-point"];
+    let bad: Vec<_> = bad.iter().map(|it| (*it).to_owned()).chain([format!("{long}/ping")]).collect();
+    for rest in &bad {
+        let (_, payload) = request(json!({ "celsius": 12.5 })).unwrap();
+        alice.client.publish(Post::to(topic(&format!("command/{rest}")), payload)).unwrap();
+    }
+    let before = alice.client.mark();
+    alice.settle().unwrap();
+    // The loss of the line brings the health at once, which else comes every minute.
+    site.port.unplug().unwrap();
+    let health = site.wait_json("health", |health| health["link"]["losses"] == 1, LIMIT).unwrap();
+    assert_eq!(health["dropped_topics"], bad.len(), "{health}");
+    let commands = alice.client.messages()[before..].iter().filter(|it| it.topic.ends_with("event")).count();
+    assert!(commands >= 1);
+    assert!(alice.client.messages().iter().all(|it| !it.text().contains("12.5")));
+    undisturbed(&site);
+}
+
+#[test]
+fn the_bridges_own_trials_are_no_commands() {
+    let site = Site::start().unwrap();
+    let alice = Operator::new(&site, "alice").unwrap();
+    alice.settle().unwrap();
+    let events = site.observer.messages();
+    let events = events.iter().filter(|it| it.topic == topic("event")).map(|it| it.json().unwrap());
+    let by: Vec<_> = events.filter(|it| it["kind"] == "command").map(|it| it["by"].clone()).collect();
+    assert!(by.iter().all(|by| by == "alice"), "{by:?}");
 }
 
 /// The bridge is on its first connection still, and was never called offline.

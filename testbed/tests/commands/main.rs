@@ -1,5 +1,11 @@
 //! Commands to a real bridge, through a real broker, to a chiller at the level of bytes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helper may panic as its test may"
+)]
+
 mod busy;
 mod contract;
 mod flood;
@@ -8,5 +14,6 @@ mod identity;
 mod once;
 mod open;
 mod refused;
+mod second;
 mod status;
 mod verbs;

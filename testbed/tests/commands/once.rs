@@ -13,7 +13,7 @@ fn the_same_request_again_gets_the_same_verdict_and_is_not_run() {
     let first = alice.ask_raw(alice.post("setpoint", payload.clone()), &id).unwrap();
     assert_eq!((&first["code"], &first["duplicate"]), (&json!(0), &json!(false)), "{first}");
     let second = alice.ask_raw(alice.post("setpoint", payload.clone()), &id).unwrap();
-    let mut expected = first.clone();
+    let mut expected = first;
     expected["duplicate"] = true.into();
     expected["seq"] = second["seq"].clone();
     assert_eq!(second, expected);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use testbed::chiller::{Fault, Status};
 use testbed::client::Message;
 use testbed::operator::Operator;
+use testbed::process::Launch;
 use testbed::site::{LIMIT, Site, topic};
 use testbed::wait::wait_for;
 
@@ -40,6 +41,9 @@ fn enable_succeeds_only_when_the_unit_says_that_it_runs() {
 
     let replies: Vec<_> = alice.replies(&id).iter().map(|reply| reply["status"].clone()).collect();
     assert_eq!(replies, ["accepted", "succeeded"]);
+    let accepted = alice.reply(&id, "accepted").unwrap();
+    assert_eq!((&accepted["code"], &accepted["finished_at"]), (&Value::Null, &Value::Null), "{accepted}");
+    assert!(accepted["deadline"].is_string(), "{accepted}");
     let messages = alice.client.messages();
     let terminal = messages
         .iter()
@@ -184,6 +188,85 @@ fn release_stops_the_polling_until_it_is_ended() {
     site.wait_state(|state| state["status"] == "idle" && state["water_temp"] == 12.0, LIMIT).unwrap();
     let reply = alice.ask("release", json!({ "minutes": 16 })).unwrap();
     assert_eq!(reply["code"], 6, "{reply}");
+}
+
+#[test]
+fn a_release_ends_by_itself_and_is_no_loss_of_the_unit() {
+    let site = Site::builder().setting("serial_timeout", "1").setting("exchange_limit", "1").start().unwrap();
+    let alice = Operator::new(&site, "alice").unwrap();
+    let output = site.chiller("alice", &["release", "0.05"]).unwrap();
+    assert_eq!(output.code, 0, "{output:?}");
+    site.wait_state(|state| state["status"] == "released", LIMIT).unwrap();
+    let output = site.chiller("alice", &["status"]).unwrap();
+    assert_eq!(output.code, 4, "{output:?}");
+    assert!(output.stdout.contains("Chiller is RELEASED") && !output.stdout.contains("°C"), "{output:?}");
+    site.wait_state(|state| state["status"] == "idle" && state["connected"] == true, LIMIT).unwrap();
+    let events: Vec<_> =
+        alice.client.messages().into_iter().filter(|it| it.topic == topic("event")).collect();
+    let events: Vec<_> = events.iter().map(|it| it.json().unwrap()).collect();
+    assert!(events.iter().all(|event| event["kind"] != "link"), "{events:?}");
+    assert_eq!(site.last("health").unwrap().json().unwrap()["link"]["losses"], 0);
+    assert!(events.iter().any(|event| event["reason"] == "released"), "{events:?}");
+}
+
+#[test]
+fn what_home_assistant_and_node_red_send_is_understood() {
+    let site = Site::start().unwrap();
+    let alice = Operator::new(&site, "alice").unwrap();
+    for (verb, bare) in [
+        ("ping", "PRESS"),
+        ("ping", ""),
+        ("enabled", "on"),
+        ("setpoint", "12.5"),
+        ("setpoint", " 13 "),
+        ("enabled", "off"),
+        ("clear_alarms", "PRESS"),
+        ("release", "0"),
+        ("mode", "automatic"),
+        ("mode", "auto"),
+        ("mode", "manual"),
+    ] {
+        let reply = alice.ask_raw(alice.post(verb, bare), "last").unwrap();
+        succeeded(&reply);
+        assert_eq!((&reply["verb"], &reply["id"]), (&json!(verb), &Value::Null), "{reply}");
+    }
+    let commands: Vec<_> = site.writes().into_iter().map(|(command, _)| command).collect();
+    assert_eq!(commands, [15, 17, 17, 15]);
+}
+
+#[test]
+fn mosquitto_pub_needs_no_code() {
+    let site = Site::start().unwrap();
+    let files = site.broker.client("alice").unwrap();
+    let output = Launch::machine("mosquitto_pub")
+        .unwrap()
+        .args(["-V", "5", "-q", "1", "-h", "127.0.0.1", "-p", &site.broker.port().to_string()])
+        .arg("--cafile")
+        .arg(files.ca)
+        .arg("--cert")
+        .arg(files.cert)
+        .arg("--key")
+        .arg(files.key)
+        .args(["-t", "clasp/chiller/command/alice/setpoint", "-m", "12.5"])
+        .run(LIMIT)
+        .unwrap();
+    assert_eq!(output.code, 0, "{output:?}");
+    site.wait_state(|state| state["setpoint_temp"] == 12.5, LIMIT).unwrap();
+    assert_eq!(site.writes(), [(17, "+0125".to_owned())]);
+}
+
+#[test]
+fn watch_tells_of_each_change() {
+    let site = Site::start().unwrap();
+    let mut watch = site.launch_chiller("bob", &["watch"]).unwrap().spawn().unwrap();
+    watch.wait_for_line(|line| line.contains("IDLE"), LIMIT).unwrap();
+    let mark = watch.mark();
+    assert_eq!(site.chiller("alice", &["enable"]).unwrap().code, 0);
+    watch
+        .wait_for_line_after(mark, |line| line.contains("HEATING") && line.contains("set 15.0"), LIMIT)
+        .unwrap();
+    watch.interrupt().unwrap();
+    assert_eq!(watch.wait_exit(LIMIT).unwrap(), 0);
 }
 
 #[test]
