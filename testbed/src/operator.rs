@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bus::clock::{Now, Utc};
+use bus::clock::{Instant, Now, Utc};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -176,6 +176,12 @@ fn set_default(keys: &mut Map<String, Value>, key: &str, value: impl FnOnce() ->
     if !keys.contains_key(key) {
         keys.insert(key.to_owned(), value());
     }
+}
+
+/// The machine's clock, for what a simulated device asks for it.
+#[must_use]
+pub fn instant_now() -> Instant {
+    Now::read().instant
 }
 
 /// The time this many seconds from now; negative: ago.

@@ -12,10 +12,10 @@ const FLOOD: usize = 20_000;
 /// Between two events that sum up what was dropped.
 const SUMMARY_S: f64 = 10.0;
 
-/// Sends the flood as fast as the broker takes it; how much of it the broker took.
-fn flood(bob: &Operator) -> usize {
+/// Sends a flood as fast as the broker takes it; how much of it the broker took.
+fn flood(bob: &Operator, count: usize) -> usize {
     let post = |_| bob.post("setpoint", request(json!({ "celsius": 12.5 })).unwrap().1);
-    let pending: Vec<_> = (0..FLOOD).map(post).map(|post: Post| bob.client.send(post).unwrap()).collect();
+    let pending: Vec<_> = (0..count).map(post).map(|post: Post| bob.client.send(post).unwrap()).collect();
     pending.into_iter().map(|answer| answer.wait().unwrap()).filter(|it| it.is_taken()).count()
 }
 
@@ -27,7 +27,7 @@ fn a_flood_from_one_who_may_not_delays_nobody_and_leaves_a_line_per_ten_seconds(
     let began = seconds_from_now(0.0);
     let mut answers = Vec::new();
     std::thread::scope(|scope| {
-        let flooding = scope.spawn(|| flood(&bob));
+        let flooding = scope.spawn(|| flood(&bob, FLOOD));
         // All the time that it lasts, well within alice's own rate.
         while !flooding.is_finished() && answers.len() < 18 {
             let asked = seconds_from_now(0.0);
@@ -83,9 +83,25 @@ fn a_flood_without_acknowledgement_delays_nobody_either() {
         assert_eq!(alice.ask("ping", json!({})).unwrap()["code"], 0);
         slowest = slowest.max(seconds_from_now(0.0).seconds_since(asked));
     }
-    assert!(slowest < 2.0, "{slowest} s");
+    // Far more than the bridge takes: broker, clients and whatever else runs here share two cores.
+    assert!(slowest < 10.0, "{slowest} s");
     // This one is behind all of the others.
     assert_eq!(bob.client.publish(bob.post("ping", "")).unwrap(), Puback(0));
     assert_eq!(site.writes(), []);
     undisturbed(&site);
+}
+
+#[test]
+fn a_flood_that_piles_up_in_the_broker_does_not_push_a_good_command_out() {
+    // Patient, so that what waited is run: what a stall does is tried elsewhere.
+    let mut site = Site::builder().setting("stall_guard", "10").setting("query_delay", "10").start().unwrap();
+    let alice = Operator::new(&site, "alice").unwrap();
+    let bob = Operator::new(&site, "bob").unwrap();
+    alice.settle().unwrap();
+    site.bridge.freeze().unwrap();
+    assert_eq!(flood(&bob, 8000), 8000);
+    let id = alice.send("setpoint", json!({ "celsius": 21.0, "ttl_s": 600 })).unwrap();
+    site.bridge.thaw().unwrap();
+    assert_eq!(alice.terminal(&id).unwrap()["code"], 0);
+    assert_eq!(site.writes(), [(17, "+0210".to_owned())]);
 }

@@ -5,6 +5,7 @@ use testbed::site::{LIMIT, Site};
 #[test]
 fn status_shows_what_the_unit_does() {
     let site = Site::start().unwrap();
+    site.wait_state(|state| !state["tec_power"].is_null(), LIMIT).unwrap();
     let output = site.chiller("alice", &["status"]).unwrap();
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     for line in [
