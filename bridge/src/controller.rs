@@ -89,6 +89,17 @@ impl Concern {
     }
 }
 
+/// One figure of which a history is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantity {
+    /// Its key in the state.
+    pub name: &'static str,
+    /// Its unit, as in `meta`: `degC`, `%`, `l/min`, …
+    pub unit: &'static str,
+    /// As it is now; `None` if it is not known.
+    pub value: Option<f64>,
+}
+
 /// What the core adds to a device's state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Common {
@@ -163,6 +174,10 @@ pub trait Controller {
     fn concerns(&self, now: Now) -> Vec<Concern>;
     /// What is published.
     fn state(&self, common: Common, now: Now) -> Self::State;
+    /// What of it a history is kept of: always the same names and units, in the same order.
+    fn quantities(&self) -> Vec<Quantity>;
+    /// The status as it is published.
+    fn status_word(&self) -> &'static str;
 }
 
 /// The range of a verb's number, for the Desk and for `meta`.

@@ -129,9 +129,11 @@ pub fn name(file: File) -> &'static str {
     match file {
         File::Device => "device.json",
         File::Commands => "commands.json",
+        File::History => "history.json",
     }
 }
 
 fn file(name: &str) -> File {
-    if name == self::name(File::Device) { File::Device } else { File::Commands }
+    let files = [File::Device, File::Commands, File::History];
+    files.into_iter().find(|file| self::name(*file) == name).unwrap_or(File::Commands)
 }

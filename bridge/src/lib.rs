@@ -5,6 +5,7 @@ pub mod attention;
 pub mod controller;
 pub mod core;
 pub mod device_loop;
+pub mod history;
 pub mod line;
 pub mod link;
 pub mod rival;

@@ -187,6 +187,12 @@ impl Base {
         self.under("health")
     }
 
+    /// Retained: the last 24 h.
+    #[must_use]
+    pub fn history(&self) -> String {
+        self.under("history")
+    }
+
     /// Retained: the bridge's description of itself.
     #[must_use]
     pub fn meta(&self) -> String {
@@ -284,6 +290,7 @@ mod tests {
         let alice = Identity::new("alice").unwrap();
         let id = RequestId::new("a-1").unwrap();
         assert_eq!(base().state(), "clasp/chiller/state");
+        assert_eq!(base().history(), "clasp/chiller/history");
         assert_eq!(base().command(&alice, "mode"), "clasp/chiller/command/alice/mode");
         assert_eq!(base().reply(&alice, Some(&id)), "clasp/chiller/reply/alice/a-1");
         assert_eq!(base().reply(&alice, None), "clasp/chiller/reply/alice/last");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Arrival, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Output};
-use bus::message::{ChillerState, Event, Health, Meta, Reply, ReplyStatus, Snapshot};
+use bus::message::{ChillerState, Event, Health, History, Meta, Reply, ReplyStatus, Snapshot};
 use bus::topic::{Base, Identity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,6 +24,7 @@ const STATE_KEYS: &str = "schema session started_at seq date published_at stale_
     channels_enabled antifreeze_enabled alarms warnings inputs";
 const EVENT_KEYS: &str = "schema session seq date source kind severity by verb argument id status code reason \
     message values";
+const HISTORY_KEYS: &str = "schema date bin_s from columns units status";
 const REPLY_KEYS: &str = "id verb by status code reason message note received_at finished_at seq duplicate";
 
 /// The examples of a message, by file name.
@@ -93,8 +94,18 @@ fn every_example_survives_its_type() {
     survives::<Snapshot<ChillerState>>("chiller-state");
     survives::<Event>("event");
     survives::<Health>("health");
+    survives::<History>("history");
     survives::<Meta>("meta");
     survives::<Reply>("reply");
+}
+
+#[test]
+fn every_example_of_a_history_has_columns_of_one_length() {
+    for (name, example) in examples("history") {
+        let history: History = serde_json::from_value(example).unwrap();
+        history.check().unwrap_or_else(|error| panic!("history/{name}: {error}"));
+        assert!(history.columns.keys().eq(history.units.keys()), "{name}: each column has its unit");
+    }
 }
 
 #[test]
@@ -102,7 +113,9 @@ fn the_contracts_keys_are_the_schemas() {
     let schemas = generate::schemas();
     // `deadline` comes with `accepted`, and stays.
     let replies = format!("{REPLY_KEYS} deadline");
-    for (message, keys) in [("chiller-state", STATE_KEYS), ("event", EVENT_KEYS), ("reply", &replies)] {
+    for (message, keys) in
+        [("chiller-state", STATE_KEYS), ("event", EVENT_KEYS), ("history", HISTORY_KEYS), ("reply", &replies)]
+    {
         let mut expected: Vec<_> = keys.split_whitespace().collect();
         let mut found = required(&schemas[message]);
         expected.sort_unstable();

@@ -14,7 +14,7 @@ use bridge::store::{self, Loaded, Store};
 use bridge::watchdog::{Watchdog, notify_ready, notify_stopping};
 use bus::clock::Now;
 use bus::command::{CHILLER, DeskSettings, Journal};
-use bus::message::Mode;
+use bus::message::{History, Mode};
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
@@ -89,7 +89,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::
     }
     let controller = Chiller::new(controller_settings(&settings), memory(&settings), now);
     let core_settings = core_settings(&settings, base.clone(), session_name)?;
-    let core = Core::new(core_settings, controller, Wire::new(&settings), journal(&settings), now);
+    let (wire, journal, history) = (Wire::new(&settings), journal(&settings), history(&settings));
+    let core = Core::new(core_settings, controller, wire, journal, history.as_ref(), now);
 
     let mut line_settings =
         LineSettings::new(settings.serial_port.clone(), settings.serial_baud, settings.xon_xoff);
@@ -232,5 +233,18 @@ fn journal(settings: &Settings) -> Journal {
     match load(settings, File::Commands) {
         Loaded::Current(journal) | Loaded::Previous(journal, _) => journal,
         Loaded::Missing | Loaded::Damaged(_) => Journal::default(),
+    }
+}
+
+fn history(settings: &Settings) -> Option<History> {
+    match load::<History>(settings, File::History) {
+        Loaded::Current(history) | Loaded::Previous(history, _) => match history.check() {
+            Ok(()) => Some(history),
+            Err(problem) => {
+                tracing::warn!(problem, "the saved history cannot be used: it begins anew");
+                None
+            }
+        },
+        Loaded::Missing | Loaded::Damaged(_) => None,
     }
 }

@@ -5,18 +5,19 @@
 
 mod publish;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Arrival, Desk, DeskSettings, Gate, Journal, Output as DeskOutput};
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventKind, Happening, History, Severity};
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::{Incoming, SessionEvent};
 
 use crate::attention::Ledger;
 use crate::controller::{Command, Controller, Effect, Input, LinkChange, Protocol, Undecodable};
+use crate::history::Recorder;
 use crate::line::{Exchange, LineError, LineEvent};
 use crate::link::{Link, Trouble, Verdict};
 use crate::rival::{Found, Rival};
@@ -48,13 +49,15 @@ pub struct CoreSettings {
     pub serial_timeout: Duration,
 }
 
-/// The two files of the state directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The files of the state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum File {
     /// The controller's memory.
     Device,
     /// The Desk's journal.
     Commands,
+    /// The last 24 h.
+    History,
 }
 
 /// What happened.
@@ -150,8 +153,10 @@ where
     /// When the parts were last asked what they want.
     pumped: Instant,
     // The disk.
-    journal_ok: bool,
+    unsaved: BTreeSet<File>,
     device_saves: u64,
+    history: Recorder,
+    history_saves: u64,
     // The end.
     stopping: bool,
     finished: bool,
@@ -162,11 +167,19 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// Takes over from the process before, whose journal this is.
-    pub fn new(settings: CoreSettings, controller: C, protocol: P, journal: Journal, now: Now) -> Self {
+    /// Takes over from the process before, whose journal and history these are.
+    pub fn new(
+        settings: CoreSettings,
+        controller: C,
+        protocol: P,
+        journal: Journal,
+        history: Option<&History>,
+        now: Now,
+    ) -> Self {
         let mut desk = Desk::new(settings.desk.clone());
         desk.recover(journal, now);
         let mut core = Self {
+            history: Recorder::new(history, settings.stale_after),
             link: Link::new(settings.serial_timeout, settings.stale_after),
             rival: Rival::new(settings.session.clone(), now.utc, settings.stale_after),
             settings,
@@ -194,8 +207,9 @@ where
             event_seq: 0,
             skew: None,
             pumped: now.instant,
-            journal_ok: true,
+            unsaved: BTreeSet::new(),
             device_saves: 0,
+            history_saves: 0,
             stopping: false,
             finished: false,
         };
@@ -427,18 +441,23 @@ where
     }
 
     fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
-        let ok = result.is_ok();
-        if let Err(error) = &result
-            && self.journal_ok
-        {
-            tracing::error!(error, "cannot save; what is set now is lost with the next restart");
+        // Each file for itself: a short one may fit on a disk that a long one does not.
+        match &result {
+            Ok(()) => {
+                self.unsaved.remove(&file);
+            }
+            Err(error) => {
+                if self.unsaved.is_empty() {
+                    tracing::error!(error, "cannot save; what is set now is lost with the next restart");
+                }
+                self.unsaved.insert(file);
+            }
         }
-        self.journal_ok = ok;
         self.dirty = true;
         match file {
             File::Commands => self.desk.journalled(number),
             File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
-            File::Device => {}
+            File::Device | File::History => {}
         }
     }
 
@@ -479,6 +498,7 @@ where
         let mut posts = Vec::new();
         let mut happenings = Vec::new();
         while self.settle(&mut posts, &mut happenings, now) {}
+        self.record(now);
         self.announce(now);
         self.publish(&mut happenings, now);
         for post in posts {
@@ -489,6 +509,7 @@ where
         }
         if self.stopping && self.asked.is_none() {
             self.finished = true;
+            self.save_history(now);
             self.outputs.push_back(Output::Finish { say_offline: true });
             return;
         }
@@ -582,6 +603,7 @@ where
         self.heartbeat = now.instant;
         self.health_shown = None;
         self.publish_meta();
+        self.publish_history(now);
         self.outputs.push_back(Output::Open);
     }
 }

@@ -1,5 +1,5 @@
-//! What a bridge publishes: state and availability with their heartbeat, health, meta, replies and
-//! events.
+//! What a bridge publishes: state and availability with their heartbeat, health, meta, history, replies
+//! and events.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use bus::message::{
 };
 use bus::outbox::Message;
 
-use super::{Core, Output, SKEW_SHOWN_FOR};
+use super::{Core, File, Output, SKEW_SHOWN_FOR};
 use crate::controller::{Common, Concern, Controller, Protocol};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
@@ -92,7 +92,7 @@ where
         HealthMark {
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.journal_ok,
+            journal_ok: self.unsaved.is_empty(),
             connections: self.connections,
             losses: self.link.health().losses,
             stalled: self.desk.stalled_commands(),
@@ -110,7 +110,7 @@ where
             uptime_s: now.instant.since(self.started.instant).as_secs_f64().round(),
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.journal_ok,
+            journal_ok: self.unsaved.is_empty(),
             certificate_expires: self.certificate_expires,
             broker_connections: self.connections,
             broker_error: self.broker_error.clone(),
@@ -134,6 +134,28 @@ where
             verbs: desk.verbs.iter().map(|verb| self.verb_meta(verb)).collect(),
         };
         self.set(desk.base.meta(), encode(&meta), None);
+    }
+
+    /// Keeps the history; whenever a bin closes, on the bus and on the disk.
+    pub(super) fn record(&mut self, now: Now) {
+        let quantities = self.controller.quantities();
+        if self.history.record(&quantities, self.controller.status_word(), now) {
+            if self.announced {
+                self.publish_history(now);
+            }
+            self.save_history(now);
+        }
+    }
+
+    pub(super) fn save_history(&mut self, now: Now) {
+        self.history_saves += 1;
+        let contents = bus::message::encode(&self.history.history(now));
+        self.outputs.push_back(Output::Save(File::History, self.history_saves, contents));
+    }
+
+    pub(super) fn publish_history(&mut self, now: Now) {
+        let history = self.history.history(now);
+        self.set(self.settings.desk.base.history(), encode(&history), None);
     }
 
     fn verb_meta(&self, verb: &Verb) -> VerbMeta {
@@ -217,7 +239,7 @@ where
             let text = "commands do not reach the bridge: it does not hear its own";
             concerns.push(Concern::error("command_path", text));
         }
-        if !self.journal_ok {
+        if !self.unsaved.is_empty() {
             let text = "the state directory cannot be written: what is set now is lost with the next restart";
             concerns.push(Concern::warning("journal_failed", text));
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bus::command::{ArgumentKind, ArgumentSpec, CHILLER, FOCUSER, Verb};
-use bus::message::{ChillerState, Event, Health, Meta, OFFLINE, ONLINE, Reply, Snapshot};
+use bus::message::{ChillerState, Event, Health, History, Meta, OFFLINE, ONLINE, Reply, Snapshot};
 use bus::topic::{Base, Identity, RequestId};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -40,6 +40,7 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, Value> {
         ("chiller-state", of::<Snapshot<ChillerState>>("ChillerState", "<base>/state of a water chiller.")),
         ("event", of::<Event>("Event", "<base>/event: one per transition and per command.")),
         ("health", of::<Health>("Health", "<base>/health: how the bridge itself is.")),
+        ("history", of::<History>("History", "<base>/history: the last 24 h in bins of 5 minutes.")),
         ("meta", of::<Meta>("Meta", "<base>/meta: the bridge's description of itself.")),
         ("reply", of::<Reply>("Reply", "<base>/reply/<identity>/<id>: what became of a request.")),
         ("command", command()),
@@ -186,6 +187,13 @@ fn asyncapi() -> Value {
             json!({ "$ref": "./health.json" }),
             true,
             "How the bridge itself is; every 60 s and on change.".to_owned(),
+        ),
+        (
+            "history",
+            base.history(),
+            json!({ "$ref": "./history.json" }),
+            true,
+            "The last 24 h; afresh on each connect and whenever a bin of 5 minutes closes.".to_owned(),
         ),
         (
             "meta",

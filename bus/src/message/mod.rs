@@ -5,6 +5,7 @@
 mod chiller;
 mod event;
 mod health;
+mod history;
 mod meta;
 mod reply;
 mod state;
@@ -14,6 +15,7 @@ pub use chiller::{
 };
 pub use event::{Event, EventKind, Happening, Severity};
 pub use health::{Health, LinkHealth};
+pub use history::{BIN_S, History, MAX_BINS};
 pub use meta::{ArgumentMeta, Meta, VerbMeta};
 pub use reply::{Code, Reply, ReplyStatus, reason};
 pub use state::{Attention, LastCommand, Snapshot, Stamp};

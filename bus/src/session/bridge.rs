@@ -27,6 +27,9 @@ use task::Task;
 mod connection;
 mod task;
 
+/// Larger payloads than this, in bytes, the shipped broker configuration refuses by disconnecting.
+pub const PAYLOAD_LIMIT: usize = 60_000;
+
 /// What a bridge listens to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {

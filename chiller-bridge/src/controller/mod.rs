@@ -395,6 +395,14 @@ impl Controller for Chiller {
     fn state(&self, common: Common, now: Now) -> ChillerState {
         self.published(common, now)
     }
+
+    fn quantities(&self) -> Vec<bridge::controller::Quantity> {
+        self.charted()
+    }
+
+    fn status_word(&self) -> &'static str {
+        state::word(self.status)
+    }
 }
 
 fn value(reply: Reply) -> Option<f64> {

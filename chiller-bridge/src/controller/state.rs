@@ -1,6 +1,6 @@
 //! What the controller shows: status, reason, concerns, and the published state.
 
-use bridge::controller::{Common, Concern};
+use bridge::controller::{Common, Concern, Quantity};
 use bus::clock::{Instant, Now};
 use bus::message::{ChillerState, ChillerStatus, Mode, Reading, TecMode};
 
@@ -124,6 +124,22 @@ impl Chiller {
             antifreeze_enabled: self.decider.antifreeze(),
             inputs: self.inputs.inputs,
         }
+    }
+}
+
+impl Chiller {
+    /// What `chiller history` draws, by the keys of the published state.
+    pub(super) fn charted(&self) -> Vec<Quantity> {
+        let reading = self.unit.reading();
+        let quantity = |name, unit, value| Quantity { name, unit, value };
+        vec![
+            quantity("water_temp", "degC", reading.water_temp),
+            quantity("setpoint_temp", "degC", reading.setpoint_temp),
+            quantity("ambient_temp", "degC", reading.ambient_temp),
+            quantity("dome_temp", "degC", self.inputs.dome),
+            quantity("tec_power", "%", reading.tec_power),
+            quantity("flow", "l/min", reading.flow),
+        ]
     }
 }
 

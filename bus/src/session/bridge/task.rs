@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::super::back_off::BackOff;
 use super::super::connect::{self, ClientId};
 use super::connection::{Connection, Purpose, disconnected, incoming};
-use super::{Control, Incoming, Session, SessionEvent, SessionSettings};
+use super::{Control, Incoming, PAYLOAD_LIMIT, Session, SessionEvent, SessionSettings};
 use crate::clock::{Instant, Now};
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outbox, Outgoing};
@@ -31,8 +31,6 @@ const DRAIN_SILENCE: Duration = Duration::from_millis(50);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const SUBACK_LIMIT: Duration = Duration::from_secs(5);
 const FAREWELL_LIMIT: Duration = Duration::from_millis(1500);
-/// Larger payloads than this the shipped broker configuration refuses by disconnecting.
-const PAYLOAD_LIMIT: usize = 60_000;
 
 /// Why a connection is no longer served.
 enum End {

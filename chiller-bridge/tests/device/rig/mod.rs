@@ -16,7 +16,7 @@ use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, CHILLER, find};
-use bus::message::{ChillerState, Event, Health, LinkHealth, Mode, Reply, Snapshot};
+use bus::message::{ChillerState, Event, Health, History, LinkHealth, Mode, Reply, Snapshot};
 use bus::settings::{BrokerSettings, Credentials};
 use bus::topic::{Base, Identity};
 use chiller_bridge::controller::decision::Rules;
@@ -448,5 +448,7 @@ fn start(settings: &Settings, base: &Base, disk: &Disk, starts: u32, now: Now) -
     let session = format!("session{starts}");
     let controller = Chiller::new(controller_settings(settings), memory, now);
     let core_settings = core_settings(settings, base.clone(), session).expect("identities");
-    Core::new(core_settings, controller, Wire::new(settings), journal.unwrap_or_default(), now)
+    let history: Option<History> = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let (wire, journal) = (Wire::new(settings), journal.unwrap_or_default());
+    Core::new(core_settings, controller, wire, journal, history.as_ref(), now)
 }
