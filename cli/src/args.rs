@@ -54,6 +54,15 @@ pub enum ChillerCommand {
     Json,
     /// Follow the state: a line per change, a live screen on a terminal (q quits)
     Watch,
+    /// Draw the last 24 hours
+    History {
+        /// Only the last so many hours, 0.5 to 24
+        #[arg(long, value_parser = hours)]
+        hours: Option<f64>,
+        /// Print the payload as it is on the bus (one line of JSON)
+        #[arg(long, conflicts_with = "hours")]
+        json: bool,
+    },
     /// Say who decides whether the chiller runs
     Mode {
         /// `auto`: the bridge; `manual`: you
@@ -95,6 +104,13 @@ fn number(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err("a number is right, for example 12.5".to_owned()),
+    }
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(hours) if (0.5..=24.0).contains(&hours) => Ok(hours),
+        _ => Err("hours, 0.5 to 24".to_owned()),
     }
 }
 

@@ -16,11 +16,14 @@ use bus::settings::{BrokerSettings, ClientSettings, find_client_file, process_en
 use bus::topic::{Base, Identity};
 use clap::Parser;
 use clap::error::ErrorKind;
+use rustix::termios::tcgetwinsize;
 
 use crate::args::{ChillerArgs, ChillerCommand, ModeArg, Target};
+use crate::chart::Look;
+use crate::history;
 use crate::render::{self, Style};
 use crate::request::{Asker, Request, new_id};
-use crate::view::{EXIT_UNREACHABLE, Seen, Standing, View};
+use crate::view::{EXIT_STALE, EXIT_UNREACHABLE, Seen, Standing, View};
 use crate::wait::Outcome;
 use crate::watch;
 
@@ -85,6 +88,7 @@ fn run(args: &ChillerArgs) -> Result<u8, Failure> {
         match &args.command {
             ChillerCommand::Status => status(&way).await,
             ChillerCommand::Json => json(&way).await,
+            ChillerCommand::History { hours, json } => draw_history(&way, *hours, *json).await,
             ChillerCommand::Watch => watch::watch(&way).await.map_err(|error| unreachable(&error)),
             command => ask(&way, command, args.target.timeout).await,
         }
@@ -113,27 +117,42 @@ fn find_way(target: &Target) -> Result<Way, Failure> {
     Ok(Way { broker: settings.broker, identity, client_id, base, connect_limit })
 }
 
-async fn fetch(way: &Way) -> Result<(View, Vec<u8>), SessionError> {
+/// What the broker has of a device.
+#[derive(Default)]
+struct Fetched {
+    view: View,
+    state: Vec<u8>,
+    history: Option<Vec<u8>>,
+}
+
+async fn fetch(way: &Way, with_history: bool) -> Result<Fetched, SessionError> {
     let mut client = Client::connect(&way.broker, &way.client_id, way.connect_limit).await?;
-    let (state, availability) = (way.base.state(), way.base.availability());
-    client.subscribe(&[state.clone(), availability.clone()]).await?;
-    let mut view = View::default();
-    let mut payload = Vec::new();
-    while view.state.is_none() || view.availability.is_none() {
+    let (state, availability, history) = (way.base.state(), way.base.availability(), way.base.history());
+    let mut topics = vec![state.clone(), availability.clone()];
+    topics.extend(with_history.then(|| history.clone()));
+    client.subscribe(&topics).await?;
+    let mut fetched = Fetched::default();
+    while fetched.view.state.is_none()
+        || fetched.view.availability.is_none()
+        || (with_history && fetched.history.is_none())
+    {
         let Some(message) = client.next_message(STORED_LIMIT).await? else { break };
         if message.topic == availability {
-            view.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
+            fetched.view.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
         } else if message.topic == state {
-            view.state = Some(Seen::new(&message.payload, Now::read(), message.stored, message.expires_in_s));
-            payload = message.payload.to_vec();
+            fetched.view.state =
+                Some(Seen::new(&message.payload, Now::read(), message.stored, message.expires_in_s));
+            fetched.state = message.payload.to_vec();
+        } else if message.topic == history {
+            fetched.history = Some(message.payload.to_vec());
         }
     }
     client.disconnect().await;
-    Ok((view, payload))
+    Ok(fetched)
 }
 
 async fn status(way: &Way) -> Result<u8, Failure> {
-    let (view, _) = fetch(way).await.map_err(|error| unreachable(&error))?;
+    let Fetched { view, .. } = fetch(way, false).await.map_err(|error| unreachable(&error))?;
     let now = Now::read();
     let standing = view.standing(now);
     if standing == Standing::NeverHeard {
@@ -144,7 +163,8 @@ async fn status(way: &Way) -> Result<u8, Failure> {
 }
 
 async fn json(way: &Way) -> Result<u8, Failure> {
-    let (view, payload) = fetch(way).await.map_err(|error| unreachable(&error))?;
+    let Fetched { view, state: payload, .. } =
+        fetch(way, false).await.map_err(|error| unreachable(&error))?;
     let now = Now::read();
     let standing = view.standing(now);
     if !payload.is_empty() {
@@ -156,6 +176,39 @@ async fn json(way: &Way) -> Result<u8, Failure> {
         _ => say(&format!("error: {}", render::why_not_current(&way.base, &view, &standing, now))),
     }
     Ok(standing.exit_code())
+}
+
+async fn draw_history(way: &Way, hours: Option<f64>, json: bool) -> Result<u8, Failure> {
+    let Fetched { view, history: payload, .. } =
+        fetch(way, true).await.map_err(|error| unreachable(&error))?;
+    let now = Now::read();
+    let standing = view.standing(now);
+    let Some(payload) = payload else {
+        if standing == Standing::NeverHeard {
+            return Err(never_heard(way, &view, now));
+        }
+        let message = format!("the bridge of {} has published no history", way.base);
+        return Err(Failure { code: standing.exit_code().max(EXIT_STALE), message });
+    };
+    let read = history::read(&payload);
+    if json {
+        print(&(render::raw(&payload) + "\n"));
+    } else if let Ok(history) = &read {
+        print(&history::page(&way.base, history, history::CHILLER, hours, now, look()));
+    }
+    // What was: drawn all the same, whatever is now.
+    if standing != Standing::Current {
+        say(&format!("error: {}", render::why_not_current(&way.base, &view, &standing, now)));
+        return Ok(standing.exit_code());
+    }
+    let problem = match read {
+        Ok(history) if history::is_stale(&history, now) => {
+            "STALE: the bridge keeps no history any more".into()
+        }
+        Ok(_) => return Ok(0),
+        Err(error) => format!("the history of {} cannot be read: {}", way.base, echo(&error)),
+    };
+    Err(Failure { code: EXIT_STALE, message: problem })
 }
 
 fn never_heard(way: &Way, view: &View, now: Now) -> Failure {
@@ -196,7 +249,10 @@ async fn ask(way: &Way, command: &ChillerCommand, limit: Option<Duration>) -> Re
 /// What goes on the bus for a command, and the user's words for it.
 fn request(command: &ChillerCommand) -> Option<(Request, String)> {
     let (verb, argument, words) = match command {
-        ChillerCommand::Status | ChillerCommand::Json | ChillerCommand::Watch => return None,
+        ChillerCommand::Status
+        | ChillerCommand::Json
+        | ChillerCommand::Watch
+        | ChillerCommand::History { .. } => return None,
         ChillerCommand::Mode { mode: ModeArg::Auto } => {
             ("mode", Some(("mode", "automatic".into())), "mode auto".to_owned())
         }
@@ -240,6 +296,25 @@ pub(crate) fn style() -> Style {
     if io::stdout().is_terminal() && !refused { Style::Coloured } else { Style::Plain }
 }
 
+/// What fits on the terminal, or as it were on one of 80 by 24.
+pub(crate) fn look() -> Look {
+    let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+    let (columns, rows) = size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()));
+    Look { columns, rows, utf8: speaks_utf8(|name| std::env::var(name).ok()), style: style() }
+}
+
+/// Whether the locale is one of UTF-8.
+fn speaks_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
+        // As in POSIX: empty is not set.
+        variable(name).filter(|value| !value.is_empty())
+    });
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
 /// Writes to stdout; whether anybody took it. A reader that has gone away (`chiller json | head
 /// -c1`) is no error of ours.
 pub(crate) fn print(text: &str) -> bool {
@@ -256,6 +331,19 @@ mod tests {
     use bus::command::{ArgumentKind, CHILLER, find};
 
     use super::*;
+
+    #[test]
+    fn the_locale_is_found_as_posix_says() {
+        let speaks = |variables: &[(&str, &str)]| {
+            speaks_utf8(|name| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(speaks(&[("LANG", "en_GB.UTF-8")]));
+        assert!(speaks(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+        assert!(!speaks(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")]));
+        assert!(!speaks(&[]));
+    }
 
     #[test]
     fn every_request_is_a_row_of_the_verb_table() {

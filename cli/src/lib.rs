@@ -1,8 +1,10 @@
 //! The operators' commands: what they take (`args`), what they know (`view`), what they say
-//! (`render`), how they ask (`request`). Only `chiller`, `request` and `watch` touch a socket.
+//! (`render`, `history`, `chart`), how they ask (`request`). Only `chiller`, `request` and `watch` touch a socket.
 
 pub mod args;
+pub mod chart;
 pub mod chiller;
+pub mod history;
 pub mod render;
 pub mod request;
 pub mod screen;

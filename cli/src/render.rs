@@ -29,6 +29,11 @@ const CYAN: &str = "36";
 const BOLD_RED: &str = "1;31";
 
 impl Style {
+    /// Painted, if there is a colour and it may be used.
+    pub(crate) fn paint_if(self, colour: &str, text: &str) -> String {
+        if colour.is_empty() || text.is_empty() { text.to_owned() } else { self.paint(colour, text) }
+    }
+
     fn paint(self, colour: &str, text: &str) -> String {
         match self {
             Self::Plain => text.to_owned(),

@@ -1,5 +1,5 @@
 //! `chiller watch`: a line per change where the output is a file or a pipe, a live screen on a
-//! terminal.
+//! terminal, with the last 24 h below where there is room.
 //!
 //! A lost broker is said and waited for. The state ages on a timer of our own: nobody tells a
 //! subscriber that what it holds has expired.
@@ -9,10 +9,13 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use bus::clock::Now;
+use bus::message::History;
 use bus::session::client::{Client, SessionError};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::chiller::{Way, print, style};
+use crate::chart::Look;
+use crate::chiller::{Way, look, print, style};
+use crate::history;
 use crate::render;
 use crate::screen::{Screen, quit_key};
 use crate::view::{Seen, View};
@@ -29,8 +32,8 @@ const STORED_LIMIT: Duration = Duration::from_millis(500);
 /// # Errors
 /// The broker could not be reached in the first place.
 pub async fn watch(way: &Way) -> Result<u8, SessionError> {
-    let client = connect(way).await?;
     let on_terminal = io::stdout().is_terminal();
+    let client = connect(way, on_terminal).await?;
     let output = if on_terminal { Output::Screen(Screen::enter()) } else { Output::Lines(None) };
     let quit = async {
         match signal(SignalKind::terminate()) {
@@ -50,6 +53,13 @@ pub async fn watch(way: &Way) -> Result<u8, SessionError> {
     Ok(0)
 }
 
+/// What was heard so far.
+#[derive(Default)]
+struct Heard {
+    view: View,
+    history: Option<History>,
+}
+
 enum Output {
     Screen(Screen),
     // The last line, without its time.
@@ -58,8 +68,9 @@ enum Output {
 
 impl Output {
     /// Whether anybody could see it.
-    fn show(&mut self, way: &Way, view: &View, trouble: Option<&str>) -> bool {
+    fn show(&mut self, way: &Way, heard: &Heard, trouble: Option<&str>) -> bool {
         let now = Now::read();
+        let view = &heard.view;
         match self {
             Self::Screen(screen) => {
                 let head = format!("{}   {}   q quits", way.base, render::date(now.utc));
@@ -67,7 +78,11 @@ impl Output {
                     None => render::status(&way.base, view, now, style()),
                     Some(text) => format!("! {text}\n! Until it is back, nothing is known of the chiller."),
                 };
-                screen.draw(&format!("{head}\n\n{text}"))
+                let mut frame = format!("{head}\n\n{text}");
+                if let Some(history) = heard.history.as_ref().filter(|_| trouble.is_none()) {
+                    frame.push_str(&chart(history, &frame));
+                }
+                screen.draw(&frame)
             }
             Self::Lines(last) => {
                 let line = match trouble {
@@ -85,41 +100,53 @@ impl Output {
     }
 }
 
-async fn connect(way: &Way) -> Result<Client, SessionError> {
+/// The history in what room there is below `frame`, which ends with its last line.
+fn chart(history: &History, frame: &str) -> String {
+    let look = look();
+    // An empty line between, and the last one for the cursor.
+    let rows = look.rows.saturating_sub(frame.lines().count() + 2);
+    let lines = history::draw(history, history::CHILLER, None, Look { rows, ..look });
+    if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
+}
+
+async fn connect(way: &Way, on_terminal: bool) -> Result<Client, SessionError> {
     let mut client = Client::connect(&way.broker, &way.client_id, way.connect_limit).await?;
-    client.subscribe(&[way.base.state(), way.base.availability()]).await?;
+    let mut topics = vec![way.base.state(), way.base.availability()];
+    topics.extend(on_terminal.then(|| way.base.history()));
+    client.subscribe(&topics).await?;
     Ok(client)
 }
 
 async fn follow(way: &Way, mut client: Client, mut output: Output) {
-    let mut view = View::default();
+    let mut heard = Heard::default();
+    let on_terminal = matches!(output, Output::Screen(_));
     loop {
-        let error = receive(way, &mut client, &mut view, &mut output).await;
+        let error = receive(way, &mut client, &mut heard, &mut output).await;
         // A reader that has gone away has seen enough.
         let Some(error) = error else { return };
         let mut trouble = error.to_string();
         client = loop {
-            if !output.show(way, &view, Some(&trouble)) {
+            if !output.show(way, &heard, Some(&trouble)) {
                 return;
             }
-            match connect(way).await {
+            match connect(way, on_terminal).await {
                 Ok(client) => break client,
                 Err(error) => trouble = error.to_string(),
             }
             tokio::time::sleep(PAUSE).await;
         };
         // What is not in store any more has expired, and must not live on here.
-        view = View::default();
+        heard = Heard::default();
     }
 }
 
 async fn receive(
     way: &Way,
     client: &mut Client,
-    view: &mut View,
+    heard: &mut Heard,
     output: &mut Output,
 ) -> Option<SessionError> {
-    let (state, availability) = (way.base.state(), way.base.availability());
+    let (state, availability, history) = (way.base.state(), way.base.availability(), way.base.history());
     let mut settled = false;
     loop {
         let limit = if settled { TICK } else { STORED_LIMIT };
@@ -127,16 +154,24 @@ async fn receive(
             Err(error) => return Some(error),
             Ok(None) => settled = true,
             Ok(Some(message)) if message.topic == availability => {
-                view.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
+                heard.view.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
             }
             Ok(Some(message)) if message.topic == state => {
-                view.state =
+                heard.view.state =
                     Some(Seen::new(&message.payload, Now::read(), message.stored, message.expires_in_s));
+                if let (Some(past), Ok(live)) =
+                    (heard.history.take(), serde_json::from_slice(&message.payload))
+                {
+                    heard.history = Some(history::with_live(past, &live));
+                }
+            }
+            Ok(Some(message)) if message.topic == history => {
+                heard.history = history::read(&message.payload).ok();
             }
             Ok(Some(_)) => {}
         }
-        settled |= view.state.is_some() && view.availability.is_some();
-        if settled && !output.show(way, view, None) {
+        settled |= heard.view.state.is_some() && heard.view.availability.is_some();
+        if settled && !output.show(way, heard, None) {
             return None;
         }
     }

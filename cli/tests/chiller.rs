@@ -66,6 +66,9 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &["release", "soon"],
         &["status", "now"],
         &["status", "--timeout", "0"],
+        &["history", "--hours", "0"],
+        &["history", "--hours", "25"],
+        &["history", "--json", "--hours", "1"],
         &["--bogus", "status"],
     ] {
         let (code, stdout, stderr) = home.run(arguments);
@@ -84,6 +87,7 @@ fn help_and_version_are_no_error() {
         "status",
         "json",
         "watch",
+        "history",
         "mode",
         "enable",
         "disable",
@@ -150,9 +154,15 @@ fn a_broker_that_is_not_there_exits_155_for_every_command() {
     let home = Home::new();
     let port = closed_port();
     let file = home.settings("[\"clasp\"]", port);
-    for command in
-        [&["status"][..], &["json"], &["watch"], &["ping"], &["mode", "manual"], &["setpoint", "-2.5"]]
-    {
+    for command in [
+        &["status"][..],
+        &["json"],
+        &["history"],
+        &["watch"],
+        &["ping"],
+        &["mode", "manual"],
+        &["setpoint", "-2.5"],
+    ] {
         let (code, stdout, stderr) = home.run(&[&["--config", &file], command].concat());
         assert_eq!(code, 155, "{command:?}: {stderr}");
         assert_eq!(stdout, "");

@@ -1,0 +1,238 @@
+//! What the history looks like in a terminal, as plain strings.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::collections::BTreeMap;
+
+use bus::clock::{Instant, Now, Utc};
+use bus::message::{BIN_S, History, SCHEMA};
+use bus::topic::Base;
+use cli::chart::Look;
+use cli::history::{CHILLER, draw, is_stale, page, read, with_live};
+use cli::render::Style;
+
+const ASCII: Look = Look { columns: 64, rows: 20, utf8: false, style: Style::Plain };
+const UTF8: Look = Look { utf8: true, ..ASCII };
+
+fn utc(text: &str) -> Utc {
+    Utc::parse(text).unwrap()
+}
+
+fn now(text: &str) -> Now {
+    Now { instant: Instant::default(), utc: utc(text) }
+}
+
+/// Six hours: warm, cooled down, two hours without the daemon, half an hour without the link, and
+/// cold again.
+fn night() -> History {
+    let mut columns = BTreeMap::new();
+    for (name, of) in [
+        ("water_temp", (|bin: usize| 18.0 - 8.0 * (bin as f64 / 24.0).min(1.0)) as fn(usize) -> f64),
+        ("setpoint_temp", |_| 10.0),
+        ("ambient_temp", |bin| 15.0 - bin as f64 / 36.0),
+        ("tec_power", |bin| if bin < 6 { 0.0 } else { 100.0 - bin as f64 }),
+    ] {
+        let rounded = |bin| (of(bin) * 100.0).round() / 100.0;
+        let values: Vec<_> = (0..72).map(|bin| (!(30..60).contains(&bin)).then(|| rounded(bin))).collect();
+        columns.insert(name.to_owned(), values);
+    }
+    columns.insert("dome_temp".to_owned(), vec![None; 72]);
+    let status = |bin| match bin {
+        0..6 => Some("idle"),
+        6..30 | 60.. => Some("cooling"),
+        30..54 => None,
+        _ => Some("offline"),
+    };
+    History {
+        schema: SCHEMA,
+        date: utc("2026-11-20T06:02:00Z"),
+        bin_s: BIN_S,
+        from: utc("2026-11-20T00:05:00Z"),
+        units: columns
+            .keys()
+            .map(|name| (name.clone(), if name == "tec_power" { "%" } else { "degC" }.to_owned()))
+            .collect(),
+        columns,
+        status: (0..72).map(|bin| status(bin).map(str::to_owned)).collect(),
+    }
+}
+
+fn shown(look: Look, hours: Option<f64>) -> String {
+    let base = Base::new("clasp", "chiller").unwrap();
+    page(&base, &night(), CHILLER, hours, now("2026-11-20T06:04:00Z"), look)
+}
+
+fn lines(page: &str) -> Vec<&str> {
+    page.lines().collect()
+}
+
+#[test]
+fn in_ascii_each_line_has_its_letter_and_gaps_are_blank() {
+    let expected = "\
+clasp/chiller  2026-11-20 00:05 to 2026-11-20 06:02 UTC, 2 min old
+    w water 10.0  s set point 10.0  a ambient 13.0  d dome -
+20 degC +
+        |
+        |wwww
+        |   wwww
+15 degC +a a a www a a a a
+        |         www      a a a                       a a a
+        |            www                                     a a
+        |               www
+10 degC +ss  ss  ss  ss  sswwwww                       wwwwwwwww
+    # TEC power 29.0
+  100 % +     #######
+        |     ##################
+        |     ##################                       ####
+    0 % +_____##################                       #########
+ status +idle-cooling-----------                   off-cooling--
+        +--------+--------+--------+--------+---------+--------+
+    UTC        01:00    02:00    03:00    04:00     05:00
+";
+    assert_eq!(shown(ASCII, None), expected);
+}
+
+#[test]
+fn in_utf8_lines_are_finer_and_differ_without_colours() {
+    let expected = "\
+clasp/chiller  2026-11-20 00:05 to 2026-11-20 06:02 UTC, 2 min old
+    ⠒⠒⠒ water 10.0  ⠒⠒⠀ set point 10.0  ⠒⠀⠒ ambient 13.0
+  20 °C ┤
+        │⡀
+        │⠈⠑⢄⡀
+        │   ⠈⠢⢄
+  15 °C ┤⠤ ⠤ ⠤ ⠵⠢⣀ ⣀ ⣀ ⣀
+        │        ⠈⠒⢄     ⠉ ⠉ ⠉ ⠉                       ⣀
+        │           ⠉⠢⣀                                  ⠉ ⠉ ⠉ ⠉
+        │              ⠑⠤⡀
+  10 °C ┤⣀⣀  ⣀⣀  ⣀⣀  ⣀⣀  ⣈⣢⢄⣀⣀⣀⣀                       ⣀⣀⣀⣀⣀⣀⣀⣀⣀
+    ⠒⠒⠒ TEC power 29.0
+  100 % ┤     ▆▆▅▅▄▄▄▃▃▂▂▁▁▁
+        │     ████████████████▇▇
+        │     ██████████████████                       ▅▄▄▄▃▃▂▂▁
+    0 % ┤▁▁▁▁▁██████████████████                       █████████
+ status ┤idle─cooling───────────                   off─cooling──
+        └────────┴────────┴────────┴────────┴─────────┴────────┴
+    UTC        01:00    02:00    03:00    04:00     05:00
+";
+    assert_eq!(shown(UTF8, None), expected);
+}
+
+#[test]
+fn colours_change_nothing_but_colours_and_nothing_is_wider_than_the_terminal() {
+    for columns in [40, 80, 133] {
+        for (rows, hours) in [(20, None), (24, Some(1.0)), (60, Some(24.0))] {
+            let plain = shown(Look { columns, rows, ..UTF8 }, hours);
+            let coloured = shown(Look { columns, rows, style: Style::Coloured, ..UTF8 }, hours);
+            assert!(coloured.contains("\u{1b}[36m"), "{coloured}");
+            let mut bare = String::new();
+            for part in coloured.split('\u{1b}') {
+                bare.push_str(if part.starts_with('[') { part.split_once('m').unwrap().1 } else { part });
+            }
+            let trimmed =
+                |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+            assert_eq!(trimmed(&bare), trimmed(&plain));
+            assert!(plain.lines().skip(1).all(|line| line.chars().count() <= columns), "{plain}");
+            // One line is left for the prompt.
+            assert!(plain.lines().count() < rows, "{columns}x{rows}:\n{plain}");
+        }
+    }
+}
+
+#[test]
+fn only_the_hours_that_were_asked_for_are_shown() {
+    let page = shown(ASCII, Some(0.5));
+    assert_eq!(lines(&page)[0], "clasp/chiller  2026-11-20 05:35 to 2026-11-20 06:02 UTC, 2 min old");
+    assert!(lines(&page).last().unwrap().contains("05:50"), "{page}");
+    assert!(!page.contains("idle"), "{page}");
+    // What there is not is blank.
+    let page = shown(ASCII, Some(24.0));
+    assert!(lines(&page)[0].contains("2026-11-19 06:05 to"), "{page}");
+    let band = lines(&page).into_iter().find(|line| line.starts_with(" status")).unwrap();
+    assert!(band.starts_with(&format!(" status +{}", " ".repeat(41))), "{page}");
+}
+
+#[test]
+fn a_history_of_which_nothing_is_known_says_so() {
+    let mut empty = night();
+    empty.columns.values_mut().for_each(|column| column.fill(None));
+    empty.status.fill(None);
+    let text = draw(&empty, CHILLER, None, ASCII).join("\n");
+    assert_eq!(text.matches("nothing is known").count(), 2, "{text}");
+    assert!(text.contains("w water -"), "{text}");
+}
+
+#[test]
+fn a_reading_that_ended_is_not_called_the_newest() {
+    let mut lost = night();
+    lost.columns.get_mut("water_temp").unwrap()[69..].fill(None);
+    assert!(draw(&lost, CHILLER, None, ASCII)[0].contains("water -"));
+    // The bin that has only just begun is empty, always.
+    let mut begun = night();
+    begun.columns.get_mut("water_temp").unwrap()[71] = None;
+    assert!(draw(&begun, CHILLER, None, ASCII)[0].contains("water 10.0"));
+}
+
+#[test]
+fn where_there_is_no_room_nothing_is_drawn() {
+    assert_eq!(draw(&night(), CHILLER, None, Look { rows: 10, ..ASCII }), Vec::<String>::new());
+    assert_eq!(draw(&night(), CHILLER, None, Look { columns: 20, ..ASCII }), Vec::<String>::new());
+}
+
+#[test]
+fn a_single_bin_shows() {
+    let mut one = night();
+    for column in one.columns.values_mut() {
+        column.drain(1..);
+    }
+    one.status.drain(1..);
+    one.from = utc("2026-11-20T06:00:00Z");
+    let text = draw(&one, CHILLER, None, ASCII).join("\n");
+    assert!(text.contains("www") && text.contains("idl"), "{text}");
+}
+
+#[test]
+fn words_of_the_bus_command_no_terminal() {
+    let mut bad = night();
+    bad.status.fill(Some("\u{1b}[2J".to_owned()));
+    bad.units.insert("water_temp".to_owned(), "\u{7}\u{1b}c".to_owned());
+    let text = draw(&bad, CHILLER, None, UTF8).join("\n");
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+}
+
+#[test]
+fn a_history_that_is_none_is_refused() {
+    let mut short = night();
+    short.columns.get_mut("water_temp").unwrap().pop();
+    assert!(read(&bus::message::encode(&short)).unwrap_err().contains("water_temp"));
+    assert!(read(b"{}").is_err());
+    assert_eq!(read(&bus::message::encode(&night())).unwrap(), night());
+}
+
+#[test]
+fn a_history_that_is_not_renewed_is_stale() {
+    assert!(!is_stale(&night(), now("2026-11-20T06:07:30Z")));
+    assert!(is_stale(&night(), now("2026-11-20T06:12:01Z")));
+}
+
+#[test]
+fn the_state_carries_the_chart_on_between_two_histories() {
+    let live = |at: &str, water: serde_json::Value| {
+        let state = serde_json::json!({"published_at": at, "status": "heating", "water_temp": water});
+        with_live(night(), &state)
+    };
+    let soon = live("2026-11-20T06:04:30.000Z", 12.5.into());
+    assert_eq!((soon.status.len(), soon.columns["water_temp"][71]), (72, Some(12.5)));
+    assert_eq!(soon.status[71].as_deref(), Some("heating"));
+    let later = live("2026-11-20T06:11:00.000Z", 12.5.into());
+    assert_eq!(later.columns["water_temp"][71..], [Some(10.0), None, Some(12.5)]);
+    assert_eq!((later.check(), later.from), (Ok(()), night().from));
+    let lost = live("2026-11-20T06:06:00.000Z", serde_json::Value::Null);
+    assert_eq!(lost.columns["water_temp"][72], None);
+    let tomorrow = live("2026-11-21T05:59:00.000Z", 12.5.into());
+    assert_eq!(tomorrow.status.len(), 288);
+    assert_eq!(tomorrow.start_of(287), utc("2026-11-21T05:55:00Z"));
+    assert_eq!(tomorrow.check(), Ok(()));
+    // Older than the history, or no state at all.
+    assert_eq!(live("2026-11-20T06:01:00.000Z", 12.5.into()), night());
+    assert_eq!(with_live(night(), &serde_json::Value::Null), night());
+}
