@@ -160,9 +160,11 @@ impl Recorder {
     pub fn history(&self, now: Now) -> History {
         let last = bin_of(now.utc);
         let first = self.bins.range(last - BINS + 1..=last).next().map_or(last, |(bin, _)| *bin);
-        let bins = || (first..=last).map(|bin| self.bins.get(&bin));
+        let bins: Vec<Option<&Bin>> = (first..=last).map(|bin| self.bins.get(&bin)).collect();
         let column = |index: usize| {
-            bins().map(|bin| bin.and_then(|bin| bin.means.get(index)).and_then(|mean| mean.value())).collect()
+            bins.iter()
+                .map(|bin| bin.and_then(|bin| bin.means.get(index)).and_then(|mean| mean.value()))
+                .collect()
         };
         let names = || self.columns.iter().map(|column| column.name.to_string());
         History {
@@ -172,7 +174,7 @@ impl Recorder {
             from: Utc::from_unix_milliseconds(first * BIN_MS).unwrap_or(now.utc),
             columns: names().enumerate().map(|(index, name)| (name, column(index))).collect(),
             units: names().zip(self.columns.iter().map(|column| column.unit.to_string())).collect(),
-            status: bins().map(|bin| bin.and_then(Bin::status)).collect(),
+            status: bins.iter().map(|bin| bin.and_then(Bin::status)).collect(),
         }
     }
 

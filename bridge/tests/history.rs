@@ -45,7 +45,7 @@ impl Controller for Thermometer {
     fn poll_effect(&mut self) -> Option<Effect<()>> {
         None
     }
-    fn concerns(&self) -> Vec<Concern> {
+    fn concerns(&self, _: Now) -> Vec<Concern> {
         Vec::new()
     }
     fn state(&self, _: Common, _: Now) {}

@@ -509,7 +509,7 @@ where
         }
         if self.stopping && self.asked.is_none() {
             self.finished = true;
-            self.save_history(now);
+            self.save_history(bus::message::encode(&self.history.history(now)));
             self.outputs.push_back(Output::Finish { say_offline: true });
             return;
         }

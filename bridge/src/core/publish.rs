@@ -140,16 +140,16 @@ where
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
+            let contents = encode(&self.history.history(now));
             if self.announced {
-                self.publish_history(now);
+                self.set(self.settings.desk.base.history(), contents.clone(), None);
             }
-            self.save_history(now);
+            self.save_history(contents);
         }
     }
 
-    pub(super) fn save_history(&mut self, now: Now) {
+    pub(super) fn save_history(&mut self, contents: Vec<u8>) {
         self.history_saves += 1;
-        let contents = bus::message::encode(&self.history.history(now));
         self.outputs.push_back(Output::Save(File::History, self.history_saves, contents));
     }
 
