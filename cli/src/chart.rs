@@ -250,7 +250,9 @@ pub fn time_axis(from: Utc, until: Utc, width: usize, look: Look) -> [String; 2]
         *slot = mark;
         let text = at.to_string();
         let clock = text.get(11..16).unwrap_or_default();
-        let Some(slots) = labels.get_mut(MARGIN + x - 2..MARGIN + x + 3) else { continue };
+        // Centred, but not into the margin.
+        let start = MARGIN + x.saturating_sub(2);
+        let Some(slots) = labels.get_mut(start..start + clock.len()) else { continue };
         slots.iter_mut().zip(clock.chars()).for_each(|(slot, c)| *slot = c);
     }
     let labels: String = labels.into_iter().skip(LABEL).collect();

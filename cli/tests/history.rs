@@ -152,6 +152,15 @@ fn only_the_hours_that_were_asked_for_are_shown() {
 }
 
 #[test]
+fn the_first_hour_on_the_axis_is_written_out() {
+    let mut full = night();
+    full.date = utc("2026-11-20T06:00:00Z");
+    full.from = utc("2026-11-20T00:00:00Z");
+    let text = draw(&full, CHILLER, None, ASCII);
+    assert!(text.last().unwrap().starts_with("    UTC  00:00  01:00"), "{text:?}");
+}
+
+#[test]
 fn a_history_of_which_nothing_is_known_says_so() {
     let mut empty = night();
     empty.columns.values_mut().for_each(|column| column.fill(None));

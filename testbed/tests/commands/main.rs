@@ -9,6 +9,7 @@
 mod busy;
 mod contract;
 mod flood;
+mod history;
 mod hostile;
 mod identity;
 mod once;
