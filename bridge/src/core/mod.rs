@@ -287,7 +287,8 @@ where
             LineEvent::Reply(result, timing) => {
                 // An exchange that was given up when the link was lost has nobody waiting.
                 if let Some(asked) = self.asked.take() {
-                    let took = timing.finished.since(timing.written);
+                    // Until now, not until it was read: this loop may have stood still with it in hand.
+                    let took = now.instant.since(timing.written);
                     self.handle_reply(asked, result, took, now);
                 }
             }
@@ -499,8 +500,12 @@ where
         let mut happenings = Vec::new();
         while self.settle(&mut posts, &mut happenings, now) {}
         self.record(now);
-        self.announce(now);
+        let opens = self.announce(now);
         self.publish(&mut happenings, now);
+        if opens {
+            // Only now, or what was set before the connection was lost could go out once more.
+            self.outputs.push_back(Output::Open);
+        }
         for post in posts {
             self.post(post, now);
         }
@@ -591,10 +596,11 @@ where
         self.desk.set_gate(gate);
     }
 
-    /// On a new connection: everything anew, once it is known that nobody else is there.
-    fn announce(&mut self, now: Now) {
+    /// On a new connection: everything anew, once it is known that nobody else is there. True if
+    /// the time for that has come.
+    fn announce(&mut self, now: Now) -> bool {
         if self.announce_at.is_none_or(|at| now.instant < at) || self.rival.settle(now.instant) {
-            return;
+            return false;
         }
         self.announce_at = None;
         self.announced = true;
@@ -604,6 +610,6 @@ where
         self.health_shown = None;
         self.publish_meta();
         self.publish_history(now);
-        self.outputs.push_back(Output::Open);
+        true
     }
 }

@@ -11,3 +11,4 @@ mod polling;
 mod release;
 mod rig;
 mod switching;
+mod truth;

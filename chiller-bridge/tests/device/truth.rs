@@ -1,0 +1,33 @@
+//! What the state says is what the unit said, just now, about just that.
+
+use std::time::Duration;
+
+use crate::rig::Rig;
+
+#[test]
+fn an_answer_that_lay_there_while_the_bridge_stood_still_is_no_reading() {
+    let mut rig = Rig::running();
+    rig.run_until(Rig::is_asking, Duration::from_secs(10));
+    let before = rig.view();
+    rig.freeze(Duration::from_secs(20));
+    let after = rig.view();
+    assert!(!after.connected, "{after:#?}");
+    assert_eq!((after.date, after.reading.water_temp), (before.date, None));
+    rig.run_for(Duration::from_secs(2));
+    assert!(rig.view().connected);
+    assert!(rig.view().date > before.date);
+}
+
+#[test]
+fn after_a_shorter_stop_it_is_asked_again_and_the_link_holds() {
+    let mut rig = Rig::running();
+    rig.run_until(Rig::is_asking, Duration::from_secs(10));
+    let before = rig.view();
+    rig.freeze(Duration::from_millis(4500));
+    assert_eq!((rig.view().connected, rig.view().date), (true, before.date));
+    rig.run_for(Duration::from_secs(2));
+    assert!(rig.view().date > before.date);
+    // The health's own period.
+    rig.run_for(Duration::from_secs(60));
+    assert_eq!((rig.health().link.losses, rig.health().link.missing_replies), (0, 1));
+}
