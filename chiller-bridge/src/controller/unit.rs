@@ -104,7 +104,7 @@ impl Unit {
             (Request::ReadAmbientTemperature, Reply::Temperature(value)) => {
                 reading.ambient_temp = Some(value.celsius());
             }
-            (_, Reply::Flow(flow)) => reading.flow = Some(flow.litres_per_minute()),
+            (Request::ReadProcessFlow, Reply::Flow(flow)) => reading.flow = Some(flow.litres_per_minute()),
             (_, Reply::Drive(drive)) => {
                 self.drive = Some(drive);
                 self.neutral_since = (drive.percent == 0).then(|| self.neutral_since.unwrap_or(now.instant));

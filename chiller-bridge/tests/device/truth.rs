@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::rig::Rig;
+use testbed::chiller::Config;
+
+use crate::rig::{Rig, settings};
 
 #[test]
 fn an_answer_that_lay_there_while_the_bridge_stood_still_is_no_reading() {
@@ -30,4 +32,14 @@ fn after_a_shorter_stop_it_is_asked_again_and_the_link_holds() {
     // The health's own period.
     rig.run_for(Duration::from_secs(60));
     assert_eq!((rig.health().link.losses, rig.health().link.missing_replies), (0, 1));
+}
+
+#[test]
+fn a_threshold_of_the_flow_is_no_flow() {
+    let mut rig = Rig::new(settings(), Config::default());
+    rig.run_for(Duration::from_secs(60));
+    let flows: Vec<_> = rig.states().filter_map(|published| published.what.device.reading.flow).collect();
+    assert!(!flows.is_empty());
+    // The pump is off.
+    assert!(flows.iter().all(|flow| flow.abs() < 0.01), "{flows:?}");
 }
