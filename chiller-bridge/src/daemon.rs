@@ -84,13 +84,17 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::
     let session_name = random::word().map_err(|error| anyhow!("cannot get random numbers: {error}"))?;
 
     let directory = settings.state_directory.clone();
-    if let Err(error) = store::prepare(&directory) {
+    let prepared = store::prepare(&directory);
+    if let Err(error) = &prepared {
         tracing::error!(%error, "cannot save: mode and commands are lost with the next restart");
     }
     let controller = Chiller::new(controller_settings(&settings), memory(&settings), now);
     let core_settings = core_settings(&settings, base.clone(), session_name)?;
     let (wire, journal, history) = (Wire::new(&settings), journal(&settings), history(&settings));
-    let core = Core::new(core_settings, controller, wire, journal, history.as_ref(), now);
+    let mut core = Core::new(core_settings, controller, wire, journal, history.as_ref(), now);
+    if prepared.is_err() {
+        core.note_unwritable();
+    }
 
     let mut line_settings =
         LineSettings::new(settings.serial_port.clone(), settings.serial_baud, settings.xon_xoff);

@@ -227,6 +227,12 @@ where
         &self.controller
     }
 
+    /// The state directory was found not to be writable before anything was to be saved.
+    pub fn note_unwritable(&mut self) {
+        self.journal_ok = false;
+        self.dirty = true;
+    }
+
     /// How many replies and events the session had to drop.
     pub fn note_dropped(&mut self, dropped: u64) {
         self.dropped_messages = dropped;
