@@ -390,8 +390,10 @@ impl Chiller {
                 }
                 Fault::LateByOne => reply = self.held_back.replace(reply).unwrap_or_default(),
                 Fault::XonXoffNoise => {
-                    for noise in [0x13, 0x11, 0x11] {
-                        let place = self.chance.place(reply.len());
+                    let mut places = [0; 3].map(|_: usize| self.chance.place(reply.len()));
+                    places.sort_unstable();
+                    // From the back; XOFF comes first, or the host would have to fall silent.
+                    for (place, noise) in places.into_iter().zip([0x13, 0x11, 0x11]).rev() {
                         reply.insert(place, noise);
                     }
                 }
