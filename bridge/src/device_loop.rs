@@ -90,7 +90,7 @@ where
             if timeout(STORE_LIMIT, store.finish()).await.is_err() {
                 tracing::warn!("the disk did not take what was to be saved in time");
             }
-            return if say_offline { Ended::Stopped } else { Ended::AnotherInstance };
+            return if stopping || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
         }
 
         let now = Now::read().instant;

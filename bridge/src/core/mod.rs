@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Arrival, Desk, DeskSettings, Gate, Journal, Output as DeskOutput};
-use bus::message::{EventKind, Happening, History, Severity};
+use bus::command::{Arrival, Desk, DeskSettings, Gate, Journal, Output as DeskOutput, Post};
+use bus::message::{Code, EventKind, Happening, History, Severity};
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::{Incoming, SessionEvent};
@@ -154,6 +154,9 @@ where
     pumped: Instant,
     // The disk.
     unsaved: BTreeSet<File>,
+    journal_due: Option<u64>,
+    /// Answers to what the process before left, until it is on the disk that they were given.
+    recovered: Vec<Post>,
     device_saves: u64,
     history: Recorder,
     history_saves: u64,
@@ -208,6 +211,8 @@ where
             skew: None,
             pumped: now.instant,
             unsaved: BTreeSet::new(),
+            journal_due: None,
+            recovered: Vec::new(),
             device_saves: 0,
             history_saves: 0,
             stopping: false,
@@ -229,7 +234,7 @@ where
 
     /// The state directory was found not to be writable before anything was to be saved.
     pub fn note_unwritable(&mut self) {
-        self.journal_ok = false;
+        self.unsaved.insert(File::Device);
         self.dirty = true;
     }
 
@@ -462,7 +467,10 @@ where
         }
         self.dirty = true;
         match file {
-            File::Commands => self.desk.journalled(number),
+            File::Commands => {
+                self.desk.journalled(number);
+                self.post_recovered(now);
+            }
             File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
             File::Device | File::History => {}
         }
@@ -512,28 +520,36 @@ where
             // Only now, or what was set before the connection was lost could go out once more.
             self.outputs.push_back(Output::Open);
         }
+        if self.state_seq == 0 {
+            // Nobody can have asked yet but the process before's askers, and who came too early.
+            let (recovered, refused): (Vec<_>, _) =
+                posts.into_iter().partition(|post| post.reply.code == Some(Code::Interrupted));
+            self.recovered.extend(recovered);
+            posts = refused;
+        }
         for post in posts {
             self.post(post, now);
         }
         for happening in happenings {
             self.happened(happening, now);
         }
+        self.save_journal(now);
         if self.stopping && self.asked.is_none() {
             self.finished = true;
             self.save_history(bus::message::encode(&self.history.history(now)));
-            self.outputs.push_back(Output::Finish { say_offline: true });
+            if self.state_seq > 0 {
+                self.post_recovered(now);
+            }
+            // While another bridge may be alive, its availability is its own.
+            let say_offline = !self.rival.settle(now.instant);
+            self.outputs.push_back(Output::Finish { say_offline });
             return;
         }
         self.ask(now);
     }
 
     /// One round between controller and Desk; true while there may be more.
-    fn settle(
-        &mut self,
-        posts: &mut Vec<bus::command::Post>,
-        happenings: &mut Vec<Happening>,
-        now: Now,
-    ) -> bool {
+    fn settle(&mut self, posts: &mut Vec<Post>, happenings: &mut Vec<Happening>, now: Now) -> bool {
         let mut busy = false;
         while let Some(effect) = self.controller.poll_effect() {
             busy = true;
@@ -559,7 +575,7 @@ where
             busy = true;
             match output {
                 DeskOutput::Post(post) => {
-                    if post.reply.code == Some(bus::message::Code::ClockSkew) {
+                    if post.reply.code == Some(Code::ClockSkew) {
                         self.skew = Some((now.instant, format!("{}: {}", post.reply.by, post.reply.message)));
                         self.dirty = true;
                     }
@@ -570,14 +586,30 @@ where
                     self.controller.handle_command(Command { ticket, verb, argument }, now);
                     self.dirty = true;
                 }
-                DeskOutput::Save(number) => {
-                    let contents = bus::message::encode(&self.desk.journal(now));
-                    self.outputs.push_back(Output::Save(File::Commands, number, contents));
-                }
+                DeskOutput::Save(number) => self.journal_due = Some(number),
                 DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
             }
         }
         busy
+    }
+
+    fn post_recovered(&mut self, now: Now) {
+        for post in std::mem::take(&mut self.recovered) {
+            self.post(post, now);
+        }
+    }
+
+    /// What the process before left unanswered stays in its journal until the answers can go out:
+    /// another end before that would lose them, and another bridge's journal is not ours to write.
+    /// They go out when the disk has that, or another end could give them twice.
+    fn save_journal(&mut self, now: Now) {
+        if self.state_seq == 0 {
+            return;
+        }
+        if let Some(number) = self.journal_due.take() {
+            let contents = bus::message::encode(&self.desk.journal(now));
+            self.outputs.push_back(Output::Save(File::Commands, number, contents));
+        }
     }
 
     fn ask(&mut self, now: Now) {

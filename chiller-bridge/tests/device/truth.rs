@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use testbed::chiller::Config;
+use bus::message::Code;
+use chiller_bridge::settings::{Settings, StartMode};
+use testbed::chiller::{Config, Fault};
 
 use crate::rig::{Rig, settings};
 
@@ -42,4 +44,28 @@ fn a_threshold_of_the_flow_is_no_flow() {
     assert!(!flows.is_empty());
     // The pump is off.
     assert!(flows.iter().all(|flow| flow.abs() < 0.01), "{flows:?}");
+}
+
+#[test]
+fn what_a_killed_bridge_left_unanswered_is_answered_by_the_first_that_reaches_the_broker() {
+    let mut rig = Rig::new(Settings { start_mode: StartMode::Manual, ..settings() }, Config::default());
+    rig.run_until_connected();
+    rig.model().inject(Fault::WillNotStart);
+    let id = rig.command("alice", "enabled", "on");
+    rig.run_for(Duration::from_secs(5));
+    assert_eq!(rig.outcome(&id), None);
+    rig.broker_down();
+    for _ in 0..3 {
+        rig.restart();
+        rig.run_for(Duration::from_secs(20));
+    }
+    assert_eq!(rig.outcome(&id), None);
+    rig.broker_up();
+    assert_eq!(rig.wait_for(&id).code, Some(Code::Interrupted));
+    rig.run_for(Duration::from_secs(5));
+    rig.restart();
+    rig.run_for(Duration::from_secs(60));
+    let terminal = rig.replies(&id).iter().filter(|reply| reply.what.status.is_terminal()).count();
+    assert_eq!(terminal, 1);
+    assert_eq!(rig.model().writes().count(), 1);
 }

@@ -122,8 +122,8 @@ impl Task {
             }
             let now = Now::read().instant;
             let longest_wait = self.session.with_outbox(|outbox| outbox.longest_wait(now));
-            let stood_still = now.since(alive) > self.settings.stall_guard
-                || longest_wait.is_some_and(|wait| wait > PUBACK_LIMIT);
+            let we_stood = now.since(alive) > self.settings.stall_guard;
+            let stood_still = we_stood || longest_wait.is_some_and(|wait| wait > PUBACK_LIMIT);
             alive = now;
             if let Some(polled) = polled {
                 match polled {
@@ -137,14 +137,14 @@ impl Task {
                 }
             }
             if stood_still {
-                return self.drain(connection).await;
+                return self.drain(connection, we_stood).await;
             }
             match control {
                 Some(Control::Stop { say_offline }) => {
                     self.say_farewell(&mut connection, say_offline).await;
                     return End::Stopped;
                 }
-                Some(Control::Reconnect) => return self.drain(connection).await,
+                Some(Control::Reconnect) => return self.drain(connection, true).await,
                 None => {}
             }
             if !connection.subscribed && now.since(started) > SUBACK_LIMIT {
@@ -163,8 +163,9 @@ impl Task {
         }
     }
 
-    /// Takes what the connection has buffered, as stalled, and gives the connection up.
-    async fn drain(&mut self, mut connection: Connection) -> End {
+    /// Takes what the connection has buffered, as stalled, and gives the connection up: with a
+    /// DISCONNECT if the bridge will be `back_soon`.
+    async fn drain(&mut self, mut connection: Connection, back_soon: bool) -> End {
         let begin = Now::read().instant;
         while Now::read().instant.since(begin) < DRAIN_LIMIT {
             match timeout(DRAIN_SILENCE, connection.polled.recv()).await {
@@ -176,8 +177,9 @@ impl Task {
                 Ok(_) | Err(_) => break,
             }
         }
-        // A DISCONNECT spares everybody the will: the bridge is there, and back in a second.
-        if connection.client.try_disconnect().is_ok() {
+        // A DISCONNECT spares everybody the will: the bridge is there, and back in a second. When
+        // it can be back with a broker that stands still, nobody knows: then the will is right.
+        if back_soon && connection.client.try_disconnect().is_ok() {
             let _ = timeout(DRAIN_SILENCE, disconnected(&mut connection.polled)).await;
         }
         End::Lost("the bridge or the broker had stood still".to_owned())
@@ -222,7 +224,9 @@ impl Task {
             }
         };
         let _ = timeout(FAREWELL_LIMIT, farewell).await;
-        if connection.client.try_disconnect().is_ok() {
+        // Without its PUBACK the farewell may not have been heard: then the will is to say it.
+        let heard = connection.farewell_heard || !say_offline;
+        if heard && connection.client.try_disconnect().is_ok() {
             let _ = timeout(FAREWELL_LIMIT, disconnected(&mut connection.polled)).await;
         }
     }
