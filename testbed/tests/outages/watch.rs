@@ -1,0 +1,51 @@
+//! `chiller watch` through everything that can go away: it never shows an old state as current.
+
+use std::time::Duration;
+
+use testbed::process::Process;
+use testbed::site::{LIMIT, Site};
+
+struct Watcher {
+    process: Process,
+    seen: testbed::process::Mark,
+}
+
+impl Watcher {
+    /// Waits for a line with these words that came after the one waited for last.
+    fn sees(&mut self, words: &str, limit: Duration) {
+        let before = self.seen;
+        self.process
+            .wait_for_line_after(before, |line| line.contains(words), limit)
+            .unwrap_or_else(|error| panic!("{words}: {error}"));
+        self.seen = self.process.mark();
+    }
+}
+
+#[test]
+fn a_watcher_is_told_of_the_device_the_bridge_and_the_broker_going_and_coming_back() {
+    let mut site = Site::builder().setting("query_delay", "0.5").setting("stale_after", "3").start().unwrap();
+    let process = site.launch_chiller("ops", &["watch"]).unwrap().spawn().unwrap();
+    let mut watcher = Watcher { process, seen: testbed::process::Mark::default() };
+    watcher.sees("water 12", LIMIT);
+
+    site.port.unplug().unwrap();
+    watcher.sees("OFFLINE (link_lost)", LIMIT);
+    site.port.plug().unwrap();
+    watcher.sees("water 12", LIMIT);
+
+    // Nobody tells a subscriber that what it holds has expired.
+    site.bridge.freeze().unwrap();
+    watcher.sees("STALE", Duration::from_secs(10));
+    watcher.sees("OFFLINE the bridge is not there", Duration::from_secs(20));
+    site.bridge.thaw().unwrap();
+    watcher.sees("water 12", LIMIT);
+
+    site.broker.kill9().unwrap();
+    watcher.sees("DISCONNECTED", LIMIT);
+    site.broker.restart().unwrap();
+    watcher.sees("water 12", LIMIT);
+
+    site.bridge.kill9().unwrap();
+    watcher.sees("OFFLINE the bridge is not there", LIMIT);
+    assert_eq!(watcher.process.stop(LIMIT).unwrap(), 0);
+}
