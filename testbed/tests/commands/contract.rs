@@ -167,7 +167,7 @@ fn what_must_survive_is_retained_and_what_must_not_is_not() {
     for filter in ["clasp/chiller/+", "clasp/chiller/reply/alice/+"] {
         later.subscribe(filter).unwrap();
     }
-    let stored = ["state", "availability", "health", "meta"];
+    let stored = ["state", "availability", "health", "meta", "history"];
     for what in stored {
         later.wait_for(|message| message.retain && level(message) == what, LIMIT).unwrap();
     }
@@ -175,7 +175,7 @@ fn what_must_survive_is_retained_and_what_must_not_is_not() {
     let retained = messages.iter().filter(|message| message.retain);
     assert!(retained.clone().all(|message| stored.contains(&level(message))), "{messages:?}");
     for message in retained {
-        // The broker forgets what nobody renews; the other two carry their time.
+        // The broker forgets what nobody renews; the others carry their time.
         let expires = message.expiry.is_some_and(|left| left <= 30);
         assert_eq!(expires, ["state", "availability"].contains(&level(message)), "{message:?}");
         assert!(message.acknowledged, "{message:?}");

@@ -164,7 +164,10 @@ impl Desk {
     pub(super) fn join(&mut self, number: u64, asker: &Asker, quietly: bool, now: Now) {
         let Some((verb, argument, deadline)) = self.wait_for(number, asker, quietly) else { return };
         if let Some(id) = &asker.id
-            && self.cache.get(&asker.by, id, now.instant).is_none()
+            && !self
+                .cache
+                .get(&asker.by, id, now.instant)
+                .is_some_and(|entry| matches!(entry.verdict, Verdict::Running(_)))
         {
             self.cache.put(&asker.by, id.clone(), (verb, argument), Verdict::Running(number));
         }
