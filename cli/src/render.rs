@@ -3,6 +3,8 @@
 //! The lines of `chiller status` that the predecessor had keep their words. Whatever came from the
 //! bus is printed with control characters escaped.
 
+mod because;
+
 use std::fmt::Write;
 
 use bus::clock::{Now, Utc};
@@ -12,6 +14,7 @@ use bus::message::{
 use bus::topic::Base;
 
 use crate::view::{Standing, View};
+use because::reason;
 
 /// Whether to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +162,11 @@ fn body(
         line(format!("TEC power {is} {percent:.0}%{way}"));
     }
 
-    let then = if tense.bridge == "is" { "" } else { " was" };
-    line(format!("Reason{then}: {}", reason(device)));
+    let then = if tense.bridge == "is" { "" } else { "It was " };
+    line(format!("{then}{} because {}", status_word(device.status, style), reason(device)));
+    if device.mode == Mode::Manual && tense.bridge == "is" {
+        because::automatic_would(device).into_iter().for_each(&mut line);
+    }
     if let Some(unit_mode) =
         reading.unit_mode.filter(|mode| !matches!(mode, UnitMode::Run | UnitMode::Standby))
     {
@@ -173,6 +179,11 @@ fn body(
         .collect();
     if !air.is_empty() {
         line(air.join(", "));
+    }
+    let were = if tense.bridge == "is" { "" } else { " were" };
+    line(format!("Inputs{were}: {}", because::inputs(&device.inputs)));
+    if let Some(on) = device.antifreeze_enabled {
+        line(format!("Antifreeze {} {}", tense.bridge, if on { "on" } else { "off" }));
     }
     match (reading.flow, reading.pump_on) {
         (None, None) => {}
@@ -226,30 +237,6 @@ fn names(what: &str, names: &[String]) -> String {
     }
     let names: Vec<String> = names.iter().map(|name| echo(name)).collect();
     format!("{what}: {}", names.join(", "))
-}
-
-/// Why the chiller does what it does, in words.
-fn reason(device: &ChillerState) -> String {
-    match device.reason.as_str() {
-        "camera_power" => {
-            let cameras = device.channels_enabled.as_deref().unwrap_or_default();
-            let cameras: Vec<String> = cameras.iter().map(|name| echo(name)).collect();
-            match cameras.as_slice() {
-                [] => "a camera is powered".to_owned(),
-                names => format!("camera power is on ({})", names.join(", ")),
-            }
-        }
-        "antifreeze" => "antifreeze: it is cold in the dome".to_owned(),
-        "manual" => "an operator wants it so (manual mode)".to_owned(),
-        "input_hold" => "an input is stale: kept as it was".to_owned(),
-        "input_failsafe" => "an input has been missing for long: runs to be safe".to_owned(),
-        "not_needed" => "nothing needs it".to_owned(),
-        "alarm" => "the unit has an alarm".to_owned(),
-        "link_lost" => "it does not answer on its serial line".to_owned(),
-        "mode_lost" => "the saved mode was lost".to_owned(),
-        "released" => "released to its front panel".to_owned(),
-        other => echo(other).replace('_', " "),
-    }
 }
 
 /// One line of `chiller watch`, without its time: if it has not changed, nothing worth a line has.

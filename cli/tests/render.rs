@@ -98,8 +98,10 @@ Data received 2026-11-20 10:32:02:
    Temperature is 10.1°C
    Set point is 10.0°C
    TEC power is 55%
-   Reason: camera power is on (swir)
+   COOLING because camera swir is powered
    Ambient is 21.3°C, Dome is 11.2°C
+   Inputs: power ok (1 s), dome ok (1 s)
+   Antifreeze is off
    Flow is 3.2 l/min, Pump is on
    Alarms: none
    Warnings: none
@@ -137,9 +139,11 @@ Data received 2026-11-20 10:32:02:
    Temperature is 10.1°C
    Set point is 10.0°C
    TEC power is 55%
-   Reason: the unit has an alarm
+   FAULT because the unit has an alarm: flow\\u{1b}[2J low
    Unit is in safety mode
    Ambient is 21.3°C, Dome is 11.2°C
+   Inputs: power ok (1 s), dome ok (1 s)
+   Antifreeze is off
    Flow is 3.2 l/min, Pump is on
    Alarms: flow\\u{1b}[2J low
    Warnings: none
@@ -167,8 +171,10 @@ fn a_lost_line_takes_the_readings_away_and_says_so_first() {
 Data received 2026-11-20 10:32:02:
    Chiller is OFFLINE
    Mode is AUTOMATIC
-   Reason: it does not answer on its serial line
+   OFFLINE because it does not answer on its serial line
    Dome is 11.2°C
+   Inputs: power ok (1 s), dome ok (1 s)
+   Antifreeze is off
    Cooling is NOT ok for cameras
    Last command: setpoint by ops, 2026-11-20 09:15:00: succeeded
    Reading is 3 s old
@@ -188,6 +194,102 @@ fn nothing_of_an_offline_bridge_is_in_the_present_tense() {
         "{text}"
     );
     assert!(!text.contains("Cooling is"), "{text}");
+    for past in
+        ["It was COOLING because camera swir is powered", "Inputs were: power ok", "Antifreeze was off"]
+    {
+        assert!(text.contains(past), "{text}");
+    }
+}
+
+type Change = fn(&mut ChillerState);
+
+#[test]
+fn every_reason_is_a_sentence() {
+    let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+    let cold: Change = |device| device.reading.ambient_temp = Some(3.1);
+    let as_it_is: Change = |_| {};
+    let stale: Change = |device| {
+        device.inputs.power = Input { status: InputStatus::Stale, age_s: Some(95.0) };
+        device.channels_enabled = None;
+    };
+    for (word, channels, change, sentence) in [
+        ("camera_power", names(&["cmos"]), as_it_is, "camera cmos is powered"),
+        ("camera_power", names(&["cmos", "swir"]), as_it_is, "cameras cmos and swir are powered"),
+        ("camera_power", None, as_it_is, "a camera is powered"),
+        ("antifreeze", names(&[]), cold, "it may freeze: ambient is at 3.1°C"),
+        ("antifreeze", names(&[]), as_it_is, "it may freeze: dome is at 11.2°C"),
+        ("not_needed", names(&[]), as_it_is, "no camera is powered and it will not freeze"),
+        ("not_needed", None, as_it_is, "nothing is known to need it"),
+        ("input_hold", None, stale, "camera power is stale: it is kept as it was"),
+        ("input_hold", None, as_it_is, "camera power is unknown: it is kept as it was"),
+        ("input_failsafe", None, stale, "camera power is stale for too long: it runs to be safe"),
+        (
+            "switch_off_delay",
+            None,
+            as_it_is,
+            "it was needed until just now: it is switched off after its delay",
+        ),
+        ("manual", None, as_it_is, "the mode is manual, set by alice"),
+        ("start_failed", None, as_it_is, "the unit did not start"),
+        ("released", None, as_it_is, "it is released to its front panel"),
+        ("service", None, as_it_is, "the unit is in its test mode, in the hands of service"),
+        (
+            "mode_lost",
+            None,
+            as_it_is,
+            "the saved mode was lost: it is left as it is until somebody sets the mode",
+        ),
+        ("from_a_newer\nbridge", None, as_it_is, "from a newer\\nbridge"),
+    ] {
+        let mut state = cooling();
+        state.device.reason = word.to_owned();
+        state.device.channels_enabled = channels;
+        change(&mut state.device);
+        let text = shown(&seen_by("online", &state), now());
+        let line = format!("\n   COOLING because {sentence}\n");
+        assert!(text.contains(&line), "{word}: {text}");
+    }
+}
+
+#[test]
+fn in_manual_it_is_said_what_automatic_would_do_if_that_is_something_else() {
+    let would = |change: Change| {
+        let mut state = cooling();
+        state.device.mode = Mode::Manual;
+        state.device.reason = "manual".to_owned();
+        state.device.requested = Some(false);
+        change(&mut state.device);
+        let text = shown(&seen_by("online", &state), now());
+        text.lines().find(|line| line.contains("Automatic would")).map(|line| line.trim().to_owned())
+    };
+    let says = |text: &str| Some(text.to_owned());
+    assert_eq!(would(|_| {}), says("Automatic would run it: camera swir is powered"));
+    assert_eq!(
+        would(|device| {
+            device.channels_enabled = Some(vec![]);
+            device.antifreeze_enabled = Some(true);
+            device.dome_temp = Some(-2.0);
+        }),
+        says("Automatic would run it: it may freeze: dome is at -2.0°C")
+    );
+    assert_eq!(
+        would(|device| {
+            device.requested = Some(true);
+            device.wanted_by_automatic = Some(false);
+        }),
+        says("Automatic would not run it")
+    );
+    assert_eq!(would(|device| device.requested = Some(true)), None);
+}
+
+#[test]
+fn inputs_are_shown_with_how_old_they_are() {
+    let mut state = cooling();
+    state.device.inputs.power = Input { status: InputStatus::Missing, age_s: None };
+    state.device.inputs.dome = Input { status: InputStatus::Stale, age_s: Some(95.0) };
+    state.device.antifreeze_enabled = Some(true);
+    let text = shown(&seen_by("online", &state), now());
+    assert!(text.contains("\n   Inputs: power missing, dome stale (95 s)\n   Antifreeze is on\n"), "{text}");
 }
 
 #[test]
