@@ -8,5 +8,6 @@ pub mod demo;
 pub mod operator;
 pub mod port;
 pub mod process;
+pub mod publisher;
 pub mod site;
 pub mod wait;

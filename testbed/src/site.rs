@@ -44,9 +44,12 @@ pub struct Builder {
     acl: AclMode,
     broker_config: String,
     model: Config,
-    settings: BTreeMap<String, String>,
+    settings: Settings,
     dir: Option<PathBuf>,
 }
+
+/// The keys outside every section, under the name "", and those of each section.
+type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Builder {
     /// Runs the broker under another ACL than the shipped one.
@@ -74,9 +77,29 @@ impl Builder {
     /// Sets a key of the bridge's settings (not one of `[broker]`) to a TOML value: `"0.5"`,
     /// `"\"manual\""`.
     #[must_use]
-    pub fn setting(mut self, key: &str, toml: impl Into<String>) -> Self {
-        self.settings.insert(key.to_owned(), toml.into());
+    pub fn setting(self, key: &str, toml: impl Into<String>) -> Self {
+        self.setting_in("", key, toml)
+    }
+
+    /// As [`Self::setting`], of a section: `power`, `dome`.
+    #[must_use]
+    pub fn setting_in(mut self, section: &str, key: &str, toml: impl Into<String>) -> Self {
+        self.settings.entry(section.to_owned()).or_default().insert(key.to_owned(), toml.into());
         self
+    }
+
+    /// Automatic control for these camera channels, with a sensor in the dome (see
+    /// [`crate::publisher`]) and with delays that a test can wait for: inputs are too old after 2 s
+    /// and held for 2 s more; 1 s to run at least, 1 s before it is switched off.
+    #[must_use]
+    pub fn automatic(self, channels: &[&str]) -> Self {
+        self.setting("start_mode", "\"automatic\"")
+            .setting("input_hold", "2")
+            .setting("minimum_run_time", "1")
+            .setting("switch_off_delay", "1")
+            .setting_in("power", "channels", format!("{channels:?}"))
+            .setting_in("power", "max_age", "2")
+            .setting_in("dome", "max_age", "2")
     }
 
     /// Keeps everything in `dir`, which is created and stays, instead of a temporary folder.
@@ -222,11 +245,12 @@ impl Site {
     #[must_use]
     pub fn builder() -> Builder {
         let names: Vec<String> = CONTROL.iter().map(|name| format!("{name:?}")).collect();
-        let settings = BTreeMap::from([
+        let keys = BTreeMap::from([
             ("query_delay".to_owned(), "1".to_owned()),
             ("control_clients".to_owned(), format!("[{}]", names.join(", "))),
             ("start_mode".to_owned(), "\"manual\"".to_owned()),
         ]);
+        let settings = BTreeMap::from([(String::new(), keys)]);
         let model = Config { gap: None, latency: Duration::ZERO..=Duration::ZERO, ..Config::default() };
         Builder { acl: AclMode::Shipped, broker_config: String::new(), model, settings, dir: None }
     }
@@ -380,14 +404,20 @@ impl Site {
         Ok(path)
     }
 
-    fn write_settings(&self, settings: &BTreeMap<String, String>) -> Result<()> {
+    fn write_settings(&self, settings: &Settings) -> Result<()> {
         let mut text = format!(
             "site = \"clasp\"\nserial_port = {:?}\nstate_directory = {:?}\n",
             self.port.link(),
             self.dir.join("state"),
         );
-        for (key, value) in settings {
-            writeln!(text, "{key} = {value}")?;
+        // In the order of their names: the one without a name first, as TOML wants it.
+        for (section, keys) in settings {
+            if !section.is_empty() {
+                writeln!(text, "\n[{section}]")?;
+            }
+            for (key, value) in keys {
+                writeln!(text, "{key} = {value}")?;
+            }
         }
         write!(text, "\n{}", self.broker_section(&self.broker.client(BRIDGE)?))?;
         fs::write(self.dir.join("chiller-bridge.toml"), text).context("write the bridge's settings")

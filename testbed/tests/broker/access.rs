@@ -246,6 +246,22 @@ fn an_input_publisher_writes_its_one_topic_and_everybody_reads_it() {
 }
 
 #[test]
+fn power_of_a_channel_each_is_written_by_its_service_and_read_by_the_chillers_bridge() {
+    let broker = Broker::start().unwrap();
+    let bridge = TestClient::connect(&broker, "chiller-bridge").unwrap();
+    bridge.subscribe("clasp/power/cmos").unwrap();
+    let power = TestClient::connect(&broker, "powerd").unwrap();
+    taken(&power, "clasp/power/cmos");
+    bridge.wait_for(on("clasp/power/cmos"), LIMIT).unwrap();
+    for other in ["clasp/power/cmos/set", "clasp/power", "other/power/cmos", "clasp/domealert/cmos"] {
+        refused(&power, other);
+    }
+    for other in ["alice", "domealertd", "chiller-bridge", "focuser-bridge"] {
+        refused(&TestClient::connect(&broker, other).unwrap(), "clasp/power/cmos");
+    }
+}
+
+#[test]
 fn discovery_is_written_by_its_bridge_and_read_by_home_assistant() {
     let broker = Broker::start().unwrap();
     let home = TestClient::connect(&broker, "homeassistant").unwrap();
