@@ -5,6 +5,7 @@
 //! commands are tested in the same stage.
 
 mod console;
+mod night;
 mod services;
 mod stage;
 mod tour;

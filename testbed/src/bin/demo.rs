@@ -83,8 +83,7 @@ fn stay(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<()> {
     let mut console = Console::on_terminal();
     if console.is_read() {
         text.push_str(
-            "\n\nHere you can do things to the site: camera cmos on, camera cmos off, dome 2;\n\
-             unplug, plug, alarm A2:1, clear, ambient 30; help lists them all.",
+            "\n\nHere you can do things to the site: camera cmos on, power dies, dome 3; unplug, plug, alarm A2:1, clear, ambient 30; help lists them all.",
         );
     }
     voice.line(&text);

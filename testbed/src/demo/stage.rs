@@ -56,11 +56,12 @@ impl Stage {
                 model.latency = Duration::ZERO..=Duration::from_millis(20);
                 model.wire_time = true;
             })
-            .setting("start_mode", "\"automatic\"")
-            .setting("minimum_run_time", "10")
-            .setting("switch_off_delay", "10")
-            .setting("power", "{ channels = [\"cmos\", \"swir\"] }")
-            .setting("dome", "{}")
+            .automatic(&services::CAMERAS)
+            .setting("input_hold", "5")
+            .setting("minimum_run_time", "5")
+            .setting("switch_off_delay", "5")
+            .setting_in("power", "max_age", "3")
+            .setting_in("dome", "max_age", "3")
             .start_without_bridge()?;
         let services = Services::start(&site.broker)?;
         for person in PEOPLE {
@@ -107,7 +108,7 @@ impl Stage {
     /// # Errors
     /// Says what is wrong with the line, or what could not be done.
     pub fn obey(&mut self, line: &str) -> Result<Option<String>, String> {
-        match self.services.obey(line) {
+        match self.services.obey(&self.site.broker, line) {
             Some(done) => done.map(|()| None),
             None if line.trim() == "help" => {
                 Ok(console::obey(&self.site.port, line)?.map(|help| format!("{}\n{help}", services::HELP)))

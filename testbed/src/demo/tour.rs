@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use super::night::NIGHT;
 use super::{Stage, Stop, Voice};
+use crate::process::Process;
 use crate::wait::Deadline;
 
 /// For one command to end: the longest, a start of the unit, has 30 s.
@@ -16,12 +18,15 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 /// For what happens at the site to be on the bus.
 const SEEN_LIMIT: Duration = Duration::from_secs(15);
 
-struct Step {
-    says: &'static str,
-    deed: Deed,
+/// For the chiller to follow in the night: the longest are the demo's delays.
+const NIGHT_LIMIT: Duration = Duration::from_secs(40);
+
+pub(super) struct Step {
+    pub(super) says: &'static str,
+    pub(super) deed: Deed,
 }
 
-enum Deed {
+pub(super) enum Deed {
     /// Runs a command: who, what, its exit code, and what it must say.
     Run { who: &'static str, command: &'static str, code: i32, shows: &'static str },
     /// Runs a command that does not end, for some seconds; then Ctrl-C, to which it must answer 0.
@@ -29,9 +34,11 @@ enum Deed {
     /// Something happens at the site (`help` there lists what can be said); then this flag of the
     /// state is waited for.
     Happens { line: &'static str, key: &'static str, is: bool },
+    /// The same, with `chiller watch` running from before it until a line after it has this in it.
+    Watched { line: &'static str, until: &'static str },
 }
 
-const fn run(
+pub(super) const fn run(
     who: &'static str,
     command: &'static str,
     code: i32,
@@ -60,7 +67,7 @@ const TOUR: &[Step] = &[
         "A camera gets power, which the site's power service publishes. Automatic control starts the \
          chiller.",
     ),
-    run("alice", "chiller status", 0, "camera power is on (cmos)", "So it did, and it says why."),
+    run("alice", "chiller status", 0, "because camera cmos is powered", "So it did, and it says why."),
     run(
         "visitor",
         "chiller mode manual",
@@ -124,12 +131,12 @@ const TOUR: &[Step] = &[
     ),
 ];
 
-/// Takes the tour; returns how many commands were shown.
+/// Takes the tour and the night after it; returns how many commands were shown.
 ///
 /// # Errors
 /// The first thing that did not go as it should, or [`super::Interrupted`].
 pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
-    for step in TOUR {
+    for step in TOUR.iter().chain(NIGHT) {
         voice.tell(step.says);
         match &step.deed {
             Deed::Run { who, command, code, shows } => {
@@ -145,8 +152,30 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
             }
             Deed::Follow { who, command, seconds, shows } => {
                 voice.prompt(who, &format!("{command}   # {seconds} s, then Ctrl-C"));
-                let said = follow(stage, voice, stop, who, command, *seconds)?;
+                let process = stage.command(who, command)?.spawn()?;
+                let limit = Duration::from_secs(*seconds);
+                let deadline = Deadline::after(limit);
+                let said = follow(process, voice, stop, 2 * limit, |_| Ok(deadline.left().is_zero()))?;
                 judge(voice, command, said.0, 0, &said.1, shows)?;
+            }
+            Deed::Watched { line, until } => {
+                const WATCH: &str = "chiller watch";
+                voice.prompt("alice", &format!("{WATCH}   # until {until}, then Ctrl-C"));
+                let process = stage.command("alice", WATCH)?.spawn()?;
+                let mut before = None;
+                let said = follow(process, voice, stop, NIGHT_LIMIT, |said| {
+                    if let Some(before) = before {
+                        return Ok(said.get(before..).unwrap_or_default().contains(until));
+                    }
+                    // How it was is shown first.
+                    if !said.is_empty() {
+                        before = Some(said.len());
+                        voice.prompt("site", line);
+                        stage.obey(line).map_err(anyhow::Error::msg)?;
+                    }
+                    Ok(false)
+                })?;
+                judge(voice, WATCH, said.0, 0, &said.1, until)?;
             }
             Deed::Happens { line, key, is } => {
                 voice.prompt("site", line);
@@ -156,30 +185,32 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
         }
         stage.check()?;
     }
-    Ok(TOUR.iter().filter(|step| !matches!(step.deed, Deed::Happens { .. })).count())
+    Ok(TOUR.iter().chain(NIGHT).filter(|step| !matches!(step.deed, Deed::Happens { .. })).count())
 }
 
-/// Shows a command's lines as they come; its exit code after an interrupt, and what it said.
+/// Shows a command's lines as they come until it `is_over`, given all of them; its exit code after
+/// an interrupt, and what it said.
 fn follow(
-    stage: &Stage,
+    mut process: Process,
     voice: Voice,
     stop: &Stop,
-    who: &str,
-    command: &str,
-    seconds: u64,
+    limit: Duration,
+    mut is_over: impl FnMut(&str) -> Result<bool>,
 ) -> Result<(i32, String)> {
-    let mut process = stage.command(who, command)?.spawn()?;
-    let deadline = Deadline::after(Duration::from_secs(seconds));
     let mut shown = 0;
-    stop.wait_for(&format!("the end of `{command}`"), 2 * Duration::from_secs(seconds), || {
+    let over = stop.wait_for("what is to be shown", limit, || {
         let said = process.stdout();
         let new = said.get(shown..).unwrap_or_default();
         if let Some(end) = new.rfind('\n') {
             voice.lines(new.get(..end).unwrap_or_default());
             shown += end + 1;
         }
-        (deadline.left().is_zero() || !process.is_running()).then_some(())
+        match is_over(said.get(..shown).unwrap_or_default()) {
+            Ok(false) if process.is_running() => None,
+            outcome => Some(outcome),
+        }
     })?;
+    over?;
     process.interrupt()?;
     let code = process.wait_exit(COMMAND_LIMIT).context("after Ctrl-C")?;
     Ok((code, process.stdout() + &process.stderr()))
