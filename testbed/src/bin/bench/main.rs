@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
+mod cameras;
 mod figures;
 mod recovery;
 mod report;
@@ -54,6 +55,14 @@ fn main() -> Result<()> {
         let config = Config { wire_time: true, ..stage::instant_line() };
         let stage = Stage::start(config, Some(0.5))?;
         figures::line(&stage, &mut report).context("measure the serial line")?;
+        stage.stop()?;
+    }
+    if wanted(&["camera power"]) {
+        eprintln!("a camera, a line of 9600 baud: from its power to the order to run …");
+        // Warm, so that it cools.
+        let config = Config { wire_time: true, ambient_celsius: 22.0, ..stage::instant_line() };
+        let stage = Stage::start_automatic(config, Some(0.5))?;
+        cameras::measure(&stage, &mut report).context("measure automatic control")?;
         stage.stop()?;
     }
     if wanted(&["broker"]) {

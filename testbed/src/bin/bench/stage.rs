@@ -20,6 +20,9 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// How many operators there are: a command's rate is limited for each.
 pub(crate) const OPERATORS: usize = 10;
 
+/// The camera of [`Stage::start_automatic`].
+pub(crate) const CAMERA: &str = "cmos";
+
 /// A device that answers at once, on a line without time.
 pub(crate) fn instant_line() -> Config {
     Config { latency: Duration::ZERO..=Duration::ZERO, gap: None, ..Config::default() }
@@ -47,6 +50,16 @@ impl Stage {
     /// Starts all of it, and waits until the bridge has read the whole unit once and takes
     /// commands; `query_delay` in seconds, if not the default.
     pub(crate) fn start(config: Config, query_delay: Option<f64>) -> Result<Self> {
+        Self::start_with(config, query_delay, "", "")
+    }
+
+    /// As [`Self::start`], in automatic control for one camera, without delays.
+    pub(crate) fn start_automatic(config: Config, query_delay: Option<f64>) -> Result<Self> {
+        let keys = "minimum_run_time = 0\nswitch_off_delay = 0\n";
+        Self::start_with(config, query_delay, keys, &format!("[power]\nchannels = [{CAMERA:?}]\n"))
+    }
+
+    fn start_with(config: Config, query_delay: Option<f64>, keys: &str, sections: &str) -> Result<Self> {
         let dir = tempfile::tempdir().context("make a folder")?;
         let broker = Broker::start()?;
         let port = Port::serve(Chiller::new(config), dir.path().join("ttyCHILLER"))?;
@@ -67,7 +80,7 @@ impl Stage {
         }
         write!(
             text,
-            "[broker]\nhost = \"{HOST}\"\nport = {}\nca_file = \"{}\"\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n",
+            "{keys}{sections}[broker]\nhost = \"{HOST}\"\nport = {}\nca_file = \"{}\"\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n",
             broker.port(),
             files.ca.display(),
             files.cert.display(),
