@@ -161,18 +161,20 @@ fn the_history_is_published_at_each_connection_before_anything_goes_out() {
 }
 
 #[test]
-fn it_is_published_and_saved_whenever_a_bin_closes() {
+fn it_is_published_every_minute_and_saved_whenever_a_bin_closes() {
     let mut rig = Rig::new(None);
     rig.connect();
     rig.let_pass(3 * 300);
     let outputs = rig.outputs();
     let histories = published(&outputs);
-    let dates: Vec<_> = histories.iter().map(|history| history.date.to_string()).collect();
-    assert_eq!(dates, ["2026-11-20T10:05:00.000Z", "2026-11-20T10:10:00.000Z", "2026-11-20T10:15:00.000Z"]);
-    assert_eq!(histories[2].columns["water_temp"], [Some(10.0), Some(10.0), Some(10.0), None]);
+    let gaps: Vec<_> = histories.windows(2).map(|pair| pair[1].date.seconds_since(pair[0].date)).collect();
+    assert!(gaps.iter().all(|gap| *gap <= 60.0), "{gaps:?}");
     let saves = saved(&outputs);
     assert_eq!(saves.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(saves[2].1, histories[2]);
+    let dates: Vec<_> = saves.iter().map(|(_, history)| history.date.to_string()).collect();
+    assert_eq!(dates, ["2026-11-20T10:05:00.000Z", "2026-11-20T10:10:00.000Z", "2026-11-20T10:15:00.000Z"]);
+    assert_eq!(saves[2].1.columns["water_temp"], [Some(10.0), Some(10.0), Some(10.0), None]);
+    assert!(saves.iter().all(|(_, save)| histories.contains(save)), "what is saved is published");
 }
 
 #[test]

@@ -58,11 +58,16 @@ where
             self.publish_state(now);
         }
         let mark = self.health_mark();
-        if now.instant >= self.health_due || (self.announced && self.health_shown.as_ref() != Some(&mark)) {
+        let minute = now.instant >= self.health_due;
+        if minute || (self.announced && self.health_shown.as_ref() != Some(&mark)) {
             self.health_due = now.instant + HEALTH_PERIOD;
             if self.announced {
                 self.health_shown = Some(mark);
                 self.publish_health(now);
+                // The running bin of the history grows; a panel that opens now wants to see it.
+                if minute {
+                    self.publish_history(now);
+                }
             }
         }
     }
