@@ -24,6 +24,8 @@ pub enum Status {
     Run = 2,
     /// Pump off by an alarm.
     Safety = 3,
+    /// In the hands of service.
+    Test = 4,
 }
 
 /// How a chiller is built and where it stands.

@@ -175,6 +175,13 @@ impl Chiller {
         self.judge();
     }
 
+    /// Somebody at the panel puts the unit in this status; in test the pump stays as it is.
+    pub fn set_status(&mut self, status: Status) {
+        let now = self.now();
+        self.unit.set_status(status, now);
+        self.judge();
+    }
+
     /// Status, as command 01 tells it.
     #[must_use]
     pub const fn status(&self) -> Status {

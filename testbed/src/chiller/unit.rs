@@ -100,6 +100,15 @@ impl Unit {
         self.powered_at = now;
     }
 
+    pub(super) fn set_status(&mut self, status: Status, now: Instant) {
+        match status {
+            Status::Run | Status::AutoStart => self.pump_since = self.pump_since.or(Some(now)),
+            Status::Standby | Status::Safety => self.stop(status),
+            Status::Test => {}
+        }
+        self.status = status;
+    }
+
     pub(super) const fn pump_on(&self) -> bool {
         self.pump_since.is_some()
     }
