@@ -35,7 +35,10 @@ pub const OFFLINE: &str = "offline";
 #[must_use]
 #[expect(clippy::expect_used, reason = "serialising plain structs with string keys cannot fail")]
 pub fn encode(message: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(message).expect("a message is always serialisable")
+    // A state is about so long, and is written with every reading.
+    let mut bytes = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut bytes, message).expect("a message is always serialisable");
+    bytes
 }
 
 /// `text`, at most 200 characters of it, control characters escaped: how anything that a client
