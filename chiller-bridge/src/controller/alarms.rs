@@ -4,7 +4,7 @@
 //! ```text
 //!  none --unit has an alarm--> latched, saved --automatic: standby, 1.6 s, 18, 19, 20--> latched, names known
 //!                                 |--clear_alarms: the same, alarm gone--> none
-//!                                 +--alarm_retry, unit without alarm, 1, 2, 5, 10 min--> none
+//!                                 +--alarm_retry: 1, 2, 5, 10 min, the same, alarm gone--> none
 //! ```
 
 use bus::clock::{Now, Utc};
@@ -26,6 +26,8 @@ pub struct Latch {
     /// Since when.
     pub since: Utc,
 }
+
+const TRIES_AGAIN: &str = "automatic control tries again";
 
 impl Chiller {
     /// Whether the unit has an alarm now, or had one that nobody has cleared.
@@ -55,6 +57,7 @@ impl Chiller {
             self.alarm_read = false;
             return;
         }
+        self.started_pump = None;
         let mut latch =
             self.saved.alarm.clone().unwrap_or_else(|| Latch { names: Vec::new(), since: now.utc });
         let new: Vec<&'static str> = self
@@ -78,7 +81,10 @@ impl Chiller {
             self.saved.alarm = Some(latch);
             self.save();
         }
-        // In manual nothing is done that no operator asked for.
+        // In manual nothing is done that no operator asked for, and in test mode nothing at all.
+        if self.unit.in_test_mode() {
+            return;
+        }
         if self.saved.mode == Mode::Automatic && self.clear.is_none() && !self.alarm_read {
             self.alarm_read = true;
             self.switch = None;
@@ -88,15 +94,9 @@ impl Chiller {
 
     /// Whether automatic control must leave the pump alone; a stop is never in an alarm's way.
     pub(super) fn alarm_stands_in_the_way(&mut self, wanted: bool, now: Now) -> bool {
-        if self.unit.has_alarm() {
-            return true;
-        }
-        if self.saved.alarm.is_none() || !wanted {
+        if !self.has_alarm() || !wanted || !self.settings.alarm_retry {
             self.alarm_retry_at = None;
-            return self.saved.alarm.is_some() && wanted;
-        }
-        if !self.settings.alarm_retry {
-            return true;
+            return self.unit.has_alarm() || (self.saved.alarm.is_some() && wanted);
         }
         let at = *self.alarm_retry_at.get_or_insert(now.instant + back_off(self.alarm_retries));
         if now.instant < at {
@@ -104,7 +104,12 @@ impl Chiller {
         }
         self.alarm_retry_at = None;
         self.alarm_retries += 1;
-        self.forget_alarm("the unit has no alarm any more: automatic control tries again");
+        if self.unit.has_alarm() {
+            // The unit's latch may be all that is left of it.
+            self.clear = Some(Clear::again());
+            return true;
+        }
+        self.forget_alarm(TRIES_AGAIN);
         false
     }
 
@@ -118,22 +123,51 @@ impl Chiller {
 
     pub(super) fn end_clear(&mut self, _now: Now) {
         let Some(clear) = self.clear.take() else { return };
-        let Some(ticket) = clear.ticket else { return };
+        let Some(ticket) = clear.ticket else {
+            if clear.again && !self.unit.has_alarm() {
+                self.forget_alarm(TRIES_AGAIN);
+            }
+            return;
+        };
         let outcome = if self.unit.has_alarm() {
+            self.keep_only_present_alarms();
             Outcome::failed(Code::Alarm, format!("the alarm is still there{}", self.alarms_in_words()))
         } else {
-            self.forget_alarm("alarms cleared");
+            self.forget_alarm("cleared");
             Outcome::succeeded("no alarm any more; the unit is in standby")
         };
         self.answer(Some(ticket), outcome);
     }
 
-    fn forget_alarm(&mut self, why: &str) {
+    /// What was asked to be cleared, and is gone, is not kept for what is not.
+    fn keep_only_present_alarms(&mut self) {
+        let present = self.unit.alarm_names();
+        let Some(latch) = self.saved.alarm.as_mut().filter(|_| !present.is_empty()) else { return };
+        let (kept, gone) = latch.names.drain(..).partition(|name| present.iter().any(|known| known == name));
+        latch.names = kept;
+        if !gone.is_empty() {
+            self.tell_gone(&gone, "cleared");
+            self.save();
+        }
+    }
+
+    pub(super) fn forget_alarm(&mut self, why: &str) {
         let Some(latch) = self.saved.alarm.take() else { return };
-        let message = format!("{why}: {}", latch.names.join(", "));
-        self.happened(
-            Happening::new(EventKind::Transition, Severity::Info, message).because("alarm_cleared"),
-        );
+        // What failed because of it may be tried again.
+        self.not_done = None;
+        if latch.names.is_empty() {
+            self.tell_gone(&["without a name".to_owned()], why);
+        }
+        self.tell_gone(&latch.names, why);
         self.save();
+    }
+
+    fn tell_gone(&mut self, names: &[String], why: &str) {
+        for name in names {
+            let message = format!("alarm gone: {name} ({why})");
+            self.happened(
+                Happening::new(EventKind::Transition, Severity::Info, message).because(name.clone()),
+            );
+        }
     }
 }

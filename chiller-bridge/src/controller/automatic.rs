@@ -19,7 +19,8 @@ pub(super) struct Shown {
     pub(super) powered: Option<bool>,
     pub(super) channels: Option<Vec<String>>,
     pub(super) dome: Option<f64>,
-    problems: Vec<String>,
+    /// What is wrong with power, and with the dome.
+    problems: [Option<String>; 2],
     /// When one of them will be too old.
     pub(super) stale_at: Option<Instant>,
 }
@@ -31,7 +32,7 @@ impl Default for Shown {
             powered: None,
             channels: None,
             dome: None,
-            problems: Vec::new(),
+            problems: [None, None],
             stale_at: None,
         }
     }
@@ -53,7 +54,7 @@ impl Chiller {
             let judged = power.judge(now);
             shown.inputs.power = judged.input;
             (shown.powered, shown.channels) = judged.value;
-            shown.problems.extend(judged.problem);
+            shown.problems[0] = judged.problem;
         } else {
             // Nobody said that there are cameras.
             shown.powered = Some(false);
@@ -62,26 +63,28 @@ impl Chiller {
             let judged = dome.judge(now);
             shown.inputs.dome = judged.input;
             shown.dome = judged.value;
-            shown.problems.extend(judged.problem);
+            shown.problems[1] = judged.problem;
         }
         let power_stale = self.power.as_ref().and_then(|power| power.stale_at(now));
         let dome_stale = self.dome.as_ref().and_then(|dome| dome.stale_at(now));
         shown.stale_at = power_stale.into_iter().chain(dome_stale).min();
         let before = std::mem::replace(&mut self.inputs, shown);
-        for (name, was, is) in [
-            ("power", before.inputs.power.status, self.inputs.inputs.power.status),
-            ("dome", before.inputs.dome.status, self.inputs.inputs.dome.status),
-        ] {
-            if was != is {
-                self.tell_of_input(name, was, is);
+        let statuses = |inputs: &Inputs| [inputs.power.status, inputs.dome.status];
+        let (was, is) = (statuses(&before.inputs), statuses(&self.inputs.inputs));
+        let told = before.problems.into_iter().zip(self.inputs.problems.clone());
+        for (((name, was), is), (said, problem)) in ["power", "dome"].into_iter().zip(was).zip(is).zip(told) {
+            // Never published is missing, and so is a renamed channel: that must be said, too. (What is
+            // missing at the start is said by its attention.)
+            let other = is == InputStatus::Missing && said.is_some() && said != problem;
+            if was != is || other {
+                self.tell_of_input(name, was, is, problem.as_deref());
             }
         }
     }
 
-    fn tell_of_input(&mut self, name: &str, was: InputStatus, is: InputStatus) {
+    fn tell_of_input(&mut self, name: &str, was: InputStatus, is: InputStatus, problem: Option<&str>) {
         let (was, is) = (state_word(was), state_word(is));
-        let problem = self.inputs.problems.join("; ");
-        let detail = if problem.is_empty() { String::new() } else { format!(": {problem}") };
+        let detail = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         let severity = if is == "ok" { Severity::Info } else { Severity::Warning };
         let message = format!("input {name}: {was} -> {is}{detail}");
         let happening = Happening::new(EventKind::Decision, severity, message)
@@ -98,6 +101,7 @@ impl Chiller {
         Facts {
             powered: self.inputs.powered,
             dome: self.inputs.dome,
+            dome_expected: self.dome.is_some(),
             ambient: believed(reading.ambient_temp),
             water: believed(reading.water_temp),
             set_point: reading.setpoint_temp,
@@ -131,10 +135,8 @@ impl Chiller {
             .with("antifreeze", self.decider.antifreeze());
         self.happened(happening);
         self.effects.push_back(Effect::Publish);
-        let released_for = self.released.as_ref().map(|released| released.wanted);
-        if self.saved.mode == Mode::Automatic && released_for.is_some_and(|was| was != Some(decision.wanted))
-        {
-            self.end_release(now);
+        if before.is_none_or(|before| before.wanted != decision.wanted) {
+            self.end_release_for(decision.wanted, now);
         }
     }
 
@@ -160,16 +162,24 @@ impl Chiller {
     pub(super) fn automatic_concerns(&self, concerns: &mut Vec<Concern>, now: Now) {
         if self.uncooled {
             let channels = self.inputs.channels.as_deref().unwrap_or_default().join(", ");
-            let text = format!("camera {channels} is powered and has no cooling water");
+            let what = match self.unit.pump_on() {
+                Some(_) => "has no cooling water",
+                None => "nobody knows whether it has cooling water: the chiller is not read",
+            };
+            let text = format!("camera {channels} is powered, and {what}");
             concerns.push(Concern::error("camera_without_cooling", text));
         }
-        let idle_by_will = self.saved.mode == Mode::Manual || self.has_alarm() || self.not_done.is_some();
+        let idle_by_will = self.saved.mode == Mode::Manual
+            || self.has_alarm()
+            || self.not_done.is_some()
+            || self.unit.in_test_mode();
         if self.decider.antifreeze() == Some(true) && self.unit.pump_on() == Some(false) && idle_by_will {
             let text = "it may freeze, and the pump is off";
             concerns.push(Concern::error("freezing_without_flow", text));
         }
-        if !self.inputs.problems.is_empty() {
-            concerns.push(Concern::warning("input_stale", self.inputs.problems.join("; ")));
+        let problems: Vec<_> = self.inputs.problems.iter().flatten().map(String::as_str).collect();
+        if !problems.is_empty() {
+            concerns.push(Concern::warning("input_stale", problems.join("; ")));
         }
         let since = self.saved.since.unwrap_or(self.started.utc);
         let manual_for = now.utc.seconds_since(since);

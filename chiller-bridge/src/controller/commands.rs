@@ -83,6 +83,12 @@ impl Chiller {
         }
         self.mode_lost = false;
         self.not_done = None;
+        self.started_pump = None;
+        // From now on only what was already sent may still happen.
+        self.switch.take_if(|switch| !switch.is_under_way());
+        if mode == Mode::Manual && self.clear.take().is_some() {
+            self.alarm_read = false;
+        }
         // Switching to manual never turns the unit off: the request is what it does, or is about to.
         let request = self.switch.as_ref().map(|switch| switch.on).or(self.unit.pump_on());
         self.saved.request = request.filter(|_| mode == Mode::Manual);
@@ -91,6 +97,9 @@ impl Chiller {
         self.saved.by = Some(ticket.by.clone());
         self.mode_change = Some(ticket);
         self.save();
+        if let Some(wanted) = self.wanted_by_automatic() {
+            self.end_release_for(wanted, now);
+        }
     }
 
     pub(super) fn mode_saved(&mut self, result: Result<(), String>) {
@@ -132,8 +141,8 @@ impl Chiller {
             self.clear = Some(Clear::new(Some(ticket)));
             return;
         }
-        let message = if self.saved.alarm.take().is_some() {
-            self.save();
+        let message = if self.saved.alarm.is_some() {
+            self.forget_alarm("cleared");
             "the unit has no alarm any more; the bridge has forgotten its own"
         } else {
             "there is no alarm"
@@ -149,17 +158,28 @@ impl Chiller {
             return self.answer(Some(ticket), Outcome::succeeded(message));
         }
         let until = now.instant + Duration::from_secs_f64(minutes * 60.0);
-        let wanted = match &self.released {
-            Some(released) => released.wanted,
-            None => self.unit.pump_on().or(self.wanted_by_automatic()),
+        let pump_on = match &self.released {
+            Some(released) => released.pump_on,
+            None => self.unit.pump_on(),
         };
-        self.released = Some(Released { until, wanted });
+        self.released = Some(Released { until, pump_on });
         self.switch = None;
-        self.clear = None;
+        self.started_pump = None;
+        if self.clear.take().is_some() {
+            self.alarm_read = false;
+        }
         self.forget_unit(now);
         self.effects.push_back(Effect::Pause(true));
         let message = format!("not polled for {minutes} min: the keypad unlocks within 10 s");
         self.answer(Some(ticket), Outcome::succeeded(message));
+    }
+
+    /// Automatic control wants a change: the unit is let alone no longer.
+    pub(super) fn end_release_for(&mut self, wanted: bool, now: Now) {
+        let pump_on = self.released.as_ref().map(|released| released.pump_on);
+        if self.saved.mode == Mode::Automatic && pump_on.is_some_and(|pump_on| pump_on != Some(wanted)) {
+            self.end_release(now);
+        }
     }
 
     pub(super) fn end_release(&mut self, now: Now) {

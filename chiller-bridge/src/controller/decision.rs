@@ -32,6 +32,8 @@ pub struct Facts {
     pub powered: Option<bool>,
     /// Inside the dome.
     pub dome: Option<f64>,
+    /// Whether there is a sensor inside the dome, whatever it says.
+    pub dome_expected: bool,
     /// At the chiller.
     pub ambient: Option<f64>,
     /// Supply water.
@@ -75,8 +77,8 @@ pub struct Decider {
     started: Instant,
     found_running: Option<bool>,
     antifreeze: Option<bool>,
-    camera: bool,
-    power_unknown_since: Option<Instant>,
+    /// Since when power is unknown, and what was wanted then.
+    power_unknown: Option<(Instant, bool)>,
     unwanted_since: Option<Instant>,
     wanted_since: Option<Instant>,
     last: Option<Decision>,
@@ -92,8 +94,7 @@ impl Decider {
             started: now,
             found_running: None,
             antifreeze: None,
-            camera: false,
-            power_unknown_since: None,
+            power_unknown: None,
             unwanted_since: None,
             wanted_since: None,
             last: None,
@@ -123,9 +124,7 @@ impl Decider {
     pub fn decide(&mut self, facts: &Facts, now: Instant) -> Option<Decision> {
         if self.found_running.is_none() {
             self.found_running = facts.pump_on;
-            // What is not known holds what the pump was found doing.
-            self.camera = facts.pump_on == Some(true);
-            self.wanted_since = self.camera.then_some(now);
+            self.wanted_since = (facts.pump_on == Some(true)).then_some(now);
         }
         let found_running = self.found_running?;
         self.wake = None;
@@ -168,7 +167,10 @@ impl Decider {
             self.antifreeze = Some(true);
             return;
         }
-        let warm_air = known && airs.into_iter().flatten().all(|air| air >= rules.antifreeze_disable_limit);
+        // A sensor that has failed since does not end what it began: one reads 255 for -1 °C.
+        let warm_air = known
+            && (facts.dome.is_some() || !facts.dome_expected)
+            && airs.into_iter().flatten().all(|air| air >= rules.antifreeze_disable_limit);
         let warm = warm_air && facts.water.is_some_and(|water| water >= water_release);
         self.antifreeze = Some(!warm && self.antifreeze.unwrap_or(found_running));
     }
@@ -177,14 +179,14 @@ impl Decider {
     fn raw(&mut self, facts: &Facts, found_running: bool, now: Instant) -> Decision {
         let on = |reason| Decision { wanted: true, reason };
         let hold = self.rules.input_hold;
-        if let Some(powered) = facts.powered {
-            self.camera = powered;
-            self.power_unknown_since = None;
-        }
-        let unknown_since = match facts.powered {
-            None => Some(*self.power_unknown_since.get_or_insert(now)),
+        let unknown = match facts.powered {
+            None => {
+                let before = self.last.map_or(found_running, |decision| decision.wanted);
+                Some(*self.power_unknown.get_or_insert((now, before)))
+            }
             Some(_) => None,
         };
+        self.power_unknown = unknown;
         if facts.powered == Some(true) {
             return on(CAMERA_POWER);
         }
@@ -195,21 +197,21 @@ impl Decider {
         if starting {
             self.wake_at(self.started + hold);
         }
-        let held = match unknown_since {
-            Some(since) if now.since(since) >= hold => {
+        let held = match unknown {
+            Some((since, _)) if now.since(since) >= hold => {
                 if self.rules.power_failsafe {
                     return on(INPUT_FAILSAFE);
                 }
-                false
+                None
             }
-            Some(since) => {
+            Some((since, before)) => {
                 self.wake_at(since + hold);
-                true
+                Some(before)
             }
-            None => false,
+            None => None,
         };
-        if held || starting {
-            let wanted = (held && self.camera) || (starting && found_running);
+        if held.is_some() || starting {
+            let wanted = held == Some(true) || (starting && found_running);
             return Decision { wanted, reason: INPUT_HOLD };
         }
         Decision { wanted: false, reason: NOT_NEEDED }

@@ -89,7 +89,7 @@ enum Measured {
     /// As its publisher says.
     At(Utc),
     /// When it arrived.
-    Live(Instant),
+    Live,
     /// The broker had stored it, and it bears no date.
     Unknown,
 }
@@ -98,22 +98,28 @@ enum Measured {
 #[derive(Debug)]
 struct Seen<T> {
     measured: Measured,
+    arrived: Instant,
     value: Result<T, Wrong>,
 }
 
 impl<T> Seen<T> {
     /// The status and age now, and what is wrong.
     fn judge(&self, max_age: Duration, now: Now) -> (Input, Option<String>) {
-        let age_s = match self.measured {
-            Measured::At(date) => Some(now.utc.seconds_since(date)),
-            Measured::Live(at) => Some(now.instant.since(at).as_secs_f64()),
-            Measured::Unknown => None,
+        let silent_s = now.instant.since(self.arrived).as_secs_f64();
+        let (age_s, ahead_s) = match self.measured {
+            // A date that was ahead comes to pass; the message is as old as its arrival all the same.
+            Measured::At(date) => {
+                let age = now.utc.seconds_since(date);
+                (Some(age.max(silent_s)), -age)
+            }
+            Measured::Live => (Some(silent_s), 0.0),
+            Measured::Unknown => (None, 0.0),
         };
-        let shown = age_s.map(|age| (age.max(0.0) * 10.0).round() / 10.0);
+        let shown = age_s.map(|age| (age * 10.0).round() / 10.0);
         let input = |status| Input { status, age_s: shown };
         match (age_s, &self.value) {
-            (Some(age), _) if age < -AHEAD_LIMIT_S => {
-                (input(InputStatus::Invalid), Some(format!("its date is {:.0} s ahead", -age)))
+            _ if ahead_s > AHEAD_LIMIT_S => {
+                (input(InputStatus::Invalid), Some(format!("its date is {ahead_s:.0} s ahead")))
             }
             (_, Err((status, problem))) => (input(*status), Some(problem.clone())),
             (Some(age), _) if age > max_age.as_secs_f64() => {
@@ -126,11 +132,12 @@ impl<T> Seen<T> {
 
     /// When it will be too old.
     fn stale_at(&self, max_age: Duration, now: Now) -> Option<Instant> {
+        let silent = now.instant.since(self.arrived);
         let age = match self.measured {
             Measured::At(date) => {
-                Duration::try_from_secs_f64(now.utc.seconds_since(date)).unwrap_or_default()
+                Duration::try_from_secs_f64(now.utc.seconds_since(date)).unwrap_or_default().max(silent)
             }
-            Measured::Live(at) => now.instant.since(at),
+            Measured::Live => silent,
             Measured::Unknown => return None,
         };
         // A little later than the limit: at the limit itself it still counts.
@@ -142,20 +149,39 @@ fn object(payload: &[u8]) -> Result<Map<String, Value>, Wrong> {
     serde_json::from_slice(payload).map_err(|_| (InputStatus::Invalid, "it is not a JSON object".to_owned()))
 }
 
-/// The time in a message: RFC 3339 or Unix seconds under `key`, else its arrival.
-fn measured(object: Option<&Map<String, Value>>, key: &str, stored: bool, now: Now) -> Measured {
-    let date = object.and_then(|object| object.get(key)).and_then(|value| match value {
-        Value::String(text) => Utc::parse(text).ok(),
+fn arrival(stored: bool) -> Measured {
+    if stored { Measured::Unknown } else { Measured::Live }
+}
+
+/// The time in a message: RFC 3339 or Unix seconds under `key`, else its arrival. A date that cannot
+/// be read is not passed over: it may be a stuck one.
+fn measured(object: &Map<String, Value>, key: &str, stored: bool) -> Result<Measured, Wrong> {
+    let date = match object.get(key) {
+        None | Some(Value::Null) => return Ok(arrival(stored)),
+        Some(Value::String(text)) => Utc::parse(text).ok(),
         #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and a wild date is judged")]
-        Value::Number(number) => {
+        Some(Value::Number(number)) => {
             number.as_f64().and_then(|seconds| Utc::from_unix_milliseconds((seconds * 1000.0) as i64))
         }
-        _ => None,
+        Some(_) => None,
+    };
+    date.map(Measured::At).ok_or_else(|| (InputStatus::Invalid, format!("its \"{key}\" is no date")))
+}
+
+/// A JSON message, with the part of it that `read` wants.
+fn message<T>(
+    message: Message<'_>,
+    date_key: &str,
+    now: Now,
+    read: impl FnOnce(&Map<String, Value>) -> Result<T, Wrong>,
+) -> Seen<T> {
+    let dated = object(message.payload).and_then(|object| {
+        let measured = measured(&object, date_key, message.stored)?;
+        Ok((object, measured))
     });
-    match date {
-        Some(date) => Measured::At(date),
-        None if stored => Measured::Unknown,
-        None => Measured::Live(now.instant),
+    match dated {
+        Ok((object, measured)) => Seen { measured, arrived: now.instant, value: read(&object) },
+        Err(wrong) => Seen { measured: arrival(message.stored), arrived: now.instant, value: Err(wrong) },
     }
 }
 
@@ -203,15 +229,13 @@ impl Power {
         let Some(index) = self.topics.iter().position(|topic| topic == message.topic) else { return false };
         let seen = match &self.settings.format {
             PowerFormat::Json { key, date_key, .. } => {
-                let object = object(message.payload);
-                let measured = measured(object.as_ref().ok(), date_key, message.stored, now);
-                Seen { measured, value: object.and_then(|object| self.channels(&object, key)) }
+                self::message(message, date_key, now, |object| self.channels(object, key))
             }
             PowerFormat::Bare { .. } => {
                 let text = String::from_utf8_lossy(message.payload).into_owned();
                 let name = self.settings.channels.get(index).cloned().unwrap_or_default();
-                let measured = if message.stored { Measured::Unknown } else { Measured::Live(now.instant) };
-                Seen { measured, value: Ok(vec![(name, switched(&Value::String(text)))]) }
+                let value = Ok(vec![(name, switched(&Value::String(text)))]);
+                Seen { measured: arrival(message.stored), arrived: now.instant, value }
             }
         };
         if let Some(slot) = self.seen.get_mut(index) {
@@ -269,6 +293,13 @@ impl Power {
             worst.problem =
                 Some(format!("{} does not publish {}", self.topics.join(", "), absent.join(", ")));
         }
+        let unknown: Vec<_> =
+            known.iter().filter(|(_, on)| on.is_none()).map(|(name, _)| format!("\"{name}\"")).collect();
+        if worst.input.status == InputStatus::Ok && !unknown.is_empty() {
+            worst.input.status = InputStatus::Invalid;
+            worst.problem =
+                Some(format!("{} does not know about {}", self.topics.join(", "), unknown.join(", ")));
+        }
         let all_known = absent.is_empty() && known.iter().all(|(_, on)| on.is_some());
         let powered: Vec<_> =
             known.into_iter().filter(|(_, on)| *on == Some(true)).map(|(name, _)| name).collect();
@@ -320,15 +351,13 @@ impl Dome {
             return false;
         }
         let bare = std::str::from_utf8(message.payload).ok().and_then(|text| text.trim().parse::<f64>().ok());
-        let (measured, value) = if let Some(celsius) = bare {
-            let measured = if message.stored { Measured::Unknown } else { Measured::Live(now.instant) };
-            (measured, Ok(celsius))
-        } else {
-            let object = object(message.payload);
-            let measured = measured(object.as_ref().ok(), &self.settings.date_key, message.stored, now);
-            (measured, object.and_then(|object| self.celsius(&object)))
+        let mut seen = match bare {
+            Some(celsius) => {
+                Seen { measured: arrival(message.stored), arrived: now.instant, value: Ok(celsius) }
+            }
+            None => self::message(message, &self.settings.date_key, now, |object| self.celsius(object)),
         };
-        let seen = Seen { measured, value: value.and_then(|celsius| self.believe(celsius, now)) };
+        seen.value = seen.value.and_then(|celsius| self.believe(celsius, now));
         let (input, _) = seen.judge(self.settings.max_age, now);
         if let (InputStatus::Ok, Ok(celsius)) = (input.status, &seen.value) {
             self.believed = Some((*celsius, now.instant));

@@ -119,6 +119,10 @@ pub struct Chiller {
     clear: Option<Clear>,
     mode_change: Option<Ticket>,
     not_done: Option<NotDone>,
+    /// Since when the pump runs because automatic control started it, and how often it stopped by
+    /// itself soon after.
+    started_pump: Option<Instant>,
+    drops: usize,
     /// The present alarm has been read by automatic control, which also cleared the unit's latch.
     alarm_read: bool,
     alarm_retries: usize,
@@ -136,8 +140,8 @@ pub struct Chiller {
 #[derive(Debug)]
 struct Released {
     until: Instant,
-    /// What automatic control wanted when it began.
-    wanted: Option<bool>,
+    /// What the pump did when it began.
+    pump_on: Option<bool>,
 }
 
 impl Chiller {
@@ -169,6 +173,8 @@ impl Chiller {
             clear: None,
             mode_change: None,
             not_done: None,
+            started_pump: None,
+            drops: 0,
             alarm_read: false,
             alarm_retries: 0,
             alarm_retry_at: None,
@@ -318,8 +324,16 @@ impl Controller for Chiller {
     fn handle_link(&mut self, change: LinkChange, now: Now) {
         let LinkChange::Lost { reason } = change else { return };
         self.forget_unit(now);
+        self.started_pump = None;
         let outcome = Outcome::failed(Code::NotConnected, format!("the chiller no longer answers: {reason}"));
+        // What the unit does not even acknowledge would be sent again with every new link.
+        if self.switch.as_ref().is_some_and(|switch| switch.ticket.is_none() && switch.is_unanswered()) {
+            self.switch_failed(Code::NotConnected, "it did not answer the order".to_owned(), now);
+        }
         let set_point = self.set_point.take().map(|work| work.ticket);
+        if self.clear.is_some() {
+            self.alarm_read = false;
+        }
         let clear = self.clear.take().and_then(|work| work.ticket);
         let switch = self.switch.take().and_then(|work| work.ticket);
         for ticket in [set_point, clear, switch] {
@@ -372,8 +386,11 @@ impl Controller for Chiller {
         if !self.connected {
             return self.plan.next(at);
         }
+        // Reading the alarms ends the unit's own latch: not before ours is on the disk.
+        let unsafe_to_clear = self.mode_not_saved;
         self.clear
             .as_mut()
+            .filter(|clear| !(unsafe_to_clear && clear.ticket.is_none() && clear.is_in_standby()))
             .and_then(|clear| clear.poll_request(at))
             .or_else(|| self.set_point.as_mut().and_then(SetPoint::poll_request))
             .or_else(|| self.switch.as_mut().and_then(|switch| switch.poll_request(at)))

@@ -84,6 +84,10 @@ impl Chiller {
         if let Some(why) = self.start_failed() {
             concerns.push(Concern::error("start_failed", format!("the chiller did not start: {why}")));
         }
+        if let Some(not_done) = self.not_done.as_ref().filter(|not_done| !not_done.on) {
+            let text = format!("the chiller did not stop: {}", not_done.why);
+            concerns.push(Concern::warning("stop_failed", text));
+        }
         self.automatic_concerns(&mut concerns, now);
         if self.mode_lost {
             let text =

@@ -15,6 +15,9 @@ use crate::protocol::{Reply, Request, Status, Temperature, UnitMode};
 pub(super) const RETRIES: [Duration; 4] =
     [Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(300), Duration::from_secs(600)];
 
+/// A unit that has run for so long after a start has been started for good.
+const STEADY_AFTER: Duration = Duration::from_secs(600);
+
 /// A start or stop that did not come about.
 #[derive(Debug)]
 pub(super) struct NotDone {
@@ -41,14 +44,24 @@ impl Chiller {
         if self.saved.mode == Mode::Manual || self.is_released() || self.clear.is_some() {
             return;
         }
-        if status.unit_mode == UnitMode::Test || self.alarm_stands_in_the_way(wanted, now) {
+        if status.unit_mode == UnitMode::Test {
+            self.hands_off();
+            return;
+        }
+        if self.alarm_stands_in_the_way(wanted, now) {
             return;
         }
         if status.pump_on == wanted {
             // A start or stop that is no longer wanted, and not sent yet, is not sent.
             self.switch.take_if(|switch| switch.ticket.is_none() && switch.on != wanted);
             self.not_done = None;
+            if wanted && self.started_pump.is_some_and(|since| now.instant.since(since) >= STEADY_AFTER) {
+                self.alarm_retries = 0;
+            }
             return;
+        }
+        if wanted {
+            self.note_drop(now);
         }
         let under_way = self.switch.as_ref().is_some_and(|switch| switch.on == wanted);
         let waiting = self.not_done.as_ref().is_some_and(|not_done| {
@@ -60,6 +73,37 @@ impl Chiller {
         self.switch = Some(Switch::new(wanted, None, now.instant, self.settings.start_deadline));
     }
 
+    /// Service has the unit: nothing more is sent.
+    fn hands_off(&mut self) {
+        self.started_pump = None;
+        self.not_done = None;
+        self.switch.take_if(|switch| switch.ticket.is_none());
+        if self.clear.take_if(|clear| clear.ticket.is_none()).is_some() {
+            self.alarm_read = false;
+        }
+    }
+
+    /// A unit that runs and falls back soon after is not started again and again.
+    fn note_drop(&mut self, now: Now) {
+        let Some(since) = self.started_pump.take() else { return };
+        let ran = now.instant.since(since);
+        if ran >= STEADY_AFTER {
+            self.drops = 0;
+            return;
+        }
+        let wait = back_off(self.drops);
+        self.drops += 1;
+        let why = format!("it ran for {} s and stopped by itself", ran.as_secs());
+        let message = format!("the unit did not keep running: {why}; again in {} min", wait.as_secs() / 60);
+        self.happened(
+            Happening::new(EventKind::Transition, Severity::Error, message)
+                .because("start_failed")
+                .with("attempt", self.drops),
+        );
+        let retry_at = Some(now.instant + wait);
+        self.not_done = Some(NotDone { on: true, why, attempts: self.drops, retry_at });
+    }
+
     pub(super) fn take_status(&mut self, status: Status, now: Now) {
         if self.saved.mode == Mode::Manual && self.saved.request.is_none() {
             self.saved.request = Some(status.pump_on);
@@ -69,8 +113,10 @@ impl Chiller {
             let took = now.instant.since(switch.since).as_secs_f64();
             let done = if switch.on { "running" } else { "off" };
             let outcome = Outcome::succeeded(format!("{done} after {took:.1} s"));
+            let by_itself = switch.on && self.saved.mode == Mode::Automatic;
             let ticket = self.switch.take().and_then(|switch| switch.ticket);
             self.not_done = None;
+            self.started_pump = by_itself.then_some(now.instant);
             // Flow and drive are about to change: read them now.
             self.plan.hurry(now.instant);
             self.answer(ticket, outcome);
@@ -80,7 +126,7 @@ impl Chiller {
         }
     }
 
-    fn switch_failed(&mut self, code: Code, why: String, now: Now) {
+    pub(super) fn switch_failed(&mut self, code: Code, why: String, now: Now) {
         let Some(switch) = self.switch.take() else { return };
         let what = if switch.on { "start" } else { "stop" };
         let attempts = match &self.not_done {
@@ -145,7 +191,10 @@ impl Chiller {
         match request {
             _ if self.is_released() => false,
             Request::SetRunning(false) if self.clear.is_some() => true,
-            Request::SetRunning(on) => self.switch.as_ref().is_some_and(|switch| switch.on == *on),
+            // In manual nobody stands behind an order whose command was overridden.
+            Request::SetRunning(on) => self.switch.as_ref().is_some_and(|switch| {
+                switch.on == *on && (self.saved.mode == Mode::Automatic || switch.ticket.is_some())
+            }),
             Request::SetTemperature(temperature) => {
                 self.set_point.as_ref().is_some_and(|work| work.temperature == *temperature)
             }

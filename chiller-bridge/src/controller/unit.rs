@@ -48,6 +48,11 @@ impl Unit {
         self.status.map(|status| status.pump_on)
     }
 
+    /// In the hands of service.
+    pub(super) fn in_test_mode(&self) -> bool {
+        self.status.is_some_and(|status| status.unit_mode == UnitModeDigit::Test)
+    }
+
     /// The unit says so, or has stopped itself.
     pub(super) fn has_alarm(&self) -> bool {
         self.status.is_some_and(|status| status.alarm || status.unit_mode == UnitModeDigit::Safety)

@@ -66,6 +66,16 @@ impl Switch {
         matches!(self.stage, SwitchStage::Check(_))
     }
 
+    /// Whether the order was sent.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.stage != SwitchStage::Send
+    }
+
+    /// Whether the order was sent and not acknowledged.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.stage == SwitchStage::Sent
+    }
+
     pub(super) fn poll_timeout(&self) -> Instant {
         match self.stage {
             SwitchStage::Check(at) => at.min(self.deadline),
@@ -123,6 +133,8 @@ impl SetPoint {
 #[derive(Debug)]
 pub(super) struct Clear {
     pub(super) ticket: Option<Ticket>,
+    /// To see whether the alarm is gone, not only for its name.
+    pub(super) again: bool,
     step: ClearStep,
     asked: bool,
 }
@@ -141,7 +153,17 @@ enum ClearStep {
 
 impl Clear {
     pub(super) fn new(ticket: Option<Ticket>) -> Self {
-        Self { ticket, step: ClearStep::Standby, asked: false }
+        Self { ticket, again: false, step: ClearStep::Standby, asked: false }
+    }
+
+    /// Automatic control wants to start again if the alarm is gone.
+    pub(super) fn again() -> Self {
+        Self { again: true, ..Self::new(None) }
+    }
+
+    /// Whether the unit is in standby and its alarms were not read yet.
+    pub(super) fn is_in_standby(&self) -> bool {
+        matches!(self.step, ClearStep::Pause(_)) || (self.step == ClearStep::Alarms && !self.asked)
     }
 
     fn request(&self) -> Option<Request> {

@@ -22,6 +22,7 @@ fn quiet() -> Facts {
     Facts {
         powered: Some(false),
         dome: Some(12.0),
+        dome_expected: true,
         ambient: Some(14.0),
         water: Some(13.0),
         set_point: Some(15.0),
@@ -150,6 +151,20 @@ fn antifreeze_ends_when_air_and_water_are_warm() {
 }
 
 #[test]
+fn c6_a_sensor_that_fails_in_the_frost_does_not_end_antifreeze() {
+    let mut night = Night::new(Facts { dome: Some(1.0), ..quiet() });
+    assert_eq!(night.decide(0.0), (true, ANTIFREEZE));
+    night.facts = Facts { dome: None, pump_on: Some(true), water: Some(14.5), ..quiet() };
+    assert_eq!(night.decide(3600.0), (true, ANTIFREEZE));
+    night.facts.dome = Some(8.0);
+    assert_eq!(night.decide(3700.0), (true, SWITCH_OFF_DELAY));
+    let mut night = Night::new(Facts { dome: None, dome_expected: false, ambient: Some(1.0), ..quiet() });
+    assert_eq!(night.decide(0.0), (true, ANTIFREEZE));
+    night.facts.ambient = Some(8.0);
+    assert_eq!(night.decide(100.0), (true, SWITCH_OFF_DELAY), "without such a sensor the other one decides");
+}
+
+#[test]
 fn a_set_point_below_the_limits_does_not_run_the_chiller_for_ever() {
     let mut night = Night::new(Facts { dome: Some(4.0), set_point: Some(4.0), ..quiet() });
     night.decide(0.0);
@@ -201,6 +216,7 @@ prop_compose! {
     fn any_facts()(
         powered in prop_oneof![Just(None), Just(Some(true)), Just(Some(false))],
         dome in celsius(),
+        dome_expected in any::<bool>(),
         ambient in celsius(),
         water in celsius(),
         set_point in prop_oneof![Just(None), (-5.0..30.0).prop_map(Some)],
@@ -208,7 +224,7 @@ prop_compose! {
         unit_read in any::<bool>(),
         inputs_seen in any::<bool>(),
     ) -> Facts {
-        Facts { powered, dome, ambient, water, set_point, pump_on, unit_read, inputs_seen }
+        Facts { powered, dome, dome_expected, ambient, water, set_point, pump_on, unit_read, inputs_seen }
     }
 }
 

@@ -57,11 +57,11 @@ fn a_powered_channel_is_known_by_its_name() {
 fn c3_a_channel_that_its_publisher_does_not_know_is_unknown_and_not_off() {
     let mut power = power(json());
     power.take(live(POWER, r#"{"channels":{"cmos":null,"swir":false}}"#), at(0.0));
-    assert_eq!(judged(&power, at(0.0)), (InputStatus::Ok, None));
+    assert_eq!(judged(&power, at(0.0)), (InputStatus::Invalid, None));
     power.take(live(POWER, r#"{"channels":{"cmos":2,"swir":false}}"#), at(0.0));
-    assert_eq!(judged(&power, at(0.0)), (InputStatus::Ok, None));
+    assert_eq!(judged(&power, at(0.0)), (InputStatus::Invalid, None));
     power.take(live(POWER, r#"{"channels":{"cmos":null,"swir":true}}"#), at(0.0));
-    assert_eq!(judged(&power, at(0.0)), (InputStatus::Ok, Some(true)), "one that is on is enough");
+    assert_eq!(judged(&power, at(0.0)), (InputStatus::Invalid, Some(true)), "one that is on is enough");
 }
 
 #[test]
@@ -109,6 +109,19 @@ fn a_date_from_the_future_is_invalid() {
     power.take(live(POWER, r#"{"date":1700000006,"channels":{"cmos":true,"swir":true}}"#), at(0.0));
     assert_eq!(judged(&power, at(0.0)), (InputStatus::Invalid, None));
     assert_eq!(judged(&power, at(2.0)).0, InputStatus::Ok, "4 s may be a clock");
+    power.take(live(POWER, r#"{"date":1700000300,"channels":{"cmos":false,"swir":false}}"#), at(0.0));
+    assert_eq!(judged(&power, at(300.0)), (InputStatus::Stale, None), "it comes to pass, and is old");
+    assert_eq!(power.stale_at(at(300.0)), None);
+}
+
+#[test]
+fn a_date_that_cannot_be_read_is_invalid() {
+    let mut power = power(json());
+    for date in [r#""yesterday""#, "true", "1e300"] {
+        let payload = format!(r#"{{"date":{date},"channels":{{"cmos":false,"swir":false}}}}"#);
+        power.take(live(POWER, &payload), at(0.0));
+        assert_eq!(judged(&power, at(0.0)), (InputStatus::Invalid, None), "{date}");
+    }
 }
 
 #[test]
@@ -141,7 +154,8 @@ fn real_power_switches_publish_a_bare_word_for_each_channel() {
     assert_eq!(judged(&power, at(0.0)), (InputStatus::Missing, None), "cmos was not heard yet");
     for (word, on) in [("ON", Some(true)), ("1", Some(true)), ("off", Some(false)), ("2", None), ("", None)] {
         power.take(live("clasp/power/cmos", word), at(0.0));
-        assert_eq!(judged(&power, at(0.0)), (InputStatus::Ok, on), "{word}");
+        let status = if on.is_some() { InputStatus::Ok } else { InputStatus::Invalid };
+        assert_eq!(judged(&power, at(0.0)), (status, on), "{word}");
     }
 }
 
