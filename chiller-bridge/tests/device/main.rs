@@ -3,12 +3,18 @@
 
 mod alarms;
 mod automatic;
+mod alone;
 mod bus_side;
 mod campaign;
+mod frost;
+mod latch;
 mod link;
+mod manual;
 mod memory;
 mod polling;
 mod release;
 mod rig;
+mod site;
+mod steering;
 mod switching;
 mod truth;

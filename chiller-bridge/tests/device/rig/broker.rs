@@ -32,6 +32,9 @@ pub(crate) struct Published<T> {
 #[derive(Debug)]
 pub(crate) struct Broker {
     base: Base,
+    /// Where states and events go: looked for with every publication.
+    state_topic: String,
+    event_topic: String,
     pub(crate) outbox: Outbox,
     reachable: bool,
     connected: bool,
@@ -43,6 +46,8 @@ pub(crate) struct Broker {
     /// What the core is to be told.
     pub(crate) events_in: VecDeque<SessionEvent>,
     orders: u64,
+    /// How many states are kept.
+    pub(crate) states_kept: usize,
     /// The newest states, oldest first.
     pub(crate) states: VecDeque<Published<Vec<u8>>>,
     /// All replies.
@@ -56,6 +61,8 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn new(base: Base, now: Instant) -> Self {
         Self {
+            state_topic: base.state(),
+            event_topic: base.event(),
             base,
             outbox: Outbox::default(),
             reachable: true,
@@ -66,6 +73,7 @@ impl Broker {
             inputs: BTreeMap::new(),
             events_in: VecDeque::new(),
             orders: 0,
+            states_kept: STATES_KEPT,
             states: VecDeque::new(),
             replies: Vec::new(),
             events: Vec::new(),
@@ -174,12 +182,12 @@ impl Broker {
     fn record(&mut self, topic: String, payload: Vec<u8>, retain: bool, now: Now) {
         self.orders += 1;
         let order = self.orders;
-        if topic == self.base.state() {
-            if self.states.len() == STATES_KEPT {
+        if topic == self.state_topic {
+            while self.states.len() >= self.states_kept.max(1) {
                 self.states.pop_front();
             }
             self.states.push_back(Published { at: now, order, what: payload.clone() });
-        } else if topic == self.base.event() {
+        } else if topic == self.event_topic {
             let what = serde_json::from_slice(&payload).expect("an event is one");
             self.events.push(Published { at: now, order, what });
         } else if topic == self.base.availability() {

@@ -254,6 +254,11 @@ impl Rig {
         &mut self.model
     }
 
+    /// As the daemon reads them from its file.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Every frame written so far.
     pub(crate) fn sent(&self) -> &[Sent] {
         &self.line.sent
@@ -292,6 +297,11 @@ impl Rig {
     }
 
     // The bus.
+
+    /// Keeps only so many states, where a test goes through millions of them.
+    pub(crate) fn keep_states(&mut self, number: usize) {
+        self.broker.states_kept = number;
+    }
 
     /// A client commands; `argument` as on a command line, empty for none. The request's id.
     pub(crate) fn command(&mut self, by: &str, verb: &str, argument: &str) -> String {
