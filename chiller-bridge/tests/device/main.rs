@@ -18,3 +18,6 @@ mod site;
 mod steering;
 mod switching;
 mod truth;
+mod weather;
+mod winter;
+mod year;

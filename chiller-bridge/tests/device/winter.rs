@@ -1,0 +1,341 @@
+//! A winter of the whole bridge with the unit of bytes, and what a winter brings: weather, camera
+//! nights, services that fall silent or lie, restarts, alarms, garbled lines, a broker that comes and
+//! goes, operators. After every step the safety rules must hold.
+//!
+//! `OBSBUS_WINTER_DAYS` and `OBSBUS_WINTER_SEEDS` say how much; what fails says how to run it alone.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bus::clock::Instant;
+use bus::message::{ChillerState, ChillerStatus, Mode};
+use chiller_bridge::settings::Settings;
+use testbed::chiller::{AlarmBit, Config, Fault};
+
+use crate::campaign::Chance;
+use crate::site::{MINUTE, SECOND, Site, with_inputs};
+use crate::weather::Weather;
+
+/// One step: a message of each service.
+const STEP: Duration = Duration::from_secs(30);
+const STEPS_PER_MINUTE: u64 = 2;
+/// The weather begins in July; the winter in October, when on many days only cameras ask for water.
+const FIRST_MINUTE: u64 = 105 * 1440;
+
+/// Known to be powered, and no water: a poll, an exchange, a restart.
+const DRY_THOUGH_KNOWN: Duration = Duration::from_secs(60);
+/// Stale after 60 s, held for 300 s, and what it takes to start.
+const DRY: Duration = Duration::from_secs(430);
+/// Cold water and no flow.
+const COLD: Duration = Duration::from_secs(60);
+const STARTS_PER_HOUR: usize = 12;
+
+/// A number from the environment.
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Coarse where that changes no rule: the unit is asked half as often as it may be.
+fn settings(seed: u64) -> Settings {
+    let mut settings = with_inputs();
+    settings.query_delay = Duration::from_secs(10);
+    settings.automatic.alarm_retry = seed.is_multiple_of(3);
+    settings
+}
+
+/// What ends by itself, and when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trouble {
+    PowerSilent,
+    DomeSilent,
+    DomeLies,
+    Renamed,
+    NoBroker,
+    Unplugged,
+    UnitFault,
+    Operator,
+}
+
+struct Winter {
+    site: Site,
+    weather: Weather,
+    chance: Chance,
+    first_minute: u64,
+    step: u64,
+    troubles: Vec<(Trouble, u64)>,
+    // What the rules are judged by.
+    starts: VecDeque<Instant>,
+    latched: bool,
+    clearing_until: u64,
+    enabled_until: u64,
+    dry: Duration,
+    dry_though_known: Duration,
+    known: Duration,
+    cold: Duration,
+    // That it was worth it.
+    happened: [u64; 10],
+}
+
+impl Winter {
+    fn new(seed: u64, first_minute: u64) -> Self {
+        let mut site = Site::new(settings(seed), Config { seed, ..Config::default() });
+        site.keep_states(1);
+        Self {
+            site,
+            weather: Weather::new(seed),
+            chance: Chance(seed),
+            first_minute,
+            step: 0,
+            troubles: Vec::new(),
+            starts: VecDeque::new(),
+            latched: false,
+            clearing_until: 0,
+            enabled_until: 0,
+            dry: Duration::ZERO,
+            dry_though_known: Duration::ZERO,
+            known: Duration::ZERO,
+            cold: Duration::ZERO,
+            happened: [0; 10],
+        }
+    }
+
+    fn has(&self, trouble: Trouble) -> bool {
+        self.troubles.iter().any(|(other, _)| *other == trouble)
+    }
+
+    fn step(&mut self) {
+        if self.step.is_multiple_of(STEPS_PER_MINUTE) {
+            self.weather.turn(self.first_minute + self.step / STEPS_PER_MINUTE);
+            self.site.model().set_ambient_celsius(self.weather.celsius + 1.0);
+            self.site.model().set_heat_load_watts(if self.weather.camera { 60.0 } else { 0.0 });
+        }
+        self.end_troubles();
+        if self.chance.below(120) == 0 {
+            self.begin_trouble();
+        }
+        self.site.camera = (!self.has(Trouble::PowerSilent)).then_some(self.weather.camera);
+        self.site.channel = if self.has(Trouble::Renamed) { "cam1" } else { "cmos" };
+        let dome = if self.has(Trouble::DomeLies) { 255.0 } else { self.weather.celsius };
+        self.site.dome = (!self.has(Trouble::DomeSilent)).then_some(dome);
+        let before = self.site.view();
+        self.site.publish_power();
+        self.site.publish_dome();
+        self.site.rig.run_for(STEP);
+        self.check(&before);
+        self.step += 1;
+    }
+
+    fn end_troubles(&mut self) {
+        let step = self.step;
+        let ended: Vec<_> = self.troubles.extract_if(.., |(_, until)| *until <= step).collect();
+        for (trouble, _) in ended {
+            match trouble {
+                Trouble::NoBroker => self.site.broker_up(),
+                Trouble::Unplugged => self.site.plug(),
+                Trouble::UnitFault => self.site.model().clear_faults(),
+                Trouble::Operator => self.command("mode", "auto"),
+                _ => {}
+            }
+        }
+        // Somebody looks after the alarms within the hour.
+        if self.latched && self.chance.below(60) == 0 {
+            self.command("clear_alarms", "");
+        }
+        if self.has(Trouble::Operator) && self.chance.below(40) == 0 {
+            let argument = self.chance.of(&["on", "off"]);
+            self.command("enabled", argument);
+        }
+    }
+
+    fn command(&mut self, verb: &str, argument: &str) {
+        self.site.rig.command("alice", verb, argument);
+        let soon = self.step + 3;
+        match (verb, argument) {
+            ("clear_alarms", _) => self.clearing_until = soon,
+            ("enabled", "on") => self.enabled_until = soon,
+            _ => {}
+        }
+    }
+
+    fn begin_trouble(&mut self) {
+        let kind = self.chance.below(13);
+        let begun = match kind {
+            0 => Some((Trouble::PowerSilent, 80)),
+            1 => Some((Trouble::DomeSilent, 80)),
+            2 => Some((Trouble::DomeLies, 200)),
+            3 => Some((Trouble::Renamed, 80)),
+            4 => Some((Trouble::NoBroker, 80)),
+            5 => Some((Trouble::Unplugged, 4)),
+            6 | 7 => Some((Trouble::UnitFault, 40)),
+            8 => Some((Trouble::Operator, 240)),
+            _ => None,
+        };
+        if let Some((trouble, longest)) = begun {
+            if self.has(trouble) {
+                return;
+            }
+            self.troubles.push((trouble, self.step + 1 + self.chance.below(longest)));
+        }
+        match kind {
+            4 => self.site.broker_down(),
+            5 => self.site.unplug(),
+            6 | 7 => {
+                let fault = self.chance.of(&[
+                    Fault::WillNotStart,
+                    Fault::DropsRun(Duration::from_secs(25)),
+                    Fault::AlarmTrip(AlarmBit::LOW_COOLANT),
+                    Fault::AlarmTrip(AlarmBit::FAN_FAILURE),
+                ]);
+                self.site.model().inject(fault);
+            }
+            8 => self.command("mode", "manual"),
+            9 => {
+                let fault = self.chance.of(&[
+                    Fault::Garbled,
+                    Fault::Truncated,
+                    Fault::Silent,
+                    Fault::Deaf,
+                    Fault::LateByOne,
+                    Fault::Short23,
+                    Fault::XonXoffNoise,
+                ]);
+                let replies = 1 + u32::try_from(self.chance.below(6)).expect("small");
+                self.site.model().inject_for(fault, replies);
+            }
+            10 => {
+                self.site.restart();
+                self.forget_durations();
+            }
+            11 => self.site.model().power_cycle(),
+            12 => self.command("release", "5"),
+            _ => {}
+        }
+        if let Some(count) = self.happened.get_mut(usize::try_from(kind.min(9)).expect("small")) {
+            *count += 1;
+        }
+    }
+
+    /// A new process begins to hold anew.
+    fn forget_durations(&mut self) {
+        (self.dry, self.dry_though_known, self.cold, self.known) = Default::default();
+    }
+
+    fn check(&mut self, before: &ChillerState) {
+        let state = self.site.view();
+        self.check_orders(before);
+        self.latched = match (state.reason.as_str(), self.step < self.clearing_until) {
+            ("alarm", _) => true,
+            // With alarm_retry the bridge itself ends it; else only the operator does.
+            _ if state.status != ChillerStatus::Offline && !self.has_alarm(&state) => false,
+            _ => self.latched,
+        };
+        // A unit in fault, a link that is down and an operator's word excuse everything.
+        let excused = state.mode == Mode::Manual
+            || matches!(
+                state.status,
+                ChillerStatus::Fault | ChillerStatus::Offline | ChillerStatus::Released
+            )
+            || before.status == ChillerStatus::Offline;
+        let pump_on = self.site.model().pump_on();
+        let grow = |sum: Duration, holds: bool| if holds { sum + STEP } else { Duration::ZERO };
+        let speaks = ![Trouble::PowerSilent, Trouble::Renamed, Trouble::NoBroker]
+            .iter()
+            .any(|trouble| self.has(*trouble));
+        self.known = grow(self.known, speaks);
+        let dry = self.weather.camera && !pump_on && !excused;
+        self.dry = grow(self.dry, dry);
+        self.dry_though_known = grow(self.dry_though_known, dry && self.known >= STEP * 2);
+        let cold = self.site.model().supply_celsius() < 4.9 && !pump_on && !excused;
+        self.cold = grow(self.cold, cold);
+        assert!(self.dry <= DRY, "a powered camera has no water: {state:#?}");
+        assert!(
+            self.dry_though_known <= DRY_THOUGH_KNOWN,
+            "a camera that is known to be powered: {state:#?}"
+        );
+        assert!(self.cold <= COLD, "it freezes, and the pump is off: {state:#?}");
+        assert!(!self.site.model().hung(), "the panel hangs");
+    }
+
+    fn has_alarm(&self, state: &ChillerState) -> bool {
+        state.reason == "alarm" || state.reading.alarms.as_ref().is_some_and(|names| !names.is_empty())
+    }
+
+    /// Every frame that was sent in this step.
+    fn check_orders(&mut self, before: &ChillerState) {
+        let retries = self.site.rig.settings().automatic.alarm_retry;
+        let runs: Vec<_> = self.site.sent_at("1");
+        self.site.forget_sent();
+        for at in runs {
+            if before.mode == Mode::Manual {
+                let asked = self.step < self.enabled_until;
+                let automatic_again = self.site.view().mode == Mode::Automatic;
+                assert!(asked || automatic_again, "a pump start in manual: {:#?}", self.site.view());
+                continue;
+            }
+            let may = !self.latched || self.step < self.clearing_until || retries;
+            assert!(may, "a start on a latched alarm: {:#?}", self.site.view());
+            self.starts.push_back(at);
+            while self.starts.front().is_some_and(|first| at.since(*first) > 60 * MINUTE) {
+                self.starts.pop_front();
+            }
+            assert!(self.starts.len() <= STARTS_PER_HOUR, "{} starts in an hour", self.starts.len());
+        }
+    }
+
+    /// Spring: everything works, nobody observes.
+    fn ends_off(&mut self) {
+        self.site.broker_up();
+        self.site.plug();
+        self.site.model().clear_faults();
+        self.site.model().set_ambient_celsius(14.0);
+        self.site.model().set_heat_load_watts(0.0);
+        (self.site.camera, self.site.dome, self.site.channel) = (Some(false), Some(12.0), "cmos");
+        self.site.pass(2 * MINUTE);
+        for (verb, argument) in [("release", "0"), ("mode", "auto"), ("clear_alarms", "")] {
+            self.command(verb, argument);
+            self.site.pass(30 * SECOND);
+        }
+        // A dome that was at -10 °C an hour ago is believed to be warm only after a while.
+        self.site.pass(90 * MINUTE);
+        let state = self.site.view();
+        assert!(!self.site.model().pump_on(), "a powered-off, warm system does not end off: {state:#?}");
+        assert_eq!((state.status, state.reason.as_str()), (ChillerStatus::Idle, "not_needed"));
+    }
+}
+
+/// One part of a winter, from its first day on.
+fn run(seed: u64, days: std::ops::Range<u64>) {
+    let mut winter = Winter::new(seed, FIRST_MINUTE + days.start * 1440);
+    for step in 0..(days.end - days.start) * 1440 * STEPS_PER_MINUTE {
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| winter.step()));
+        let day = days.start + step / STEPS_PER_MINUTE / 1440;
+        assert!(
+            ran.is_ok(),
+            "day {day}, troubles {:?}: OBSBUS_WINTER_SEED={seed} OBSBUS_WINTER_FROM={} OBSBUS_WINTER_DAYS={}",
+            winter.troubles,
+            days.start,
+            day + 1 - days.start
+        );
+    }
+    winter.ends_off();
+    if days.end - days.start >= 20 {
+        assert!(winter.happened.iter().all(|count| *count > 0), "{:?}", winter.happened);
+    }
+}
+
+#[test]
+fn in_a_winter_of_troubles_the_safety_rules_hold_in_every_step() {
+    let (days, seeds) = (setting("OBSBUS_WINTER_DAYS", 2), setting("OBSBUS_WINTER_SEEDS", 2));
+    let only = setting("OBSBUS_WINTER_SEED", 0);
+    if only != 0 {
+        let from = setting("OBSBUS_WINTER_FROM", 0);
+        return run(only, from..from + days);
+    }
+    for seed in 1..=seeds {
+        // Two halves at once, as there are two cores nearly everywhere.
+        std::thread::scope(|scope| {
+            scope.spawn(|| run(seed, 0..days / 2));
+            scope.spawn(|| run(seed + 1000, days / 2..days));
+        });
+    }
+}
