@@ -52,9 +52,13 @@ impl Chiller {
             return;
         }
         if status.pump_on == wanted {
-            // A start or stop that is no longer wanted, and not sent yet, is not sent.
-            self.switch.take_if(|switch| switch.ticket.is_none() && switch.on != wanted);
+            // A start or stop that is no longer wanted, and not sent yet, is not sent; one that was sent
+            // is undone, for the unit only does not show it yet.
+            let dropped = self.switch.take_if(|switch| switch.ticket.is_none() && switch.on != wanted);
             self.not_done = None;
+            if dropped.is_some_and(|switch| switch.is_out()) {
+                self.switch = Some(Switch::new(wanted, None, now.instant, self.settings.start_deadline));
+            }
             if wanted && self.started_pump.is_some_and(|since| now.instant.since(since) >= STEADY_AFTER) {
                 self.alarm_retries = 0;
             }
@@ -83,7 +87,8 @@ impl Chiller {
         }
     }
 
-    /// A unit that runs and falls back soon after is not started again and again.
+    /// A unit that runs and falls back soon after is started again once, and then not again and
+    /// again: it may have been switched off at its panel, or be about to break.
     fn note_drop(&mut self, now: Now) {
         let Some(since) = self.started_pump.take() else { return };
         let ran = now.instant.since(since);
@@ -91,17 +96,21 @@ impl Chiller {
             self.drops = 0;
             return;
         }
-        let wait = back_off(self.drops);
+        let wait = self.drops.checked_sub(1).map(back_off);
         self.drops += 1;
         let why = format!("it ran for {} s and stopped by itself", ran.as_secs());
-        let message = format!("the unit did not keep running: {why}; again in {} min", wait.as_secs() / 60);
+        let again =
+            wait.map_or("again now".to_owned(), |wait| format!("again in {} min", wait.as_secs() / 60));
+        let message = format!("the unit did not keep running: {why}; {again}");
         self.happened(
             Happening::new(EventKind::Transition, Severity::Error, message)
                 .because("start_failed")
                 .with("attempt", self.drops),
         );
-        let retry_at = Some(now.instant + wait);
-        self.not_done = Some(NotDone { on: true, why, attempts: self.drops, retry_at });
+        if let Some(wait) = wait {
+            let retry_at = Some(now.instant + wait);
+            self.not_done = Some(NotDone { on: true, why, attempts: self.drops - 1, retry_at });
+        }
     }
 
     pub(super) fn take_status(&mut self, status: Status, now: Now) {

@@ -61,6 +61,11 @@ impl Switch {
         self.stage = SwitchStage::Check(now);
     }
 
+    /// Whether the unit may have the order.
+    pub(super) fn is_out(&self) -> bool {
+        self.stage != SwitchStage::Send
+    }
+
     /// Whether a status says anything about this order yet.
     pub(super) fn is_sent(&self) -> bool {
         matches!(self.stage, SwitchStage::Check(_))

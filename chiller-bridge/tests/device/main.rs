@@ -2,8 +2,8 @@
 //! the weakness of the predecessor that a test shows to be gone.
 
 mod alarms;
-mod automatic;
 mod alone;
+mod automatic;
 mod bus_side;
 mod campaign;
 mod frost;
