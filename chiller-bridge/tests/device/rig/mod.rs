@@ -14,6 +14,7 @@ use std::time::Duration;
 use bridge::controller::{Common, Controller as _};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::settings::BridgeSettings;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, CHILLER, find};
 use bus::message::{ChillerState, Event, Health, LinkHealth, Mode, Reply, Snapshot};
@@ -36,21 +37,36 @@ const TICK: Duration = Duration::from_millis(1);
 pub(crate) fn settings() -> Settings {
     let clients = || vec!["alice".to_owned(), "ops".to_owned(), "scheduler".to_owned()];
     Settings {
-        site: "clasp".to_owned(),
-        device: "chiller".to_owned(),
-        log_name: "chiller-bridge@clasp".to_owned(),
-        serial_port: "/dev/chiller".into(),
-        serial_baud: 9600,
-        serial_timeout: Duration::from_secs(5),
+        bridge: BridgeSettings {
+            site: "clasp".to_owned(),
+            device: "chiller".to_owned(),
+            log_name: "chiller-bridge@clasp".to_owned(),
+            serial_port: "/dev/chiller".into(),
+            serial_baud: 9600,
+            serial_timeout: Duration::from_secs(5),
+            exchange_limit: Duration::from_secs(3),
+            query_delay: Duration::from_secs(5),
+            stale_after: Duration::from_secs(30),
+            stall_guard: Duration::from_secs(1),
+            control_clients: clients(),
+            stop_clients: clients(),
+            require_acl: true,
+            state_directory: "/var/lib/obsbus".into(),
+            broker: BrokerSettings {
+                host: "localhost".to_owned(),
+                port: 8883,
+                ca_file: "ca.pem".into(),
+                credentials: Credentials::Certificate {
+                    certificate_file: "own.pem".into(),
+                    key_file: "own.key".into(),
+                },
+                keep_alive: Duration::from_secs(10),
+            },
+        },
         xon_xoff: true,
-        query_delay: Duration::from_secs(5),
-        exchange_limit: Duration::from_secs(3),
         command_gap: Duration::ZERO,
         start_deadline: Duration::from_secs(30),
-        stale_after: Duration::from_secs(30),
         frame_names: FrameNames::Tagged,
-        control_clients: clients(),
-        stop_clients: clients(),
         setpoint_limits: (5.0, 30.0),
         min_flow: 0.5,
         automatic: AutomaticSettings {
@@ -67,20 +83,7 @@ pub(crate) fn settings() -> Settings {
             alarm_retry: false,
             manual_long: Duration::from_secs(43_200),
         },
-        require_acl: true,
-        stall_guard: Duration::from_secs(1),
         start_mode: StartMode::Automatic,
-        state_directory: "/var/lib/obsbus".into(),
-        broker: BrokerSettings {
-            host: "localhost".to_owned(),
-            port: 8883,
-            ca_file: "ca.pem".into(),
-            credentials: Credentials::Certificate {
-                certificate_file: "own.pem".into(),
-                key_file: "own.key".into(),
-            },
-            keep_alive: Duration::from_secs(10),
-        },
     }
 }
 
@@ -107,11 +110,11 @@ impl Rig {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let base = Base::new(&settings.site, &settings.device).expect("names");
+        let base = Base::new(&settings.bridge.site, &settings.bridge.device).expect("names");
         let mut model = Model::new(unit);
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(settings.stale_after / 3);
+        let reopen_max = Duration::from_secs(10).min(settings.bridge.stale_after / 3);
         let mut rig = Self {
             core: start(&settings, &base, &disk, 1, now),
             line: Line::new(settings.xon_xoff, reopen_max, now.instant),
@@ -230,6 +233,7 @@ impl Rig {
             match output {
                 Output::Ask(exchange) => self.line.ask(exchange, self.now.instant),
                 Output::Reopen => self.line.reopen(self.now.instant),
+                Output::WriteNow(_) | Output::LetGo => panic!("not for a chiller: {output:?}"),
                 Output::Open => self.broker.outbox.open(),
                 Output::Clear => self.broker.outbox.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
