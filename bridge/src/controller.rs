@@ -51,7 +51,7 @@ pub enum LinkChange {
 
 /// What a controller wants done.
 #[derive(Debug)]
-pub enum Effect<S> {
+pub enum Effect<R, S> {
     /// The state changed.
     Publish,
     /// Give an admitted command its terminal reply.
@@ -60,6 +60,10 @@ pub enum Effect<S> {
     Happened(Happening),
     /// Save this; [`Controller::handle_saved`] tells how that went.
     Save(S),
+    /// Write this at once, whatever exchange is out; it has no reply.
+    WriteNow(R),
+    /// Close the serial port and leave it closed (`true`), or open it again.
+    LetGo(bool),
     /// While paused, the device is not asked and its silence means nothing.
     Pause(bool),
 }
@@ -156,7 +160,11 @@ pub trait Controller {
     /// What to ask the device now, if anything.
     fn poll_request(&mut self, now: Now) -> Option<Self::Request>;
     /// What is to be done.
-    fn poll_effect(&mut self) -> Option<Effect<Self::Saved>>;
+    fn poll_effect(&mut self) -> Option<Effect<Self::Request, Self::Saved>>;
+    /// The daemon is to end: bring the device to rest.
+    fn handle_shutdown(&mut self, now: Now);
+    /// Whether the device is at rest, so that the daemon may end.
+    fn is_at_rest(&self) -> bool;
     /// What a human should know.
     fn concerns(&self, now: Now) -> Vec<Concern>;
     /// What is published.

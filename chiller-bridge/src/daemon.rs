@@ -57,7 +57,7 @@ impl Protocol for Wire {
     fn exchange(&mut self, request: &Request) -> Exchange {
         Exchange {
             bytes: self.codec.encode(request),
-            terminator: TERMINATOR,
+            terminator: Some(TERMINATOR),
             max_reply_bytes: MAX_REPLY_BYTES,
             limit: self.limit,
             gap: self.gap,

@@ -23,6 +23,8 @@ use crate::rival::{Found, Rival};
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
+/// How long the end of the daemon waits for the device to come to rest.
+const REST_LIMIT: Duration = Duration::from_secs(2);
 const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
@@ -77,8 +79,12 @@ pub enum Event {
 pub enum Output {
     /// Ask the device.
     Ask(Exchange),
+    /// Write to the device at once; nothing is answered.
+    WriteNow(Vec<u8>),
     /// Close and open the serial port.
     Reopen,
+    /// Close the serial port until it is to be reopened.
+    LetGo,
     /// Let the session publish.
     Open,
     /// Forget what waits to be published.
@@ -108,6 +114,8 @@ pub enum Output {
 struct Asked<R> {
     request: R,
     sent: Vec<u8>,
+    /// Without a reply nothing is proved of the link.
+    has_reply: bool,
 }
 
 /// See the module.
@@ -150,7 +158,7 @@ where
     journal_ok: bool,
     device_saves: u64,
     // The end.
-    stopping: bool,
+    stopping: Option<Instant>,
     finished: bool,
 }
 
@@ -193,7 +201,7 @@ where
             pumped: now.instant,
             journal_ok: true,
             device_saves: 0,
-            stopping: false,
+            stopping: None,
             finished: false,
         };
         core.pump(now);
@@ -228,6 +236,7 @@ where
             Some(self.heartbeat),
             Some(self.health_due),
             quiet.or(self.announce_at),
+            self.stopping.filter(|at| *at > self.pumped),
         ];
         own.into_iter().flatten().min()
     }
@@ -240,7 +249,10 @@ where
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Certificate(expires) => self.certificate_expires = expires,
             Event::Timeout => {}
-            Event::Stop => self.stopping = true,
+            Event::Stop => {
+                self.stopping = Some(now.instant + REST_LIMIT);
+                self.controller.handle_shutdown(now);
+            }
         }
         self.pump(now);
     }
@@ -265,7 +277,8 @@ where
                 }
             }
             LineEvent::WriteNowFailed(error) => {
-                tracing::warn!(%error, "an order to the device did not go out");
+                let verdict = self.link.lost(format!("an order did not go out: {error}"));
+                self.follow(verdict, now);
             }
             LineEvent::Reply(result, _) => {
                 // An exchange that was given up when the link was lost has nobody waiting.
@@ -288,6 +301,12 @@ where
             }
             Err(error) => Err(Trouble::Gone(error.to_string())),
         };
+        if !asked.has_reply
+            && let Ok(reply) = decoded
+        {
+            self.controller.handle_reply(asked.request, Ok(reply), now);
+            return;
+        }
         let (reply, ended) = match decoded {
             Ok(reply) => (Some(reply), Ok(())),
             Err(trouble) => (None, Err(trouble)),
@@ -456,7 +475,8 @@ where
         if self.desk.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.desk.handle_timeout(now);
         }
-        if self.stopping && self.asked.is_none() {
+        let over = self.is_over(now.instant);
+        if over {
             self.desk.interrupt(now);
         }
         let mut posts = Vec::new();
@@ -470,12 +490,21 @@ where
         for happening in happenings {
             self.happened(happening, now);
         }
-        if self.stopping && self.asked.is_none() {
+        if over {
             self.finished = true;
             self.outputs.push_back(Output::Finish { say_offline: true });
             return;
         }
         self.ask(now);
+    }
+
+    /// Whether the daemon may end: the exchange that was out is in, and the device at rest, or
+    /// waiting for that has been long enough.
+    fn is_over(&self, now: Instant) -> bool {
+        self.stopping.is_some_and(|limit| {
+            (self.asked.is_none() && self.controller.is_at_rest())
+                || (now >= limit && !self.controller.is_at_rest())
+        })
     }
 
     /// One round between controller and Desk; true while there may be more.
@@ -499,6 +528,18 @@ where
                     self.device_saves += 1;
                     let contents = bus::message::encode(&saved);
                     self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
+                }
+                Effect::WriteNow(request) => {
+                    let bytes = self.protocol.exchange(&request).bytes;
+                    self.outputs.push_back(Output::WriteNow(bytes));
+                }
+                Effect::LetGo(true) => {
+                    self.link.pause(true);
+                    self.outputs.push_back(Output::LetGo);
+                }
+                Effect::LetGo(false) => {
+                    self.link.pause(false);
+                    self.outputs.push_back(Output::Reopen);
                 }
                 Effect::Pause(paused) => {
                     self.link.pause(paused);
@@ -539,8 +580,11 @@ where
             return;
         };
         let exchange = self.protocol.exchange(&request);
-        self.link.asked(now.instant);
-        self.asked = Some(Asked { request, sent: exchange.bytes.clone() });
+        if exchange.terminator.is_some() {
+            self.link.asked(now.instant);
+        }
+        let has_reply = exchange.terminator.is_some();
+        self.asked = Some(Asked { request, sent: exchange.bytes.clone(), has_reply });
         self.outputs.push_back(Output::Ask(exchange));
     }
 

@@ -4,6 +4,7 @@
 
 mod chiller;
 mod event;
+mod focuser;
 mod health;
 mod meta;
 mod reply;
@@ -13,6 +14,7 @@ pub use chiller::{
     ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode,
 };
 pub use event::{Event, EventKind, Happening, Severity};
+pub use focuser::{FocuserState, FocuserStatus};
 pub use health::{Health, LinkHealth};
 pub use meta::{ArgumentMeta, Meta, VerbMeta};
 pub use reply::{Code, Reply, ReplyStatus, reason};

@@ -181,7 +181,7 @@ impl Line {
         for byte in bytes.iter().filter(|byte| !xon_xoff || !matches!(byte, 0x11 | 0x13)) {
             if reply.len() <= exchange.max_reply_bytes {
                 reply.push(*byte);
-                if *byte == exchange.terminator && reply.len() <= exchange.max_reply_bytes {
+                if Some(*byte) == exchange.terminator && reply.len() <= exchange.max_reply_bytes {
                     let reply = std::mem::take(reply);
                     self.open_delay = REOPEN_FIRST;
                     self.next_open = self.last_open + self.open_delay;

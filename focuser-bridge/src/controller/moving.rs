@@ -1,0 +1,129 @@
+//! A move: one leg inwards, or two when it goes outwards. A target is never sent while the motor
+//! turns, and arriving means standing at the target.
+
+use bus::clock::Instant;
+
+use super::homing::MOTION_SHOWS_WITHIN;
+use super::watch::Standstill;
+use crate::geometry::Mechanics;
+use crate::protocol::{Motion, Reply, Request, Status};
+
+#[derive(Debug)]
+enum Step {
+    /// The motor must stand before it is told where to go.
+    Before,
+    Send,
+    Under(Standstill),
+}
+
+/// What follows from an answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Progress {
+    Going,
+    /// It stands there.
+    Arrived(i32),
+    /// It stands elsewhere.
+    Failed(String),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Moving {
+    mechanics: Mechanics,
+    pub(super) target: i32,
+    legs: Vec<i32>,
+    step: Step,
+    /// Steps to go over all legs, from where it began.
+    whole: i32,
+}
+
+impl Moving {
+    /// From standing at `from`.
+    pub(super) fn new(mechanics: Mechanics, from: i32, target: i32) -> Self {
+        let mut legs = mechanics.legs(from, target);
+        let whole = way(from, &legs);
+        legs.reverse();
+        Self { mechanics, target, legs, step: Step::Before, whole }
+    }
+
+    pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
+        match &self.step {
+            Step::Before => Some(Request::ReadStatus),
+            Step::Under(watch) => Some(watch.request()),
+            Step::Send => {
+                let leg = *self.legs.last()?;
+                self.step = Step::Under(Standstill::new(now, false));
+                Some(Request::GoTo(leg))
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
+        match &mut self.step {
+            Step::Before => match reply {
+                Reply::Status(Status { motion: Motion::Standstill, .. }) => {
+                    self.step = Step::Send;
+                    Progress::Going
+                }
+                Reply::Status(_) => {
+                    Progress::Failed("the motor was turning before it was told to".to_owned())
+                }
+                _ => Progress::Going,
+            },
+            Step::Send => Progress::Going,
+            Step::Under(watch) => {
+                let stood = watch.take(reply);
+                let (seen_motion, began) = (watch.seen_motion(), watch.began());
+                let Some(leg) = self.legs.last().copied() else { return Progress::Going };
+                // Standing at the target is certain at once; standing elsewhere may be a motion that
+                // does not show yet.
+                let there = watch.stood_at().filter(|at| self.mechanics.is_there(*at, leg));
+                let Some(at) = there.or(stood) else { return Progress::Going };
+                if there.is_some() {
+                    self.legs.pop();
+                    if self.legs.is_empty() {
+                        return Progress::Arrived(at);
+                    }
+                    self.step = Step::Send;
+                } else if seen_motion || now.since(began) >= MOTION_SHOWS_WITHIN {
+                    let how = if seen_motion { "stopped" } else { "did not start" };
+                    return Progress::Failed(format!(
+                        "the motor {how} at {at} steps, {} short of {leg}",
+                        (at - leg).abs()
+                    ));
+                }
+                Progress::Going
+            }
+        }
+    }
+
+    /// Steps still to go from `at`.
+    fn left(&self, at: i32) -> i32 {
+        let legs: Vec<i32> = self.legs.iter().rev().copied().collect();
+        way(at, &legs)
+    }
+
+    /// From 0 to 1.
+    pub(super) fn progress(&self, at: i32) -> f64 {
+        if self.whole == 0 {
+            1.0
+        } else {
+            (1.0 - f64::from(self.left(at)) / f64::from(self.whole)).clamp(0.0, 1.0)
+        }
+    }
+
+    /// Seconds still to go, at the speed that is asked for.
+    pub(super) fn eta_s(&self, at: i32) -> f64 {
+        f64::from(self.left(at)) / self.mechanics.steps_per_mm / self.mechanics.speed_mm_sec
+    }
+}
+
+fn way(from: i32, legs: &[i32]) -> i32 {
+    let mut at = from;
+    let mut sum = 0;
+    for leg in legs {
+        sum += (leg - at).abs();
+        at = *leg;
+    }
+    sum
+}

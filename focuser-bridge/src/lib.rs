@@ -1,0 +1,5 @@
+//! The focuser's bridge: settings, the serial protocol of the OK3Z, and what the daemon decides.
+
+pub mod controller;
+pub mod geometry;
+pub mod protocol;
