@@ -159,6 +159,8 @@ pub trait Controller {
     fn poll_timeout(&self) -> Option<Instant>;
     /// What to ask the device now, if anything.
     fn poll_request(&mut self, now: Now) -> Option<Self::Request>;
+    /// Whether a request that brought no valid answer is worth asking again.
+    fn is_wanted(&self, request: &Self::Request) -> bool;
     /// What is to be done.
     fn poll_effect(&mut self) -> Option<Effect<Self::Request, Self::Saved>>;
     /// The daemon is to end: bring the device to rest.

@@ -163,6 +163,11 @@ impl Broker {
         fs::read_to_string(self.dir.join("mosquitto.err")).unwrap_or_default()
     }
 
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
     /// Stops it as a service manager would.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ pub mod broker;
 pub mod certs;
 pub mod chiller;
 pub mod client;
+pub mod demo;
 pub mod operator;
 pub mod port;
 pub mod process;

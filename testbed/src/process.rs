@@ -126,22 +126,43 @@ impl Launch {
         };
         let stdout = dir.join(format!("{}.out", self.name));
         let stderr = dir.join(format!("{}.err", self.name));
-        let mut command = Command::new(&self.program);
-        for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("OBSBUS_") {
-                command.env_remove(key);
-            }
-        }
-        let child = command
-            .args(&self.args)
-            .envs(self.env.iter().map(|(key, value)| (key, value)))
-            .stdin(Stdio::null())
+        let child = self
+            .command()
             .stdout(append(&stdout)?)
             .stderr(append(&stderr)?)
             .process_group(0)
             .spawn()
             .with_context(|| format!("start {}", self.program.display()))?;
         Ok(Process { child, name: self.name.clone(), stdout, stderr, exit: None, _temporary: temporary })
+    }
+
+    /// How long it runs, from before its start until its end is known, output thrown away. The wait
+    /// has no limit and looks at nothing in between: that would be measured too.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not exit with 0.
+    #[expect(clippy::disallowed_methods, reason = "a measurement")]
+    pub fn time(&self) -> Result<Duration> {
+        let mut command = self.command();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let begin = bus::clock::Now::read().instant;
+        let status = command.status().with_context(|| format!("start {}", self.program.display()))?;
+        let took = bus::clock::Now::read().instant.since(begin);
+        if !status.success() {
+            bail!("{} failed: {status}", self.name);
+        }
+        Ok(took)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("OBSBUS_") {
+                command.env_remove(key);
+            }
+        }
+        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value))).stdin(Stdio::null());
+        command
     }
 
     /// Starts it and waits for its end.

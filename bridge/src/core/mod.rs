@@ -25,6 +25,8 @@ use crate::rival::{Found, Rival};
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 /// How long the end of the daemon waits for the device to come to rest.
 const REST_LIMIT: Duration = Duration::from_secs(2);
+/// An answer that was read so long after its limit had lain there while the bridge stood still.
+const READ_LATE: Duration = Duration::from_millis(500);
 const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
@@ -116,6 +118,7 @@ struct Asked<R> {
     sent: Vec<u8>,
     /// Without a reply nothing is proved of the link.
     has_reply: bool,
+    limit: Duration,
 }
 
 /// See the module.
@@ -280,17 +283,28 @@ where
                 let verdict = self.link.lost(format!("an order did not go out: {error}"));
                 self.follow(verdict, now);
             }
-            LineEvent::Reply(result, _) => {
+            LineEvent::Reply(result, timing) => {
                 // An exchange that was given up when the link was lost has nobody waiting.
                 if let Some(asked) = self.asked.take() {
-                    self.handle_reply(asked, result, now);
+                    let took = timing.finished.since(timing.written);
+                    self.handle_reply(asked, result, took, now);
                 }
             }
         }
     }
 
-    fn handle_reply(&mut self, asked: Asked<P::Request>, result: Result<Vec<u8>, LineError>, now: Now) {
+    fn handle_reply(
+        &mut self,
+        asked: Asked<P::Request>,
+        result: Result<Vec<u8>, LineError>,
+        took: Duration,
+        now: Now,
+    ) {
         let decoded = match result {
+            Ok(_) if took > asked.limit + READ_LATE => {
+                let text = format!("the answer was read only after {:.1} s", took.as_secs_f64());
+                Err(Trouble::Missing(text))
+            }
             Ok(frame) => match self.protocol.decode(&asked.request, &asked.sent, &frame) {
                 Ok(reply) => Ok(reply),
                 Err(Undecodable::Bad(text)) => Err(Trouble::Bad(text)),
@@ -327,7 +341,10 @@ where
                 self.dirty = true;
             }
             Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
-            Verdict::Repeat => self.repeat = Some(asked.request),
+            // What a command has overridden meanwhile must not be ordered again.
+            Verdict::Repeat => {
+                self.repeat = Some(asked.request).filter(|request| self.controller.is_wanted(request));
+            }
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
     }
@@ -580,11 +597,12 @@ where
             return;
         };
         let exchange = self.protocol.exchange(&request);
-        if exchange.terminator.is_some() {
+        let has_reply = exchange.terminator.is_some();
+        if has_reply {
             self.link.asked(now.instant);
         }
-        let has_reply = exchange.terminator.is_some();
-        self.asked = Some(Asked { request, sent: exchange.bytes.clone(), has_reply });
+        let (sent, limit) = (exchange.bytes.clone(), exchange.limit);
+        self.asked = Some(Asked { request, sent, has_reply, limit });
         self.outputs.push_back(Output::Ask(exchange));
     }
 

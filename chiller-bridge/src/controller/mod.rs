@@ -380,6 +380,10 @@ impl Controller for Chiller {
             .or_else(|| self.plan.next(at))
     }
 
+    fn is_wanted(&self, request: &Request) -> bool {
+        self.is_still_wanted(request)
+    }
+
     fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
         self.effects.pop_front()
     }

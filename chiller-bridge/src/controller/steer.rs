@@ -128,8 +128,8 @@ impl Chiller {
                     switch.accepted(now.instant);
                 }
             }
-            (Request::SetTemperature(_), _) => {
-                if let Some(work) = &mut self.set_point {
+            (Request::SetTemperature(accepted), _) => {
+                if let Some(work) = self.set_point.as_mut().filter(|work| work.temperature == *accepted) {
                     work.accepted();
                 }
             }
@@ -137,6 +137,20 @@ impl Chiller {
                 self.set_point_read(temperature);
             }
             _ => {}
+        }
+    }
+
+    /// Whether a request that found no answer is still to be made: what was overridden is not.
+    pub(super) fn is_still_wanted(&self, request: &Request) -> bool {
+        match request {
+            _ if self.is_released() => false,
+            Request::SetRunning(false) if self.clear.is_some() => true,
+            Request::SetRunning(on) => self.switch.as_ref().is_some_and(|switch| switch.on == *on),
+            Request::SetTemperature(temperature) => {
+                self.set_point.as_ref().is_some_and(|work| work.temperature == *temperature)
+            }
+            Request::ReadAndClearAlarms => self.clear.is_some(),
+            _ => true,
         }
     }
 
@@ -158,11 +172,13 @@ impl Chiller {
     /// A refusal of an order, or of what reads it back, ends the work with it.
     pub(super) fn work_refused(&mut self, request: &Request, refusal: &str, now: Now) {
         match request {
-            Request::SetRunning(_) if self.clear.is_none() => {
+            Request::SetRunning(on)
+                if self.clear.is_none() && self.switch.as_ref().is_some_and(|switch| switch.on == *on) =>
+            {
                 self.switch_failed(Code::Failed, format!("the unit refuses: {refusal}"), now);
             }
-            Request::SetTemperature(_) => {
-                if let Some(work) = self.set_point.take() {
+            Request::SetTemperature(refused) => {
+                if let Some(work) = self.set_point.take_if(|work| work.temperature == *refused) {
                     let celsius = work.temperature.celsius();
                     let message = format!("the unit refuses {celsius:.1} °C: {refusal}");
                     self.answer(Some(work.ticket), Outcome::failed(Code::Failed, message));

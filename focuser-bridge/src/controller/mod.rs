@@ -452,6 +452,12 @@ impl Controller for Focuser {
         Some(request)
     }
 
+    fn is_wanted(&self, request: &Request) -> bool {
+        // An order whose bytes may have gone out is never given twice, nor is a question that was
+        // overtaken by a stop worth asking again.
+        request.has_reply() && !(self.saved.released && !self.in_motion())
+    }
+
     fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
         self.effects.pop_front()
     }

@@ -1,7 +1,6 @@
 //! A simulated T257P chiller on a pseudo-terminal, which can be made to misbehave from stdin.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program to be talked to at a terminal")]
-#![expect(clippy::disallowed_methods, reason = "tells the keypad's state, which depends on the time")]
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -9,10 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use bus::clock::Now;
 use clap::Parser;
-use testbed::chiller::console::{Command, HELP};
 use testbed::chiller::{Chiller, Config};
+use testbed::demo::obey;
 use testbed::port::Port;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -73,8 +71,9 @@ fn main() -> anyhow::Result<()> {
     let console = Arc::clone(&port);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            match Command::parse(&line).and_then(|command| command.map_or(Ok(()), |c| act(&console, c))) {
-                Ok(()) => {}
+            match obey(&console, &line) {
+                Ok(None) => {}
+                Ok(Some(answer)) => println!("{answer}"),
                 Err(error) => eprintln!("error: {error}"),
             }
         }
@@ -86,37 +85,4 @@ fn main() -> anyhow::Result<()> {
         }
     });
     port.unplug().context("cannot remove the link")
-}
-
-fn act(port: &Port<Chiller>, command: Command) -> Result<(), String> {
-    match command {
-        Command::Fault(fault, None) => port.with(|chiller| chiller.inject(fault)),
-        Command::Fault(fault, Some(replies)) => port.with(|chiller| chiller.inject_for(fault, replies)),
-        Command::Clear => port.with(Chiller::clear_faults),
-        Command::Ambient(celsius) => port.with(|chiller| chiller.set_ambient_celsius(celsius)),
-        Command::Heat(watts) => port.with(|chiller| chiller.set_heat_load_watts(watts)),
-        Command::Flow(flow) => port.with(|chiller| chiller.set_flow_litres_per_minute(flow)),
-        Command::PowerCycle => port.with(Chiller::power_cycle),
-        Command::Unplug => return port.unplug().map_err(|error| format!("cannot unplug: {error}")),
-        Command::Plug => return port.plug().map_err(|error| format!("cannot plug: {error}")),
-        Command::Status => println!("{}", port.with(describe)),
-        Command::Help => println!("{HELP}"),
-    }
-    Ok(())
-}
-
-fn describe(chiller: &mut Chiller) -> String {
-    let word = |flag, yes, no| if flag { yes } else { no };
-    format!(
-        "{:?}, pump {}, water {:.1} C, set point {:.1} C, {}, keypad {}, {} requests ({} ignored){}",
-        chiller.status(),
-        word(chiller.pump_on(), "on", "off"),
-        chiller.supply_celsius(),
-        chiller.set_point_celsius(),
-        word(chiller.alarm(), "ALARM", "no alarm"),
-        word(chiller.keypad_locked(Now::read().instant), "locked", "free"),
-        chiller.requests(),
-        chiller.ignored(),
-        word(chiller.hung(), ", MODE MISMATCH: needs power-cycle", ""),
-    )
 }

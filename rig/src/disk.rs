@@ -35,7 +35,10 @@ impl Disk {
 
     /// The save that is done, or has failed.
     pub(crate) fn turn(&mut self, now: Instant) -> Option<(File, u64, Result<(), String>)> {
-        let (_, file, number, contents) = self.pending.pop_front_if(|(at, ..)| *at <= now)?;
+        if self.poll_timeout()? > now {
+            return None;
+        }
+        let (_, file, number, contents) = self.pending.pop_front()?;
         if self.full {
             return Some((file, number, Err("no space left on device".to_owned())));
         }

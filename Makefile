@@ -1,0 +1,41 @@
+# What can be made here; `make` alone lists it. Each target sees to its own set-up (tools/setup).
+
+CARGO ?= cargo
+# What rustup installed, where a shell that was open before does not look.
+export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
+
+.PHONY: help demo test check bench schemas
+
+help:
+	@echo 'make demo           the whole thing on this machine with a simulated chiller: a short'
+	@echo '                    tour, then it runs until Ctrl-C'
+	@echo 'make demo TOUR=1    stops after the tour (TOUR=0: no tour)'
+	@echo 'make test           every test'
+	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
+	@echo 'make bench          how fast it is, beside the targets (release build)'
+	@echo 'make schemas        writes schemas/ anew, after a message has changed'
+
+# Everything is built before it runs, and with the same features as for the tests, so that nothing
+# is compiled twice. `cargo run` is there to find the program wherever the target folder is.
+demo:
+	@tools/setup rust broker
+	@$(CARGO) build --workspace --bins --locked --quiet
+	@exec $(CARGO) run --quiet --locked --bin demo -- $(if $(filter 1,$(TOUR)),--tour,$(if $(filter 0,$(TOUR)),--no-tour))
+
+test:
+	@tools/setup rust broker
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --workspace --locked --no-fail-fast --quiet
+
+check:
+	@tools/setup rust lints deny
+	@tools/check
+
+bench:
+	@tools/setup rust broker
+	$(CARGO) build --workspace --bins --release --locked --quiet
+	$(CARGO) run --release --quiet --locked --bin bench
+
+schemas:
+	@tools/setup rust
+	$(CARGO) run --quiet --locked -p bus --example schemas

@@ -1,0 +1,144 @@
+//! What the bus sees: order, promptness, who did what, and a broker that comes and goes.
+
+use std::time::Duration;
+
+use bus::clock::Utc;
+use bus::message::{Code, EventKind, Mode, ReplyStatus};
+use testbed::chiller::Fault;
+
+use crate::rig::Rig;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_state_that_shows_an_outcome_comes_before_the_reply_that_tells_it() {
+    let mut rig = Rig::running();
+    for (verb, argument) in
+        [("mode", "manual"), ("enabled", "on"), ("setpoint", "11.5"), ("enabled", "off"), ("release", "1")]
+    {
+        let id = rig.command("alice", verb, argument);
+        rig.wait_for(&id);
+        let told = rig.replies(&id).last().unwrap().order;
+        let shown = rig.states().rfind(|state| state.order < told).unwrap().what.device;
+        let last = shown.last_command.unwrap();
+        assert_eq!(last.id.unwrap().as_str(), id, "{verb}");
+        assert_eq!(last.outcome, ReplyStatus::Succeeded, "{verb}");
+    }
+}
+
+#[test]
+fn c12_a_command_is_taken_at_once_however_the_unit_keeps_the_bridge_waiting() {
+    let mut rig = Rig::running();
+    rig.model().inject(Fault::Deaf);
+    rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
+    let id = rig.command("alice", "mode", "manual");
+    assert_eq!(rig.replies(&id)[0].what.status, ReplyStatus::Accepted);
+    assert_eq!(rig.replies(&id)[0].at, rig.now());
+    let reply = rig.wait_for(&id);
+    assert_eq!(reply.status, ReplyStatus::Succeeded);
+    assert!(rig.replies(&id)[1].at.instant.since(rig.replies(&id)[0].at.instant) < Duration::from_millis(50));
+}
+
+#[test]
+fn c12_a_verdict_can_be_asked_for_again() {
+    let mut rig = Rig::running();
+    let payload = b"{\"id\":\"once\",\"mode\":\"manual\"}";
+    rig.publish_command("alice", "mode", payload);
+    rig.wait_for("once");
+    rig.command_and_wait("ops", "mode", "automatic");
+    rig.publish_command("alice", "mode", payload);
+    let again = &rig.replies("once").last().unwrap().what;
+    assert_eq!((again.status, again.duplicate), (ReplyStatus::Succeeded, true));
+    rig.run_for(SECOND);
+    assert_eq!(rig.state().mode, Mode::Automatic, "told again, not run again");
+}
+
+#[test]
+fn c13_what_arrives_together_is_judged_one_after_the_other() {
+    let mut rig = Rig::running();
+    let manual = rig.command("alice", "mode", "manual");
+    let on = rig.command("alice", "enabled", "on");
+    let automatic = rig.command("ops", "mode", "automatic");
+    let off = rig.command("alice", "enabled", "off");
+    rig.run_for(SECOND);
+    assert_eq!(rig.outcome(&manual).unwrap().status, ReplyStatus::Stopped);
+    assert_eq!(rig.outcome(&on).unwrap().code, Some(Code::Blocked));
+    assert_eq!(rig.outcome(&automatic).unwrap().status, ReplyStatus::Succeeded);
+    assert_eq!(rig.outcome(&off).unwrap().code, Some(Code::ModeIsAutomatic));
+    assert_eq!(rig.model().writes().count(), 0);
+}
+
+#[test]
+fn c20_every_command_leaves_one_event_with_who_what_and_how_it_ended() {
+    let mut rig = Rig::running();
+    let set = rig.command("alice", "mode", "manual");
+    rig.wait_for(&set);
+    let refused = rig.command("visitor", "enabled", "on");
+    rig.wait_for(&refused);
+    for (id, by, verb, argument, code) in [
+        (&set, "alice", "mode", "manual", Code::Succeeded),
+        (&refused, "visitor", "enabled", "on", Code::NotAuthorised),
+    ] {
+        let mut events = rig.events().filter(|event| event.happening.id.as_ref() == Some(id));
+        let event = &events.next().unwrap().happening;
+        assert_eq!(event.kind, EventKind::Command);
+        assert_eq!((event.by.as_deref(), event.verb.as_deref()), (Some(by), Some(verb)));
+        assert_eq!(event.argument, Some(argument.into()));
+        assert_eq!(event.code, Some(code));
+        assert!(events.next().is_none());
+    }
+}
+
+#[test]
+fn without_the_broker_the_unit_is_polled_and_events_are_kept_with_their_own_dates() {
+    let mut rig = Rig::running();
+    rig.broker_down();
+    rig.run_for(60 * SECOND);
+    rig.unplug();
+    let lost = rig.now().utc;
+    rig.run_for(120 * SECOND);
+    rig.plug();
+    rig.run_for(60 * SECOND);
+    let asked = rig.sent().len();
+    rig.run_for(60 * SECOND);
+    assert!(rig.sent().len() >= asked + 6 * 12);
+    let seen = rig.events().count();
+    rig.broker_up();
+    rig.run_for(2 * SECOND);
+    let links: Vec<_> =
+        rig.events().skip(seen).filter(|event| event.happening.kind == EventKind::Link).collect();
+    let reasons: Vec<_> = links.iter().filter_map(|event| event.happening.reason.as_deref()).collect();
+    assert_eq!(reasons, ["link_lost", "restored", "thresholds"]);
+    assert_eq!(links[0].date, lost);
+    let numbers: Vec<_> = rig.events().map(|event| event.seq).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    assert!(rig.state().connected);
+    assert_eq!(rig.availability().last(), Some(&"online"));
+    assert_eq!(rig.health().broker_connections, 2);
+}
+
+#[test]
+fn a_command_sent_while_the_broker_is_away_is_never_run() {
+    let mut rig = Rig::running();
+    rig.broker_down();
+    let id = rig.command("alice", "mode", "manual");
+    rig.run_for(5 * SECOND);
+    rig.broker_up();
+    rig.run_for(60 * SECOND);
+    assert!(rig.replies(&id).is_empty());
+    assert_eq!(rig.state().mode, Mode::Automatic);
+}
+
+#[test]
+fn a_leap_of_the_wall_clock_moves_dates_and_nothing_else() {
+    let mut rig = Rig::running();
+    let seen = rig.states().count();
+    for date in ["2031-01-01T00:00:00Z", "2001-01-01T00:00:00Z"] {
+        let date = Utc::parse(date).unwrap();
+        rig.set_date(date);
+        rig.run_for(30 * SECOND);
+        assert!(rig.state().date.unwrap().seconds_since(date) > 20.0);
+        assert!(rig.states().skip(seen).all(|state| state.what.device.connected));
+    }
+    assert_eq!(rig.health_of_link().losses, 0);
+}

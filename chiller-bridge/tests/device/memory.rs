@@ -1,0 +1,129 @@
+//! What survives a restart, and what is said when it could not.
+
+use std::time::Duration;
+
+use bridge::core::File;
+use bus::message::{Code, Mode, ReplyStatus, Severity};
+use chiller_bridge::settings::{Settings, StartMode};
+use testbed::chiller::{Config, Fault};
+
+use crate::rig::{Rig, settings};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn c2_mode_request_and_who_set_them_survive_a_restart() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.command_and_wait("ops", "enabled", "on");
+    let before = rig.state();
+    let orders = rig.model().writes().count();
+    rig.run_for(SECOND);
+    rig.restart();
+    rig.run_until_connected();
+    let after = rig.state();
+    assert_eq!((after.mode, after.requested), (Mode::Manual, Some(true)));
+    assert_eq!((after.mode_since, after.mode_by), (before.mode_since, before.mode_by));
+    rig.run_for(600 * SECOND);
+    assert_eq!(rig.model().writes().count(), orders);
+    assert!(rig.model().pump_on());
+}
+
+#[test]
+fn c2_a_restart_during_maintenance_never_starts_the_pump() {
+    let mut rig = Rig::new(settings(), Config { auto_start: true, ..Config::default() });
+    rig.run_until_connected();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.command_and_wait("alice", "enabled", "off");
+    for _ in 0..10 {
+        rig.run_for(7 * SECOND);
+        rig.restart();
+    }
+    rig.run_for(3600 * SECOND);
+    assert!(!rig.model().pump_on());
+    assert!(rig.model().writes().all(|write| write.data != "1"));
+}
+
+#[test]
+fn c2_damaged_memory_means_manual_with_the_pump_as_it_is() {
+    for auto_start in [false, true] {
+        let mut rig = Rig::new(settings(), Config { auto_start, ..Config::default() });
+        rig.run_until_connected();
+        rig.damage(File::Device);
+        rig.restart();
+        rig.run_until_connected();
+        rig.run_for(600 * SECOND);
+        let state = rig.state();
+        assert_eq!((state.mode, state.reason.as_str()), (Mode::Manual, "mode_lost"));
+        assert_eq!(state.requested, Some(auto_start));
+        assert!(state.attention.iter().any(|attention| attention.name == "mode_lost"));
+        assert_eq!(rig.model().writes().count(), 0);
+        rig.command_and_wait("alice", "mode", "automatic");
+        assert!(!rig.state().attention.iter().any(|attention| attention.name == "mode_lost"));
+    }
+}
+
+#[test]
+fn damaged_memory_of_commands_hurts_nobody() {
+    let mut rig = Rig::running();
+    rig.damage(File::Commands);
+    rig.restart();
+    rig.run_until_connected();
+    assert_eq!(rig.command_and_wait("alice", "ping", "").status, ReplyStatus::Succeeded);
+}
+
+#[test]
+fn a_mode_that_could_not_be_saved_is_in_force_and_answered_failed() {
+    let mut rig = Rig::running();
+    rig.set_disk_full(true);
+    let reply = rig.command_and_wait("alice", "mode", "manual");
+    assert_eq!((reply.status, reply.code), (ReplyStatus::Failed, Some(Code::Failed)));
+    assert!(reply.message.starts_with("manual now, but not saved: a restart returns to automatic"));
+    let state = rig.state();
+    assert_eq!(state.mode, Mode::Manual);
+    let attention = state.attention.iter().find(|attention| attention.name == "mode_not_saved").unwrap();
+    assert_eq!(attention.severity, Severity::Warning);
+    rig.run_for(60 * SECOND);
+    assert!(!rig.health().journal_ok);
+    rig.restart();
+    rig.run_until_connected();
+    assert_eq!(rig.state().mode, Mode::Automatic);
+}
+
+#[test]
+fn the_first_start_is_in_the_configured_mode() {
+    for (start_mode, mode) in [(StartMode::Automatic, Mode::Automatic), (StartMode::Manual, Mode::Manual)] {
+        let mut rig = Rig::new(Settings { start_mode, ..settings() }, Config::default());
+        rig.run_until_connected();
+        assert_eq!((rig.state().mode, rig.state().mode_by), (mode, None));
+    }
+}
+
+#[test]
+fn a_command_that_ran_when_the_bridge_died_is_answered_and_not_run_again() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.model().inject(Fault::WillNotStart);
+    let id = rig.command("alice", "enabled", "on");
+    rig.run_for(3 * SECOND);
+    rig.restart();
+    let reply = rig.wait_for(&id);
+    assert_eq!((reply.status, reply.code), (ReplyStatus::Failed, Some(Code::Interrupted)));
+    rig.model().clear_faults();
+    rig.run_for(600 * SECOND);
+    assert_eq!(rig.model().writes().count(), 1);
+    assert_eq!(rig.replies(&id).iter().filter(|reply| reply.what.status.is_terminal()).count(), 1);
+}
+
+#[test]
+fn c23_a_clean_stop_ends_what_runs_and_leaves_the_unit_as_it_is() {
+    let mut rig = Rig::new(settings(), Config { auto_start: true, ..Config::default() });
+    rig.run_until_connected();
+    rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
+    rig.stop();
+    assert!(!rig.has_ended(), "the exchange that is out is finished first");
+    rig.run_until(|rig| rig.has_ended(), SECOND);
+    assert_eq!(rig.availability().last(), Some(&"offline"));
+    rig.run_for(60 * SECOND);
+    assert!(rig.model().pump_on());
+}

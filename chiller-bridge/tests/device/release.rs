@@ -1,0 +1,59 @@
+//! The front panel's keypad: unlocked by silence on the wire, and only for a while.
+
+use std::time::Duration;
+
+use bus::message::{ChillerStatus, Code, ReplyStatus};
+use testbed::chiller::Fault;
+
+use crate::rig::Rig;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_release_stops_every_byte_so_that_the_keypad_unlocks_and_ends_by_itself() {
+    let mut rig = Rig::running();
+    assert!(is_locked(&mut rig));
+    let reply = rig.command_and_wait("alice", "release", "2");
+    assert_eq!(reply.status, ReplyStatus::Succeeded);
+    assert_eq!(rig.state().status, ChillerStatus::Released);
+    rig.run_for(SECOND);
+    rig.forget_sent();
+    rig.run_for(10 * SECOND);
+    assert!(!is_locked(&mut rig));
+    rig.run_for(105 * SECOND);
+    assert!(rig.sent().is_empty());
+    assert!(!rig.events().any(|event| event.happening.reason.as_deref() == Some("link_lost")));
+    rig.run_for(10 * SECOND);
+    assert!(is_locked(&mut rig));
+    assert_eq!((rig.state().status, rig.state().connected), (ChillerStatus::Idle, true));
+}
+
+#[test]
+fn release_0_ends_it_at_once() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "release", "15");
+    rig.run_for(60 * SECOND);
+    let refused = rig.command_and_wait("alice", "setpoint", "12");
+    assert_eq!((refused.code, refused.reason.as_str()), (Some(Code::NotConnected), "released"));
+    rig.command_and_wait("alice", "release", "0");
+    rig.run_for(2 * SECOND);
+    assert!(rig.state().connected);
+    assert!(is_locked(&mut rig));
+}
+
+#[test]
+fn what_was_under_way_at_a_release_is_not_asked_again() {
+    let mut rig = Rig::running();
+    rig.model().inject(Fault::Deaf);
+    rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
+    rig.command_and_wait("alice", "release", "5");
+    rig.model().clear_faults();
+    rig.forget_sent();
+    rig.run_for(240 * SECOND);
+    assert_eq!(rig.sent(), []);
+}
+
+fn is_locked(rig: &mut Rig) -> bool {
+    let now = rig.now().instant;
+    rig.model().keypad_locked(now)
+}

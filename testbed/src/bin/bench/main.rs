@@ -1,0 +1,74 @@
+//! Measures what the product promises to reach, beside the targets: real broker under the shipped
+//! files, real processes, a pseudo-terminal with the chiller's byte model.
+//!
+//! A slow figure is no failure: the exit code says whether everything could be measured.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
+
+mod figures;
+mod recovery;
+mod report;
+mod stage;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+use report::Report;
+use stage::Stage;
+use testbed::chiller::Config;
+
+/// Measures latencies, memory and processor time of the release build, beside their targets.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Where to write the figures as JSON
+    #[arg(long, value_name = "PATH", default_value = "target/bench.json")]
+    json: PathBuf,
+    /// Measure only figures whose name has this in it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    if cfg!(debug_assertions) {
+        eprintln!("this is a debug build: its figures say nothing (cargo run --release)");
+    }
+    let mut report = Report::begin();
+    let wanted = |names: &[&str]| names.iter().any(|name| name.contains(args.only.as_str()));
+    if wanted(&["status", "command"]) {
+        eprintln!("a bridge, an idle line: chiller status, commands …");
+        let stage = Stage::start(stage::instant_line(), None)?;
+        if wanted(&["status"]) {
+            figures::status(&stage, &mut report).context("measure chiller status")?;
+        }
+        if wanted(&["command"]) {
+            figures::commands(&stage, &mut report).context("measure commands")?;
+        }
+        stage.stop()?;
+    }
+    if wanted(&["serial", "poll"]) {
+        eprintln!("a bridge, a line of 9600 baud: readings, poll sets …");
+        let config = Config { wire_time: true, ..stage::instant_line() };
+        let stage = Stage::start(config, Some(0.5))?;
+        figures::line(&stage, &mut report).context("measure the serial line")?;
+        stage.stop()?;
+    }
+    if wanted(&["broker"]) {
+        eprintln!("a broker that dies: retry, topics back …");
+        recovery::measure(&mut report).context("measure the broker's return")?;
+    }
+    if wanted(&["memory", "idle"]) {
+        eprintln!("a bridge, left alone: memory, processor …");
+        let config = Config { wire_time: true, gap: None, ..Config::default() };
+        let stage = Stage::start(config, None)?;
+        figures::footprint(&stage, &mut report).context("measure the bridge's footprint")?;
+        stage.stop()?;
+    }
+    println!("{}", report.table());
+    report.write(&args.json)?;
+    eprintln!("also in {}", args.json.display());
+    Ok(())
+}
