@@ -452,9 +452,10 @@ impl Controller for Focuser {
         Some(request)
     }
 
-    // A question can be asked again; an order is never repeated.
     fn is_wanted(&self, request: &Request) -> bool {
-        request.has_reply()
+        // An order whose bytes may have gone out is never given twice, nor is a question that was
+        // overtaken by a stop worth asking again.
+        request.has_reply() && !(self.saved.released && !self.in_motion())
     }
 
     fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
