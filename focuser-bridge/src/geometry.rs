@@ -4,6 +4,7 @@
 //! registers count in *full* steps; whether the unit's step mode 3 means eighths (636 full steps
 //! per millimetre) or quarters is not known without hardware, so times are computed for the slower.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// MAX_SPEED: 250 ns / 2^-18 per full step/s (ST L6470).
@@ -47,8 +48,40 @@ pub struct Registers {
     pub homing_speed: u32,
 }
 
+/// What the motor chip's registers would have to hold, in fractions too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RegisterValues {
+    /// MAX_SPEED.
+    pub max_speed: f64,
+    /// ACC and DEC.
+    pub acceleration: f64,
+    /// SPEED of the drive to the end.
+    pub homing_speed: f64,
+}
+
+impl RegisterValues {
+    /// MAX_SPEED has 10 bits; at 0 nothing moves.
+    pub const MAX_SPEED: RangeInclusive<u32> = 1..=1023;
+    /// ACC and DEC have 12 bits, and 4095 means no ramp at all.
+    pub const ACCELERATION: RangeInclusive<u32> = 1..=4094;
+    /// SPEED has 20 bits.
+    pub const HOMING_SPEED: RangeInclusive<u32> = 1..=0x000F_FFFF;
+}
+
 impl Mechanics {
-    /// The motor chip's values for these mechanics.
+    /// What these mechanics ask of the motor chip, whether it can or not.
+    #[must_use]
+    pub fn register_values(&self) -> RegisterValues {
+        let full_steps = |mm: f64| mm * self.steps_per_mm / STEPS_PER_FULL_STEP;
+        let speed = full_steps(self.speed_mm_sec);
+        RegisterValues {
+            max_speed: speed * MAX_SPEED_UNIT,
+            acceleration: full_steps(self.acceleration_mm_sec_sec) * ACCELERATION_UNIT,
+            homing_speed: speed * HOMING_SPEED * RUN_SPEED_UNIT,
+        }
+    }
+
+    /// The motor chip's values for these mechanics, the nearest it has.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -56,13 +89,11 @@ impl Mechanics {
         reason = "checked ranges; the casts saturate"
     )]
     pub fn registers(&self) -> Registers {
-        let full_steps = |mm: f64| mm * self.steps_per_mm / STEPS_PER_FULL_STEP;
-        let speed = full_steps(self.speed_mm_sec);
+        let values = self.register_values();
         Registers {
-            max_speed: ((speed * MAX_SPEED_UNIT) as u16).clamp(1, 1023),
-            acceleration: ((full_steps(self.acceleration_mm_sec_sec) * ACCELERATION_UNIT) as u16)
-                .clamp(1, 4094),
-            homing_speed: ((speed * HOMING_SPEED * RUN_SPEED_UNIT).round() as u32).clamp(1, 0x000F_FFFF),
+            max_speed: (values.max_speed as u16).clamp(1, 1023),
+            acceleration: (values.acceleration as u16).clamp(1, 4094),
+            homing_speed: (values.homing_speed.round() as u32).clamp(1, 0x000F_FFFF),
         }
     }
 

@@ -23,10 +23,10 @@ use crate::rival::{Found, Rival};
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
-/// How long the end of the daemon waits for the device to come to rest.
-const REST_LIMIT: Duration = Duration::from_secs(2);
 /// An answer that was read so long after its limit had lain there while the bridge stood still.
 const READ_LATE: Duration = Duration::from_millis(500);
+/// How long the end of the daemon waits for the device to come to rest.
+const REST_LIMIT: Duration = Duration::from_secs(2);
 const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
@@ -116,9 +116,9 @@ pub enum Output {
 struct Asked<R> {
     request: R,
     sent: Vec<u8>,
+    limit: Duration,
     /// Without a reply nothing is proved of the link.
     has_reply: bool,
-    limit: Duration,
 }
 
 /// See the module.
@@ -598,12 +598,12 @@ where
             return;
         };
         let exchange = self.protocol.exchange(&request);
-        let has_reply = exchange.terminator.is_some();
-        if has_reply {
+        if exchange.terminator.is_some() {
             self.link.asked(now.instant);
         }
-        let (sent, limit) = (exchange.bytes.clone(), exchange.limit);
-        self.asked = Some(Asked { request, sent, has_reply, limit });
+        let has_reply = exchange.terminator.is_some();
+        let sent = exchange.bytes.clone();
+        self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
         self.outputs.push_back(Output::Ask(exchange));
     }
 

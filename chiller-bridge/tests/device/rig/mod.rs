@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use bridge::core::Core;
+use bridge::settings::BridgeSettings;
 use bus::clock::{Instant, Now};
 use bus::command::{CHILLER, Journal, Verb};
 use bus::message::{ChillerState, Mode};
@@ -20,21 +21,36 @@ use testbed::chiller::{Chiller as Model, Config};
 pub(crate) fn settings() -> Settings {
     let clients = || vec!["alice".to_owned(), "ops".to_owned(), "scheduler".to_owned()];
     Settings {
-        site: "clasp".to_owned(),
-        device: "chiller".to_owned(),
-        log_name: "chiller-bridge@clasp".to_owned(),
-        serial_port: "/dev/chiller".into(),
-        serial_baud: 9600,
-        serial_timeout: Duration::from_secs(5),
+        bridge: BridgeSettings {
+            site: "clasp".to_owned(),
+            device: "chiller".to_owned(),
+            log_name: "chiller-bridge@clasp".to_owned(),
+            serial_port: "/dev/chiller".into(),
+            serial_baud: 9600,
+            serial_timeout: Duration::from_secs(5),
+            exchange_limit: Duration::from_secs(3),
+            query_delay: Duration::from_secs(5),
+            stale_after: Duration::from_secs(30),
+            stall_guard: Duration::from_secs(1),
+            control_clients: clients(),
+            stop_clients: clients(),
+            require_acl: true,
+            state_directory: "/var/lib/obsbus".into(),
+            broker: BrokerSettings {
+                host: "localhost".to_owned(),
+                port: 8883,
+                ca_file: "ca.pem".into(),
+                credentials: Credentials::Certificate {
+                    certificate_file: "own.pem".into(),
+                    key_file: "own.key".into(),
+                },
+                keep_alive: Duration::from_secs(10),
+            },
+        },
         xon_xoff: true,
-        query_delay: Duration::from_secs(5),
-        exchange_limit: Duration::from_secs(3),
         command_gap: Duration::ZERO,
         start_deadline: Duration::from_secs(30),
-        stale_after: Duration::from_secs(30),
         frame_names: FrameNames::Tagged,
-        control_clients: clients(),
-        stop_clients: clients(),
         setpoint_limits: (5.0, 30.0),
         min_flow: 0.5,
         automatic: AutomaticSettings {
@@ -51,20 +67,7 @@ pub(crate) fn settings() -> Settings {
             alarm_retry: false,
             manual_long: Duration::from_secs(43_200),
         },
-        require_acl: true,
-        stall_guard: Duration::from_secs(1),
         start_mode: StartMode::Automatic,
-        state_directory: "/var/lib/obsbus".into(),
-        broker: BrokerSettings {
-            host: "localhost".to_owned(),
-            port: 8883,
-            ca_file: "ca.pem".into(),
-            credentials: Credentials::Certificate {
-                certificate_file: "own.pem".into(),
-                key_file: "own.key".into(),
-            },
-            keep_alive: Duration::from_secs(10),
-        },
     }
 }
 
@@ -92,7 +95,7 @@ impl Subject for Bridge {
     const VERBS: &'static [Verb] = CHILLER;
 
     fn base(settings: &Settings) -> Base {
-        Base::new(&settings.site, &settings.device).expect("names")
+        Base::new(&settings.bridge.site, &settings.bridge.device).expect("names")
     }
 
     fn xon_xoff(settings: &Settings) -> bool {
@@ -100,7 +103,7 @@ impl Subject for Bridge {
     }
 
     fn stale_after(settings: &Settings) -> Duration {
-        settings.stale_after
+        settings.bridge.stale_after
     }
 
     fn start(
