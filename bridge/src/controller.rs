@@ -40,6 +40,8 @@ pub enum Undecodable {
 /// A change of the link to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkChange {
+    /// The port is open; that proves nothing, but what must go out at once can.
+    Opened,
     /// What was read no longer counts.
     Lost {
         /// Why, for humans.

@@ -130,6 +130,14 @@ impl Mechanics {
         f64::from((steps - target).abs()) <= self.tolerance_mm * self.steps_per_mm
     }
 
+    /// More steps than these no motion makes in `time`: full speed, in eighths, and a quarter more.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+    pub fn most_steps(&self, time: Duration) -> i32 {
+        let full_steps = f64::from(self.registers().max_speed) / MAX_SPEED_UNIT;
+        (full_steps * 8.0 * 1.25 * time.as_secs_f64()).ceil() as i32
+    }
+
     /// How long `mm` takes, in a leg of its own.
     #[must_use]
     pub fn travel_time(&self, mm: f64) -> Duration {

@@ -266,6 +266,7 @@ where
                 self.port_open = true;
                 self.asked = None;
                 self.link.opened();
+                self.controller.handle_link(LinkChange::Opened, now);
             }
             LineEvent::OpenFailed { error } => {
                 let verdict = self.link.lost(error);
@@ -551,7 +552,7 @@ where
                     self.outputs.push_back(Output::WriteNow(bytes));
                 }
                 Effect::LetGo(true) => {
-                    self.link.pause(true);
+                    self.link.let_go();
                     self.outputs.push_back(Output::LetGo);
                 }
                 Effect::LetGo(false) => {

@@ -8,7 +8,7 @@ use bus::message::{Code, reason};
 use super::homing::Homing;
 use super::moving::Moving;
 use super::{DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
-use crate::protocol::Request;
+use crate::protocol::{COUNTER, Request};
 
 impl Focuser {
     pub(super) fn is_possible(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
@@ -18,6 +18,9 @@ impl Focuser {
                 return Err(Refusal::new(Code::NotConnected, "the focuser does not answer"));
             }
             _ => return Ok(()),
+        }
+        if self.in_motion() {
+            return Err(Refusal::new(Code::Blocked, "the motor is not at rest yet"));
         }
         if verb.name == "init" {
             return Ok(());
@@ -80,6 +83,10 @@ impl Focuser {
     }
 
     fn go(&mut self, ticket: Ticket, mm: f64, now: Now) {
+        // What was examined may have changed while the journal went to the disk.
+        if let Some(outcome) = self.is_busy() {
+            return self.answer(ticket, outcome);
+        }
         let mechanics = self.settings.mechanics;
         let (Some(origin), Some(from), Some(current)) =
             (self.saved.origin, self.motor.steps, self.current_mm())
@@ -91,18 +98,36 @@ impl Focuser {
             return self.answer(ticket, Outcome::failed(refusal.code, refusal.message));
         }
         let target = mechanics.target(origin, mm);
+        let legs = mechanics.legs(from, target);
+        if !legs.iter().all(|leg| COUNTER.contains(leg)) {
+            let message = "the target is beyond what the controller counts: switch it off and on, then init";
+            return self.answer(ticket, Outcome::failed(Code::OutsideLimits, message));
+        }
         if (target - from).abs() <= 1 {
             let message = format!("at {} already", self.place());
             return self.answer(ticket, Outcome::succeeded(message));
         }
-        let legs = mechanics.legs(from, target);
         let lowest = legs.iter().copied().min().unwrap_or(target).min(from);
         let highest = legs.iter().copied().max().unwrap_or(target).max(from);
         let time = mechanics.legs_time(from, &legs).mul_f64(1.5) + DEADLINE_MARGIN;
-        self.begin(ticket, Motion::Move(Moving::new(mechanics, from, target)), (lowest, highest), time, now);
+        self.begin(
+            ticket,
+            Motion::Move(Moving::new(mechanics, from, target, now.instant)),
+            (lowest, highest),
+            time,
+            now,
+        );
+    }
+
+    fn is_busy(&self) -> Option<Outcome> {
+        let busy = self.in_motion() || self.fault.is_some();
+        busy.then(|| Outcome::failed(Code::Blocked, "the motor is not at rest, or at fault"))
     }
 
     pub(super) fn init(&mut self, ticket: Ticket, force: bool, now: Now) {
+        if self.in_motion() {
+            return self.answer(ticket, Outcome::failed(Code::Blocked, "the motor is not at rest"));
+        }
         if self.saved.released {
             self.saved.released = false;
             self.save();

@@ -2,7 +2,7 @@
 //! the two ends must agree.
 //!
 //! ```text
-//!  SetUp (high impedance, speed, acceleration, step mode) -> Inwards --stopped after motion--> Stop -> first end
+//!  LetGo -> Rest -> SetUp (speed, acceleration, step mode) -> DriveIn -> Inwards --stopped after motion--> Stop -> first end
 //!     Inwards --no motion seen--> Retreat -> Inwards          first end -> Retreat -> Inwards -> second end: done
 //! ```
 
@@ -16,20 +16,36 @@ use crate::protocol::{Reply, Request};
 
 /// Motion that was ordered shows by then, or there is none.
 pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
+/// How far out of the end the second approach begins, mm.
+const RETREAT_MM: f64 = 0.5;
+/// The travel may measure so much more than the mechanics have, mm.
+const TRAVEL_MARGIN_MM: f64 = 0.1;
 /// How far apart the two ends may be, mm.
 const ENDS_AGREE_MM: f64 = 0.01;
+/// Let go of, the motor stands by then.
+const REST_WITHIN: Duration = Duration::from_secs(3);
 /// Eighths of a step, in the motor chip's STEP_SEL.
 const STEP_MODE: u8 = 3;
 
+const LET_GO: [Request; 2] = [Request::Stop, Request::HighImpedance];
+
 #[derive(Debug)]
 enum Step {
+    /// Stop, then let go: the chip takes what follows only at rest, and says nothing of a refusal.
+    LetGo(usize),
+    Rest(Standstill),
     SetUp(usize),
     DriveIn,
     Inwards(Standstill),
     StopAtEnd,
     ReadEnd(Standstill),
-    Retreat { to: i32 },
-    Retreating { to: i32, watch: Standstill },
+    Retreat {
+        to: i32,
+    },
+    Retreating {
+        to: i32,
+        watch: Standstill,
+    },
 }
 
 /// What follows from an answer.
@@ -49,31 +65,40 @@ pub(super) struct Homing {
     start: Option<i32>,
     first_end: Option<i32>,
     retreats: u32,
+    /// The status letter `U` was seen to clear.
+    reset_cleared: bool,
 }
 
 impl Homing {
     pub(super) fn new(mechanics: Mechanics) -> Self {
-        Self { mechanics, step: Step::SetUp(0), start: None, first_end: None, retreats: 0 }
+        Self {
+            mechanics,
+            step: Step::LetGo(0),
+            start: None,
+            first_end: None,
+            retreats: 0,
+            reset_cleared: false,
+        }
     }
 
-    fn set_up(&self) -> [Request; 7] {
+    fn set_up(&self) -> [Request; 4] {
         let registers = self.mechanics.registers();
         [
-            // A refused write only raises a flag that nobody reads: standstill and high impedance first.
-            Request::Stop,
-            Request::HighImpedance,
             Request::SetMaxSpeed(registers.max_speed),
             Request::SetAcceleration(registers.acceleration),
             Request::SetDeceleration(registers.acceleration),
             Request::SetStepMode(STEP_MODE),
-            Request::ReadPosition,
         ]
     }
 
     pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
         let (request, next) = match &self.step {
+            Step::LetGo(number) => return LET_GO.get(*number).copied(),
             Step::SetUp(number) => return self.set_up().get(*number).copied(),
-            Step::Inwards(watch) | Step::ReadEnd(watch) | Step::Retreating { watch, .. } => {
+            Step::Rest(watch)
+            | Step::Inwards(watch)
+            | Step::ReadEnd(watch)
+            | Step::Retreating { watch, .. } => {
                 return Some(watch.request());
             }
             Step::DriveIn => (
@@ -90,28 +115,36 @@ impl Homing {
     }
 
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
-        if let Reply::Position(steps) = reply
-            && let Some(start) = self.start
-            && steps - start > self.mechanics.steps(self.mechanics.mechanical_range_mm + 0.5)
-        {
-            return Progress::Failed(format!(
-                "no end within {} mm: is the end stop there?",
-                self.mechanics.mechanical_range_mm
-            ));
+        if let Some(why) = self.is_impossible(reply) {
+            return Progress::Failed(why);
         }
         match &mut self.step {
-            Step::SetUp(number) => {
-                if let Reply::Position(steps) = reply {
-                    self.start = Some(steps);
+            Step::LetGo(number) => {
+                *number += usize::from(reply == Reply::Written);
+                if *number >= LET_GO.len() {
+                    self.step = Step::Rest(Standstill::new(now, false));
                 }
-                *number += 1;
-                if *number >= 7 {
+                Progress::Going
+            }
+            Step::Rest(watch) => {
+                if let Some(at) = watch.take(reply, now) {
+                    // The counter's unit may change now, and the travel is counted from here.
+                    self.start = Some(at);
+                    self.step = Step::SetUp(0);
+                } else if now.since(watch.began()) >= REST_WITHIN {
+                    return Progress::Failed("the motor does not come to rest".to_owned());
+                }
+                Progress::Going
+            }
+            Step::SetUp(number) => {
+                *number += usize::from(reply == Reply::Written);
+                if *number >= 4 {
                     self.step = Step::DriveIn;
                 }
                 Progress::Going
             }
             Step::Inwards(watch) => {
-                let stood = watch.take(reply);
+                let stood = watch.take(reply, now);
                 let (seen_motion, began) = (watch.seen_motion(), watch.began());
                 let Some(end) = stood else { return Progress::Going };
                 if seen_motion {
@@ -121,13 +154,13 @@ impl Homing {
                 }
                 Progress::Going
             }
-            Step::ReadEnd(watch) => match watch.take(reply) {
+            Step::ReadEnd(watch) => match watch.take(reply, now) {
                 Some(end) => self.found(end),
                 None => Progress::Going,
             },
             Step::Retreating { to, watch } => {
                 let to = *to;
-                let stood = watch.take(reply);
+                let stood = watch.take(reply, now);
                 let (seen_motion, began) = (watch.seen_motion(), watch.began());
                 match stood {
                     Some(at) if self.mechanics.is_there(at, to) => self.step = Step::DriveIn,
@@ -144,12 +177,29 @@ impl Homing {
         }
     }
 
+    fn is_impossible(&mut self, reply: Reply) -> Option<String> {
+        let range = self.mechanics.mechanical_range_mm;
+        match (reply, self.start) {
+            (Reply::Position(steps), Some(start))
+                if steps - start > self.mechanics.steps(range + TRAVEL_MARGIN_MM) =>
+            {
+                Some(format!("no end within {range} mm: is the end stop there?"))
+            }
+            (Reply::Status(status), _) => {
+                let again = status.reset && self.reset_cleared;
+                self.reset_cleared |= !status.reset;
+                again.then(|| "the controller was power-cycled on the way".to_owned())
+            }
+            _ => None,
+        }
+    }
+
     fn retreat(&mut self, from: i32) -> Progress {
         self.retreats += 1;
         if self.retreats > 2 {
             return Progress::Failed("the motor does not turn inwards: is it jammed?".to_owned());
         }
-        self.step = Step::Retreat { to: from - self.mechanics.steps(self.mechanics.anti_backlash_mm) };
+        self.step = Step::Retreat { to: from - self.mechanics.steps(RETREAT_MM) };
         Progress::Going
     }
 
@@ -168,7 +218,7 @@ impl Homing {
     /// From 0 to 1: there is no knowing how far the end is, so this only grows.
     pub(super) fn progress(&self) -> f64 {
         match (&self.step, self.first_end) {
-            (Step::SetUp(_), _) => 0.0,
+            (Step::LetGo(_) | Step::Rest(_) | Step::SetUp(_), _) => 0.0,
             (_, None) => 0.2,
             (Step::Retreat { .. } | Step::Retreating { .. }, Some(_)) => 0.7,
             (_, Some(_)) => 0.9,

@@ -27,7 +27,7 @@ use bus::message::{Code, EventKind, FocuserState, FocuserStatus, Happening, Seve
 
 use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
-use homing::Homing;
+use homing::{Homing, MOTION_SHOWS_WITHIN};
 use moving::Moving;
 pub use position::Saved;
 use watch::{Motor, Standstill};
@@ -65,7 +65,11 @@ enum Motion {
 enum Job {
     None,
     /// The link is new: does the counter still mean what it meant?
-    Check(Standstill),
+    Check {
+        watch: Standstill,
+        /// A stop was sent; no standstill by then is a fault.
+        deadline: Option<Instant>,
+    },
     /// The disk must know before the motor turns.
     Saving {
         motion: Motion,
@@ -129,7 +133,11 @@ pub struct Focuser {
     stop_when_back: bool,
     fault: Option<Fault>,
     /// A position that is too far from the one before to be believed at once.
-    suspicious: Option<i32>,
+    suspicious: Option<(i32, Instant)>,
+    /// When the request that is out was sent.
+    asked_at: Instant,
+    /// A motion was ordered then, and has not shown itself yet.
+    ordered: Option<Instant>,
     astray: u32,
     outstanding: bool,
     next_question: Instant,
@@ -145,6 +153,7 @@ impl Focuser {
     pub fn new(settings: ControllerSettings, saved: Saved, now: Now) -> Self {
         let mut effects = VecDeque::new();
         let released = saved.released;
+        let fault = saved.end_moved.map(Fault::EndMoved);
         if released {
             effects.push_back(Effect::LetGo(true));
         }
@@ -159,8 +168,10 @@ impl Focuser {
             run: None,
             pending_init: None,
             stop_when_back: false,
-            fault: None,
+            fault,
             suspicious: None,
+            asked_at: now.instant,
+            ordered: None,
             astray: 0,
             outstanding: false,
             next_question: now.instant,
@@ -197,8 +208,10 @@ impl Focuser {
             answers.splice(0..0, halt.answers);
             let_go |= halt.let_go;
         }
+        // A motion that was ordered and did not show yet may still begin.
+        let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
         self.job = Job::Halt(Halt {
-            watch: Standstill::new(now.instant, self.outstanding),
+            watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
             deadline: now.instant + STOP_LIMIT,
             answers,
             let_go,
@@ -215,10 +228,12 @@ impl Focuser {
 
     fn halted(&mut self, at: i32, now: Now) {
         let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
-        if self.fault == Some(Fault::NoStandstill) {
-            self.fault = None;
+        self.standstill_seen();
+        if self.checked {
+            self.rest_at(at, now);
+        } else {
+            self.check(at, now);
         }
-        self.rest_at(at, now);
         let place = self.place();
         for (ticket, told) in halt.answers {
             let outcome = match told {
@@ -243,14 +258,27 @@ impl Focuser {
         self.effects.push_back(Effect::LetGo(true));
     }
 
-    fn not_halted(&mut self) {
-        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
+    fn no_standstill(&mut self) -> String {
         self.fault = Some(Fault::NoStandstill);
         let seconds = STOP_LIMIT.as_secs();
         let message = format!("a stop was sent and no standstill was seen within {seconds} s");
-        self.happened(
-            Happening::new(EventKind::Transition, Severity::Error, message.clone()).because("no_standstill"),
-        );
+        let happening = Happening::new(EventKind::Transition, Severity::Error, message.clone());
+        self.happened(happening.because("no_standstill"));
+        message
+    }
+
+    fn standstill_seen(&mut self) {
+        if self.fault == Some(Fault::NoStandstill) {
+            self.fault = self.saved.end_moved.map(Fault::EndMoved);
+        }
+    }
+
+    fn not_halted(&mut self, now: Now) {
+        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
+        let message = self.no_standstill();
+        if !self.checked {
+            self.job = Job::Check { watch: Standstill::new(now.instant, false), deadline: None };
+        }
         for (ticket, told) in halt.answers {
             let message = match told {
                 Told::AtRest => message.clone(),
@@ -371,18 +399,17 @@ impl Controller for Focuser {
         if !self.believe(reply, now) {
             return;
         }
-        self.motor.take(reply, now);
-        self.note_reset(reply);
+        self.motor.take(reply, self.asked_at, now);
+        if self.motor.turns() == Some(true) {
+            self.ordered = None;
+        }
+        self.note_reset(reply, now);
         match &mut self.job {
             Job::None | Job::Saving { .. } => {}
-            Job::Check(watch) => {
-                if let Some(at) = watch.take(reply) {
-                    self.check(at, now);
-                }
-            }
+            Job::Check { .. } => self.check_answered(reply, now),
             Job::Moving(_) => self.motion_answered(reply, now),
             Job::Halt(halt) => {
-                if let Some(at) = halt.watch.take(reply) {
+                if let Some(at) = halt.watch.take(reply, now.instant) {
                     self.halted(at, now);
                 }
             }
@@ -392,6 +419,7 @@ impl Controller for Focuser {
 
     fn handle_link(&mut self, change: LinkChange, now: Now) {
         match change {
+            LinkChange::Opened => self.port_opened(),
             LinkChange::Lost { reason } => self.link_lost(&reason),
             LinkChange::Restored => self.link_restored(now),
         }
@@ -413,8 +441,9 @@ impl Controller for Focuser {
         if let Job::Halt(halt) = &self.job
             && now.instant >= halt.deadline
         {
-            self.not_halted();
+            self.not_halted(now);
         }
+        self.check_overdue(now);
         self.run_overdue(now);
         self.init_overdue(now);
         self.note_status();
@@ -424,7 +453,8 @@ impl Controller for Focuser {
         let job = match &self.job {
             Job::Saving { since, .. } => Some(*since + SAVE_LIMIT),
             Job::Halt(halt) => Some(halt.deadline),
-            Job::None | Job::Check(_) | Job::Moving(_) => None,
+            Job::Check { deadline, .. } => *deadline,
+            Job::None | Job::Moving(_) => None,
         };
         let run = self.run.as_ref().map(|run| run.deadline.instant);
         let init = self.pending_init.as_ref().map(|(ticket, _)| ticket.deadline);
@@ -438,7 +468,7 @@ impl Controller for Focuser {
         }
         let request = match &mut self.job {
             Job::None | Job::Saving { .. } => Some(self.idle_question(now)),
-            Job::Check(watch) => Some(watch.request()),
+            Job::Check { watch, .. } => Some(watch.request()),
             Job::Halt(halt) => Some(halt.watch.request()),
             Job::Moving(Motion::Move(moving)) => moving.request(now.instant),
             Job::Moving(Motion::Home(homing)) => homing.request(now.instant),
@@ -449,6 +479,10 @@ impl Controller for Focuser {
             self.next_question = now.instant + pause;
         }
         self.outstanding = true;
+        self.asked_at = now.instant;
+        if matches!(request, Request::GoTo(_) | Request::RunInwards(_)) {
+            self.ordered = Some(now.instant);
+        }
         Some(request)
     }
 

@@ -6,12 +6,14 @@ use bus::clock::Instant;
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
 use crate::geometry::Mechanics;
-use crate::protocol::{Motion, Reply, Request, Status};
+use crate::protocol::{Motion, Reply, Request};
 
 #[derive(Debug)]
 enum Step {
     /// The motor must stand before it is told where to go.
-    Before,
+    Before {
+        began: Instant,
+    },
     Send,
     Under(Standstill),
 }
@@ -39,16 +41,16 @@ pub(super) struct Moving {
 
 impl Moving {
     /// From standing at `from`.
-    pub(super) fn new(mechanics: Mechanics, from: i32, target: i32) -> Self {
+    pub(super) fn new(mechanics: Mechanics, from: i32, target: i32, now: Instant) -> Self {
         let mut legs = mechanics.legs(from, target);
         let whole = way(from, &legs);
         legs.reverse();
-        Self { mechanics, target, legs, step: Step::Before, whole }
+        Self { mechanics, target, legs, step: Step::Before { began: now }, whole }
     }
 
     pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
         match &self.step {
-            Step::Before => Some(Request::ReadStatus),
+            Step::Before { .. } => Some(Request::ReadStatus),
             Step::Under(watch) => Some(watch.request()),
             Step::Send => {
                 let leg = *self.legs.last()?;
@@ -60,32 +62,37 @@ impl Moving {
 
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
         match &mut self.step {
-            Step::Before => match reply {
-                Reply::Status(Status { motion: Motion::Standstill, .. }) => {
-                    self.step = Step::Send;
-                    Progress::Going
+            Step::Before { began } => {
+                if let Reply::Status(status) = reply {
+                    // One reading that says otherwise may be a damaged one.
+                    if status.motion == Motion::Standstill {
+                        self.step = Step::Send;
+                    } else if now.since(*began) >= MOTION_SHOWS_WITHIN {
+                        return Progress::Failed("the motor was turning before it was told to".to_owned());
+                    }
                 }
-                Reply::Status(_) => {
-                    Progress::Failed("the motor was turning before it was told to".to_owned())
-                }
-                _ => Progress::Going,
-            },
+                Progress::Going
+            }
             Step::Send => Progress::Going,
             Step::Under(watch) => {
-                let stood = watch.take(reply);
+                let stood = watch.take(reply, now);
                 let (seen_motion, began) = (watch.seen_motion(), watch.began());
                 let Some(leg) = self.legs.last().copied() else { return Progress::Going };
-                // Standing at the target is certain at once; standing elsewhere may be a motion that
-                // does not show yet.
-                let there = watch.stood_at().filter(|at| self.mechanics.is_there(*at, leg));
-                let Some(at) = there.or(stood) else { return Progress::Going };
-                if there.is_some() {
+                let overdue = now.since(began) >= MOTION_SHOWS_WITHIN;
+                // A motion that does not show yet may begin from within the tolerance: then only the
+                // very target counts, and twice.
+                let near = watch.stood_at().filter(|at| self.mechanics.is_there(*at, leg));
+                let there =
+                    near.filter(|at| seen_motion || stood == Some(leg) || (overdue && stood == Some(*at)));
+                if let Some(at) = there {
                     self.legs.pop();
                     if self.legs.is_empty() {
                         return Progress::Arrived(at);
                     }
                     self.step = Step::Send;
-                } else if seen_motion || now.since(began) >= MOTION_SHOWS_WITHIN {
+                } else if let Some(at) = stood
+                    && (seen_motion || overdue)
+                {
                     let how = if seen_motion { "stopped" } else { "did not start" };
                     return Progress::Failed(format!(
                         "the motor {how} at {at} steps, {} short of {leg}",

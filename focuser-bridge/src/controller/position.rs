@@ -4,13 +4,14 @@
 //! end, the last counter, and the range of a motion in progress; what does not fit is not homed.
 
 use bridge::controller::Effect;
-use bus::clock::{Now, Utc};
+use bus::clock::{Instant, Now, Utc};
 use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Severity};
 use serde::{Deserialize, Serialize};
 
+use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Job};
+use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
 use crate::protocol::{Reply, Request};
 
 /// A counter so near to zero may be one that was reset.
@@ -38,6 +39,9 @@ pub struct Saved {
     pub motion: Option<(i32, i32)>,
     /// Let go of, until `init`.
     pub released: bool,
+    /// Homing found the end here and not where it was: doubtful until found there again.
+    #[serde(default)]
+    pub end_moved: Option<i32>,
     /// The status letter `U` was seen to clear since homing, so that seeing it again means a reset.
     pub reset_cleared: bool,
 }
@@ -45,7 +49,8 @@ pub struct Saved {
 impl Focuser {
     /// Whether the inner end is known, and the counter was checked against it.
     pub(super) fn homed(&self) -> bool {
-        self.connected && self.checked && self.saved.origin.is_some()
+        // What an end that was found elsewhere makes doubtful is not claimed.
+        self.connected && self.checked && self.saved.origin.is_some() && self.saved.end_moved.is_none()
     }
 
     pub(super) fn current_mm(&self) -> Option<f64> {
@@ -56,6 +61,8 @@ impl Focuser {
     /// It stands, and that is certain.
     pub(super) fn rest_at(&mut self, steps: i32, now: Now) {
         self.motor.steps = Some(steps);
+        self.motor.steps_asked = Some(self.asked_at);
+        self.ordered = None;
         self.saved.steps = Some(steps);
         self.saved.at = Some(now.utc);
         self.saved.motion = None;
@@ -73,6 +80,9 @@ impl Focuser {
         }
         self.unknown_because = reason;
         self.saved.reset_cleared = false;
+        if self.saved.end_moved.take().is_some() {
+            self.fault = self.fault.take().filter(|fault| !matches!(fault, Fault::EndMoved(_)));
+        }
         self.save();
     }
 
@@ -81,6 +91,7 @@ impl Focuser {
         self.job = Job::None;
         self.checked = true;
         self.stop_when_back = false;
+        self.standstill_seen();
         let near_zero = steps.abs() <= NEAR_ZERO;
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
         let fits = match (self.saved.motion, self.saved.steps) {
@@ -104,18 +115,22 @@ impl Focuser {
         }
     }
 
-    /// A position that changed with no motion ordered is read twice before it is believed. False
-    /// if this reply counts for nothing.
+    /// A position that changed by more than the motor can have turned is read twice before it is
+    /// believed. False if this reply counts for nothing.
     pub(super) fn believe(&mut self, reply: Reply, now: Now) -> bool {
-        let (Reply::Position(steps), Job::None, Some(stored)) = (reply, &self.job, self.saved.steps) else {
+        let Reply::Position(steps) = reply else { return true };
+        let (Some(last), Some(asked), true) = (self.motor.steps, self.motor.steps_asked, self.checked) else {
             return true;
         };
-        if !self.checked || (steps - stored).abs() <= BELIEVED_CHANGE {
+        let apart = (steps - last).abs();
+        if apart <= self.possible_change(asked, now.instant) {
             self.suspicious = None;
             return true;
         }
-        if self.suspicious.is_none_or(|before| (before - steps).abs() > BELIEVED_CHANGE) {
-            self.suspicious = Some(steps);
+        let again =
+            |(seen, asked): (i32, Instant)| (seen - steps).abs() <= self.possible_change(asked, now.instant);
+        if !self.suspicious.is_some_and(again) {
+            self.suspicious = Some((steps, self.asked_at));
             self.ask_position_next = true;
             self.next_question = now.instant;
             return false;
@@ -124,23 +139,43 @@ impl Focuser {
         let (reason, why) = if steps.abs() <= NEAR_ZERO {
             ("power_cycled", "the controller was power-cycled".to_owned())
         } else {
-            ("counter_changed", format!("the counter went from {stored} to {steps} by itself"))
+            ("counter_changed", format!("the counter went from {last} to {steps} by itself"))
         };
-        self.lose_home(reason, &why);
-        self.rest_at(steps, now);
+        self.position_lost(reason, &why, now);
+        if matches!(self.job, Job::None) {
+            self.rest_at(steps, now);
+        }
         true
     }
 
-    pub(super) fn note_reset(&mut self, reply: Reply) {
+    /// Steps, since a position that was asked for at `asked`.
+    fn possible_change(&self, asked: Instant, now: Instant) -> i32 {
+        let may_turn =
+            matches!(self.job, Job::Moving(_) | Job::Halt(_)) || self.fault == Some(Fault::NoStandstill);
+        let turned = if may_turn { self.settings.mechanics.most_steps(now.since(asked)) } else { 0 };
+        turned.saturating_add(BELIEVED_CHANGE)
+    }
+
+    pub(super) fn note_reset(&mut self, reply: Reply, now: Now) {
         let Reply::Status(status) = reply else { return };
-        if !self.checked || self.saved.origin.is_none() || matches!(self.job, Job::Moving(_)) {
+        let homing = matches!(self.job, Job::Moving(Motion::Home(_)));
+        if !self.checked || self.saved.origin.is_none() || homing {
             return;
         }
         if !status.reset && !self.saved.reset_cleared {
             self.saved.reset_cleared = true;
             self.save();
         } else if status.reset && self.saved.reset_cleared {
-            self.lose_home("power_cycled", "the controller says that it was reset");
+            self.position_lost("power_cycled", "the controller says that it was reset", now);
+        }
+    }
+
+    /// The counter means nothing any more; a motion that counts on it ends.
+    fn position_lost(&mut self, reason: &'static str, why: &str, now: Now) {
+        self.lose_home(reason, why);
+        if matches!(self.job, Job::Moving(_)) {
+            let message = format!("the position was lost on the way: {why}");
+            self.end_motion(Outcome::failed(Code::Failed, message), now);
         }
     }
 
@@ -166,9 +201,10 @@ impl Focuser {
         let near = |known: i32| {
             f64::from((known - end).abs()) / self.settings.mechanics.steps_per_mm <= END_MOVED_MM
         };
-        let confirmed = matches!(self.fault, Some(Fault::EndMoved(known)) if near(known));
+        let confirmed = self.saved.end_moved.is_some_and(near);
         if moved && !confirmed {
             self.fault = Some(Fault::EndMoved(end));
+            self.saved.end_moved = Some(end);
             self.rest_at(end, now);
             let message = format!(
                 "the inner end is at {end} steps and was at {}: init once more if that is right",
@@ -180,6 +216,7 @@ impl Focuser {
             return;
         }
         self.fault = None;
+        self.saved.end_moved = None;
         self.saved.origin = Some(end);
         self.saved.reset_cleared = false;
         self.rest_at(end, now);
@@ -208,12 +245,52 @@ impl Focuser {
         }
     }
 
-    pub(super) fn link_restored(&mut self, now: Now) {
-        self.connected = true;
-        if self.saved.motion.is_some() || self.stop_when_back {
+    /// The port is open: before anything is asked, what must not turn is told so.
+    pub(super) fn port_opened(&mut self) {
+        if self.may_turn() {
             self.effects.push_back(Effect::WriteNow(Request::Stop));
         }
-        self.job = Job::Check(Standstill::new(now.instant, false));
+    }
+
+    /// A motion of ours may still be going on, or a stop is owed.
+    fn may_turn(&self) -> bool {
+        !self.saved.released && (self.saved.motion.is_some() || self.stop_when_back)
+    }
+
+    pub(super) fn link_restored(&mut self, now: Now) {
+        self.connected = true;
+        let mut watch = Standstill::new(now.instant, false);
+        let mut deadline = None;
+        if self.may_turn() {
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
+            watch = watch.not_before(now.instant + MOTION_SHOWS_WITHIN);
+            deadline = Some(now.instant + STOP_LIMIT);
+        }
+        self.job = Job::Check { watch, deadline };
         self.next_question = now.instant;
+    }
+
+    /// While the counter is checked: a motor that turns is stopped, whoever made it turn.
+    pub(super) fn check_answered(&mut self, reply: Reply, now: Now) {
+        let Job::Check { watch, deadline } = &mut self.job else { return };
+        if let Some(at) = watch.take(reply, now.instant) {
+            return self.check(at, now);
+        }
+        if watch.seen_motion() && deadline.is_none() && self.fault != Some(Fault::NoStandstill) {
+            *deadline = Some(now.instant + STOP_LIMIT);
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
+        }
+    }
+
+    /// No standstill: that is said, and the watch goes on.
+    pub(super) fn check_overdue(&mut self, now: Now) {
+        let Job::Check { deadline, .. } = &mut self.job else { return };
+        if deadline.take_if(|deadline| now.instant >= *deadline).is_none() {
+            return;
+        }
+        let message = self.no_standstill();
+        if let Some((ticket, _)) = self.pending_init.take() {
+            self.answer(ticket, Outcome::timed_out(message));
+        }
     }
 }

@@ -15,7 +15,7 @@ impl Focuser {
                     Motion::Move(_) => FocuserStatus::Moving,
                 };
             }
-            Job::None | Job::Check(_) => {}
+            Job::None | Job::Check { .. } => {}
         }
         if self.saved.released {
             FocuserStatus::Released
@@ -61,7 +61,7 @@ impl Focuser {
         if let Some(fault) = &self.fault {
             concerns.push(Concern::error("fault", fault.in_words()));
         }
-        if self.connected && self.checked && !self.homed() && !self.in_motion() {
+        if self.connected && self.checked && self.saved.origin.is_none() && !self.in_motion() {
             let text = format!("not homed ({}); init drives to the inner end", self.why_not_homed());
             concerns.push(Concern::warning("not_homed", text));
         }
@@ -78,7 +78,7 @@ impl Focuser {
         let homed = self.homed();
         let motion = match &self.job {
             Job::Saving { motion, .. } | Job::Moving(motion) => Some(motion),
-            Job::None | Job::Check(_) | Job::Halt(_) => None,
+            Job::None | Job::Check { .. } | Job::Halt(_) => None,
         };
         let (target, progress, eta_s) = match (motion, steps) {
             (Some(Motion::Move(moving)), Some(at)) => {

@@ -13,14 +13,16 @@ use crate::protocol::{Motion, Reply, Request, Status};
 pub(super) struct Motor {
     pub(super) status: Option<Status>,
     pub(super) steps: Option<i32>,
+    /// The steps were read after this.
+    pub(super) steps_asked: Option<Instant>,
     pub(super) temperature: Option<i32>,
     pub(super) date: Option<Utc>,
 }
 
 impl Motor {
-    pub(super) fn take(&mut self, reply: Reply, now: Now) {
+    pub(super) fn take(&mut self, reply: Reply, asked: Instant, now: Now) {
         match reply {
-            Reply::Position(steps) => self.steps = Some(steps),
+            Reply::Position(steps) => (self.steps, self.steps_asked) = (Some(steps), Some(asked)),
             Reply::Status(status) => self.status = Some(status),
             Reply::Temperature(raw) => self.temperature = Some(raw),
             Reply::Written => return,
@@ -41,6 +43,8 @@ impl Motor {
 #[derive(Debug)]
 pub(super) struct Standstill {
     began: Instant,
+    /// A motion that was ordered shows by then, so nothing is certain before.
+    not_before: Instant,
     ask_position: bool,
     standing: bool,
     /// Where it stood at the reading before.
@@ -55,12 +59,19 @@ impl Standstill {
     pub(super) fn new(now: Instant, outstanding: bool) -> Self {
         Self {
             began: now,
+            not_before: now,
             ask_position: false,
             standing: false,
             stood_at: None,
             seen_motion: false,
             ignore_next: outstanding,
         }
+    }
+
+    /// No standstill is certain before `instant`.
+    pub(super) fn not_before(mut self, instant: Instant) -> Self {
+        self.not_before = self.not_before.max(instant);
+        self
     }
 
     pub(super) fn request(&self) -> Request {
@@ -81,15 +92,16 @@ impl Standstill {
     }
 
     /// Where the motor certainly stands, once that is certain.
-    pub(super) fn take(&mut self, reply: Reply) -> Option<i32> {
+    pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Option<i32> {
         if std::mem::take(&mut self.ignore_next) {
             return None;
         }
         match reply {
             Reply::Status(status) => {
                 self.standing = status.motion == Motion::Standstill;
-                self.seen_motion |= !self.standing;
                 if !self.standing {
+                    self.seen_motion = true;
+                    self.not_before = self.began;
                     self.stood_at = None;
                 }
                 self.ask_position = true;
@@ -98,7 +110,8 @@ impl Standstill {
             Reply::Position(steps) => {
                 self.ask_position = false;
                 let before = std::mem::replace(&mut self.stood_at, self.standing.then_some(steps));
-                (self.standing && before == Some(steps)).then_some(steps)
+                let certain = self.standing && before == Some(steps) && now >= self.not_before;
+                certain.then_some(steps)
             }
             Reply::Temperature(_) | Reply::Written => None,
         }
@@ -120,35 +133,35 @@ mod tests {
     #[test]
     fn standstill_needs_two_readings_at_one_position() {
         let mut watch = standstill();
-        watch.take(status(Motion::Standstill));
+        watch.take(status(Motion::Standstill), Instant::default());
         assert_eq!(watch.request(), Request::ReadPosition);
-        assert_eq!(watch.take(Reply::Position(7)), None);
-        watch.take(status(Motion::Standstill));
-        assert_eq!(watch.take(Reply::Position(8)), None, "it has moved");
-        watch.take(status(Motion::Standstill));
-        assert_eq!(watch.take(Reply::Position(8)), Some(8));
+        assert_eq!(watch.take(Reply::Position(7), Instant::default()), None);
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(8), Instant::default()), None, "it has moved");
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(8), Instant::default()), Some(8));
     }
 
     #[test]
     fn motion_in_between_begins_anew() {
         let mut watch = standstill();
-        watch.take(status(Motion::Standstill));
-        watch.take(Reply::Position(7));
-        watch.take(status(Motion::Accelerating));
+        watch.take(status(Motion::Standstill), Instant::default());
+        watch.take(Reply::Position(7), Instant::default());
+        watch.take(status(Motion::Accelerating), Instant::default());
         assert!(watch.seen_motion());
-        watch.take(Reply::Position(7));
-        watch.take(status(Motion::Standstill));
-        assert_eq!(watch.take(Reply::Position(7)), None);
+        watch.take(Reply::Position(7), Instant::default());
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(7), Instant::default()), None);
     }
 
     #[test]
     fn an_answer_from_before_the_order_counts_for_nothing() {
         let mut watch = Standstill::new(Instant::default(), true);
-        watch.take(status(Motion::Standstill));
+        watch.take(status(Motion::Standstill), Instant::default());
         assert_eq!(watch.request(), Request::ReadStatus);
-        watch.take(status(Motion::Standstill));
-        watch.take(Reply::Position(7));
-        watch.take(status(Motion::Standstill));
-        assert_eq!(watch.take(Reply::Position(7)), Some(7));
+        watch.take(status(Motion::Standstill), Instant::default());
+        watch.take(Reply::Position(7), Instant::default());
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(7), Instant::default()), Some(7));
     }
 }
