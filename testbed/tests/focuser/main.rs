@@ -1,7 +1,11 @@
 //! Moves through a real broker and a real bridge, by a focuser at the level of bytes that remembers
 //! whatever the motor chip forbids.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helper may panic as its test may"
+)]
 
 mod contract;
 mod moves;

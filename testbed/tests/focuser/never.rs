@@ -1,7 +1,7 @@
 //! Commands that must never move it: retained, repeated, aged, from the future, without a time.
 
 use serde_json::json;
-use testbed::client::Puback;
+use testbed::client::{Message, Puback};
 use testbed::operator::{Operator, request, seconds_from_now};
 use testbed::site::LIMIT;
 
@@ -18,8 +18,13 @@ fn a_retained_motion_is_refused_and_what_was_left_behind_is_never_delivered() {
     // It lies at the broker still, and is good for an hour; a new bridge and a new connection find it.
     assert_eq!(site.bridge.stop().unwrap(), 0);
     site.start_bridge().unwrap();
+    let mark = site.observer.mark();
     site.broker.restart().unwrap();
-    site.wait_ready().unwrap();
+    let here = site.topic("health");
+    let ready = |message: &Message| {
+        message.topic == here && message.json().is_ok_and(|health| health["command_path_ok"] == true)
+    };
+    site.observer.wait_after(mark, ready, LIMIT).unwrap();
     let back = Operator::new(&site, "alice").unwrap();
     succeeded(&back.ask("ping", json!({})).unwrap());
     assert_eq!(targets_sent(&site), sent);
