@@ -68,3 +68,11 @@ fn nothing_forbidden(site: &FocuserSite) {
     let violations = site.port.with(|unit| unit.violations().to_vec());
     assert!(violations.is_empty(), "{violations:?}");
 }
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "measures from publishing to the wire, and gives the model its time"
+)]
+fn now() -> bus::clock::Instant {
+    bus::clock::Now::read().instant
+}

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use testbed::operator::{Operator, request};
-use testbed::site::LIMIT;
+use testbed::site::{FocuserSite, LIMIT};
+use testbed::wait::wait_for;
 
-use super::{at_rest, ended, homed, nothing_forbidden, succeeded, targets_sent, wait_under_way};
+use super::{at_rest, ended, homed, nothing_forbidden, now, succeeded, targets_sent, wait_under_way};
 
 #[test]
 fn a_broker_restart_in_the_middle_of_a_move_does_not_touch_it_and_its_outcome_is_found_again() {
@@ -113,11 +114,60 @@ fn after_a_power_cycle_it_is_not_homed_until_init() {
     let (site, alice) = homed();
     succeeded(&alice.ask("set", json!({ "mm": 1.0 })).unwrap());
     site.port.with(testbed::focuser::Focuser::power_cycle);
-    let state = site.wait_state(|state| state["status"] == "not_homed", LIMIT).unwrap();
-    assert_eq!((&state["reason"], &state["current_mm"]), (&json!("power_cycled"), &Value::Null), "{state}");
-    ended(&alice.ask("set", json!({ "mm": 1.0 })).unwrap(), "rejected", 7, "not_homed");
+    not_homed(&site, &alice, "power_cycled");
     succeeded(&alice.ask("init", json!({})).unwrap());
     succeeded(&alice.ask("set", json!({ "mm": 0.7 })).unwrap());
     assert_eq!(at_rest(&site)["current_mm"], 0.7);
     nothing_forbidden(&site);
+}
+
+#[test]
+fn what_happened_while_the_bridge_was_down_is_found_at_its_start() {
+    let (mut site, alice) = homed();
+    succeeded(&alice.ask("set", json!({ "mm": 1.0 })).unwrap());
+    assert_eq!(site.bridge.stop().unwrap(), 0);
+    // Somebody else's program moves it.
+    let elsewhere = site.port.with(|unit| unit.position()) + 500;
+    let order = format!("#P092 F {elsewhere}$\n");
+    site.port.with(|unit| unit.receive(order.as_bytes(), now()));
+    let there = || site.port.with(|unit| (unit.position() == elsewhere && !unit.is_turning()).then_some(()));
+    wait_for("somebody else's move", LIMIT, there).unwrap();
+    site.start_bridge().unwrap();
+    not_homed(&site, &alice, "counter_changed");
+
+    succeeded(&alice.ask("init", json!({})).unwrap());
+    assert_eq!(site.bridge.stop().unwrap(), 0);
+    site.port.with(testbed::focuser::Focuser::power_cycle);
+    site.start_bridge().unwrap();
+    not_homed(&site, &alice, "power_cycled");
+    nothing_forbidden(&site);
+}
+
+#[test]
+fn a_damaged_memory_is_said_aloud_and_means_not_homed() {
+    let (mut site, alice) = homed();
+    assert_eq!(site.bridge.stop().unwrap(), 0);
+    let mut damaged = 0;
+    for entry in std::fs::read_dir(site.dir().join("state")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("device.json") {
+            std::fs::write(path, b"{\"origin\": 12").unwrap();
+            damaged += 1;
+        }
+    }
+    assert_eq!(damaged, 2, "the newest and the copy before it");
+    let orders = site.orders();
+    site.start_bridge().unwrap();
+    not_homed(&site, &alice, "never_homed");
+    assert_eq!(site.orders(), orders);
+    let log = site.bridge_log();
+    assert!(log.lines().any(|line| line.contains("ERROR") && line.contains("device.json")), "{log}");
+}
+
+fn not_homed(site: &FocuserSite, alice: &Operator, reason: &str) {
+    let state = site
+        .wait_state(|state| state["status"] == "not_homed" && state["reason"] != "checking", LIMIT)
+        .unwrap();
+    assert_eq!((&state["reason"], &state["current_mm"]), (&json!(reason), &Value::Null), "{state}");
+    ended(&alice.ask("set", json!({ "mm": 0.5 })).unwrap(), "rejected", 7, "not_homed");
 }

@@ -8,7 +8,7 @@ use testbed::operator::Operator;
 use testbed::site::{FocuserSite, LIMIT};
 use testbed::wait::wait_for;
 
-use super::{at_rest, ended, homed, nothing_forbidden, succeeded, targets_sent, wait_under_way};
+use super::{at_rest, ended, homed, nothing_forbidden, now, succeeded, targets_sent, wait_under_way};
 
 #[test]
 fn a_stop_half_way_ends_the_whole_move_and_both_are_told() {
@@ -119,9 +119,4 @@ fn a_stop_reaches_the_wire_at_once_also_behind_a_question_that_nobody_answers() 
     assert!(took < Duration::from_millis(200), "{took:?}");
     ended(&alice.terminal(&id).unwrap(), "stopped", 28, "stopped");
     at_rest(&site);
-}
-
-#[expect(clippy::disallowed_methods, reason = "measures from publishing to the wire")]
-fn now() -> bus::clock::Instant {
-    bus::clock::Now::read().instant
 }
