@@ -76,6 +76,8 @@ pub struct Rig<S: Subject> {
     settings: S::Settings,
     base: Base,
     now: Now,
+    /// Dates are reckoned from here: added up step by step they would lose the microseconds.
+    epoch: Now,
     core: Core<S::Controller, S::Wire>,
     model: S::Model,
     line: Line,
@@ -110,6 +112,7 @@ impl<S: Subject> Rig<S> {
             settings,
             base,
             now,
+            epoch: now,
             model,
             disk,
             starts: 1,
@@ -132,6 +135,7 @@ impl<S: Subject> Rig<S> {
     /// Sets the wall clock; the other one runs on.
     pub fn set_date(&mut self, utc: Utc) {
         self.now.utc = utc;
+        self.epoch = self.now;
     }
 
     /// Lets time pass.
@@ -158,8 +162,13 @@ impl<S: Subject> Rig<S> {
 
     /// The process is not scheduled for so long, as after SIGSTOP or a suspend; the unit is.
     pub fn freeze(&mut self, time: Duration) {
-        self.now = self.now.after(time);
+        self.pass(time);
         self.turn();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let instant = self.now.instant + time;
+        self.now = self.epoch.after(instant.since(self.epoch.instant));
     }
 
     fn step(&mut self, end: Instant) {
@@ -176,7 +185,7 @@ impl<S: Subject> Rig<S> {
             self.needless_wakes += 1;
             assert!(self.needless_wakes < 100_000, "the loop spins; {:#?}", self.view());
         }
-        self.now = self.now.after(passed.max(TICK));
+        self.pass(passed.max(TICK));
         self.turn();
     }
 
@@ -283,14 +292,19 @@ impl<S: Subject> Rig<S> {
     pub fn command(&mut self, by: &str, verb: &str, argument: &str) -> String {
         self.requests += 1;
         let id = format!("r{}", self.requests);
-        let spec = find(S::VERBS, verb).and_then(|verb| verb.argument);
-        let payload = match spec {
-            Some(_) if argument.is_empty() => format!("{{\"id\":\"{id}\"}}"),
-            Some(spec) if !matches!(spec.kind, ArgumentKind::Choice(_)) => {
-                format!("{{\"id\":\"{id}\",\"{}\":{argument}}}", spec.name)
+        let row = find(S::VERBS, verb);
+        // Motion needs the time at which it was asked for.
+        let ts = if row.is_some_and(|row| row.motion) {
+            format!(",\"ts\":\"{}\"", self.now.utc)
+        } else {
+            String::new()
+        };
+        let payload = match row.and_then(|row| row.argument) {
+            Some(spec) if !argument.is_empty() => {
+                let quote = if matches!(spec.kind, ArgumentKind::Choice(_)) { "\"" } else { "" };
+                format!("{{\"id\":\"{id}\"{ts},\"{}\":{quote}{argument}{quote}}}", spec.name)
             }
-            Some(spec) => format!("{{\"id\":\"{id}\",\"{}\":\"{argument}\"}}", spec.name),
-            None => format!("{{\"id\":\"{id}\"}}"),
+            _ => format!("{{\"id\":\"{id}\"{ts}}}"),
         };
         self.publish_command(by, verb, payload.as_bytes());
         id

@@ -186,6 +186,11 @@ impl Focuser {
         self.motor.millimetres(self.motor.outermost)
     }
 
+    /// Puts the stop at the inner end elsewhere: something got in the way of it, or out.
+    pub fn set_inner_end_mm(&mut self, mm: f64) {
+        self.motor.set_inner_end_mm(mm);
+    }
+
     /// The counter.
     #[must_use]
     pub fn position(&self) -> i32 {

@@ -59,6 +59,7 @@ pub(super) struct Motor {
     speed: f64,
     accelerating: i8,
     outwards: bool,
+    inner_end: f64,
     travel: f64,
     quarter_steps: bool,
     released: bool,
@@ -87,6 +88,7 @@ impl Motor {
             speed: 0.0,
             accelerating: 0,
             outwards: false,
+            inner_end: 0.0,
             travel: 0.0,
             quarter_steps: config.quarter_steps,
             released: true,
@@ -146,6 +148,11 @@ impl Motor {
     pub(super) fn millimetres(&self, place: f64) -> f64 {
         let eighths = if self.quarter_steps { 4.0 } else { 8.0 };
         -place * eighths / STEPS_PER_MM
+    }
+
+    pub(super) fn set_inner_end_mm(&mut self, mm: f64) {
+        let eighths = if self.quarter_steps { 4.0 } else { 8.0 };
+        self.inner_end = -(mm * STEPS_PER_MM).round() / eighths;
     }
 
     pub(super) fn place_mm(&self) -> f64 {
@@ -346,11 +353,11 @@ impl Motor {
     }
 
     fn judge_ends(&mut self) {
-        if self.place >= 0.0 {
+        if self.place >= self.inner_end && !self.outwards {
             // The stop at the inner end: the motor stands, the counter with it.
-            self.place = 0.0;
+            self.place = self.inner_end;
             self.rest();
-        } else if self.place <= -self.travel {
+        } else if self.place <= -self.travel && self.outwards {
             self.forbid(Forbidden::OuterEnd, self.stepped);
             self.place = -self.travel;
             self.rest();
