@@ -40,6 +40,8 @@ pub enum Undecodable {
 /// A change of the link to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkChange {
+    /// The port is open; that proves nothing, but what must go out at once can.
+    Opened,
     /// What was read no longer counts.
     Lost {
         /// Why, for humans.
@@ -51,7 +53,7 @@ pub enum LinkChange {
 
 /// What a controller wants done.
 #[derive(Debug)]
-pub enum Effect<S> {
+pub enum Effect<R, S> {
     /// The state changed.
     Publish,
     /// Give an admitted command its terminal reply.
@@ -60,6 +62,10 @@ pub enum Effect<S> {
     Happened(Happening),
     /// Save this; [`Controller::handle_saved`] tells how that went.
     Save(S),
+    /// Write this at once, whatever exchange is out; it has no reply.
+    WriteNow(R),
+    /// Close the serial port and leave it closed (`true`), or open it again.
+    LetGo(bool),
     /// While paused, the device is not asked and its silence means nothing.
     Pause(bool),
 }
@@ -169,7 +175,11 @@ pub trait Controller {
     /// Whether a request that brought no valid answer is worth asking again.
     fn is_wanted(&self, request: &Self::Request) -> bool;
     /// What is to be done.
-    fn poll_effect(&mut self) -> Option<Effect<Self::Saved>>;
+    fn poll_effect(&mut self) -> Option<Effect<Self::Request, Self::Saved>>;
+    /// The daemon is to end: bring the device to rest.
+    fn handle_shutdown(&mut self, now: Now);
+    /// Whether the device is at rest, so that the daemon may end.
+    fn is_at_rest(&self) -> bool;
     /// What a human should know.
     fn concerns(&self, now: Now) -> Vec<Concern>;
     /// What is published.

@@ -69,7 +69,9 @@ where
         while let Some(output) = core.poll_output() {
             match output {
                 Output::Ask(exchange) => line.ask(exchange),
+                Output::WriteNow(bytes) => line.write_now(bytes),
                 Output::Reopen => line.reopen(),
+                Output::LetGo => line.release(),
                 Output::Open => session.open(),
                 Output::Clear => session.clear(),
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),

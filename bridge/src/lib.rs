@@ -1,13 +1,16 @@
-//! What every bridge is made of: the serial line, the pure core around a device's controller, and
-//! the loop between them and the bus.
+//! What every bridge is made of: the serial line, the pure core around a device's controller,
+//! the loop between them and the bus, and what a daemon's `main` does.
 
 pub mod attention;
+pub mod command_line;
 pub mod controller;
 pub mod core;
+pub mod daemon;
 pub mod device_loop;
 pub mod history;
 pub mod line;
 pub mod link;
 pub mod rival;
+pub mod settings;
 pub mod store;
 pub mod watchdog;

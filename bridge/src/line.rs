@@ -302,6 +302,7 @@ impl Task {
             return Ok(Err(error));
         }
         *written = Some(Now::read().instant);
+        let Some(terminator) = exchange.terminator else { return Ok(Ok(Vec::new())) };
 
         let (mut reply, mut wrote_now) = (Vec::new(), false);
         let mut buffer = [0; 256];
@@ -319,7 +320,7 @@ impl Task {
                         // One more than allowed shows that it is too long; the rest is only drained.
                         if reply.len() <= exchange.max_reply_bytes {
                             reply.push(*byte);
-                            if *byte == exchange.terminator && reply.len() <= exchange.max_reply_bytes {
+                            if *byte == terminator && reply.len() <= exchange.max_reply_bytes {
                                 return Ok(Ok(reply));
                             }
                         }

@@ -109,6 +109,12 @@ impl Link {
         self.last_valid = None;
     }
 
+    /// The port is closed on purpose: nothing was lost.
+    pub fn let_go(&mut self) {
+        self.up = false;
+        self.pause(true);
+    }
+
     /// The port was opened: what happened before does not count.
     pub fn opened(&mut self) {
         self.failures = 0;

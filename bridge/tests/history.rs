@@ -42,8 +42,12 @@ impl Controller for Thermometer {
     fn is_wanted(&self, (): &()) -> bool {
         false
     }
-    fn poll_effect(&mut self) -> Option<Effect<()>> {
+    fn poll_effect(&mut self) -> Option<Effect<(), ()>> {
         None
+    }
+    fn handle_shutdown(&mut self, _: Now) {}
+    fn is_at_rest(&self) -> bool {
+        true
     }
     fn concerns(&self, _: Now) -> Vec<Concern> {
         Vec::new()

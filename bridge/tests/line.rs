@@ -127,7 +127,7 @@ fn now() -> bus::clock::Instant {
 }
 
 fn question(bytes: &[u8], limit: Duration) -> Exchange {
-    Exchange { bytes: bytes.into(), terminator: b'\r', max_reply_bytes: 8, limit, gap: Duration::ZERO }
+    Exchange { bytes: bytes.into(), terminator: Some(b'\r'), max_reply_bytes: 8, limit, gap: Duration::ZERO }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Arrival, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Output};
-use bus::message::{ChillerState, Event, Health, History, Meta, Reply, ReplyStatus, Snapshot};
+use bus::message::{ChillerState, Event, FocuserState, Health, History, Meta, Reply, ReplyStatus, Snapshot};
 use bus::topic::{Base, Identity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,10 @@ const STATE_KEYS: &str = "schema session started_at seq date published_at stale_
     attention last_command unit_mode mode mode_since mode_by requested wanted_by_automatic cooling_ok water_temp \
     setpoint_temp ambient_temp dome_temp tec_power tec_mode tec_current pump_on flow fan_speed device_uptime \
     channels_enabled antifreeze_enabled alarms warnings inputs";
+/// The focuser state's keys, likewise.
+const FOCUSER_STATE_KEYS: &str = "schema session started_at seq date published_at stale_after_s connected status \
+    reason attention last_command current_mm target_mm current_steps origin_steps homed moving progress eta_s \
+    deadline temperature_raw limits_mm";
 const EVENT_KEYS: &str = "schema session seq date source kind severity by verb argument id status code reason \
     message values";
 const HISTORY_KEYS: &str = "schema date bin_s from columns units status";
@@ -92,6 +96,7 @@ fn survives<T: Serialize + DeserializeOwned>(message: &str) {
 #[test]
 fn every_example_survives_its_type() {
     survives::<Snapshot<ChillerState>>("chiller-state");
+    survives::<Snapshot<FocuserState>>("focuser-state");
     survives::<Event>("event");
     survives::<Health>("health");
     survives::<History>("history");
@@ -113,9 +118,13 @@ fn the_contracts_keys_are_the_schemas() {
     let schemas = generate::schemas();
     // `deadline` comes with `accepted`, and stays.
     let replies = format!("{REPLY_KEYS} deadline");
-    for (message, keys) in
-        [("chiller-state", STATE_KEYS), ("event", EVENT_KEYS), ("history", HISTORY_KEYS), ("reply", &replies)]
-    {
+    for (message, keys) in [
+        ("chiller-state", STATE_KEYS),
+        ("focuser-state", FOCUSER_STATE_KEYS),
+        ("event", EVENT_KEYS),
+        ("history", HISTORY_KEYS),
+        ("reply", &replies),
+    ] {
         let mut expected: Vec<_> = keys.split_whitespace().collect();
         let mut found = required(&schemas[message]);
         expected.sort_unstable();

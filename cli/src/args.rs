@@ -1,8 +1,9 @@
-//! What the command line of `chiller` takes; clap types, nothing else.
+//! What the command lines of `chiller` and `focus` take; clap types, nothing else.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bus::topic::RequestId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
@@ -26,6 +27,107 @@ pub struct ChillerArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: ChillerCommand,
+}
+
+const FOCUS_HELP: &str = "\
+`set`, `offset` and `init` wait until the motion has ended. Ctrl-C sends a stop, waits for
+standstill and exits 28; a second Ctrl-C does not wait. Any other end of the command (a closed
+terminal, a kill) leaves the motion alone.
+
+`outcome ID` asks the bridge again with the same id; that never moves anything. For that, requests
+for motion are noted for a day in $XDG_STATE_HOME/obsbus/requests (~/.local/state/obsbus/requests).
+The bridge remembers for 15 minutes. Of a request that is not noted here, `outcome` knows only what
+the state says of the last command.
+
+Exit codes: 0 done; 1 failed, or nothing is known of the id; 2 another command runs; 3 not allowed;
+4 device offline or state stale; 6 outside limits; 7 not connected, not homed or released;
+20-27, 31, 33 refused, see the message; 28 stopped; 29 not in time; 30 interrupted, the bridge
+ended; 64 wrong usage or settings, nothing was sent; 155 broker or bridge not reached, or a stop
+that could not be delivered.";
+
+/// See and command the focuser.
+#[derive(Debug, Parser)]
+#[command(
+    name = "focus",
+    version,
+    after_help = FOCUS_HELP,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct FocusArgs {
+    /// Which focuser, and how to get there.
+    #[command(flatten)]
+    pub target: Target,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: FocusCommand,
+}
+
+/// What `focus` can do.
+#[derive(Debug, Subcommand)]
+pub enum FocusCommand {
+    /// Show where the focuser is, and what it does
+    Status,
+    /// Print the state as it is on the bus (one line of JSON)
+    Json,
+    /// Follow the state: a line per change, a live screen on a terminal (q quits)
+    Watch,
+    /// Draw the last 24 hours
+    History {
+        /// Only the last so many hours, 0.5 to 24
+        #[arg(long, value_parser = hours)]
+        hours: Option<f64>,
+        /// Print the payload as it is on the bus (one line of JSON)
+        #[arg(long, conflicts_with = "hours")]
+        json: bool,
+    },
+    /// Move to a position
+    Set {
+        /// Millimetres from the inner end, outwards
+        #[arg(value_parser = number, allow_negative_numbers = true)]
+        mm: f64,
+        /// Whether to wait.
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Move by a distance from where it is
+    Offset {
+        /// Millimetres outwards; negative: inwards
+        #[arg(value_parser = number, allow_negative_numbers = true)]
+        mm: f64,
+        /// Whether to wait.
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Drive to the inner end, which is 0 mm from then on; nothing if that is known already
+    Init {
+        /// Drive there all the same
+        #[arg(long)]
+        force: bool,
+        /// Whether to wait.
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Stop, whoever moves it, and wait for standstill
+    Stop,
+    /// Stop, let go of the focuser, and keep it still until `init`
+    Kill,
+    /// Say how a motion ended, or wait for its end
+    Outcome {
+        /// As `--no-wait` printed it
+        #[arg(value_parser = request_id)]
+        id: RequestId,
+    },
+    /// Ask the bridge for an answer, and print how long it took
+    Ping,
+}
+
+/// Whether to wait for the end of a motion.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Waiting {
+    /// Print the id and return as soon as the motion is accepted; see `outcome`
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 /// Which device, and how to get there.
@@ -105,6 +207,10 @@ fn number(text: &str) -> Result<f64, String> {
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err("a number is right, for example 12.5".to_owned()),
     }
+}
+
+fn request_id(text: &str) -> Result<RequestId, String> {
+    RequestId::new(text)
 }
 
 fn hours(text: &str) -> Result<f64, String> {

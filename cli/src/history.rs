@@ -51,6 +51,10 @@ pub const CHILLER: Charts = Charts {
     bars: Some(trace("tec_power", "TEC power", '#', "34", (1, 1))),
 };
 
+/// The focuser's position.
+pub const FOCUSER: Charts =
+    Charts { lines: &[trace("current_mm", "position", 'p', "36", (1, 1))], bars: None };
+
 /// Reads the payload.
 ///
 /// # Errors

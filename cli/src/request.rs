@@ -7,36 +7,60 @@
 
 use std::time::Duration;
 
-use bus::clock::{Instant, Now};
+use bus::clock::{Instant, Now, Utc};
 use bus::message::{Code, Reply};
 use bus::session::client::{Acknowledged, Client, Properties, SessionError};
-use bus::session::connect::ClientId;
-use bus::settings::BrokerSettings;
-use bus::topic::{Base, Identity, RequestId};
+use bus::topic::RequestId;
 use serde_json::{Map, Value};
 
-use crate::wait::{Outcome, Wait};
+use crate::output::say;
+use crate::program::Way;
+use crate::wait::{Outcome, Until, Wait};
 
 /// A request that is not delivered within this many seconds is not run.
 const EXPIRY_S: u32 = 10;
+/// As old is the question after an outcome: too old to run, and not so old (an hour) that this
+/// host's clock would be blamed.
+const AGED_MS: i64 = 30 * 60 * 1000;
+/// Least that the bridge takes.
+const AGED_TTL_S: f64 = 0.1;
+/// A bridge that lost its broker is back after 30 s at the latest.
+const INSIST_LIMIT: Duration = Duration::from_secs(40);
 /// Between two attempts to reach a broker or a bridge that is coming back.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Who asks, whom, and how to get there.
-#[derive(Debug)]
+/// Hears what happens while a request is under way.
+pub trait Witness {
+    /// What the user should know meanwhile.
+    fn notice(&mut self, text: &str);
+    /// The request is about to be published: from here on it may be carried out.
+    fn sending(&mut self);
+    /// A state came, as it was published.
+    fn state(&mut self, payload: &[u8]);
+}
+
+/// A witness that only passes the notices on.
+#[derive(Clone, Copy, Debug)]
+pub struct Notices;
+
+impl Witness for Notices {
+    fn notice(&mut self, text: &str) {
+        say(text);
+    }
+
+    fn sending(&mut self) {}
+
+    fn state(&mut self, _: &[u8]) {}
+}
+
+/// Who asks, whom, and with how much patience.
+#[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
-    /// How to reach the broker.
-    pub broker: &'a BrokerSettings,
-    /// Our name on the bus.
-    pub identity: &'a Identity,
-    /// Our name for this start.
-    pub client_id: &'a ClientId,
-    /// The device.
-    pub base: &'a Base,
-    /// For TCP, TLS and CONNACK.
-    pub connect_limit: Duration,
-    /// The user's own limit for the whole.
-    pub limit: Option<Duration>,
+    way: &'a Way,
+    limit: Option<Duration>,
+    until: Until,
+    with_state: bool,
+    insistent: bool,
 }
 
 /// What is asked for.
@@ -60,18 +84,55 @@ pub fn new_id() -> Result<RequestId, String> {
 
 /// The payload: id, time, time to live, argument.
 fn payload(request: &Request, id: &RequestId, now: Now) -> Vec<u8> {
+    payload_of(request, id, now.utc, EXPIRY_S.into())
+}
+
+/// The payload of a question after the outcome of a request of before: so old that it is never run,
+/// whether or not the bridge knows the id.
+fn aged_payload(request: &Request, id: &RequestId, now: Now) -> Vec<u8> {
+    let long_ago = now.utc.unix_milliseconds().saturating_sub(AGED_MS);
+    let at = Utc::from_unix_milliseconds(long_ago).unwrap_or(now.utc);
+    payload_of(request, id, at, AGED_TTL_S.into())
+}
+
+fn payload_of(request: &Request, id: &RequestId, at: Utc, ttl_s: Value) -> Vec<u8> {
     let mut object = Map::new();
     object.insert("id".to_owned(), id.as_str().into());
-    object.insert("ts".to_owned(), now.utc.to_string().into());
-    object.insert("ttl_s".to_owned(), EXPIRY_S.into());
+    object.insert("ts".to_owned(), at.to_string().into());
+    object.insert("ttl_s".to_owned(), ttl_s);
     if let Some((key, value)) = &request.argument {
         object.insert((*key).to_owned(), value.clone());
     }
     Value::Object(object).to_string().into_bytes()
 }
 
-impl Asker<'_> {
-    /// Asks, and waits for the verdict. `notice` hears what the user should know meanwhile.
+impl<'a> Asker<'a> {
+    /// Asks along `way`; `limit` is the user's own for the whole.
+    #[must_use]
+    pub const fn new(way: &'a Way, limit: Option<Duration>) -> Self {
+        Self { way, limit, until: Until::Verdict, with_state: false, insistent: false }
+    }
+
+    /// The request's witness also wants the state.
+    #[must_use]
+    pub const fn with_state(self) -> Self {
+        Self { with_state: true, ..self }
+    }
+
+    /// Waits for this.
+    #[must_use]
+    pub const fn until(self, until: Until) -> Self {
+        Self { until, ..self }
+    }
+
+    /// Does not give up at once if broker or bridge cannot be reached in the first place: for a
+    /// stop, which is worth waiting for.
+    #[must_use]
+    pub const fn insistent(self) -> Self {
+        Self { insistent: true, ..self }
+    }
+
+    /// Asks, and waits for the verdict.
     ///
     /// # Errors
     /// The broker could not be reached in the first place: nothing was asked.
@@ -79,18 +140,53 @@ impl Asker<'_> {
         &self,
         request: &Request,
         id: &RequestId,
-        notice: &mut dyn FnMut(&str),
+        witness: &mut dyn Witness,
     ) -> Result<Outcome, SessionError> {
-        let mut client = Client::connect(self.broker, self.client_id, self.connect_limit).await?;
-        let mut wait = Wait::new(Now::read(), self.limit);
         // The same bytes each time: its age is that of the user's wish.
-        let payload = payload(request, id, Now::read());
-        let mut return_by: Option<Instant> = None;
+        self.carry(request, id, &payload(request, id, Now::read()), witness).await
+    }
+
+    /// Asks what became of a request of before; runs nothing.
+    ///
+    /// # Errors
+    /// The broker could not be reached in the first place.
+    pub async fn ask_after(
+        &self,
+        request: &Request,
+        id: &RequestId,
+        witness: &mut dyn Witness,
+    ) -> Result<Outcome, SessionError> {
+        self.carry(request, id, &aged_payload(request, id, Now::read()), witness).await
+    }
+
+    async fn carry(
+        &self,
+        request: &Request,
+        id: &RequestId,
+        payload: &[u8],
+        witness: &mut dyn Witness,
+    ) -> Result<Outcome, SessionError> {
+        let first_by = Now::read().instant + if self.insistent { INSIST_LIMIT } else { Duration::ZERO };
+        let mut patient = self.insistent;
+        let mut client = match self.connect_by(Now::read().instant).await {
+            Ok(client) => client,
+            Err(error @ SessionError::Refused(_)) => return Err(error),
+            Err(error) if !std::mem::take(&mut patient) => return Err(error),
+            Err(error) => {
+                witness.notice(&not_yet(request, &error.to_string()));
+                self.connect_by(first_by).await?
+            }
+        };
+        let mut wait = Wait::new(Now::read(), self.limit).until(self.until);
+        let mut return_by = self.insistent.then_some(first_by);
         loop {
-            let error = match self.walk(&mut client, request, id, &payload, &mut wait).await {
+            let error = match self.walk(&mut client, request, id, payload, &mut wait, witness).await {
                 Ok(outcome) => match return_by {
                     // The bridge comes back later than the broker.
                     Some(by) if is_not_yet(&outcome) && Now::read().instant < by => {
+                        if std::mem::take(&mut patient) {
+                            witness.notice(&not_yet(request, "its bridge is not there"));
+                        }
                         tokio::time::sleep(PAUSE).await;
                         continue;
                     }
@@ -103,8 +199,8 @@ impl Asker<'_> {
                 Err(error) => error,
             };
             let by = *return_by.get_or_insert_with(|| wait.return_by(Now::read()));
-            notice(&format!("lost the broker ({error}); asking again with the same id"));
-            client = match self.reconnect(by).await {
+            witness.notice(&format!("lost the broker ({error}); asking again with the same id"));
+            client = match self.connect_by(by).await {
                 Ok(client) => client,
                 Err(error) => return Ok(Outcome::BrokerLost(error.to_string())),
             };
@@ -118,16 +214,22 @@ impl Asker<'_> {
         id: &RequestId,
         payload: &[u8],
         wait: &mut Wait,
+        witness: &mut dyn Witness,
     ) -> Result<Outcome, SessionError> {
-        let reply_topic = self.base.reply(self.identity, Some(id));
-        let availability_topic = self.base.availability();
-        client.subscribe(&[reply_topic.clone(), availability_topic.clone()]).await?;
+        let (base, identity) = (&self.way.base, &self.way.identity);
+        let state_topic = base.state();
+        let reply_topic = base.reply(identity, Some(id));
+        let availability_topic = base.availability();
+        let mut topics = vec![reply_topic.clone(), availability_topic.clone()];
+        topics.extend(self.with_state.then(|| state_topic.clone()));
+        client.subscribe(&topics).await?;
         let properties = Properties {
             expiry_s: EXPIRY_S,
             response_topic: reply_topic.clone(),
             correlation: id.as_str().as_bytes().to_vec().into(),
         };
-        let topic = self.base.command(self.identity, request.verb);
+        let topic = base.command(identity, request.verb);
+        witness.sending();
         let acknowledged = client.publish(&topic, payload.to_vec(), properties).await?;
         wait.delivered(Now::read());
         match acknowledged {
@@ -145,6 +247,8 @@ impl Asker<'_> {
             };
             if message.topic == availability_topic {
                 wait.availability(&message.payload);
+            } else if message.topic == state_topic {
+                witness.state(&message.payload);
             } else if message.topic == reply_topic {
                 // What is no reply there was not sent by the bridge, or by one of another age.
                 let Ok(reply) = serde_json::from_slice::<Reply>(&message.payload) else { continue };
@@ -155,9 +259,9 @@ impl Asker<'_> {
         }
     }
 
-    async fn reconnect(&self, by: Instant) -> Result<Client, SessionError> {
+    async fn connect_by(&self, by: Instant) -> Result<Client, SessionError> {
         loop {
-            match Client::connect(self.broker, self.client_id, self.connect_limit).await {
+            match Client::connect(&self.way.broker, &self.way.client_id, self.way.connect_limit).await {
                 Ok(client) => return Ok(client),
                 Err(error @ SessionError::Refused(_)) => return Err(error),
                 Err(error) if Now::read().instant >= by => return Err(error),
@@ -165,6 +269,11 @@ impl Asker<'_> {
             }
         }
     }
+}
+
+fn not_yet(request: &Request, why: &str) -> String {
+    let verb = request.verb.to_uppercase();
+    format!("{verb} NOT DELIVERED YET ({why}); trying for {} s", INSIST_LIMIT.as_secs())
 }
 
 fn is_not_yet(outcome: &Outcome) -> bool {
@@ -191,6 +300,21 @@ mod tests {
         assert_eq!(
             payload,
             serde_json::json!({ "id": "a1", "ts": "2023-11-14T22:13:20.000Z", "ttl_s": 10, "celsius": 12.5 })
+        );
+    }
+
+    #[test]
+    fn a_question_after_an_outcome_is_too_old_to_run_and_not_absurdly_old() {
+        let now = Now {
+            instant: Instant::default(),
+            utc: bus::clock::Utc::from_unix_milliseconds(1_700_000_000_000).unwrap(),
+        };
+        let request = Request { verb: "set", argument: Some(("mm", 2.0.into())) };
+        let payload: Value =
+            serde_json::from_slice(&aged_payload(&request, &RequestId::new("a1").unwrap(), now)).unwrap();
+        assert_eq!(
+            payload,
+            serde_json::json!({ "id": "a1", "ts": "2023-11-14T21:43:20.000Z", "ttl_s": 0.1, "mm": 2.0 })
         );
     }
 

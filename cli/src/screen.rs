@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
-use crate::chiller::print;
+use crate::output::print;
 
 // Alternate screen, no cursor, long lines cut at the edge.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l\u{1b}[2J";

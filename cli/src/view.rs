@@ -1,10 +1,14 @@
-//! What a client has heard from one chiller, and how far it may be believed.
+//! What a client has heard from one device, and how far it may be believed.
 //!
 //! Pure. Two clocks and the broker's own count are compared, since this host's clock may be wrong:
 //! in doubt a state counts as old.
 
 use bus::clock::Now;
-use bus::message::{ChillerState, ChillerStatus, ONLINE, Snapshot};
+use bus::message::{ChillerState, ONLINE, Snapshot};
+use bus::session::client::Message;
+use bus::topic::Base;
+
+use crate::device::{Device, Link};
 
 /// Broker or bridge not reached.
 pub const EXIT_UNREACHABLE: u8 = 155;
@@ -18,9 +22,9 @@ const AHEAD_TOLERANCE_S: f64 = 2.0;
 
 /// One state as it came.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct Seen<D = ChillerState> {
     /// The payload, or what is wrong with it.
-    pub snapshot: Result<Box<Snapshot<ChillerState>>, String>,
+    pub snapshot: Result<Box<Snapshot<D>>, String>,
     /// When it arrived here.
     pub received: Now,
     /// It came from the broker's store.
@@ -30,12 +34,12 @@ pub struct Seen {
 }
 
 /// What was heard so far.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct View {
+#[derive(Clone, Debug, PartialEq)]
+pub struct View<D = ChillerState> {
     /// The last word on the availability topic.
     pub availability: Option<String>,
     /// The last state.
-    pub state: Option<Seen>,
+    pub state: Option<Seen<D>>,
 }
 
 /// How far the view may be believed.
@@ -53,7 +57,7 @@ pub enum Standing {
     Unreadable(String),
     /// The bridge does not get an answer from the device.
     DeviceOffline,
-    /// The bridge let go of the device for its front panel.
+    /// The bridge let go of the device.
     Released,
     /// The bridge publishes nothing any more.
     StateStale,
@@ -86,7 +90,7 @@ pub struct Ages {
     pub clock_ahead_s: Option<f64>,
 }
 
-impl Seen {
+impl<D: Device> Seen<D> {
     /// Reads a payload.
     #[must_use]
     pub fn new(payload: &[u8], received: Now, stored: bool, expires_in_s: Option<u32>) -> Self {
@@ -116,17 +120,32 @@ impl Seen {
         // The bridge's clock on both sides, so that ours does not matter.
         let reading_s = snapshot
             .device
-            .date
+            .date()
             .and_then(|date| Some(published_s? + stamp.published_at.seconds_since(date).max(0.0)));
         let clock_ahead_s = (ahead.abs() > CLOCK_TOLERANCE_S || published_s.is_none()).then_some(ahead);
         Ages { published_s, reading_s, clock_ahead_s }
     }
 }
 
-impl View {
+impl<D> Default for View<D> {
+    fn default() -> Self {
+        Self { availability: None, state: None }
+    }
+}
+
+impl<D: Device> View<D> {
+    /// Takes a message from the state's or the availability's topic; others are none of it.
+    pub fn hear(&mut self, base: &Base, message: &Message, now: Now) {
+        if message.topic == base.availability() {
+            self.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
+        } else if message.topic == base.state() {
+            self.state = Some(Seen::new(&message.payload, now, message.stored, message.expires_in_s));
+        }
+    }
+
     /// The last state, if it could be read.
     #[must_use]
-    pub fn snapshot(&self) -> Option<&Snapshot<ChillerState>> {
+    pub fn snapshot(&self) -> Option<&Snapshot<D>> {
         self.state.as_ref()?.snapshot.as_deref().ok()
     }
 
@@ -150,12 +169,10 @@ impl View {
             Some(age) if age > limit => return Standing::StateStale,
             Some(_) => {}
         }
-        let device = &snapshot.device;
-        if device.status == ChillerStatus::Released {
-            return Standing::Released;
-        }
-        if !device.connected || device.status == ChillerStatus::Offline {
-            return Standing::DeviceOffline;
+        match snapshot.device.link() {
+            Link::Released => return Standing::Released,
+            Link::Silent => return Standing::DeviceOffline,
+            Link::Answers => {}
         }
         match ages.reading_s {
             Some(age) if age <= limit => Standing::Current,
@@ -255,7 +272,7 @@ mod tests {
             assert_eq!(view.standing(now()), Standing::BridgeOffline, "{word:?}");
         }
         assert_eq!(Standing::BridgeOffline.exit_code(), 155);
-        assert_eq!(View::default().standing(now()), Standing::NeverHeard);
+        assert_eq!(View::<ChillerState>::default().standing(now()), Standing::NeverHeard);
         assert_eq!(Standing::NeverHeard.exit_code(), 155);
         assert_eq!(online(None).standing(now()), Standing::NoState);
         assert_eq!(Standing::NoState.exit_code(), 4);

@@ -18,11 +18,22 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_NOT_AUTHORISED: u8 = 3;
 const EXIT_TIMED_OUT: u8 = 29;
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// How it ended.
+    Verdict,
+    /// Whether it began: a refusal, or that it was accepted.
+    Accepted,
+}
+
 /// How a request ended, as far as the one who asked can know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The bridge has given its verdict, this long after it was asked.
     Answered(Box<Reply>, Duration),
+    /// It was accepted, and no more than that was waited for.
+    Accepted,
     /// The broker's access rules forbid it.
     BrokerForbids,
     /// The broker does not take it, for this reason.
@@ -50,6 +61,7 @@ impl Outcome {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Answered(reply, _) => reply.code.map_or(EXIT_FAILED, |code| code.number()),
+            Self::Accepted => 0,
             Self::BrokerForbids => EXIT_NOT_AUTHORISED,
             Self::BrokerRefuses(_) => EXIT_FAILED,
             Self::NobodyListens
@@ -66,6 +78,7 @@ impl Outcome {
     pub fn message(&self, what: &str, whom: &str, at: &str) -> String {
         match self {
             Self::Answered(reply, _) => answered(what, reply),
+            Self::Accepted => format!("{what}: accepted"),
             Self::BrokerForbids => format!(
                 "{what}: refused by the broker: its access rules do not let {whom} command {at} (0x87)"
             ),
@@ -109,7 +122,11 @@ fn answered(what: &str, reply: &Reply) -> String {
                 bus::message::ReplyStatus::Rejected => "refused by the bridge".to_owned(),
                 other => other.word().replace('_', " "),
             };
-            format!("{what}: {verb}: {reason} ({number})")
+            if verb == reason {
+                format!("{what}: {verb} ({number})")
+            } else {
+                format!("{what}: {verb}: {reason} ({number})")
+            }
         }
     };
     for more in [Some(&reply.message), reply.note.as_ref()].into_iter().flatten() {
@@ -130,6 +147,7 @@ pub struct Wait {
     asked: Instant,
     until: Instant,
     give_up: Option<Instant>,
+    wanted: Until,
     accepted: bool,
     online: Option<bool>,
 }
@@ -142,9 +160,16 @@ impl Wait {
             asked: now.instant,
             until: now.instant + ACCEPT_LIMIT,
             give_up: limit.map(|limit| now.instant + limit),
+            wanted: Until::Verdict,
             accepted: false,
             online: None,
         }
+    }
+
+    /// The same, for less.
+    #[must_use]
+    pub const fn until(self, wanted: Until) -> Self {
+        Self { wanted, ..self }
     }
 
     /// The broker has acknowledged the request: from here on the bridge has its time. Said again
@@ -162,6 +187,9 @@ impl Wait {
     pub fn reply(&mut self, reply: Reply, now: Now) -> Option<Outcome> {
         if reply.status.is_terminal() {
             return Some(Outcome::Answered(Box::new(reply), now.instant.since(self.asked)));
+        }
+        if self.wanted == Until::Accepted {
+            return Some(Outcome::Accepted);
         }
         self.accepted = true;
         // Two dates of the bridge's clock: how wrong ours is does not matter.
@@ -284,6 +312,16 @@ mod tests {
         let repeated = Reply { deadline: None, ..reply(ReplyStatus::InProgress, None) };
         assert_eq!(wait.reply(repeated, after(0.5)), None);
         assert_eq!(wait.remaining(after(0.5)), ACCEPT_LIMIT + GRACE);
+    }
+
+    #[test]
+    fn who_does_not_wait_is_told_that_it_began_or_why_not() {
+        let mut wait = Wait::new(now(), None).until(Until::Accepted);
+        assert_eq!(wait.reply(reply(ReplyStatus::Accepted, None), after(0.1)), Some(Outcome::Accepted));
+        assert_eq!(Outcome::Accepted.exit_code(), 0);
+        let refused = wait.reply(reply(ReplyStatus::Rejected, Some(Code::Blocked)), after(0.1)).unwrap();
+        assert_eq!(refused.exit_code(), 2);
+        assert_eq!(wait.outcome(after(1.0)), Some(Outcome::BridgeOffline));
     }
 
     #[test]

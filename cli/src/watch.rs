@@ -1,4 +1,4 @@
-//! `chiller watch`: a line per change where the output is a file or a pipe, a live screen on a
+//! `watch`: a line per change where the output is a file or a pipe, a live screen on a
 //! terminal, with the last 24 h below where there is room.
 //!
 //! A lost broker is said and waited for. The state ages on a timer of our own: nobody tells a
@@ -14,11 +14,13 @@ use bus::session::client::{Client, SessionError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::chart::Look;
-use crate::chiller::{Way, look, print, style};
-use crate::history;
+use crate::device::Device;
+use crate::history::{self, Charts};
+use crate::output::{look, print, style};
+use crate::program::Way;
 use crate::render;
 use crate::screen::{Screen, quit_key};
-use crate::view::{Seen, View};
+use crate::view::View;
 
 /// How often an age on the screen moves, and staleness is looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -31,7 +33,7 @@ const STORED_LIMIT: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The broker could not be reached in the first place.
-pub async fn watch(way: &Way) -> Result<u8, SessionError> {
+pub async fn watch<D: Device>(way: &Way) -> Result<u8, SessionError> {
     let on_terminal = io::stdout().is_terminal();
     let client = connect(way, on_terminal).await?;
     let output = if on_terminal { Output::Screen(Screen::enter()) } else { Output::Lines(None) };
@@ -45,7 +47,7 @@ pub async fn watch(way: &Way) -> Result<u8, SessionError> {
     };
     let key = async { if on_terminal { quit_key().await } else { std::future::pending().await } };
     tokio::select! {
-        () = follow(way, client, output) => {}
+        () = follow::<D>(way, client, output) => {}
         _ = tokio::signal::ctrl_c() => {}
         () = quit => {}
         () = key => {}
@@ -54,10 +56,15 @@ pub async fn watch(way: &Way) -> Result<u8, SessionError> {
 }
 
 /// What was heard so far.
-#[derive(Default)]
-struct Heard {
-    view: View,
+struct Heard<D> {
+    view: View<D>,
     history: Option<History>,
+}
+
+impl<D> Default for Heard<D> {
+    fn default() -> Self {
+        Self { view: View::default(), history: None }
+    }
 }
 
 enum Output {
@@ -68,7 +75,7 @@ enum Output {
 
 impl Output {
     /// Whether anybody could see it.
-    fn show(&mut self, way: &Way, heard: &Heard, trouble: Option<&str>) -> bool {
+    fn show<D: Device>(&mut self, way: &Way, heard: &Heard<D>, trouble: Option<&str>) -> bool {
         let now = Now::read();
         let view = &heard.view;
         match self {
@@ -76,11 +83,13 @@ impl Output {
                 let head = format!("{}   {}   q quits", way.base, render::date(now.utc));
                 let text = match trouble {
                     None => render::status(&way.base, view, now, style()),
-                    Some(text) => format!("! {text}\n! Until it is back, nothing is known of the chiller."),
+                    Some(text) => {
+                        format!("! {text}\n! Until it is back, nothing is known of the {}.", D::NOUN)
+                    }
                 };
                 let mut frame = format!("{head}\n\n{text}");
                 if let Some(history) = heard.history.as_ref().filter(|_| trouble.is_none()) {
-                    frame.push_str(&chart(history, &frame));
+                    frame.push_str(&chart(history, D::CHARTS, &frame));
                 }
                 screen.draw(&frame)
             }
@@ -101,11 +110,11 @@ impl Output {
 }
 
 /// The history in what room there is below `frame`, which ends with its last line.
-fn chart(history: &History, frame: &str) -> String {
+fn chart(history: &History, charts: Charts, frame: &str) -> String {
     let look = look();
     // An empty line between, and the last one for the cursor.
     let rows = look.rows.saturating_sub(frame.lines().count() + 2);
-    let lines = history::draw(history, history::CHILLER, None, Look { rows, ..look });
+    let lines = history::draw(history, charts, None, Look { rows, ..look });
     if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
 }
 
@@ -117,8 +126,8 @@ async fn connect(way: &Way, on_terminal: bool) -> Result<Client, SessionError> {
     Ok(client)
 }
 
-async fn follow(way: &Way, mut client: Client, mut output: Output) {
-    let mut heard = Heard::default();
+async fn follow<D: Device>(way: &Way, mut client: Client, mut output: Output) {
+    let mut heard = Heard::<D>::default();
     let on_terminal = matches!(output, Output::Screen(_));
     loop {
         let error = receive(way, &mut client, &mut heard, &mut output).await;
@@ -140,35 +149,31 @@ async fn follow(way: &Way, mut client: Client, mut output: Output) {
     }
 }
 
-async fn receive(
+async fn receive<D: Device>(
     way: &Way,
     client: &mut Client,
-    heard: &mut Heard,
+    heard: &mut Heard<D>,
     output: &mut Output,
 ) -> Option<SessionError> {
-    let (state, availability, history) = (way.base.state(), way.base.availability(), way.base.history());
+    let (state, history) = (way.base.state(), way.base.history());
     let mut settled = false;
     loop {
         let limit = if settled { TICK } else { STORED_LIMIT };
         match client.next_message(limit).await {
             Err(error) => return Some(error),
             Ok(None) => settled = true,
-            Ok(Some(message)) if message.topic == availability => {
-                heard.view.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
+            Ok(Some(message)) if message.topic == history => {
+                heard.history = history::read(&message.payload).ok();
             }
-            Ok(Some(message)) if message.topic == state => {
-                heard.view.state =
-                    Some(Seen::new(&message.payload, Now::read(), message.stored, message.expires_in_s));
-                if let (Some(past), Ok(live)) =
-                    (heard.history.take(), serde_json::from_slice(&message.payload))
+            Ok(Some(message)) => {
+                heard.view.hear(&way.base, &message, Now::read());
+                if message.topic == state
+                    && let (Some(past), Ok(live)) =
+                        (heard.history.take(), serde_json::from_slice(&message.payload))
                 {
                     heard.history = Some(history::with_live(past, &live));
                 }
             }
-            Ok(Some(message)) if message.topic == history => {
-                heard.history = history::read(&message.payload).ok();
-            }
-            Ok(Some(_)) => {}
         }
         settled |= heard.view.state.is_some() && heard.view.availability.is_some();
         if settled && !output.show(way, heard, None) {

@@ -2,9 +2,11 @@
 
 pub mod broker;
 pub mod certs;
+mod chance;
 pub mod chiller;
 pub mod client;
 pub mod demo;
+pub mod focuser;
 pub mod operator;
 pub mod port;
 pub mod process;

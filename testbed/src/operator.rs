@@ -1,4 +1,4 @@
-//! Somebody who commands the chiller over MQTT, without the product's client code: posts requests
+//! Somebody who commands a device over MQTT, without the product's client code: posts requests
 //! and collects what comes back.
 
 #![expect(clippy::disallowed_methods, reason = "a sender dates its requests")]
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::client::{Message, Post, Puback, TestClient};
-use crate::site::{LIMIT, Site, topic};
+use crate::site::{Instrument, LIMIT, SiteOf};
 use crate::wait::wait_for;
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
@@ -21,6 +21,8 @@ static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 pub struct Operator {
     /// The connection.
     pub client: TestClient,
+    /// Site and device, with the slash after them.
+    base: String,
 }
 
 impl Operator {
@@ -28,12 +30,12 @@ impl Operator {
     ///
     /// # Errors
     /// If it cannot.
-    pub fn new(site: &Site, identity: &str) -> Result<Self> {
+    pub fn new<D: Instrument>(site: &SiteOf<D>, identity: &str) -> Result<Self> {
         let client = site.client(identity)?;
         for what in ["state", "event"] {
-            client.subscribe(&topic(what))?;
+            client.subscribe(&site.topic(what))?;
         }
-        Ok(Self { client })
+        Ok(Self { client, base: site.topic("") })
     }
 
     /// An id that no other request of this process has.
@@ -45,13 +47,13 @@ impl Operator {
     /// The topic of a command of this identity.
     #[must_use]
     pub fn command_topic(&self, verb: &str) -> String {
-        topic(&format!("command/{}/{verb}", self.client.identity()))
+        format!("{}command/{}/{verb}", self.base, self.client.identity())
     }
 
     /// The topic of the replies to this id; `last` for requests without one.
     #[must_use]
     pub fn reply_topic(&self, id: &str) -> String {
-        topic(&format!("reply/{}/{id}", self.client.identity()))
+        format!("{}reply/{}/{id}", self.base, self.client.identity())
     }
 
     /// A command with any payload, to be changed and published.
@@ -129,7 +131,7 @@ impl Operator {
     /// The events of kind `command` that name this id, so far.
     #[must_use]
     pub fn events(&self, id: &str) -> Vec<Value> {
-        let here = topic("event");
+        let here = format!("{}event", self.base);
         let messages = self.client.messages();
         let events = messages.iter().filter(|message| message.topic == here).filter_map(|m| m.json().ok());
         let is = |event: &Value, key: &str, value: &str| event.get(key).is_some_and(|it| it == value);

@@ -1,9 +1,12 @@
-//! A whole site on loopback: broker under the shipped files, chiller model on a pseudo-terminal, the
-//! real bridge and the real command line tool, each with settings and a certificate of its own.
+//! A whole site on loopback: broker under the shipped files, an instrument's model on a
+//! pseudo-terminal, the real bridge and the real command line tool, each with settings and a
+//! certificate of its own.
 //!
 //! Built for tests: what runs is public, to be frozen, killed and unplugged. It judges nothing; it
 //! waits for what a test names. The binaries must be built: `cargo build --workspace --bins`, which
 //! `cargo test --workspace` does by itself and `cargo test -p testbed` does not.
+
+mod instrument;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,13 +19,16 @@ use serde_json::Value;
 
 use crate::broker::{self, AclMode, Broker, HOST};
 use crate::certs::ClientFiles;
-use crate::chiller::{Chiller, Config, Write};
+use crate::chiller::{Chiller, Write};
 use crate::client::{Connect, Message, TestClient};
+use crate::focuser::Focuser;
 use crate::port::Port;
 use crate::process::{Launch, Output, Process};
 use crate::wait::{Deadline, wait_for};
 
-/// The identity of the bridge, as the shipped access control names it.
+pub use instrument::Instrument;
+
+/// The identity of the chiller's bridge, as the shipped access control names it.
 pub const BRIDGE: &str = "chiller-bridge";
 /// The identities that may command.
 pub const CONTROL: [&str; 2] = ["alice", "ops"];
@@ -35,15 +41,24 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// A topic of the chiller: `topic("state")` is `clasp/chiller/state`.
 #[must_use]
 pub fn topic(rest: &str) -> String {
-    format!("{BASE}/{rest}")
+    topic_of(Chiller::KIND, rest)
 }
+
+fn topic_of(kind: &str, rest: &str) -> String {
+    format!("clasp/{kind}/{rest}")
+}
+
+/// A site with a chiller.
+pub type Site = SiteOf<Chiller>;
+/// A site with a focuser.
+pub type FocuserSite = SiteOf<Focuser>;
 
 /// How a site is to be started.
 #[derive(Clone, Debug)]
-pub struct Builder {
+pub struct Builder<D: Instrument> {
     acl: AclMode,
     broker_config: String,
-    model: Config,
+    model: D::Config,
     settings: Settings,
     dir: Option<PathBuf>,
 }
@@ -51,7 +66,7 @@ pub struct Builder {
 /// The keys outside every section, under the name "", and those of each section.
 type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
-impl Builder {
+impl<D: Instrument> Builder<D> {
     /// Runs the broker under another ACL than the shipped one.
     #[must_use]
     pub fn acl(mut self, acl: AclMode) -> Self {
@@ -67,9 +82,9 @@ impl Builder {
         self
     }
 
-    /// Changes the model; it takes any pause in a request and answers at once unless changed.
+    /// Changes the model, which is [`Instrument::usual`] unless changed.
     #[must_use]
-    pub fn model(mut self, change: impl FnOnce(&mut Config)) -> Self {
+    pub fn model(mut self, change: impl FnOnce(&mut D::Config)) -> Self {
         change(&mut self.model);
         self
     }
@@ -113,7 +128,7 @@ impl Builder {
     ///
     /// # Errors
     /// If something does not start; says what it wrote.
-    pub fn start(self) -> Result<Site> {
+    pub fn start(self) -> Result<SiteOf<D>> {
         let mut site = self.start_without_bridge()?;
         site.start_bridge()?;
         Ok(site)
@@ -123,7 +138,7 @@ impl Builder {
     ///
     /// # Errors
     /// If something does not start; says what it wrote.
-    pub fn start_without_bridge(self) -> Result<Site> {
+    pub fn start_without_bridge(self) -> Result<SiteOf<D>> {
         let (dir, temporary) = if let Some(dir) = self.dir {
             fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
             (dir.canonicalize().context("resolve the site's folder")?, None)
@@ -136,18 +151,18 @@ impl Builder {
             .extra_config(&self.broker_config)
             .in_dir(&dir.join("broker"))
             .start()?;
-        let port =
-            Port::serve(Chiller::new(self.model), dir.join("ttyCHILLER")).context("serve the model")?;
+        let port = Port::serve(D::build(self.model), dir.join(format!("tty{}", D::KIND.to_uppercase())))
+            .context("serve the model")?;
         let observer = Connect::with(broker.port(), broker.client("observer")?).reconnecting().connect()?;
         // Without commands and other people's replies, which it may not read anyway.
         for what in ["state", "availability", "health", "meta", "event"] {
-            observer.subscribe(&topic(what))?;
+            observer.subscribe(&topic_of(D::KIND, what))?;
         }
         let bridge = Bridge {
-            launch: Launch::workspace("chiller-bridge")?.arg(dir.join("chiller-bridge.toml")).logs_in(&dir),
+            launch: Launch::workspace(D::BRIDGE)?.arg(dir.join(format!("{}.toml", D::BRIDGE))).logs_in(&dir),
             process: None,
         };
-        let site = Site { bridge, observer, port, broker, dir, began: 0, _temporary: temporary };
+        let site = SiteOf { bridge, observer, port, broker, dir, began: 0, _temporary: temporary };
         site.write_settings(&self.settings)?;
         Ok(site)
     }
@@ -215,14 +230,14 @@ impl Bridge {
 }
 
 /// A running site. Dropping it ends everything.
-pub struct Site {
+pub struct SiteOf<D: Instrument> {
     /// The bridge's process.
     pub bridge: Bridge,
     /// Reads everything that everybody may read, from before the bridge began; comes back after a
     /// restart of the broker.
     pub observer: TestClient,
     /// The model and its cable.
-    pub port: Port<Chiller>,
+    pub port: Port<D>,
     /// The broker.
     pub broker: Broker,
     dir: PathBuf,
@@ -231,9 +246,9 @@ pub struct Site {
     _temporary: Option<tempfile::TempDir>,
 }
 
-impl Site {
+impl<D: Instrument> SiteOf<D> {
     /// Starts a site that differs in nothing from the shipped files but paths, ports and the pace:
-    /// polled every second, so that a test need not wait for long.
+    /// polled often, so that a test need not wait for long.
     ///
     /// # Errors
     /// As [`Builder::start`].
@@ -243,19 +258,28 @@ impl Site {
 
     /// To start one that differs.
     #[must_use]
-    pub fn builder() -> Builder {
+    pub fn builder() -> Builder<D> {
         let names: Vec<String> = CONTROL.iter().map(|name| format!("{name:?}")).collect();
-        let keys = BTreeMap::from([
-            ("query_delay".to_owned(), "1".to_owned()),
-            ("control_clients".to_owned(), format!("[{}]", names.join(", "))),
-            ("start_mode".to_owned(), "\"manual\"".to_owned()),
-        ]);
+        let mut keys = D::settings();
+        keys.insert("control_clients".to_owned(), format!("[{}]", names.join(", ")));
         let settings = BTreeMap::from([(String::new(), keys)]);
-        let model = Config { gap: None, latency: Duration::ZERO..=Duration::ZERO, ..Config::default() };
-        Builder { acl: AclMode::Shipped, broker_config: String::new(), model, settings, dir: None }
+        Builder {
+            acl: AclMode::Shipped,
+            broker_config: String::new(),
+            model: D::usual(),
+            settings,
+            dir: None,
+        }
     }
 
-    /// The site's folder: settings, `chiller-bridge.out`/`.err`, `state/`, `broker/`, `ttyCHILLER`.
+    /// A topic of the device: `topic("state")` is `clasp/focuser/state`.
+    #[must_use]
+    pub fn topic(&self, rest: &str) -> String {
+        topic_of(D::KIND, rest)
+    }
+
+    /// The site's folder: settings and log of the bridge (`chiller-bridge.toml`, `.out`, `.err`),
+    /// `state/`, `broker/`, the port (`ttyCHILLER`).
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -264,7 +288,7 @@ impl Site {
     /// What the bridge logged so far, over all its starts.
     #[must_use]
     pub fn bridge_log(&self) -> String {
-        fs::read_to_string(self.dir.join("chiller-bridge.err")).unwrap_or_default()
+        fs::read_to_string(self.dir.join(format!("{}.err", D::BRIDGE))).unwrap_or_default()
     }
 
     /// Starts the bridge and waits until it is ready.
@@ -286,7 +310,7 @@ impl Site {
     }
 
     /// Waits until the bridge started last is online, has found out whether commands reach it, and
-    /// has the unit.
+    /// has the device.
     ///
     /// # Errors
     /// If it is not so within a minute; shows its log.
@@ -306,14 +330,14 @@ impl Site {
             .with_context(|| format!("the bridge's log:\n{}", self.bridge_log()))
     }
 
-    /// The last message on a topic of the chiller, since the site began; `None` before the first.
+    /// The last message on a topic of the device, since the site began; `None` before the first.
     #[must_use]
     pub fn last(&self, what: &str) -> Option<Message> {
-        self.observer.last(0, &topic(what))
+        self.observer.last(0, &self.topic(what))
     }
 
     fn since_start(&self, what: &str) -> Option<Message> {
-        self.observer.last(self.began, &topic(what))
+        self.observer.last(self.began, &self.topic(what))
     }
 
     /// The last state.
@@ -343,7 +367,7 @@ impl Site {
         if let Some(message) = last.filter(accepts) {
             return message.json();
         }
-        let here = topic(what);
+        let here = self.topic(what);
         let wanted = |message: &Message| message.topic == here && accepts(message);
         self.observer.wait_after(mark, wanted, deadline.left())?.json()
     }
@@ -358,39 +382,14 @@ impl Site {
         })
     }
 
-    /// The set commands that the unit took, as `(15, "+0001")`, since the site began.
-    #[must_use]
-    pub fn writes(&self) -> Vec<(u8, String)> {
-        let pair = |write: &Write| (write.command, write.data.clone());
-        self.port.with(|unit| unit.writes().map(pair).collect())
-    }
-
     /// A client under this identity's certificate, which reads its own replies.
     ///
     /// # Errors
     /// If it cannot connect.
     pub fn client(&self, identity: &str) -> Result<TestClient> {
         let client = TestClient::connect(&self.broker, identity)?;
-        client.subscribe(&topic(&format!("reply/{identity}/+")))?;
+        client.subscribe(&self.topic(&format!("reply/{identity}/+")))?;
         Ok(client)
-    }
-
-    /// Runs `chiller` to its end, with the settings of this identity.
-    ///
-    /// # Errors
-    /// If it cannot be started, or does not end within a minute.
-    pub fn chiller<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Output> {
-        self.launch_chiller(identity, args)?.run(LIMIT)
-    }
-
-    /// `chiller` with the settings of this identity, to be started.
-    ///
-    /// # Errors
-    /// If its settings cannot be written.
-    pub fn launch_chiller<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Launch> {
-        let config = self.client_settings(identity)?;
-        let args = args.iter().map(AsRef::as_ref);
-        Ok(Launch::workspace("chiller")?.arg("--config").arg(config).args(args))
     }
 
     /// Writes the settings for this identity's command line tools and tells where.
@@ -419,8 +418,8 @@ impl Site {
                 writeln!(text, "{key} = {value}")?;
             }
         }
-        write!(text, "\n{}", self.broker_section(&self.broker.client(BRIDGE)?))?;
-        fs::write(self.dir.join("chiller-bridge.toml"), text).context("write the bridge's settings")
+        write!(text, "\n{}", self.broker_section(&self.broker.client(D::BRIDGE)?))?;
+        fs::write(self.dir.join(format!("{}.toml", D::BRIDGE)), text).context("write the bridge's settings")
     }
 
     fn broker_section(&self, files: &ClientFiles) -> String {
@@ -431,5 +430,40 @@ impl Site {
             files.cert,
             files.key,
         )
+    }
+}
+
+impl SiteOf<Chiller> {
+    /// The set commands that the unit took, as `(15, "+0001")`, since the site began.
+    #[must_use]
+    pub fn writes(&self) -> Vec<(u8, String)> {
+        let pair = |write: &Write| (write.command, write.data.clone());
+        self.port.with(|unit| unit.writes().map(pair).collect())
+    }
+
+    /// Runs `chiller` to its end, with the settings of this identity.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not end within a minute.
+    pub fn chiller<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Output> {
+        self.launch_chiller(identity, args)?.run(LIMIT)
+    }
+
+    /// `chiller` with the settings of this identity, to be started.
+    ///
+    /// # Errors
+    /// If its settings cannot be written.
+    pub fn launch_chiller<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Launch> {
+        let config = self.client_settings(identity)?;
+        let args = args.iter().map(AsRef::as_ref);
+        Ok(Launch::workspace("chiller")?.arg("--config").arg(config).args(args))
+    }
+}
+
+impl SiteOf<Focuser> {
+    /// The orders that the focuser heard, as `("P092", "-30528")`, since the site began.
+    #[must_use]
+    pub fn orders(&self) -> Vec<(String, String)> {
+        self.port.with(|unit| unit.writes().map(|write| (write.code.clone(), write.value.clone())).collect())
     }
 }

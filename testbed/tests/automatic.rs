@@ -25,7 +25,7 @@ const SECONDS: Duration = Duration::from_secs(10);
 const WARM: f64 = 12.0;
 
 /// A running site with `powerd`, all channels off, and `domealertd`, in a warm dome.
-fn running(builder: Builder) -> (Site, Power, Dome) {
+fn running(builder: Builder<Chiller>) -> (Site, Power, Dome) {
     let mut site = builder.start_without_bridge().unwrap();
     let power = Power::start(&site.broker, &["cmos", "swir"]).unwrap();
     let dome = Dome::start(&site.broker, WARM).unwrap();
@@ -36,7 +36,7 @@ fn running(builder: Builder) -> (Site, Power, Dome) {
     (site, power, dome)
 }
 
-fn cameras() -> Builder {
+fn cameras() -> Builder<Chiller> {
     Site::builder().automatic(&["cmos", "swir"])
 }
 

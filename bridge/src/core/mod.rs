@@ -26,6 +26,8 @@ use crate::rival::{Found, Rival};
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 /// An answer that was read so long after its limit had lain there while the bridge stood still.
 const READ_LATE: Duration = Duration::from_millis(500);
+/// How long the end of the daemon waits for the device to come to rest.
+const REST_LIMIT: Duration = Duration::from_secs(2);
 const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
@@ -82,8 +84,12 @@ pub enum Event {
 pub enum Output {
     /// Ask the device.
     Ask(Exchange),
+    /// Write to the device at once; nothing is answered.
+    WriteNow(Vec<u8>),
     /// Close and open the serial port.
     Reopen,
+    /// Close the serial port until it is to be reopened.
+    LetGo,
     /// Let the session publish.
     Open,
     /// Forget what waits to be published.
@@ -114,6 +120,8 @@ struct Asked<R> {
     request: R,
     sent: Vec<u8>,
     limit: Duration,
+    /// Without a reply nothing is proved of the link.
+    has_reply: bool,
 }
 
 /// See the module.
@@ -161,7 +169,7 @@ where
     history: Recorder,
     history_saves: u64,
     // The end.
-    stopping: bool,
+    stopping: Option<Instant>,
     finished: bool,
 }
 
@@ -215,7 +223,7 @@ where
             recovered: Vec::new(),
             device_saves: 0,
             history_saves: 0,
-            stopping: false,
+            stopping: None,
             finished: false,
         };
         core.pump(now);
@@ -256,6 +264,7 @@ where
             Some(self.heartbeat),
             Some(self.health_due),
             quiet.or(self.announce_at),
+            self.stopping.filter(|at| *at > self.pumped),
         ];
         own.into_iter().flatten().min()
     }
@@ -268,7 +277,10 @@ where
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Certificate(expires) => self.certificate_expires = expires,
             Event::Timeout => {}
-            Event::Stop => self.stopping = true,
+            Event::Stop => {
+                self.stopping = Some(now.instant + REST_LIMIT);
+                self.controller.handle_shutdown(now);
+            }
         }
         self.pump(now);
     }
@@ -279,6 +291,7 @@ where
                 self.port_open = true;
                 self.asked = None;
                 self.link.opened();
+                self.controller.handle_link(LinkChange::Opened, now);
             }
             LineEvent::OpenFailed { error } => {
                 let verdict = self.link.lost(error);
@@ -293,7 +306,8 @@ where
                 }
             }
             LineEvent::WriteNowFailed(error) => {
-                tracing::warn!(%error, "an order to the device did not go out");
+                let verdict = self.link.lost(format!("an order did not go out: {error}"));
+                self.follow(verdict, now);
             }
             LineEvent::Reply(result, timing) => {
                 // An exchange that was given up when the link was lost has nobody waiting.
@@ -328,6 +342,12 @@ where
             }
             Err(error) => Err(Trouble::Gone(error.to_string())),
         };
+        if !asked.has_reply
+            && let Ok(reply) = decoded
+        {
+            self.controller.handle_reply(asked.request, Ok(reply), now);
+            return;
+        }
         let (reply, ended) = match decoded {
             Ok(reply) => (Some(reply), Ok(())),
             Err(trouble) => (None, Err(trouble)),
@@ -507,7 +527,8 @@ where
         if self.desk.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.desk.handle_timeout(now);
         }
-        if self.stopping && self.asked.is_none() {
+        let over = self.is_over(now.instant);
+        if over {
             self.desk.interrupt(now);
         }
         let mut posts = Vec::new();
@@ -534,7 +555,7 @@ where
             self.happened(happening, now);
         }
         self.save_journal(now);
-        if self.stopping && self.asked.is_none() {
+        if over {
             self.finished = true;
             self.save_history(bus::message::encode(&self.history.history(now)));
             if self.state_seq > 0 {
@@ -546,6 +567,15 @@ where
             return;
         }
         self.ask(now);
+    }
+
+    /// Whether the daemon may end: the exchange that was out is in, and the device at rest, or
+    /// waiting for that has been long enough.
+    fn is_over(&self, now: Instant) -> bool {
+        self.stopping.is_some_and(|limit| {
+            (self.asked.is_none() && self.controller.is_at_rest())
+                || (now >= limit && !self.controller.is_at_rest())
+        })
     }
 
     /// One round between controller and Desk; true while there may be more.
@@ -564,6 +594,18 @@ where
                     self.device_saves += 1;
                     let contents = bus::message::encode(&saved);
                     self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
+                }
+                Effect::WriteNow(request) => {
+                    let bytes = self.protocol.exchange(&request).bytes;
+                    self.outputs.push_back(Output::WriteNow(bytes));
+                }
+                Effect::LetGo(true) => {
+                    self.link.let_go();
+                    self.outputs.push_back(Output::LetGo);
+                }
+                Effect::LetGo(false) => {
+                    self.link.pause(false);
+                    self.outputs.push_back(Output::Reopen);
                 }
                 Effect::Pause(paused) => {
                     self.link.pause(paused);
@@ -620,8 +662,12 @@ where
             return;
         };
         let exchange = self.protocol.exchange(&request);
-        self.link.asked(now.instant);
-        self.asked = Some(Asked { request, sent: exchange.bytes.clone(), limit: exchange.limit });
+        if exchange.terminator.is_some() {
+            self.link.asked(now.instant);
+        }
+        let has_reply = exchange.terminator.is_some();
+        let sent = exchange.bytes.clone();
+        self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
         self.outputs.push_back(Output::Ask(exchange));
     }
 

@@ -9,8 +9,8 @@ use bus::clock::Instant;
 pub struct Exchange {
     /// Written in one go.
     pub bytes: Vec<u8>,
-    /// The byte that ends the reply.
-    pub terminator: u8,
+    /// The byte that ends the reply; `None` if there is none: the exchange ends with the write.
+    pub terminator: Option<u8>,
     /// The longest reply that makes sense, its terminator included.
     pub max_reply_bytes: usize,
     /// From the moment the bytes are given to the port until the terminator is in.

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bus::command::{ArgumentKind, ArgumentSpec, CHILLER, FOCUSER, Verb};
-use bus::message::{ChillerState, Event, Health, History, Meta, OFFLINE, ONLINE, Reply, Snapshot};
+use bus::message::{
+    ChillerState, Event, FocuserState, Health, History, Meta, OFFLINE, ONLINE, Reply, Snapshot,
+};
 use bus::topic::{Base, Identity, RequestId};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -38,6 +40,7 @@ pub(crate) fn files() -> BTreeMap<String, String> {
 pub(crate) fn schemas() -> BTreeMap<&'static str, Value> {
     [
         ("chiller-state", of::<Snapshot<ChillerState>>("ChillerState", "<base>/state of a water chiller.")),
+        ("focuser-state", of::<Snapshot<FocuserState>>("FocuserState", "<base>/state of a focuser.")),
         ("event", of::<Event>("Event", "<base>/event: one per transition and per command.")),
         ("health", of::<Health>("Health", "<base>/health: how the bridge itself is.")),
         ("history", of::<History>("History", "<base>/history: the last 24 h in bins of 5 minutes.")),
@@ -166,73 +169,82 @@ fn asyncapi() -> Value {
     let expiry = "stale_after_s of the state";
     let mut channels = serde_json::Map::new();
     let mut operations = serde_json::Map::new();
-    for (name, topic, schema, retain, about) in [
+    for (name, topic, messages, retain, about) in [
         (
             "state",
             base.state(),
-            json!({ "$ref": "./chiller-state.json" }),
+            vec![
+                ("chiller", json!({ "$ref": "./chiller-state.json" })),
+                ("focuser", json!({ "$ref": "./focuser-state.json" })),
+            ],
             true,
             format!("Full snapshot; every key always present, null if unknown. Expires after {expiry}."),
         ),
         (
             "availability",
             base.availability(),
-            json!({ "type": "string", "enum": [ONLINE, OFFLINE] }),
+            vec![("availability", json!({ "type": "string", "enum": [ONLINE, OFFLINE] }))],
             true,
             format!("Plain text; the will, too. `{ONLINE}` expires after {expiry}."),
         ),
         (
             "health",
             base.health(),
-            json!({ "$ref": "./health.json" }),
+            vec![("health", json!({ "$ref": "./health.json" }))],
             true,
             "How the bridge itself is; every 60 s and on change.".to_owned(),
         ),
         (
             "history",
             base.history(),
-            json!({ "$ref": "./history.json" }),
+            vec![("history", json!({ "$ref": "./history.json" }))],
             true,
-            "The last 24 h; afresh on each connect and whenever a bin of 5 minutes closes.".to_owned(),
+            "The last 24 h in bins of 5 minutes; afresh on each connect and every minute.".to_owned(),
         ),
         (
             "meta",
             base.meta(),
-            json!({ "$ref": "./meta.json" }),
+            vec![("meta", json!({ "$ref": "./meta.json" }))],
             true,
             "The bridge's description of itself.".to_owned(),
         ),
         (
             "event",
             base.event(),
-            json!({ "$ref": "./event.json" }),
+            vec![("event", json!({ "$ref": "./event.json" }))],
             false,
             "One per transition and per command.".to_owned(),
         ),
         (
             "command",
             base.command(&identity, "0verb"),
-            json!({ "$ref": "./command.json" }),
+            vec![("command", json!({ "$ref": "./command.json" }))],
             false,
             "A request; never retained. The broker vouches for the identity in its topic.".to_owned(),
         ),
         (
             "reply",
             base.reply(&identity, Some(&id)),
-            json!({ "$ref": "./reply.json" }),
+            vec![("reply", json!({ "$ref": "./reply.json" }))],
             false,
             "Accepted, in progress, or the one terminal reply; only its identity may read it.".to_owned(),
         ),
     ] {
         let (address, parameters) = address(topic);
         let content_type = if name == "availability" { "text/plain" } else { "application/json" };
+        let messages: serde_json::Map<_, _> = messages
+            .into_iter()
+            .map(|(name, schema)| {
+                (name.to_owned(), json!({ "contentType": content_type, "payload": schema }))
+            })
+            .collect();
         channels.insert(
             name.to_owned(),
             json!({
                 "address": address,
                 "description": about,
                 "parameters": parameters,
-                "messages": { name: { "contentType": content_type, "payload": schema } },
+                "messages": messages,
             }),
         );
         let mut mqtt = json!({ "qos": 1, "retain": retain, "bindingVersion": "0.2.0" });

@@ -4,6 +4,7 @@
 
 mod chiller;
 mod event;
+mod focuser;
 mod health;
 mod history;
 mod meta;
@@ -14,6 +15,7 @@ pub use chiller::{
     ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode,
 };
 pub use event::{Event, EventKind, Happening, Severity};
+pub use focuser::{FocuserState, FocuserStatus};
 pub use health::{Health, LinkHealth};
 pub use history::{BIN_S, History, MAX_BINS};
 pub use meta::{ArgumentMeta, Meta, VerbMeta};

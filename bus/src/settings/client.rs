@@ -19,6 +19,8 @@ pub struct ClientSettings {
     pub site: Option<String>,
     /// Name of the device that `chiller` means where none is named.
     pub chiller: String,
+    /// Name of the device that `focus` means where none is named.
+    pub focuser: String,
 }
 
 impl ClientSettings {
@@ -50,13 +52,15 @@ impl ClientSettings {
             _ => site,
         };
         let mut devices = section.section("devices");
-        let chiller =
-            devices.text("chiller").check(NAME_ALPHABET, |name| is_name(name)).default("chiller".to_owned());
+        let mut device = |kind: &'static str| {
+            devices.text(kind).check(NAME_ALPHABET, |name| is_name(name)).default(kind.to_owned())
+        };
+        let (chiller, focuser) = (device("chiller"), device("focuser"));
         section.close(devices);
         let mut broker_section = section.section("broker");
         let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::CLIENT_KEEP_ALIVE);
         section.close(broker_section);
-        Self { broker, sites, site, chiller }
+        Self { broker, sites, site, chiller, focuser }
     }
 }
 

@@ -49,6 +49,7 @@ fn a_relative_file_is_relative_to_the_settings_file() {
     );
     assert_eq!(settings.site.as_deref(), Some("clasp"));
     assert_eq!(settings.chiller, "chiller");
+    assert_eq!(settings.focuser, "focuser");
 }
 
 #[test]

@@ -133,7 +133,7 @@ pub struct Chiller {
     status: ChillerStatus,
     uncooled_since: Option<Instant>,
     uncooled: bool,
-    effects: VecDeque<Effect<Saved>>,
+    effects: VecDeque<Effect<Request, Saved>>,
 }
 
 /// The unit is let alone, so that its keypad unlocks.
@@ -401,8 +401,15 @@ impl Controller for Chiller {
         self.is_still_wanted(request)
     }
 
-    fn poll_effect(&mut self) -> Option<Effect<Saved>> {
+    fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
         self.effects.pop_front()
+    }
+
+    // A clean stop leaves the unit as it is.
+    fn handle_shutdown(&mut self, _now: Now) {}
+
+    fn is_at_rest(&self) -> bool {
+        true
     }
 
     fn concerns(&self, now: Now) -> Vec<Concern> {

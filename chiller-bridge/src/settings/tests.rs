@@ -26,21 +26,21 @@ fn load(name: &str, text: &str, variables: &[(&str, &str)]) -> Result<Settings, 
 #[test]
 fn the_least_file_gets_the_documented_defaults() {
     let settings = load("clasp.toml", LEAST, &[]).unwrap();
-    assert_eq!(settings.log_name, "chiller-bridge@clasp");
-    assert_eq!((settings.serial_baud, settings.xon_xoff), (9600, true));
-    assert_eq!(settings.query_delay, Duration::from_secs(5));
-    assert_eq!(settings.stale_after, Duration::from_secs(30));
+    assert_eq!(settings.bridge.log_name, "chiller-bridge@clasp");
+    assert_eq!((settings.bridge.serial_baud, settings.xon_xoff), (9600, true));
+    assert_eq!(settings.bridge.query_delay, Duration::from_secs(5));
+    assert_eq!(settings.bridge.stale_after, Duration::from_secs(30));
     assert_eq!(settings.setpoint_limits, (5.0, 30.0));
-    assert_eq!(settings.stop_clients, ["ops"]);
-    assert_eq!(settings.state_directory, Path::new("/var/lib/obsbus/chiller-bridge/clasp"));
+    assert_eq!(settings.bridge.stop_clients, ["ops"]);
+    assert_eq!(settings.bridge.state_directory, Path::new("/var/lib/obsbus/chiller-bridge/clasp"));
 }
 
 #[test]
 fn systemds_folder_stands_over_the_default_and_the_file_over_both() {
     let systemd = [("STATE_DIRECTORY", "/run/a:/run/b")];
-    assert_eq!(load("c.toml", LEAST, &systemd).unwrap().state_directory, Path::new("/run/a"));
+    assert_eq!(load("c.toml", LEAST, &systemd).unwrap().bridge.state_directory, Path::new("/run/a"));
     let own = format!("state_directory = \"/own\"\n{LEAST}");
-    assert_eq!(load("c.toml", &own, &systemd).unwrap().state_directory, Path::new("/own"));
+    assert_eq!(load("c.toml", &own, &systemd).unwrap().bridge.state_directory, Path::new("/own"));
 }
 
 #[test]
@@ -54,11 +54,11 @@ fn the_environment_stands_over_the_file() {
         ("OBSBUS_CHILLER_FRAME_NAMES", "manual"),
     ];
     let settings = load("clasp.toml", LEAST, &variables).unwrap();
-    assert_eq!(settings.broker.host, "other");
+    assert_eq!(settings.bridge.broker.host, "other");
     assert_eq!(settings.setpoint_limits, (6.5, 20.0));
-    assert_eq!(settings.query_delay, Duration::from_millis(500));
+    assert_eq!(settings.bridge.query_delay, Duration::from_millis(500));
     assert!(!settings.xon_xoff);
-    assert_eq!(settings.control_clients, ["alice", "ops"]);
+    assert_eq!(settings.bridge.control_clients, ["alice", "ops"]);
     assert_eq!(settings.frame_names, FrameNames::Manual);
 }
 

@@ -30,7 +30,7 @@ fn the_state_that_shows_an_outcome_comes_before_the_reply_that_tells_it() {
 fn c12_a_command_is_taken_at_once_however_the_unit_keeps_the_bridge_waiting() {
     let mut rig = Rig::running();
     rig.model().inject(Fault::Deaf);
-    rig.run_until(Rig::is_asking, 10 * SECOND);
+    rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
     let id = rig.command("alice", "mode", "manual");
     assert_eq!(rig.replies(&id)[0].what.status, ReplyStatus::Accepted);
     assert_eq!(rig.replies(&id)[0].at, rig.now());

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rig::Chance;
 use testbed::chiller::{AlarmBit, Config, Fault};
 
 use crate::rig::{Rig, settings};
@@ -12,24 +13,6 @@ use crate::rig::{Rig, settings};
 const SECOND: Duration = Duration::from_secs(1);
 const SEEDS: u64 = 120;
 const STEPS: u64 = 60;
-
-/// A small generator of repeatable chance (splitmix64).
-pub(crate) struct Chance(pub(crate) u64);
-
-impl Chance {
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
-
-    pub(crate) fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        let index = self.below(choices.len() as u64);
-        *choices.iter().cycle().nth(usize::try_from(index).expect("small")).expect("a choice")
-    }
-}
 
 const FAULTS: [Fault; 10] = [
     Fault::Deaf,
@@ -74,7 +57,7 @@ impl Campaign {
         let mut rig = Rig::new(settings(), unit);
         rig.run_until_connected();
         rig.command_and_wait("alice", "mode", "manual");
-        Self { rig, chance: Chance(seed), requests: BTreeMap::new(), orders_seen: 0 }
+        Self { rig, chance: Chance::new(seed), requests: BTreeMap::new(), orders_seen: 0 }
     }
 
     fn command(&mut self) {

@@ -132,7 +132,7 @@ fn an_answer_that_was_read_after_a_stall_is_no_reading() {
     let slow = Duration::from_millis(20);
     let mut rig = Rig::new(settings(), Config { latency: slow..=slow, ..Config::default() });
     rig.run_until_connected();
-    rig.run_until(Rig::is_asking, 10 * SECOND);
+    rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
     let date = rig.view().date;
     rig.freeze(31 * SECOND);
     let after: Vec<_> = rig.states().filter(|state| state.at == rig.now()).collect();

@@ -60,10 +60,10 @@ fn a_start_that_was_decided_and_not_sent_is_not_sent_in_manual() {
     let mut site = Site::running();
     site.forget_sent();
     // The order waits for the exchange in progress; meanwhile the operator's word comes.
-    site.rig.run_until(crate::rig::Rig::is_asking, 10 * SECOND);
+    site.rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
     site.model().inject_for(Fault::Slow(SECOND), 1);
     site.rig.run_for(Duration::from_millis(100));
-    site.rig.run_until(crate::rig::Rig::is_asking, 10 * SECOND);
+    site.rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
     site.switch_camera(true);
     site.rig.command("alice", "mode", "manual");
     site.pass(MINUTE);

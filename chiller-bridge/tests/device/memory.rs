@@ -119,10 +119,10 @@ fn a_command_that_ran_when_the_bridge_died_is_answered_and_not_run_again() {
 fn c23_a_clean_stop_ends_what_runs_and_leaves_the_unit_as_it_is() {
     let mut rig = Rig::new(settings(), Config { auto_start: true, ..Config::default() });
     rig.run_until_connected();
-    rig.run_until(Rig::is_asking, 10 * SECOND);
+    rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
     rig.stop();
     assert!(!rig.has_ended(), "the exchange that is out is finished first");
-    rig.run_until(Rig::has_ended, SECOND);
+    rig.run_until(|rig| rig.has_ended(), SECOND);
     assert_eq!(rig.availability().last(), Some(&"offline"));
     rig.run_for(60 * SECOND);
     assert!(rig.model().pump_on());

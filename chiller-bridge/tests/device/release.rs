@@ -45,7 +45,7 @@ fn release_0_ends_it_at_once() {
 fn what_was_under_way_at_a_release_is_not_asked_again() {
     let mut rig = Rig::running();
     rig.model().inject(Fault::Deaf);
-    rig.run_until(Rig::is_asking, 10 * SECOND);
+    rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
     rig.command_and_wait("alice", "release", "5");
     rig.model().clear_faults();
     rig.forget_sent();

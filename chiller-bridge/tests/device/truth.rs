@@ -11,7 +11,7 @@ use crate::rig::{Rig, settings};
 #[test]
 fn an_answer_that_lay_there_while_the_bridge_stood_still_is_no_reading() {
     let mut rig = Rig::running();
-    rig.run_until(Rig::is_asking, Duration::from_secs(10));
+    rig.run_until(|rig| rig.is_asking(), Duration::from_secs(10));
     let before = rig.view();
     rig.freeze(Duration::from_secs(20));
     let after = rig.view();
@@ -25,7 +25,7 @@ fn an_answer_that_lay_there_while_the_bridge_stood_still_is_no_reading() {
 #[test]
 fn after_a_shorter_stop_it_is_asked_again_and_the_link_holds() {
     let mut rig = Rig::running();
-    rig.run_until(Rig::is_asking, Duration::from_secs(10));
+    rig.run_until(|rig| rig.is_asking(), Duration::from_secs(10));
     let before = rig.view();
     rig.freeze(Duration::from_millis(4500));
     assert_eq!((rig.view().connected, rig.view().date), (true, before.date));

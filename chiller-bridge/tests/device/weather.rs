@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use crate::campaign::Chance;
+use rig::Chance;
 
 /// See the module. Minutes count from the first of July, noon.
 pub(crate) struct Weather {
@@ -23,7 +23,7 @@ pub(crate) struct Weather {
 impl Weather {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            chance: Chance(seed ^ 0x5EED),
+            chance: Chance::new(seed ^ 0x5EED),
             front: 0.0,
             observing: false,
             cycled_until: 0,

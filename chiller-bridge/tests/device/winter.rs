@@ -12,9 +12,9 @@ use bus::message::{ChillerState, ChillerStatus, Mode};
 use chiller_bridge::settings::Settings;
 use testbed::chiller::{AlarmBit, Config, Fault};
 
-use crate::campaign::Chance;
 use crate::site::{MINUTE, SECOND, Site, with_inputs};
 use crate::weather::Weather;
+use rig::Chance;
 
 /// One step: a message of each service.
 const STEP: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ pub(crate) fn setting(name: &str, default: u64) -> u64 {
 /// Coarse where that changes no rule: the unit is asked half as often as it may be.
 fn settings(seed: u64) -> Settings {
     let mut settings = with_inputs();
-    settings.query_delay = Duration::from_secs(10);
+    settings.bridge.query_delay = Duration::from_secs(10);
     settings.automatic.alarm_retry = seed.is_multiple_of(3);
     settings
 }
@@ -83,7 +83,7 @@ impl Winter {
         Self {
             site,
             weather: Weather::new(seed),
-            chance: Chance(seed),
+            chance: Chance::new(seed),
             first_minute,
             step: 0,
             troubles: Vec::new(),

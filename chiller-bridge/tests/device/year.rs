@@ -12,10 +12,10 @@ use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::controller_settings;
 use chiller_bridge::protocol::{Reply, Request, Status, Temperature, UnitMode};
 
-use crate::campaign::Chance;
 use crate::site::{DOME, POWER, with_inputs};
 use crate::weather::Weather;
 use crate::winter::setting;
+use rig::Chance;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SET_POINT: f64 = 15.0;
@@ -61,7 +61,7 @@ impl Year {
             now,
             minute: 0,
             weather: Weather::new(seed),
-            chance: Chance(seed),
+            chance: Chance::new(seed),
             services: [(Service::Speaks, 0); 2],
             pump_on: false,
             water: 15.0,

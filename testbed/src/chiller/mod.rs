@@ -25,7 +25,8 @@ pub use alarm::AlarmBit;
 pub use config::{CHARACTER_TIME, Config, REQUEST_GAP, RUBIN_THRESHOLDS, Status};
 pub use fault::Fault;
 
-use fault::{Chance, Faults};
+use crate::chance::Chance;
+use fault::Faults;
 use frame::{Parsed, Request};
 use unit::{Answer, STEP, Unit};
 

@@ -8,20 +8,9 @@ use std::time::Duration;
 
 use bridge::line::{Exchange, LineError, LineEvent, Timing};
 use bus::clock::Instant;
-use testbed::chiller::Chiller as Model;
+use testbed::port::Device;
 
 const REOPEN_FIRST: Duration = Duration::from_millis(250);
-
-/// A frame that was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
-    /// When.
-    pub(crate) at: Instant,
-    /// The command's number.
-    pub(crate) command: u8,
-    /// Its data.
-    pub(crate) data: String,
-}
 
 #[derive(Debug)]
 enum Out {
@@ -49,10 +38,12 @@ pub(crate) struct Line {
     open_error_said: bool,
     /// What the core is to be told.
     pub(crate) events: VecDeque<LineEvent>,
-    /// Every frame written since the test began or [`Line::forget_sent`].
-    pub(crate) sent: Vec<Sent>,
-    /// Whether a port is opened: false while no process runs.
+    /// What was written since the rig took it away.
+    pub(crate) sent: Vec<(Instant, Vec<u8>)>,
+    /// How often the port was tried to be opened.
     pub(crate) attempts: u64,
+    /// Closed until it is to be reopened.
+    released: bool,
 }
 
 impl Line {
@@ -71,6 +62,7 @@ impl Line {
             events: VecDeque::new(),
             sent: Vec::new(),
             attempts: 0,
+            released: false,
         }
     }
 
@@ -87,7 +79,25 @@ impl Line {
         }
     }
 
+    /// Writes at once, whatever exchange is out.
+    pub(crate) fn write_now(&mut self, bytes: Vec<u8>, model: &mut impl Device, now: Instant) {
+        if !self.open {
+            self.events.push_back(LineEvent::WriteNowFailed(LineError::NotOpen));
+            return;
+        }
+        model.receive(&bytes, now);
+        self.sent.push((now, bytes));
+    }
+
+    pub(crate) fn release(&mut self, now: Instant) {
+        self.released = true;
+        if self.open {
+            self.close("released", now);
+        }
+    }
+
     pub(crate) fn reopen(&mut self, now: Instant) {
+        self.released = false;
         if self.open {
             self.close("reopened on request", now);
         }
@@ -117,12 +127,12 @@ impl Line {
         match &self.out {
             Some(Out::Waiting(_, from)) => Some(*from),
             Some(Out::Written { exchange, at, .. }) => Some(*at + exchange.limit),
-            None => (!self.open).then_some(self.next_open),
+            None => (!self.open && !self.released).then_some(self.next_open),
         }
     }
 
     /// Does what is due, and takes what the device has sent. True if there may be more.
-    pub(crate) fn turn(&mut self, model: &mut Model, now: Instant) -> bool {
+    pub(crate) fn turn(&mut self, model: &mut impl Device, now: Instant) -> bool {
         let bytes = model.poll_output(now);
         if self.plugged && self.open {
             self.receive(&bytes, now);
@@ -130,15 +140,14 @@ impl Line {
         match self.out.take() {
             Some(Out::Waiting(exchange, from)) if from <= now => {
                 // What is there by now is no answer; `poll_output` has thrown it away.
-                self.sent.push(Sent {
-                    at: now,
-                    command: number(exchange.bytes.get(3..5).unwrap_or_default()),
-                    data: String::from_utf8_lossy(
-                        exchange.bytes.get(13..exchange.bytes.len() - 3).unwrap_or_default(),
-                    )
-                    .into_owned(),
-                });
+                self.sent.push((now, exchange.bytes.clone()));
                 model.receive(&exchange.bytes, now);
+                if exchange.terminator.is_none() {
+                    let timing = Timing { written: now, finished: now };
+                    self.last_exchange = Some(now);
+                    self.events.push_back(LineEvent::Reply(Ok(Vec::new()), timing));
+                    return true;
+                }
                 self.out = Some(Out::Written { exchange, at: now, reply: Vec::new() });
                 return true;
             }
@@ -153,7 +162,7 @@ impl Line {
             }
             out => self.out = out,
         }
-        if !self.open && self.next_open <= now {
+        if !self.open && !self.released && self.next_open <= now {
             self.try_open(now);
             return true;
         }
@@ -181,7 +190,7 @@ impl Line {
         for byte in bytes.iter().filter(|byte| !xon_xoff || !matches!(byte, 0x11 | 0x13)) {
             if reply.len() <= exchange.max_reply_bytes {
                 reply.push(*byte);
-                if *byte == exchange.terminator && reply.len() <= exchange.max_reply_bytes {
+                if Some(*byte) == exchange.terminator && reply.len() <= exchange.max_reply_bytes {
                     let reply = std::mem::take(reply);
                     self.open_delay = REOPEN_FIRST;
                     self.next_open = self.last_open + self.open_delay;
@@ -205,8 +214,4 @@ impl Line {
     pub(crate) fn is_asking(&self) -> bool {
         self.out.is_some()
     }
-}
-
-fn number(digits: &[u8]) -> u8 {
-    std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }

@@ -22,10 +22,13 @@ const STATES_KEPT: usize = 5_000;
 
 /// Something that was published; `order` counts all publications.
 #[derive(Clone, Debug)]
-pub(crate) struct Published<T> {
-    pub(crate) at: Now,
-    pub(crate) order: u64,
-    pub(crate) what: T,
+pub struct Published<T> {
+    /// When.
+    pub at: Now,
+    /// Its number.
+    pub order: u64,
+    /// What.
+    pub what: T,
 }
 
 /// See the module.

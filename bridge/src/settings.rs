@@ -1,0 +1,173 @@
+//! The settings that every bridge has, with the predecessors' names where they mean the same.
+//!
+//! What differs between devices, the usual values, is a [`Usual`]; what only one device has, its
+//! own settings read beside these.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bus::settings::{BrokerSettings, NAME_ALPHABET, Section, is_name};
+
+/// A duration's allowed seconds, and what it is if nothing is said.
+pub type Seconds = (RangeInclusive<f64>, f64);
+
+/// What is usual for a kind of device.
+#[derive(Clone, Debug)]
+pub struct Usual {
+    /// `chiller` or `focuser`: the device's level in a topic, and the first half of its bridge's name.
+    pub kind: &'static str,
+    /// Baud.
+    pub serial_baud: u32,
+    /// From one poll to the next.
+    pub query_delay: Seconds,
+    /// For one reply.
+    pub exchange_limit: Seconds,
+    /// How old a reading may be.
+    pub stale_after: Seconds,
+}
+
+/// The settings of any bridge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BridgeSettings {
+    /// First level of every topic.
+    pub site: String,
+    /// Second level of every topic.
+    pub device: String,
+    /// Identifier in the journal, and `source` of each event.
+    pub log_name: String,
+    /// The serial device file.
+    pub serial_port: PathBuf,
+    /// Baud.
+    pub serial_baud: u32,
+    /// Without a valid reply for so long the link is lost.
+    pub serial_timeout: Duration,
+    /// How long one reply may take.
+    pub exchange_limit: Duration,
+    /// From one poll to the next.
+    pub query_delay: Duration,
+    /// How old a reading may be before it counts for nothing.
+    pub stale_after: Duration,
+    /// A pause of the polling task beyond this poisons what is buffered.
+    pub stall_guard: Duration,
+    /// Identities that may command.
+    pub control_clients: Vec<String>,
+    /// Identities that may stop.
+    pub stop_clients: Vec<String>,
+    /// Whether commands are refused while the broker's ACL is open.
+    pub require_acl: bool,
+    /// The folder for what must survive a restart.
+    pub state_directory: PathBuf,
+    /// How to reach the broker, and as whom.
+    pub broker: BrokerSettings,
+}
+
+impl BridgeSettings {
+    /// Reads them; what is wrong is noted in the section.
+    pub fn read(s: &mut Section, usual: &Usual, environment: &[(String, String)]) -> Self {
+        let name = format!("{}-bridge", usual.kind);
+        let site = s.text("site").check(NAME_ALPHABET, |name| is_name(name)).required();
+        let device =
+            s.text("device").check(NAME_ALPHABET, |name| is_name(name)).default(usual.kind.to_owned());
+        let log_name = s
+            .text("log_name")
+            .check("1 to 100 printable ASCII characters without a space", |name| {
+                (1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+            })
+            .default(format!("{name}@{site}"));
+        let serial_port = s.path("serial_port").required();
+        let serial_baud = s
+            .integer("serial_baud")
+            .one_of(&[1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200])
+            .default(usual.serial_baud.into());
+        let times = Times::read(s, usual);
+        let (control_clients, stop_clients) = clients(s);
+        let require_acl = s.flag("require_acl").default(true);
+        let state_directory = s
+            .path("state_directory")
+            .optional()
+            .unwrap_or_else(|| state_directory_of_systemd(environment, &name, &site));
+        let mut broker_section = s.section("broker");
+        let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
+        s.close(broker_section);
+        Self {
+            site,
+            device,
+            log_name,
+            serial_port,
+            serial_baud: u32::try_from(serial_baud).unwrap_or_default(),
+            serial_timeout: times.serial_timeout,
+            exchange_limit: times.exchange_limit,
+            query_delay: times.query_delay,
+            stale_after: times.stale_after,
+            stall_guard: times.stall_guard,
+            control_clients,
+            stop_clients,
+            require_acl,
+            state_directory,
+            broker,
+        }
+    }
+}
+
+struct Times {
+    serial_timeout: Duration,
+    exchange_limit: Duration,
+    query_delay: Duration,
+    stale_after: Duration,
+    stall_guard: Duration,
+}
+
+impl Times {
+    fn read(s: &mut Section, usual: &Usual) -> Self {
+        let stale_origin = s.origin("stale_after");
+        let limit_origin = s.origin("exchange_limit");
+        let mut seconds = |key, (range, default): &Seconds| s.seconds(key, range.clone(), *default);
+        let times = Self {
+            serial_timeout: seconds("serial_timeout", &(1.0..=60.0, 5.0)),
+            exchange_limit: seconds("exchange_limit", &usual.exchange_limit),
+            query_delay: seconds("query_delay", &usual.query_delay),
+            stale_after: seconds("stale_after", &usual.stale_after),
+            stall_guard: seconds("stall_guard", &(0.1..=10.0, 1.0)),
+        };
+        let least = times.query_delay * 3;
+        if s.is_good("query_delay") && s.is_good("stale_after") && times.stale_after < least {
+            let (is, least) = (times.stale_after.as_secs_f64(), least.as_secs_f64());
+            let message = format!("{is} s is less than three times query_delay");
+            let allowed = format!("{least} to {} s", usual.stale_after.0.end());
+            s.refuse("stale_after", stale_origin, message, Some(allowed));
+        }
+        let most = times.serial_timeout;
+        if s.is_good("serial_timeout") && s.is_good("exchange_limit") && times.exchange_limit > most {
+            let (is, most) = (times.exchange_limit.as_secs_f64(), most.as_secs_f64());
+            let message = format!("{is} s is more than serial_timeout");
+            let allowed = format!("{} to {most} s", usual.exchange_limit.0.start());
+            s.refuse("exchange_limit", limit_origin, message, Some(allowed));
+        }
+        times
+    }
+}
+
+fn clients(s: &mut Section) -> (Vec<String>, Vec<String>) {
+    let allowed = format!("a list of identities, each {NAME_ALPHABET}");
+    let control = s
+        .texts("control_clients")
+        .check(allowed.as_str(), |names| names.iter().all(|name| is_name(name)))
+        .required();
+    let stop = s
+        .texts("stop_clients")
+        .check(allowed.as_str(), |names| names.iter().all(|name| is_name(name)))
+        .default(control.clone());
+    (control, stop)
+}
+
+// systemd makes the folder that `StateDirectory=` asks for and names it here; with several, the
+// first is ours.
+fn state_directory_of_systemd(environment: &[(String, String)], name: &str, site: &str) -> PathBuf {
+    environment
+        .iter()
+        .find(|(variable, _)| variable == "STATE_DIRECTORY")
+        .and_then(|(_, value)| value.split(':').next())
+        .filter(|folder| !folder.is_empty())
+        .map_or_else(|| Path::new("/var/lib/obsbus").join(name).join(site), PathBuf::from)
+}

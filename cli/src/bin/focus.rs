@@ -1,0 +1,7 @@
+//! `focus`: see and command the focuser.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::focus::main()
+}

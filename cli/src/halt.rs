@@ -1,0 +1,160 @@
+//! What to say and exit with after a stop. Pure.
+//!
+//! A stop that did not get there is the one thing that must not be overlooked: it is said in
+//! capitals and never exits 28.
+
+use bus::message::Code;
+
+use crate::view::EXIT_UNREACHABLE;
+use crate::wait::Outcome;
+
+/// What every stop that is not known to have worked ends with.
+const MAY_MOVE: &str = "THE FOCUSER MAY STILL BE MOVING";
+
+/// What became of a stop.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// Nothing was to be stopped: the motion had not been asked for yet.
+    NotNeeded,
+    /// It was asked for, and ended so.
+    Asked(Outcome),
+    /// The broker was not reached.
+    NotSent(String),
+    /// The user did not wait for it.
+    NotAwaited,
+}
+
+/// The exit code after Ctrl-C during `what`, and what to say; `whom` and `at` name the identity and
+/// the device.
+#[must_use]
+pub fn after_interrupt(stop: &Stop, what: &str, whom: &str, at: &str) -> (u8, String) {
+    match stop {
+        Stop::NotNeeded => (Code::Stopped.number(), format!("{what}: nothing was sent")),
+        Stop::Asked(Outcome::Answered(reply, _)) if reply.code == Some(Code::Succeeded) => {
+            let answer = Outcome::Answered(reply.clone(), std::time::Duration::ZERO);
+            (
+                Code::Stopped.number(),
+                format!("{what}: stopped by Ctrl-C; {}", answer.message("stop", whom, at)),
+            )
+        }
+        stop => (exit_code(stop), failure(stop, "stop", whom, at)),
+    }
+}
+
+/// The exit code of a stop that has not succeeded.
+#[must_use]
+pub fn exit_code(stop: &Stop) -> u8 {
+    match stop {
+        Stop::NotNeeded => Code::Stopped.number(),
+        Stop::Asked(outcome) if says_why(outcome) => outcome.exit_code(),
+        _ => EXIT_UNREACHABLE,
+    }
+}
+
+/// What to say of a stop (or kill, as the user said in `words`) that has not succeeded.
+#[must_use]
+pub fn failure(stop: &Stop, words: &str, whom: &str, at: &str) -> String {
+    match stop {
+        Stop::NotNeeded => "nothing was sent".to_owned(),
+        Stop::Asked(outcome) => {
+            let what = match outcome {
+                Outcome::Answered(..) => "NOT STOPPED",
+                Outcome::NoAnswer | Outcome::NoVerdict { .. } | Outcome::GaveUp | Outcome::Accepted => {
+                    "STOP NOT CONFIRMED"
+                }
+                _ => "STOP NOT DELIVERED",
+            };
+            format!("{what}: {MAY_MOVE}: {}", outcome.message(words, whom, at))
+        }
+        Stop::NotSent(reason) => format!("STOP NOT DELIVERED: {MAY_MOVE}: {reason}"),
+        Stop::NotAwaited => format!("STOP NOT CONFIRMED: {MAY_MOVE}: you did not wait for standstill"),
+    }
+}
+
+/// Whether the bridge had it, or may have had it, or we may not stop: each has a code of its own.
+const fn says_why(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Answered(..)
+            | Outcome::Accepted
+            | Outcome::BrokerForbids
+            | Outcome::NoAnswer
+            | Outcome::NoVerdict { online: true }
+            | Outcome::GaveUp
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bus::clock::Utc;
+    use bus::message::{Reply, ReplyStatus};
+    use bus::topic::Identity;
+
+    use super::*;
+
+    fn answered(status: ReplyStatus, code: Code, message: &str) -> Stop {
+        let reply = Reply {
+            id: Some("b2".to_owned()),
+            verb: "stop".to_owned(),
+            by: Identity::new("alice").unwrap(),
+            status,
+            code: Some(code),
+            reason: code.reason().to_owned(),
+            message: message.to_owned(),
+            note: None,
+            received_at: Utc::from_unix_milliseconds(0).unwrap(),
+            deadline: None,
+            finished_at: None,
+            seq: 1,
+            duplicate: false,
+        };
+        Stop::Asked(Outcome::Answered(Box::new(reply), Duration::ZERO))
+    }
+
+    fn after(stop: &Stop) -> (u8, String) {
+        after_interrupt(stop, "set 2", "alice", "clasp/focuser")
+    }
+
+    #[test]
+    fn ctrl_c_exits_28_once_the_stopper_was_told_of_standstill() {
+        assert_eq!(
+            after(&answered(ReplyStatus::Succeeded, Code::Succeeded, "standstill at 1.234 mm")),
+            (28, "set 2: stopped by Ctrl-C; stop: succeeded: standstill at 1.234 mm".to_owned())
+        );
+        assert_eq!(after(&Stop::NotNeeded), (28, "set 2: nothing was sent".to_owned()));
+    }
+
+    #[test]
+    fn a_stop_that_was_not_delivered_exits_155_in_capitals() {
+        for stop in [
+            Stop::NotSent("nothing listens".to_owned()),
+            Stop::NotAwaited,
+            Stop::Asked(Outcome::NobodyListens),
+            Stop::Asked(Outcome::BridgeOffline),
+            Stop::Asked(Outcome::BrokerLost("reset".to_owned())),
+            Stop::Asked(Outcome::BrokerRefuses("Quota".to_owned())),
+            Stop::Asked(Outcome::NoVerdict { online: false }),
+        ] {
+            let (code, text) = after(&stop);
+            assert_eq!(code, 155, "{stop:?}");
+            assert!(text.starts_with("STOP NOT ") && text.contains(MAY_MOVE), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stop_that_did_not_work_exits_with_its_verdict_in_capitals() {
+        for (stop, expected) in [
+            (answered(ReplyStatus::TimedOut, Code::TimedOut, "no standstill"), 29),
+            (answered(ReplyStatus::Rejected, Code::NotAuthorised, "not you"), 3),
+            (Stop::Asked(Outcome::BrokerForbids), 3),
+            (Stop::Asked(Outcome::NoAnswer), 29),
+            (Stop::Asked(Outcome::NoVerdict { online: true }), 29),
+        ] {
+            let (code, text) = after(&stop);
+            assert_eq!(code, expected, "{text}");
+            assert!(text.contains(MAY_MOVE), "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What goes to the user: data to stdout, words to stderr, and what the terminal can show.
+
+use std::io::{self, IsTerminal, Write};
+
+use rustix::termios::tcgetwinsize;
+
+use crate::chart::Look;
+use crate::render::Style;
+
+/// Coloured on a terminal, if the user does not mind (<https://no-color.org>).
+pub(crate) fn style() -> Style {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
+    if io::stdout().is_terminal() && !refused { Style::Coloured } else { Style::Plain }
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|value| value == "dumb")
+}
+
+/// Room for a line that is drawn over itself on stderr, in columns; `None` where there is no
+/// terminal that can do it.
+pub(crate) fn line_width() -> Option<usize> {
+    let stderr = io::stderr();
+    if !stderr.is_terminal() || is_dumb() {
+        return None;
+    }
+    Some(tcgetwinsize(&stderr).map_or(80, |size| size.ws_col.into()))
+}
+
+/// Draws `line` over the last one of these on stderr.
+pub(crate) fn draw_over(line: &str) {
+    let mut stderr = io::stderr().lock();
+    // Nothing to be done about a terminal that is gone.
+    let _ = write!(stderr, "\r{line}\u{1b}[K").and_then(|()| stderr.flush());
+}
+
+/// What fits on the terminal, or as it were on one of 80 by 24.
+pub(crate) fn look() -> Look {
+    let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+    let (columns, rows) = size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()));
+    Look { columns, rows, utf8: speaks_utf8(|name| std::env::var(name).ok()), style: style() }
+}
+
+/// Whether the locale is one of UTF-8.
+fn speaks_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
+        // As in POSIX: empty is not set.
+        variable(name).filter(|value| !value.is_empty())
+    });
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// Writes to stdout; whether anybody took it. A reader that has gone away (`json | head
+/// -c1`) is no error of ours.
+pub(crate) fn print(text: &str) -> bool {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Words for the user, on stderr.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_is_found_as_posix_says() {
+        let speaks = |variables: &[(&str, &str)]| {
+            speaks_utf8(|name| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(speaks(&[("LANG", "en_GB.UTF-8")]));
+        assert!(speaks(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+        assert!(!speaks(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")]));
+        assert!(!speaks(&[]));
+    }
+}

@@ -1,0 +1,227 @@
+//! Finding the inner end: set the motor up, drive inwards until it stops, retreat, drive in again;
+//! the two ends must agree.
+//!
+//! ```text
+//!  LetGo -> Rest -> SetUp (speed, acceleration, step mode) -> DriveIn -> Inwards --stopped after motion--> Stop -> first end
+//!     Inwards --no motion seen--> Retreat -> Inwards          first end -> Retreat -> Inwards -> second end: done
+//! ```
+
+use std::time::Duration;
+
+use bus::clock::Instant;
+
+use super::watch::Standstill;
+use crate::geometry::Mechanics;
+use crate::protocol::{Reply, Request};
+
+/// Motion that was ordered shows by then, or there is none.
+pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
+/// How far out of the end the second approach begins, mm.
+const RETREAT_MM: f64 = 0.5;
+/// The travel may measure so much more than the mechanics have, mm.
+const TRAVEL_MARGIN_MM: f64 = 0.1;
+/// How far apart the two ends may be, mm.
+const ENDS_AGREE_MM: f64 = 0.01;
+/// Let go of, the motor stands by then.
+const REST_WITHIN: Duration = Duration::from_secs(3);
+/// Eighths of a step, in the motor chip's STEP_SEL.
+const STEP_MODE: u8 = 3;
+
+const LET_GO: [Request; 2] = [Request::Stop, Request::HighImpedance];
+
+#[derive(Debug)]
+enum Step {
+    /// Stop, then let go: the chip takes what follows only at rest, and says nothing of a refusal.
+    LetGo(usize),
+    Rest(Standstill),
+    SetUp(usize),
+    DriveIn,
+    Inwards(Standstill),
+    StopAtEnd,
+    ReadEnd(Standstill),
+    Retreat {
+        to: i32,
+    },
+    Retreating {
+        to: i32,
+        watch: Standstill,
+    },
+}
+
+/// What follows from an answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Progress {
+    Going,
+    /// The end, twice found.
+    Found(i32),
+    Failed(String),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Homing {
+    mechanics: Mechanics,
+    step: Step,
+    start: Option<i32>,
+    first_end: Option<i32>,
+    retreats: u32,
+    /// The status letter `U` was seen to clear.
+    reset_cleared: bool,
+}
+
+impl Homing {
+    pub(super) fn new(mechanics: Mechanics) -> Self {
+        Self {
+            mechanics,
+            step: Step::LetGo(0),
+            start: None,
+            first_end: None,
+            retreats: 0,
+            reset_cleared: false,
+        }
+    }
+
+    fn set_up(&self) -> [Request; 4] {
+        let registers = self.mechanics.registers();
+        [
+            Request::SetMaxSpeed(registers.max_speed),
+            Request::SetAcceleration(registers.acceleration),
+            Request::SetDeceleration(registers.acceleration),
+            Request::SetStepMode(STEP_MODE),
+        ]
+    }
+
+    pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
+        let (request, next) = match &self.step {
+            Step::LetGo(number) => return LET_GO.get(*number).copied(),
+            Step::SetUp(number) => return self.set_up().get(*number).copied(),
+            Step::Rest(watch)
+            | Step::Inwards(watch)
+            | Step::ReadEnd(watch)
+            | Step::Retreating { watch, .. } => {
+                return Some(watch.request());
+            }
+            Step::DriveIn => (
+                Request::RunInwards(self.mechanics.registers().homing_speed),
+                Step::Inwards(Standstill::new(now, false)),
+            ),
+            Step::StopAtEnd => (Request::Stop, Step::ReadEnd(Standstill::new(now, false))),
+            Step::Retreat { to } => {
+                (Request::GoTo(*to), Step::Retreating { to: *to, watch: Standstill::new(now, false) })
+            }
+        };
+        self.step = next;
+        Some(request)
+    }
+
+    pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
+        if let Some(why) = self.is_impossible(reply) {
+            return Progress::Failed(why);
+        }
+        match &mut self.step {
+            Step::LetGo(number) => {
+                *number += usize::from(reply == Reply::Written);
+                if *number >= LET_GO.len() {
+                    self.step = Step::Rest(Standstill::new(now, false));
+                }
+                Progress::Going
+            }
+            Step::Rest(watch) => {
+                if let Some(at) = watch.take(reply, now) {
+                    // The counter's unit may change now, and the travel is counted from here.
+                    self.start = Some(at);
+                    self.step = Step::SetUp(0);
+                } else if now.since(watch.began()) >= REST_WITHIN {
+                    return Progress::Failed("the motor does not come to rest".to_owned());
+                }
+                Progress::Going
+            }
+            Step::SetUp(number) => {
+                *number += usize::from(reply == Reply::Written);
+                if *number >= 4 {
+                    self.step = Step::DriveIn;
+                }
+                Progress::Going
+            }
+            Step::Inwards(watch) => {
+                let stood = watch.take(reply, now);
+                let (seen_motion, began) = (watch.seen_motion(), watch.began());
+                let Some(end) = stood else { return Progress::Going };
+                if seen_motion {
+                    self.step = Step::StopAtEnd;
+                } else if now.since(began) >= MOTION_SHOWS_WITHIN {
+                    return self.retreat(end);
+                }
+                Progress::Going
+            }
+            Step::ReadEnd(watch) => match watch.take(reply, now) {
+                Some(end) => self.found(end),
+                None => Progress::Going,
+            },
+            Step::Retreating { to, watch } => {
+                let to = *to;
+                let stood = watch.take(reply, now);
+                let (seen_motion, began) = (watch.seen_motion(), watch.began());
+                match stood {
+                    Some(at) if self.mechanics.is_there(at, to) => self.step = Step::DriveIn,
+                    Some(at) if seen_motion || now.since(began) >= MOTION_SHOWS_WITHIN => {
+                        return Progress::Failed(format!(
+                            "it went to {at} instead of {to} steps on its way out of the end: is it jammed?"
+                        ));
+                    }
+                    _ => {}
+                }
+                Progress::Going
+            }
+            Step::DriveIn | Step::StopAtEnd | Step::Retreat { .. } => Progress::Going,
+        }
+    }
+
+    fn is_impossible(&mut self, reply: Reply) -> Option<String> {
+        let range = self.mechanics.mechanical_range_mm;
+        match (reply, self.start) {
+            (Reply::Position(steps), Some(start))
+                if steps - start > self.mechanics.steps(range + TRAVEL_MARGIN_MM) =>
+            {
+                Some(format!("no end within {range} mm: is the end stop there?"))
+            }
+            (Reply::Status(status), _) => {
+                let again = status.reset && self.reset_cleared;
+                self.reset_cleared |= !status.reset;
+                again.then(|| "the controller was power-cycled on the way".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn retreat(&mut self, from: i32) -> Progress {
+        self.retreats += 1;
+        if self.retreats > 2 {
+            return Progress::Failed("the motor does not turn inwards: is it jammed?".to_owned());
+        }
+        self.step = Step::Retreat { to: from - self.mechanics.steps(RETREAT_MM) };
+        Progress::Going
+    }
+
+    fn found(&mut self, end: i32) -> Progress {
+        let Some(first) = self.first_end else {
+            self.first_end = Some(end);
+            return self.retreat(end);
+        };
+        let apart = f64::from((end - first).abs()) / self.mechanics.steps_per_mm;
+        if apart > ENDS_AGREE_MM {
+            return Progress::Failed(format!("two drives to the inner end were {apart:.3} mm apart"));
+        }
+        Progress::Found(end)
+    }
+
+    /// From 0 to 1: there is no knowing how far the end is, so this only grows.
+    pub(super) fn progress(&self) -> f64 {
+        match (&self.step, self.first_end) {
+            (Step::LetGo(_) | Step::Rest(_) | Step::SetUp(_), _) => 0.0,
+            (_, None) => 0.2,
+            (Step::Retreat { .. } | Step::Retreating { .. }, Some(_)) => 0.7,
+            (_, Some(_)) => 0.9,
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! What the focuser's bridge decides: whether it knows where it is, how it moves, and that a stop
+//! always ends at standstill. Pure: time is an argument. It never moves by itself.
+//!
+//! ```text
+//!  offline --valid reply--> (check the counter) --> idle | not_homed
+//!  not_homed, idle --init--> homing --> idle        idle --set, offset--> moving --> idle
+//!  any motion --stop, failure, deadline--> stopping --standstill--> idle | not_homed   --none in 3 s--> fault
+//!  any --kill--> stopping --> released --init--> (check the counter)
+//! ```
+
+mod commands;
+mod homing;
+mod moving;
+mod position;
+mod state;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity};
+use bus::clock::{Instant, Now};
+use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
+use bus::message::{Code, EventKind, FocuserState, FocuserStatus, Happening, Severity};
+
+use crate::geometry::Mechanics;
+use crate::protocol::{Reply, Request};
+use homing::{Homing, MOTION_SHOWS_WITHIN};
+use moving::Moving;
+pub use position::Saved;
+use watch::{Motor, Standstill};
+
+/// No standstill so long after a stop is a fault.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// From one question to the next while the motor may turn.
+const MOTION_POLL: Duration = Duration::from_millis(15);
+/// A disk that does not answer holds a motion back for so long at the most.
+const SAVE_LIMIT: Duration = Duration::from_secs(2);
+/// Every so many idle polls the temperature is read too.
+const TEMPERATURE_EVERY: u32 = 10;
+/// What a deadline allows beyond the time that the motion should take.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(3);
+
+/// What the controller must know.
+#[derive(Clone, Copy, Debug)]
+pub struct ControllerSettings {
+    /// Scale, ranges and speeds.
+    pub mechanics: Mechanics,
+    /// From one poll to the next while nothing moves.
+    pub query_delay: Duration,
+    /// No motion may take longer.
+    pub move_timeout: Duration,
+}
+
+/// A motion that was admitted.
+#[derive(Debug)]
+enum Motion {
+    Home(Homing),
+    Move(Moving),
+}
+
+#[derive(Debug)]
+enum Job {
+    None,
+    /// The link is new: does the counter still mean what it meant?
+    Check {
+        watch: Standstill,
+        /// A stop was sent; no standstill by then is a fault.
+        deadline: Option<Instant>,
+    },
+    /// The disk must know before the motor turns.
+    Saving {
+        motion: Motion,
+        since: Instant,
+    },
+    Moving(Motion),
+    Halt(Halt),
+}
+
+/// Bringing the motor to rest.
+#[derive(Debug)]
+struct Halt {
+    watch: Standstill,
+    deadline: Instant,
+    /// Who is told what at standstill.
+    answers: Vec<(Ticket, Told)>,
+    let_go: bool,
+}
+
+#[derive(Debug)]
+enum Told {
+    /// The one who asked for it: success, with the position.
+    AtRest,
+    /// The one whose motion it was.
+    Ended(Outcome),
+}
+
+/// The command that runs.
+#[derive(Debug)]
+struct Run {
+    ticket: Ticket,
+    deadline: Now,
+}
+
+/// What a human must look at.
+#[derive(Clone, Debug, PartialEq)]
+enum Fault {
+    /// A stop was sent and no standstill was seen.
+    NoStandstill,
+    /// Homing found the end elsewhere than before; a second `init` that finds it there again is
+    /// believed.
+    EndMoved(i32),
+    /// Homing did not come about.
+    Homing(String),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Focuser {
+    settings: ControllerSettings,
+    saved: Saved,
+    motor: Motor,
+    connected: bool,
+    /// Whether the counter was checked since the link came up.
+    checked: bool,
+    /// Why it is not homed, one word.
+    unknown_because: &'static str,
+    job: Job,
+    run: Option<Run>,
+    pending_init: Option<(Ticket, bool)>,
+    stop_when_back: bool,
+    fault: Option<Fault>,
+    /// A position that is too far from the one before to be believed at once.
+    suspicious: Option<(i32, Instant)>,
+    /// When the request that is out was sent.
+    asked_at: Instant,
+    /// A motion was ordered then, and has not shown itself yet.
+    ordered: Option<Instant>,
+    astray: u32,
+    outstanding: bool,
+    next_question: Instant,
+    idle_polls: u32,
+    ask_position_next: bool,
+    status: FocuserStatus,
+    effects: VecDeque<Effect<Request, Saved>>,
+}
+
+impl Focuser {
+    /// A controller that has not asked anything yet.
+    #[must_use]
+    pub fn new(settings: ControllerSettings, saved: Saved, now: Now) -> Self {
+        let mut effects = VecDeque::new();
+        let released = saved.released;
+        let fault = saved.end_moved.map(Fault::EndMoved);
+        if released {
+            effects.push_back(Effect::LetGo(true));
+        }
+        Self {
+            settings,
+            saved,
+            motor: Motor::default(),
+            connected: false,
+            checked: false,
+            unknown_because: "never_homed",
+            job: Job::None,
+            run: None,
+            pending_init: None,
+            stop_when_back: false,
+            fault,
+            suspicious: None,
+            asked_at: now.instant,
+            ordered: None,
+            astray: 0,
+            outstanding: false,
+            next_question: now.instant,
+            idle_polls: 0,
+            ask_position_next: false,
+            status: if released { FocuserStatus::Released } else { FocuserStatus::Offline },
+            effects,
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.effects.push_back(Effect::Answer(ticket, outcome));
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        self.effects.push_back(Effect::Happened(happening));
+    }
+
+    fn save(&mut self) {
+        self.effects.push_back(Effect::Save(self.saved.clone()));
+    }
+
+    /// Whether a motion of ours may be turning the motor.
+    fn in_motion(&self) -> bool {
+        matches!(self.job, Job::Saving { .. } | Job::Moving(_) | Job::Halt(_))
+    }
+
+    /// Sends a stop at once, whatever else is out, and watches for standstill.
+    fn halt(&mut self, answers: Vec<(Ticket, Told)>, let_go: bool, now: Now) {
+        self.effects.push_back(Effect::WriteNow(Request::Stop));
+        let mut answers = answers;
+        let mut let_go = let_go;
+        if let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) {
+            answers.splice(0..0, halt.answers);
+            let_go |= halt.let_go;
+        }
+        // A motion that was ordered and did not show yet may still begin.
+        let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
+        self.job = Job::Halt(Halt {
+            watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
+            deadline: now.instant + STOP_LIMIT,
+            answers,
+            let_go,
+        });
+        self.next_question = now.instant;
+        self.effects.push_back(Effect::Publish);
+    }
+
+    /// A motion ends otherwise than at its target: nothing is certain before standstill.
+    fn end_motion(&mut self, outcome: Outcome, now: Now) {
+        let answers = self.run.take().map(|run| (run.ticket, Told::Ended(outcome))).into_iter().collect();
+        self.halt(answers, false, now);
+    }
+
+    fn halted(&mut self, at: i32, now: Now) {
+        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
+        self.standstill_seen();
+        if self.checked {
+            self.rest_at(at, now);
+        } else {
+            self.check(at, now);
+        }
+        let place = self.place();
+        for (ticket, told) in halt.answers {
+            let outcome = match told {
+                Told::AtRest => Outcome::succeeded(format!("standing at {place}")),
+                Told::Ended(outcome) => {
+                    Outcome { message: format!("{}; standing at {place}", outcome.message), ..outcome }
+                }
+            };
+            self.answer(ticket, outcome);
+        }
+        if halt.let_go {
+            self.let_go();
+        }
+    }
+
+    fn let_go(&mut self) {
+        self.saved.released = true;
+        self.save();
+        self.connected = false;
+        self.checked = false;
+        self.motor.forget();
+        self.effects.push_back(Effect::LetGo(true));
+    }
+
+    fn no_standstill(&mut self) -> String {
+        self.fault = Some(Fault::NoStandstill);
+        let seconds = STOP_LIMIT.as_secs();
+        let message = format!("a stop was sent and no standstill was seen within {seconds} s");
+        let happening = Happening::new(EventKind::Transition, Severity::Error, message.clone());
+        self.happened(happening.because("no_standstill"));
+        message
+    }
+
+    fn standstill_seen(&mut self) {
+        if self.fault == Some(Fault::NoStandstill) {
+            self.fault = self.saved.end_moved.map(Fault::EndMoved);
+        }
+    }
+
+    fn not_halted(&mut self, now: Now) {
+        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
+        let message = self.no_standstill();
+        if !self.checked {
+            self.job = Job::Check { watch: Standstill::new(now.instant, false), deadline: None };
+        }
+        for (ticket, told) in halt.answers {
+            let message = match told {
+                Told::AtRest => message.clone(),
+                Told::Ended(outcome) => format!("{}; {message}", outcome.message),
+            };
+            self.answer(ticket, Outcome::timed_out(message));
+        }
+    }
+
+    /// The position, for humans.
+    fn place(&self) -> String {
+        match (self.current_mm(), self.motor.steps) {
+            (Some(mm), _) => format!("{mm:.3} mm"),
+            (None, Some(steps)) => format!("{steps} steps (not homed)"),
+            (None, None) => "an unknown position".to_owned(),
+        }
+    }
+
+    fn motion_answered(&mut self, reply: Reply, now: Now) {
+        if let Reply::Position(steps) = reply
+            && self.is_astray(steps)
+        {
+            let message = format!("the motor left its way and was stopped: it was at {steps} steps");
+            return self.end_motion(Outcome::failed(Code::Failed, message), now);
+        }
+        let Job::Moving(motion) = &mut self.job else { return };
+        match motion {
+            Motion::Move(moving) => match moving.take(reply, now.instant) {
+                moving::Progress::Going => {}
+                moving::Progress::Arrived(at) => {
+                    self.job = Job::None;
+                    self.rest_at(at, now);
+                    let outcome = Outcome::succeeded(format!("at {}", self.place()));
+                    if let Some(run) = self.run.take() {
+                        self.answer(run.ticket, outcome);
+                    }
+                }
+                moving::Progress::Failed(why) => self.end_motion(Outcome::failed(Code::Failed, why), now),
+            },
+            Motion::Home(homing) => match homing.take(reply, now.instant) {
+                homing::Progress::Going => {}
+                homing::Progress::Found(end) => self.end_found(end, now),
+                homing::Progress::Failed(why) => {
+                    self.fault = Some(Fault::Homing(why.clone()));
+                    self.end_motion(Outcome::failed(Code::Failed, why), now);
+                }
+            },
+        }
+    }
+
+    fn run_overdue(&mut self, now: Now) {
+        let Some(run) = self.run.as_ref().filter(|run| now.instant >= run.deadline.instant) else { return };
+        if !matches!(self.job, Job::Moving(_)) {
+            return;
+        }
+        let message = format!("not there by {}", run.deadline.utc);
+        self.end_motion(Outcome::timed_out(message), now);
+    }
+
+    fn start_saved_motion(&mut self, now: Now) {
+        if let Job::Saving { .. } = self.job
+            && let Job::Saving { motion, .. } = std::mem::replace(&mut self.job, Job::None)
+        {
+            self.job = Job::Moving(motion);
+            self.next_question = now.instant;
+        }
+    }
+
+    fn note_status(&mut self) {
+        let status = self.current_status();
+        if status == self.status {
+            return;
+        }
+        let from = std::mem::replace(&mut self.status, status);
+        let reason = self.reason();
+        let severity = match status {
+            FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
+            _ => Severity::Info,
+        };
+        let message = format!("{} -> {} ({reason})", state::word(from), state::word(status));
+        let happening = Happening::new(EventKind::Transition, severity, message)
+            .because(reason)
+            .with("from", state::word(from))
+            .with("to", state::word(status))
+            .with("steps", self.motor.steps);
+        self.happened(happening);
+        self.effects.push_back(Effect::Publish);
+    }
+}
+
+impl Controller for Focuser {
+    type Request = Request;
+    type Reply = Reply;
+    type State = FocuserState;
+    type Saved = Saved;
+
+    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
+        self.is_possible(verb, argument)
+    }
+
+    fn handle_command(&mut self, command: Command, now: Now) {
+        self.run_command(command, now);
+        self.note_status();
+    }
+
+    fn handle_input(&mut self, _input: Input<'_>, _now: Now) {}
+
+    fn handle_reply(&mut self, _request: Request, reply: Result<Reply, String>, now: Now) {
+        self.outstanding = false;
+        // This controller has no way to refuse; an answer after `kill` counts no longer.
+        let Ok(reply) = reply else { return };
+        if self.saved.released && !self.in_motion() {
+            return;
+        }
+        if reply != Reply::Written {
+            self.connected = true;
+        }
+        if !self.believe(reply, now) {
+            return;
+        }
+        self.motor.take(reply, self.asked_at, now);
+        if self.motor.turns() == Some(true) {
+            self.ordered = None;
+        }
+        self.note_reset(reply, now);
+        match &mut self.job {
+            Job::None | Job::Saving { .. } => {}
+            Job::Check { .. } => self.check_answered(reply, now),
+            Job::Moving(_) => self.motion_answered(reply, now),
+            Job::Halt(halt) => {
+                if let Some(at) = halt.watch.take(reply, now.instant) {
+                    self.halted(at, now);
+                }
+            }
+        }
+        self.note_status();
+    }
+
+    fn handle_link(&mut self, change: LinkChange, now: Now) {
+        match change {
+            LinkChange::Opened => self.port_opened(),
+            LinkChange::Lost { reason } => self.link_lost(&reason),
+            LinkChange::Restored => self.link_restored(now),
+        }
+        self.note_status();
+    }
+
+    fn handle_saved(&mut self, _result: Result<(), String>, now: Now) {
+        // With a full disk motion runs all the same.
+        self.start_saved_motion(now);
+        self.note_status();
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        if let Job::Saving { since, .. } = self.job
+            && now.instant.since(since) >= SAVE_LIMIT
+        {
+            self.start_saved_motion(now);
+        }
+        if let Job::Halt(halt) = &self.job
+            && now.instant >= halt.deadline
+        {
+            self.not_halted(now);
+        }
+        self.check_overdue(now);
+        self.run_overdue(now);
+        self.init_overdue(now);
+        self.note_status();
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let job = match &self.job {
+            Job::Saving { since, .. } => Some(*since + SAVE_LIMIT),
+            Job::Halt(halt) => Some(halt.deadline),
+            Job::Check { deadline, .. } => *deadline,
+            Job::None | Job::Moving(_) => None,
+        };
+        let run = self.run.as_ref().map(|run| run.deadline.instant);
+        let init = self.pending_init.as_ref().map(|(ticket, _)| ticket.deadline);
+        let question = (!self.saved.released || self.in_motion()).then_some(self.next_question);
+        [job, run, init, question].into_iter().flatten().min()
+    }
+
+    fn poll_request(&mut self, now: Now) -> Option<Request> {
+        if now.instant < self.next_question || (self.saved.released && !self.in_motion()) {
+            return None;
+        }
+        let request = match &mut self.job {
+            Job::None | Job::Saving { .. } => Some(self.idle_question(now)),
+            Job::Check { watch, .. } => Some(watch.request()),
+            Job::Halt(halt) => Some(halt.watch.request()),
+            Job::Moving(Motion::Move(moving)) => moving.request(now.instant),
+            Job::Moving(Motion::Home(homing)) => homing.request(now.instant),
+        }?;
+        if !matches!(self.job, Job::None | Job::Saving { .. }) {
+            // A write is followed up at once; questions leave the line some air.
+            let pause = if request.has_reply() { MOTION_POLL } else { Duration::ZERO };
+            self.next_question = now.instant + pause;
+        }
+        self.outstanding = true;
+        self.asked_at = now.instant;
+        if matches!(request, Request::GoTo(_) | Request::RunInwards(_)) {
+            self.ordered = Some(now.instant);
+        }
+        Some(request)
+    }
+
+    fn is_wanted(&self, request: &Request) -> bool {
+        // An order whose bytes may have gone out is never given twice, nor is a question that was
+        // overtaken by a stop worth asking again.
+        request.has_reply() && !(self.saved.released && !self.in_motion())
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
+        self.effects.pop_front()
+    }
+
+    fn handle_shutdown(&mut self, now: Now) {
+        if matches!(self.job, Job::Saving { .. } | Job::Moving(_)) {
+            // The Desk answers whoever waits: interrupted.
+            self.run = None;
+            self.halt(Vec::new(), false, now);
+        }
+        self.note_status();
+    }
+
+    fn is_at_rest(&self) -> bool {
+        !self.in_motion()
+    }
+
+    fn concerns(&self, _now: Now) -> Vec<Concern> {
+        self.all_concerns()
+    }
+
+    fn quantities(&self) -> Vec<Quantity> {
+        self.charted()
+    }
+
+    fn status_word(&self) -> &'static str {
+        state::word(self.status)
+    }
+
+    fn state(&self, common: Common, _now: Now) -> FocuserState {
+        self.published(common)
+    }
+}

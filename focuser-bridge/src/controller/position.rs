@@ -1,0 +1,296 @@
+//! Whether the counter still means what it meant: across restarts, outages and power cycles.
+//!
+//! The motor chip counts steps and forgets at power-off. What is kept is the counter at the inner
+//! end, the last counter, and the range of a motion in progress; what does not fit is not homed.
+
+use bridge::controller::Effect;
+use bus::clock::{Instant, Now, Utc};
+use bus::command::Outcome;
+use bus::message::{Code, EventKind, Happening, Severity};
+use serde::{Deserialize, Serialize};
+
+use super::homing::MOTION_SHOWS_WITHIN;
+use super::watch::Standstill;
+use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
+use crate::protocol::{Reply, Request};
+
+/// A counter so near to zero may be one that was reset.
+const NEAR_ZERO: i32 = 50;
+/// A counter at rest may differ by so much.
+const AT_REST: i32 = 1;
+/// A change of more than this, with no motion ordered, is read twice.
+const BELIEVED_CHANGE: i32 = 2;
+/// How far an end may be from the one that was found before, mm.
+const END_MOVED_MM: f64 = 0.05;
+/// Out of its way by so much, twice, and a motion is stopped, mm.
+const ASTRAY_MM: f64 = 0.1;
+
+/// What survives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saved {
+    /// The counter at the inner end, if it is known.
+    pub origin: Option<i32>,
+    /// The counter when it last stood.
+    pub steps: Option<i32>,
+    /// When that was.
+    pub at: Option<Utc>,
+    /// Lowest and highest counter of the motion in progress.
+    pub motion: Option<(i32, i32)>,
+    /// Let go of, until `init`.
+    pub released: bool,
+    /// Homing found the end here and not where it was: doubtful until found there again.
+    #[serde(default)]
+    pub end_moved: Option<i32>,
+    /// The status letter `U` was seen to clear since homing, so that seeing it again means a reset.
+    pub reset_cleared: bool,
+}
+
+impl Focuser {
+    /// Whether the inner end is known, and the counter was checked against it.
+    pub(super) fn homed(&self) -> bool {
+        // What an end that was found elsewhere makes doubtful is not claimed.
+        self.connected && self.checked && self.saved.origin.is_some() && self.saved.end_moved.is_none()
+    }
+
+    pub(super) fn current_mm(&self) -> Option<f64> {
+        let (origin, steps) = (self.saved.origin?, self.motor.steps?);
+        self.homed().then(|| self.settings.mechanics.millimetres(origin, steps))
+    }
+
+    /// It stands, and that is certain.
+    pub(super) fn rest_at(&mut self, steps: i32, now: Now) {
+        self.motor.steps = Some(steps);
+        self.motor.steps_asked = Some(self.asked_at);
+        self.ordered = None;
+        self.saved.steps = Some(steps);
+        self.saved.at = Some(now.utc);
+        self.saved.motion = None;
+        self.astray = 0;
+        self.suspicious = None;
+        self.next_question = now.instant + self.settings.query_delay;
+        self.save();
+        self.effects.push_back(Effect::Publish);
+    }
+
+    pub(super) fn lose_home(&mut self, reason: &'static str, why: &str) {
+        if self.saved.origin.take().is_some() {
+            let message = format!("not homed any more: {why}");
+            self.happened(Happening::new(EventKind::Transition, Severity::Error, message).because(reason));
+        }
+        self.unknown_because = reason;
+        self.saved.reset_cleared = false;
+        if self.saved.end_moved.take().is_some() {
+            self.fault = self.fault.take().filter(|fault| !matches!(fault, Fault::EndMoved(_)));
+        }
+        self.save();
+    }
+
+    /// After the link came up: it stands at `steps`, what is that worth?
+    pub(super) fn check(&mut self, steps: i32, now: Now) {
+        self.job = Job::None;
+        self.checked = true;
+        self.stop_when_back = false;
+        self.standstill_seen();
+        let near_zero = steps.abs() <= NEAR_ZERO;
+        let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
+        let fits = match (self.saved.motion, self.saved.steps) {
+            (Some((lowest, highest)), _) => (lowest - AT_REST..=highest + AT_REST).contains(&steps),
+            (None, Some(stored)) => (steps - stored).abs() <= AT_REST,
+            (None, None) => false,
+        };
+        if self.saved.origin.is_some() {
+            if reset || (near_zero && !fits) {
+                self.lose_home("power_cycled", "the controller was power-cycled");
+            } else if near_zero {
+                self.lose_home("counter_near_zero", "a counter near zero may be one that was reset");
+            } else if !fits {
+                let why = format!("the counter is {steps} and not what it was");
+                self.lose_home("counter_changed", &why);
+            }
+        }
+        self.rest_at(steps, now);
+        if let Some((ticket, force)) = self.pending_init.take() {
+            self.init(ticket, force, now);
+        }
+    }
+
+    /// A position that changed by more than the motor can have turned is read twice before it is
+    /// believed. False if this reply counts for nothing.
+    pub(super) fn believe(&mut self, reply: Reply, now: Now) -> bool {
+        let Reply::Position(steps) = reply else { return true };
+        let (Some(last), Some(asked), true) = (self.motor.steps, self.motor.steps_asked, self.checked) else {
+            return true;
+        };
+        let apart = (steps - last).abs();
+        if apart <= self.possible_change(asked, now.instant) {
+            self.suspicious = None;
+            return true;
+        }
+        let again =
+            |(seen, asked): (i32, Instant)| (seen - steps).abs() <= self.possible_change(asked, now.instant);
+        if !self.suspicious.is_some_and(again) {
+            self.suspicious = Some((steps, self.asked_at));
+            self.ask_position_next = true;
+            self.next_question = now.instant;
+            return false;
+        }
+        self.suspicious = None;
+        let (reason, why) = if steps.abs() <= NEAR_ZERO {
+            ("power_cycled", "the controller was power-cycled".to_owned())
+        } else {
+            ("counter_changed", format!("the counter went from {last} to {steps} by itself"))
+        };
+        self.position_lost(reason, &why, now);
+        if matches!(self.job, Job::None) {
+            self.rest_at(steps, now);
+        }
+        true
+    }
+
+    /// Steps, since a position that was asked for at `asked`.
+    fn possible_change(&self, asked: Instant, now: Instant) -> i32 {
+        let may_turn =
+            matches!(self.job, Job::Moving(_) | Job::Halt(_)) || self.fault == Some(Fault::NoStandstill);
+        let turned = if may_turn { self.settings.mechanics.most_steps(now.since(asked)) } else { 0 };
+        turned.saturating_add(BELIEVED_CHANGE)
+    }
+
+    pub(super) fn note_reset(&mut self, reply: Reply, now: Now) {
+        let Reply::Status(status) = reply else { return };
+        let homing = matches!(self.job, Job::Moving(Motion::Home(_)));
+        if !self.checked || self.saved.origin.is_none() || homing {
+            return;
+        }
+        if !status.reset && !self.saved.reset_cleared {
+            self.saved.reset_cleared = true;
+            self.save();
+        } else if status.reset && self.saved.reset_cleared {
+            self.position_lost("power_cycled", "the controller says that it was reset", now);
+        }
+    }
+
+    /// The counter means nothing any more; a motion that counts on it ends.
+    fn position_lost(&mut self, reason: &'static str, why: &str, now: Now) {
+        self.lose_home(reason, why);
+        if matches!(self.job, Job::Moving(_)) {
+            let message = format!("the position was lost on the way: {why}");
+            self.end_motion(Outcome::failed(Code::Failed, message), now);
+        }
+    }
+
+    /// Outside the way of the motion, twice in a row.
+    pub(super) fn is_astray(&mut self, steps: i32) -> bool {
+        let margin = self.settings.mechanics.steps(ASTRAY_MM);
+        let Some((lowest, highest)) = self.saved.motion else { return false };
+        if (lowest - margin..=highest + margin).contains(&steps) {
+            self.astray = 0;
+            return false;
+        }
+        self.astray += 1;
+        self.astray >= 2
+    }
+
+    /// Homing has found the end, twice.
+    pub(super) fn end_found(&mut self, end: i32, now: Now) {
+        self.job = Job::None;
+        let before = self.saved.origin.filter(|_| self.checked);
+        let moved = before.is_some_and(|origin| {
+            f64::from((origin - end).abs()) / self.settings.mechanics.steps_per_mm > END_MOVED_MM
+        });
+        let near = |known: i32| {
+            f64::from((known - end).abs()) / self.settings.mechanics.steps_per_mm <= END_MOVED_MM
+        };
+        let confirmed = self.saved.end_moved.is_some_and(near);
+        if moved && !confirmed {
+            self.fault = Some(Fault::EndMoved(end));
+            self.saved.end_moved = Some(end);
+            self.rest_at(end, now);
+            let message = format!(
+                "the inner end is at {end} steps and was at {}: init once more if that is right",
+                before.unwrap_or_default()
+            );
+            if let Some(run) = self.run.take() {
+                self.answer(run.ticket, Outcome::failed(Code::Failed, message));
+            }
+            return;
+        }
+        self.fault = None;
+        self.saved.end_moved = None;
+        self.saved.origin = Some(end);
+        self.saved.reset_cleared = false;
+        self.rest_at(end, now);
+        if let Some(run) = self.run.take() {
+            self.answer(run.ticket, Outcome::succeeded(format!("homed: the inner end is at {end} steps")));
+        }
+    }
+
+    pub(super) fn link_lost(&mut self, reason: &str) {
+        self.connected = false;
+        self.checked = false;
+        self.outstanding = false;
+        self.suspicious = None;
+        self.motor.forget();
+        let moved = self.in_motion();
+        let mut tickets: Vec<_> = self.run.take().map(|run| run.ticket).into_iter().collect();
+        if let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) {
+            tickets.extend(halt.answers.into_iter().map(|(ticket, _)| ticket));
+        }
+        self.stop_when_back |= moved;
+        for ticket in tickets {
+            let message = format!(
+                "the focuser no longer answers ({reason}); a stop is sent as soon as it is back, its position is unknown"
+            );
+            self.answer(ticket, Outcome::failed(Code::NotConnected, message));
+        }
+    }
+
+    /// The port is open: before anything is asked, what must not turn is told so.
+    pub(super) fn port_opened(&mut self) {
+        if self.may_turn() {
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
+        }
+    }
+
+    /// A motion of ours may still be going on, or a stop is owed.
+    fn may_turn(&self) -> bool {
+        !self.saved.released && (self.saved.motion.is_some() || self.stop_when_back)
+    }
+
+    pub(super) fn link_restored(&mut self, now: Now) {
+        self.connected = true;
+        let mut watch = Standstill::new(now.instant, false);
+        let mut deadline = None;
+        if self.may_turn() {
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
+            watch = watch.not_before(now.instant + MOTION_SHOWS_WITHIN);
+            deadline = Some(now.instant + STOP_LIMIT);
+        }
+        self.job = Job::Check { watch, deadline };
+        self.next_question = now.instant;
+    }
+
+    /// While the counter is checked: a motor that turns is stopped, whoever made it turn.
+    pub(super) fn check_answered(&mut self, reply: Reply, now: Now) {
+        let Job::Check { watch, deadline } = &mut self.job else { return };
+        if let Some(at) = watch.take(reply, now.instant) {
+            return self.check(at, now);
+        }
+        if watch.seen_motion() && deadline.is_none() && self.fault != Some(Fault::NoStandstill) {
+            *deadline = Some(now.instant + STOP_LIMIT);
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
+        }
+    }
+
+    /// No standstill: that is said, and the watch goes on.
+    pub(super) fn check_overdue(&mut self, now: Now) {
+        let Job::Check { deadline, .. } = &mut self.job else { return };
+        if deadline.take_if(|deadline| now.instant >= *deadline).is_none() {
+            return;
+        }
+        let message = self.no_standstill();
+        if let Some((ticket, _)) = self.pending_init.take() {
+            self.answer(ticket, Outcome::timed_out(message));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What the controller shows: status, reason, concerns, and the published state.
+
+use bridge::controller::{Common, Concern, Quantity};
+use bus::message::{FocuserState, FocuserStatus};
+
+use super::{Fault, Focuser, Job, Motion};
+
+impl Focuser {
+    pub(super) fn current_status(&self) -> FocuserStatus {
+        match &self.job {
+            Job::Halt(_) => return FocuserStatus::Stopping,
+            Job::Saving { motion, .. } | Job::Moving(motion) => {
+                return match motion {
+                    Motion::Home(_) => FocuserStatus::Homing,
+                    Motion::Move(_) => FocuserStatus::Moving,
+                };
+            }
+            Job::None | Job::Check { .. } => {}
+        }
+        if self.saved.released {
+            FocuserStatus::Released
+        } else if !self.connected {
+            FocuserStatus::Offline
+        } else if self.fault.is_some() {
+            FocuserStatus::Fault
+        } else if self.homed() {
+            FocuserStatus::Idle
+        } else {
+            FocuserStatus::NotHomed
+        }
+    }
+
+    pub(super) fn reason(&self) -> &'static str {
+        match self.status {
+            FocuserStatus::Released => "released",
+            FocuserStatus::Offline => "link_lost",
+            FocuserStatus::Fault => match self.fault {
+                Some(Fault::EndMoved(_)) => "end_moved",
+                Some(Fault::Homing(_)) => "homing_failed",
+                Some(Fault::NoStandstill) | None => "no_standstill",
+            },
+            FocuserStatus::NotHomed if !self.checked => "checking",
+            FocuserStatus::NotHomed => self.unknown_because,
+            FocuserStatus::Idle => "ready",
+            FocuserStatus::Homing | FocuserStatus::Moving | FocuserStatus::Stopping => "commanded",
+        }
+    }
+
+    pub(super) fn why_not_homed(&self) -> &'static str {
+        match self.unknown_because {
+            _ if !self.checked => "its position is being checked",
+            "power_cycled" => "controller was power-cycled",
+            "counter_near_zero" => "its counter is near zero and may have been reset",
+            "counter_changed" => "its counter is not what it was",
+            _ => "it never was",
+        }
+    }
+
+    pub(super) fn all_concerns(&self) -> Vec<Concern> {
+        let mut concerns = Vec::new();
+        if let Some(fault) = &self.fault {
+            concerns.push(Concern::error("fault", fault.in_words()));
+        }
+        if self.connected && self.checked && self.saved.origin.is_none() && !self.in_motion() {
+            let text = format!("not homed ({}); init drives to the inner end", self.why_not_homed());
+            concerns.push(Concern::warning("not_homed", text));
+        }
+        if self.saved.released && !self.in_motion() {
+            let text = "killed: nothing is asked of the focuser until init";
+            concerns.push(Concern::warning("released", text));
+        }
+        concerns
+    }
+
+    pub(super) fn published(&self, common: Common) -> FocuserState {
+        let mechanics = &self.settings.mechanics;
+        let steps = self.motor.steps.filter(|_| self.connected);
+        let homed = self.homed();
+        let motion = match &self.job {
+            Job::Saving { motion, .. } | Job::Moving(motion) => Some(motion),
+            Job::None | Job::Check { .. } | Job::Halt(_) => None,
+        };
+        let (target, progress, eta_s) = match (motion, steps) {
+            (Some(Motion::Move(moving)), Some(at)) => {
+                (Some(moving.target), Some(moving.progress(at)), Some(moving.eta_s(at)))
+            }
+            (Some(Motion::Move(moving)), None) => (Some(moving.target), None, None),
+            (Some(Motion::Home(homing)), _) => (None, Some(homing.progress()), None),
+            (None, at) => (at, None, None),
+        };
+        let round = |value: f64, scale: f64| (value * scale).round() / scale;
+        let target_mm = match (self.saved.origin, target) {
+            (Some(origin), Some(target)) if homed => Some(mechanics.millimetres(origin, target)),
+            _ => None,
+        };
+        FocuserState {
+            status: self.current_status(),
+            reason: self.reason().to_owned(),
+            date: self.motor.date,
+            connected: self.connected,
+            attention: common.attention,
+            last_command: common.last_command,
+            current_mm: self.current_mm(),
+            target_mm,
+            current_steps: steps,
+            origin_steps: self.saved.origin,
+            homed,
+            moving: self.motor.turns().filter(|_| self.connected).map(|turns| turns || motion.is_some()),
+            progress: progress.map(|progress| round(progress, 1000.0)),
+            eta_s: eta_s.map(|seconds| round(seconds, 10.0)),
+            deadline: self.run.as_ref().map(|run| run.deadline.utc),
+            temperature_raw: self.motor.temperature.filter(|_| self.connected),
+            limits_mm: [0.0, mechanics.focus_range_mm],
+        }
+    }
+
+    pub(super) fn charted(&self) -> Vec<Quantity> {
+        let temperature = self.motor.temperature.filter(|_| self.connected).map(f64::from);
+        vec![
+            Quantity { name: "current_mm", unit: "mm", value: self.current_mm().filter(|_| self.connected) },
+            Quantity { name: "temperature_raw", unit: "", value: temperature },
+        ]
+    }
+}
+
+/// The word on the bus.
+pub(super) fn word(status: FocuserStatus) -> &'static str {
+    match status {
+        FocuserStatus::Offline => "offline",
+        FocuserStatus::NotHomed => "not_homed",
+        FocuserStatus::Homing => "homing",
+        FocuserStatus::Idle => "idle",
+        FocuserStatus::Moving => "moving",
+        FocuserStatus::Stopping => "stopping",
+        FocuserStatus::Fault => "fault",
+        FocuserStatus::Released => "released",
+    }
+}

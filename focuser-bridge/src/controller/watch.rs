@@ -1,0 +1,167 @@
+//! Watching the motor: what it last said, and when standstill is certain.
+//!
+//! A status may be from before the motor shows its motion, and a reply may be late, so a
+//! standstill is believed when two readings in a row, asked after the order, say it at one
+//! position.
+
+use bus::clock::{Instant, Now, Utc};
+
+use crate::protocol::{Motion, Reply, Request, Status};
+
+/// What the controller of the motor last said.
+#[derive(Debug, Default)]
+pub(super) struct Motor {
+    pub(super) status: Option<Status>,
+    pub(super) steps: Option<i32>,
+    /// The steps were read after this.
+    pub(super) steps_asked: Option<Instant>,
+    pub(super) temperature: Option<i32>,
+    pub(super) date: Option<Utc>,
+}
+
+impl Motor {
+    pub(super) fn take(&mut self, reply: Reply, asked: Instant, now: Now) {
+        match reply {
+            Reply::Position(steps) => (self.steps, self.steps_asked) = (Some(steps), Some(asked)),
+            Reply::Status(status) => self.status = Some(status),
+            Reply::Temperature(raw) => self.temperature = Some(raw),
+            Reply::Written => return,
+        }
+        self.date = Some(now.utc);
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self { date: self.date, ..Self::default() };
+    }
+
+    pub(super) fn turns(&self) -> Option<bool> {
+        self.status.map(|status| status.motion != Motion::Standstill)
+    }
+}
+
+/// Waits for standstill, by status and position in turn.
+#[derive(Debug)]
+pub(super) struct Standstill {
+    began: Instant,
+    /// A motion that was ordered shows by then, so nothing is certain before.
+    not_before: Instant,
+    ask_position: bool,
+    standing: bool,
+    /// Where it stood at the reading before.
+    stood_at: Option<i32>,
+    seen_motion: bool,
+    /// The answer to a question from before the order counts for nothing.
+    ignore_next: bool,
+}
+
+impl Standstill {
+    /// From an order on; `outstanding` if a question from before it is still out.
+    pub(super) fn new(now: Instant, outstanding: bool) -> Self {
+        Self {
+            began: now,
+            not_before: now,
+            ask_position: false,
+            standing: false,
+            stood_at: None,
+            seen_motion: false,
+            ignore_next: outstanding,
+        }
+    }
+
+    /// No standstill is certain before `instant`.
+    pub(super) fn not_before(mut self, instant: Instant) -> Self {
+        self.not_before = self.not_before.max(instant);
+        self
+    }
+
+    pub(super) fn request(&self) -> Request {
+        if self.ask_position { Request::ReadPosition } else { Request::ReadStatus }
+    }
+
+    pub(super) fn seen_motion(&self) -> bool {
+        self.seen_motion
+    }
+
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Where it stood when it was last read, standing.
+    pub(super) fn stood_at(&self) -> Option<i32> {
+        self.stood_at
+    }
+
+    /// Where the motor certainly stands, once that is certain.
+    pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Option<i32> {
+        if std::mem::take(&mut self.ignore_next) {
+            return None;
+        }
+        match reply {
+            Reply::Status(status) => {
+                self.standing = status.motion == Motion::Standstill;
+                if !self.standing {
+                    self.seen_motion = true;
+                    self.not_before = self.began;
+                    self.stood_at = None;
+                }
+                self.ask_position = true;
+                None
+            }
+            Reply::Position(steps) => {
+                self.ask_position = false;
+                let before = std::mem::replace(&mut self.stood_at, self.standing.then_some(steps));
+                let certain = self.standing && before == Some(steps) && now >= self.not_before;
+                certain.then_some(steps)
+            }
+            Reply::Temperature(_) | Reply::Written => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(motion: Motion) -> Reply {
+        Reply::Status(Status { fault: 'N', motion, reset: false })
+    }
+
+    fn standstill() -> Standstill {
+        Standstill::new(Instant::default(), false)
+    }
+
+    #[test]
+    fn standstill_needs_two_readings_at_one_position() {
+        let mut watch = standstill();
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.request(), Request::ReadPosition);
+        assert_eq!(watch.take(Reply::Position(7), Instant::default()), None);
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(8), Instant::default()), None, "it has moved");
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(8), Instant::default()), Some(8));
+    }
+
+    #[test]
+    fn motion_in_between_begins_anew() {
+        let mut watch = standstill();
+        watch.take(status(Motion::Standstill), Instant::default());
+        watch.take(Reply::Position(7), Instant::default());
+        watch.take(status(Motion::Accelerating), Instant::default());
+        assert!(watch.seen_motion());
+        watch.take(Reply::Position(7), Instant::default());
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(7), Instant::default()), None);
+    }
+
+    #[test]
+    fn an_answer_from_before_the_order_counts_for_nothing() {
+        let mut watch = Standstill::new(Instant::default(), true);
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.request(), Request::ReadStatus);
+        watch.take(status(Motion::Standstill), Instant::default());
+        watch.take(Reply::Position(7), Instant::default());
+        watch.take(status(Motion::Standstill), Instant::default());
+        assert_eq!(watch.take(Reply::Position(7), Instant::default()), Some(7));
+    }
+}

@@ -1,0 +1,116 @@
+//! What makes a daemon a focuser's: its wire, its kind, and what it remembers.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use bridge::controller::{Protocol, Undecodable};
+use bridge::core::CoreSettings;
+use bridge::daemon::{self, Kind, StartError};
+use bridge::device_loop::Ended;
+use bridge::line::Exchange;
+use bridge::store::Loaded;
+use bus::command::FOCUSER;
+use bus::topic::Base;
+
+use crate::controller::{ControllerSettings, Focuser, Saved};
+use crate::protocol::{MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
+use crate::settings::Settings;
+
+/// A command that waits for a motion ends a little later than the motion's own deadline: the
+/// counter is checked before it, and standstill after it.
+const GRACE: Duration = Duration::from_secs(10);
+/// A stop ends at standstill, or with a fault after 3 s.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// The codec, with the timing of one exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Wire {
+    limit: Duration,
+}
+
+impl Wire {
+    /// As the settings say.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { limit: settings.bridge.exchange_limit }
+    }
+}
+
+impl Protocol for Wire {
+    type Request = Request;
+    type Reply = Reply;
+
+    fn exchange(&mut self, request: &Request) -> Exchange {
+        Exchange {
+            bytes: request.encode(),
+            terminator: request.has_reply().then_some(TERMINATOR),
+            max_reply_bytes: MAX_REPLY_BYTES,
+            limit: self.limit,
+            gap: Duration::ZERO,
+        }
+    }
+
+    // The controller of the motor has no way to refuse.
+    fn decode(&self, request: &Request, _sent: &[u8], frame: &[u8]) -> Result<Reply, Undecodable> {
+        request.decode(frame).map_err(|error| Undecodable::Bad(error.to_string()))
+    }
+}
+
+/// Runs the daemon until `stop` is ready.
+///
+/// # Errors
+/// What it needs to begin with cannot be had; once it runs it does not fail.
+pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<Ended, StartError> {
+    let saved = memory(&settings);
+    let controller = |now| Focuser::new(controller_settings(&settings), saved, now);
+    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), stop).await
+}
+
+/// What the core must know; `session` is random for each start.
+///
+/// # Errors
+/// An identity among the clients that cannot be one.
+pub fn core_settings(settings: &Settings, base: Base, session: String) -> Result<CoreSettings, StartError> {
+    daemon::core_settings(&settings.bridge, &kind(settings), base, session)
+}
+
+/// What the controller must know.
+#[must_use]
+pub fn controller_settings(settings: &Settings) -> ControllerSettings {
+    ControllerSettings {
+        mechanics: settings.mechanics,
+        query_delay: settings.bridge.query_delay,
+        move_timeout: settings.move_timeout,
+    }
+}
+
+fn kind(settings: &Settings) -> Kind {
+    let range = settings.mechanics.focus_range_mm;
+    let moving = settings.move_timeout + GRACE;
+    Kind {
+        name: "focuser",
+        model: "ASA OK3Z",
+        version: env!("CARGO_PKG_VERSION"),
+        verbs: FOCUSER,
+        ranges: BTreeMap::from([("set", 0.0..=range), ("offset", -range..=range)]),
+        timeouts: BTreeMap::from([
+            ("init", moving),
+            ("set", moving),
+            ("offset", moving),
+            ("stop", STOP_LIMIT),
+            ("kill", STOP_LIMIT),
+        ]),
+        allow_bare_motion: settings.allow_bare_motion,
+        xon_xoff: false,
+        inputs: Vec::new(),
+    }
+}
+
+/// What cannot be read counts for nothing: not homed, until `init`.
+fn memory(settings: &Settings) -> Saved {
+    match daemon::memory::<Saved>(&settings.bridge) {
+        Loaded::Current(saved) | Loaded::Previous(saved, _) => saved,
+        Loaded::Missing | Loaded::Damaged(_) => Saved::default(),
+    }
+}

@@ -1,0 +1,216 @@
+//! Millimetres and motor steps, register values, the legs of a move and how long they take. Pure.
+//!
+//! The counter grows inwards, millimetres grow outwards from the inner end. The motor chip's
+//! registers count in *full* steps; whether the unit's step mode 3 means eighths (636 full steps
+//! per millimetre) or quarters is not known without hardware, so times are computed for the slower.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// MAX_SPEED: 250 ns / 2^-18 per full step/s (ST L6470).
+const MAX_SPEED_UNIT: f64 = 0.065_536;
+/// ACC and DEC: (250 ns)^2 / 2^-40 per full step/s^2.
+const ACCELERATION_UNIT: f64 = 0.068_719_476_736;
+/// SPEED: 250 ns / 2^-28 per full step/s.
+const RUN_SPEED_UNIT: f64 = 67.108_864;
+/// Motor steps in a full step, as the predecessor reckoned and the register values that work imply.
+const STEPS_PER_FULL_STEP: f64 = 4.0;
+/// The end is looked for at half the speed.
+const HOMING_SPEED: f64 = 0.5;
+
+/// What is known of the mechanics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mechanics {
+    /// Motor steps per millimetre.
+    pub steps_per_mm: f64,
+    /// Every move ends inwards, from at least so far out, mm.
+    pub anti_backlash_mm: f64,
+    /// Targets are from 0 to this, mm.
+    pub focus_range_mm: f64,
+    /// The whole travel, which no motion may leave, mm.
+    pub mechanical_range_mm: f64,
+    /// Greatest speed, mm/s.
+    pub speed_mm_sec: f64,
+    /// Acceleration and deceleration, mm/s^2.
+    pub acceleration_mm_sec_sec: f64,
+    /// How far from the target counts as there, mm.
+    pub tolerance_mm: f64,
+}
+
+/// Register values for the motor chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// MAX_SPEED.
+    pub max_speed: u16,
+    /// ACC and DEC.
+    pub acceleration: u16,
+    /// SPEED of the drive to the end.
+    pub homing_speed: u32,
+}
+
+/// What the motor chip's registers would have to hold, in fractions too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RegisterValues {
+    /// MAX_SPEED.
+    pub max_speed: f64,
+    /// ACC and DEC.
+    pub acceleration: f64,
+    /// SPEED of the drive to the end.
+    pub homing_speed: f64,
+}
+
+impl RegisterValues {
+    /// MAX_SPEED has 10 bits; at 0 nothing moves.
+    pub const MAX_SPEED: RangeInclusive<u32> = 1..=1023;
+    /// ACC and DEC have 12 bits, and 4095 means no ramp at all.
+    pub const ACCELERATION: RangeInclusive<u32> = 1..=4094;
+    /// SPEED has 20 bits.
+    pub const HOMING_SPEED: RangeInclusive<u32> = 1..=0x000F_FFFF;
+}
+
+impl Mechanics {
+    /// What these mechanics ask of the motor chip, whether it can or not.
+    #[must_use]
+    pub fn register_values(&self) -> RegisterValues {
+        let full_steps = |mm: f64| mm * self.steps_per_mm / STEPS_PER_FULL_STEP;
+        let speed = full_steps(self.speed_mm_sec);
+        RegisterValues {
+            max_speed: speed * MAX_SPEED_UNIT,
+            acceleration: full_steps(self.acceleration_mm_sec_sec) * ACCELERATION_UNIT,
+            homing_speed: speed * HOMING_SPEED * RUN_SPEED_UNIT,
+        }
+    }
+
+    /// The motor chip's values for these mechanics, the nearest it has.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked ranges; the casts saturate"
+    )]
+    pub fn registers(&self) -> Registers {
+        let values = self.register_values();
+        Registers {
+            max_speed: (values.max_speed as u16).clamp(1, 1023),
+            acceleration: (values.acceleration as u16).clamp(1, 4094),
+            homing_speed: (values.homing_speed.round() as u32).clamp(1, 0x000F_FFFF),
+        }
+    }
+
+    /// Steps in `mm`, the nearest.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "millimetres of a focuser; the cast saturates")]
+    pub fn steps(&self, mm: f64) -> i32 {
+        (mm * self.steps_per_mm).round() as i32
+    }
+
+    /// Where `steps` is, in mm from the inner end at `origin`, 3 decimals.
+    #[must_use]
+    pub fn millimetres(&self, origin: i32, steps: i32) -> f64 {
+        let mm = f64::from(origin - steps) / self.steps_per_mm;
+        // Never minus zero.
+        (mm * 1000.0).round() / 1000.0 + 0.0
+    }
+
+    /// The counter at `mm`.
+    #[must_use]
+    pub fn target(&self, origin: i32, mm: f64) -> i32 {
+        origin - self.steps(mm)
+    }
+
+    /// The legs from `from` to `to`: a move outwards goes further and comes back in.
+    #[must_use]
+    pub fn legs(&self, from: i32, to: i32) -> Vec<i32> {
+        if to > from { vec![to] } else { vec![to - self.steps(self.anti_backlash_mm), to] }
+    }
+
+    /// Whether `steps` is at the target.
+    #[must_use]
+    pub fn is_there(&self, steps: i32, target: i32) -> bool {
+        f64::from((steps - target).abs()) <= self.tolerance_mm * self.steps_per_mm
+    }
+
+    /// More steps than these no motion makes in `time`: full speed, in eighths, and a quarter more.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+    pub fn most_steps(&self, time: Duration) -> i32 {
+        let full_steps = f64::from(self.registers().max_speed) / MAX_SPEED_UNIT;
+        (full_steps * 8.0 * 1.25 * time.as_secs_f64()).ceil() as i32
+    }
+
+    /// How long `mm` takes, in a leg of its own.
+    #[must_use]
+    pub fn travel_time(&self, mm: f64) -> Duration {
+        let seconds = mm.abs() / self.speed_mm_sec + self.speed_mm_sec / self.acceleration_mm_sec_sec;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// How long these legs take.
+    #[must_use]
+    pub fn legs_time(&self, from: i32, legs: &[i32]) -> Duration {
+        let mut at = from;
+        let mut time = Duration::ZERO;
+        for leg in legs {
+            time += self.travel_time(f64::from(leg - at) / self.steps_per_mm);
+            at = *leg;
+        }
+        time
+    }
+
+    /// How long the drive to the inner end may take, from anywhere, with its second approach.
+    #[must_use]
+    pub fn homing_time(&self) -> Duration {
+        let slow = |mm: f64| self.travel_time(mm / HOMING_SPEED);
+        slow(self.mechanical_range_mm)
+            + 2 * (self.travel_time(self.anti_backlash_mm) + slow(self.anti_backlash_mm))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const NGTS: Mechanics = Mechanics {
+        steps_per_mm: 5088.0,
+        anti_backlash_mm: 0.5,
+        focus_range_mm: 6.0,
+        mechanical_range_mm: 9.0,
+        speed_mm_sec: 0.5,
+        acceleration_mm_sec_sec: 5.0,
+        tolerance_mm: 0.0004,
+    };
+
+    #[test]
+    fn the_registers_are_those_that_are_known_to_work() {
+        assert_eq!(NGTS.registers(), Registers { max_speed: 41, acceleration: 437, homing_speed: 21_341 });
+    }
+
+    #[test]
+    fn millimetres_grow_outwards_and_steps_inwards() {
+        assert_eq!(NGTS.target(100, 6.0), 100 - 30_528);
+        assert!((NGTS.millimetres(100, 100 - 30_528) - 6.0).abs() < 1e-9);
+        assert_eq!(NGTS.millimetres(0, 0).to_string(), "0");
+    }
+
+    #[test]
+    fn every_target_of_three_decimals_is_shown_as_it_was_asked() {
+        for micrometres in 0..=6000 {
+            let mm = f64::from(micrometres) / 1000.0;
+            let shown = NGTS.millimetres(1234, NGTS.target(1234, mm));
+            assert!((shown - mm).abs() < 1e-9, "{mm} {shown}");
+        }
+    }
+
+    #[test]
+    fn a_move_outwards_ends_inwards() {
+        assert_eq!(NGTS.legs(0, -30_528), [-33_072, -30_528]);
+        assert_eq!(NGTS.legs(-30_528, -10_000), [-10_000]);
+    }
+
+    #[test]
+    fn six_millimetres_take_twelve_seconds() {
+        let time = NGTS.legs_time(0, &NGTS.legs(0, -30_528)).as_secs_f64();
+        assert!((14.0..14.5).contains(&time), "{time}");
+        assert!(NGTS.homing_time() < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,7 @@
+//! The focuser's bridge: settings, the serial protocol of the OK3Z, and what the daemon decides.
+
+pub mod controller;
+pub mod daemon;
+pub mod geometry;
+pub mod protocol;
+pub mod settings;

@@ -1,0 +1,215 @@
+//! Initialise and home: never by itself, never half, and a standstill counts only after motion.
+
+use std::time::Duration;
+
+use bus::message::{Code, FocuserStatus, ReplyStatus};
+use testbed::focuser::{Config, Fault};
+
+use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
+
+#[test]
+fn f10_it_never_moves_by_itself() {
+    let mut rig = Rig::connected();
+    rig.run_for(3600 * SECOND);
+    assert_eq!(rig.orders(), [""; 0]);
+    let state = rig.state();
+    assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::NotHomed, "never_homed"));
+    assert_eq!((state.current_mm, state.target_mm, state.current_steps), (None, None, Some(0)));
+    assert!(state.attention.iter().any(|concern| concern.name == "not_homed"));
+}
+
+#[test]
+fn homing_sets_the_motor_up_at_rest_and_finds_the_end_twice() {
+    let mut rig = Rig::connected();
+    let reply = rig.command_and_wait("alice", "init", "");
+    assert_succeeded(&reply);
+    assert!(reply.message.contains("10176"), "{}", reply.message);
+    let expected = [
+        "P021",
+        "P031",
+        "P132 41",
+        "P052 437",
+        "P062 437",
+        "E002 3",
+        "P103 V 21341",
+        "P021",
+        "P092 7632",
+        "P103 V 21341",
+        "P021",
+    ];
+    assert_eq!(rig.orders(), expected);
+    assert_eq!(rig.model().registers(), [41, 437, 437, 3]);
+    rig.assert_rests_at(0.0);
+    assert_eq!(rig.state().origin_steps, Some(10_176));
+}
+
+#[test]
+fn homing_waits_for_rest_before_it_writes_what_the_chip_takes_only_at_rest() {
+    let mut rig = Rig::connected();
+    // Somebody else has set it going.
+    let now = rig.now().instant;
+    rig.model().receive(b"#P132 F 41$\n#P052 F 437$\n#P062 F 437$\n#E002 F 3$\n#P103 F V 21341$\n", now);
+    rig.run_for(100 * MILLISECOND);
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    assert_eq!(rig.model().registers(), [41, 437, 437, 3]);
+    rig.assert_rests_at(0.0);
+}
+
+#[test]
+fn at_the_end_already_it_retreats_and_comes_in_again() {
+    let mut rig = Rig::new(settings(), Config { place_mm: 0.0, ..Config::default() });
+    rig.run_until_checked();
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    rig.assert_rests_at(0.0);
+    assert_eq!(rig.targets()[0], "-2544");
+    assert!(rig.model().outermost_mm() > 0.49);
+}
+
+#[test]
+fn a_slow_start_is_no_standstill() {
+    let mut rig = Rig::connected();
+    rig.model().inject(Fault::SlowStart(Duration::from_millis(1000)));
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    rig.assert_rests_at(0.0);
+    assert_succeeded(&rig.command_and_wait("alice", "set", "1.5"));
+    rig.assert_rests_at(1.5);
+}
+
+#[test]
+fn homing_from_the_outer_end_fits_the_range() {
+    let mut rig = Rig::new(settings(), Config { place_mm: 8.99, ..Config::default() });
+    rig.run_until_checked();
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    rig.assert_rests_at(0.0);
+}
+
+#[test]
+fn quarter_steps_home_as_well() {
+    let mut rig = Rig::new(settings(), Config { place_mm: 8.5, quarter_steps: true, ..Config::default() });
+    rig.run_until_checked();
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    rig.assert_rests_at(0.0);
+    assert_succeeded(&rig.command_and_wait("alice", "set", "6"));
+    rig.assert_rests_at(6.0);
+}
+
+#[test]
+fn without_an_end_the_drive_is_stopped_at_the_range() {
+    let mut rig = Rig::new(settings(), Config { travel_mm: 20.0, place_mm: 15.0, ..Config::default() });
+    rig.run_until_checked();
+    let reply = rig.command_and_wait("alice", "init", "");
+    assert_failed(&reply, Code::Failed, "no end within 9 mm");
+    assert!(!rig.model().is_turning());
+    assert!(rig.model().place_mm() > 5.7, "{}", rig.model().place_mm());
+    assert_eq!(rig.state().current_mm, None);
+}
+
+#[test]
+fn homed_already_is_success_and_force_homes_again() {
+    let mut rig = Rig::at("2");
+    let orders = rig.orders().len();
+    let reply = rig.command_and_wait("alice", "init", "");
+    assert_succeeded(&reply);
+    assert!(reply.message.contains("homed already, at 2.000 mm"), "{}", reply.message);
+    assert_eq!(rig.orders().len(), orders);
+    assert_succeeded(&rig.command_and_wait("alice", "init", "true"));
+    rig.assert_rests_at(0.0);
+}
+
+#[test]
+fn f17_homing_shows_as_homing_with_progress_and_a_deadline() {
+    let mut rig = Rig::connected();
+    let id = rig.command("alice", "init", "");
+    rig.run_for(SECOND);
+    let state = rig.state();
+    assert_eq!(state.status, FocuserStatus::Homing);
+    assert!(state.progress.is_some() && state.deadline.is_some());
+    assert_eq!((state.current_mm, state.moving), (None, Some(true)));
+    rig.wait_for(&id);
+    let progress: Vec<_> = rig.states().filter_map(|state| state.what.device.progress).collect();
+    assert!(progress.windows(2).all(|pair| pair[1] >= pair[0]), "{progress:?}");
+    assert_eq!(rig.state().progress, None);
+}
+
+#[test]
+fn a_jam_that_clears_on_the_way_in_does_not_pass_for_the_end() {
+    let mut rig = Rig::connected();
+    let id = rig.command("alice", "init", "");
+    rig.run_for(SECOND);
+    rig.model().inject(Fault::Jammed);
+    rig.run_for(100 * MILLISECOND);
+    rig.model().clear_faults();
+    assert_failed(&rig.wait_for(&id), Code::Failed, "apart");
+    assert!(!rig.model().is_turning());
+    assert_eq!(rig.state().status, FocuserStatus::Fault);
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    rig.assert_rests_at(0.0);
+}
+
+#[test]
+fn f3_a_jam_during_homing_ends_at_rest_and_not_homed() {
+    let mut rig = Rig::connected();
+    rig.model().inject(Fault::Jammed);
+    let reply = rig.command_and_wait("alice", "init", "");
+    assert_failed(&reply, Code::Failed, "jammed");
+    assert!(rig.sent().iter().any(|sent| sent.frame == "#P021 F $"));
+    let state = rig.state();
+    assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::Fault, "homing_failed"));
+    assert_eq!(state.current_mm, None);
+    rig.assert_unharmed();
+}
+
+#[test]
+fn f3_a_homing_that_never_ends_is_stopped_at_its_deadline() {
+    let mut rig = Rig::connected();
+    rig.model().inject(Fault::Stalled);
+    let id = rig.command("alice", "init", "");
+    rig.run_for(SECOND);
+    let deadline = rig.state().deadline.expect("a deadline");
+    let reply = rig.wait_for(&id);
+    assert_eq!(reply.status, ReplyStatus::TimedOut, "{reply:?}");
+    let late = rig.now().utc.seconds_since(deadline);
+    assert!((0.0..1.0).contains(&late), "{late} {reply:?}");
+    assert!(!rig.model().is_turning());
+}
+
+#[test]
+fn an_end_that_moved_is_a_fault_until_it_is_found_there_again() {
+    let mut rig = Rig::at("2");
+    // Something holds it 0.7 mm before its end.
+    let held = |rig: &mut Rig| {
+        let id = rig.command("alice", "init", "true");
+        rig.run_until(|rig| rig.outcome(&id).is_some(), 60 * SECOND);
+        rig.outcome(&id).expect("just seen")
+    };
+    rig.model().set_inner_end_mm(0.7);
+    let reply = held(&mut rig);
+    assert_failed(&reply, Code::Failed, "init once more");
+    let state = rig.state();
+    assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::Fault, "end_moved"));
+    assert_eq!((state.current_mm, state.homed), (None, false));
+    assert_failed(&rig.command_and_wait("alice", "set", "1"), Code::NotConnected, "init first");
+    rig.run_for(SECOND);
+    rig.restart();
+    rig.run_until_checked();
+    assert_eq!(rig.state().status, FocuserStatus::Fault, "a restart does not settle it");
+    assert_eq!(rig.state().current_mm, None);
+    assert_succeeded(&held(&mut rig));
+    assert_eq!(rig.state().origin_steps, Some(10_176 - 3562));
+    rig.assert_unharmed();
+}
+
+#[test]
+fn a_power_cycle_while_homing_ends_it() {
+    for milliseconds in [500, 1500, 4500, 5200, 6000] {
+        let mut rig = Rig::connected();
+        let id = rig.command("alice", "init", "");
+        rig.run_for(milliseconds * MILLISECOND);
+        rig.model().power_cycle();
+        let reply = rig.wait_for(&id);
+        assert_eq!(reply.code, Some(Code::Failed), "after {milliseconds} ms: {reply:?}");
+        assert_eq!(rig.state().current_mm, None);
+        assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+        rig.assert_rests_at(0.0);
+    }
+}

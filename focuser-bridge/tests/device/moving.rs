@@ -1,0 +1,249 @@
+//! Moves: within the range, ending inwards, arriving where they say.
+
+use std::time::Duration;
+
+use bus::message::{Code, FocuserStatus, ReplyStatus};
+use testbed::focuser::{Config, Fault};
+
+use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};
+
+#[test]
+fn a_move_outwards_goes_further_and_comes_back_in() {
+    let mut rig = Rig::homed();
+    rig.forget_sent();
+    let reply = rig.command_and_wait("scheduler", "set", "6");
+    assert_succeeded(&reply);
+    assert!(reply.message.contains("at 6.000 mm"), "{}", reply.message);
+    // The predecessor's own figures, from an origin of 10176.
+    let go_to = |steps: i32| format!("#P092 F {steps}$");
+    let went: Vec<_> = rig.sent().iter().filter(|sent| sent.frame.starts_with("#P092")).collect();
+    assert_eq!(went.len(), 2);
+    assert_eq!([&went[0].frame, &went[1].frame], [&go_to(10_176 - 33_072), &go_to(10_176 - 30_528)]);
+    rig.assert_rests_at(6.0);
+}
+
+#[test]
+fn a_move_inwards_is_one_leg() {
+    let mut rig = Rig::at("3");
+    let before = rig.targets().len();
+    assert_succeeded(&rig.command_and_wait("scheduler", "set", "2.25"));
+    assert_eq!(rig.targets().len(), before + 1);
+    rig.assert_rests_at(2.25);
+}
+
+#[test]
+fn f13_a_move_to_where_it_is_does_not_move() {
+    let mut rig = Rig::at("3");
+    let before = rig.orders().len();
+    assert_succeeded(&rig.command_and_wait("scheduler", "set", "3"));
+    assert_succeeded(&rig.command_and_wait("scheduler", "set", "3.0002"));
+    assert_succeeded(&rig.command_and_wait("scheduler", "offset", "0"));
+    assert_eq!(rig.orders().len(), before);
+}
+
+#[test]
+fn every_small_move_arrives_before_it_says_so() {
+    // Shorter than the lag before motion shows: nothing but the position tells.
+    let mut rig = Rig::at("2");
+    let mut at = 2.0;
+    for micrometres in [-1, -2, -3, -5, -10, 1, 2, 5, 50, -50, -1, -1, -1, -30] {
+        let offset = f64::from(micrometres) / 1000.0;
+        at += offset;
+        assert_succeeded(&rig.command_and_wait("scheduler", "offset", &format!("{offset}")));
+        assert!(!rig.model().is_turning(), "{offset}");
+        rig.assert_rests_at(at);
+    }
+}
+
+#[test]
+fn f6_a_standstill_from_before_the_motion_is_no_arrival() {
+    let mut rig = Rig::homed();
+    rig.model().inject(Fault::SlowStart(Duration::from_millis(900)));
+    let id = rig.command("scheduler", "set", "4");
+    rig.run_for(800 * MILLISECOND);
+    assert_eq!(rig.outcome(&id), None);
+    assert_eq!(rig.state().status, FocuserStatus::Moving);
+    assert_succeeded(&rig.wait_for(&id));
+    rig.assert_rests_at(4.0);
+}
+
+#[test]
+fn f6_a_motor_that_does_not_start_has_failed() {
+    let mut rig = Rig::homed();
+    rig.model().inject(Fault::Jammed);
+    let reply = rig.command_and_wait("scheduler", "set", "4");
+    assert_failed(&reply, Code::Failed, "did not start");
+    assert!(reply.message.contains("standing at 0.000 mm"), "{}", reply.message);
+    rig.assert_rests_at(0.0);
+}
+
+#[test]
+fn f5_a_move_that_stops_short_has_failed_with_its_position() {
+    let (mut rig, id) = Rig::moving();
+    rig.model().inject(Fault::Jammed);
+    let reply = rig.wait_for(&id);
+    assert_failed(&reply, Code::Failed, "the motor stopped");
+    let place = rig.model().place_mm();
+    assert!(reply.message.contains(&format!("standing at {place:.3} mm")), "{place} {}", reply.message);
+    rig.model().clear_faults();
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn f8_an_offset_after_a_failure_counts_from_where_it_is() {
+    let (mut rig, id) = Rig::moving();
+    rig.model().inject(Fault::Jammed);
+    rig.wait_for(&id);
+    rig.model().clear_faults();
+    let state = rig.state();
+    assert_eq!(state.target_mm, state.current_mm);
+    assert_succeeded(&rig.command_and_wait("scheduler", "offset", "-0.5"));
+    rig.assert_rests_at(state.current_mm.unwrap() - 0.5);
+}
+
+#[test]
+fn f13_targets_and_overshoots_are_held_against_their_ranges() {
+    let mut rig = Rig::at("5");
+    let before = rig.orders().len();
+    for (verb, argument, words) in [
+        ("set", "6.001", "6"),
+        ("set", "-0.001", "0"),
+        ("set", "7", "6"),
+        ("offset", "1.001", "6"),
+        ("offset", "-5.001", "0"),
+    ] {
+        let reply = rig.command_and_wait("scheduler", verb, argument);
+        assert_eq!(reply.status, ReplyStatus::Rejected);
+        assert_failed(&reply, Code::OutsideLimits, words);
+    }
+    assert_eq!(rig.orders().len(), before);
+
+    // With a mechanical end close to the range, the overshoot does not fit.
+    let mut settings = crate::rig::settings();
+    settings.mechanics.mechanical_range_mm = 6.2;
+    let mut rig = Rig::new(settings, Config { travel_mm: 6.3, ..Config::default() });
+    rig.run_until_checked();
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    assert_failed(&rig.command_and_wait("alice", "set", "6"), Code::OutsideLimits, "6.500");
+    assert_succeeded(&rig.command_and_wait("alice", "set", "5.7"));
+    rig.assert_rests_at(5.7);
+}
+
+#[test]
+fn f7_what_is_no_number_is_refused_and_sticks_to_nothing() {
+    let mut rig = Rig::at("2");
+    let ts = rig.now().utc;
+    for (number, value) in ["NaN", "null", "\"3\"", "1e999", "[1]"].iter().enumerate() {
+        let payload = format!("{{\"id\":\"n{number}\",\"ts\":\"{ts}\",\"mm\":{value}}}");
+        rig.publish_command("scheduler", "set", payload.as_bytes());
+        rig.run_for(SECOND);
+        // Where the payload is no JSON its id is not known: the event tells.
+        let event = rig.events().next_back().expect("each command leaves one");
+        assert_eq!(event.happening.code, Some(Code::Malformed), "{value}: {event:?}");
+    }
+    assert_succeeded(&rig.command_and_wait("scheduler", "offset", "0.1"));
+    rig.assert_rests_at(2.1);
+}
+
+#[test]
+fn f12_one_deadline_holds_for_both_legs_and_a_motor_that_hangs_is_stopped_at_it() {
+    let (mut rig, id) = Rig::moving();
+    let deadline = rig.state().deadline.expect("a deadline");
+    rig.model().inject(Fault::Stalled);
+    let reply = rig.wait_for(&id);
+    assert_eq!((reply.status, reply.code), (ReplyStatus::TimedOut, Some(Code::TimedOut)), "{reply:?}");
+    let late = rig.now().utc.seconds_since(deadline);
+    assert!((0.0..1.0).contains(&late), "{late} {reply:?}");
+    // 4.5 mm at 0.5 mm/s, and half as much again.
+    assert!(deadline.seconds_since(reply.received_at) < 20.0);
+    rig.model().clear_faults();
+    let place = rig.model().place_mm();
+    rig.run_for(SECOND);
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn f11_the_position_is_seen_more_than_ten_times_a_second_while_it_moves() {
+    let (mut rig, id) = Rig::moving();
+    let start = rig.now().instant;
+    rig.run_for(SECOND);
+    let seen: Vec<_> = rig
+        .states()
+        .filter(|state| state.at.instant >= start)
+        .filter_map(|state| state.what.device.current_mm)
+        .collect();
+    let changes = seen.windows(2).filter(|pair| pair[0].to_bits() != pair[1].to_bits()).count();
+    assert!(changes >= 20, "{changes}");
+    let state = rig.state();
+    let place = rig.model().place_mm();
+    assert!((state.current_mm.unwrap() - place).abs() < 0.1);
+    assert!(state.eta_s.unwrap() > 0.0 && state.progress.unwrap() > 0.2, "{state:#?}");
+    assert_succeeded(&rig.wait_for(&id));
+    assert_eq!((rig.state().eta_s, rig.state().deadline), (None, None));
+}
+
+#[test]
+fn f16_the_state_with_the_position_comes_before_the_reply() {
+    let (mut rig, id) = Rig::moving();
+    assert_succeeded(&rig.wait_for(&id));
+    let ended = rig.replies(&id).last().unwrap().order;
+    let before = rig.states().rfind(|state| state.order < ended).unwrap().what.device;
+    assert_eq!((before.status, before.current_mm), (FocuserStatus::Idle, Some(5.0)));
+    assert_eq!(before.last_command.unwrap().outcome, ReplyStatus::Succeeded);
+}
+
+#[test]
+fn f16_who_asks_while_it_moves_is_told_who_is_busy() {
+    let (mut rig, id) = Rig::moving();
+    for (verb, argument) in [("set", "2"), ("offset", "0.1"), ("init", "true")] {
+        let reply = rig.command_and_wait("alice", verb, argument);
+        assert_eq!(reply.status, ReplyStatus::Rejected);
+        assert_failed(&reply, Code::Blocked, "scheduler");
+        assert!(reply.message.contains(&id), "{}", reply.message);
+    }
+    assert_succeeded(&rig.wait_for(&id));
+    rig.assert_rests_at(5.0);
+}
+
+#[test]
+fn the_same_id_is_not_moved_twice() {
+    let mut rig = Rig::at("2");
+    let payload = format!("{{\"id\":\"once\",\"ts\":\"{}\",\"mm\":0.25}}", rig.now().utc);
+    rig.publish_command("scheduler", "offset", payload.as_bytes());
+    rig.wait_for("once");
+    rig.publish_command("scheduler", "offset", payload.as_bytes());
+    rig.run_for(5 * SECOND);
+    rig.assert_rests_at(2.25);
+}
+
+#[test]
+fn not_homed_it_moves_nowhere() {
+    let mut rig = Rig::connected();
+    for (verb, argument) in [("set", "2"), ("offset", "0.1")] {
+        let reply = rig.command_and_wait("alice", verb, argument);
+        assert_failed(&reply, Code::NotConnected, "init drives to the inner end");
+    }
+    assert_eq!(rig.orders(), [""; 0]);
+}
+
+#[test]
+fn an_autofocus_of_twenty_moves_wastes_little_time() {
+    let mut rig = Rig::at("3");
+    let mut overheads = Vec::new();
+    for number in 0..20 {
+        let start = rig.now().instant;
+        let id = rig.command("scheduler", "offset", if number % 3 == 2 { "0.07" } else { "-0.05" });
+        let mut turned = Duration::ZERO;
+        while rig.outcome(&id).is_none() {
+            let before = rig.now().instant;
+            rig.run_for(MILLISECOND);
+            if rig.model().is_turning() {
+                turned += rig.now().instant.since(before);
+            }
+        }
+        overheads.push(rig.now().instant.since(start).saturating_sub(turned));
+    }
+    rig.assert_unharmed();
+    overheads.sort();
+    assert!(overheads[10] <= 90 * MILLISECOND, "{overheads:?}");
+}

@@ -1,0 +1,213 @@
+//! The focuser's daemon on the rig.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use bridge::core::Core;
+use bridge::settings::BridgeSettings;
+use bus::clock::{Instant, Now};
+use bus::command::{FOCUSER, Verb};
+use bus::message::{Code, FocuserState, FocuserStatus, Reply, ReplyStatus};
+use bus::settings::{BrokerSettings, Credentials};
+use bus::topic::Base;
+use focuser_bridge::controller::{Focuser, Saved};
+use focuser_bridge::daemon::{Wire, controller_settings, core_settings};
+use focuser_bridge::geometry::Mechanics;
+use focuser_bridge::settings::Settings;
+use rig::{Left, Subject};
+use testbed::focuser::{Config, Focuser as Model};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// As a minimal file says it, on a broker that nobody reaches.
+pub(crate) fn settings() -> Settings {
+    let clients = || vec!["alice".to_owned(), "ops".to_owned(), "scheduler".to_owned()];
+    Settings {
+        bridge: BridgeSettings {
+            site: "m06".to_owned(),
+            device: "focuser".to_owned(),
+            log_name: "focuser-bridge@m06".to_owned(),
+            serial_port: "/dev/focuser".into(),
+            serial_baud: 38_400,
+            serial_timeout: Duration::from_secs(5),
+            exchange_limit: Duration::from_millis(250),
+            query_delay: SECOND,
+            stale_after: Duration::from_secs(5),
+            stall_guard: SECOND,
+            control_clients: clients(),
+            stop_clients: clients(),
+            require_acl: true,
+            state_directory: "/var/lib/obsbus".into(),
+            broker: BrokerSettings {
+                host: "localhost".to_owned(),
+                port: 8883,
+                ca_file: "ca.pem".into(),
+                credentials: Credentials::Certificate {
+                    certificate_file: "own.pem".into(),
+                    key_file: "own.key".into(),
+                },
+                keep_alive: Duration::from_secs(10),
+            },
+        },
+        mechanics: Mechanics {
+            steps_per_mm: 5088.0,
+            anti_backlash_mm: 0.5,
+            focus_range_mm: 6.0,
+            mechanical_range_mm: 9.0,
+            speed_mm_sec: 0.5,
+            acceleration_mm_sec_sec: 5.0,
+            tolerance_mm: 0.0004,
+        },
+        move_timeout: Duration::from_secs(180),
+        allow_bare_motion: false,
+    }
+}
+
+/// What was written in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// When.
+    pub(crate) at: Instant,
+    /// Without the line feed.
+    pub(crate) frame: String,
+}
+
+/// The focuser's bridge.
+pub(crate) struct Bridge;
+
+impl Subject for Bridge {
+    type Settings = Settings;
+    type State = FocuserState;
+    type Controller = Focuser;
+    type Wire = Wire;
+    type Model = Model;
+    type Sent = Sent;
+    const VERBS: &'static [Verb] = FOCUSER;
+
+    fn base(settings: &Settings) -> Base {
+        Base::new(&settings.bridge.site, &settings.bridge.device).expect("names")
+    }
+
+    fn xon_xoff(_: &Settings) -> bool {
+        false
+    }
+
+    fn stale_after(settings: &Settings) -> Duration {
+        settings.bridge.stale_after
+    }
+
+    fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Focuser, Wire> {
+        let saved = left.memory.and_then(|bytes| serde_json::from_slice::<Saved>(bytes).ok());
+        let controller = Focuser::new(controller_settings(settings), saved.unwrap_or_default(), now);
+        let core_settings = core_settings(settings, Self::base(settings), session).expect("identities");
+        Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
+    }
+
+    fn sent(at: Instant, bytes: &[u8]) -> Sent {
+        Sent { at, frame: String::from_utf8_lossy(bytes).trim_end().to_owned() }
+    }
+}
+
+/// See the module.
+pub(crate) struct Rig(rig::Rig<Bridge>);
+
+impl Rig {
+    /// The daemon at its start, with an empty state directory; 20 November 2026, 18:00 UTC.
+    pub(crate) fn new(settings: Settings, unit: Config) -> Self {
+        Self(rig::Rig::new(settings, Model::new(unit)))
+    }
+
+    /// A unit that answers and was never homed.
+    pub(crate) fn connected() -> Self {
+        let mut rig = Self::new(settings(), Config::default());
+        rig.run_until_checked();
+        rig
+    }
+
+    /// A unit that was homed just now; the counter at its end is 10176.
+    pub(crate) fn homed() -> Self {
+        Self::homed_with(Config::default())
+    }
+
+    pub(crate) fn homed_with(unit: Config) -> Self {
+        let mut rig = Self::new(settings(), unit);
+        rig.run_until_checked();
+        assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+        rig.run_for(3 * SECOND);
+        rig
+    }
+
+    /// [`Rig::homed`], at `mm`.
+    pub(crate) fn at(mm: &str) -> Self {
+        let mut rig = Self::homed();
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", mm));
+        rig
+    }
+
+    /// [`Rig::at`] 1 mm, on its way to 5 mm, at full speed.
+    pub(crate) fn moving() -> (Self, String) {
+        let mut rig = Self::at("1");
+        let id = rig.command("scheduler", "set", "5");
+        rig.run_for(SECOND);
+        assert_eq!(rig.state().status, FocuserStatus::Moving);
+        (rig, id)
+    }
+
+    /// Until the counter was looked at after the link came up.
+    pub(crate) fn run_until_checked(&mut self) {
+        self.run_until(|rig| rig.view().connected && rig.view().reason != "checking", 60 * SECOND);
+        self.run_for(100 * MILLISECOND);
+    }
+
+    /// The orders that the unit heard, in their order.
+    pub(crate) fn orders(&mut self) -> Vec<String> {
+        let join = |write: &testbed::focuser::Write| format!("{} {}", write.code, write.value);
+        self.model().writes().map(|write| join(write).trim_end().to_owned()).collect()
+    }
+
+    /// The targets it was sent to.
+    pub(crate) fn targets(&mut self) -> Vec<String> {
+        let orders = self.orders();
+        orders.iter().filter_map(|order| order.strip_prefix("P092 ")).map(str::to_owned).collect()
+    }
+
+    /// Nothing was done that the chip or the mechanics forbid.
+    pub(crate) fn assert_unharmed(&mut self) {
+        assert_eq!(self.model().violations(), []);
+    }
+
+    /// It stands, and says truly where.
+    pub(crate) fn assert_rests_at(&mut self, mm: f64) {
+        self.assert_unharmed();
+        assert!(!self.model().is_turning());
+        let state = self.state();
+        assert_eq!((state.status, state.moving), (FocuserStatus::Idle, Some(false)));
+        let place = self.model().place_mm();
+        assert!((place - mm).abs() <= 0.0005, "it is at {place} and not at {mm}");
+        assert!((state.current_mm.expect("homed") - mm).abs() <= 0.0011, "{state:#?}");
+    }
+}
+
+pub(crate) fn assert_succeeded(reply: &Reply) {
+    assert_eq!((reply.status, reply.code), (ReplyStatus::Succeeded, Some(Code::Succeeded)), "{reply:?}");
+}
+
+pub(crate) fn assert_failed(reply: &Reply, code: Code, words: &str) {
+    assert_eq!(reply.code, Some(code), "{reply:?}");
+    assert!(reply.message.contains(words), "{reply:?}");
+}
+
+impl Deref for Rig {
+    type Target = rig::Rig<Bridge>;
+
+    fn deref(&self) -> &rig::Rig<Bridge> {
+        &self.0
+    }
+}
+
+impl DerefMut for Rig {
+    fn deref_mut(&mut self) -> &mut rig::Rig<Bridge> {
+        &mut self.0
+    }
+}

@@ -1,0 +1,468 @@
+//! A bridge against the byte-level model of its device, in stepped virtual time: no thread, no port,
+//! no broker, no clock; a day costs seconds.
+//!
+//! Everything that decides is the daemon's own (core, controller, codec, outbox); what is around it
+//! is played: the line's task, the session, the store. Time jumps from one thing that is due to
+//! the next, so a test sees what a slow and what a fast machine would. For tests only.
+
+mod broker;
+mod chance;
+mod disk;
+mod line;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bridge::controller::{Common, Controller, Protocol};
+use bridge::core::{Core, Event as CoreEvent, File, Output};
+use bridge::device_loop;
+use bus::clock::{Instant, Now, Utc};
+use bus::command::{ArgumentKind, Journal, Verb, find};
+use bus::message::{Event, Health, History, LinkHealth, Reply, Snapshot};
+use bus::topic::{Base, Identity};
+use serde::de::DeserializeOwned;
+use testbed::port::Device;
+
+pub use broker::Published;
+pub use chance::Chance;
+
+use broker::Broker;
+use disk::Disk;
+use line::Line;
+
+/// No wake-up of a real loop comes sooner after the one before: tokio's timers count milliseconds.
+const TICK: Duration = Duration::from_millis(1);
+
+/// A daemon and the device it is for.
+pub trait Subject: Sized {
+    /// Its settings.
+    type Settings;
+    /// What it publishes.
+    type State: DeserializeOwned + Debug;
+    /// What decides.
+    type Controller: Controller<State = Self::State>;
+    /// Its codec.
+    type Wire: Protocol<
+            Request = <Self::Controller as Controller>::Request,
+            Reply = <Self::Controller as Controller>::Reply,
+        >;
+    /// The device.
+    type Model: Device;
+    /// How a test wants to look at what was written.
+    type Sent;
+    /// Its commands.
+    const VERBS: &'static [Verb];
+
+    /// Its topics.
+    fn base(settings: &Self::Settings) -> Base;
+    /// Whether the line has software flow control.
+    fn xon_xoff(settings: &Self::Settings) -> bool;
+    /// From when on nobody may believe a state.
+    fn stale_after(settings: &Self::Settings) -> Duration;
+    /// The daemon with what it finds in the state directory, if anything.
+    fn start(
+        settings: &Self::Settings,
+        session: String,
+        left: Left<'_>,
+        now: Now,
+    ) -> Core<Self::Controller, Self::Wire>;
+    /// Bytes that were written in one go.
+    fn sent(at: Instant, bytes: &[u8]) -> Self::Sent;
+}
+
+/// What the process before left in the state directory.
+pub struct Left<'a> {
+    /// The controller's file, if there is one.
+    pub memory: Option<&'a [u8]>,
+    /// The Desk's journal.
+    pub journal: Journal,
+    /// The history.
+    pub history: Option<History>,
+}
+
+/// See the module.
+pub struct Rig<S: Subject> {
+    settings: S::Settings,
+    base: Base,
+    now: Now,
+    /// Dates are reckoned from here: added up step by step they would lose the microseconds.
+    epoch: Now,
+    core: Core<S::Controller, S::Wire>,
+    model: S::Model,
+    line: Line,
+    sent: Vec<S::Sent>,
+    broker: Broker,
+    disk: Disk,
+    starts: u32,
+    requests: u32,
+    finished: bool,
+    needless_wakes: u64,
+}
+
+impl<S: Subject> Rig<S> {
+    /// The daemon at its start, with an empty state directory; 20 November 2026, 18:00 UTC.
+    ///
+    /// # Panics
+    /// Never, with a date that is one.
+    pub fn new(settings: S::Settings, mut model: S::Model) -> Self {
+        let now = Now {
+            instant: Instant::from_boot(Duration::from_secs(1000)),
+            utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
+        };
+        let base = S::base(&settings);
+        model.receive(&[], now.instant);
+        let disk = Disk::default();
+        let reopen_max = Duration::from_secs(10).min(S::stale_after(&settings) / 3);
+        let mut rig = Self {
+            core: start::<S>(&settings, &disk, 1, now),
+            line: Line::new(S::xon_xoff(&settings), reopen_max, now.instant),
+            sent: Vec::new(),
+            broker: Broker::new(base.clone(), now.instant),
+            settings,
+            base,
+            now,
+            epoch: now,
+            model,
+            disk,
+            starts: 1,
+            requests: 0,
+            finished: false,
+            needless_wakes: 0,
+        };
+        rig.carry_out();
+        rig.turn();
+        rig
+    }
+
+    // Time.
+
+    /// The time.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Sets the wall clock; the other one runs on.
+    pub fn set_date(&mut self, utc: Utc) {
+        self.now.utc = utc;
+        self.epoch = self.now;
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now.instant + time;
+        while self.now.instant < end {
+            self.step(end);
+        }
+    }
+
+    /// Lets time pass until it is so; how long that took.
+    ///
+    /// # Panics
+    /// It is not so within the limit.
+    pub fn run_until(&mut self, wanted: impl Fn(&Self) -> bool, limit: Duration) -> Duration {
+        let start = self.now.instant;
+        while !wanted(self) {
+            let spent = self.now.instant.since(start);
+            assert!(spent < limit, "not within {limit:?}; {:#?}", self.view());
+            self.step(start + limit);
+        }
+        self.now.instant.since(start)
+    }
+
+    /// The process is not scheduled for so long, as after SIGSTOP or a suspend; the unit is.
+    pub fn freeze(&mut self, time: Duration) {
+        self.pass(time);
+        self.turn();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let instant = self.now.instant + time;
+        self.now = self.epoch.after(instant.since(self.epoch.instant));
+    }
+
+    fn step(&mut self, end: Instant) {
+        let due = [
+            self.core.poll_timeout().filter(|_| !self.finished),
+            self.model.poll_timeout(),
+            self.line.poll_timeout().filter(|_| !self.finished),
+            self.broker.poll_timeout(),
+            self.disk.poll_timeout(),
+        ];
+        let due = due.into_iter().flatten().min().map_or(end, |at| at.min(end));
+        let passed = due.since(self.now.instant);
+        if passed.is_zero() {
+            self.needless_wakes += 1;
+            assert!(self.needless_wakes < 100_000, "the loop spins; {:#?}", self.view());
+        }
+        self.pass(passed.max(TICK));
+        self.turn();
+    }
+
+    /// Everything that happens at this moment.
+    fn turn(&mut self) {
+        let mut woken = false;
+        while !self.finished {
+            let more = self.line.turn(&mut self.model, self.now.instant);
+            let written = self.line.sent.drain(..);
+            self.sent.extend(written.map(|(at, bytes)| S::sent(at, &bytes)));
+            self.broker.turn(self.now);
+            let event = if let Some(event) = self.line.events.pop_front() {
+                CoreEvent::Line(event)
+            } else if let Some((file, number, result)) = self.disk.turn(self.now.instant) {
+                CoreEvent::Saved(file, number, result)
+            } else if let Some(event) = self.broker.events_in.pop_front() {
+                CoreEvent::Session(event)
+            } else if !woken && self.core.poll_timeout().is_some_and(|at| at <= self.now.instant) {
+                woken = true;
+                CoreEvent::Timeout
+            } else if more {
+                continue;
+            } else {
+                return;
+            };
+            self.core.handle(event, self.now);
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Ask(exchange) => self.line.ask(exchange, self.now.instant),
+                Output::WriteNow(bytes) => {
+                    self.line.write_now(bytes, &mut self.model, self.now.instant);
+                }
+                Output::LetGo => self.line.release(self.now.instant),
+                Output::Reopen => self.line.reopen(self.now.instant),
+                Output::Open => self.broker.outbox.open(),
+                Output::Clear => self.broker.outbox.clear(),
+                Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
+                Output::Push(message) => self.broker.outbox.push(message),
+                Output::Save(file, number, contents) => {
+                    self.disk.save(file, number, contents, self.now.instant);
+                }
+                Output::Reconnect => self.broker.reconnect(self.now),
+                Output::Finish { say_offline } => {
+                    self.finished = true;
+                    self.broker.farewell(say_offline, self.now);
+                }
+            }
+        }
+        self.broker.turn(self.now);
+    }
+
+    // The unit and the line.
+
+    /// The unit, to look at and to break.
+    pub fn model(&mut self) -> &mut S::Model {
+        &mut self.model
+    }
+
+    /// Every frame written so far.
+    pub fn sent(&self) -> &[S::Sent] {
+        &self.sent
+    }
+
+    /// Forgets the frames written so far.
+    pub fn forget_sent(&mut self) {
+        self.sent.clear();
+    }
+
+    /// The adapter is pulled out.
+    pub fn unplug(&mut self) {
+        self.line.set_plugged(false, self.now.instant);
+        self.turn();
+    }
+
+    /// The adapter is put back.
+    pub fn plug(&mut self) {
+        self.line.set_plugged(true, self.now.instant);
+        self.turn();
+    }
+
+    /// How often the port was tried to be opened.
+    pub fn attempts_to_open(&self) -> u64 {
+        self.line.attempts
+    }
+
+    /// Whether an exchange is out.
+    pub fn is_asking(&self) -> bool {
+        self.line.is_asking()
+    }
+
+    /// How often the loop was woken for nothing: what it asked to be woken for was past already.
+    pub fn needless_wakes(&self) -> u64 {
+        self.needless_wakes
+    }
+
+    // The bus.
+
+    /// As the daemon reads them from its file.
+    pub fn settings(&self) -> &S::Settings {
+        &self.settings
+    }
+
+    /// Keeps only so many states, where a test goes through millions of them.
+    pub fn keep_states(&mut self, number: usize) {
+        self.broker.states_kept = number;
+    }
+
+    /// A client commands; `argument` as on a command line, empty for none. The request's id.
+    pub fn command(&mut self, by: &str, verb: &str, argument: &str) -> String {
+        self.requests += 1;
+        let id = format!("r{}", self.requests);
+        let row = find(S::VERBS, verb);
+        // Motion needs the time at which it was asked for.
+        let ts = if row.is_some_and(|row| row.motion) {
+            format!(",\"ts\":\"{}\"", self.now.utc)
+        } else {
+            String::new()
+        };
+        let payload = match row.and_then(|row| row.argument) {
+            Some(spec) if !argument.is_empty() => {
+                let quote = if matches!(spec.kind, ArgumentKind::Choice(_)) { "\"" } else { "" };
+                format!("{{\"id\":\"{id}\"{ts},\"{}\":{quote}{argument}{quote}}}", spec.name)
+            }
+            _ => format!("{{\"id\":\"{id}\"{ts}}}"),
+        };
+        self.publish_command(by, verb, payload.as_bytes());
+        id
+    }
+
+    /// A client commands, with this payload.
+    pub fn publish_command(&mut self, by: &str, verb: &str, payload: &[u8]) {
+        let by = Identity::new(by).expect("an identity");
+        let topic = self.base.command(&by, verb);
+        self.broker.publish(topic, payload.to_vec(), false, self.now);
+        self.turn();
+    }
+
+    /// [`Rig::command`], and its terminal reply.
+    pub fn command_and_wait(&mut self, by: &str, verb: &str, argument: &str) -> Reply {
+        let id = self.command(by, verb, argument);
+        self.wait_for(&id)
+    }
+
+    /// Lets time pass until the request has ended.
+    pub fn wait_for(&mut self, id: &str) -> Reply {
+        self.run_until(|rig| rig.outcome(id).is_some(), Duration::from_secs(120));
+        self.outcome(id).expect("just seen")
+    }
+
+    /// Another service publishes; `stored`: the broker had kept it from before.
+    pub fn input(&mut self, topic: &str, payload: &str, stored: bool) {
+        self.broker.publish_input(topic, payload.as_bytes(), stored, self.now);
+        self.turn();
+    }
+
+    /// The broker is killed.
+    pub fn broker_down(&mut self) {
+        self.broker.down();
+        self.turn();
+    }
+
+    /// The broker is back, without what it had retained.
+    pub fn broker_up(&mut self) {
+        self.broker.up(self.now.instant);
+    }
+
+    /// All replies to a request, in their order.
+    pub fn replies(&self, id: &str) -> Vec<&Published<Reply>> {
+        self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
+    }
+
+    /// The terminal reply to a request.
+    pub fn outcome(&self, id: &str) -> Option<Reply> {
+        let mut replies = self.broker.replies.iter().rev().map(|reply| &reply.what);
+        replies.find(|reply| reply.id.as_deref() == Some(id) && reply.status.is_terminal()).cloned()
+    }
+
+    /// All events, in their order.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.broker.events.iter().map(|event| &event.what)
+    }
+
+    /// The newest states that were published.
+    pub fn states(&self) -> impl DoubleEndedIterator<Item = Published<Snapshot<S::State>>> + '_ {
+        self.broker.states.iter().map(|state| Published {
+            at: state.at,
+            order: state.order,
+            what: serde_json::from_slice(&state.what).expect("a state is one"),
+        })
+    }
+
+    /// The state as a subscriber has it.
+    pub fn state(&self) -> S::State {
+        self.states().next_back().expect("a state was published").what.device
+    }
+
+    /// The health as a subscriber has it.
+    pub fn health(&self) -> Health {
+        let payload = self.broker.retained.get(&self.base.health()).expect("health was published");
+        serde_json::from_slice(payload).expect("health is health")
+    }
+
+    /// The counters of the line, as they will be published within the minute.
+    pub fn health_of_link(&mut self) -> LinkHealth {
+        self.run_for(Duration::from_secs(60));
+        self.health().link
+    }
+
+    /// What availability said, in its order.
+    pub fn availability(&self) -> Vec<&str> {
+        self.broker.availability.iter().map(|said| said.what.as_str()).collect()
+    }
+
+    /// The controller's own view, published or not; cheap enough for every step.
+    pub fn view(&self) -> S::State {
+        self.core.controller().state(Common::default(), self.now)
+    }
+
+    // The process and its disk.
+
+    /// The bridge is killed (SIGKILL) and started again.
+    pub fn restart(&mut self) {
+        self.starts += 1;
+        self.finished = false;
+        self.disk.process_killed();
+        self.broker.bridge_killed(self.now);
+        self.line.restart(self.now.instant);
+        self.core = start::<S>(&self.settings, &self.disk, self.starts, self.now);
+        self.carry_out();
+        self.turn();
+    }
+
+    /// The bridge is stopped (SIGTERM); true once it has ended.
+    pub fn stop(&mut self) {
+        self.core.handle(CoreEvent::Stop, self.now);
+        self.carry_out();
+    }
+
+    /// Whether the bridge has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.finished
+    }
+
+    /// Whether the disk takes nothing.
+    pub fn set_disk_full(&mut self, full: bool) {
+        self.disk.full = full;
+    }
+
+    /// The file and the copy before it are damaged.
+    pub fn damage(&mut self, file: File) {
+        self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());
+    }
+}
+
+fn start<S: Subject>(
+    settings: &S::Settings,
+    disk: &Disk,
+    starts: u32,
+    now: Now,
+) -> Core<S::Controller, S::Wire> {
+    let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
+    let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
+    S::start(settings, format!("session{starts}"), left, now)
+}

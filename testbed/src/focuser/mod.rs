@@ -1,0 +1,390 @@
+//! An ASA OK3Z focuser at the level of bytes, without a clock and without IO.
+//!
+//! [`Focuser`] takes the bytes a host sends and the time, and hands out the bytes of its replies
+//! when they are due. It shares no code with the daemon's codec, and it keeps a list of what the
+//! host did that the motor chip forbids. Facts are two public drivers' and ST's datasheets', or
+//! inferred from them.
+
+mod config;
+mod fault;
+mod motor;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bus::clock::Instant;
+
+pub use config::{CHARACTER_TIME, Config, ResetFlag, STEPS_PER_MM};
+pub use fault::Fault;
+pub use motor::Forbidden;
+
+use crate::chance::Chance;
+use fault::Faults;
+use motor::Motor;
+
+/// The longest request is 19 bytes; beyond this a line without a `$` is thrown away.
+const LONGEST: usize = 64;
+/// Entries kept by [`Focuser::writes`].
+const WRITES_KEPT: usize = 10_000;
+
+/// Something the host should not have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub what: Forbidden,
+}
+
+/// An order that was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// When its last byte was in.
+    pub at: Instant,
+    /// As in `P092`.
+    pub code: String,
+    /// As in `-30528` or `V 21341`; empty if there is none.
+    pub value: String,
+}
+
+/// The device.
+#[derive(Debug)]
+pub struct Focuser {
+    config: Config,
+    motor: Motor,
+    faults: Faults,
+    chance: Chance,
+    started: bool,
+    powered: bool,
+    reset: bool,
+    incoming: VecDeque<(Instant, u8)>,
+    frame: Option<Vec<u8>>,
+    outgoing: VecDeque<(Instant, u8)>,
+    busy_until: Instant,
+    held_back: Option<Vec<u8>>,
+    now: Instant,
+    writes: VecDeque<Write>,
+    violations: Vec<Violation>,
+    requests: u64,
+    ignored: u64,
+}
+
+impl Focuser {
+    /// A unit that gets power at the first instant it hears of.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let start = Instant::default();
+        Self {
+            motor: Motor::new(&config, start),
+            faults: Faults::default(),
+            chance: Chance::new(config.seed),
+            started: false,
+            powered: true,
+            reset: config.counter == 0,
+            incoming: VecDeque::new(),
+            frame: None,
+            outgoing: VecDeque::new(),
+            busy_until: start,
+            held_back: None,
+            now: start,
+            writes: VecDeque::new(),
+            violations: Vec::new(),
+            requests: 0,
+            ignored: 0,
+            config,
+        }
+    }
+
+    /// Takes bytes the host wrote at `now`; none at all only lets time pass.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
+        self.advance(now);
+        for &byte in bytes {
+            let at = if self.config.wire_time {
+                self.incoming.back().map_or(now, |(last, _)| (*last).max(now)) + CHARACTER_TIME
+            } else {
+                now
+            };
+            self.incoming.push_back((at, byte));
+        }
+        self.advance(now);
+    }
+
+    /// The bytes of replies that are on the host's side by `now`.
+    pub fn poll_output(&mut self, now: Instant) -> Vec<u8> {
+        self.advance(now);
+        let due = self.outgoing.iter().take_while(|(at, _)| *at <= now).count();
+        self.outgoing.drain(..due).map(|(_, byte)| byte).collect()
+    }
+
+    /// When [`Focuser::poll_output`] is to be asked again: at the end of a frame. The motor needs no
+    /// such call: it catches up whenever time comes in.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let end = |queue: &VecDeque<(Instant, u8)>| {
+            let frame = queue.iter().find(|(_, byte)| *byte == b'$').or(queue.back());
+            frame.map(|(at, _)| *at)
+        };
+        end(&self.outgoing).into_iter().chain(end(&self.incoming)).min()
+    }
+
+    /// Puts a fault on until [`Focuser::clear_faults`].
+    pub fn inject(&mut self, fault: Fault) {
+        self.faults.put(fault, None);
+        self.set_motor_faults();
+    }
+
+    /// Puts a fault on for the next `replies` requests. The motor's own faults cannot be counted so
+    /// and stay until cleared.
+    pub fn inject_for(&mut self, fault: Fault, replies: u32) {
+        self.faults.put(fault, Some(replies));
+        self.set_motor_faults();
+    }
+
+    /// Takes every fault away.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+        self.held_back = None;
+        self.set_motor_faults();
+    }
+
+    /// Switches the power off and on again: the counter is zero, the registers have their defaults,
+    /// and the mechanics are where they were. Unread replies and a half-heard request are lost.
+    pub fn power_cycle(&mut self) {
+        self.set_power(false);
+        self.set_power(true);
+    }
+
+    /// Switches the power. Without it nothing is heard.
+    pub fn set_power(&mut self, on: bool) {
+        self.powered = on;
+        self.incoming.clear();
+        self.outgoing.clear();
+        self.frame = None;
+        self.held_back = None;
+        self.busy_until = self.now;
+        self.reset = true;
+        self.motor.power_up(self.now);
+    }
+
+    /// What the host did that the chip forbids, and ends that were hit, in their order.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// Where the mechanics really are, mm out of the inner end.
+    #[must_use]
+    pub fn place_mm(&self) -> f64 {
+        self.motor.place_mm()
+    }
+
+    /// How far out they ever were, mm.
+    #[must_use]
+    pub fn outermost_mm(&self) -> f64 {
+        self.motor.millimetres(self.motor.outermost)
+    }
+
+    /// Puts the stop at the inner end elsewhere: something got in the way of it, or out.
+    pub fn set_inner_end_mm(&mut self, mm: f64) {
+        self.motor.set_inner_end_mm(mm);
+    }
+
+    /// The counter.
+    #[must_use]
+    pub fn position(&self) -> i32 {
+        self.motor.position()
+    }
+
+    /// Whether the motor turns, or is about to.
+    #[must_use]
+    pub fn is_turning(&self) -> bool {
+        self.motor.is_turning()
+    }
+
+    /// MAX_SPEED, ACC, DEC and STEP_MODE.
+    #[must_use]
+    pub fn registers(&self) -> [u32; 4] {
+        self.motor.registers()
+    }
+
+    /// The last ten thousand orders that were heard, the oldest first.
+    pub fn writes(&self) -> impl DoubleEndedIterator<Item = &Write> {
+        self.writes.iter()
+    }
+
+    /// Requests heard to their `$`, known or not.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Requests that mean nothing; the unit says nothing to them.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    fn set_motor_faults(&mut self) {
+        self.motor.jammed = self.faults.has(Fault::Jammed);
+        self.motor.stalled = self.faults.has(Fault::Stalled);
+    }
+
+    fn advance(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.started, true) {
+            self.motor.start(now);
+            self.now = now;
+        }
+        while let Some(&(at, byte)) = self.incoming.front()
+            && at <= now
+        {
+            self.incoming.pop_front();
+            self.pass_time(at);
+            self.hear(byte, at);
+        }
+        self.pass_time(now);
+    }
+
+    fn pass_time(&mut self, to: Instant) {
+        self.now = self.now.max(to);
+        self.motor.advance(to);
+        if self.motor.is_turning() && self.config.reset_flag == ResetFlag::ClearsWithMotion {
+            self.reset = false;
+        }
+        let forbidden = self.motor.forbidden.drain(..).map(|(at, what)| Violation { at, what });
+        self.violations.extend(forbidden);
+    }
+
+    fn hear(&mut self, byte: u8, at: Instant) {
+        match (byte, &mut self.frame) {
+            _ if !self.powered => {}
+            (b'#', frame) => *frame = Some(Vec::new()),
+            (b'$', _) => {
+                if let Some(frame) = self.frame.take() {
+                    self.requests += 1;
+                    self.handle(&frame, at);
+                }
+            }
+            (_, Some(frame)) if frame.len() < LONGEST => frame.push(byte),
+            _ => self.frame = None,
+        }
+    }
+
+    fn handle(&mut self, frame: &[u8], at: Instant) {
+        let text = String::from_utf8_lossy(frame);
+        let mut parts = text.splitn(3, ' ');
+        let (code, axis) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let value = parts.next().unwrap_or_default().trim();
+        let is_question = matches!(code, "P081" | "S001" | "S051");
+        let faults = self.faults.take(is_question);
+        if faults.contains(&Fault::Deaf) {
+            return;
+        }
+        if axis != "F" {
+            self.ignored += 1;
+        } else if is_question {
+            let reply = match code {
+                "P081" => format!("#P081 F {}$\n", self.motor.position()),
+                "S001" => format!("#S004 F {}$\n", self.status(at)),
+                _ => format!("#S052 F {}$\n", self.config.temperature),
+            };
+            self.send(reply.into_bytes(), &faults, at);
+        } else if self.obey(code, value, at).is_none() {
+            self.ignored += 1;
+        } else {
+            if self.writes.len() == WRITES_KEPT {
+                self.writes.pop_front();
+            }
+            self.writes.push_back(Write { at, code: code.to_owned(), value: value.to_owned() });
+        }
+        self.pass_time(at);
+    }
+
+    fn status(&mut self, at: Instant) -> String {
+        let reset = if self.reset { 'U' } else { 'O' };
+        if self.config.reset_flag == ResetFlag::ClearsWhenRead {
+            self.reset = false;
+        }
+        format!("N{}{reset}", self.motor.letter(at))
+    }
+
+    /// Nothing if the order means nothing.
+    fn obey(&mut self, code: &str, value: &str, at: Instant) -> Option<()> {
+        let number = || value.parse::<u32>().ok();
+        let shows_after = self.drawn(self.config.shows_after.clone());
+        let delay = self.faults.slow_start();
+        match code {
+            "P092" => self.motor.go_to(value.parse().ok()?, delay, shows_after, at),
+            "P103" => {
+                let speed = value.strip_prefix("V ")?.parse().ok()?;
+                self.motor.run_inwards(speed, delay, shows_after, at);
+            }
+            "P021" | "P031" if !value.is_empty() => return None,
+            "P021" | "P031" if self.faults.has(Fault::StopIgnored) => {}
+            "P021" => self.motor.stop(false),
+            "P031" => self.motor.stop(true),
+            "P132" => self.motor.set_max_speed(number()?, at),
+            "P052" => self.motor.set_acceleration(number()?, false, at),
+            "P062" => self.motor.set_acceleration(number()?, true, at),
+            "E002" => self.motor.set_step_mode(number()?, at),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn drawn(&mut self, range: std::ops::RangeInclusive<Duration>) -> Duration {
+        let (shortest, longest) = range.into_inner();
+        let spread = u64::try_from(longest.saturating_sub(shortest).as_micros()).unwrap_or(u64::MAX);
+        shortest + Duration::from_micros(self.chance.below(spread.saturating_add(1)))
+    }
+
+    fn send(&mut self, mut reply: Vec<u8>, faults: &[Fault], at: Instant) {
+        let mut from = at.max(self.busy_until) + self.drawn(self.config.latency.clone());
+        for fault in faults {
+            match fault {
+                Fault::Silent => reply.clear(),
+                Fault::Garbled => {
+                    let place = self.chance.place(reply.len());
+                    let bit = self.chance.below(8);
+                    if let Some(byte) = reply.get_mut(place) {
+                        *byte ^= 1 << bit;
+                    }
+                }
+                Fault::Truncated => {
+                    let length = 1 + self.chance.place(reply.len().saturating_sub(3));
+                    reply.truncate(length);
+                }
+                Fault::LateByOne => reply = self.held_back.replace(reply).unwrap_or_default(),
+                Fault::Slow(longer) => from += *longer,
+                _ => {}
+            }
+        }
+        if !faults.contains(&Fault::LateByOne) {
+            self.held_back = None;
+        }
+        self.busy_until = from;
+        for byte in reply {
+            if self.config.wire_time {
+                self.busy_until += CHARACTER_TIME;
+            }
+            self.outgoing.push_back((self.busy_until, byte));
+        }
+    }
+}
+
+impl crate::port::Device for Focuser {
+    const LAST_BYTE: u8 = b'$';
+
+    fn receive(&mut self, bytes: &[u8], now: Instant) {
+        Self::receive(self, bytes, now);
+    }
+
+    fn poll_output(&mut self, now: Instant) -> Vec<u8> {
+        Self::poll_output(self, now)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+}
