@@ -18,6 +18,8 @@ use crate::protocol::{Reply, Request};
 const NEAR_ZERO: i32 = 50;
 /// A counter at rest may differ by so much.
 const AT_REST: i32 = 1;
+/// A motor that was stopped at a turn of its way may be so far beyond it.
+const ON_ITS_WAY: i32 = 25;
 /// A change of more than this, with no motion ordered, is read twice.
 const BELIEVED_CHANGE: i32 = 2;
 /// How far an end may be from the one that was found before, mm.
@@ -95,7 +97,7 @@ impl Focuser {
         let near_zero = steps.abs() <= NEAR_ZERO;
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
         let fits = match (self.saved.motion, self.saved.steps) {
-            (Some((lowest, highest)), _) => (lowest - AT_REST..=highest + AT_REST).contains(&steps),
+            (Some((lowest, highest)), _) => (lowest - ON_ITS_WAY..=highest + ON_ITS_WAY).contains(&steps),
             (None, Some(stored)) => (steps - stored).abs() <= AT_REST,
             (None, None) => false,
         };

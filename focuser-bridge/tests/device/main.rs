@@ -2,6 +2,8 @@
 //! the weakness of the predecessor that a test shows to be gone.
 
 mod homing;
+mod link;
+mod memory;
 mod moving;
 mod rig;
 mod stopping;
