@@ -158,6 +158,15 @@ impl Focuser {
         turned.saturating_add(BELIEVED_CHANGE)
     }
 
+    /// A motion that ended anywhere but at its target, at a counter near zero: unless the status
+    /// letter says otherwise, the controller may have been reset just then.
+    pub(super) fn doubt_zero(&mut self, at: i32) {
+        let no_reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| !status.reset);
+        if self.saved.motion.is_some() && at.abs() <= NEAR_ZERO && !no_reset {
+            self.lose_home("counter_near_zero", "a counter near zero may be one that was reset");
+        }
+    }
+
     pub(super) fn note_reset(&mut self, reply: Reply, now: Now) {
         let Reply::Status(status) = reply else { return };
         let homing = matches!(self.job, Job::Moving(Motion::Home(_)));
