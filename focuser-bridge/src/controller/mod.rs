@@ -230,6 +230,7 @@ impl Focuser {
         let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
         self.standstill_seen();
         if self.checked {
+            self.doubt_zero(at);
             self.rest_at(at, now);
         } else {
             self.check(at, now);

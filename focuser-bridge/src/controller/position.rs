@@ -18,6 +18,8 @@ use crate::protocol::{Reply, Request};
 const NEAR_ZERO: i32 = 50;
 /// A counter at rest may differ by so much.
 const AT_REST: i32 = 1;
+/// A motor that was stopped at a turn of its way may be so far beyond it.
+const ON_ITS_WAY: i32 = 25;
 /// A change of more than this, with no motion ordered, is read twice.
 const BELIEVED_CHANGE: i32 = 2;
 /// How far an end may be from the one that was found before, mm.
@@ -95,7 +97,7 @@ impl Focuser {
         let near_zero = steps.abs() <= NEAR_ZERO;
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
         let fits = match (self.saved.motion, self.saved.steps) {
-            (Some((lowest, highest)), _) => (lowest - AT_REST..=highest + AT_REST).contains(&steps),
+            (Some((lowest, highest)), _) => (lowest - ON_ITS_WAY..=highest + ON_ITS_WAY).contains(&steps),
             (None, Some(stored)) => (steps - stored).abs() <= AT_REST,
             (None, None) => false,
         };
@@ -154,6 +156,15 @@ impl Focuser {
             matches!(self.job, Job::Moving(_) | Job::Halt(_)) || self.fault == Some(Fault::NoStandstill);
         let turned = if may_turn { self.settings.mechanics.most_steps(now.since(asked)) } else { 0 };
         turned.saturating_add(BELIEVED_CHANGE)
+    }
+
+    /// A motion that ended anywhere but at its target, at a counter near zero: unless the status
+    /// letter says otherwise, the controller may have been reset just then.
+    pub(super) fn doubt_zero(&mut self, at: i32) {
+        let no_reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| !status.reset);
+        if self.saved.motion.is_some() && at.abs() <= NEAR_ZERO && !no_reset {
+            self.lose_home("counter_near_zero", "a counter near zero may be one that was reset");
+        }
     }
 
     pub(super) fn note_reset(&mut self, reply: Reply, now: Now) {

@@ -1,7 +1,10 @@
 //! The focuser's bridge against the model of its unit, in virtual time. `f8_` and the like name
 //! the weakness of the predecessor that a test shows to be gone.
 
+mod campaign;
 mod homing;
+mod link;
+mod memory;
 mod moving;
 mod rig;
 mod stopping;

@@ -22,7 +22,7 @@ pub enum Fault {
     Jammed,
     /// The motor stops and does not turn; the status goes on speaking of motion.
     Stalled,
-    /// Stops are not obeyed.
+    /// Stops of a motor that turns are not obeyed.
     StopIgnored,
     /// A motion begins only this long after its order.
     SlowStart(Duration),

@@ -321,7 +321,7 @@ impl Focuser {
                 self.motor.run_inwards(speed, delay, shows_after, at);
             }
             "P021" | "P031" if !value.is_empty() => return None,
-            "P021" | "P031" if self.faults.has(Fault::StopIgnored) => {}
+            "P021" | "P031" if self.faults.has(Fault::StopIgnored) && self.motor.is_turning() => {}
             "P021" => self.motor.stop(false),
             "P031" => self.motor.stop(true),
             "P132" => self.motor.set_max_speed(number()?, at),

@@ -315,7 +315,8 @@ impl Motor {
             }
             Order::GoTo(to) => {
                 let left = (to - self.place).abs();
-                let can_stop_from = (2.0 * loss * left).sqrt();
+                // v^2 / 2a after one more step at v.
+                let can_stop_from = loss * ((seconds.powi(2) + 2.0 * left / loss).sqrt() - seconds);
                 self.speed = (self.speed + gain).min(fastest).min(can_stop_from).max(SLOWEST);
                 ((to - self.place).signum(), Some(left))
             }

@@ -182,7 +182,7 @@ impl Rig {
         self.assert_unharmed();
         assert!(!self.model().is_turning());
         let state = self.state();
-        assert_eq!((state.status, state.moving), (FocuserStatus::Idle, Some(false)));
+        assert_eq!((state.status, state.moving), (FocuserStatus::Idle, Some(false)), "{state:#?}");
         let place = self.model().place_mm();
         assert!((place - mm).abs() <= 0.0005, "it is at {place} and not at {mm}");
         assert!((state.current_mm.expect("homed") - mm).abs() <= 0.0011, "{state:#?}");

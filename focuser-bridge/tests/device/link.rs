@@ -1,0 +1,156 @@
+//! The line: replies that are late, damaged or missing never move the motor or the position, and
+//! silence shows.
+
+use std::time::Duration;
+
+use bus::message::{Code, FocuserStatus};
+use testbed::focuser::Fault;
+
+use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};
+
+const LINE_FAULTS: [Fault; 5] = [
+    Fault::Silent,
+    Fault::Garbled,
+    Fault::Truncated,
+    Fault::LateByOne,
+    Fault::Slow(Duration::from_millis(300)),
+];
+
+#[test]
+fn f9_idle_is_a_measured_fact() {
+    let mut rig = Rig::at("2");
+    rig.forget_sent();
+    rig.run_for(60 * SECOND);
+    for (frame, least) in [("#S001 F$", 55), ("#P081 F$", 55), ("#S051 F$", 5)] {
+        let count = rig.sent().iter().filter(|sent| sent.frame == frame).count();
+        assert!((least..=65).contains(&count), "{frame}: {count}");
+    }
+    assert_eq!(rig.state().temperature_raw, Some(645));
+    let date = rig.state().date.expect("measured");
+    assert!(rig.now().utc.seconds_since(date) < 1.2);
+}
+
+#[test]
+fn f9_silence_takes_the_position_away_within_seconds() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.model().inject(Fault::Silent);
+    let date = rig.state().date;
+    rig.run_until(|rig| rig.view().status == FocuserStatus::Offline, 3 * SECOND);
+    rig.run_for(SECOND);
+    let state = rig.state();
+    assert_eq!((state.connected, state.current_mm, state.current_steps), (false, None, None));
+    assert!(state.date <= date.map(|date| date.after(2 * SECOND)), "the date does not go on");
+    for (verb, argument) in [("set", "3"), ("offset", "0.1"), ("init", "")] {
+        let reply = rig.command_and_wait("alice", verb, argument);
+        assert_failed(&reply, Code::NotConnected, "does not answer");
+    }
+    rig.model().clear_faults();
+    rig.run_until_checked();
+    rig.assert_rests_at(3.0);
+}
+
+#[test]
+fn f15_one_bad_reply_in_a_move_does_no_harm() {
+    for fault in LINE_FAULTS {
+        for milliseconds in [0, 10, 25, 40, 300, 900, 1000] {
+            let mut rig = Rig::at("1");
+            let id = rig.command("scheduler", "set", "1.3");
+            rig.run_for(milliseconds * MILLISECOND);
+            rig.model().inject_for(fault, 1);
+            assert_succeeded(&rig.wait_for(&id));
+            rig.assert_rests_at(1.3);
+        }
+    }
+}
+
+#[test]
+fn f15_an_order_is_never_written_twice() {
+    for fault in LINE_FAULTS {
+        let mut rig = Rig::at("1");
+        rig.model().inject_for(fault, 2);
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", "2"));
+        assert_eq!(rig.targets().len(), 5, "{fault:?}: {:?}", rig.targets());
+        rig.assert_rests_at(2.0);
+    }
+}
+
+#[test]
+fn f15_damaged_replies_at_rest_move_no_position() {
+    let mut rig = Rig::at("3");
+    for number in 0..400 {
+        rig.model().inject_for(Fault::Garbled, 1 + number % 2);
+        rig.run_for(1700 * MILLISECOND);
+        let state = rig.state();
+        if let Some(mm) = state.current_mm {
+            assert!((mm - 3.0).abs() < 0.0011, "{number}: {state:#?}");
+        }
+    }
+    rig.model().clear_faults();
+    rig.run_until_checked();
+    rig.run_for(2 * SECOND);
+    rig.assert_rests_at(3.0);
+}
+
+#[test]
+fn f3_a_line_that_fails_in_motion_sends_a_stop_through_the_port_it_opens_again() {
+    for fault in [Fault::Silent, Fault::Truncated, Fault::Slow(SECOND)] {
+        let (mut rig, id) = Rig::moving();
+        rig.model().inject(fault);
+        let reply = rig.wait_for(&id);
+        assert_failed(&reply, Code::NotConnected, "no longer answers");
+        rig.run_for(SECOND);
+        assert!(!rig.model().is_turning(), "{fault:?}: stopped though nothing is heard of it");
+        assert!(rig.model().place_mm() < 5.0);
+        assert_eq!(rig.state().current_mm, None);
+        rig.model().clear_faults();
+        rig.run_until_checked();
+        let place = rig.model().place_mm();
+        rig.assert_rests_at(place);
+    }
+}
+
+#[test]
+fn f3_a_line_that_fails_while_homing_stops_the_motor_too() {
+    let mut rig = Rig::connected();
+    let id = rig.command("alice", "init", "");
+    rig.run_for(2 * SECOND);
+    rig.model().inject(Fault::Silent);
+    assert_eq!(rig.wait_for(&id).code, Some(Code::NotConnected));
+    rig.run_for(SECOND);
+    assert!(!rig.model().is_turning());
+    rig.model().clear_faults();
+    rig.run_until_checked();
+    assert_eq!(rig.state().status, FocuserStatus::NotHomed);
+}
+
+#[test]
+fn an_order_that_was_not_heard_is_a_failure_and_not_a_position() {
+    let mut rig = Rig::at("1");
+    let id = rig.command("scheduler", "set", "2");
+    rig.run_until(|rig| rig.is_asking(), SECOND);
+    rig.model().inject_for(Fault::Deaf, 2);
+    let reply = rig.wait_for(&id);
+    rig.run_for(5 * SECOND);
+    let place = rig.model().place_mm();
+    assert!(reply.code == Some(Code::Succeeded) || (place - 1.0).abs() < 0.01, "{reply:?} {place}");
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn a_stop_is_written_while_a_question_has_no_answer_yet() {
+    let (mut rig, _) = Rig::moving();
+    rig.model().inject(Fault::Slow(Duration::from_millis(200)));
+    rig.run_for(300 * MILLISECOND);
+    rig.run_until(|rig| rig.is_asking(), SECOND);
+    rig.run_for(5 * MILLISECOND);
+    assert!(rig.is_asking());
+    let asked = rig.now().instant;
+    let stop = rig.command("ops", "stop", "");
+    assert_eq!(rig.sent().last().map(|sent| (sent.frame.as_str(), sent.at)), Some(("#P021 F $", asked)));
+    assert_succeeded(&rig.wait_for(&stop));
+    rig.model().clear_faults();
+    rig.run_for(SECOND);
+    let place = rig.model().place_mm();
+    rig.assert_rests_at(place);
+}

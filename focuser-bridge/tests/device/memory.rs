@@ -1,0 +1,256 @@
+//! The position across restarts, power cycles and outages: kept where it is certain, else given up.
+
+use bus::message::{Code, FocuserStatus, ReplyStatus};
+use testbed::focuser::{Config, Fault, ResetFlag};
+
+use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
+
+/// It answers, is not homed for this reason, claims no position and moves nowhere.
+fn assert_not_homed(rig: &mut Rig, reason: &str) {
+    let state = rig.state();
+    assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::NotHomed, reason));
+    assert_eq!((state.current_mm, state.target_mm, state.origin_steps), (None, None, None));
+    let orders = rig.targets().len();
+    let reply = rig.command_and_wait("scheduler", "set", "1");
+    assert_failed(&reply, Code::NotConnected, "init drives to the inner end");
+    assert_eq!(rig.targets().len(), orders);
+    rig.assert_unharmed();
+}
+
+#[test]
+fn f10_a_restart_keeps_the_position_without_homing() {
+    let mut rig = Rig::at("2.5");
+    rig.run_for(SECOND);
+    let orders = rig.orders().len();
+    rig.restart();
+    rig.run_until_checked();
+    rig.assert_rests_at(2.5);
+    assert_eq!(rig.orders().len(), orders, "nothing was written");
+}
+
+#[test]
+fn a_restart_after_it_was_moved_by_hand_is_not_homed() {
+    let mut rig = Rig::at("2.5");
+    rig.run_for(SECOND);
+    let now = rig.now().instant;
+    rig.model().receive(b"#P092 F -2000$\n", now);
+    rig.restart();
+    rig.run_for(5 * SECOND);
+    assert_not_homed(&mut rig, "counter_changed");
+}
+
+#[test]
+fn f10_a_bridge_killed_at_any_moment_of_a_move_stops_it_and_knows_where_it_is() {
+    // From when its journal is on the disk.
+    for milliseconds in (7..1600).step_by(41) {
+        let mut rig = Rig::at("1");
+        rig.run_for(SECOND);
+        let id = rig.command("scheduler", "set", "1.4");
+        rig.run_for(milliseconds * MILLISECOND);
+        let had_ended = rig.outcome(&id).is_some();
+        rig.restart();
+        rig.run_until_checked();
+        let place = rig.model().place_mm();
+        rig.assert_rests_at(place);
+        let ends = rig.replies(&id).into_iter().filter(|reply| reply.what.status.is_terminal());
+        let codes: Vec<_> = ends.map(|reply| reply.what.code).collect();
+        // Killed just after its end, it is told twice at the worst, the second time as interrupted.
+        assert!(codes.contains(&Some(Code::Interrupted)) || had_ended, "{milliseconds}: {codes:?}");
+        rig.run_for(10 * SECOND);
+        rig.assert_rests_at(place);
+    }
+}
+
+#[test]
+fn f10_a_bridge_killed_while_homing_with_a_known_end_still_knows_it() {
+    let mut rig = Rig::at("2");
+    rig.run_for(SECOND);
+    rig.command("alice", "init", "true");
+    rig.run_for(2 * SECOND);
+    rig.restart();
+    rig.run_until_checked();
+    let place = rig.model().place_mm();
+    assert!((0.5..1.9).contains(&place), "{place}");
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn f9_a_power_cycle_while_it_stands_is_noticed_within_two_polls() {
+    for reset_flag in [ResetFlag::ClearsWithMotion, ResetFlag::ClearsWhenRead, ResetFlag::Stays] {
+        let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
+        assert_succeeded(&rig.command_and_wait("alice", "set", "3"));
+        rig.run_for(5 * SECOND);
+        rig.model().power_cycle();
+        rig.run_until(|rig| rig.view().status == FocuserStatus::NotHomed, 3 * SECOND);
+        rig.run_for(2 * SECOND);
+        assert_not_homed(&mut rig, "power_cycled");
+        assert!(rig.state().attention.iter().any(|concern| concern.text.contains("power-cycled")));
+        assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+        rig.assert_rests_at(0.0);
+    }
+}
+
+#[test]
+fn a_power_cycle_in_the_middle_of_a_move_loses_the_position_and_ends_the_move() {
+    for (reset_flag, milliseconds) in
+        [(ResetFlag::Stays, 700), (ResetFlag::ClearsWithMotion, 700), (ResetFlag::ClearsWhenRead, 1500)]
+    {
+        let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
+        assert_succeeded(&rig.command_and_wait("alice", "set", "4"));
+        let id = rig.command("scheduler", "set", "5.5");
+        rig.run_for(milliseconds * MILLISECOND);
+        rig.model().power_cycle();
+        let reply = rig.wait_for(&id);
+        assert_failed(&reply, Code::Failed, "the position was lost");
+        rig.run_for(2 * SECOND);
+        assert_not_homed(&mut rig, "power_cycled");
+    }
+}
+
+#[test]
+fn a_power_cycle_while_the_bridge_is_down_is_noticed() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.model().power_cycle();
+    rig.restart();
+    rig.run_until_checked();
+    assert_not_homed(&mut rig, "power_cycled");
+}
+
+#[test]
+fn a_stored_counter_near_zero_proves_nothing() {
+    // The end is at 10176: 2 mm out of it the counter is zero.
+    let mut rig = Rig::at("1.999");
+    assert!(rig.model().position().abs() < 50);
+    rig.run_for(SECOND);
+    rig.restart();
+    rig.run_until_checked();
+    assert_not_homed(&mut rig, "counter_near_zero");
+}
+
+#[test]
+fn a_letter_that_never_clears_means_nothing() {
+    let mut rig = Rig::homed_with(Config { reset_flag: ResetFlag::Stays, ..Config::default() });
+    assert_succeeded(&rig.command_and_wait("alice", "set", "3"));
+    rig.run_for(60 * SECOND);
+    rig.assert_rests_at(3.0);
+    rig.restart();
+    rig.run_until_checked();
+    rig.assert_rests_at(3.0);
+}
+
+#[test]
+fn f10_a_cable_that_was_out_while_it_stood_costs_nothing() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.unplug();
+    rig.run_for(30 * SECOND);
+    let state = rig.state();
+    assert_eq!((state.status, state.current_mm, state.moving), (FocuserStatus::Offline, None, None));
+    rig.plug();
+    rig.run_until_checked();
+    rig.assert_rests_at(3.0);
+    assert_eq!(rig.state().status, FocuserStatus::Idle);
+}
+
+#[test]
+fn a_cable_pulled_in_motion_fails_the_move_and_a_stop_goes_out_when_it_is_back() {
+    let (mut rig, id) = Rig::moving();
+    rig.unplug();
+    let reply = rig.outcome(&id).expect("told at once");
+    assert_failed(&reply, Code::NotConnected, "a stop is sent as soon as it is back");
+    rig.run_for(300 * MILLISECOND);
+    rig.forget_sent();
+    rig.plug();
+    rig.run_until_checked();
+    assert_eq!(rig.sent()[0].frame, "#P021 F $", "before any question");
+    let place = rig.model().place_mm();
+    assert!(place < 5.0, "stopped on its way: {place}");
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn a_move_that_ended_while_the_cable_was_out_is_known_by_its_place() {
+    let (mut rig, id) = Rig::moving();
+    rig.unplug();
+    rig.run_for(60 * SECOND);
+    rig.plug();
+    rig.run_until_checked();
+    assert_eq!(rig.outcome(&id).unwrap().status, ReplyStatus::Failed);
+    // The first leg ends half a millimetre further out.
+    rig.assert_rests_at(5.5);
+}
+
+#[test]
+fn sigterm_in_motion_stops_and_sees_standstill_before_the_end() {
+    let (mut rig, id) = Rig::moving();
+    rig.stop();
+    rig.run_until(|rig| rig.has_ended(), 3 * SECOND);
+    assert!(!rig.model().is_turning());
+    let reply = rig.outcome(&id).unwrap();
+    assert_eq!((reply.status, reply.code), (ReplyStatus::Failed, Some(Code::Interrupted)));
+    assert_eq!(rig.availability().last(), Some(&"offline"));
+    let place = rig.model().place_mm();
+    rig.restart();
+    rig.run_until_checked();
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn sigterm_ends_after_two_seconds_though_the_motor_does_not_stop() {
+    let (mut rig, _) = Rig::moving();
+    rig.model().inject(Fault::StopIgnored);
+    let asked = rig.now().instant;
+    rig.stop();
+    rig.run_until(|rig| rig.has_ended(), 3 * SECOND);
+    let took = rig.now().instant.since(asked);
+    assert!(took >= 2 * SECOND && took < 2100 * MILLISECOND, "{took:?}");
+    rig.model().clear_faults();
+    rig.restart();
+    rig.run_until_checked();
+    let place = rig.model().place_mm();
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn what_keeps_turning_at_the_start_is_stopped_or_a_fault() {
+    let (mut rig, _) = Rig::moving();
+    rig.model().inject(Fault::StopIgnored);
+    rig.restart();
+    rig.run_until(|rig| rig.view().status == FocuserStatus::Fault, 5 * SECOND);
+    assert_eq!(rig.state().reason, "no_standstill");
+    assert_eq!(rig.state().current_mm, None);
+    // It ends where it was sent, in the end, and that is within its way.
+    rig.run_for(20 * SECOND);
+    rig.assert_rests_at(5.5);
+}
+
+#[test]
+fn with_a_full_disk_it_moves_all_the_same() {
+    let mut rig = Rig::at("1");
+    rig.set_disk_full(true);
+    assert_succeeded(&rig.command_and_wait("scheduler", "set", "2"));
+    rig.assert_rests_at(2.0);
+    rig.run_for(60 * SECOND);
+    assert!(!rig.health().journal_ok);
+}
+
+#[test]
+fn a_damaged_memory_is_not_homed() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.damage(bridge::core::File::Device);
+    rig.restart();
+    rig.run_until_checked();
+    assert_not_homed(&mut rig, "never_homed");
+}
+
+#[test]
+fn a_counter_that_was_left_from_a_night_before_is_taken_as_it_is() {
+    let mut rig = Rig::new(settings(), Config { counter: 123_456, ..Config::default() });
+    rig.run_until_checked();
+    assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+    assert_eq!(rig.state().origin_steps, Some(123_456 + 10_176));
+    assert_succeeded(&rig.command_and_wait("alice", "set", "6"));
+    rig.assert_rests_at(6.0);
+}
