@@ -3,24 +3,26 @@
 //! Events go in, outputs come out; the device loop carries them between here and the line, the
 //! session and the store. It is the same code in the daemon and in a test's virtual time.
 
+mod connection;
+mod exchange;
 mod publish;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Arrival, Desk, DeskSettings, Gate, Journal, Output as DeskOutput, Post};
-use bus::message::{Code, EventKind, Happening, History, Severity};
+use bus::command::{Desk, DeskSettings, Journal, Output as DeskOutput, Post};
+use bus::message::{Code, Happening, History};
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
-use crate::controller::{Command, Controller, Effect, Input, LinkChange, Protocol, Undecodable};
+use crate::controller::{Command, Controller, Effect, Protocol};
 use crate::history::Recorder;
-use crate::line::{Exchange, LineError, LineEvent};
-use crate::link::{Link, Trouble, Verdict};
-use crate::rival::{Found, Rival};
+use crate::line::{Exchange, LineEvent};
+use crate::link::Link;
+use crate::rival::Rival;
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
@@ -285,193 +287,6 @@ where
         self.pump(now);
     }
 
-    fn handle_line(&mut self, event: LineEvent, now: Now) {
-        match event {
-            LineEvent::Opened => {
-                self.port_open = true;
-                self.asked = None;
-                self.link.opened();
-                self.controller.handle_link(LinkChange::Opened, now);
-            }
-            LineEvent::OpenFailed { error } => {
-                let verdict = self.link.lost(error);
-                self.follow(verdict, now);
-            }
-            LineEvent::Closed { reason } => {
-                self.port_open = false;
-                self.asked = None;
-                if self.link.is_up() {
-                    let verdict = self.link.lost(reason);
-                    self.follow(verdict, now);
-                }
-            }
-            LineEvent::WriteNowFailed(error) => {
-                let verdict = self.link.lost(format!("an order did not go out: {error}"));
-                self.follow(verdict, now);
-            }
-            LineEvent::Reply(result, timing) => {
-                // An exchange that was given up when the link was lost has nobody waiting.
-                if let Some(asked) = self.asked.take() {
-                    // Until now, not until it was read: this loop may have stood still with it in hand.
-                    let took = now.instant.since(timing.written);
-                    self.handle_reply(asked, result, took, now);
-                }
-            }
-        }
-    }
-
-    fn handle_reply(
-        &mut self,
-        asked: Asked<P::Request>,
-        result: Result<Vec<u8>, LineError>,
-        took: Duration,
-        now: Now,
-    ) {
-        let decoded = match result {
-            Ok(_) if took > asked.limit + READ_LATE => {
-                let text = format!("the answer was read only after {:.1} s", took.as_secs_f64());
-                Err(Trouble::Missing(text))
-            }
-            Ok(frame) => match self.protocol.decode(&asked.request, &asked.sent, &frame) {
-                Ok(reply) => Ok(reply),
-                Err(Undecodable::Bad(text)) => Err(Trouble::Bad(text)),
-                Err(Undecodable::Refused(text)) => Err(Trouble::Refused(text)),
-            },
-            Err(error @ (LineError::Silent | LineError::Truncated(_) | LineError::Overlong(_))) => {
-                Err(Trouble::Missing(error.to_string()))
-            }
-            Err(error) => Err(Trouble::Gone(error.to_string())),
-        };
-        if !asked.has_reply
-            && let Ok(reply) = decoded
-        {
-            self.controller.handle_reply(asked.request, Ok(reply), now);
-            return;
-        }
-        let (reply, ended) = match decoded {
-            Ok(reply) => (Some(reply), Ok(())),
-            Err(trouble) => (None, Err(trouble)),
-        };
-        match self.link.ended(ended, now) {
-            Verdict::Valid { restored } => {
-                if restored {
-                    self.happened(
-                        Happening::new(EventKind::Link, Severity::Info, "the device answers")
-                            .because("restored"),
-                        now,
-                    );
-                    self.controller.handle_link(LinkChange::Restored, now);
-                }
-                if let Some(reply) = reply {
-                    self.controller.handle_reply(asked.request, Ok(reply), now);
-                }
-                self.dirty = true;
-            }
-            Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
-            // What a command has overridden meanwhile must not be ordered again.
-            Verdict::Repeat => {
-                self.repeat = Some(asked.request).filter(|request| self.controller.is_wanted(request));
-            }
-            lost @ Verdict::Lost { .. } => self.follow(lost, now),
-        }
-    }
-
-    fn follow(&mut self, verdict: Verdict, now: Now) {
-        let Verdict::Lost { reason, news } = verdict else { return };
-        self.asked = None;
-        self.repeat = None;
-        if self.port_open {
-            self.port_open = false;
-            self.outputs.push_back(Output::Reopen);
-        }
-        if news {
-            let message = format!("the device does not answer: {reason}");
-            let lost = Happening::new(EventKind::Link, Severity::Error, message).because("link_lost");
-            self.happened(lost, now);
-        }
-        self.controller.handle_link(LinkChange::Lost { reason }, now);
-        self.dirty = true;
-    }
-
-    fn handle_session(&mut self, event: SessionEvent, now: Now) {
-        match event {
-            SessionEvent::Connected => {
-                self.connections += 1;
-                self.broker_error = None;
-                self.announce_at = Some(now.instant + SETTLE_LIMIT);
-                self.announced = false;
-                self.probe = None;
-                self.rival.connected();
-                tracing::info!("connected to the broker");
-            }
-            SessionEvent::Judged(verdict) => {
-                self.probe = Some(verdict);
-                if self.announced {
-                    self.set_gate();
-                }
-                // The loopback comes after what was stored.
-                self.announce_at = self.announce_at.map(|at| at.min(now.instant));
-                self.dirty = true;
-            }
-            SessionEvent::Message(incoming) => self.handle_message(incoming, now),
-            SessionEvent::Lost { error } => {
-                if self.broker_error.as_ref() != Some(&error) {
-                    tracing::warn!(error, "no connection to the broker");
-                }
-                self.broker_error = Some(error);
-                self.announce_at = None;
-                self.announced = false;
-                self.probe = None;
-                self.desk.set_gate(Gate::Pending);
-            }
-            SessionEvent::Refused { topic, reason } => {
-                tracing::warn!(topic, reason, "the broker refused a publish: is its ACL ours?");
-            }
-        }
-    }
-
-    fn handle_message(&mut self, incoming: Incoming, now: Now) {
-        let base = &self.settings.desk.base;
-        if incoming.topic == base.state() {
-            match self.rival.heard_state(&incoming.payload, incoming.retain, now) {
-                Some(Found::Earlier) => self.yield_to_earlier(now),
-                Some(Found::Later) => {
-                    self.dirty = true;
-                    self.heartbeat = now.instant;
-                }
-                None => {}
-            }
-        } else if incoming.topic == base.availability() {
-            if self.rival.heard_availability(&incoming.payload, incoming.retain) {
-                self.heartbeat = now.instant;
-            }
-        } else if incoming.topic == base.event() {
-            self.rival.heard_event(now);
-        } else if base.is_command(&incoming.topic) {
-            // While another bridge may be alive, the answer is its own.
-            if self.announced || self.rival.poll_timeout().is_none() {
-                self.handle_arrival(incoming, now);
-            }
-        } else {
-            let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
-            self.controller.handle_input(input, now);
-        }
-    }
-
-    fn handle_arrival(&mut self, incoming: Incoming, now: Now) {
-        let arrival = Arrival {
-            topic: incoming.topic,
-            payload: incoming.payload,
-            retain: incoming.retain,
-            response_topic: incoming.response_topic,
-            correlation: incoming.correlation,
-            received: incoming.received,
-            stalled: incoming.stalled,
-        };
-        let controller = &self.controller;
-        self.desk.receive(&arrival, now, |verb, argument| controller.examine(verb, argument));
-    }
-
     fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
         // Each file for itself: a short one may fit on a disk that a long one does not.
         match &result {
@@ -494,22 +309,6 @@ where
             File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
             File::Device | File::History => {}
         }
-    }
-
-    fn yield_to_earlier(&mut self, now: Now) {
-        if self.finished {
-            return;
-        }
-        self.finished = true;
-        self.outputs.push_back(Output::Clear);
-        let message = "another bridge that started earlier runs on these topics: this one ends";
-        self.announced = true;
-        self.happened(
-            Happening::new(EventKind::Instance, Severity::Error, message).because("second_instance"),
-            now,
-        );
-        self.outputs.push_back(Output::Open);
-        self.outputs.push_back(Output::Finish { say_offline: false });
     }
 
     /// Carries everything to its end: what the parts want of each other, then what they want done.
@@ -652,48 +451,5 @@ where
             let contents = bus::message::encode(&self.desk.journal(now));
             self.outputs.push_back(Output::Save(File::Commands, number, contents));
         }
-    }
-
-    fn ask(&mut self, now: Now) {
-        if !self.port_open || self.asked.is_some() {
-            return;
-        }
-        let Some(request) = self.repeat.take().or_else(|| self.controller.poll_request(now)) else {
-            return;
-        };
-        let exchange = self.protocol.exchange(&request);
-        if exchange.terminator.is_some() {
-            self.link.asked(now.instant);
-        }
-        let has_reply = exchange.terminator.is_some();
-        let sent = exchange.bytes.clone();
-        self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
-        self.outputs.push_back(Output::Ask(exchange));
-    }
-
-    fn set_gate(&mut self) {
-        let gate = match self.probe {
-            None => Gate::Pending,
-            Some(ProbeVerdict { acl_ok: Some(false), .. }) => Gate::AclOpen,
-            Some(_) => Gate::Ready,
-        };
-        self.desk.set_gate(gate);
-    }
-
-    /// On a new connection: everything anew, once it is known that nobody else is there. True if
-    /// the time for that has come.
-    fn announce(&mut self, now: Now) -> bool {
-        if self.announce_at.is_none_or(|at| now.instant < at) || self.rival.settle(now.instant) {
-            return false;
-        }
-        self.announce_at = None;
-        self.announced = true;
-        self.set_gate();
-        self.dirty = true;
-        self.heartbeat = now.instant;
-        self.health_shown = None;
-        self.publish_meta();
-        self.publish_history(now);
-        true
     }
 }

@@ -1,0 +1,138 @@
+//! The core's side towards the bus: connections, messages, other bridges, and when to be heard.
+
+use bus::clock::Now;
+use bus::command::{Arrival, Gate};
+use bus::message::{EventKind, Happening, Severity};
+use bus::probe::Verdict as ProbeVerdict;
+use bus::session::bridge::{Incoming, SessionEvent};
+
+use super::{Core, Output, SETTLE_LIMIT};
+use crate::controller::{Controller, Input, Protocol};
+use crate::rival::Found;
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
+        match event {
+            SessionEvent::Connected => {
+                self.connections += 1;
+                self.broker_error = None;
+                self.announce_at = Some(now.instant + SETTLE_LIMIT);
+                self.announced = false;
+                self.probe = None;
+                self.rival.connected();
+                tracing::info!("connected to the broker");
+            }
+            SessionEvent::Judged(verdict) => {
+                self.probe = Some(verdict);
+                if self.announced {
+                    self.set_gate();
+                }
+                // The loopback comes after what was stored.
+                self.announce_at = self.announce_at.map(|at| at.min(now.instant));
+                self.dirty = true;
+            }
+            SessionEvent::Message(incoming) => self.handle_message(incoming, now),
+            SessionEvent::Lost { error } => {
+                if self.broker_error.as_ref() != Some(&error) {
+                    tracing::warn!(error, "no connection to the broker");
+                }
+                self.broker_error = Some(error);
+                self.announce_at = None;
+                self.announced = false;
+                self.probe = None;
+                self.desk.set_gate(Gate::Pending);
+            }
+            SessionEvent::Refused { topic, reason } => {
+                tracing::warn!(topic, reason, "the broker refused a publish: is its ACL ours?");
+            }
+        }
+    }
+
+    pub(super) fn handle_message(&mut self, incoming: Incoming, now: Now) {
+        let base = &self.settings.desk.base;
+        if incoming.topic == base.state() {
+            match self.rival.heard_state(&incoming.payload, incoming.retain, now) {
+                Some(Found::Earlier) => self.yield_to_earlier(now),
+                Some(Found::Later) => {
+                    self.dirty = true;
+                    self.heartbeat = now.instant;
+                }
+                None => {}
+            }
+        } else if incoming.topic == base.availability() {
+            if self.rival.heard_availability(&incoming.payload, incoming.retain) {
+                self.heartbeat = now.instant;
+            }
+        } else if incoming.topic == base.event() {
+            self.rival.heard_event(now);
+        } else if base.is_command(&incoming.topic) {
+            // While another bridge may be alive, the answer is its own.
+            if self.announced || self.rival.poll_timeout().is_none() {
+                self.handle_arrival(incoming, now);
+            }
+        } else {
+            let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
+            self.controller.handle_input(input, now);
+        }
+    }
+
+    pub(super) fn handle_arrival(&mut self, incoming: Incoming, now: Now) {
+        let arrival = Arrival {
+            topic: incoming.topic,
+            payload: incoming.payload,
+            retain: incoming.retain,
+            response_topic: incoming.response_topic,
+            correlation: incoming.correlation,
+            received: incoming.received,
+            stalled: incoming.stalled,
+        };
+        let controller = &self.controller;
+        self.desk.receive(&arrival, now, |verb, argument| controller.examine(verb, argument));
+    }
+
+    pub(super) fn yield_to_earlier(&mut self, now: Now) {
+        if self.finished {
+            return;
+        }
+        self.finished = true;
+        self.outputs.push_back(Output::Clear);
+        let message = "another bridge that started earlier runs on these topics: this one ends";
+        self.announced = true;
+        self.happened(
+            Happening::new(EventKind::Instance, Severity::Error, message).because("second_instance"),
+            now,
+        );
+        self.outputs.push_back(Output::Open);
+        self.outputs.push_back(Output::Finish { say_offline: false });
+    }
+
+    pub(super) fn set_gate(&mut self) {
+        let gate = match self.probe {
+            None => Gate::Pending,
+            Some(ProbeVerdict { acl_ok: Some(false), .. }) => Gate::AclOpen,
+            Some(_) => Gate::Ready,
+        };
+        self.desk.set_gate(gate);
+    }
+
+    /// On a new connection: everything anew, once it is known that nobody else is there. True if
+    /// the time for that has come.
+    pub(super) fn announce(&mut self, now: Now) -> bool {
+        if self.announce_at.is_none_or(|at| now.instant < at) || self.rival.settle(now.instant) {
+            return false;
+        }
+        self.announce_at = None;
+        self.announced = true;
+        self.set_gate();
+        self.dirty = true;
+        self.heartbeat = now.instant;
+        self.health_shown = None;
+        self.publish_meta();
+        self.publish_history(now);
+        true
+    }
+}

@@ -1,0 +1,143 @@
+//! The core's side towards the device: what is asked, what an answer is worth, and what follows
+//! when there is none.
+
+use std::time::Duration;
+
+use bus::clock::Now;
+use bus::message::{EventKind, Happening, Severity};
+
+use super::{Asked, Core, Output, READ_LATE};
+use crate::controller::{Controller, LinkChange, Protocol, Undecodable};
+use crate::line::{LineError, LineEvent};
+use crate::link::{Trouble, Verdict};
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    pub(super) fn handle_line(&mut self, event: LineEvent, now: Now) {
+        match event {
+            LineEvent::Opened => {
+                self.port_open = true;
+                self.asked = None;
+                self.link.opened();
+                self.controller.handle_link(LinkChange::Opened, now);
+            }
+            LineEvent::OpenFailed { error } => {
+                let verdict = self.link.lost(error);
+                self.follow(verdict, now);
+            }
+            LineEvent::Closed { reason } => {
+                self.port_open = false;
+                self.asked = None;
+                if self.link.is_up() {
+                    let verdict = self.link.lost(reason);
+                    self.follow(verdict, now);
+                }
+            }
+            LineEvent::WriteNowFailed(error) => {
+                let verdict = self.link.lost(format!("an order did not go out: {error}"));
+                self.follow(verdict, now);
+            }
+            LineEvent::Reply(result, timing) => {
+                // An exchange that was given up when the link was lost has nobody waiting.
+                if let Some(asked) = self.asked.take() {
+                    // Until now, not until it was read: this loop may have stood still with it in hand.
+                    let took = now.instant.since(timing.written);
+                    self.handle_reply(asked, result, took, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn handle_reply(
+        &mut self,
+        asked: Asked<P::Request>,
+        result: Result<Vec<u8>, LineError>,
+        took: Duration,
+        now: Now,
+    ) {
+        let decoded = match result {
+            Ok(_) if took > asked.limit + READ_LATE => {
+                let text = format!("the answer was read only after {:.1} s", took.as_secs_f64());
+                Err(Trouble::Missing(text))
+            }
+            Ok(frame) => match self.protocol.decode(&asked.request, &asked.sent, &frame) {
+                Ok(reply) => Ok(reply),
+                Err(Undecodable::Bad(text)) => Err(Trouble::Bad(text)),
+                Err(Undecodable::Refused(text)) => Err(Trouble::Refused(text)),
+            },
+            Err(error @ (LineError::Silent | LineError::Truncated(_) | LineError::Overlong(_))) => {
+                Err(Trouble::Missing(error.to_string()))
+            }
+            Err(error) => Err(Trouble::Gone(error.to_string())),
+        };
+        if !asked.has_reply
+            && let Ok(reply) = decoded
+        {
+            self.controller.handle_reply(asked.request, Ok(reply), now);
+            return;
+        }
+        let (reply, ended) = match decoded {
+            Ok(reply) => (Some(reply), Ok(())),
+            Err(trouble) => (None, Err(trouble)),
+        };
+        match self.link.ended(ended, now) {
+            Verdict::Valid { restored } => {
+                if restored {
+                    self.happened(
+                        Happening::new(EventKind::Link, Severity::Info, "the device answers")
+                            .because("restored"),
+                        now,
+                    );
+                    self.controller.handle_link(LinkChange::Restored, now);
+                }
+                if let Some(reply) = reply {
+                    self.controller.handle_reply(asked.request, Ok(reply), now);
+                }
+                self.dirty = true;
+            }
+            Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
+            // What a command has overridden meanwhile must not be ordered again.
+            Verdict::Repeat => {
+                self.repeat = Some(asked.request).filter(|request| self.controller.is_wanted(request));
+            }
+            lost @ Verdict::Lost { .. } => self.follow(lost, now),
+        }
+    }
+
+    pub(super) fn follow(&mut self, verdict: Verdict, now: Now) {
+        let Verdict::Lost { reason, news } = verdict else { return };
+        self.asked = None;
+        self.repeat = None;
+        if self.port_open {
+            self.port_open = false;
+            self.outputs.push_back(Output::Reopen);
+        }
+        if news {
+            let message = format!("the device does not answer: {reason}");
+            let lost = Happening::new(EventKind::Link, Severity::Error, message).because("link_lost");
+            self.happened(lost, now);
+        }
+        self.controller.handle_link(LinkChange::Lost { reason }, now);
+        self.dirty = true;
+    }
+
+    pub(super) fn ask(&mut self, now: Now) {
+        if !self.port_open || self.asked.is_some() {
+            return;
+        }
+        let Some(request) = self.repeat.take().or_else(|| self.controller.poll_request(now)) else {
+            return;
+        };
+        let exchange = self.protocol.exchange(&request);
+        if exchange.terminator.is_some() {
+            self.link.asked(now.instant);
+        }
+        let has_reply = exchange.terminator.is_some();
+        let sent = exchange.bytes.clone();
+        self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
+        self.outputs.push_back(Output::Ask(exchange));
+    }
+}
