@@ -162,7 +162,7 @@ impl Chiller {
             Some(released) => released.pump_on,
             None => self.unit.pump_on(),
         };
-        self.released = Some(Released { until, pump_on });
+        self.released = Some(Released { until, pump_on, lost: false });
         self.switch = None;
         self.started_pump = None;
         if self.clear.take().is_some() {
@@ -183,7 +183,8 @@ impl Chiller {
     }
 
     pub(super) fn end_release(&mut self, now: Now) {
-        if self.released.take().is_some() {
+        if let Some(released) = self.released.take() {
+            self.resuming = !released.lost;
             self.plan.restart(now.instant);
             self.effects.push_back(Effect::Pause(false));
             self.effects.push_back(Effect::Publish);

@@ -128,6 +128,8 @@ pub struct Chiller {
     alarm_retries: usize,
     alarm_retry_at: Option<Instant>,
     released: Option<Released>,
+    /// Polled again after a release, and no answer yet: nothing was lost.
+    resuming: bool,
     // What was shown.
     thresholds: Vec<(&'static str, f64)>,
     status: ChillerStatus,
@@ -142,6 +144,8 @@ struct Released {
     until: Instant,
     /// What the pump did when it began.
     pump_on: Option<bool>,
+    /// The port went away meanwhile.
+    lost: bool,
 }
 
 impl Chiller {
@@ -179,6 +183,7 @@ impl Chiller {
             alarm_retries: 0,
             alarm_retry_at: None,
             released: None,
+            resuming: false,
             thresholds: Vec::new(),
             status: ChillerStatus::Offline,
             uncooled_since: None,
@@ -300,6 +305,7 @@ impl Controller for Chiller {
         match reply {
             Ok(reply) => {
                 self.connected = true;
+                self.resuming = false;
                 self.unit.take(&request, reply, now);
                 self.take_threshold(&request, reply);
                 self.work_answered(&request, reply, now);
@@ -323,6 +329,10 @@ impl Controller for Chiller {
 
     fn handle_link(&mut self, change: LinkChange, now: Now) {
         let LinkChange::Lost { reason } = change else { return };
+        self.resuming = false;
+        if let Some(released) = &mut self.released {
+            released.lost = true;
+        }
         self.forget_unit(now);
         self.started_pump = None;
         let outcome = Outcome::failed(Code::NotConnected, format!("the chiller no longer answers: {reason}"));

@@ -14,7 +14,7 @@ impl Chiller {
             return ChillerStatus::Released;
         }
         let Some(status) = self.unit.status().filter(|_| self.connected) else {
-            return ChillerStatus::Offline;
+            return if self.resuming { ChillerStatus::Released } else { ChillerStatus::Offline };
         };
         if self.has_alarm() {
             return ChillerStatus::Fault;

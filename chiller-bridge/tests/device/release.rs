@@ -57,3 +57,18 @@ fn is_locked(rig: &mut Rig) -> bool {
     let now = rig.now().instant;
     rig.model().keypad_locked(now)
 }
+
+#[test]
+fn after_a_release_nothing_is_said_to_be_lost_unless_it_was() {
+    for unplugged in [false, true] {
+        let mut rig = Rig::running();
+        rig.command_and_wait("alice", "release", "1");
+        if unplugged {
+            rig.unplug();
+        }
+        rig.run_for(Duration::from_secs(65));
+        let offline = rig.events().any(|event| event.happening.values.get("to") == Some(&"offline".into()));
+        assert_eq!(offline, unplugged);
+        assert_eq!(rig.view().connected, !unplugged);
+    }
+}
