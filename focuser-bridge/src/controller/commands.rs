@@ -1,5 +1,7 @@
 //! The operators' commands: whether each is possible just now, and how it begins.
 
+use std::time::Duration;
+
 use bridge::controller::{Command, Effect};
 use bus::clock::{Instant, Now};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
@@ -9,6 +11,9 @@ use super::homing::Homing;
 use super::moving::Moving;
 use super::{DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
 use crate::protocol::{COUNTER, Request};
+
+/// From one poll to the next of a motor that was not seen to stand.
+const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
 
 impl Focuser {
     pub(super) fn is_possible(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
@@ -152,14 +157,7 @@ impl Focuser {
     }
 
     /// The disk knows of a motion before the motor turns.
-    fn begin(
-        &mut self,
-        ticket: Ticket,
-        motion: Motion,
-        range: (i32, i32),
-        time: std::time::Duration,
-        now: Now,
-    ) {
+    fn begin(&mut self, ticket: Ticket, motion: Motion, range: (i32, i32), time: Duration, now: Now) {
         let deadline = now.after(time.min(self.settings.move_timeout));
         self.run = Some(Run { ticket, deadline });
         self.saved.motion = Some(range);
@@ -211,7 +209,9 @@ impl Focuser {
     }
 
     fn next_question_after(&self, now: Instant) -> Instant {
-        now + self.settings.query_delay
+        // What does not stand is not left alone for so long.
+        let may_turn = self.fault == Some(Fault::NoStandstill);
+        now + if may_turn { UNSTOPPED_POLL } else { self.settings.query_delay }
     }
 }
 

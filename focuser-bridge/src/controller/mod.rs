@@ -9,12 +9,11 @@
 //! ```
 
 mod commands;
+mod halting;
 mod homing;
 mod moving;
 mod position;
 mod state;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 use std::collections::VecDeque;
@@ -27,7 +26,7 @@ use bus::message::{Code, EventKind, FocuserState, FocuserStatus, Happening, Seve
 
 use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
-use homing::{Homing, MOTION_SHOWS_WITHIN};
+use homing::Homing;
 use moving::Moving;
 pub use position::Saved;
 use watch::{Motor, Standstill};
@@ -199,96 +198,6 @@ impl Focuser {
         matches!(self.job, Job::Saving { .. } | Job::Moving(_) | Job::Halt(_))
     }
 
-    /// Sends a stop at once, whatever else is out, and watches for standstill.
-    fn halt(&mut self, answers: Vec<(Ticket, Told)>, let_go: bool, now: Now) {
-        self.effects.push_back(Effect::WriteNow(Request::Stop));
-        let mut answers = answers;
-        let mut let_go = let_go;
-        if let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) {
-            answers.splice(0..0, halt.answers);
-            let_go |= halt.let_go;
-        }
-        // A motion that was ordered and did not show yet may still begin.
-        let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
-        self.job = Job::Halt(Halt {
-            watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
-            deadline: now.instant + STOP_LIMIT,
-            answers,
-            let_go,
-        });
-        self.next_question = now.instant;
-        self.effects.push_back(Effect::Publish);
-    }
-
-    /// A motion ends otherwise than at its target: nothing is certain before standstill.
-    fn end_motion(&mut self, outcome: Outcome, now: Now) {
-        let answers = self.run.take().map(|run| (run.ticket, Told::Ended(outcome))).into_iter().collect();
-        self.halt(answers, false, now);
-    }
-
-    fn halted(&mut self, at: i32, now: Now) {
-        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
-        self.standstill_seen();
-        if self.checked {
-            self.doubt_zero(at);
-            self.rest_at(at, now);
-        } else {
-            self.check(at, now);
-        }
-        let place = self.place();
-        for (ticket, told) in halt.answers {
-            let outcome = match told {
-                Told::AtRest => Outcome::succeeded(format!("standing at {place}")),
-                Told::Ended(outcome) => {
-                    Outcome { message: format!("{}; standing at {place}", outcome.message), ..outcome }
-                }
-            };
-            self.answer(ticket, outcome);
-        }
-        if halt.let_go {
-            self.let_go();
-        }
-    }
-
-    fn let_go(&mut self) {
-        self.saved.released = true;
-        self.save();
-        self.connected = false;
-        self.checked = false;
-        self.motor.forget();
-        self.effects.push_back(Effect::LetGo(true));
-    }
-
-    fn no_standstill(&mut self) -> String {
-        self.fault = Some(Fault::NoStandstill);
-        let seconds = STOP_LIMIT.as_secs();
-        let message = format!("a stop was sent and no standstill was seen within {seconds} s");
-        let happening = Happening::new(EventKind::Transition, Severity::Error, message.clone());
-        self.happened(happening.because("no_standstill"));
-        message
-    }
-
-    fn standstill_seen(&mut self) {
-        if self.fault == Some(Fault::NoStandstill) {
-            self.fault = self.saved.end_moved.map(Fault::EndMoved);
-        }
-    }
-
-    fn not_halted(&mut self, now: Now) {
-        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
-        let message = self.no_standstill();
-        if !self.checked {
-            self.job = Job::Check { watch: Standstill::new(now.instant, false), deadline: None };
-        }
-        for (ticket, told) in halt.answers {
-            let message = match told {
-                Told::AtRest => message.clone(),
-                Told::Ended(outcome) => format!("{}; {message}", outcome.message),
-            };
-            self.answer(ticket, Outcome::timed_out(message));
-        }
-    }
-
     /// The position, for humans.
     fn place(&self) -> String {
         match (self.current_mm(), self.motor.steps) {
@@ -323,6 +232,8 @@ impl Focuser {
                 homing::Progress::Going => {}
                 homing::Progress::Found(end) => self.end_found(end, now),
                 homing::Progress::Failed(why) => {
+                    // Whatever it was, the counter may not be what it was.
+                    self.lose_home("homing_failed", &why);
                     self.fault = Some(Fault::Homing(why.clone()));
                     self.end_motion(Outcome::failed(Code::Failed, why), now);
                 }
@@ -490,7 +401,7 @@ impl Controller for Focuser {
     fn is_wanted(&self, request: &Request) -> bool {
         // An order whose bytes may have gone out is never given twice, nor is a question that was
         // overtaken by a stop worth asking again.
-        request.has_reply() && !(self.saved.released && !self.in_motion())
+        request.has_reply() && (!self.saved.released || self.in_motion())
     }
 
     fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {

@@ -3,6 +3,8 @@
 //! The motor chip counts steps and forgets at power-off. What is kept is the counter at the inner
 //! end, the last counter, and the range of a motion in progress; what does not fit is not homed.
 
+use std::time::Duration;
+
 use bridge::controller::Effect;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::Outcome;
@@ -20,6 +22,8 @@ const NEAR_ZERO: i32 = 50;
 const AT_REST: i32 = 1;
 /// A motor that was stopped at a turn of its way may be so far beyond it.
 const ON_ITS_WAY: i32 = 25;
+/// Between two positions of a motion there is seldom more time.
+const GAP: Duration = Duration::from_millis(100);
 /// A change of more than this, with no motion ordered, is read twice.
 const BELIEVED_CHANGE: i32 = 2;
 /// How far an end may be from the one that was found before, mm.
@@ -51,8 +55,11 @@ pub struct Saved {
 impl Focuser {
     /// Whether the inner end is known, and the counter was checked against it.
     pub(super) fn homed(&self) -> bool {
-        // What an end that was found elsewhere makes doubtful is not claimed.
-        self.connected && self.checked && self.saved.origin.is_some() && self.saved.end_moved.is_none()
+        // Homing again, or an end that was found elsewhere, makes doubtful what was known.
+        let homing =
+            matches!(self.job, Job::Moving(Motion::Home(_)) | Job::Saving { motion: Motion::Home(_), .. });
+        let doubtful = homing || self.saved.end_moved.is_some();
+        self.connected && self.checked && self.saved.origin.is_some() && !doubtful
     }
 
     pub(super) fn current_mm(&self) -> Option<f64> {
@@ -125,7 +132,10 @@ impl Focuser {
             return true;
         };
         let apart = (steps - last).abs();
-        if apart <= self.possible_change(asked, now.instant) {
+        // Zero after a gap may be a reset that happened in it.
+        let gap = apart > self.settings.mechanics.most_steps(GAP) && self.saved.origin.is_some();
+        let reset = gap && steps.abs() <= NEAR_ZERO && !self.is_not_reset();
+        if !reset && apart <= self.possible_change(asked, now.instant) {
             self.suspicious = None;
             return true;
         }
@@ -150,27 +160,34 @@ impl Focuser {
         true
     }
 
+    fn may_be_turning(&self) -> bool {
+        matches!(self.job, Job::Moving(_) | Job::Halt(_)) || self.fault == Some(Fault::NoStandstill)
+    }
+
+    /// The status letter is one that clears, and is clear.
+    fn is_not_reset(&self) -> bool {
+        self.saved.reset_cleared && self.motor.status.is_some_and(|status| !status.reset)
+    }
+
     /// Steps, since a position that was asked for at `asked`.
     fn possible_change(&self, asked: Instant, now: Instant) -> i32 {
-        let may_turn =
-            matches!(self.job, Job::Moving(_) | Job::Halt(_)) || self.fault == Some(Fault::NoStandstill);
-        let turned = if may_turn { self.settings.mechanics.most_steps(now.since(asked)) } else { 0 };
+        let turned =
+            if self.may_be_turning() { self.settings.mechanics.most_steps(now.since(asked)) } else { 0 };
         turned.saturating_add(BELIEVED_CHANGE)
     }
 
     /// A motion that ended anywhere but at its target, at a counter near zero: unless the status
     /// letter says otherwise, the controller may have been reset just then.
     pub(super) fn doubt_zero(&mut self, at: i32) {
-        let no_reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| !status.reset);
-        if self.saved.motion.is_some() && at.abs() <= NEAR_ZERO && !no_reset {
+        let known = self.saved.origin.is_some() && self.saved.motion.is_some();
+        if known && at.abs() <= NEAR_ZERO && !self.is_not_reset() {
             self.lose_home("counter_near_zero", "a counter near zero may be one that was reset");
         }
     }
 
     pub(super) fn note_reset(&mut self, reply: Reply, now: Now) {
         let Reply::Status(status) = reply else { return };
-        let homing = matches!(self.job, Job::Moving(Motion::Home(_)));
-        if !self.checked || self.saved.origin.is_none() || homing {
+        if !self.checked || self.saved.origin.is_none() {
             return;
         }
         if !status.reset && !self.saved.reset_cleared {

@@ -51,6 +51,7 @@ impl Focuser {
             _ if !self.checked => "its position is being checked",
             "power_cycled" => "controller was power-cycled",
             "counter_near_zero" => "its counter is near zero and may have been reset",
+            "homing_failed" => "homing failed",
             "counter_changed" => "its counter is not what it was",
             _ => "it never was",
         }

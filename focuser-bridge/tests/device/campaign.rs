@@ -12,7 +12,7 @@ use testbed::focuser::{Config, Fault, Forbidden, ResetFlag, Violation};
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, settings};
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 const STEPS: u64 = 50;
 /// Looked at so often.
 const SLICE: Duration = Duration::from_millis(20);
@@ -140,7 +140,7 @@ impl Campaign {
         let ended: Vec<_> = self.open.iter().filter_map(|id| self.rig.outcome(id)).collect();
         for reply in ended {
             let id = reply.id.clone().expect("an id").to_string();
-            let (verb, argument) = self.requests[&id].clone();
+            let (verb, argument) = self.requests.get(&id).expect("it was asked").clone();
             self.open.remove(&id);
             if reply.status != ReplyStatus::Succeeded {
                 continue;
@@ -182,14 +182,19 @@ impl Campaign {
         assert!(!self.rig.model().is_turning(), "seed {seed}");
         for (id, request) in &self.requests {
             let replies = self.rig.replies(id);
-            let ends = replies.iter().filter(|reply| reply.what.status.is_terminal()).count();
-            assert_eq!(ends, 1, "seed {seed}: {id} {request:?}: {replies:#?}");
+            let ends: Vec<_> = replies.iter().filter(|reply| reply.what.status.is_terminal()).collect();
+            // Killed before the disk knows of its end, it is interrupted as far as the next knows.
+            let unsaved = matches!(ends[..], [first, second]
+                if second.what.code == Some(Code::Interrupted)
+                    && second.at.instant.since(first.at.instant) < 50 * MILLISECOND);
+            assert!(ends.len() == 1 || unsaved, "seed {seed}: {id} {request:?}: {replies:#?}");
         }
         let init = self.rig.command_and_wait("alice", "init", "true");
         assert_eq!(init.code, Some(Code::Succeeded), "seed {seed}: {init:?}; {:#?}", self.rig.state());
         assert_succeeded(&self.rig.command_and_wait("alice", "set", "1"));
-        self.rig.assert_rests_at(1.0);
-        assert_eq!(self.rig.state().status, FocuserStatus::Idle);
+        let (place, state) = (self.rig.model().place_mm(), self.rig.state());
+        assert!((place - 1.0).abs() < 0.0005, "seed {seed}: {place}");
+        assert_eq!((state.status, state.current_mm), (FocuserStatus::Idle, Some(1.0)), "seed {seed}");
         self.succeeded
     }
 }
@@ -218,7 +223,7 @@ fn restarts_change_nothing_of_that() {
         for _ in 0..STEPS {
             campaign.step();
             if campaign.chance.below(12) == 0 {
-                // What was answered just now is on the disk.
+                // What was accepted just now is in the journal.
                 campaign.rig.run_for(15 * MILLISECOND);
                 campaign.rig.restart();
                 campaign.rig.run_for(300 * MILLISECOND);

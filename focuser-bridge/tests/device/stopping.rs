@@ -22,7 +22,7 @@ fn assert_stops(rig: &mut Rig, mover: &str, verb: &str) {
         turning = rig.model().is_turning();
     }
     assert!(!turning);
-    assert_succeeded(&rig.outcome(&stop).unwrap());
+    assert_succeeded(&rig.outcome(&stop).expect("just seen"));
     let moved = rig.outcome(mover).expect("the mover is told too");
     assert_eq!((moved.status, moved.code), (ReplyStatus::Stopped, Some(Code::Stopped)));
     assert!(moved.message.contains("ops"), "{}", moved.message);

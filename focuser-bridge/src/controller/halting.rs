@@ -1,0 +1,104 @@
+//! Bringing the motor to rest: a stop is written at once, and whoever waits is told at standstill, or
+//! after 3 s that there was none.
+
+use bridge::controller::Effect;
+use bus::clock::Now;
+use bus::command::{Outcome, Ticket};
+use bus::message::{EventKind, Happening, Severity};
+
+use super::homing::MOTION_SHOWS_WITHIN;
+use super::watch::Standstill;
+use super::{Fault, Focuser, Halt, Job, STOP_LIMIT, Told};
+use crate::protocol::Request;
+
+impl Focuser {
+    /// Sends a stop at once, whatever else is out, and watches for standstill.
+    pub(super) fn halt(&mut self, answers: Vec<(Ticket, Told)>, let_go: bool, now: Now) {
+        self.effects.push_back(Effect::WriteNow(Request::Stop));
+        let mut answers = answers;
+        let mut let_go = let_go;
+        if let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) {
+            answers.splice(0..0, halt.answers);
+            let_go |= halt.let_go;
+        }
+        // A motion that was ordered and did not show yet may still begin.
+        let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
+        self.job = Job::Halt(Halt {
+            watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
+            deadline: now.instant + STOP_LIMIT,
+            answers,
+            let_go,
+        });
+        self.next_question = now.instant;
+        self.effects.push_back(Effect::Publish);
+    }
+
+    /// A motion ends otherwise than at its target: nothing is certain before standstill.
+    pub(super) fn end_motion(&mut self, outcome: Outcome, now: Now) {
+        let answers = self.run.take().map(|run| (run.ticket, Told::Ended(outcome))).into_iter().collect();
+        self.halt(answers, false, now);
+    }
+
+    pub(super) fn halted(&mut self, at: i32, now: Now) {
+        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
+        self.standstill_seen();
+        if self.checked {
+            self.doubt_zero(at);
+            self.rest_at(at, now);
+        } else {
+            self.check(at, now);
+        }
+        let place = self.place();
+        for (ticket, told) in halt.answers {
+            let outcome = match told {
+                Told::AtRest => Outcome::succeeded(format!("standing at {place}")),
+                Told::Ended(outcome) => {
+                    Outcome { message: format!("{}; standing at {place}", outcome.message), ..outcome }
+                }
+            };
+            self.answer(ticket, outcome);
+        }
+        if halt.let_go {
+            self.let_go();
+        }
+    }
+
+    pub(super) fn let_go(&mut self) {
+        self.saved.released = true;
+        self.save();
+        self.connected = false;
+        self.checked = false;
+        self.motor.forget();
+        self.effects.push_back(Effect::LetGo(true));
+    }
+
+    pub(super) fn no_standstill(&mut self) -> String {
+        self.fault = Some(Fault::NoStandstill);
+        let seconds = STOP_LIMIT.as_secs();
+        let message = format!("a stop was sent and no standstill was seen within {seconds} s");
+        let happening = Happening::new(EventKind::Transition, Severity::Error, message.clone());
+        self.happened(happening.because("no_standstill"));
+        message
+    }
+
+    pub(super) fn standstill_seen(&mut self) {
+        if self.fault == Some(Fault::NoStandstill) {
+            self.fault = self.saved.end_moved.map(Fault::EndMoved);
+        }
+    }
+
+    pub(super) fn not_halted(&mut self, now: Now) {
+        let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
+        let message = self.no_standstill();
+        if !self.checked {
+            self.job = Job::Check { watch: Standstill::new(now.instant, false), deadline: None };
+        }
+        for (ticket, told) in halt.answers {
+            let message = match told {
+                Told::AtRest => message.clone(),
+                Told::Ended(outcome) => format!("{}; {message}", outcome.message),
+            };
+            self.answer(ticket, Outcome::timed_out(message));
+        }
+    }
+}
