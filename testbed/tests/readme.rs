@@ -58,6 +58,7 @@ fn every_command_that_is_shown_works() {
             assert_eq!(output.code, code, "{name}: {command}: {}{}", output.stdout, output.stderr);
         }
     }
+    stage.check_rules().unwrap();
     stage.stop().unwrap();
 }
 

@@ -140,3 +140,24 @@ fn describe(chiller: &mut Chiller) -> String {
         word(chiller.hung(), ", MODE MISMATCH: needs power-cycle", ""),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_done_to_the_focuser() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = focuser::Config { counter: 700, ..focuser::Config::default() };
+        let port = Port::serve(Focuser::new(config), folder.path().join("tty")).unwrap();
+        let type_in = |line| Focuser::obey(&port, line);
+        assert!(type_in("status").unwrap().unwrap().contains("counter 700, standing"));
+        assert_eq!(type_in("power-cycle"), Ok(None));
+        assert_eq!(port.with(|unit| unit.position()), 0);
+        assert_eq!(type_in("unplug"), Ok(None));
+        assert!(!port.link().exists());
+        assert_eq!(type_in("plug"), Ok(None));
+        assert!(port.link().exists());
+        assert!(type_in("ambient 3").unwrap_err().contains("no command `ambient`"));
+    }
+}

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
@@ -203,6 +203,16 @@ impl Stage {
         if !(chiller && focuser) {
             bail!("a bridge ended: {}", self.last_words());
         }
+        Ok(())
+    }
+
+    /// Whether the focuser's motor chip was spared all that it forbids.
+    ///
+    /// # Errors
+    /// Says what was done to it.
+    pub fn check_rules(&self) -> Result<()> {
+        let violations = self.focuser.port.with(|unit| unit.violations().to_vec());
+        ensure!(violations.is_empty(), "the focuser's chip forbids this: {violations:?}");
         Ok(())
     }
 

@@ -218,6 +218,7 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
         }
         stage.check()?;
     }
+    stage.check_rules()?;
     Ok(acts().filter(|step| !matches!(step.deed, Deed::Happens { .. } | Deed::End { .. })).count())
 }
 
