@@ -7,7 +7,7 @@ export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 .PHONY: help demo test check bench schemas
 
 help:
-	@echo 'make demo           the whole thing on this machine with a simulated chiller: a short'
+	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
 	@echo '                    tour, then it runs until Ctrl-C'
 	@echo 'make demo TOUR=1    stops after the tour (TOUR=0: no tour)'
 	@echo 'make test           every test'

@@ -1,12 +1,14 @@
-//! The demo: one site on loopback (broker under the shipped files, bridge, simulated chiller), a
-//! short tour of it with the real commands, and an `env` file to try one's own from another terminal.
+//! The demo: one site on loopback (broker under the shipped files, two bridges, a simulated chiller
+//! and a simulated focuser), a short tour of it with the real commands, and an `env` file to try one's own from another terminal.
 //!
 //! It takes nothing from the machine but free ports, and leaves nothing behind. The README's
 //! commands are tested in the same stage.
 
 mod console;
+mod focusing;
 mod night;
 mod services;
+mod simulator;
 mod stage;
 mod tour;
 mod voice;
@@ -17,7 +19,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-pub use console::{Console, obey};
+pub use console::{Console, Obedient};
+pub use simulator::simulate;
 pub use stage::{Stage, folder};
 pub use tour::tour;
 pub use voice::Voice;

@@ -25,6 +25,7 @@ pub struct Launch {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     logs: Option<PathBuf>,
+    errors: Errors,
 }
 
 /// What a finished process left behind.
@@ -36,6 +37,15 @@ pub struct Output {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
+}
+
+/// Where standard error goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errors {
+    /// To a file of its own.
+    Kept,
+    InOutput,
+    Shown,
 }
 
 impl Launch {
@@ -74,7 +84,14 @@ impl Launch {
 
     fn program(program: &Path) -> Self {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { program: program.to_owned(), name, args: Vec::new(), env: Vec::new(), logs: None }
+        Self {
+            program: program.to_owned(),
+            name,
+            args: Vec::new(),
+            env: Vec::new(),
+            logs: None,
+            errors: Errors::Kept,
+        }
     }
 
     /// Adds one argument.
@@ -112,6 +129,21 @@ impl Launch {
         self
     }
 
+    /// Lets it write to the caller's standard error, for what is drawn on a terminal; nothing of it
+    /// is kept.
+    #[must_use]
+    pub fn errors_shown(mut self) -> Self {
+        self.errors = Errors::Shown;
+        self
+    }
+
+    /// Has standard error where standard output is, in the order in which it is written.
+    #[must_use]
+    pub fn errors_in_output(mut self) -> Self {
+        self.errors = Errors::InOutput;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -129,7 +161,11 @@ impl Launch {
         let child = self
             .command()
             .stdout(append(&stdout)?)
-            .stderr(append(&stderr)?)
+            .stderr(match self.errors {
+                Errors::Kept => append(&stderr)?.into(),
+                Errors::InOutput => append(&stdout)?.into(),
+                Errors::Shown => Stdio::inherit(),
+            })
             .process_group(0)
             .spawn()
             .with_context(|| format!("start {}", self.program.display()))?;

@@ -6,6 +6,8 @@
 //! waits for what a test names. The binaries must be built: `cargo build --workspace --bins`, which
 //! `cargo test --workspace` does by itself and `cargo test -p testbed` does not.
 
+mod beside;
+mod bridge;
 mod instrument;
 
 use std::collections::BTreeMap;
@@ -23,9 +25,11 @@ use crate::chiller::{Chiller, Write};
 use crate::client::{Connect, Message, TestClient};
 use crate::focuser::Focuser;
 use crate::port::Port;
-use crate::process::{Launch, Output, Process};
+use crate::process::{Launch, Output};
 use crate::wait::{Deadline, wait_for};
 
+pub use beside::Beside;
+pub use bridge::Bridge;
 pub use instrument::Instrument;
 
 /// The identity of the chiller's bridge, as the shipped access control names it.
@@ -158,74 +162,16 @@ impl<D: Instrument> Builder<D> {
         for what in ["state", "availability", "health", "meta", "event"] {
             observer.subscribe(&topic_of(D::KIND, what))?;
         }
-        let bridge = Bridge {
-            launch: Launch::workspace(D::BRIDGE)?.arg(dir.join(format!("{}.toml", D::BRIDGE))).logs_in(&dir),
-            process: None,
-        };
+        let bridge = Bridge::of::<D>(&dir)?;
         let site = SiteOf { bridge, observer, port, broker, dir, began: 0, _temporary: temporary };
-        site.write_settings(&self.settings)?;
+        write_settings::<D>(
+            &site.dir,
+            &site.dir.join("state"),
+            site.port.link(),
+            &site.broker,
+            &self.settings,
+        )?;
         Ok(site)
-    }
-}
-
-/// The bridge's process, which may be down.
-pub struct Bridge {
-    launch: Launch,
-    process: Option<Process>,
-}
-
-impl Bridge {
-    /// Starts it, and does not wait for anything: see [`Site::start_bridge`].
-    ///
-    /// # Errors
-    /// If it cannot be started.
-    pub fn launch(&mut self) -> Result<()> {
-        self.process = Some(self.launch.spawn()?);
-        Ok(())
-    }
-
-    /// The process.
-    ///
-    /// # Errors
-    /// If it was not started, or was stopped.
-    pub fn process(&mut self) -> Result<&mut Process> {
-        self.process.as_mut().context("the bridge does not run")
-    }
-
-    /// SIGTERM, and waits for its end: exit code, or 128 + signal.
-    ///
-    /// # Errors
-    /// If it does not run, or has not ended after 30 s.
-    pub fn stop(&mut self) -> Result<i32> {
-        let code = self.process()?.stop(Duration::from_secs(30))?;
-        self.process = None;
-        Ok(code)
-    }
-
-    /// SIGKILL, and waits until it is gone.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn kill9(&mut self) -> Result<()> {
-        self.process()?.kill9()?;
-        self.process = None;
-        Ok(())
-    }
-
-    /// SIGSTOP, and waits until it stands still.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn freeze(&mut self) -> Result<()> {
-        self.process()?.freeze()
-    }
-
-    /// Ends a [`Self::freeze`].
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn thaw(&mut self) -> Result<()> {
-        self.process()?.thaw()
     }
 }
 
@@ -259,15 +205,11 @@ impl<D: Instrument> SiteOf<D> {
     /// To start one that differs.
     #[must_use]
     pub fn builder() -> Builder<D> {
-        let names: Vec<String> = CONTROL.iter().map(|name| format!("{name:?}")).collect();
-        let mut keys = D::settings();
-        keys.insert("control_clients".to_owned(), format!("[{}]", names.join(", ")));
-        let settings = BTreeMap::from([(String::new(), keys)]);
         Builder {
             acl: AclMode::Shipped,
             broker_config: String::new(),
             model: D::usual(),
-            settings,
+            settings: usual_settings::<D>(),
             dir: None,
         }
     }
@@ -321,10 +263,8 @@ impl<D: Instrument> SiteOf<D> {
             let health = self.since_start("health")?.json().ok()?;
             let session = state.get("session")? == health.get("session")?;
             let connected = state.get("connected")? == true;
-            // The last of the quick readings: what a status shows is complete.
-            let read = state.get("tec_power")?.is_number();
             let judged = !health.get("command_path_ok")?.is_null();
-            (online && session && connected && read && judged).then_some(())
+            (online && session && connected && D::is_read(&state) && judged).then_some(())
         };
         wait_for("the bridge to be ready", LIMIT, ready)
             .with_context(|| format!("the bridge's log:\n{}", self.bridge_log()))
@@ -398,39 +338,63 @@ impl<D: Instrument> SiteOf<D> {
     /// If they cannot be written.
     pub fn client_settings(&self, identity: &str) -> Result<PathBuf> {
         let path = self.dir.join(format!("client-{identity}.toml"));
-        let text = format!("sites = [\"clasp\"]\n\n{}", self.broker_section(&self.broker.client(identity)?));
+        let text = format!(
+            "sites = [\"clasp\"]\n\n{}",
+            broker_section(&self.broker, &self.broker.client(identity)?)
+        );
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         Ok(path)
     }
 
-    fn write_settings(&self, settings: &Settings) -> Result<()> {
-        let mut text = format!(
-            "site = \"clasp\"\nserial_port = {:?}\nstate_directory = {:?}\n",
-            self.port.link(),
-            self.dir.join("state"),
-        );
-        // In the order of their names: the one without a name first, as TOML wants it.
-        for (section, keys) in settings {
-            if !section.is_empty() {
-                writeln!(text, "\n[{section}]")?;
-            }
-            for (key, value) in keys {
-                writeln!(text, "{key} = {value}")?;
-            }
-        }
-        write!(text, "\n{}", self.broker_section(&self.broker.client(D::BRIDGE)?))?;
-        fs::write(self.dir.join(format!("{}.toml", D::BRIDGE)), text).context("write the bridge's settings")
+    /// A command line tool with the settings of this identity, to be started. What it notes for
+    /// later goes to the site's folder.
+    ///
+    /// # Errors
+    /// If its settings cannot be written.
+    pub fn launch_tool<S: AsRef<str>>(&self, program: &str, identity: &str, args: &[S]) -> Result<Launch> {
+        let config = self.client_settings(identity)?;
+        let launch = Launch::workspace(program)?.env("XDG_STATE_HOME", self.dir.join("notes"));
+        Ok(launch.arg("--config").arg(config).args(args.iter().map(AsRef::as_ref)))
     }
+}
 
-    fn broker_section(&self, files: &ClientFiles) -> String {
-        format!(
-            "[broker]\nhost = {HOST:?}\nport = {}\nca_file = {:?}\ncertificate_file = {:?}\nkey_file = {:?}\n",
-            self.broker.port(),
-            files.ca,
-            files.cert,
-            files.key,
-        )
+fn write_settings<D: Instrument>(
+    dir: &Path,
+    state: &Path,
+    port: &Path,
+    broker: &Broker,
+    settings: &Settings,
+) -> Result<()> {
+    let mut text = format!("site = \"clasp\"\nserial_port = {port:?}\nstate_directory = {state:?}\n");
+    // In the order of their names: the one without a name first, as TOML wants it.
+    for (section, keys) in settings {
+        if !section.is_empty() {
+            writeln!(text, "\n[{section}]")?;
+        }
+        for (key, value) in keys {
+            writeln!(text, "{key} = {value}")?;
+        }
     }
+    write!(text, "\n{}", broker_section(broker, &broker.client(D::BRIDGE)?))?;
+    fs::write(dir.join(format!("{}.toml", D::BRIDGE)), text).context("write the bridge's settings")
+}
+
+fn broker_section(broker: &Broker, files: &ClientFiles) -> String {
+    format!(
+        "[broker]\nhost = {HOST:?}\nport = {}\nca_file = {:?}\ncertificate_file = {:?}\nkey_file = {:?}\n",
+        broker.port(),
+        files.ca,
+        files.cert,
+        files.key,
+    )
+}
+
+/// The settings that every bridge of a test has, and those of this instrument.
+fn usual_settings<D: Instrument>() -> Settings {
+    let names: Vec<String> = CONTROL.iter().map(|name| format!("{name:?}")).collect();
+    let mut keys = D::settings();
+    keys.insert("control_clients".to_owned(), format!("[{}]", names.join(", ")));
+    BTreeMap::from([(String::new(), keys)])
 }
 
 impl SiteOf<Chiller> {
@@ -454,9 +418,7 @@ impl SiteOf<Chiller> {
     /// # Errors
     /// If its settings cannot be written.
     pub fn launch_chiller<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Launch> {
-        let config = self.client_settings(identity)?;
-        let args = args.iter().map(AsRef::as_ref);
-        Ok(Launch::workspace("chiller")?.arg("--config").arg(config).args(args))
+        self.launch_tool("chiller", identity, args)
     }
 }
 

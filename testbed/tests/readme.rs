@@ -11,10 +11,11 @@ use testbed::demo::{Stage, Stop};
 
 const MARK: &str = "<!-- runs in the demo -->";
 const LIMIT: Duration = Duration::from_secs(60);
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("README.md", include_str!("../../README.md")),
     ("docs/commands.md", include_str!("../../docs/commands.md")),
     ("docs/operations.md", include_str!("../../docs/operations.md")),
+    ("docs/focuser.md", include_str!("../../docs/focuser.md")),
 ];
 
 /// The commands of the marked blocks, and what each must end with.
@@ -57,6 +58,7 @@ fn every_command_that_is_shown_works() {
             assert_eq!(output.code, code, "{name}: {command}: {}{}", output.stdout, output.stderr);
         }
     }
+    stage.check_rules().unwrap();
     stage.stop().unwrap();
 }
 

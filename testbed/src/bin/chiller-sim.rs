@@ -1,18 +1,11 @@
 //! A simulated T257P chiller on a pseudo-terminal, which can be made to misbehave from stdin.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program to be talked to at a terminal")]
-
-use std::io::BufRead;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Parser;
 use testbed::chiller::{Chiller, Config};
-use testbed::demo::obey;
-use testbed::port::Port;
-use tokio::signal::unix::{SignalKind, signal};
+use testbed::demo::simulate;
 
 /// A simulated T257P chiller on a pseudo-terminal. Type `help` while it runs.
 #[derive(Parser)]
@@ -59,30 +52,5 @@ fn main() -> anyhow::Result<()> {
         let latency = Duration::from_millis(milliseconds);
         config.latency = latency..=latency;
     }
-    // Before the link is there, so that whoever sees it can also stop this program properly.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let _guard = runtime.enter();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let port = Arc::new(
-        Port::serve(Chiller::new(config), &args.link)
-            .with_context(|| format!("cannot serve a chiller at {}", args.link.display()))?,
-    );
-    println!("{}", port.link().display());
-    let console = Arc::clone(&port);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            match obey(&console, &line) {
-                Ok(None) => {}
-                Ok(Some(answer)) => println!("{answer}"),
-                Err(error) => eprintln!("error: {error}"),
-            }
-        }
-    });
-    runtime.block_on(async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    });
-    port.unplug().context("cannot remove the link")
+    simulate(Chiller::new(config), &args.link)
 }

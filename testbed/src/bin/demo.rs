@@ -1,4 +1,4 @@
-//! A whole site on this machine, with a simulated chiller, to look at and to command.
+//! A whole site on this machine, with a simulated chiller and a simulated focuser, to look at and to command.
 //!
 //! Exit codes: 0 when it was stopped or the tour went as it should, 1 otherwise.
 
@@ -10,7 +10,7 @@ use clap::Parser;
 use testbed::demo::{Console, Interrupted, Stage, Stop, Voice, folder, tour};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A whole site on this machine, with a simulated chiller, to look at and to command.
+/// A whole site on this machine, with a simulated chiller and a simulated focuser, to look at and to command.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn show(args: &Args, voice: Voice, stop: &Stop) -> Result<()> {
-    voice.head("Starting broker, bridge and a simulated chiller on this machine ...");
+    voice.head("Starting broker, bridges, a simulated chiller and a simulated focuser here ...");
     let mut stage = Stage::start(&folder()?, stop)?;
     let played = play(args, &mut stage, voice, stop);
     let stopped = stage.stop();
@@ -61,7 +61,7 @@ fn play(args: &Args, stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<()>
 fn stay(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<()> {
     voice.head("It runs until you press Ctrl-C. In another terminal:");
     let env = stage.env_file();
-    let log = stage.bridge_log();
+    let logs = stage.bridge_logs().map(|log| log.display().to_string()).join(" \\\n        ");
     let mut text = format!(
         "
     . {env}
@@ -70,20 +70,23 @@ fn stay(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<()> {
     chiller watch                  live; q quits
     chiller mode manual            you decide ...
     chiller enable                 ... about the pump
-    chiller --help                 everything, and the exit codes
-    act_as visitor                 be somebody else: visitor, bob, alice again
+    chiller history                what was, drawn
+    focus status                   where the focuser is
+    focus init                     drive to the inner end: now it knows
+    focus set 3.2                  a move; Ctrl-C stops it
+    focus --help                   everything, and the exit codes
+    act_as visitor                 be somebody else: visitor, bob, ops, alice
 
-    mosquitto_sub -v -t 'clasp/chiller/#'
+    mosquitto_sub -v -t 'clasp/#'
     mosquitto_pub -t clasp/chiller/command/alice/setpoint -m 14
 
-    tail -f {log}",
-        env = env.display(),
-        log = log.display()
+    tail -f {logs}",
+        env = env.display()
     );
     let mut console = Console::on_terminal();
     if console.is_read() {
         text.push_str(
-            "\n\nHere you can do things to the site: camera cmos on, power dies, dome 3; unplug, plug, alarm A2:1, clear, ambient 30; help lists them all.",
+            "\n\nHere you can do things to the site: camera cmos on, power dies, dome 3; unplug, plug, alarm A2:1, clear, ambient 30; focuser unplug, focuser fault jammed; help lists them all.",
         );
     }
     voice.line(&text);

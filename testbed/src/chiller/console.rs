@@ -33,8 +33,9 @@ fault KIND     a fault until `clear`; a number after it: for so many replies
                (deaf silent garbled truncated late-by-one short23 xon-xoff,
                error-digit DIGIT, slow MILLISECONDS;
                not counted: will-not-start, drops-run SECONDS, alarm A2:1)
-alarm A2:1     short for `fault alarm A2:1`: character A0-A5 B0-B7 C0-C7 W0-W3, bits 1-F
-clear          no more faults (what latches stays until the host reads the alarms)
+alarm A2:1     short for `fault alarm A2:1`: character A0-A5 B0-B7 C0-C7 W0-W3,
+               bits 1-F
+clear          no more faults (what latches stays until the alarms are read)
 ambient C      air temperature          heat W     camera's heat
 flow L         pump's flow, l/min       power-cycle  mains off and on
 unplug, plug   the serial cable         status, help";

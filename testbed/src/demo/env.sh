@@ -3,13 +3,16 @@
 
 export PATH='@PROGRAMS@':"$PATH"
 
-# act_as NAME: from here on you are NAME: alice (may command), bob (the bridge refuses),
-# visitor (the broker refuses already).
+# act_as NAME: from here on you are NAME: alice and ops (may command), bob (the bridges
+# refuse), visitor (the broker refuses already).
 act_as() {
     demo_identity=$1
     export OBSBUS_CONFIG='@DEMO@'/client-"$1".toml
 }
 act_as alice
+
+# What `focus` notes for `focus outcome` goes with the demo.
+focus() { XDG_STATE_HOME='@DEMO@'/notes command focus "$@"; }
 
 # Where the broker is and who you are; on a real site it is these arguments that you write.
 mosquitto_sub() { demo_mosquitto sub "$@"; }

@@ -5,21 +5,25 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-use super::console;
+use super::console::Obedient as _;
 use super::services::{self, Services};
 use super::{Interrupted, Stop};
 use crate::broker::HOST;
+use crate::chiller::Chiller;
+use crate::focuser::{self, Focuser};
 use crate::process::Launch;
-use crate::site::Site;
+use crate::site::{Beside, Instrument as _, Site};
 
-/// Who has settings: an operator; somebody whom the bridge does not know; somebody whom the broker
+/// Who has settings: two operators; somebody whom the bridges do not know; somebody whom the broker
 /// refuses every command.
-const PEOPLE: [&str; 3] = ["alice", "bob", "visitor"];
-/// For the bridge to connect, to be heard and to have read the chiller.
+const PEOPLE: [&str; 4] = ["alice", "ops", "bob", "visitor"];
+/// What is typed to the focuser begins with it.
+const FOCUSER_PREFIX: &str = "focuser ";
+/// For the bridges to connect, to be heard and to have read their instruments.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// The folder of this build's demo, beside its binaries: `target/demo`.
@@ -31,17 +35,18 @@ pub fn folder() -> Result<PathBuf> {
     Ok(programs.parent().context("the build folder has no parent")?.join("demo"))
 }
 
-/// A running site. Dropping it kills what runs and removes the folder; [`Stage::stop`] is polite.
+/// A running site with both instruments. Dropping it kills what runs and removes the folder; [`Stage::stop`] is polite.
 pub struct Stage {
     // In this order they go: who depends on something before it.
     services: Services,
+    focuser: Beside<Focuser>,
     site: Site,
     folder: Folder,
 }
 
 impl Stage {
-    /// Starts everything in `folder` and waits until the bridge has read the chiller and admits
-    /// commands.
+    /// Starts everything in `folder` and waits until the bridges have read their instruments and
+    /// admit commands.
     ///
     /// # Errors
     /// If another demo runs there, a program is missing, or something does not start.
@@ -70,7 +75,8 @@ impl Stage {
         fs::write(folder.path.join("env"), env_text(&folder.path, site.broker.port())?)
             .context("write the env file")?;
         site.launch_bridge()?;
-        let mut stage = Self { services, site, folder };
+        let focuser = start_focuser(&site)?;
+        let mut stage = Self { services, focuser, site, folder };
         stage.wait_until_ready(stop)?;
         Ok(stage)
     }
@@ -81,10 +87,10 @@ impl Stage {
         self.folder.path.join("env")
     }
 
-    /// The bridge's log.
+    /// The logs of both bridges.
     #[must_use]
-    pub fn bridge_log(&self) -> PathBuf {
-        self.folder.path.join("chiller-bridge.err")
+    pub fn bridge_logs(&self) -> [PathBuf; 2] {
+        [self.folder.path.join("chiller-bridge.err"), self.focuser.log_file().to_owned()]
     }
 
     /// `command` as `person` would run it after sourcing the `env` file.
@@ -93,56 +99,98 @@ impl Stage {
     /// If a program is not built.
     pub fn command(&self, person: &str, command: &str) -> Result<Launch> {
         let words: Vec<&str> = command.split_whitespace().collect();
-        if let ["chiller", arguments @ ..] = words.as_slice()
+        if let [program @ ("chiller" | "focus"), arguments @ ..] = words.as_slice()
             && !command.contains(['\'', '"', '|', '$', ';'])
         {
             // Without a shell between, so that a signal reaches the command itself.
-            return self.site.launch_chiller(person, arguments);
+            return self.site.launch_tool(program, person, arguments);
         }
         let script = format!(". '{}'\nact_as {person}\n{command}", self.env_file().display());
         Ok(Launch::machine("sh")?.args(["-c", &script]))
     }
 
-    /// Does what somebody at the site types: to the simulated chiller, or to the services beside it.
+    /// Does what somebody at the site types: to a simulated instrument, or to the services beside
+    /// them.
     ///
     /// # Errors
     /// Says what is wrong with the line, or what could not be done.
     pub fn obey(&mut self, line: &str) -> Result<Option<String>, String> {
-        match self.services.obey(&self.site.broker, line) {
-            Some(done) => done.map(|()| None),
-            None if line.trim() == "help" => {
-                Ok(console::obey(&self.site.port, line)?.map(|help| format!("{}\n{help}", services::HELP)))
-            }
-            None => console::obey(&self.site.port, line),
+        if let Some(done) = self.services.obey(&self.site.broker, line) {
+            return done.map(|()| None);
         }
+        let line = line.trim();
+        if let Some(line) = line.strip_prefix(FOCUSER_PREFIX) {
+            return Focuser::obey(&self.focuser.port, line);
+        }
+        let answer = Chiller::obey(&self.site.port, line)?;
+        Ok(match (line, answer) {
+            ("help", Some(chiller)) => Some(format!(
+                "{}\n\nThe chiller:\n{chiller}\n\nThe focuser, with `focuser` before it:\n{}",
+                services::HELP,
+                focuser::console::HELP
+            )),
+            (_, answer) => answer,
+        })
     }
 
-    /// Waits until the bridge admits commands and has all the readings of its chiller.
+    /// Waits until the bridges admit commands and have all the readings of their instruments.
     ///
     /// # Errors
-    /// If that does not come about; shows the bridge's log.
+    /// If that does not come about; shows the bridges' logs.
     pub fn wait_until_ready(&mut self, stop: &Stop) -> Result<()> {
-        self.wait_for("the bridge to read the chiller", READY_LIMIT, stop, |site| {
-            let health = site.last("health")?.json().ok()?;
-            let state = site.last("state")?.json().ok()?;
-            let judged = health.get("command_path_ok")? == true;
-            // The last of the quick set; the rest comes with it.
-            let is_whole = state.get("tec_power")?.is_number() && state.get("connected")? == true;
-            (judged && is_whole).then_some(())
+        self.wait_for("the bridges to read their instruments", READY_LIMIT, stop, |stage| {
+            [Chiller::KIND, Focuser::KIND].into_iter().all(|device| stage.is_ready(device)).then_some(())
         })
     }
 
-    /// Waits until the state shows this under this key.
+    fn is_ready(&self, device: &str) -> bool {
+        let has = |what, key| self.last(device, what).and_then(|value| value.get(key).cloned());
+        has("health", "command_path_ok") == Some(true.into())
+            && has("state", "connected") == Some(true.into())
+            && self.last(device, "state").is_some_and(|state| match device {
+                Focuser::KIND => Focuser::is_read(&state),
+                _ => Chiller::is_read(&state),
+            })
+    }
+
+    fn last(&self, device: &str, what: &str) -> Option<Value> {
+        let message = match device {
+            Focuser::KIND => self.focuser.last(&self.site, what),
+            _ => self.site.last(what),
+        };
+        message?.json().ok()
+    }
+
+    /// Waits until this device's state shows this under this key.
     ///
     /// # Errors
-    /// If it does not come about; shows the bridge's log.
-    pub fn wait_until(&mut self, key: &str, value: &Value, limit: Duration, stop: &Stop) -> Result<()> {
-        self.wait_for(&format!("`{key}` to be {value}"), limit, stop, |site| {
-            (site.last("state")?.json().ok()?.get(key)? == value).then_some(())
+    /// If it does not come about; shows the bridges' logs.
+    pub fn wait_until(
+        &mut self,
+        device: &str,
+        key: &str,
+        value: &Value,
+        limit: Duration,
+        stop: &Stop,
+    ) -> Result<()> {
+        self.wait_for(&format!("the {device}'s `{key}` to be {value}"), limit, stop, |stage| {
+            (stage.last(device, "state")?.get(key)? == value).then_some(())
         })
     }
 
-    /// Whether broker and bridge still run.
+    /// Waits until the focuser is almost half-way to where it was sent.
+    ///
+    /// # Errors
+    /// As [`Stage::wait_until`].
+    pub fn wait_until_half_way(&mut self, limit: Duration, stop: &Stop) -> Result<()> {
+        self.wait_for("the focuser to be half-way", limit, stop, |stage| {
+            let state = stage.last(Focuser::KIND, "state")?;
+            let is_moving = state.get("status")? == "moving";
+            (is_moving && state.get("progress")?.as_f64()? >= 0.4).then_some(())
+        })
+    }
+
+    /// Whether broker and bridges still run.
     ///
     /// # Errors
     /// Says which does not, and what it wrote last.
@@ -150,20 +198,32 @@ impl Stage {
         if !self.site.broker.is_running() {
             bail!("the broker ended: {}", self.site.broker.log());
         }
-        if !self.site.bridge.process()?.is_running() {
-            bail!("the bridge ended: {}", self.last_words());
+        let chiller = self.site.bridge.process()?.is_running();
+        let focuser = self.focuser.bridge.process()?.is_running();
+        if !(chiller && focuser) {
+            bail!("a bridge ended: {}", self.last_words());
         }
+        Ok(())
+    }
+
+    /// Whether the focuser's motor chip was spared all that it forbids.
+    ///
+    /// # Errors
+    /// Says what was done to it.
+    pub fn check_rules(&self) -> Result<()> {
+        let violations = self.focuser.port.with(|unit| unit.violations().to_vec());
+        ensure!(violations.is_empty(), "the focuser's chip forbids this: {violations:?}");
         Ok(())
     }
 
     /// Stops everything as a service manager would, and removes the folder.
     ///
     /// # Errors
-    /// If the bridge does not end with 0, or something does not end.
+    /// If a bridge does not end with 0, or something does not end.
     pub fn stop(mut self) -> Result<()> {
-        let code = self.site.bridge.stop()?;
-        if code != 0 {
-            bail!("the bridge ended with {code}: {}", self.last_words());
+        let codes = [self.focuser.bridge.stop()?, self.site.bridge.stop()?];
+        if codes != [0, 0] {
+            bail!("the bridges ended with {codes:?}: {}", self.last_words());
         }
         self.site.broker.stop()
     }
@@ -173,24 +233,33 @@ impl Stage {
         what: &str,
         limit: Duration,
         stop: &Stop,
-        look: impl Fn(&Site) -> Option<()>,
+        look: impl Fn(&Self) -> Option<()>,
     ) -> Result<()> {
         let waited = stop.wait_for(what, limit, || match self.check() {
-            Ok(()) => look(&self.site).map(Ok),
+            Ok(()) => look(self).map(Ok),
             Err(error) => Some(Err(error)),
         });
         match waited {
             Ok(outcome) => outcome,
             Err(error) if error.is::<Interrupted>() => Err(error),
-            Err(error) => Err(error.context(format!("the bridge says: {}", self.last_words()))),
+            Err(error) => Err(error.context(format!("the bridges say: {}", self.last_words()))),
         }
     }
 
     fn last_words(&self) -> String {
-        let text = self.site.bridge_log();
-        let lines: Vec<&str> = text.lines().collect();
-        lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n")
+        let tail = |file: PathBuf| {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n")
+        };
+        self.bridge_logs().map(tail).join("\n")
     }
+}
+
+/// Near its inner end, so that homing is short, just powered up, and faster than a real one.
+fn start_focuser(site: &Site) -> Result<Beside<Focuser>> {
+    let model = focuser::Config { place_mm: 0.6, counter: 0, ..Focuser::usual() };
+    Beside::launch(site, model, &[("query_delay", "0.5"), ("speed_mm_sec", "1.0")])
 }
 
 fn env_text(folder: &Path, port: u16) -> Result<String> {

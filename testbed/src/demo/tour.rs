@@ -8,9 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use super::focusing::FOCUSING;
 use super::night::NIGHT;
 use super::{Stage, Stop, Voice};
+use crate::chiller::Chiller;
 use crate::process::Process;
+use crate::site::Instrument as _;
 use crate::wait::Deadline;
 
 /// For one command to end: the longest, a start of the unit, has 30 s.
@@ -31,9 +34,15 @@ pub(super) enum Deed {
     Run { who: &'static str, command: &'static str, code: i32, shows: &'static str },
     /// Runs a command that does not end, for some seconds; then Ctrl-C, to which it must answer 0.
     Follow { who: &'static str, command: &'static str, seconds: u64, shows: &'static str },
-    /// Something happens at the site (`help` there lists what can be said); then this flag of the
-    /// state is waited for.
-    Happens { line: &'static str, key: &'static str, is: bool },
+    /// Runs a motion, whose bar is seen as it grows if there is a terminal; it must succeed.
+    Move { who: &'static str, command: &'static str, shows: &'static str },
+    /// Begins a motion and goes on when the focuser is almost half-way.
+    Begin { who: &'static str, command: &'static str },
+    /// The end of what was begun: its exit code, and what it must say.
+    End { code: i32, shows: &'static str },
+    /// Something happens at the site (`help` there lists what can be said); then this flag of this
+    /// device's state is waited for.
+    Happens { line: &'static str, device: &'static str, key: &'static str, is: bool },
     /// The same, with `chiller watch` running from before it until a line after it has this in it.
     Watched { line: &'static str, until: &'static str },
 }
@@ -49,7 +58,7 @@ pub(super) const fn run(
 }
 
 const fn happens(line: &'static str, key: &'static str, is: bool, says: &'static str) -> Step {
-    Step { says, deed: Deed::Happens { line, key, is } }
+    Step { says, deed: Deed::Happens { line, device: Chiller::KIND, key, is } }
 }
 
 const TOUR: &[Step] = &[
@@ -131,24 +140,48 @@ const TOUR: &[Step] = &[
     ),
 ];
 
-/// Takes the tour and the night after it; returns how many commands were shown.
+/// What goes on while other things are shown.
+struct Begun {
+    who: &'static str,
+    command: &'static str,
+    process: Process,
+}
+
+fn acts() -> impl Iterator<Item = &'static Step> {
+    TOUR.iter().chain(NIGHT).chain(FOCUSING)
+}
+
+/// Takes the tour, the night after it and the focuser's part; returns how many commands were shown.
 ///
 /// # Errors
 /// The first thing that did not go as it should, or [`super::Interrupted`].
 pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
-    for step in TOUR.iter().chain(NIGHT) {
+    let mut begun: Option<Begun> = None;
+    for step in acts() {
         voice.tell(step.says);
         match &step.deed {
             Deed::Run { who, command, code, shows } => {
                 voice.prompt(who, command);
-                let mut process = stage.command(who, command)?.spawn()?;
-                stop.wait_for(&format!("the end of `{command}`"), COMMAND_LIMIT, || {
-                    (!process.is_running()).then_some(())
-                })?;
-                let ended = process.wait_exit(COMMAND_LIMIT)?;
-                let said = process.stdout() + &process.stderr();
-                voice.output(&said);
-                judge(voice, command, ended, *code, &said, shows)?;
+                let process = stage.command(who, command)?.errors_in_output().spawn()?;
+                finish(process, voice, stop, command, *code, shows)?;
+            }
+            Deed::Move { who, command, shows } => {
+                voice.prompt(who, command);
+                let launch = stage.command(who, command)?;
+                let launch =
+                    if voice.is_on_terminal() { launch.errors_shown() } else { launch.errors_in_output() };
+                finish(launch.spawn()?, voice, stop, command, 0, shows)?;
+            }
+            Deed::Begin { who, command } => {
+                voice.prompt(who, &format!("{command} &"));
+                let process = stage.command(who, command)?.errors_in_output().spawn()?;
+                begun = Some(Begun { who, command, process });
+                stage.wait_until_half_way(SEEN_LIMIT, stop)?;
+            }
+            Deed::End { code, shows } => {
+                let Begun { who, command, process } = begun.take().context("nothing was begun")?;
+                voice.prompt(who, &format!("wait   # for {command}"));
+                finish(process, voice, stop, command, *code, shows)?;
             }
             Deed::Follow { who, command, seconds, shows } => {
                 voice.prompt(who, &format!("{command}   # {seconds} s, then Ctrl-C"));
@@ -177,15 +210,34 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
                 })?;
                 judge(voice, WATCH, said.0, 0, &said.1, until)?;
             }
-            Deed::Happens { line, key, is } => {
+            Deed::Happens { line, device, key, is } => {
                 voice.prompt("site", line);
                 stage.obey(line).map_err(anyhow::Error::msg)?;
-                stage.wait_until(key, &Value::from(*is), SEEN_LIMIT, stop)?;
+                stage.wait_until(device, key, &Value::from(*is), SEEN_LIMIT, stop)?;
             }
         }
         stage.check()?;
     }
-    Ok(TOUR.iter().chain(NIGHT).filter(|step| !matches!(step.deed, Deed::Happens { .. })).count())
+    stage.check_rules()?;
+    Ok(acts().filter(|step| !matches!(step.deed, Deed::Happens { .. } | Deed::End { .. })).count())
+}
+
+/// Waits for a command's end, shows what it said, and judges it.
+fn finish(
+    mut process: Process,
+    voice: Voice,
+    stop: &Stop,
+    command: &str,
+    code: i32,
+    shows: &str,
+) -> Result<()> {
+    stop.wait_for(&format!("the end of `{command}`"), COMMAND_LIMIT, || {
+        (!process.is_running()).then_some(())
+    })?;
+    let ended = process.wait_exit(COMMAND_LIMIT)?;
+    let said = process.stdout() + &process.stderr();
+    voice.output(&said);
+    judge(voice, command, ended, code, &said, shows)
 }
 
 /// Shows a command's lines as they come until it `is_over`, given all of them; its exit code after

@@ -20,6 +20,12 @@ impl Voice {
         Self { coloured: io::stdout().is_terminal() && !refused }
     }
 
+    /// Whether what is drawn over itself can be seen.
+    #[must_use]
+    pub fn is_on_terminal(self) -> bool {
+        io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// A heading.
     pub fn head(self, text: &str) {
         self.line(&format!("\n{}", self.paint("1", text)));

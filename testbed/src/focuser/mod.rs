@@ -6,6 +6,7 @@
 //! inferred from them.
 
 mod config;
+pub mod console;
 mod fault;
 mod motor;
 #[cfg(test)]

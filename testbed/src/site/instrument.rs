@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::port::Device;
 use crate::{chiller, focuser};
 
@@ -22,6 +24,8 @@ pub trait Instrument: Device {
     fn build(config: Self::Config) -> Self;
     /// Settings of the bridge besides those that every bridge must have, as TOML values.
     fn settings() -> BTreeMap<String, String>;
+    /// Whether this state has all that is read at first: what a status shows is complete.
+    fn is_read(state: &Value) -> bool;
 }
 
 fn table<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -44,6 +48,11 @@ impl Instrument for chiller::Chiller {
     fn settings() -> BTreeMap<String, String> {
         table([("query_delay", "1"), ("start_mode", "\"manual\"")])
     }
+
+    fn is_read(state: &Value) -> bool {
+        // The last of the quick readings.
+        state.get("tec_power").is_some_and(Value::is_number)
+    }
 }
 
 impl Instrument for focuser::Focuser {
@@ -62,5 +71,10 @@ impl Instrument for focuser::Focuser {
 
     fn settings() -> BTreeMap<String, String> {
         table([("query_delay", "0.2")])
+    }
+
+    fn is_read(state: &Value) -> bool {
+        let is_checked = state.get("reason").is_some_and(|reason| reason != "checking");
+        is_checked && state.get("current_steps").is_some_and(Value::is_number)
     }
 }

@@ -1,0 +1,59 @@
+//! A further instrument of a running site: a model, a port and a bridge of its own on the same
+//! broker, in the same folder. Its topics come to the site's observer.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::{Bridge, Instrument, SiteOf, topic_of, usual_settings, write_settings};
+use crate::client::Message;
+use crate::port::Port;
+
+/// See the module. Dropping it ends the bridge; [`Bridge::stop`] is polite.
+pub struct Beside<D: Instrument> {
+    /// The bridge's process.
+    pub bridge: Bridge,
+    /// The model and its cable.
+    pub port: Port<D>,
+    log: PathBuf,
+}
+
+impl<D: Instrument> Beside<D> {
+    /// Serves this model and starts its bridge, with these settings besides the usual ones (keys
+    /// outside every section, as TOML values); waits for nothing.
+    ///
+    /// # Errors
+    /// If something cannot be started.
+    pub fn launch<E: Instrument>(
+        site: &SiteOf<E>,
+        model: D::Config,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        for what in ["state", "availability", "health", "meta", "event"] {
+            site.observer.subscribe(&topic_of(D::KIND, what))?;
+        }
+        let dir = site.dir();
+        let port = Port::serve(D::build(model), dir.join(format!("tty{}", D::KIND.to_uppercase())))
+            .context("serve the model")?;
+        let mut all = usual_settings::<D>();
+        let keys = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        all.entry(String::new()).or_default().extend(keys);
+        let state = dir.join(format!("state-{}", D::KIND));
+        write_settings::<D>(dir, &state, port.link(), &site.broker, &all)?;
+        let mut bridge = Bridge::of::<D>(dir)?;
+        bridge.launch()?;
+        Ok(Self { bridge, port, log: dir.join(format!("{}.err", D::BRIDGE)) })
+    }
+
+    /// The last message on a topic of the device; `None` before the first.
+    #[must_use]
+    pub fn last<E: Instrument>(&self, site: &SiteOf<E>, what: &str) -> Option<Message> {
+        site.observer.last(0, &topic_of(D::KIND, what))
+    }
+
+    /// Where its bridge logs.
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+}
