@@ -62,8 +62,11 @@ impl Night {
     }
 
     fn begin_not_homed() -> Self {
-        let site =
-            FocuserSite::builder().setting("control_clients", r#"["ops", "scheduler"]"#).start().unwrap();
+        let site = FocuserSite::builder()
+            .setting("control_clients", r#"["ops", "scheduler"]"#)
+            .setting("speed_mm_sec", "1")
+            .start()
+            .unwrap();
         let ops = Operator::new(&site, "ops").unwrap();
         let night = Self { site, ops };
         fs::write(night.file("autofocus.py"), block()).unwrap();
