@@ -23,7 +23,7 @@ demo:
 	@exec $(CARGO) run --quiet --locked --bin demo -- $(if $(filter 1,$(TOUR)),--tour,$(if $(filter 0,$(TOUR)),--no-tour))
 
 test:
-	@tools/setup rust broker
+	@tools/setup rust broker python
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --workspace --locked --no-fail-fast --quiet
 
