@@ -321,8 +321,7 @@ impl<D: Instrument> SiteOf<D> {
             let health = self.since_start("health")?.json().ok()?;
             let session = state.get("session")? == health.get("session")?;
             let connected = state.get("connected")? == true;
-            // The last of the quick readings: what a status shows is complete.
-            let read = state.get("tec_power")?.is_number();
+            let read = state.get(D::READ_LAST)?.is_number();
             let judged = !health.get("command_path_ok")?.is_null();
             (online && session && connected && read && judged).then_some(())
         };

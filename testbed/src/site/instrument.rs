@@ -13,6 +13,9 @@ pub trait Instrument: Device {
     const KIND: &'static str;
     /// The daemon's program, and its identity, as the shipped access control names it.
     const BRIDGE: &'static str;
+    /// The key of the state whose number is there last, when a bridge has begun: what a status shows
+    /// is complete then.
+    const READ_LAST: &'static str;
     /// How the model is built.
     type Config: Clone + std::fmt::Debug;
 
@@ -31,6 +34,7 @@ fn table<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, String
 impl Instrument for chiller::Chiller {
     const KIND: &'static str = "chiller";
     const BRIDGE: &'static str = "chiller-bridge";
+    const READ_LAST: &'static str = "tec_power";
     type Config = chiller::Config;
 
     fn usual() -> Self::Config {
@@ -49,6 +53,7 @@ impl Instrument for chiller::Chiller {
 impl Instrument for focuser::Focuser {
     const KIND: &'static str = "focuser";
     const BRIDGE: &'static str = "focuser-bridge";
+    const READ_LAST: &'static str = "current_steps";
     type Config = focuser::Config;
 
     /// Near the inner end, so that homing is short; a counter left from a night before.
