@@ -33,8 +33,9 @@ use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// From one question to the next while the motor may turn.
-const MOTION_POLL: Duration = Duration::from_millis(15);
+/// From one question to the next while the motor may turn, if its answer is there by then: at
+/// 38400 baud it never is, so that a standstill is seen as soon as the line can tell it.
+const MOTION_POLL: Duration = Duration::from_millis(5);
 /// A disk that does not answer holds a motion back for so long at the most.
 const SAVE_LIMIT: Duration = Duration::from_secs(2);
 /// Every so many idle polls the temperature is read too.

@@ -27,7 +27,7 @@ use motor::Motor;
 
 /// The longest request is 19 bytes; beyond this a line without a `$` is thrown away.
 const LONGEST: usize = 64;
-/// Entries kept by [`Focuser::writes`].
+/// Entries kept by [`Focuser::writes`] and [`Focuser::rests`].
 const WRITES_KEPT: usize = 10_000;
 
 /// Something the host should not have done.
@@ -67,6 +67,7 @@ pub struct Focuser {
     held_back: Option<Vec<u8>>,
     now: Instant,
     writes: VecDeque<Write>,
+    rests: VecDeque<Instant>,
     violations: Vec<Violation>,
     requests: u64,
     ignored: u64,
@@ -91,6 +92,7 @@ impl Focuser {
             held_back: None,
             now: start,
             writes: VecDeque::new(),
+            rests: VecDeque::new(),
             violations: Vec::new(),
             requests: 0,
             ignored: 0,
@@ -215,6 +217,11 @@ impl Focuser {
         self.writes.iter()
     }
 
+    /// When the motor, having turned, came to rest: the last ten thousand times, the oldest first.
+    pub fn rests(&self) -> impl DoubleEndedIterator<Item = Instant> {
+        self.rests.iter().copied()
+    }
+
     /// Requests heard to their `$`, known or not.
     #[must_use]
     pub const fn requests(&self) -> u64 {
@@ -255,6 +262,8 @@ impl Focuser {
         }
         let forbidden = self.motor.forbidden.drain(..).map(|(at, what)| Violation { at, what });
         self.violations.extend(forbidden);
+        self.rests.extend(self.motor.rests.drain(..));
+        self.rests.drain(..self.rests.len().saturating_sub(WRITES_KEPT));
     }
 
     fn hear(&mut self, byte: u8, at: Instant) {

@@ -76,6 +76,8 @@ pub(super) struct Motor {
     pub(super) stalled: bool,
     pub(super) outermost: f64,
     pub(super) forbidden: Vec<(Instant, Forbidden)>,
+    /// When it came to rest.
+    pub(super) rests: Vec<Instant>,
 }
 
 impl Motor {
@@ -103,6 +105,7 @@ impl Motor {
             stalled: false,
             outermost: 0.0,
             forbidden: Vec::new(),
+            rests: Vec::new(),
         };
         let full_steps = STEPS_PER_MM / motor.counts_per_full_step();
         motor.travel = config.travel_mm * full_steps;
@@ -371,6 +374,7 @@ impl Motor {
         // A motor stands on a step.
         let counts = self.counts_per_full_step();
         self.place = self.counted_from + ((self.place - self.counted_from) * counts).round() / counts;
+        self.rests.push(self.stepped);
         self.order = Order::Hold;
         self.begins = None;
         self.speed = 0.0;

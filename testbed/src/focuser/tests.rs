@@ -123,6 +123,7 @@ fn a_move_of_a_millimetre_takes_what_the_registers_say() {
     // 636 full steps at 625.6 per second, and v/a = 0.1 s of ramps.
     let took = bench.until_it_stands();
     assert!(took > milliseconds(1090) && took < milliseconds(1140), "{took:?}");
+    assert_eq!(bench.focuser.rests().collect::<Vec<_>>(), [bench.now]);
     assert_eq!(bench.position(), -5088);
     assert!((bench.focuser.place_mm() - 3.0).abs() < 1e-9, "{}", bench.focuser.place_mm());
 

@@ -11,9 +11,10 @@ use bus::topic::{Base, Identity, RequestId};
 use testbed::chiller::CHARACTER_TIME;
 use testbed::client::{Post, TestClient};
 use testbed::port::{Direction, Passed};
+use testbed::process::Launch;
 
 use crate::report::{Judged, Report, median, milliseconds};
-use crate::stage::{LIMIT, OPERATORS, Stage, operator};
+use crate::stage::{LIMIT, OPERATORS, Stage, mosquitto_sub, operator};
 
 const STATUS_RUNS: usize = 60;
 const COMMANDS: usize = 240;
@@ -30,15 +31,8 @@ const QUICK_SET: [&str; 6] = ["01", "03", "04", "08", "09", "13"];
 /// A cold `chiller status`, side by side with `mosquitto_sub`.
 pub(crate) fn status(stage: &Stage, report: &mut Report) -> Result<()> {
     let ours = stage.chiller("status")?;
-    let theirs = stage.mosquitto_sub(&stage.base.state())?;
-    // Once each for the page cache.
-    ours.time()?;
-    theirs.time()?;
-    let (mut status, mut subscribe) = (Vec::new(), Vec::new());
-    for _ in 0..STATUS_RUNS {
-        status.push(milliseconds(ours.time()?));
-        subscribe.push(milliseconds(theirs.time()?));
-    }
+    let theirs = mosquitto_sub(&stage.broker, &operator(0), &stage.base.state())?;
+    let (status, subscribe) = cold(&ours, &theirs)?;
     let ratio = median(&status).zip(median(&subscribe)).map(|(ours, theirs)| ours / theirs);
     report.add("chiller status", "ms", Some((Judged::Median, 15.0)), status)?;
     report.add("  mosquitto_sub -C 1, by turns", "ms", None, subscribe)?;
@@ -48,6 +42,19 @@ pub(crate) fn status(stage: &Stage, report: &mut Report) -> Result<()> {
         Some((Judged::Median, 2.0)),
         ratio.into_iter().collect(),
     )
+}
+
+/// Two programs by turns, each from its start to its end, ms.
+pub(crate) fn cold(ours: &Launch, theirs: &Launch) -> Result<(Vec<f64>, Vec<f64>)> {
+    // Once each for the page cache.
+    ours.time()?;
+    theirs.time()?;
+    let (mut own, mut other) = (Vec::new(), Vec::new());
+    for _ in 0..STATUS_RUNS {
+        own.push(milliseconds(ours.time()?));
+        other.push(milliseconds(theirs.time()?));
+    }
+    Ok((own, other))
 }
 
 /// From the publish to the first reply, nothing in the way.
@@ -237,16 +244,32 @@ fn is_command(frame: &[u8], number: &str) -> bool {
 
 /// Memory and processor time of a bridge with default settings that nobody asks anything.
 pub(crate) fn footprint(stage: &Stage, report: &mut Report) -> Result<()> {
+    let footprint = at_rest(stage.bridge.pid())?;
+    let target = Some((Judged::Median, 10.0));
+    report.add("bridge: resident memory", "MiB", target, vec![footprint.resident])?;
+    report.add("  of that its own, not of files", "MiB", None, vec![footprint.own])?;
+    report.add("bridge idle: share of one core", "%", Some((Judged::Median, 0.3)), vec![footprint.percent])
+}
+
+/// What a process takes that nobody asks anything.
+pub(crate) struct Footprint {
+    /// Resident, MiB.
+    pub(crate) resident: f64,
+    /// Of that, what is not of files, MiB.
+    pub(crate) own: f64,
+    /// Share of one core.
+    pub(crate) percent: f64,
+}
+
+/// Looks at a process for a while, once it has settled.
+pub(crate) fn at_rest(pid: u32) -> Result<Footprint> {
     std::thread::sleep(SETTLE_TIME);
-    let pid = stage.bridge.pid();
     let begin = (Now::read().instant, processor_time(pid)?);
     std::thread::sleep(IDLE_TIME);
     let end: (Instant, Duration) = (Now::read().instant, processor_time(pid)?);
     let share = (end.1.saturating_sub(begin.1)).as_secs_f64() / end.0.since(begin.0).as_secs_f64();
-    let target = Some((Judged::Median, 10.0));
-    report.add("bridge: resident memory", "MiB", target, vec![mebibytes(pid, "Rss")?])?;
-    report.add("  of that its own, not of files", "MiB", None, vec![mebibytes(pid, "Anonymous")?])?;
-    report.add("bridge idle: share of one core", "%", Some((Judged::Median, 0.3)), vec![100.0 * share])
+    let (resident, own) = (mebibytes(pid, "Rss")?, mebibytes(pid, "Anonymous")?);
+    Ok(Footprint { resident, own, percent: 100.0 * share })
 }
 
 /// What all threads of the process ran so far; finer than the ticks of `/proc/PID/stat`.

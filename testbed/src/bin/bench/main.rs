@@ -1,5 +1,5 @@
 //! Measures what the product promises to reach, beside the targets: real broker under the shipped
-//! files, real processes, a pseudo-terminal with the chiller's byte model.
+//! files, real processes, a pseudo-terminal with the byte model of a chiller or a focuser.
 //!
 //! A slow figure is no failure: the exit code says whether everything could be measured.
 
@@ -7,9 +7,11 @@
 
 mod cameras;
 mod figures;
+mod focuser;
 mod recovery;
 mod report;
 mod stage;
+mod virtual_time;
 
 use std::path::PathBuf;
 
@@ -31,6 +33,14 @@ struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
 }
+
+/// The focuser's figures, which share one site: stop, moves, status, footprint.
+const FOCUSER: [&[&str]; 4] = [
+    &["focuser stop"],
+    &["focuser position", "focuser reply", "focuser move"],
+    &["focus status"],
+    &["focuser-bridge: resident memory", "focuser-bridge idle"],
+];
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -75,6 +85,27 @@ fn main() -> Result<()> {
         let stage = Stage::start(config, None)?;
         figures::footprint(&stage, &mut report).context("measure the bridge's footprint")?;
         stage.stop()?;
+    }
+    if wanted(&FOCUSER.concat()) {
+        eprintln!("a focuser, a line of 38400 baud: stops, moves, focus status, memory, processor …");
+        let mut stage = focuser::Stage::start().context("start the focuser's site")?;
+        if wanted(FOCUSER[0]) {
+            focuser::stops(&stage, &mut report).context("measure the focuser's stop")?;
+        }
+        if wanted(FOCUSER[1]) {
+            focuser::moves(&stage, &mut report).context("measure the focuser's moves")?;
+        }
+        if wanted(FOCUSER[2]) {
+            focuser::status(&stage, &mut report).context("measure focus status")?;
+        }
+        if wanted(FOCUSER[3]) {
+            focuser::footprint(&mut stage, &mut report).context("measure the focuser bridge's footprint")?;
+        }
+        stage.stop()?;
+    }
+    if wanted(&["year", "winter"]) {
+        eprintln!("virtual time (the tests are built first): a year, a winter …");
+        virtual_time::measure(&mut report).context("measure virtual time")?;
     }
     println!("{}", report.table());
     report.write(&args.json)?;

@@ -152,20 +152,20 @@ impl Stage {
         fs::write(&config, text).context("write the client's settings")?;
         Ok(Launch::workspace("chiller")?.arg("--config").arg(config).arg(command))
     }
+}
 
-    /// `mosquitto_sub`, for one message of `topic`, with the same TLS files.
-    pub(crate) fn mosquitto_sub(&self, topic: &str) -> Result<Launch> {
-        let files = self.broker.client(&operator(0))?;
-        Ok(Launch::machine("mosquitto_sub")?
-            .args(["-V", "5", "-q", "1", "-C", "1", "-h", HOST, "-t", topic, "-p"])
-            .arg(self.broker.port().to_string())
-            .arg("--cafile")
-            .arg(files.ca)
-            .arg("--cert")
-            .arg(files.cert)
-            .arg("--key")
-            .arg(files.key))
-    }
+/// `mosquitto_sub`, for one message of `topic`, with the TLS files of this identity.
+pub(crate) fn mosquitto_sub(broker: &Broker, identity: &str, topic: &str) -> Result<Launch> {
+    let files = broker.client(identity)?;
+    Ok(Launch::machine("mosquitto_sub")?
+        .args(["-V", "5", "-q", "1", "-C", "1", "-h", HOST, "-t", topic, "-p"])
+        .arg(broker.port().to_string())
+        .arg("--cafile")
+        .arg(files.ca)
+        .arg("--cert")
+        .arg(files.cert)
+        .arg("--key")
+        .arg(files.key))
 }
 
 fn session(json: &Value) -> Option<&str> {
