@@ -244,7 +244,14 @@ impl<D: Device> Server<D> {
     fn unplug(&mut self) -> io::Result<()> {
         self.request.clear();
         self.reply.clear();
-        if self.terminal.take().is_some() { std::fs::remove_file(&self.link) } else { Ok(()) }
+        if self.terminal.is_none() {
+            return Ok(());
+        }
+        // The link first: the number of a closed pseudo-terminal is given to the next one at once,
+        // and whoever opens again by this link would hold somebody else's.
+        let removed = std::fs::remove_file(&self.link);
+        self.terminal = None;
+        removed
     }
 
     /// Moves bytes both ways; when to come again.
