@@ -33,9 +33,11 @@ use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// From one question to the next while the motor may turn, if its answer is there by then: at
-/// 38400 baud it never is, so that a standstill is seen as soon as the line can tell it.
-const MOTION_POLL: Duration = Duration::from_millis(5);
+/// From one question to the next while the motor may turn.
+const MOTION_POLL: Duration = Duration::from_millis(15);
+/// The same during a move, if the answer is there by then: at 38400 baud it never is, so that a
+/// standstill is seen as soon as the line can tell it.
+const MOVE_POLL: Duration = Duration::from_millis(5);
 /// A disk that does not answer holds a motion back for so long at the most.
 const SAVE_LIMIT: Duration = Duration::from_secs(2);
 /// Every so many idle polls the temperature is read too.
@@ -388,7 +390,11 @@ impl Controller for Focuser {
         }?;
         if !matches!(self.job, Job::None | Job::Saving { .. }) {
             // A write is followed up at once; questions leave the line some air.
-            let pause = if request.has_reply() { MOTION_POLL } else { Duration::ZERO };
+            let pause = match &self.job {
+                _ if !request.has_reply() => Duration::ZERO,
+                Job::Moving(Motion::Move(_)) => MOVE_POLL,
+                _ => MOTION_POLL,
+            };
             self.next_question = now.instant + pause;
         }
         self.outstanding = true;
