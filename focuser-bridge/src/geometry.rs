@@ -121,7 +121,8 @@ impl Mechanics {
     /// The legs from `from` to `to`: a move outwards goes further and comes back in.
     #[must_use]
     pub fn legs(&self, from: i32, to: i32) -> Vec<i32> {
-        if to > from { vec![to] } else { vec![to - self.steps(self.anti_backlash_mm), to] }
+        let beyond = self.steps(self.anti_backlash_mm);
+        if to > from || beyond == 0 { vec![to] } else { vec![to - beyond, to] }
     }
 
     /// Whether `steps` is at the target.

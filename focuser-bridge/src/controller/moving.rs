@@ -1,5 +1,9 @@
 //! A move: one leg inwards, or two when it goes outwards. A target is never sent while the motor
 //! turns, and arriving means standing at the target.
+//!
+//! An answer takes some 10 ms and every move waits for the last ones, so near the end of a leg only
+//! that is asked which may end it: at the turn, whether the motor stands; at the target, where it
+//! is, until it is there, and then whether it stands.
 
 use bus::clock::Instant;
 
@@ -8,6 +12,11 @@ use super::watch::Standstill;
 use crate::geometry::Mechanics;
 use crate::protocol::{Motion, Reply, Request};
 
+/// So near to the end of a leg the motor brakes, for some 50 ms, mm.
+const NEAR_MM: f64 = 0.01;
+/// A subscriber wants ten positions a second, and a motor that goes astray is to be seen.
+const STATUSES_IN_A_ROW: u32 = 5;
+
 #[derive(Debug)]
 enum Step {
     /// The motor must stand before it is told where to go.
@@ -15,7 +24,37 @@ enum Step {
         began: Instant,
     },
     Send,
-    Under(Standstill),
+    Under(Leg),
+}
+
+/// What was seen of the leg that is driven.
+#[derive(Debug)]
+struct Leg {
+    watch: Standstill,
+    /// The last two positions after motion was seen, newest first.
+    passed: [Option<i32>; 2],
+    /// Since the last position.
+    statuses: u32,
+}
+
+impl Leg {
+    fn new(now: Instant) -> Self {
+        Self { watch: Standstill::new(now, false), passed: [None; 2], statuses: 0 }
+    }
+
+    fn take(&mut self, reply: Reply, now: Instant) -> Option<i32> {
+        match reply {
+            Reply::Position(steps) => {
+                self.statuses = 0;
+                if self.watch.seen_motion() {
+                    self.passed = [Some(steps), self.passed[0]];
+                }
+            }
+            Reply::Status(_) => self.statuses += 1,
+            Reply::Temperature(_) | Reply::Written => {}
+        }
+        self.watch.take(reply, now)
+    }
 }
 
 /// What follows from an answer.
@@ -51,13 +90,37 @@ impl Moving {
     pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
         match &self.step {
             Step::Before { .. } => Some(Request::ReadStatus),
-            Step::Under(watch) => Some(watch.request()),
+            Step::Under(leg) => Some(self.question(leg)),
             Step::Send => {
-                let leg = *self.legs.last()?;
-                self.step = Step::Under(Standstill::new(now, false));
-                Some(Request::GoTo(leg))
+                let end = *self.legs.last()?;
+                self.step = Step::Under(Leg::new(now));
+                Some(Request::GoTo(end))
             }
         }
+    }
+
+    fn question(&self, leg: &Leg) -> Request {
+        let (Some(at), Some(end)) = (leg.passed[0], self.legs.last()) else { return leg.watch.request() };
+        if !self.is_near(at, *end) {
+            leg.watch.request()
+        } else if self.legs.len() > 1 {
+            if leg.statuses < STATUSES_IN_A_ROW { Request::ReadStatus } else { Request::ReadPosition }
+        } else if at == *end || leg.passed[1] == Some(at) {
+            leg.watch.request()
+        } else {
+            Request::ReadPosition
+        }
+    }
+
+    fn is_near(&self, at: i32, end: i32) -> bool {
+        (at - end).abs() <= self.mechanics.steps(NEAR_MM)
+    }
+
+    /// Where the leg has ended: it moved, stands, and was last seen there.
+    fn ended(&self, end: i32) -> Option<i32> {
+        let Step::Under(leg) = &self.step else { return None };
+        let is_there = |at: &i32| if self.legs.len() > 1 { self.is_near(*at, end) } else { *at == end };
+        leg.passed[0].filter(|at| leg.watch.stands() && is_there(at))
     }
 
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
@@ -74,17 +137,18 @@ impl Moving {
                 Progress::Going
             }
             Step::Send => Progress::Going,
-            Step::Under(watch) => {
-                let stood = watch.take(reply, now);
-                let (seen_motion, began) = (watch.seen_motion(), watch.began());
-                let Some(leg) = self.legs.last().copied() else { return Progress::Going };
+            Step::Under(leg) => {
+                let stood = leg.take(reply, now);
+                let (seen_motion, began) = (leg.watch.seen_motion(), leg.watch.began());
+                let stood_at = leg.watch.stood_at();
+                let Some(end) = self.legs.last().copied() else { return Progress::Going };
                 let overdue = now.since(began) >= MOTION_SHOWS_WITHIN;
                 // A motion that does not show yet may begin from within the tolerance: then only the
                 // very target counts, and twice.
-                let near = watch.stood_at().filter(|at| self.mechanics.is_there(*at, leg));
+                let near = stood_at.filter(|at| self.mechanics.is_there(*at, end));
                 let there =
-                    near.filter(|at| seen_motion || stood == Some(leg) || (overdue && stood == Some(*at)));
-                if let Some(at) = there {
+                    near.filter(|at| seen_motion || stood == Some(end) || (overdue && stood == Some(*at)));
+                if let Some(at) = there.or_else(|| self.ended(end)) {
                     self.legs.pop();
                     if self.legs.is_empty() {
                         return Progress::Arrived(at);
@@ -95,8 +159,8 @@ impl Moving {
                 {
                     let how = if seen_motion { "stopped" } else { "did not start" };
                     return Progress::Failed(format!(
-                        "the motor {how} at {at} steps, {} short of {leg}",
-                        (at - leg).abs()
+                        "the motor {how} at {at} steps, {} short of {end}",
+                        (at - end).abs()
                     ));
                 }
                 Progress::Going

@@ -82,6 +82,11 @@ impl Standstill {
         self.seen_motion
     }
 
+    /// Whether the last status said so.
+    pub(super) fn stands(&self) -> bool {
+        self.standing
+    }
+
     pub(super) fn began(&self) -> Instant {
         self.began
     }
