@@ -162,7 +162,9 @@ impl Focuser {
         self.run = Some(Run { ticket, deadline });
         self.saved.motion = Some(range);
         self.astray = 0;
-        self.job = Job::Saving { motion, since: now.instant };
+        self.job = Job::Moving(motion);
+        self.saving = Some(now.instant);
+        self.next_question = now.instant;
         self.save();
     }
 

@@ -29,6 +29,7 @@ impl Focuser {
             answers,
             let_go,
         });
+        self.saving = None;
         self.next_question = now.instant;
         self.effects.push_back(Effect::Publish);
     }

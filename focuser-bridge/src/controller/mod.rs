@@ -72,11 +72,6 @@ enum Job {
         /// A stop was sent; no standstill by then is a fault.
         deadline: Option<Instant>,
     },
-    /// The disk must know before the motor turns.
-    Saving {
-        motion: Motion,
-        since: Instant,
-    },
     Moving(Motion),
     Halt(Halt),
 }
@@ -130,6 +125,8 @@ pub struct Focuser {
     /// Why it is not homed, one word.
     unknown_because: &'static str,
     job: Job,
+    /// The disk was told of a motion then: the motor is ordered nothing before it knows.
+    saving: Option<Instant>,
     run: Option<Run>,
     pending_init: Option<(Ticket, bool)>,
     stop_when_back: bool,
@@ -167,6 +164,7 @@ impl Focuser {
             checked: false,
             unknown_because: "never_homed",
             job: Job::None,
+            saving: None,
             run: None,
             pending_init: None,
             stop_when_back: false,
@@ -198,7 +196,7 @@ impl Focuser {
 
     /// Whether a motion of ours may be turning the motor.
     fn in_motion(&self) -> bool {
-        matches!(self.job, Job::Saving { .. } | Job::Moving(_) | Job::Halt(_))
+        matches!(self.job, Job::Moving(_) | Job::Halt(_))
     }
 
     /// The position, for humans.
@@ -254,10 +252,7 @@ impl Focuser {
     }
 
     fn start_saved_motion(&mut self, now: Now) {
-        if let Job::Saving { .. } = self.job
-            && let Job::Saving { motion, .. } = std::mem::replace(&mut self.job, Job::None)
-        {
-            self.job = Job::Moving(motion);
+        if self.saving.take().is_some() {
             self.next_question = now.instant;
         }
     }
@@ -320,7 +315,7 @@ impl Controller for Focuser {
         }
         self.note_reset(reply, now);
         match &mut self.job {
-            Job::None | Job::Saving { .. } => {}
+            Job::None => {}
             Job::Check { .. } => self.check_answered(reply, now),
             Job::Moving(_) => self.motion_answered(reply, now),
             Job::Halt(halt) => {
@@ -348,9 +343,7 @@ impl Controller for Focuser {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        if let Job::Saving { since, .. } = self.job
-            && now.instant.since(since) >= SAVE_LIMIT
-        {
+        if self.saving.is_some_and(|since| now.instant.since(since) >= SAVE_LIMIT) {
             self.start_saved_motion(now);
         }
         if let Job::Halt(halt) = &self.job
@@ -366,29 +359,30 @@ impl Controller for Focuser {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let job = match &self.job {
-            Job::Saving { since, .. } => Some(*since + SAVE_LIMIT),
             Job::Halt(halt) => Some(halt.deadline),
             Job::Check { deadline, .. } => *deadline,
             Job::None | Job::Moving(_) => None,
         };
+        let saving = self.saving.map(|since| since + SAVE_LIMIT);
         let run = self.run.as_ref().map(|run| run.deadline.instant);
         let init = self.pending_init.as_ref().map(|(ticket, _)| ticket.deadline);
         let question = (!self.saved.released || self.in_motion()).then_some(self.next_question);
-        [job, run, init, question].into_iter().flatten().min()
+        [job, saving, run, init, question].into_iter().flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {
         if now.instant < self.next_question || (self.saved.released && !self.in_motion()) {
             return None;
         }
+        let may_order = self.saving.is_none();
         let request = match &mut self.job {
-            Job::None | Job::Saving { .. } => Some(self.idle_question(now)),
+            Job::None => Some(self.idle_question(now)),
             Job::Check { watch, .. } => Some(watch.request()),
             Job::Halt(halt) => Some(halt.watch.request()),
-            Job::Moving(Motion::Move(moving)) => moving.request(now.instant),
-            Job::Moving(Motion::Home(homing)) => homing.request(now.instant),
+            Job::Moving(Motion::Move(moving)) => moving.request(may_order, now.instant),
+            Job::Moving(Motion::Home(homing)) => may_order.then(|| homing.request(now.instant)).flatten(),
         }?;
-        if !matches!(self.job, Job::None | Job::Saving { .. }) {
+        if !matches!(self.job, Job::None) {
             // A write is followed up at once; questions leave the line some air.
             let pause = match &self.job {
                 _ if !request.has_reply() => Duration::ZERO,
@@ -416,7 +410,7 @@ impl Controller for Focuser {
     }
 
     fn handle_shutdown(&mut self, now: Now) {
-        if matches!(self.job, Job::Saving { .. } | Job::Moving(_)) {
+        if matches!(self.job, Job::Moving(_)) {
             // The Desk answers whoever waits: interrupted.
             self.run = None;
             self.halt(Vec::new(), false, now);

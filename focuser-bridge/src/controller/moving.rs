@@ -87,12 +87,13 @@ impl Moving {
         Self { mechanics, target, legs, step: Step::Before { began: now }, whole }
     }
 
-    pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
+    /// What to ask, or to order if that may be.
+    pub(super) fn request(&mut self, may_order: bool, now: Instant) -> Option<Request> {
         match &self.step {
             Step::Before { .. } => Some(Request::ReadStatus),
             Step::Under(leg) => Some(self.question(leg)),
             Step::Send => {
-                let end = *self.legs.last()?;
+                let end = *self.legs.last().filter(|_| may_order)?;
                 self.step = Step::Under(Leg::new(now));
                 Some(Request::GoTo(end))
             }

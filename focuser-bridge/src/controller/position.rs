@@ -56,8 +56,7 @@ impl Focuser {
     /// Whether the inner end is known, and the counter was checked against it.
     pub(super) fn homed(&self) -> bool {
         // Homing again, or an end that was found elsewhere, makes doubtful what was known.
-        let homing =
-            matches!(self.job, Job::Moving(Motion::Home(_)) | Job::Saving { motion: Motion::Home(_), .. });
+        let homing = matches!(self.job, Job::Moving(Motion::Home(_)));
         let doubtful = homing || self.saved.end_moved.is_some();
         self.connected && self.checked && self.saved.origin.is_some() && !doubtful
     }
@@ -264,6 +263,7 @@ impl Focuser {
         if let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) {
             tickets.extend(halt.answers.into_iter().map(|(ticket, _)| ticket));
         }
+        self.saving = None;
         self.stop_when_back |= moved;
         for ticket in tickets {
             let message = format!(

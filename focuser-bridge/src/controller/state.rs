@@ -9,12 +9,8 @@ impl Focuser {
     pub(super) fn current_status(&self) -> FocuserStatus {
         match &self.job {
             Job::Halt(_) => return FocuserStatus::Stopping,
-            Job::Saving { motion, .. } | Job::Moving(motion) => {
-                return match motion {
-                    Motion::Home(_) => FocuserStatus::Homing,
-                    Motion::Move(_) => FocuserStatus::Moving,
-                };
-            }
+            Job::Moving(Motion::Home(_)) => return FocuserStatus::Homing,
+            Job::Moving(Motion::Move(_)) => return FocuserStatus::Moving,
             Job::None | Job::Check { .. } => {}
         }
         if self.saved.released {
@@ -78,7 +74,7 @@ impl Focuser {
         let steps = self.motor.steps.filter(|_| self.connected);
         let homed = self.homed();
         let motion = match &self.job {
-            Job::Saving { motion, .. } | Job::Moving(motion) => Some(motion),
+            Job::Moving(motion) => Some(motion),
             Job::None | Job::Check { .. } | Job::Halt(_) => None,
         };
         let (target, progress, eta_s) = match (motion, steps) {
