@@ -13,7 +13,7 @@ use bridge::store::Loaded;
 use bus::command::FOCUSER;
 use bus::topic::Base;
 
-use crate::controller::{ControllerSettings, Focuser, Saved};
+use crate::controller::{ControllerSettings, Focuser, Saved, Unhomed};
 use crate::protocol::{MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
 use crate::settings::Settings;
 
@@ -62,7 +62,7 @@ impl Protocol for Wire {
 /// # Errors
 /// What it needs to begin with cannot be had; once it runs it does not fail.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<Ended, StartError> {
-    let saved = memory(&settings);
+    let saved = remembered(daemon::memory(&settings.bridge));
     let controller = |now| Focuser::new(controller_settings(&settings), saved, now);
     daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), stop).await
 }
@@ -108,9 +108,11 @@ fn kind(settings: &Settings) -> Kind {
 }
 
 /// What cannot be read counts for nothing: not homed, until `init`.
-fn memory(settings: &Settings) -> Saved {
-    match daemon::memory::<Saved>(&settings.bridge) {
+#[must_use]
+pub fn remembered(loaded: Loaded<Saved>) -> Saved {
+    match loaded {
         Loaded::Current(saved) | Loaded::Previous(saved, _) => saved,
-        Loaded::Missing | Loaded::Damaged(_) => Saved::default(),
+        Loaded::Missing => Saved::default(),
+        Loaded::Damaged(_) => Saved { unhomed: Unhomed::MemoryLost, ..Saved::default() },
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! The counter grows inwards, millimetres grow outwards from the inner end. The motor chip's
 //! registers count in *full* steps; whether the unit's step mode 3 means eighths (636 full steps
-//! per millimetre) or quarters is not known without hardware, so times are computed for the slower.
+//! per millimetre) or quarters is not known without hardware: deadlines are computed for the slower,
+//! and what is shown as the time that is left follows what homing measured.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// MAX_SPEED: 250 ns / 2^-18 per full step/s (ST L6470).
 const MAX_SPEED_UNIT: f64 = 0.065_536;
@@ -13,8 +16,6 @@ const MAX_SPEED_UNIT: f64 = 0.065_536;
 const ACCELERATION_UNIT: f64 = 0.068_719_476_736;
 /// SPEED: 250 ns / 2^-28 per full step/s.
 const RUN_SPEED_UNIT: f64 = 67.108_864;
-/// Motor steps in a full step, as the predecessor reckoned and the register values that work imply.
-const STEPS_PER_FULL_STEP: f64 = 4.0;
 /// The end is looked for at half the speed.
 const HOMING_SPEED: f64 = 0.5;
 
@@ -59,6 +60,30 @@ pub struct RegisterValues {
     pub homing_speed: f64,
 }
 
+/// Motor steps in a full step, as a power of two: 0 to 7, as the chip's STEP_SEL has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FullStep(u8);
+
+impl FullStep {
+    /// What the register values that are known to work were reckoned with, and the slower of the two
+    /// that may be.
+    pub const USUAL: Self = Self(2);
+
+    /// Motor steps in a full step.
+    #[must_use]
+    pub fn motor_steps(self) -> f64 {
+        f64::from(self.0.min(7)).exp2()
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
+    fn near(motor_steps: f64) -> Option<Self> {
+        let power = motor_steps.log2();
+        let whole = power.round();
+        ((0.0..=7.0).contains(&whole) && (power - whole).abs() < 0.2).then_some(Self(whole as u8))
+    }
+}
+
 impl RegisterValues {
     /// MAX_SPEED has 10 bits; at 0 nothing moves.
     pub const MAX_SPEED: RangeInclusive<u32> = 1..=1023;
@@ -72,7 +97,7 @@ impl Mechanics {
     /// What these mechanics ask of the motor chip, whether it can or not.
     #[must_use]
     pub fn register_values(&self) -> RegisterValues {
-        let full_steps = |mm: f64| mm * self.steps_per_mm / STEPS_PER_FULL_STEP;
+        let full_steps = |mm: f64| mm * self.steps_per_mm / FullStep::USUAL.motor_steps();
         let speed = full_steps(self.speed_mm_sec);
         RegisterValues {
             max_speed: speed * MAX_SPEED_UNIT,
@@ -95,6 +120,30 @@ impl Mechanics {
             acceleration: (values.acceleration as u16).clamp(1, 4094),
             homing_speed: (values.homing_speed.round() as u32).clamp(1, 0x000F_FFFF),
         }
+    }
+
+    /// mm/s of a move at its fastest, if a full step is `full_step` motor steps.
+    #[must_use]
+    pub fn moving_speed(&self, full_step: FullStep) -> f64 {
+        f64::from(self.registers().max_speed) / MAX_SPEED_UNIT * full_step.motor_steps() / self.steps_per_mm
+    }
+
+    /// mm/s of the drive to the inner end, likewise.
+    #[must_use]
+    pub fn homing_speed(&self, full_step: FullStep) -> f64 {
+        self.homing_full_steps() * full_step.motor_steps() / self.steps_per_mm
+    }
+
+    /// Full steps per second of the drive to the inner end.
+    fn homing_full_steps(&self) -> f64 {
+        f64::from(self.registers().homing_speed) / RUN_SPEED_UNIT
+    }
+
+    /// What a full step is, if the drive to the inner end made `steps` in `time`; `None` if that is
+    /// near to none of what the chip has.
+    #[must_use]
+    pub fn full_step(&self, steps: i32, time: Duration) -> Option<FullStep> {
+        FullStep::near(f64::from(steps) / time.as_secs_f64() / self.homing_full_steps())
     }
 
     /// Steps in `mm`, the nearest.
@@ -184,6 +233,21 @@ pub(crate) mod tests {
     #[test]
     fn the_registers_are_those_that_are_known_to_work() {
         assert_eq!(NGTS.registers(), Registers { max_speed: 41, acceleration: 437, homing_speed: 21_341 });
+    }
+
+    #[test]
+    fn what_a_full_step_is_follows_from_the_speed_of_the_drive_to_the_end() {
+        // 318 full steps/s.
+        let full_step = |steps| NGTS.full_step(steps, Duration::from_secs(2)).map(FullStep::motor_steps);
+        assert_eq!(full_step(318 * 4 * 2), Some(4.0));
+        assert_eq!(full_step(318 * 8 * 2 - 200), Some(8.0));
+        assert_eq!(full_step(318 * 6 * 2), None);
+        for (full_step, mm_per_second) in [(FullStep(2), 0.25), (FullStep(3), 0.5)] {
+            assert!((NGTS.homing_speed(full_step) - mm_per_second).abs() < 0.001);
+            assert!((NGTS.moving_speed(full_step) - 2.0 * mm_per_second).abs() < 0.02);
+        }
+        assert_eq!(NGTS.full_step(0, Duration::from_secs(2)), None);
+        assert_eq!(NGTS.full_step(10, Duration::ZERO), None);
     }
 
     #[test]

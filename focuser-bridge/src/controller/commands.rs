@@ -7,7 +7,7 @@ use bus::clock::{Instant, Now};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
 use bus::message::{Code, reason};
 
-use super::homing::Homing;
+use super::homing::{Homing, Known};
 use super::moving::Moving;
 use super::{DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
 use crate::protocol::{COUNTER, Request};
@@ -139,6 +139,7 @@ impl Focuser {
             self.effects.push_back(Effect::LetGo(false));
             self.next_question = now.instant;
         }
+        self.saved.release_owed = false;
         if !self.checked {
             // The counter is checked first; then this is looked at again.
             self.pending_init = Some((ticket, force));
@@ -153,7 +154,9 @@ impl Focuser {
         let lowest = from - mechanics.steps(2.0 * mechanics.anti_backlash_mm);
         let highest = from + mechanics.steps(mechanics.mechanical_range_mm + 0.5);
         let time = mechanics.homing_time().mul_f64(1.5) + DEADLINE_MARGIN;
-        self.begin(ticket, Motion::Home(Homing::new(mechanics)), (lowest, highest), time, now);
+        let known = Known { end: self.saved.origin, full_step: self.saved.full_step };
+        let homing = Homing::new(mechanics, known, now.instant);
+        self.begin(ticket, Motion::Home(homing), (lowest, highest), time, now);
     }
 
     /// The disk knows of a motion before the motor turns.
@@ -179,7 +182,12 @@ impl Focuser {
         }
         if !self.connected {
             self.stop_when_back = true;
-            let message = "NOT STOPPED: the focuser does not answer; a stop is sent as soon as it is back";
+            let mut message =
+                "NOT STOPPED: the focuser does not answer; a stop is sent as soon as it is back".to_owned();
+            if let_go {
+                self.owe_release();
+                message.push_str(", and its port is let go of until init");
+            }
             return self.answer(ticket, Outcome::failed(Code::NotConnected, message));
         }
         let mut answers: Vec<_> =

@@ -64,8 +64,15 @@ impl Focuser {
         }
     }
 
+    /// Killed while it does not answer: it is to be at rest before it is let go of.
+    pub(super) fn owe_release(&mut self) {
+        self.saved.release_owed = true;
+        self.save();
+    }
+
     pub(super) fn let_go(&mut self) {
         self.saved.released = true;
+        self.saved.release_owed = false;
         self.save();
         self.connected = false;
         self.checked = false;

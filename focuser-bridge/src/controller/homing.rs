@@ -11,11 +11,13 @@ use std::time::Duration;
 use bus::clock::Instant;
 
 use super::watch::Standstill;
-use crate::geometry::Mechanics;
-use crate::protocol::{Reply, Request};
+use crate::geometry::{FullStep, Mechanics};
+use crate::protocol::{Motion, Reply, Request};
 
 /// Motion that was ordered shows by then, or there is none.
 pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
+/// At constant speed for so long, the drive tells what a full step is.
+const GAUGE: Duration = Duration::from_millis(500);
 /// How far out of the end the second approach begins, mm.
 const RETREAT_MM: f64 = 0.5;
 /// The travel may measure so much more than the mechanics have, mm.
@@ -57,11 +59,24 @@ pub(super) enum Progress {
     Failed(String),
 }
 
+/// What is known before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// Where the end was.
+    pub(super) end: Option<i32>,
+    pub(super) full_step: Option<FullStep>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Homing {
     mechanics: Mechanics,
+    known: Known,
+    began: Instant,
     step: Step,
+    /// Where and when the drive inwards was at constant speed.
+    gauge: Option<(i32, Instant)>,
+    at_constant_speed: bool,
     start: Option<i32>,
     first_end: Option<i32>,
     retreats: u32,
@@ -70,10 +85,14 @@ pub(super) struct Homing {
 }
 
 impl Homing {
-    pub(super) fn new(mechanics: Mechanics) -> Self {
+    pub(super) fn new(mechanics: Mechanics, known: Known, now: Instant) -> Self {
         Self {
             mechanics,
+            known,
+            began: now,
             step: Step::LetGo(0),
+            gauge: None,
+            at_constant_speed: false,
             start: None,
             first_end: None,
             retreats: 0,
@@ -118,6 +137,7 @@ impl Homing {
         if let Some(why) = self.is_impossible(reply) {
             return Progress::Failed(why);
         }
+        self.gauge(reply, now);
         match &mut self.step {
             Step::LetGo(number) => {
                 *number += usize::from(reply == Reply::Written);
@@ -177,6 +197,31 @@ impl Homing {
         }
     }
 
+    /// The drive inwards goes at a known number of full steps per second.
+    fn gauge(&mut self, reply: Reply, now: Instant) {
+        let inwards = matches!(self.step, Step::Inwards(_));
+        match reply {
+            Reply::Status(status) => {
+                self.at_constant_speed = inwards && status.motion == Motion::ConstantSpeed;
+                self.gauge = self.gauge.filter(|_| self.at_constant_speed);
+            }
+            Reply::Position(steps) if self.at_constant_speed => {
+                let (from, since) = *self.gauge.get_or_insert((steps, now));
+                let time = now.since(since);
+                if time >= GAUGE {
+                    let measured = self.mechanics.full_step(steps.saturating_sub(from), time);
+                    self.known.full_step = measured.or(self.known.full_step);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a full step is, if that was ever measured.
+    pub(super) fn full_step(&self) -> Option<FullStep> {
+        self.known.full_step
+    }
+
     fn is_impossible(&mut self, reply: Reply) -> Option<String> {
         let range = self.mechanics.mechanical_range_mm;
         match (reply, self.start) {
@@ -215,13 +260,34 @@ impl Homing {
         Progress::Found(end)
     }
 
-    /// From 0 to 1: there is no knowing how far the end is, so this only grows.
-    pub(super) fn progress(&self) -> f64 {
+    /// From 0 to 1.
+    pub(super) fn progress(&self, at: Option<i32>, now: Instant) -> f64 {
+        let gone = now.since(self.began).as_secs_f64();
+        gone / (gone + self.eta_s(at)).max(f64::MIN_POSITIVE)
+    }
+
+    /// Seconds still to go at the most, if it is at `at`: where the end is may not be known.
+    pub(super) fn eta_s(&self, at: Option<i32>) -> f64 {
+        let full_step = self.known.full_step.unwrap_or(FullStep::USUAL);
+        let mm = |from: i32, to: i32| f64::from((to - from).abs()) / self.mechanics.steps_per_mm;
+        let out = |mm: f64| mm / self.mechanics.moving_speed(full_step);
+        let inwards = |mm: f64| mm / self.mechanics.homing_speed(full_step);
+        let again = out(RETREAT_MM) + inwards(RETREAT_MM);
+        let at = at.or(self.start);
         match (&self.step, self.first_end) {
-            (Step::LetGo(_) | Step::Rest(_) | Step::SetUp(_), _) => 0.0,
-            (_, None) => 0.2,
-            (Step::Retreat { .. } | Step::Retreating { .. }, Some(_)) => 0.7,
-            (_, Some(_)) => 0.9,
+            (Step::Retreat { to } | Step::Retreating { to, .. }, end) => {
+                let left = at.map_or(RETREAT_MM, |at| mm(at, *to));
+                out(left) + inwards(RETREAT_MM) + if end.is_none() { again } else { 0.0 }
+            }
+            (Step::StopAtEnd | Step::ReadEnd(_), None) => again,
+            (Step::StopAtEnd | Step::ReadEnd(_), Some(_)) => 0.0,
+            (_, Some(end)) => inwards(at.map_or(RETREAT_MM, |at| mm(at.min(end), end))),
+            (_, None) => {
+                let range = self.mechanics.mechanical_range_mm;
+                let furthest = self.start.map(|start| start.saturating_add(self.mechanics.steps(range)));
+                let end = self.known.end.or(furthest);
+                inwards(at.zip(end).map_or(range, |(at, end)| mm(at.min(end), end))) + again
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
 use homing::Homing;
 use moving::Moving;
-pub use position::Saved;
+pub use position::{Saved, Unhomed};
 use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.
@@ -122,8 +122,6 @@ pub struct Focuser {
     connected: bool,
     /// Whether the counter was checked since the link came up.
     checked: bool,
-    /// Why it is not homed, one word.
-    unknown_because: &'static str,
     job: Job,
     /// The disk was told of a motion then: the motor is ordered nothing before it knows.
     saving: Option<Instant>,
@@ -162,7 +160,6 @@ impl Focuser {
             motor: Motor::default(),
             connected: false,
             checked: false,
-            unknown_because: "never_homed",
             job: Job::None,
             saving: None,
             run: None,
@@ -231,10 +228,13 @@ impl Focuser {
             },
             Motion::Home(homing) => match homing.take(reply, now.instant) {
                 homing::Progress::Going => {}
-                homing::Progress::Found(end) => self.end_found(end, now),
+                homing::Progress::Found(end) => {
+                    let full_step = homing.full_step();
+                    self.end_found(end, full_step, now);
+                }
                 homing::Progress::Failed(why) => {
                     // Whatever it was, the counter may not be what it was.
-                    self.lose_home("homing_failed", &why);
+                    self.lose_home(Unhomed::HomingFailed, &why);
                     self.fault = Some(Fault::Homing(why.clone()));
                     self.end_motion(Outcome::failed(Code::Failed, why), now);
                 }
@@ -434,7 +434,7 @@ impl Controller for Focuser {
         state::word(self.status)
     }
 
-    fn state(&self, common: Common, _now: Now) -> FocuserState {
-        self.published(common)
+    fn state(&self, common: Common, now: Now) -> FocuserState {
+        self.published(common, now.instant)
     }
 }

@@ -9,7 +9,7 @@ use bus::clock::Instant;
 
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
-use crate::geometry::Mechanics;
+use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Motion, Reply, Request};
 
 /// So near to the end of a leg the motor brakes, for some 50 ms, mm.
@@ -184,9 +184,9 @@ impl Moving {
         }
     }
 
-    /// Seconds still to go, at the speed that is asked for.
-    pub(super) fn eta_s(&self, at: i32) -> f64 {
-        f64::from(self.left(at)) / self.mechanics.steps_per_mm / self.mechanics.speed_mm_sec
+    /// Seconds still to go, but for the ramps.
+    pub(super) fn eta_s(&self, at: i32, full_step: FullStep) -> f64 {
+        f64::from(self.left(at)) / self.mechanics.steps_per_mm / self.mechanics.moving_speed(full_step)
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
 use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
+use crate::geometry::FullStep;
 use crate::protocol::{Reply, Request};
 
 /// A counter so near to zero may be one that was reset.
@@ -45,11 +46,65 @@ pub struct Saved {
     pub motion: Option<(i32, i32)>,
     /// Let go of, until `init`.
     pub released: bool,
+    /// To be let go of as soon as it is back and stands.
+    #[serde(default)]
+    pub release_owed: bool,
+    /// What homing measured.
+    #[serde(default)]
+    pub full_step: Option<FullStep>,
     /// Homing found the end here and not where it was: doubtful until found there again.
     #[serde(default)]
     pub end_moved: Option<i32>,
+    /// Why the end is not known, if it is not.
+    #[serde(default)]
+    pub unhomed: Unhomed,
     /// The status letter `U` was seen to clear since homing, so that seeing it again means a reset.
     pub reset_cleared: bool,
+}
+
+/// Why the inner end is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unhomed {
+    /// No homing has found it yet.
+    #[default]
+    NeverHomed,
+    /// What was remembered cannot be read.
+    MemoryLost,
+    /// The counter was reset.
+    PowerCycled,
+    /// The counter may have been reset.
+    CounterNearZero,
+    /// The counter moved by itself.
+    CounterChanged,
+    /// The last homing did not come about.
+    HomingFailed,
+}
+
+impl Unhomed {
+    /// One word.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::NeverHomed => "never_homed",
+            Self::MemoryLost => "memory_lost",
+            Self::PowerCycled => "power_cycled",
+            Self::CounterNearZero => "counter_near_zero",
+            Self::CounterChanged => "counter_changed",
+            Self::HomingFailed => "homing_failed",
+        }
+    }
+
+    /// For humans, after "not homed".
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::NeverHomed => "it never was",
+            Self::MemoryLost => "what the bridge remembered of it cannot be read",
+            Self::PowerCycled => "controller was power-cycled",
+            Self::CounterNearZero => "its counter is near zero and may have been reset",
+            Self::CounterChanged => "its counter is not what it was",
+            Self::HomingFailed => "homing failed",
+        }
+    }
 }
 
 impl Focuser {
@@ -81,12 +136,14 @@ impl Focuser {
         self.effects.push_back(Effect::Publish);
     }
 
-    pub(super) fn lose_home(&mut self, reason: &'static str, why: &str) {
+    pub(super) fn lose_home(&mut self, unhomed: Unhomed, why: &str) {
         if self.saved.origin.take().is_some() {
             let message = format!("not homed any more: {why}");
-            self.happened(Happening::new(EventKind::Transition, Severity::Error, message).because(reason));
+            self.happened(
+                Happening::new(EventKind::Transition, Severity::Error, message).because(unhomed.word()),
+            );
         }
-        self.unknown_because = reason;
+        self.saved.unhomed = unhomed;
         self.saved.reset_cleared = false;
         if self.saved.end_moved.take().is_some() {
             self.fault = self.fault.take().filter(|fault| !matches!(fault, Fault::EndMoved(_)));
@@ -109,15 +166,18 @@ impl Focuser {
         };
         if self.saved.origin.is_some() {
             if reset || (near_zero && !fits) {
-                self.lose_home("power_cycled", "the controller was power-cycled");
+                self.lose_home(Unhomed::PowerCycled, "the controller was power-cycled");
             } else if near_zero {
-                self.lose_home("counter_near_zero", "a counter near zero may be one that was reset");
+                self.lose_home(Unhomed::CounterNearZero, "a counter near zero may be one that was reset");
             } else if !fits {
                 let why = format!("the counter is {steps} and not what it was");
-                self.lose_home("counter_changed", &why);
+                self.lose_home(Unhomed::CounterChanged, &why);
             }
         }
         self.rest_at(steps, now);
+        if self.saved.release_owed {
+            self.let_go();
+        }
         if let Some((ticket, force)) = self.pending_init.take() {
             self.init(ticket, force, now);
         }
@@ -147,12 +207,12 @@ impl Focuser {
             return false;
         }
         self.suspicious = None;
-        let (reason, why) = if steps.abs() <= NEAR_ZERO {
-            ("power_cycled", "the controller was power-cycled".to_owned())
+        let (unhomed, why) = if steps.abs() <= NEAR_ZERO {
+            (Unhomed::PowerCycled, "the controller was power-cycled".to_owned())
         } else {
-            ("counter_changed", format!("the counter went from {last} to {steps} by itself"))
+            (Unhomed::CounterChanged, format!("the counter went from {last} to {steps} by itself"))
         };
-        self.position_lost(reason, &why, now);
+        self.position_lost(unhomed, &why, now);
         if matches!(self.job, Job::None) {
             self.rest_at(steps, now);
         }
@@ -180,7 +240,7 @@ impl Focuser {
     pub(super) fn doubt_zero(&mut self, at: i32) {
         let known = self.saved.origin.is_some() && self.saved.motion.is_some();
         if known && at.abs() <= NEAR_ZERO && !self.is_not_reset() {
-            self.lose_home("counter_near_zero", "a counter near zero may be one that was reset");
+            self.lose_home(Unhomed::CounterNearZero, "a counter near zero may be one that was reset");
         }
     }
 
@@ -193,13 +253,17 @@ impl Focuser {
             self.saved.reset_cleared = true;
             self.save();
         } else if status.reset && self.saved.reset_cleared {
-            self.position_lost("power_cycled", "the controller says that it was reset", now);
+            self.position_lost(Unhomed::PowerCycled, "the controller says that it was reset", now);
         }
     }
 
     /// The counter means nothing any more; a motion that counts on it ends.
-    fn position_lost(&mut self, reason: &'static str, why: &str, now: Now) {
-        self.lose_home(reason, why);
+    fn position_lost(&mut self, unhomed: Unhomed, why: &str, now: Now) {
+        self.lose_home(unhomed, why);
+        // What was read before means nothing either.
+        self.motor.steps = None;
+        self.ask_position_next = true;
+        self.next_question = now.instant;
         if matches!(self.job, Job::Moving(_)) {
             let message = format!("the position was lost on the way: {why}");
             self.end_motion(Outcome::failed(Code::Failed, message), now);
@@ -219,8 +283,9 @@ impl Focuser {
     }
 
     /// Homing has found the end, twice.
-    pub(super) fn end_found(&mut self, end: i32, now: Now) {
+    pub(super) fn end_found(&mut self, end: i32, full_step: Option<FullStep>, now: Now) {
         self.job = Job::None;
+        self.saved.full_step = full_step;
         let before = self.saved.origin.filter(|_| self.checked);
         let moved = before.is_some_and(|origin| {
             f64::from((origin - end).abs()) / self.settings.mechanics.steps_per_mm > END_MOVED_MM
@@ -248,7 +313,9 @@ impl Focuser {
         self.saved.reset_cleared = false;
         self.rest_at(end, now);
         if let Some(run) = self.run.take() {
-            self.answer(run.ticket, Outcome::succeeded(format!("homed: the inner end is at {end} steps")));
+            let measured = full_step.map(|it| format!(", a full step is {} of them", it.motor_steps()));
+            let message = format!("homed: the inner end is at {end} steps{}", measured.unwrap_or_default());
+            self.answer(run.ticket, Outcome::succeeded(message));
         }
     }
 
@@ -262,6 +329,9 @@ impl Focuser {
         let mut tickets: Vec<_> = self.run.take().map(|run| run.ticket).into_iter().collect();
         if let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) {
             tickets.extend(halt.answers.into_iter().map(|(ticket, _)| ticket));
+            if halt.let_go {
+                self.owe_release();
+            }
         }
         self.saving = None;
         self.stop_when_back |= moved;
@@ -282,7 +352,8 @@ impl Focuser {
 
     /// A motion of ours may still be going on, or a stop is owed.
     fn may_turn(&self) -> bool {
-        !self.saved.released && (self.saved.motion.is_some() || self.stop_when_back)
+        let owed = self.stop_when_back || self.saved.release_owed;
+        !self.saved.released && (self.saved.motion.is_some() || owed)
     }
 
     pub(super) fn link_restored(&mut self, now: Now) {

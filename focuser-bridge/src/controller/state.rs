@@ -1,9 +1,11 @@
 //! What the controller shows: status, reason, concerns, and the published state.
 
 use bridge::controller::{Common, Concern, Quantity};
+use bus::clock::Instant;
 use bus::message::{FocuserState, FocuserStatus};
 
 use super::{Fault, Focuser, Job, Motion};
+use crate::geometry::FullStep;
 
 impl Focuser {
     pub(super) fn current_status(&self) -> FocuserStatus {
@@ -36,21 +38,14 @@ impl Focuser {
                 Some(Fault::NoStandstill) | None => "no_standstill",
             },
             FocuserStatus::NotHomed if !self.checked => "checking",
-            FocuserStatus::NotHomed => self.unknown_because,
+            FocuserStatus::NotHomed => self.saved.unhomed.word(),
             FocuserStatus::Idle => "ready",
             FocuserStatus::Homing | FocuserStatus::Moving | FocuserStatus::Stopping => "commanded",
         }
     }
 
     pub(super) fn why_not_homed(&self) -> &'static str {
-        match self.unknown_because {
-            _ if !self.checked => "its position is being checked",
-            "power_cycled" => "controller was power-cycled",
-            "counter_near_zero" => "its counter is near zero and may have been reset",
-            "homing_failed" => "homing failed",
-            "counter_changed" => "its counter is not what it was",
-            _ => "it never was",
-        }
+        if self.checked { self.saved.unhomed.in_words() } else { "its position is being checked" }
     }
 
     pub(super) fn all_concerns(&self) -> Vec<Concern> {
@@ -62,6 +57,16 @@ impl Focuser {
             let text = format!("not homed ({}); init drives to the inner end", self.why_not_homed());
             concerns.push(Concern::warning("not_homed", text));
         }
+        if let Some(letter) = self.motor.status.map(|status| status.fault).filter(|letter| *letter != 'N') {
+            let text = format!(
+                "its status word begins with {letter}; nobody has seen any other than N, which may mean no fault"
+            );
+            concerns.push(Concern::warning("status_word", text));
+        }
+        if self.saved.release_owed {
+            let text = "killed while it did not answer: it is stopped and let go of as soon as it does";
+            concerns.push(Concern::warning("release_owed", text));
+        }
         if self.saved.released && !self.in_motion() {
             let text = "killed: nothing is asked of the focuser until init";
             concerns.push(Concern::warning("released", text));
@@ -69,7 +74,7 @@ impl Focuser {
         concerns
     }
 
-    pub(super) fn published(&self, common: Common) -> FocuserState {
+    pub(super) fn published(&self, common: Common, now: Instant) -> FocuserState {
         let mechanics = &self.settings.mechanics;
         let steps = self.motor.steps.filter(|_| self.connected);
         let homed = self.homed();
@@ -79,10 +84,13 @@ impl Focuser {
         };
         let (target, progress, eta_s) = match (motion, steps) {
             (Some(Motion::Move(moving)), Some(at)) => {
-                (Some(moving.target), Some(moving.progress(at)), Some(moving.eta_s(at)))
+                let full_step = self.saved.full_step.unwrap_or(FullStep::USUAL);
+                (Some(moving.target), Some(moving.progress(at)), Some(moving.eta_s(at, full_step)))
             }
             (Some(Motion::Move(moving)), None) => (Some(moving.target), None, None),
-            (Some(Motion::Home(homing)), _) => (None, Some(homing.progress()), None),
+            (Some(Motion::Home(homing)), at) => {
+                (None, Some(homing.progress(at, now)), Some(homing.eta_s(at)))
+            }
             (None, at) => (at, None, None),
         };
         let round = |value: f64, scale: f64| (value * scale).round() / scale;

@@ -132,6 +132,57 @@ fn f17_homing_shows_as_homing_with_progress_and_a_deadline() {
 }
 
 #[test]
+fn the_time_that_homing_still_takes_is_never_more_than_was_said() {
+    for quarter_steps in [false, true] {
+        let unit = Config { place_mm: 6.0, quarter_steps, ..Config::default() };
+        let mut rig = Rig::new(settings(), unit);
+        rig.run_until_checked();
+        for force in ["", "true"] {
+            let begin = rig.now().instant;
+            let id = rig.command("alice", "init", force);
+            rig.run_until(|rig| rig.outcome(&id).is_some(), 100 * SECOND);
+            let end = rig.now().utc;
+            let said: Vec<_> = rig
+                .states()
+                .filter(|state| state.at.instant >= begin)
+                .filter(|state| state.what.device.status == FocuserStatus::Homing)
+                .map(|state| (state.what.device.eta_s.expect("an eta"), end.seconds_since(state.at.utc)))
+                .collect();
+            assert!(said.iter().all(|(eta, left)| eta + 1.0 > *left), "{quarter_steps} {said:?}");
+            // Where the end is, and how fast it goes, is known the second time.
+            if force == "true" {
+                assert!(said.iter().all(|(eta, left)| *eta < left + 1.0), "{quarter_steps} {said:?}");
+            }
+            assert_succeeded(&rig.outcome(&id).unwrap());
+            assert_succeeded(&rig.command_and_wait("alice", "set", "6"));
+        }
+    }
+}
+
+#[test]
+fn homing_measures_what_a_full_step_is() {
+    for (quarter_steps, motor_steps) in [(false, 8), (true, 4)] {
+        let unit = Config { place_mm: 4.0, quarter_steps, wire_time: true, ..Config::default() };
+        let mut rig = Rig::new(settings(), unit);
+        rig.run_until_checked();
+        let reply = rig.command_and_wait("alice", "init", "");
+        assert!(
+            reply.message.ends_with(&format!("a full step is {motor_steps} of them")),
+            "{}",
+            reply.message
+        );
+        // So the time that a move takes is known.
+        let id = rig.command("alice", "set", "6");
+        rig.run_for(SECOND);
+        let eta = rig.state().eta_s.expect("an eta");
+        let begin = rig.now().utc;
+        rig.wait_for(&id);
+        let took = rig.now().utc.seconds_since(begin);
+        assert!((eta - took).abs() < 0.6, "{quarter_steps} {eta} {took}");
+    }
+}
+
+#[test]
 fn a_jam_that_clears_on_the_way_in_does_not_pass_for_the_end() {
     let mut rig = Rig::connected();
     let id = rig.command("alice", "init", "");

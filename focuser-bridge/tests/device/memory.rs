@@ -236,13 +236,41 @@ fn with_a_full_disk_it_moves_all_the_same() {
 }
 
 #[test]
-fn a_damaged_memory_is_not_homed() {
+fn a_damaged_memory_is_not_homed_and_says_why() {
     let mut rig = Rig::at("3");
     rig.run_for(SECOND);
     rig.damage(bridge::core::File::Device);
     rig.restart();
     rig.run_until_checked();
-    assert_not_homed(&mut rig, "never_homed");
+    assert_not_homed(&mut rig, "memory_lost");
+    let concern = &rig.state().attention[0];
+    assert!(concern.text.contains("what the bridge remembered of it cannot be read"), "{concern:?}");
+}
+
+#[test]
+fn why_it_is_not_homed_is_known_after_a_restart_too() {
+    let mut rig = Rig::at("3");
+    rig.model().power_cycle();
+    rig.run_for(5 * SECOND);
+    assert_not_homed(&mut rig, "power_cycled");
+    rig.restart();
+    rig.run_until_checked();
+    assert_not_homed(&mut rig, "power_cycled");
+}
+
+#[test]
+fn a_reset_counter_is_not_shown_with_what_was_read_before() {
+    let mut rig = Rig::at("3");
+    rig.run_for(5 * SECOND);
+    let before = rig.state().current_steps;
+    rig.model().power_cycle();
+    rig.run_until(|rig| rig.state().status == FocuserStatus::NotHomed, 5 * SECOND);
+    let steps: Vec<_> = rig
+        .states()
+        .filter(|state| state.what.device.status == FocuserStatus::NotHomed)
+        .map(|state| state.what.device.current_steps)
+        .collect();
+    assert!(!steps.is_empty() && steps.iter().all(|steps| *steps != before), "{before:?} {steps:?}");
 }
 
 #[test]

@@ -204,6 +204,49 @@ fn a_killed_focuser_stays_so_over_a_restart_until_init() {
 }
 
 #[test]
+fn a_kill_while_it_does_not_answer_is_carried_out_when_it_does() {
+    for restarted in [false, true] {
+        let (mut rig, id) = Rig::moving();
+        rig.unplug();
+        rig.run_for(SECOND);
+        assert_failed(&rig.wait_for(&id), Code::NotConnected, "no longer answers");
+        let reply = rig.command_and_wait("ops", "kill", "");
+        assert_failed(&reply, Code::NotConnected, "let go of until init");
+        assert!(rig.state().attention.iter().any(|concern| concern.name == "release_owed"));
+        if restarted {
+            rig.run_for(SECOND);
+            rig.restart();
+        }
+        rig.forget_sent();
+        rig.plug();
+        rig.run_until(|rig| rig.state().status == FocuserStatus::Released, 20 * SECOND);
+        assert_eq!(rig.sent()[0].frame, "#P021 F $");
+        assert!(!rig.model().is_turning());
+        assert_eq!(rig.state().attention.len(), 1);
+        rig.forget_sent();
+        rig.run_for(60 * SECOND);
+        assert_eq!(rig.sent(), []);
+        // The motor went on without the line: it is homed if it stood on its way.
+        assert_succeeded(&rig.command_and_wait("ops", "init", ""));
+        rig.assert_unharmed();
+    }
+}
+
+#[test]
+fn a_cable_that_breaks_while_it_is_killed_does_not_spare_it() {
+    let (mut rig, _) = Rig::moving();
+    rig.model().inject(Fault::StopIgnored);
+    let kill = rig.command("ops", "kill", "");
+    rig.run_for(500 * MILLISECOND);
+    rig.unplug();
+    assert_failed(&rig.wait_for(&kill), Code::NotConnected, "no longer answers");
+    rig.model().clear_faults();
+    rig.plug();
+    rig.run_until(|rig| rig.state().status == FocuserStatus::Released, 20 * SECOND);
+    assert!(!rig.model().is_turning());
+}
+
+#[test]
 fn a_kill_that_finds_no_standstill_does_not_let_go() {
     let (mut rig, _) = Rig::moving();
     rig.model().inject(Fault::StopIgnored);

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bridge::core::Core;
 use bridge::settings::BridgeSettings;
+use bridge::store::Loaded;
 use bus::clock::{Instant, Now};
 use bus::command::{FOCUSER, Verb};
 use bus::message::{Code, FocuserState, FocuserStatus, Reply, ReplyStatus};
 use bus::settings::{BrokerSettings, Credentials};
 use bus::topic::Base;
 use focuser_bridge::controller::{Focuser, Saved};
-use focuser_bridge::daemon::{Wire, controller_settings, core_settings};
+use focuser_bridge::daemon::{Wire, controller_settings, core_settings, remembered};
 use focuser_bridge::geometry::Mechanics;
 use focuser_bridge::settings::Settings;
 use rig::{Left, Subject};
@@ -98,8 +99,12 @@ impl Subject for Bridge {
     }
 
     fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Focuser, Wire> {
-        let saved = left.memory.and_then(|bytes| serde_json::from_slice::<Saved>(bytes).ok());
-        let controller = Focuser::new(controller_settings(settings), saved.unwrap_or_default(), now);
+        let parse = |bytes| match serde_json::from_slice::<Saved>(bytes) {
+            Ok(saved) => Loaded::Current(saved),
+            Err(error) => Loaded::Damaged(error.to_string()),
+        };
+        let saved = remembered(left.memory.map_or(Loaded::Missing, parse));
+        let controller = Focuser::new(controller_settings(settings), saved, now);
         let core_settings = core_settings(settings, Self::base(settings), session).expect("identities");
         Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
     }
