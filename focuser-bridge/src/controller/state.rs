@@ -57,7 +57,7 @@ impl Focuser {
             let text = format!("not homed ({}); init drives to the inner end", self.why_not_homed());
             concerns.push(Concern::warning("not_homed", text));
         }
-        if let Some(letter) = self.motor.status.map(|status| status.fault).filter(|letter| *letter != 'N') {
+        if let Some(letter) = self.motor.odd_letter {
             let text = format!(
                 "its status word begins with {letter}; nobody has seen any other than N, which may mean no fault"
             );

@@ -12,6 +12,8 @@ use crate::protocol::{Motion, Reply, Request, Status};
 #[derive(Debug, Default)]
 pub(super) struct Motor {
     pub(super) status: Option<Status>,
+    /// The first status letter, if it is not the usual one, twice in a row.
+    pub(super) odd_letter: Option<char>,
     pub(super) steps: Option<i32>,
     /// The steps were read after this.
     pub(super) steps_asked: Option<Instant>,
@@ -23,7 +25,11 @@ impl Motor {
     pub(super) fn take(&mut self, reply: Reply, asked: Instant, now: Now) {
         match reply {
             Reply::Position(steps) => (self.steps, self.steps_asked) = (Some(steps), Some(asked)),
-            Reply::Status(status) => self.status = Some(status),
+            Reply::Status(status) => {
+                let again = self.status.is_some_and(|before| before.fault == status.fault);
+                self.odd_letter = Some(status.fault).filter(|letter| again && *letter != 'N');
+                self.status = Some(status);
+            }
             Reply::Temperature(raw) => self.temperature = Some(raw),
             Reply::Written => return,
         }

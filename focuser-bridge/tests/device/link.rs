@@ -17,6 +17,19 @@ const LINE_FAULTS: [Fault; 5] = [
 ];
 
 #[test]
+fn a_status_word_that_nobody_has_seen_is_shown() {
+    let mut rig = Rig::at("1");
+    rig.model().inject(Fault::OddStatus);
+    rig.run_for(5 * SECOND);
+    let concern = &rig.state().attention[0];
+    assert_eq!(concern.name, "status_word");
+    assert!(concern.text.contains("begins with E"), "{concern:?}");
+    rig.model().clear_faults();
+    rig.run_for(5 * SECOND);
+    assert_eq!(rig.state().attention, []);
+}
+
+#[test]
 fn f9_idle_is_a_measured_fact() {
     let mut rig = Rig::at("2");
     rig.forget_sent();

@@ -27,7 +27,7 @@ pub enum Command {
 pub const HELP: &str = "\
 fault KIND     a fault until `clear`; a number after it: for so many requests
                (deaf silent garbled truncated late-by-one, slow MS;
-               not counted: jammed stalled stop-ignored, slow-start MS)
+               not counted: jammed stalled stop-ignored odd-status, slow-start MS)
 clear          no more faults
 end MM         something is in the way, so far out of the inner end; 0: nothing
 power-cycle    mains off and on: the counter is zero, nothing has moved

@@ -26,12 +26,14 @@ pub enum Fault {
     StopIgnored,
     /// A motion begins only this long after its order.
     SlowStart(Duration),
+    /// The first status letter is `E`; nobody knows what any other than `N` would mean.
+    OddStatus,
 }
 
 impl Fault {
     /// What [`Fault::parse`] takes.
     pub const USAGE: &str = "deaf | silent | garbled | truncated | late-by-one | slow MILLISECONDS | jammed | \
-         stalled | stop-ignored | slow-start MILLISECONDS; \
+         stalled | stop-ignored | slow-start MILLISECONDS | odd-status; \
          the first six can be followed by a number of replies";
 
     /// Reads a fault and the number of replies it is for (`None`: until cleared), as in
@@ -55,6 +57,7 @@ impl Fault {
             ("jammed", rest) => (Self::Jammed, rest),
             ("stalled", rest) => (Self::Stalled, rest),
             ("stop-ignored", rest) => (Self::StopIgnored, rest),
+            ("odd-status", rest) => (Self::OddStatus, rest),
             ("slow", [value, rest @ ..]) => (Self::Slow(milliseconds(value)?), rest),
             ("slow-start", [value, rest @ ..]) => (Self::SlowStart(milliseconds(value)?), rest),
             ("slow" | "slow-start", []) => return Err(format!("`{kind}` needs a value: {}", Self::USAGE)),
@@ -69,7 +72,10 @@ impl Fault {
 
     /// Whether it is a thing of requests and replies, which can be counted.
     const fn is_of_replies(self) -> bool {
-        !matches!(self, Self::Jammed | Self::Stalled | Self::StopIgnored | Self::SlowStart(_))
+        !matches!(
+            self,
+            Self::Jammed | Self::Stalled | Self::StopIgnored | Self::SlowStart(_) | Self::OddStatus
+        )
     }
 }
 

@@ -316,7 +316,8 @@ impl Focuser {
         if self.config.reset_flag == ResetFlag::ClearsWhenRead {
             self.reset = false;
         }
-        format!("N{}{reset}", self.motor.letter(at))
+        let first = if self.faults.has(Fault::OddStatus) { 'E' } else { 'N' };
+        format!("{first}{}{reset}", self.motor.letter(at))
     }
 
     /// Nothing if the order means nothing.
