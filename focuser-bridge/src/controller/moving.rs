@@ -15,7 +15,7 @@ use crate::protocol::{Motion, Reply, Request};
 /// So near to the end of a leg the motor brakes, for some 50 ms, mm.
 const NEAR_MM: f64 = 0.01;
 /// A subscriber wants ten positions a second, and a motor that goes astray is to be seen.
-const STATUSES_IN_A_ROW: u32 = 5;
+const STATUSES_IN_A_ROW: u32 = 4;
 
 #[derive(Debug)]
 enum Step {

@@ -131,7 +131,12 @@ pub(crate) fn moves(stage: &Stage, report: &mut Report) -> Result<()> {
         seen.take(&watcher.messages().split_off(mark), &stage.passed(Direction::Reply, b"P081", begin))?;
     }
     report.add("focuser position -> the next one", "ms", Some((Judged::P99, 100.0)), seen.intervals)?;
-    report.add("focuser reply -> position at a subscriber", "ms", Some((Judged::P99, 30.0)), seen.delays)?;
+    report.add(
+        "focuser reply -> position at a subscriber",
+        "ms",
+        Some((Judged::Worst, 30.0)),
+        seen.delays,
+    )?;
     for (legs, name) in [(1, "focuser move of one leg, overhead"), (2, "focuser move of two legs, overhead")]
     {
         let samples = overheads.remove(&legs).unwrap_or_default();
