@@ -7,7 +7,7 @@
 //! ```text
 //!  Arrival -- rules 1-12 --> refused (one reply, one event)
 //!     |
-//!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --> one terminal reply
+//!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
 //! ```
 
 use std::collections::VecDeque;
@@ -19,9 +19,12 @@ use super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
 use super::terms::{Arrival, DeskSettings, Gate, Outcome, Output, Refusal, Ticket};
 use super::verb::{Argument, Class, Verb, find};
 use crate::clock::{Instant, Now, Utc};
-use crate::message::{Code, LastCommand, Reply, ReplyStatus, reason};
+use crate::message::{Code, LastCommand, ReplyStatus, reason};
 
 mod answer;
+mod held;
+
+use held::Held;
 
 const PAYLOAD_LIMIT: usize = 4096;
 const AHEAD_LIMIT_S: f64 = 2.0;
@@ -49,12 +52,16 @@ pub struct Desk {
     flood: Summary,
     cache: Cache,
     running: Vec<Running>,
+    /// In the order in which they go out.
+    held: Vec<Held>,
     /// With its ticket's number.
     last_command: Option<(u64, LastCommand)>,
     outputs: VecDeque<Output>,
     next_ticket: u64,
     reply_seq: u64,
     saves: u64,
+    /// The newest of them that is over.
+    saved: u64,
     dropped_topics: u64,
     stalled_commands: u64,
     stall_announced: bool,
@@ -72,11 +79,13 @@ impl Desk {
             flood: Summary::default(),
             cache: Cache::default(),
             running: Vec::new(),
+            held: Vec::new(),
             last_command: None,
             outputs: VecDeque::new(),
             next_ticket: 0,
             reply_seq: 0,
             saves: 0,
+            saved: 0,
             dropped_topics: 0,
             stalled_commands: 0,
             stall_announced: false,
@@ -121,6 +130,12 @@ impl Desk {
         self.flood.total()
     }
 
+    /// Whether commands are being dropped as too many just now.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.flood.poll_timeout().is_some()
+    }
+
     /// Commands dropped because they had waited while the bridge or the broker stood still.
     #[must_use]
     pub fn stalled_commands(&self) -> u64 {
@@ -136,13 +151,16 @@ impl Desk {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some());
-        unstarted.map(|running| running.ticket.deadline).chain(self.flood.poll_timeout()).min()
+        let overdue = unstarted.map(|running| running.ticket.deadline);
+        overdue.chain(self.held_until()).chain(self.flood.poll_timeout()).min()
     }
 
-    /// Sums up floods, and gives up motion whose journal did not reach the disk in time.
+    /// Sums up floods, gives up motion whose journal did not reach the disk in time, and no longer
+    /// holds replies back that wait for it.
     pub fn handle_timeout(&mut self, now: Now) {
         let outcome = Outcome::timed_out("the journal did not reach the disk in time: nothing was moved");
         self.end_unstarted(&outcome, now, |running| running.ticket.deadline <= now.instant);
+        self.release_overdue(now.instant);
         let summary = self.flood.handle_timeout(now.instant);
         self.outputs.extend(summary.map(Output::Happened));
     }
@@ -285,10 +303,10 @@ impl Desk {
                 return;
             }
             match entry.verdict {
-                Verdict::Running(number) => return self.share(number, asker),
+                Verdict::Running(number) => return self.share(number, asker, now),
                 Verdict::Ended(ref reply, _) => {
-                    let reply = Reply { duplicate: true, note: asker.note.clone(), ..(**reply).clone() };
-                    return self.post_verdict(&asker, verb.name, reply);
+                    let verdict = (**reply).clone();
+                    return self.repeat(asker, verdict, now);
                 }
             }
         }
@@ -394,11 +412,11 @@ impl Desk {
         if let Some(id) = asker.id.clone() {
             self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(ticket.number));
         }
-        self.accept(&asker, verb.name, deadline);
         if class == Class::Overriding {
             self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);
         }
         let awaits_save = verb.motion.then_some(self.saves + 1);
+        self.accept(awaits_save.unwrap_or(0), &asker, verb.name, deadline, now);
         self.running.push(Running {
             ticket: ticket.clone(),
             verb,
@@ -425,25 +443,6 @@ impl Desk {
         // 13. Motion starts when the disk has it.
         if awaits_save.is_none() {
             self.outputs.push_back(Output::Admit(ticket, verb, argument));
-        }
-    }
-
-    /// Motion that only waits for the disk has no controller that could end it.
-    fn end_unstarted(&mut self, outcome: &Outcome, now: Now, which: impl Fn(&Running) -> bool) {
-        let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some() && which(running));
-        for ticket in unstarted.map(|running| running.ticket.clone()).collect::<Vec<_>>() {
-            self.answer(&ticket, outcome, now);
-        }
-    }
-
-    /// The journal with this number is on the disk, or could not be brought there: with a full
-    /// disk commands run all the same.
-    pub fn journalled(&mut self, number: u64) {
-        for running in &mut self.running {
-            if running.awaits_save.is_some_and(|awaited| awaited <= number) {
-                running.awaits_save = None;
-                self.outputs.push_back(Output::Admit(running.ticket.clone(), running.verb, running.argument));
-            }
         }
     }
 }

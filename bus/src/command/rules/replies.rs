@@ -179,9 +179,13 @@ fn a_bridge_that_ends_answers_what_runs() {
     room.send("alice", "set", &payload);
     let stop = room.admit("bob", "kill", r#"{"id":"k"}"#);
     room.send("bob", "kill", r#"{"id":"k"}"#);
+    room.save();
     let before = room.posts.len();
     room.desk.interrupt(room.now);
     room.take();
+    assert!(room.desk.holds_replies(), "it must not end yet");
+    room.save();
+    assert!(!room.desk.holds_replies());
     assert_eq!(room.posts.len(), before + 1);
     let end = &room.posts[before].reply;
     assert_eq!((end.status, end.code), (ReplyStatus::Failed, Some(Code::Interrupted)));
