@@ -185,7 +185,7 @@ fn every_example_of_a_command_is_admitted() {
             received: now,
             stalled: false,
         };
-        desk.receive(&arrival, now, |_, _| Ok(()));
+        desk.receive(&arrival, now, |_, _| Ok(None));
         // Motion is accepted when its journal is on the disk.
         desk.journalled(1);
         let outputs = std::iter::from_fn(|| desk.poll_output());

@@ -458,6 +458,11 @@ impl<S: Subject> Rig<S> {
         self.disk.full = full;
     }
 
+    /// How long the disk takes for each save from now on.
+    pub fn set_disk_slow(&mut self, save_time: Duration) {
+        self.disk.save_time = save_time;
+    }
+
     /// The file and the copy before it are damaged.
     pub fn damage(&mut self, file: File) {
         self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());

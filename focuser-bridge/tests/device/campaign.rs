@@ -42,6 +42,8 @@ struct Campaign {
     asked: Option<Utc>,
     /// Orders may not have been heard.
     deaf: bool,
+    /// The process was neither frozen nor killed.
+    always_ran: bool,
     /// Where it really was.
     places: VecDeque<(Now, f64)>,
     succeeded: BTreeMap<&'static str, u32>,
@@ -70,6 +72,7 @@ impl Campaign {
             open: BTreeSet::new(),
             asked: None,
             deaf: false,
+            always_ran: true,
             places: VecDeque::new(),
             succeeded: BTreeMap::new(),
         }
@@ -95,6 +98,7 @@ impl Campaign {
 
     /// The bridge is killed, at any moment; who has no verdict when it is back asks again.
     fn restart(&mut self) {
+        self.always_ran = false;
         self.rig.restart();
         self.rig.run_for(300 * MILLISECOND);
         self.check();
@@ -120,6 +124,7 @@ impl Campaign {
             11..=13 => self.rig.plug(),
             14 => self.rig.model().power_cycle(),
             _ => {
+                self.always_ran = false;
                 let time = self.chance.below(30) * 100 * 1_000_000;
                 self.rig.freeze(Duration::from_nanos(time));
             }
@@ -205,6 +210,11 @@ impl Campaign {
         for (id, request) in &self.requests {
             let replies = self.rig.replies(id);
             assert_eq!(self.rig.outcomes(id), 1, "seed {seed}: {id} {request:?}: {replies:#?}");
+            // A process that is frozen, or gone, keeps no deadline.
+            for reply in replies.iter().filter(|_| self.always_ran) {
+                let late = reply.what.deadline.map(|deadline| reply.at.utc.seconds_since(deadline));
+                assert!(late.is_none_or(|late| late <= 0.0), "seed {seed}: {id} {request:?}: {replies:#?}");
+            }
         }
         let init = self.rig.command_and_wait("alice", "init", "true");
         assert_eq!(init.code, Some(Code::Succeeded), "seed {seed}: {init:?}; {:#?}", self.rig.state());

@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::asker::Asker;
 use super::cache::{Cache, Verdict};
@@ -165,12 +166,14 @@ impl Desk {
         self.outputs.extend(summary.map(Output::Happened));
     }
 
-    /// Judges a message on a command topic by the contract's rules, in their order.
+    /// Judges a message on a command topic by the contract's rules, in their order. `examine` asks
+    /// the device whether it is possible and within what time it will have ended, if that is
+    /// another than the verb's usual one.
     pub fn receive(
         &mut self,
         arrival: &Arrival,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
     ) {
         // 1. Topic.
         let Ok(topic) = self.settings.base.parse_command(&arrival.topic) else {
@@ -288,7 +291,7 @@ impl Desk {
         verb: &'static Verb,
         parsed: &Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
     ) {
         // 9. Seen before. A stop that has ended is run again: stopping twice harms nobody, and one
         // that is answered from memory stops nothing.
@@ -311,13 +314,16 @@ impl Desk {
             }
         }
 
-        if let Some(refusal) = self.refusal(&asker, verb, parsed, now, examine) {
-            let reply = self.refuse(&asker, verb.name, &refusal, now);
-            if let Some(id) = asker.id {
-                self.remember(&asker.by, id, (verb, parsed.argument), reply, now);
+        let time = match self.time_allowed(&asker, verb, parsed, now, examine) {
+            Ok(time) => time,
+            Err(refusal) => {
+                let reply = self.refuse(&asker, verb.name, &refusal, now);
+                if let Some(id) = asker.id {
+                    self.remember(&asker.by, id, (verb, parsed.argument), reply, now);
+                }
+                return;
             }
-            return;
-        }
+        };
 
         // A second stop joins the first.
         if verb.stop
@@ -325,33 +331,33 @@ impl Desk {
         {
             return self.join(number, &asker, false, now);
         }
-        self.admit(asker, verb, parsed.argument, now);
+        self.admit(asker, verb, parsed.argument, time, now);
     }
 
     fn running_stop(&self) -> Option<u64> {
         self.running.iter().find(|running| running.verb.stop).map(|running| running.ticket.number)
     }
 
-    /// Rules 10 to 12.
-    fn refusal(
+    /// Rules 10 to 12; until its terminal reply it has this time.
+    fn time_allowed(
         &self,
         asker: &Asker,
         verb: &'static Verb,
         parsed: &Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
-    ) -> Option<Refusal> {
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+    ) -> Result<Duration, Refusal> {
         // 10. Relative without id.
         if verb.relative && asker.id.is_none() {
             let message =
                 format!("{} needs an \"id\", because doing it twice is not doing it once", verb.name);
-            return Some(Refusal::new(Code::IdRequired, message));
+            return Err(Refusal::new(Code::IdRequired, message));
         }
         // 11. Time.
         if !verb.stop
             && let Some(refusal) = self.untimely(verb, parsed, now)
         {
-            return Some(refusal);
+            return Err(refusal);
         }
         // 12. Busy; then what only the device can say, a relative verb's range among it.
         let other = self.running.iter().find(|running| running.class != Class::Query);
@@ -360,9 +366,9 @@ impl Desk {
         {
             let id = other.ticket.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
             let message = format!("{}'s {}{id} is running", other.ticket.by, other.verb.name);
-            return Some(Refusal::new(Code::Blocked, message));
+            return Err(Refusal::new(Code::Blocked, message));
         }
-        examine(verb, parsed.argument).err()
+        Ok(examine(verb, parsed.argument)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
     }
 
     fn untimely(&self, verb: &Verb, parsed: &Parsed, now: Now) -> Option<Refusal> {
@@ -398,17 +404,16 @@ impl Desk {
         })
     }
 
-    fn admit(&mut self, asker: Asker, verb: &'static Verb, argument: Argument, now: Now) {
+    fn admit(&mut self, asker: Asker, verb: &'static Verb, argument: Argument, time: Duration, now: Now) {
         let class = verb.class_with(argument);
-        let timeout = self.settings.timeout(verb.name);
         self.next_ticket += 1;
         let ticket = Ticket {
             number: self.next_ticket,
             by: asker.by.clone(),
             id: asker.id.clone(),
-            deadline: now.instant + timeout,
+            deadline: now.instant + time,
         };
-        let deadline = now.utc.after(timeout);
+        let deadline = now.utc.after(time);
         if let Some(id) = asker.id.clone() {
             self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(ticket.number));
         }

@@ -241,7 +241,7 @@ fn rule_12_the_device_is_asked_last_and_of_a_relative_range() {
     room.device = Err(Refusal::new(Code::OutsideLimits, "9.1 mm is outside -1 to 8"));
     let payload = room.stamped("b", r#""mm":100"#);
     assert_eq!(room.refusal("alice", "offset", &payload), Code::OutsideLimits);
-    room.device = Ok(());
+    room.device = Ok(None);
     let running = room.stamped("a", r#""mm":2"#);
     room.admit("alice", "set", &running);
     room.device = Err(Refusal::new(Code::OutsideLimits, "9.1 mm is outside -1 to 8"));

@@ -53,8 +53,8 @@ fn settings(device: &str, verbs: &'static [Verb]) -> DeskSettings {
 struct Room {
     desk: Desk,
     now: Now,
-    /// What the device says when asked whether a command is possible.
-    device: Result<(), Refusal>,
+    /// What the device says when asked whether a command is possible, and how long it will take.
+    device: Result<Option<Duration>, Refusal>,
     posts: Vec<Post>,
     events: Vec<Happening>,
     admitted: Vec<(Ticket, &'static Verb, Argument)>,
@@ -69,7 +69,7 @@ impl Room {
         Self {
             desk,
             now: start(),
-            device: Ok(()),
+            device: Ok(None),
             posts: Vec::new(),
             events: Vec::new(),
             admitted: Vec::new(),

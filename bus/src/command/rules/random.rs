@@ -187,7 +187,7 @@ impl World {
     }
 
     fn deliver(&mut self, arrival: &Arrival) {
-        self.room.desk.receive(arrival, self.room.now, |_, _| Ok(()));
+        self.room.desk.receive(arrival, self.room.now, |_, _| Ok(None));
         self.room.take();
     }
 
