@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use bus::clock::{Instant, Now};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
@@ -151,11 +152,12 @@ pub trait Controller {
     /// What survives a restart.
     type Saved: serde::Serialize;
 
-    /// Whether a command would be possible just now.
+    /// Whether a command would be possible just now, and within what time it would be answered; `None`:
+    /// the verb's usual one.
     ///
     /// # Errors
-    /// Why not.
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal>;
+    /// Why it is not possible.
+    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal>;
     /// Runs an admitted command; it must end with [`Effect::Answer`] before its deadline.
     fn handle_command(&mut self, command: Command, now: Now);
     /// Takes what another service published.

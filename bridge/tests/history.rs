@@ -24,8 +24,8 @@ impl Controller for Thermometer {
     type State = ();
     type Saved = ();
 
-    fn examine(&self, _: &'static Verb, _: Argument) -> Result<(), Refusal> {
-        Ok(())
+    fn examine(&self, _: &'static Verb, _: Argument) -> Result<Option<Duration>, Refusal> {
+        Ok(None)
     }
     fn handle_command(&mut self, _: Command, _: Now) {}
     fn handle_input(&mut self, _: Input<'_>, _: Now) {}

@@ -185,8 +185,13 @@ fn every_example_of_a_command_is_admitted() {
             received: now,
             stalled: false,
         };
-        desk.receive(&arrival, now, |_, _| Ok(()));
-        let Some(Output::Post(post)) = desk.poll_output() else { panic!("{name} was not answered") };
+        desk.receive(&arrival, now, |_, _| Ok(None));
+        // Motion is accepted when its journal is on the disk.
+        desk.journalled(1);
+        let outputs = std::iter::from_fn(|| desk.poll_output());
+        let mut posts =
+            outputs.filter_map(|output| if let Output::Post(post) = output { Some(post) } else { None });
+        let post = posts.next().unwrap_or_else(|| panic!("{name} was not answered"));
         assert_eq!(post.reply.status, ReplyStatus::Accepted, "{name}: {}", post.reply.message);
     }
 }

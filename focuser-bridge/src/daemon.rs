@@ -13,13 +13,10 @@ use bridge::store::Loaded;
 use bus::command::FOCUSER;
 use bus::topic::Base;
 
-use crate::controller::{ControllerSettings, Focuser, Saved, Unhomed};
+use crate::controller::{ControllerSettings, Focuser, GRACE, Saved, Unhomed};
 use crate::protocol::{MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
 use crate::settings::Settings;
 
-/// A command that waits for a motion ends a little later than the motion's own deadline: the
-/// counter is checked before it, and standstill after it.
-const GRACE: Duration = Duration::from_secs(10);
 /// A stop ends at standstill, or with a fault after 3 s.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 

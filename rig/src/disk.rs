@@ -10,18 +10,26 @@ use bus::clock::Instant;
 const SAVE_TIME: Duration = Duration::from_millis(5);
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Disk {
     /// What is saved, by name.
     pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
     /// Whether nothing can be written.
     pub(crate) full: bool,
+    /// How long a save takes.
+    pub(crate) save_time: Duration,
     pending: VecDeque<(Instant, File, u64, Vec<u8>)>,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { files: BTreeMap::new(), full: false, save_time: SAVE_TIME, pending: VecDeque::new() }
+    }
 }
 
 impl Disk {
     pub(crate) fn save(&mut self, file: File, number: u64, contents: Vec<u8>, now: Instant) {
-        self.pending.push_back((now + SAVE_TIME, file, number, contents));
+        self.pending.push_back((now + self.save_time, file, number, contents));
     }
 
     /// What was not yet written when the process died never will be.

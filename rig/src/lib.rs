@@ -311,6 +311,12 @@ impl<S: Subject> Rig<S> {
     pub fn command(&mut self, by: &str, verb: &str, argument: &str) -> String {
         self.requests += 1;
         let id = format!("r{}", self.requests);
+        self.ask(&id, by, verb, argument);
+        id
+    }
+
+    /// [`Rig::command`] under an id of the test's own, to ask again with it.
+    pub fn ask(&mut self, id: &str, by: &str, verb: &str, argument: &str) {
         let row = find(S::VERBS, verb);
         // Motion needs the time at which it was asked for.
         let ts = if row.is_some_and(|row| row.motion) {
@@ -326,7 +332,6 @@ impl<S: Subject> Rig<S> {
             _ => format!("{{\"id\":\"{id}\"{ts}}}"),
         };
         self.publish_command(by, verb, payload.as_bytes());
-        id
     }
 
     /// A client commands, with this payload.
@@ -371,7 +376,12 @@ impl<S: Subject> Rig<S> {
         self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
     }
 
-    /// The terminal reply to a request.
+    /// How many terminal replies a request has had.
+    pub fn outcomes(&self, id: &str) -> usize {
+        self.replies(id).iter().filter(|reply| reply.what.status.is_terminal()).count()
+    }
+
+    /// The newest terminal reply to a request.
     pub fn outcome(&self, id: &str) -> Option<Reply> {
         let mut replies = self.broker.replies.iter().rev().map(|reply| &reply.what);
         replies.find(|reply| reply.id.as_deref() == Some(id) && reply.status.is_terminal()).cloned()
@@ -446,6 +456,11 @@ impl<S: Subject> Rig<S> {
     /// Whether the disk takes nothing.
     pub fn set_disk_full(&mut self, full: bool) {
         self.disk.full = full;
+    }
+
+    /// How long the disk takes for each save from now on.
+    pub fn set_disk_slow(&mut self, save_time: Duration) {
+        self.disk.save_time = save_time;
     }
 
     /// The file and the copy before it are damaged.

@@ -70,8 +70,8 @@ where
         } else if incoming.topic == base.event() {
             self.rival.heard_event(now);
         } else if base.is_command(&incoming.topic) {
-            // While another bridge may be alive, the answer is its own.
-            if self.announced || self.rival.poll_timeout().is_none() {
+            // While another bridge may be alive, the answer is its own; at the end, the next one's.
+            if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
                 self.handle_arrival(incoming, now);
             }
         } else {
@@ -133,6 +133,9 @@ where
         self.health_shown = None;
         self.publish_meta();
         self.publish_history(now);
+        if let Some(journal) = self.left.take() {
+            self.desk.recover(journal, now);
+        }
         true
     }
 }

@@ -165,13 +165,16 @@ where
     // The disk.
     unsaved: BTreeSet<File>,
     journal_due: Option<u64>,
-    /// Answers to what the process before left, until it is on the disk that they were given.
-    recovered: Vec<Post>,
+    /// What the process before left, until it is known that no other bridge is there: another's
+    /// journal is not ours to write, nor are its commands ours to answer.
+    left: Option<Journal>,
     device_saves: u64,
     history: Recorder,
     history_saves: u64,
     // The end.
     stopping: Option<Instant>,
+    /// What ran was answered; the journal that says so is on its way to the disk.
+    ending: bool,
     finished: bool,
 }
 
@@ -189,8 +192,7 @@ where
         history: Option<&History>,
         now: Now,
     ) -> Self {
-        let mut desk = Desk::new(settings.desk.clone());
-        desk.recover(journal, now);
+        let desk = Desk::new(settings.desk.clone());
         let mut core = Self {
             history: Recorder::new(history, settings.stale_after),
             link: Link::new(settings.serial_timeout, settings.stale_after),
@@ -222,10 +224,11 @@ where
             pumped: now.instant,
             unsaved: BTreeSet::new(),
             journal_due: None,
-            recovered: Vec::new(),
+            left: Some(journal),
             device_saves: 0,
             history_saves: 0,
             stopping: None,
+            ending: false,
             finished: false,
         };
         core.pump(now);
@@ -302,10 +305,7 @@ where
         }
         self.dirty = true;
         match file {
-            File::Commands => {
-                self.desk.journalled(number);
-                self.post_recovered(now);
-            }
+            File::Commands => self.desk.journalled(number),
             File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
             File::Device | File::History => {}
         }
@@ -326,26 +326,20 @@ where
         if self.desk.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.desk.handle_timeout(now);
         }
-        let over = self.is_over(now.instant);
-        if over {
+        if !self.ending && self.is_over(now.instant) {
+            self.ending = true;
             self.desk.interrupt(now);
+            self.dirty = true;
         }
+        let opens = self.announce(now);
         let mut posts = Vec::new();
         let mut happenings = Vec::new();
         while self.settle(&mut posts, &mut happenings, now) {}
         self.record(now);
-        let opens = self.announce(now);
         self.publish(&mut happenings, now);
         if opens {
             // Only now, or what was set before the connection was lost could go out once more.
             self.outputs.push_back(Output::Open);
-        }
-        if self.state_seq == 0 {
-            // Nobody can have asked yet but the process before's askers, and who came too early.
-            let (recovered, refused): (Vec<_>, _) =
-                posts.into_iter().partition(|post| post.reply.code == Some(Code::Interrupted));
-            self.recovered.extend(recovered);
-            posts = refused;
         }
         for post in posts {
             self.post(post, now);
@@ -354,12 +348,12 @@ where
             self.happened(happening, now);
         }
         self.save_journal(now);
-        if over {
+        if self.ending {
+            if self.desk.holds_replies() {
+                return;
+            }
             self.finished = true;
             self.save_history(bus::message::encode(&self.history.history(now)));
-            if self.state_seq > 0 {
-                self.post_recovered(now);
-            }
             // While another bridge may be alive, its availability is its own.
             let say_offline = !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });
@@ -434,17 +428,8 @@ where
         busy
     }
 
-    fn post_recovered(&mut self, now: Now) {
-        for post in std::mem::take(&mut self.recovered) {
-            self.post(post, now);
-        }
-    }
-
-    /// What the process before left unanswered stays in its journal until the answers can go out:
-    /// another end before that would lose them, and another bridge's journal is not ours to write.
-    /// They go out when the disk has that, or another end could give them twice.
     fn save_journal(&mut self, now: Now) {
-        if self.state_seq == 0 {
+        if self.left.is_some() {
             return;
         }
         if let Some(number) = self.journal_due.take() {

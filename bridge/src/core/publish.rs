@@ -101,7 +101,7 @@ where
             connections: self.connections,
             losses: self.link.health().losses,
             stalled: self.desk.stalled_commands(),
-            flooding: self.desk.poll_timeout().is_some(),
+            flooding: self.desk.is_flooded(),
         }
     }
 

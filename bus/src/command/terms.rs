@@ -24,7 +24,7 @@ pub struct DeskSettings {
     pub stop_clients: BTreeSet<Identity>,
     /// Allowed range of a verb's number, by verb.
     pub ranges: BTreeMap<&'static str, RangeInclusive<f64>>,
-    /// Longest time to the terminal reply, by verb; 10 s otherwise.
+    /// Longest time to the terminal reply, by verb; 10 s otherwise. The device may promise less.
     pub timeouts: BTreeMap<&'static str, Duration>,
     /// Refuse to be commanded through a broker without an ACL.
     pub require_acl: bool,

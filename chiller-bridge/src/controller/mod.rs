@@ -279,8 +279,8 @@ impl Controller for Chiller {
     type State = ChillerState;
     type Saved = Saved;
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
-        self.is_possible(verb, argument)
+    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
+        self.is_possible(verb, argument).map(|()| None)
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {

@@ -9,26 +9,32 @@ use bus::message::{Code, reason};
 
 use super::homing::{Homing, Known};
 use super::moving::Moving;
-use super::{DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
+use super::{AFTERWARDS, DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
 use crate::protocol::{COUNTER, Request};
 
 /// From one poll to the next of a motor that was not seen to stand.
 const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
 
 impl Focuser {
-    pub(super) fn is_possible(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
+    /// How long the motion may take that a command asks for, if it does and that is possible.
+    pub(super) fn time_needed(
+        &self,
+        verb: &'static Verb,
+        argument: Argument,
+    ) -> Result<Option<Duration>, Refusal> {
         match verb.name {
             "set" | "offset" => {}
             "init" if !self.connected && !self.saved.released => {
                 return Err(Refusal::new(Code::NotConnected, "the focuser does not answer"));
             }
-            _ => return Ok(()),
+            "init" => {}
+            _ => return Ok(None),
         }
         if self.in_motion() {
             return Err(Refusal::new(Code::Blocked, "the motor is not at rest yet"));
         }
         if verb.name == "init" {
-            return Ok(());
+            return Ok(Some(self.homing_limit()));
         }
         if self.saved.released {
             let message = "the focuser was killed: init brings it back";
@@ -41,13 +47,31 @@ impl Focuser {
             let message = format!("{}: init first", fault.in_words());
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         }
-        let Some(current) = self.current_mm() else {
+        let (Some(origin), Some(from), Some(current)) =
+            (self.saved.origin, self.motor.steps, self.current_mm())
+        else {
             let message = format!("not homed ({}): init drives to the inner end", self.why_not_homed());
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         };
-        let Argument::Number(mm) = argument else { return Ok(()) };
+        let Argument::Number(mm) = argument else { return Ok(None) };
         let target = if verb.relative { current + mm } else { mm };
-        self.is_reachable(current, target)
+        self.is_reachable(current, target)?;
+        let mechanics = &self.settings.mechanics;
+        Ok(Some(self.move_limit(from, &mechanics.legs(from, mechanics.target(origin, target)))))
+    }
+
+    /// How long these legs may take.
+    fn move_limit(&self, from: i32, legs: &[i32]) -> Duration {
+        self.limit(self.settings.mechanics.legs_time(from, legs))
+    }
+
+    /// How long homing may take.
+    fn homing_limit(&self) -> Duration {
+        self.limit(self.settings.mechanics.homing_time())
+    }
+
+    fn limit(&self, time: Duration) -> Duration {
+        (time.mul_f64(1.5) + DEADLINE_MARGIN).min(self.settings.move_timeout)
     }
 
     fn is_reachable(&self, current: f64, target: f64) -> Result<(), Refusal> {
@@ -114,7 +138,7 @@ impl Focuser {
         }
         let lowest = legs.iter().copied().min().unwrap_or(target).min(from);
         let highest = legs.iter().copied().max().unwrap_or(target).max(from);
-        let time = mechanics.legs_time(from, &legs).mul_f64(1.5) + DEADLINE_MARGIN;
+        let time = self.move_limit(from, &legs);
         self.begin(
             ticket,
             Motion::Move(Moving::new(mechanics, from, target, now.instant)),
@@ -153,7 +177,7 @@ impl Focuser {
         let from = self.motor.steps.or(self.saved.steps).unwrap_or_default();
         let lowest = from - mechanics.steps(2.0 * mechanics.anti_backlash_mm);
         let highest = from + mechanics.steps(mechanics.mechanical_range_mm + 0.5);
-        let time = mechanics.homing_time().mul_f64(1.5) + DEADLINE_MARGIN;
+        let time = self.homing_limit();
         let known = Known { end: self.saved.origin, full_step: self.saved.full_step };
         let homing = Homing::new(mechanics, known, now.instant);
         self.begin(ticket, Motion::Home(homing), (lowest, highest), time, now);
@@ -161,7 +185,12 @@ impl Focuser {
 
     /// The disk knows of a motion before the motor turns.
     fn begin(&mut self, ticket: Ticket, motion: Motion, range: (i32, i32), time: Duration, now: Now) {
-        let deadline = now.after(time.min(self.settings.move_timeout));
+        let deadline = now.after(time);
+        // The client was told by when it is answered.
+        if deadline.instant + AFTERWARDS > ticket.deadline {
+            let message = "the disk, or the check of the counter, took too long: nothing was moved";
+            return self.answer(ticket, Outcome::timed_out(message));
+        }
         self.run = Some(Run { ticket, deadline });
         self.saved.motion = Some(range);
         self.astray = 0;
@@ -196,8 +225,15 @@ impl Focuser {
         self.halt(answers, let_go, now);
     }
 
+    /// When homing must begin to be answered in time.
+    pub(super) fn latest_homing(&self, ticket: &Ticket) -> Instant {
+        ticket.deadline - (self.homing_limit() + AFTERWARDS)
+    }
+
     pub(super) fn init_overdue(&mut self, now: Now) {
-        if let Some((ticket, _)) = self.pending_init.take_if(|(ticket, _)| now.instant >= ticket.deadline) {
+        let overdue =
+            self.pending_init.as_ref().is_some_and(|(ticket, _)| now.instant >= self.latest_homing(ticket));
+        if let Some((ticket, _)) = self.pending_init.take_if(|_| overdue) {
             self.answer(ticket, Outcome::failed(Code::NotConnected, "the focuser does not answer"));
         }
     }

@@ -44,6 +44,11 @@ const SAVE_LIMIT: Duration = Duration::from_secs(2);
 const TEMPERATURE_EVERY: u32 = 10;
 /// What a deadline allows beyond the time that the motion should take.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(3);
+/// A command is answered so long after its motion's own deadline at the latest: before it, the
+/// disk is waited for and the counter is checked; after it, [`AFTERWARDS`].
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// Standstill after a stop, and the disk, which is told before the client.
+const AFTERWARDS: Duration = Duration::from_secs(4);
 
 /// What the controller must know.
 #[derive(Clone, Copy, Debug)]
@@ -285,8 +290,8 @@ impl Controller for Focuser {
     type State = FocuserState;
     type Saved = Saved;
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
-        self.is_possible(verb, argument)
+    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
+        Ok(self.time_needed(verb, argument)?.map(|time| time + GRACE))
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
@@ -365,7 +370,7 @@ impl Controller for Focuser {
         };
         let saving = self.saving.map(|since| since + SAVE_LIMIT);
         let run = self.run.as_ref().map(|run| run.deadline.instant);
-        let init = self.pending_init.as_ref().map(|(ticket, _)| ticket.deadline);
+        let init = self.pending_init.as_ref().map(|(ticket, _)| self.latest_homing(ticket));
         let question = (!self.saved.released || self.in_motion()).then_some(self.next_question);
         [job, saving, run, init, question].into_iter().flatten().min()
     }

@@ -2,6 +2,7 @@
 //! the weakness of the predecessor that a test shows to be gone.
 
 mod campaign;
+mod deadline;
 mod homing;
 mod link;
 mod memory;

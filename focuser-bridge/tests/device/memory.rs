@@ -1,5 +1,7 @@
 //! The position across restarts, power cycles and outages: kept where it is certain, else given up.
 
+use std::time::Duration;
+
 use bus::message::{Code, FocuserStatus, ReplyStatus};
 use testbed::focuser::{Config, Fault, ResetFlag};
 
@@ -41,24 +43,65 @@ fn a_restart_after_it_was_moved_by_hand_is_not_homed() {
 
 #[test]
 fn f10_a_bridge_killed_at_any_moment_of_a_move_stops_it_and_knows_where_it_is() {
-    // From when its journal is on the disk.
     for milliseconds in (7..1600).step_by(41) {
         let mut rig = Rig::at("1");
         rig.run_for(SECOND);
-        let id = rig.command("scheduler", "set", "1.4");
+        rig.command("scheduler", "set", "1.4");
         rig.run_for(milliseconds * MILLISECOND);
-        let had_ended = rig.outcome(&id).is_some();
         rig.restart();
         rig.run_until_checked();
         let place = rig.model().place_mm();
         rig.assert_rests_at(place);
-        let ends = rig.replies(&id).into_iter().filter(|reply| reply.what.status.is_terminal());
-        let codes: Vec<_> = ends.map(|reply| reply.what.code).collect();
-        // Killed just after its end, it is told twice at the worst, the second time as interrupted.
-        assert!(codes.contains(&Some(Code::Interrupted)) || had_ended, "{milliseconds}: {codes:?}");
         rig.run_for(10 * SECOND);
         rig.assert_rests_at(place);
     }
+}
+
+#[test]
+fn a_move_has_one_verdict_whenever_the_bridge_is_killed() {
+    let move_and_kill = |time: Duration| {
+        let mut rig = Rig::at("1");
+        rig.run_for(SECOND);
+        let id = rig.command("scheduler", "set", "1.1");
+        rig.run_for(time);
+        let was_accepted = !rig.replies(&id).is_empty();
+        rig.restart();
+        rig.run_until_checked();
+        rig.run_for(SECOND);
+        let by_itself = rig.outcomes(&id);
+        if by_itself == 0 {
+            rig.ask(&id, "scheduler", "set", "1.1");
+        }
+        let reply = rig.wait_for(&id);
+        rig.run_for(SECOND);
+        assert_eq!(rig.outcomes(&id), 1, "{time:?}: {:#?}", rig.replies(&id));
+        assert_eq!(was_accepted, reply.duplicate || by_itself == 1, "{time:?}: {reply:?}");
+        (reply.code, reply.duplicate)
+    };
+    let end = {
+        let mut rig = Rig::at("1");
+        rig.run_for(SECOND);
+        let id = rig.command("scheduler", "set", "1.1");
+        rig.run_until(|rig| rig.outcome(&id).is_some(), 10 * SECOND)
+    };
+    let around_the_end = (0..20).map(|n| end + n * MILLISECOND - 10 * MILLISECOND);
+    let times = (0..12).map(|n| n * MILLISECOND).chain(around_the_end).chain([end / 2]);
+    let verdicts: Vec<_> = times.map(move_and_kill).collect();
+    let of = |code| verdicts.iter().filter(|verdict| **verdict == (Some(code), false)).count();
+    assert!(of(Code::Interrupted) >= 10, "{verdicts:?}");
+    assert!(of(Code::Succeeded) >= 10, "told before, or never begun: {verdicts:?}");
+}
+
+#[test]
+fn a_bridge_that_is_stopped_tells_whom_it_interrupts_when_its_journal_knows() {
+    let (mut rig, id) = Rig::moving();
+    rig.stop();
+    rig.run_until(|rig| rig.has_ended(), 3 * SECOND);
+    assert_eq!(rig.outcome(&id).map(|reply| reply.code), Some(Some(Code::Interrupted)));
+    rig.restart();
+    rig.run_until_checked();
+    rig.run_for(SECOND);
+    assert_eq!(rig.outcomes(&id), 1);
 }
 
 #[test]
@@ -157,7 +200,8 @@ fn f10_a_cable_that_was_out_while_it_stood_costs_nothing() {
 fn a_cable_pulled_in_motion_fails_the_move_and_a_stop_goes_out_when_it_is_back() {
     let (mut rig, id) = Rig::moving();
     rig.unplug();
-    let reply = rig.outcome(&id).expect("told at once");
+    let reply = rig.wait_for(&id);
+    assert!(reply.finished_at.is_some_and(|at| rig.now().utc.seconds_since(at) < 0.02), "told at once");
     assert_failed(&reply, Code::NotConnected, "a stop is sent as soon as it is back");
     rig.run_for(300 * MILLISECOND);
     rig.forget_sent();

@@ -26,16 +26,6 @@ impl Desk {
             return;
         };
         let running = self.running.remove(index);
-        for asker in &running.askers {
-            let reply = self.terminal(asker, running.verb.name, outcome, running.deadline, now);
-            if let Some(id) = &asker.id {
-                self.cache.end(&asker.by, id, ticket.number, &reply, now.instant);
-            }
-            self.post_verdict(asker, running.verb.name, reply);
-        }
-        if running.class == Class::Query {
-            return;
-        }
         if let Some((number, last)) = &mut self.last_command
             && *number == ticket.number
         {
@@ -43,10 +33,19 @@ impl Desk {
             last.code = Some(outcome.code);
             last.date = now.utc;
         }
-        self.save();
+        // Of a question the journal knows nothing.
+        let save = if running.class == Class::Query { 0 } else { self.save() };
+        for asker in running.askers {
+            let reply = self.terminal(&asker, running.verb.name, outcome, running.deadline, now);
+            if let Some(id) = &asker.id {
+                self.cache.end(&asker.by, id, ticket.number, &reply, now.instant);
+            }
+            self.post_saved(save, asker, reply, now);
+        }
     }
 
-    /// The bridge ends: whatever runs is answered so.
+    /// The bridge ends: whatever runs is answered so. It must not end while
+    /// [`Desk::holds_replies`], and must not receive any more.
     pub fn interrupt(&mut self, now: Now) {
         for ticket in self.running.iter().map(|running| running.ticket.clone()).collect::<Vec<_>>() {
             self.answer(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
@@ -81,7 +80,8 @@ impl Desk {
         }
     }
 
-    /// Takes over from the process before: what ran when it died is answered now.
+    /// Takes over from the process before: what ran when it died is answered. For those who are
+    /// the only ones that may write the journal.
     pub fn recover(&mut self, journal: Journal, now: Now) {
         let verbs = self.settings.verbs;
         let known = |name: &str, argument: Option<&Value>| {
@@ -97,7 +97,7 @@ impl Desk {
                 self.cache.put(&by, ended.id, what, verdict);
             }
         }
-        let had_open = !journal.open.is_empty();
+        let save = if journal.open.is_empty() { 0 } else { self.save() };
         let outcome =
             Outcome::interrupted("the bridge ended while it ran; look at the state before you repeat it");
         for OpenCommand { asker, verb, argument, deadline } in journal.open {
@@ -105,20 +105,19 @@ impl Desk {
             if let (Some(what), Some(id)) = (known(&verb, argument.as_ref()), asker.id.clone()) {
                 self.remember(&asker.by, id, what, reply.clone(), now);
             }
-            let last = LastCommand {
-                id: asker.id.clone(),
-                by: asker.by.clone(),
-                verb: verb.clone(),
-                outcome: reply.status,
-                code: reply.code,
-                date: now.utc,
-            };
-            // Tickets count from 1: nothing that runs can be meant.
-            self.last_command = Some((0, last));
-            self.post_verdict(&asker, &verb, reply);
-        }
-        if had_open {
-            self.save();
+            // Tickets count from 1: nothing that runs can be meant. A stop may have come before.
+            if self.last_command.as_ref().is_none_or(|(number, _)| *number == 0) {
+                let last = LastCommand {
+                    id: asker.id.clone(),
+                    by: asker.by.clone(),
+                    verb,
+                    outcome: reply.status,
+                    code: reply.code,
+                    date: now.utc,
+                };
+                self.last_command = Some((0, last));
+            }
+            self.post_saved(save, asker, reply, now);
         }
     }
 
@@ -134,9 +133,11 @@ impl Desk {
         self.cache.put(by, id, what, Verdict::Ended(Box::new(reply), now.instant + KEEP_FOR));
     }
 
-    pub(super) fn save(&mut self) {
+    /// Has the journal saved; the save's number.
+    pub(super) fn save(&mut self) -> u64 {
         self.saves += 1;
         self.outputs.push_back(Output::Save(self.saves));
+        self.saves
     }
 
     pub(super) fn note_stall(&mut self, dropped: bool) {
@@ -151,13 +152,15 @@ impl Desk {
     }
 
     /// Asked again while it runs: told so, then part of the one terminal reply.
-    pub(super) fn share(&mut self, number: u64, mut asker: Asker) {
+    pub(super) fn share(&mut self, number: u64, mut asker: Asker, now: Now) {
         asker.duplicate = true;
         let Some((verb, _, deadline)) = self.wait_for(number, &asker, true) else { return };
         let mut reply = self.reply(&asker, verb.name, ReplyStatus::InProgress);
         reply.deadline = Some(deadline);
         reply.message = "this request is still running".to_owned();
-        self.post(&asker, reply);
+        // Not before `accepted`, which of motion waits for the disk.
+        let save = if verb.motion { self.saves } else { 0 };
+        self.post_saved(save, asker, reply, now);
     }
 
     /// A second stop waits for the first one's end. Beyond its rate (`quietly`) it is not told so.
@@ -172,7 +175,7 @@ impl Desk {
             self.cache.put(&asker.by, id.clone(), (verb, argument), Verdict::Running(number));
         }
         if !quietly {
-            self.accept(asker, verb.name, deadline);
+            self.accept(0, asker, verb.name, deadline, now);
         }
     }
 
@@ -192,10 +195,11 @@ impl Desk {
         Some(found)
     }
 
-    pub(super) fn accept(&mut self, asker: &Asker, verb: &str, deadline: Utc) {
+    /// Says so when save number `save` is on the disk; at once for 0.
+    pub(super) fn accept(&mut self, save: u64, asker: &Asker, verb: &str, deadline: Utc, now: Now) {
         let mut reply = self.reply(asker, verb, ReplyStatus::Accepted);
         reply.deadline = Some(deadline);
-        self.post(asker, reply);
+        self.post_saved(save, asker.clone(), reply, now);
     }
 
     pub(super) fn refuse(&mut self, asker: &Asker, verb: &str, refusal: &Refusal, now: Now) -> Reply {
@@ -204,7 +208,7 @@ impl Desk {
         reply.reason = refusal.reason.unwrap_or(refusal.code.reason()).to_owned();
         reply.message = echo(&refusal.message);
         reply.finished_at = Some(now.utc);
-        self.post_verdict(asker, verb, reply.clone());
+        self.post(asker, reply.clone());
         reply
     }
 
@@ -236,43 +240,42 @@ impl Desk {
         }
     }
 
-    fn post(&mut self, asker: &Asker, mut reply: Reply) {
+    /// Posts a reply; a terminal one with the one event that each command leaves.
+    pub(super) fn post(&mut self, asker: &Asker, mut reply: Reply) {
         self.reply_seq += 1;
         reply.seq = self.reply_seq;
+        let happening = reply.status.is_terminal().then(|| happening(asker, &reply));
         let (topic, correlation) = (asker.topic.clone(), asker.correlation.clone());
         self.outputs.push_back(Output::Post(Post { topic, correlation, reply }));
+        self.outputs.extend(happening.map(Output::Happened));
     }
+}
 
-    /// Posts a terminal reply, with the one event that each command leaves.
-    pub(super) fn post_verdict(&mut self, asker: &Asker, verb: &str, reply: Reply) {
-        let severity = match reply.status {
-            ReplyStatus::Failed | ReplyStatus::TimedOut | ReplyStatus::Rejected => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let argument = asker.argument.as_ref().map(|value| match value {
-            Value::String(text) => format!(" {text}"),
-            other => format!(" {other}"),
-        });
-        let message = format!(
-            "{}: {verb}{}: {}{}{}",
-            reply.by,
-            argument.unwrap_or_default(),
-            reply.status.word(),
-            if reply.duplicate { " (repeated)" } else { "" },
-            if reply.message.is_empty() { String::new() } else { format!(": {}", reply.message) },
-        );
-        let mut happening =
-            Happening::new(EventKind::Command, severity, message).because(reply.reason.clone());
-        happening.by = Some(reply.by.to_string());
-        happening.verb = Some(verb.to_owned());
-        happening.argument.clone_from(&asker.argument);
-        happening.id.clone_from(&reply.id);
-        happening.status = Some(reply.status);
-        happening.code = reply.code;
-        if reply.duplicate {
-            happening = happening.with("duplicate", true);
-        }
-        self.post(asker, reply);
-        self.outputs.push_back(Output::Happened(happening));
-    }
+/// The end of a command as an event.
+fn happening(asker: &Asker, reply: &Reply) -> Happening {
+    let severity = match reply.status {
+        ReplyStatus::Failed | ReplyStatus::TimedOut | ReplyStatus::Rejected => Severity::Warning,
+        _ => Severity::Info,
+    };
+    let argument = asker.argument.as_ref().map(|value| match value {
+        Value::String(text) => format!(" {text}"),
+        other => format!(" {other}"),
+    });
+    let message = format!(
+        "{}: {}{}: {}{}{}",
+        reply.by,
+        reply.verb,
+        argument.unwrap_or_default(),
+        reply.status.word(),
+        if reply.duplicate { " (repeated)" } else { "" },
+        if reply.message.is_empty() { String::new() } else { format!(": {}", reply.message) },
+    );
+    let mut happening = Happening::new(EventKind::Command, severity, message).because(reply.reason.clone());
+    happening.by = Some(reply.by.to_string());
+    happening.verb = Some(reply.verb.clone());
+    happening.argument.clone_from(&asker.argument);
+    happening.id.clone_from(&reply.id);
+    happening.status = Some(reply.status);
+    happening.code = reply.code;
+    if reply.duplicate { happening.with("duplicate", true) } else { happening }
 }

@@ -7,10 +7,11 @@
 //! ```text
 //!  Arrival -- rules 1-12 --> refused (one reply, one event)
 //!     |
-//!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --> one terminal reply
+//!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
 //! ```
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::asker::Asker;
 use super::cache::{Cache, Verdict};
@@ -19,9 +20,12 @@ use super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
 use super::terms::{Arrival, DeskSettings, Gate, Outcome, Output, Refusal, Ticket};
 use super::verb::{Argument, Class, Verb, find};
 use crate::clock::{Instant, Now, Utc};
-use crate::message::{Code, LastCommand, Reply, ReplyStatus, reason};
+use crate::message::{Code, LastCommand, ReplyStatus, reason};
 
 mod answer;
+mod held;
+
+use held::Held;
 
 const PAYLOAD_LIMIT: usize = 4096;
 const AHEAD_LIMIT_S: f64 = 2.0;
@@ -49,12 +53,16 @@ pub struct Desk {
     flood: Summary,
     cache: Cache,
     running: Vec<Running>,
+    /// In the order in which they go out.
+    held: Vec<Held>,
     /// With its ticket's number.
     last_command: Option<(u64, LastCommand)>,
     outputs: VecDeque<Output>,
     next_ticket: u64,
     reply_seq: u64,
     saves: u64,
+    /// The newest of them that is over.
+    saved: u64,
     dropped_topics: u64,
     stalled_commands: u64,
     stall_announced: bool,
@@ -72,11 +80,13 @@ impl Desk {
             flood: Summary::default(),
             cache: Cache::default(),
             running: Vec::new(),
+            held: Vec::new(),
             last_command: None,
             outputs: VecDeque::new(),
             next_ticket: 0,
             reply_seq: 0,
             saves: 0,
+            saved: 0,
             dropped_topics: 0,
             stalled_commands: 0,
             stall_announced: false,
@@ -121,6 +131,12 @@ impl Desk {
         self.flood.total()
     }
 
+    /// Whether commands are being dropped as too many just now.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.flood.poll_timeout().is_some()
+    }
+
     /// Commands dropped because they had waited while the bridge or the broker stood still.
     #[must_use]
     pub fn stalled_commands(&self) -> u64 {
@@ -136,23 +152,28 @@ impl Desk {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some());
-        unstarted.map(|running| running.ticket.deadline).chain(self.flood.poll_timeout()).min()
+        let overdue = unstarted.map(|running| running.ticket.deadline);
+        overdue.chain(self.held_until()).chain(self.flood.poll_timeout()).min()
     }
 
-    /// Sums up floods, and gives up motion whose journal did not reach the disk in time.
+    /// Sums up floods, gives up motion whose journal did not reach the disk in time, and no longer
+    /// holds replies back that wait for it.
     pub fn handle_timeout(&mut self, now: Now) {
         let outcome = Outcome::timed_out("the journal did not reach the disk in time: nothing was moved");
         self.end_unstarted(&outcome, now, |running| running.ticket.deadline <= now.instant);
+        self.release_overdue(now.instant);
         let summary = self.flood.handle_timeout(now.instant);
         self.outputs.extend(summary.map(Output::Happened));
     }
 
-    /// Judges a message on a command topic by the contract's rules, in their order.
+    /// Judges a message on a command topic by the contract's rules, in their order. `examine` asks
+    /// the device whether it is possible and within what time it will have ended, if that is
+    /// another than the verb's usual one.
     pub fn receive(
         &mut self,
         arrival: &Arrival,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
     ) {
         // 1. Topic.
         let Ok(topic) = self.settings.base.parse_command(&arrival.topic) else {
@@ -270,7 +291,7 @@ impl Desk {
         verb: &'static Verb,
         parsed: &Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
     ) {
         // 9. Seen before. A stop that has ended is run again: stopping twice harms nobody, and one
         // that is answered from memory stops nothing.
@@ -285,21 +306,24 @@ impl Desk {
                 return;
             }
             match entry.verdict {
-                Verdict::Running(number) => return self.share(number, asker),
+                Verdict::Running(number) => return self.share(number, asker, now),
                 Verdict::Ended(ref reply, _) => {
-                    let reply = Reply { duplicate: true, note: asker.note.clone(), ..(**reply).clone() };
-                    return self.post_verdict(&asker, verb.name, reply);
+                    let verdict = (**reply).clone();
+                    return self.repeat(asker, verdict, now);
                 }
             }
         }
 
-        if let Some(refusal) = self.refusal(&asker, verb, parsed, now, examine) {
-            let reply = self.refuse(&asker, verb.name, &refusal, now);
-            if let Some(id) = asker.id {
-                self.remember(&asker.by, id, (verb, parsed.argument), reply, now);
+        let time = match self.time_allowed(&asker, verb, parsed, now, examine) {
+            Ok(time) => time,
+            Err(refusal) => {
+                let reply = self.refuse(&asker, verb.name, &refusal, now);
+                if let Some(id) = asker.id {
+                    self.remember(&asker.by, id, (verb, parsed.argument), reply, now);
+                }
+                return;
             }
-            return;
-        }
+        };
 
         // A second stop joins the first.
         if verb.stop
@@ -307,33 +331,33 @@ impl Desk {
         {
             return self.join(number, &asker, false, now);
         }
-        self.admit(asker, verb, parsed.argument, now);
+        self.admit(asker, verb, parsed.argument, time, now);
     }
 
     fn running_stop(&self) -> Option<u64> {
         self.running.iter().find(|running| running.verb.stop).map(|running| running.ticket.number)
     }
 
-    /// Rules 10 to 12.
-    fn refusal(
+    /// Rules 10 to 12; until its terminal reply it has this time.
+    fn time_allowed(
         &self,
         asker: &Asker,
         verb: &'static Verb,
         parsed: &Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<(), Refusal>,
-    ) -> Option<Refusal> {
+        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+    ) -> Result<Duration, Refusal> {
         // 10. Relative without id.
         if verb.relative && asker.id.is_none() {
             let message =
                 format!("{} needs an \"id\", because doing it twice is not doing it once", verb.name);
-            return Some(Refusal::new(Code::IdRequired, message));
+            return Err(Refusal::new(Code::IdRequired, message));
         }
         // 11. Time.
         if !verb.stop
             && let Some(refusal) = self.untimely(verb, parsed, now)
         {
-            return Some(refusal);
+            return Err(refusal);
         }
         // 12. Busy; then what only the device can say, a relative verb's range among it.
         let other = self.running.iter().find(|running| running.class != Class::Query);
@@ -342,9 +366,9 @@ impl Desk {
         {
             let id = other.ticket.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
             let message = format!("{}'s {}{id} is running", other.ticket.by, other.verb.name);
-            return Some(Refusal::new(Code::Blocked, message));
+            return Err(Refusal::new(Code::Blocked, message));
         }
-        examine(verb, parsed.argument).err()
+        Ok(examine(verb, parsed.argument)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
     }
 
     fn untimely(&self, verb: &Verb, parsed: &Parsed, now: Now) -> Option<Refusal> {
@@ -380,25 +404,24 @@ impl Desk {
         })
     }
 
-    fn admit(&mut self, asker: Asker, verb: &'static Verb, argument: Argument, now: Now) {
+    fn admit(&mut self, asker: Asker, verb: &'static Verb, argument: Argument, time: Duration, now: Now) {
         let class = verb.class_with(argument);
-        let timeout = self.settings.timeout(verb.name);
         self.next_ticket += 1;
         let ticket = Ticket {
             number: self.next_ticket,
             by: asker.by.clone(),
             id: asker.id.clone(),
-            deadline: now.instant + timeout,
+            deadline: now.instant + time,
         };
-        let deadline = now.utc.after(timeout);
+        let deadline = now.utc.after(time);
         if let Some(id) = asker.id.clone() {
             self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(ticket.number));
         }
-        self.accept(&asker, verb.name, deadline);
         if class == Class::Overriding {
             self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);
         }
         let awaits_save = verb.motion.then_some(self.saves + 1);
+        self.accept(awaits_save.unwrap_or(0), &asker, verb.name, deadline, now);
         self.running.push(Running {
             ticket: ticket.clone(),
             verb,
@@ -425,25 +448,6 @@ impl Desk {
         // 13. Motion starts when the disk has it.
         if awaits_save.is_none() {
             self.outputs.push_back(Output::Admit(ticket, verb, argument));
-        }
-    }
-
-    /// Motion that only waits for the disk has no controller that could end it.
-    fn end_unstarted(&mut self, outcome: &Outcome, now: Now, which: impl Fn(&Running) -> bool) {
-        let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some() && which(running));
-        for ticket in unstarted.map(|running| running.ticket.clone()).collect::<Vec<_>>() {
-            self.answer(&ticket, outcome, now);
-        }
-    }
-
-    /// The journal with this number is on the disk, or could not be brought there: with a full
-    /// disk commands run all the same.
-    pub fn journalled(&mut self, number: u64) {
-        for running in &mut self.running {
-            if running.awaits_save.is_some_and(|awaited| awaited <= number) {
-                running.awaits_save = None;
-                self.outputs.push_back(Output::Admit(running.ticket.clone(), running.verb, running.argument));
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Here: a Desk with its hands tied to the test's own clock, and what the tests ask of it.
 
 mod admission;
+mod disk;
 mod memory;
 mod random;
 mod replies;
@@ -52,8 +53,8 @@ fn settings(device: &str, verbs: &'static [Verb]) -> DeskSettings {
 struct Room {
     desk: Desk,
     now: Now,
-    /// What the device says when asked whether a command is possible.
-    device: Result<(), Refusal>,
+    /// What the device says when asked whether a command is possible, and how long it will take.
+    device: Result<Option<Duration>, Refusal>,
     posts: Vec<Post>,
     events: Vec<Happening>,
     admitted: Vec<(Ticket, &'static Verb, Argument)>,
@@ -68,7 +69,7 @@ impl Room {
         Self {
             desk,
             now: start(),
-            device: Ok(()),
+            device: Ok(None),
             posts: Vec::new(),
             events: Vec::new(),
             admitted: Vec::new(),
@@ -87,6 +88,17 @@ impl Room {
 
     fn pass(&mut self, time: f64) {
         self.now = self.now.after(seconds(time));
+    }
+
+    /// Lets time pass as the bridge's loop would see it: whatever is due is done when it is.
+    fn wait(&mut self, time: f64) {
+        let end = self.now.instant + seconds(time);
+        while let Some(due) = self.desk.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.after(due.since(self.now.instant));
+            self.desk.handle_timeout(self.now);
+            self.take();
+        }
+        self.now = self.now.after(end.since(self.now.instant));
     }
 
     /// A message as it comes off the connection just now.
@@ -156,14 +168,16 @@ impl Room {
     #[track_caller]
     fn admit_arrival(&mut self, arrival: &Arrival) -> Ticket {
         let before = self.admitted.len();
-        let replies = self.deliver(arrival);
+        let posted = self.posts.len();
+        self.deliver(arrival);
         self.save();
+        let replies: Vec<_> = self.posts[posted..].iter().map(|post| &post.reply).collect();
         assert_eq!(replies.first().map(|reply| reply.status), Some(ReplyStatus::Accepted), "{replies:?}");
         assert_eq!(self.admitted.len(), before + 1, "{arrival:?} was not admitted");
         self.admitted.last().unwrap().0.clone()
     }
 
-    /// The disk has all it was given.
+    /// The disk has all it was given: what waited for that goes out.
     fn save(&mut self) {
         if let Some(number) = self.saves.last() {
             self.desk.journalled(*number);
@@ -171,12 +185,19 @@ impl Room {
         }
     }
 
-    /// The controller is done with `ticket`; the replies that go out.
+    /// The controller is done with `ticket`, and the disk has it; the replies that go out.
     fn answer(&mut self, ticket: &Ticket, outcome: &Outcome) -> Vec<Reply> {
         let before = self.posts.len();
+        self.end(ticket, outcome);
+        assert_eq!(self.posts.len(), before, "the disk does not know yet");
+        self.save();
+        self.posts[before..].iter().map(|post| post.reply.clone()).collect()
+    }
+
+    /// The controller is done with `ticket`, and the disk is slow.
+    fn end(&mut self, ticket: &Ticket, outcome: &Outcome) {
         self.desk.answer(ticket, outcome, self.now);
         self.take();
-        self.posts[before..].iter().map(|post| post.reply.clone()).collect()
     }
 
     fn succeed(&mut self, ticket: &Ticket) -> Vec<Reply> {
@@ -189,7 +210,7 @@ impl Room {
         format!(r#"{{"id":"{id}","ts":"{}"{comma}{more}}}"#, self.now.utc)
     }
 
-    /// What the process writes as it dies, and a new one reads.
+    /// What the process wrote just before it died, and a new one reads.
     fn journal(&self) -> Journal {
         let text = serde_json::to_string(&self.desk.journal(self.now)).unwrap();
         serde_json::from_str(&text).unwrap()
@@ -197,9 +218,16 @@ impl Room {
 
     /// The same device, after the process was killed and `time` has passed.
     fn after_death(&self, time: f64) -> Self {
+        let mut next = self.next_life(self.journal(), time);
+        next.save();
+        next
+    }
+
+    /// The same device, after the process was killed when this was on the disk, and `time` has passed.
+    fn next_life(&self, on_disk: Journal, time: f64) -> Self {
         let mut next = Self::with(self.desk.settings().clone());
         next.now = self.now.after(seconds(time));
-        next.desk.recover(self.journal(), next.now);
+        next.desk.recover(on_disk, next.now);
         next.take();
         next
     }

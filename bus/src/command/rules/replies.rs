@@ -1,6 +1,6 @@
 //! What a request is answered, where, how often, and what of it outlives the process.
 
-use super::{Code, Outcome, ReplyStatus, Room, start};
+use super::{Code, Outcome, ReplyStatus, Room, seconds, start};
 use crate::clock::Instant;
 use std::time::Duration;
 
@@ -23,6 +23,26 @@ fn an_admitted_command_gets_accepted_with_its_deadline_and_one_terminal_reply() 
     assert_eq!((ends[0].received_at, ends[0].finished_at), (start().utc, Some(room.now.utc)));
     assert!(ends[0].seq > accepted.seq);
     assert!(room.succeed(&ticket).is_empty(), "it has had its terminal reply");
+}
+
+#[test]
+fn the_deadline_is_what_the_device_says_else_the_verbs_own() {
+    let mut room = Room::focuser();
+    let deadline_of = |room: &mut Room, id: &str, time| {
+        room.device = Ok(time);
+        let payload = room.stamped(id, "");
+        let ticket = room.admit("alice", "init", &payload);
+        let accepted = room.posts.last().unwrap().reply.deadline.unwrap();
+        let shared = room.send("alice", "init", &payload)[0].deadline.unwrap();
+        let ends = room.succeed(&ticket);
+        assert_eq!((shared, ends[0].deadline), (accepted, Some(accepted)));
+        assert_eq!(ticket.deadline, room.now.instant + seconds(accepted.seconds_since(room.now.utc)));
+        accepted.seconds_since(room.now.utc)
+    };
+    for (time, expected) in [(Some(seconds(12.5)), 12.5), (None, 60.0), (Some(seconds(300.0)), 300.0)] {
+        let deadline = deadline_of(&mut room, &format!("i{expected}"), time);
+        assert!((deadline - expected).abs() < 0.001, "{deadline} is not {expected}");
+    }
 }
 
 #[test]
@@ -179,9 +199,13 @@ fn a_bridge_that_ends_answers_what_runs() {
     room.send("alice", "set", &payload);
     let stop = room.admit("bob", "kill", r#"{"id":"k"}"#);
     room.send("bob", "kill", r#"{"id":"k"}"#);
+    room.save();
     let before = room.posts.len();
     room.desk.interrupt(room.now);
     room.take();
+    assert!(room.desk.holds_replies(), "it must not end yet");
+    room.save();
+    assert!(!room.desk.holds_replies());
     assert_eq!(room.posts.len(), before + 1);
     let end = &room.posts[before].reply;
     assert_eq!((end.status, end.code), (ReplyStatus::Failed, Some(Code::Interrupted)));

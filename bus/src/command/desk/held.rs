@@ -1,0 +1,98 @@
+//! Replies and motion that wait for the disk, so that the next process knows what was said by one
+//! that was killed.
+//!
+//! A terminal reply goes out when the journal that says so is on the disk: killed before that, the
+//! command is answered by the next process, and by that alone. So does `accepted` of motion: whoever
+//! was told that is owed an answer. A disk that hangs or fails holds a reply back for a moment only;
+//! then it goes out all the same.
+
+use std::time::Duration;
+
+use super::super::asker::Asker;
+use super::super::terms::{Outcome, Output};
+use super::{Desk, Running};
+use crate::clock::{Instant, Now};
+use crate::message::Reply;
+
+/// Longest wait of a terminal reply.
+const VERDICT_LIMIT: Duration = Duration::from_millis(250);
+/// Longest wait of one that is not: `accepted` is due within 100 ms.
+const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
+
+/// A reply, and the save that it waits for.
+#[derive(Debug)]
+pub(super) struct Held {
+    asker: Asker,
+    reply: Reply,
+    save: u64,
+    until: Instant,
+}
+
+impl Desk {
+    /// Whether a reply still waits for the disk, which none does for longer than a moment.
+    #[must_use]
+    pub fn holds_replies(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// The journal with this number is on the disk, or could not be brought there: with a full
+    /// disk commands run, and are answered, all the same.
+    pub fn journalled(&mut self, number: u64) {
+        self.saved = self.saved.max(number);
+        self.release(|held| held.save <= number);
+        for running in &mut self.running {
+            if running.awaits_save.is_some_and(|awaited| awaited <= number) {
+                running.awaits_save = None;
+                self.outputs.push_back(Output::Admit(running.ticket.clone(), running.verb, running.argument));
+            }
+        }
+    }
+
+    /// Motion that only waits for the disk has no controller that could end it.
+    pub(super) fn end_unstarted(&mut self, outcome: &Outcome, now: Now, which: impl Fn(&Running) -> bool) {
+        let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some() && which(running));
+        for ticket in unstarted.map(|running| running.ticket.clone()).collect::<Vec<_>>() {
+            self.answer(&ticket, outcome, now);
+        }
+    }
+
+    /// Posts `reply` when save number `save` is on the disk; at once if it is, or for 0.
+    pub(super) fn post_saved(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
+        if save <= self.saved {
+            return self.post(&asker, reply);
+        }
+        let limit = if reply.status.is_terminal() { VERDICT_LIMIT } else { PROGRESS_LIMIT };
+        self.held.push(Held { asker, reply, save, until: now.instant + limit });
+    }
+
+    /// Posts a verdict that was given before; if that still waits, this one with it, or, where one reply
+    /// says it to both, no other.
+    pub(super) fn repeat(&mut self, asker: Asker, verdict: Reply, now: Now) {
+        let is_its = |held: &&Held| {
+            (&held.asker.by, &held.asker.id) == (&asker.by, &asker.id) && held.reply.status.is_terminal()
+        };
+        let mut waiting = self.held.iter().filter(is_its).peekable();
+        let save = waiting.peek().map_or(0, |held| held.save);
+        if !waiting.any(|held| held.asker.is_answered_with(&asker)) {
+            let reply = Reply { duplicate: true, note: asker.note.clone(), ..verdict };
+            self.post_saved(save, asker, reply, now);
+        }
+    }
+
+    /// Posts what has waited for long enough.
+    pub(super) fn release_overdue(&mut self, now: Instant) {
+        self.release(|held| held.until <= now);
+    }
+
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.held.iter().map(|held| held.until).min()
+    }
+
+    fn release(&mut self, which: impl Fn(&Held) -> bool) {
+        let (due, held): (Vec<_>, _) = std::mem::take(&mut self.held).into_iter().partition(which);
+        self.held = held;
+        for Held { asker, reply, .. } in due {
+            self.post(&asker, reply);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What is said when: not before the disk knows, so that a process that is killed leaves nobody
+//! without a verdict and nobody with two; and never much later.
+
+use super::{Outcome, Reply, ReplyStatus, Room, Ticket, start};
+use crate::message::Code;
+
+/// A move under way, and its request.
+fn moving() -> (Room, Ticket, String) {
+    let mut room = Room::focuser();
+    let payload = room.stamped("a", r#""mm":2"#);
+    let ticket = room.admit("alice", "set", &payload);
+    room.posts.clear();
+    (room, ticket, payload)
+}
+
+fn replies(room: &Room) -> Vec<&Reply> {
+    room.posts.iter().map(|post| &post.reply).collect()
+}
+
+fn statuses(room: &Room) -> Vec<ReplyStatus> {
+    room.posts.iter().map(|post| post.reply.status).collect()
+}
+
+#[test]
+fn a_verdict_and_its_event_go_out_when_the_disk_knows() {
+    let (mut room, ticket, _) = moving();
+    room.end(&ticket, &Outcome::succeeded("done"));
+    assert!(room.posts.is_empty() && room.events.is_empty());
+    assert_eq!(room.desk.last_command().unwrap().outcome, ReplyStatus::Succeeded, "the state says it");
+    room.pass(0.02);
+    let ended = start().utc;
+    room.save();
+    assert_eq!(replies(&room)[0].finished_at, Some(ended), "when it ended, not when it was said");
+    assert_eq!(room.events.len(), 1);
+}
+
+#[test]
+fn a_save_from_before_the_end_is_not_the_one_that_is_waited_for() {
+    let (mut room, ticket, _) = moving();
+    let kill = room.send("bob", "kill", "");
+    assert_eq!(kill[0].status, ReplyStatus::Accepted);
+    let before = *room.saves.last().unwrap();
+    room.posts.clear();
+    room.end(&ticket, &Outcome::stopped(&ticket.by, "kill"));
+    room.desk.journalled(before);
+    room.take();
+    assert!(room.posts.is_empty());
+    room.save();
+    assert_eq!(statuses(&room), [ReplyStatus::Stopped]);
+}
+
+#[test]
+fn a_disk_that_hangs_holds_a_verdict_back_for_a_quarter_of_a_second() {
+    let (mut room, ticket, _) = moving();
+    room.end(&ticket, &Outcome::succeeded("done"));
+    room.wait(0.24);
+    assert!(room.posts.is_empty());
+    room.wait(0.02);
+    assert_eq!(statuses(&room), [ReplyStatus::Succeeded]);
+    room.save();
+    assert_eq!(room.posts.len(), 1, "and it is not said again");
+}
+
+#[test]
+fn accepted_of_motion_goes_out_when_the_disk_knows_and_within_100_ms_anyhow() {
+    for saved in [true, false] {
+        let mut room = Room::focuser();
+        let payload = room.stamped("a", r#""mm":2"#);
+        assert!(room.send("alice", "set", &payload).is_empty());
+        if saved {
+            room.pass(0.01);
+            room.save();
+            assert_eq!(room.admitted.len(), 1);
+        } else {
+            room.wait(0.09);
+            assert!(room.admitted.is_empty(), "motion waits");
+        }
+        assert_eq!(statuses(&room), [ReplyStatus::Accepted]);
+        room.save();
+        assert_eq!((room.posts.len(), room.admitted.len()), (1, 1));
+    }
+}
+
+#[test]
+fn what_is_no_motion_is_accepted_at_once_and_a_question_answered() {
+    let mut room = Room::focuser();
+    assert_eq!(room.send("alice", "stop", "")[0].status, ReplyStatus::Accepted);
+    assert_eq!(room.send("alice", "kill", "")[0].status, ReplyStatus::Accepted);
+    assert_eq!(room.send("alice", "ping", "")[1].status, ReplyStatus::Succeeded);
+    let payload = room.stamped("a", r#""mm":2"#);
+    assert_eq!(room.refusal("alice", "set", &payload), Code::Blocked);
+}
+
+#[test]
+fn accepted_comes_before_the_verdict_and_verdicts_in_their_order() {
+    for saved in [true, false] {
+        let mut room = Room::focuser();
+        let payload = room.stamped("a", r#""mm":2"#);
+        room.send("alice", "set", &payload);
+        // Asked again before it was told that it is accepted.
+        room.send("alice", "set", &payload);
+        room.send("guard", "stop", "");
+        let stop = room.admitted[0].0.clone();
+        room.end(&stop, &Outcome::succeeded("standing"));
+        if saved {
+            room.save();
+        } else {
+            room.wait(1.0);
+        }
+        let said: Vec<_> = replies(&room).iter().map(|reply| (reply.verb.as_str(), reply.status)).collect();
+        assert_eq!(
+            said,
+            [
+                ("stop", ReplyStatus::Accepted),
+                ("set", ReplyStatus::Accepted),
+                ("set", ReplyStatus::InProgress),
+                ("set", ReplyStatus::Stopped),
+                ("stop", ReplyStatus::Succeeded)
+            ]
+        );
+        assert!(replies(&room).windows(2).all(|pair| pair[0].seq < pair[1].seq));
+    }
+}
+
+#[test]
+fn who_asks_again_while_the_verdict_waits_gets_that_one_and_no_other() {
+    let (mut room, ticket, payload) = moving();
+    room.end(&ticket, &Outcome::succeeded("done"));
+    for _ in 0..3 {
+        assert!(room.send("alice", "set", &payload).is_empty());
+    }
+    let mut elsewhere = room.arrival("alice", "set", &payload);
+    elsewhere.response_topic = Some("clasp/focuser/reply/alice/panel".to_owned());
+    for _ in 0..2 {
+        assert!(room.deliver(&elsewhere).is_empty());
+    }
+    assert_eq!(room.refusal("alice", "set", &payload.replace("\"mm\":2", "\"mm\":3")), Code::IdReused);
+    room.posts.clear();
+    room.save();
+    let said: Vec<_> = room.posts.iter().map(|post| (post.topic.as_str(), post.reply.duplicate)).collect();
+    assert_eq!(said, [("clasp/focuser/reply/alice/a", false), ("clasp/focuser/reply/alice/panel", true)]);
+    assert!(room.send("alice", "set", &payload)[0].duplicate, "from now on at once");
+    assert_eq!(room.admitted.len(), 1);
+}
+
+#[test]
+fn a_stop_whose_verdict_waits_has_ended_and_is_run_again() {
+    let mut room = Room::focuser();
+    let payload = r#"{"id":"s"}"#;
+    let first = room.admit("guard", "stop", payload);
+    room.end(&first, &Outcome::succeeded("standing"));
+    let before = room.posts.len();
+    room.send("guard", "stop", payload);
+    assert_eq!(room.admitted.len(), 2, "one that is answered from memory stops nothing");
+    let again = room.admitted[1].0.clone();
+    room.end(&again, &Outcome::succeeded("standing"));
+    room.save();
+    let said = statuses(&room).split_off(before);
+    assert_eq!(said, [ReplyStatus::Accepted, ReplyStatus::Succeeded, ReplyStatus::Succeeded]);
+}
+
+#[test]
+fn a_command_whose_verdict_waits_keeps_nobody_else_waiting() {
+    let (mut room, ticket, _) = moving();
+    room.end(&ticket, &Outcome::succeeded("done"));
+    let payload = room.stamped("b", r#""mm":3"#);
+    room.send("bob", "set", &payload);
+    room.save();
+    assert_eq!(statuses(&room), [ReplyStatus::Succeeded, ReplyStatus::Accepted]);
+    assert_eq!(room.admitted.len(), 2);
+}
+
+#[test]
+fn killed_before_the_disk_knows_of_the_end_it_is_interrupted_and_nothing_else() {
+    let (mut room, ticket, payload) = moving();
+    let on_disk = room.journal();
+    room.end(&ticket, &Outcome::succeeded("done"));
+    assert!(room.posts.is_empty());
+    let mut next = room.next_life(on_disk, 1.0);
+    assert!(next.posts.is_empty(), "not before the disk knows that it was answered");
+    assert!(next.send("alice", "set", &payload).is_empty(), "asked again meanwhile");
+    next.save();
+    assert_eq!(statuses(&next), [ReplyStatus::Failed]);
+    assert_eq!(replies(&next)[0].code, Some(Code::Interrupted));
+}
+
+#[test]
+fn killed_when_the_disk_knows_of_the_end_it_is_told_to_who_asks_again() {
+    let (mut room, ticket, payload) = moving();
+    room.end(&ticket, &Outcome::succeeded("done"));
+    let mut next = room.after_death(1.0);
+    assert!(next.posts.is_empty(), "it may have been told");
+    let again = next.send("alice", "set", &payload);
+    assert_eq!((again.len(), again[0].status, again[0].duplicate), (1, ReplyStatus::Succeeded, true));
+    assert!(next.admitted.is_empty());
+}
+
+#[test]
+fn killed_again_before_the_interrupted_are_told_the_next_tells_them() {
+    let (room, ..) = moving();
+    let on_disk = room.journal();
+    let next = room.next_life(on_disk.clone(), 1.0);
+    assert!(next.posts.is_empty());
+    let mut third = next.next_life(on_disk, 1.0);
+    third.wait(0.26);
+    assert_eq!(statuses(&third), [ReplyStatus::Failed], "nor does a disk that hangs keep it from them");
+}
+
+#[test]
+fn killed_before_a_motion_was_accepted_nobody_was_told_and_nothing_moved() {
+    let mut room = Room::focuser();
+    let nothing = room.journal();
+    let payload = room.stamped("a", r#""mm":2"#);
+    assert!(room.send("alice", "set", &payload).is_empty());
+    assert!(room.admitted.is_empty());
+    let mut next = room.next_life(nothing, 1.0);
+    next.admit("alice", "set", &payload);
+    assert_eq!(statuses(&next), [ReplyStatus::Accepted]);
+}
