@@ -1,11 +1,13 @@
 //! The focuser's bridge against the model of its unit, in virtual time. `f8_` and the like name
 //! the weakness of the predecessor that a test shows to be gone.
 
+mod blows;
 mod campaign;
 mod deadline;
 mod homing;
 mod link;
 mod memory;
 mod moving;
+mod review;
 mod rig;
 mod stopping;
