@@ -2,6 +2,7 @@
 
 use bus::message::{Code, FocuserStatus, ReplyStatus};
 use testbed::focuser::{Config, Fault, ResetFlag};
+use testbed::port::Device as _;
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
 

@@ -1,6 +1,7 @@
 //! What can be typed at a running `chiller-sim`. Only reads the words; the program acts on them.
 
 use super::{AlarmBit, Fault};
+use crate::fault::Fault as _;
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! What can be typed at a running `focuser-sim`. Only reads the words; the program acts on them.
 
 use super::Fault;
+use crate::fault::Fault as _;
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq)]
