@@ -8,6 +8,7 @@ pub mod client;
 pub mod demo;
 pub mod fault;
 pub mod focuser;
+pub mod obedient;
 pub mod operator;
 pub mod port;
 pub mod process;

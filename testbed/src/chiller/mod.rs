@@ -8,7 +8,7 @@
 
 mod alarm;
 mod config;
-pub mod console;
+mod console;
 mod fault;
 mod frame;
 #[cfg(test)]

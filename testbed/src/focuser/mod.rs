@@ -6,7 +6,7 @@
 //! inferred from them.
 
 mod config;
-pub mod console;
+mod console;
 mod fault;
 mod motor;
 #[cfg(test)]
@@ -96,15 +96,13 @@ impl Focuser {
 
     /// Puts a fault on until [`Focuser::clear_faults`].
     pub fn inject(&mut self, fault: Fault) {
-        self.faults.put(fault, None);
-        self.set_motor_faults();
+        self.put(fault, None);
     }
 
     /// Puts a fault on for the next `replies` requests. The motor's own faults cannot be counted so
     /// and stay until cleared.
     pub fn inject_for(&mut self, fault: Fault, replies: u32) {
-        self.faults.put(fault, Some(replies));
-        self.set_motor_faults();
+        self.put(fault, Some(replies));
     }
 
     /// Takes every fault away.
@@ -193,6 +191,11 @@ impl Focuser {
         self.ignored
     }
 
+    fn put(&mut self, fault: Fault, replies: Option<u32>) {
+        self.faults.put(fault, replies);
+        self.set_motor_faults();
+    }
+
     fn set_motor_faults(&mut self) {
         self.motor.jammed = self.faults.has(Fault::Jammed);
         self.motor.stalled = self.faults.has(Fault::Stalled);
@@ -257,7 +260,7 @@ impl Focuser {
                 _ => format!("#S052 F {}$\n", self.config.temperature),
             };
             self.uart.send(reply.into_bytes(), &faults, at);
-        } else if self.obey(code, value, at).is_none() {
+        } else if self.carry_out(code, value, at).is_none() {
             self.ignored += 1;
         } else {
             if self.writes.len() == WRITES_KEPT {
@@ -278,7 +281,7 @@ impl Focuser {
     }
 
     /// Nothing if the order means nothing.
-    fn obey(&mut self, code: &str, value: &str, at: Instant) -> Option<()> {
+    fn carry_out(&mut self, code: &str, value: &str, at: Instant) -> Option<()> {
         let number = || value.parse::<u32>().ok();
         let shows_after = self.uart.chance.within(&self.config.shows_after);
         let delay = self.faults.all().find_map(|fault| match fault {
