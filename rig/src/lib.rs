@@ -9,6 +9,7 @@ mod broker;
 mod chance;
 mod disk;
 mod line;
+pub mod settings;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,9 +17,10 @@ use std::time::Duration;
 use bridge::controller::{Common, Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::settings::DeviceSettings;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, Journal, Verb, find};
-use bus::message::{Event, Health, History, LinkHealth, Reply, Snapshot};
+use bus::message::{Code, Event, Health, History, LinkHealth, Reply, ReplyStatus, Snapshot};
 use bus::topic::{Base, Identity};
 use serde::de::DeserializeOwned;
 use testbed::port::Device;
@@ -36,7 +38,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// A daemon and the device it is for.
 pub trait Subject: Sized {
     /// Its settings.
-    type Settings;
+    type Settings: DeviceSettings;
     /// What it publishes.
     type State: DeserializeOwned + Debug;
     /// What decides.
@@ -53,12 +55,8 @@ pub trait Subject: Sized {
     /// Its commands.
     const VERBS: &'static [Verb];
 
-    /// Its topics.
-    fn base(settings: &Self::Settings) -> Base;
     /// Whether the line has software flow control.
     fn xon_xoff(settings: &Self::Settings) -> bool;
-    /// From when on nobody may believe a state.
-    fn stale_after(settings: &Self::Settings) -> Duration;
     /// The daemon with what it finds in the state directory, if anything.
     fn start(
         settings: &Self::Settings,
@@ -109,10 +107,10 @@ impl<S: Subject> Rig<S> {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let base = S::base(&settings);
+        let base = base(&settings);
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(S::stale_after(&settings) / 3);
+        let reopen_max = Duration::from_secs(10).min(settings.bridge().stale_after / 3);
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
             line: Line::new(S::xon_xoff(&settings), reopen_max, now.instant),
@@ -452,6 +450,31 @@ impl<S: Subject> Rig<S> {
     pub fn damage(&mut self, file: File) {
         self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());
     }
+}
+
+/// Its topics.
+///
+/// # Panics
+/// Never, with settings that were checked.
+pub fn base(settings: &impl DeviceSettings) -> Base {
+    Base::new(&settings.bridge().site, &settings.bridge().device).expect("names")
+}
+
+/// The request did what it was for.
+///
+/// # Panics
+/// It did not.
+pub fn assert_succeeded(reply: &Reply) {
+    assert_eq!((reply.status, reply.code), (ReplyStatus::Succeeded, Some(Code::Succeeded)), "{reply:?}");
+}
+
+/// The request ended with this code, and says these words.
+///
+/// # Panics
+/// It did not.
+pub fn assert_failed(reply: &Reply, code: Code, words: &str) {
+    assert_eq!(reply.code, Some(code), "{reply:?}");
+    assert!(reply.message.contains(words), "{reply:?}");
 }
 
 fn start<S: Subject>(
