@@ -9,6 +9,7 @@ mod broker;
 mod chance;
 mod disk;
 mod line;
+mod outcome;
 pub mod settings;
 
 use std::fmt::Debug;
@@ -17,16 +18,17 @@ use std::time::Duration;
 use bridge::controller::{Common, Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
-use bridge::settings::DeviceSettings;
+use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, Journal, Verb, find};
-use bus::message::{Code, Event, Health, History, LinkHealth, Reply, ReplyStatus, Snapshot};
+use bus::message::{Event, Health, History, LinkHealth, Reply, Snapshot};
 use bus::topic::{Base, Identity};
 use serde::de::DeserializeOwned;
 use testbed::port::Device;
 
 pub use broker::Published;
 pub use chance::Chance;
+pub use outcome::{assert_failed, assert_succeeded};
 
 use broker::Broker;
 use disk::Disk;
@@ -101,16 +103,17 @@ impl<S: Subject> Rig<S> {
     /// The daemon at its start, with an empty state directory; 20 November 2026, 18:00 UTC.
     ///
     /// # Panics
-    /// Never, with a date that is one.
+    /// Never, with a date and names that are such.
     pub fn new(settings: S::Settings, mut model: S::Model) -> Self {
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let base = base(&settings);
+        let BridgeSettings { site, device, stale_after, .. } = settings.bridge();
+        let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(settings.bridge().stale_after / 3);
+        let reopen_max = Duration::from_secs(10).min(*stale_after / 3);
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
             line: Line::new(S::xon_xoff(&settings), reopen_max, now.instant),
@@ -450,31 +453,6 @@ impl<S: Subject> Rig<S> {
     pub fn damage(&mut self, file: File) {
         self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());
     }
-}
-
-/// Its topics.
-///
-/// # Panics
-/// Never, with settings that were checked.
-pub fn base(settings: &impl DeviceSettings) -> Base {
-    Base::new(&settings.bridge().site, &settings.bridge().device).expect("names")
-}
-
-/// The request did what it was for.
-///
-/// # Panics
-/// It did not.
-pub fn assert_succeeded(reply: &Reply) {
-    assert_eq!((reply.status, reply.code), (ReplyStatus::Succeeded, Some(Code::Succeeded)), "{reply:?}");
-}
-
-/// The request ended with this code, and says these words.
-///
-/// # Panics
-/// It did not.
-pub fn assert_failed(reply: &Reply, code: Code, words: &str) {
-    assert_eq!(reply.code, Some(code), "{reply:?}");
-    assert!(reply.message.contains(words), "{reply:?}");
 }
 
 fn start<S: Subject>(

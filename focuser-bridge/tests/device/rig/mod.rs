@@ -56,7 +56,7 @@ impl Subject for Bridge {
         };
         let saved = remembered(left.memory.map_or(Loaded::Missing, parse));
         let controller = Focuser::new(controller_settings(settings), saved, now);
-        let core_settings = core_settings(settings, rig::base(settings), session).expect("identities");
+        let core_settings = core_settings(settings, session).expect("names");
         Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
     }
 
