@@ -1,16 +1,17 @@
 //! `<kind>-bridge [--check-config] SETTINGS`: what `main` of every bridge does.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use bus::settings::Problems;
+use bus::settings::process_environment;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::daemon::StartError;
 use crate::device_loop::Ended;
+use crate::settings::DeviceSettings;
 
 #[derive(Parser)]
 struct Arguments {
@@ -42,10 +43,8 @@ pub struct Program {
 }
 
 /// Reads the arguments and the settings, begins the log and runs the daemon to its end.
-pub async fn run<S>(
+pub async fn run<S: DeviceSettings>(
     program: Program,
-    load: impl FnOnce(&Path) -> Result<S, Problems>,
-    log_name: impl FnOnce(&S) -> String,
     daemon: impl AsyncFnOnce(S, Stop) -> Result<Ended, StartError>,
 ) -> ExitCode {
     let command = Arguments::command().name(program.name).about(program.about).version(program.version);
@@ -56,14 +55,14 @@ pub async fn run<S>(
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    let settings = match load(&arguments.file) {
+    let settings = match S::load(&arguments.file, &process_environment()) {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems.to_string(), USAGE),
     };
     if arguments.check_config {
         return ExitCode::SUCCESS;
     }
-    if let Err(error) = bus::log::start(&log_name(&settings)) {
+    if let Err(error) = bus::log::start(&settings.bridge().log_name) {
         return fail(&chain(&error), 1);
     }
     let stop = match asked_to_stop() {

@@ -92,10 +92,10 @@ where
     let now = Now::read();
     let name = settings.broker.identity().map_err(cannot("tell who we are"))?;
     let identity = Identity::new(&name).map_err(cannot("tell who we are"))?;
-    let base = Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?;
     let session_name =
         random::word().map_err(|error| error.to_string()).map_err(cannot("get random numbers"))?;
-    let core_settings = core_settings(settings, kind, base.clone(), session_name)?;
+    let core_settings = core_settings(settings, kind, session_name)?;
+    let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));
     let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
     if store::prepare(&settings.state_directory).is_err() {
@@ -149,15 +149,14 @@ where
 /// What the core must know; `session` is random for each start.
 ///
 /// # Errors
-/// An identity among the clients that cannot be one.
+/// A name of a topic's level, or an identity among the clients, that cannot be one.
 pub fn core_settings(
     settings: &BridgeSettings,
     kind: &Kind,
-    base: Base,
     session: String,
 ) -> Result<CoreSettings, StartError> {
     let desk = DeskSettings {
-        base,
+        base: Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?,
         verbs: kind.verbs,
         control_clients: identities(&settings.control_clients)?,
         stop_clients: identities(&settings.stop_clients)?,

@@ -1,13 +1,56 @@
 //! The settings that every bridge has, with the predecessors' names where they mean the same.
 //!
 //! What differs between devices, the usual values, is a [`Usual`]; what only one device has, its
-//! own settings read beside these.
+//! own [`DeviceSettings`] read beside these.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bus::settings::{BrokerSettings, NAME_ALPHABET, Section, is_name};
+use bus::settings::{BrokerSettings, NAME_ALPHABET, Problems, Section, is_name};
+
+/// A key, and what became of it.
+pub type Renamed = (&'static str, &'static str);
+
+/// What became of the keys that every predecessor had.
+const RENAMED: [Renamed; 2] = [
+    ("daemon", "is gone: site and device name the topics, and [broker] says where they are; remove it"),
+    (
+        "control_machines",
+        "is now control_clients: a list of identities (common names of certificates), not of machines",
+    ),
+];
+
+/// All settings of a bridge for one kind of device.
+pub trait DeviceSettings: Sized {
+    /// What the variables begin with that change these settings.
+    const PREFIX: &'static str;
+    /// What became of the keys that only this device's predecessor had.
+    const RENAMED: &'static [Renamed];
+
+    /// Reads them; what is wrong is noted in the section.
+    fn read(s: &mut Section, environment: &[(String, String)]) -> Self;
+
+    /// What every bridge has.
+    fn bridge(&self) -> &BridgeSettings;
+
+    /// What became of the predecessor's keys.
+    #[must_use]
+    fn renamed() -> Vec<Renamed> {
+        [&RENAMED, Self::RENAMED].concat()
+    }
+
+    /// Reads and checks a settings file, the environment over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    fn load(path: &Path, environment: &[(String, String)]) -> Result<Self, Problems> {
+        let mut section = bus::settings::read(path, Self::PREFIX, environment)?;
+        let settings = Self::read(&mut section, environment);
+        section.finish(&Self::renamed())?;
+        Ok(settings)
+    }
+}
 
 /// A duration's allowed seconds, and what it is if nothing is said.
 pub type Seconds = (RangeInclusive<f64>, f64);

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use bridge::command_line::{self, Program};
 use chiller_bridge::daemon;
-use chiller_bridge::settings::Settings;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -13,5 +12,5 @@ async fn main() -> ExitCode {
         about: "Puts a ThermoTek T257P water chiller on MQTT",
         version: env!("CARGO_PKG_VERSION"),
     };
-    command_line::run(program, Settings::load, |settings| settings.bridge.log_name.clone(), daemon::run).await
+    command_line::run(program, daemon::run).await
 }

@@ -5,18 +5,13 @@
 //! of its set point (-7 to 45 °C) and its reply time (3 s).
 
 mod automatic;
-mod renamed;
 
 pub use automatic::AutomaticSettings;
 
-use std::path::Path;
 use std::time::Duration;
 
-use bridge::settings::{BridgeSettings, Usual};
-use bus::settings::{Problems, Section, read};
-
-/// What the variables begin with that change these settings.
-pub const PREFIX: &str = "OBSBUS_CHILLER_";
+use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
+use bus::settings::Section;
 
 /// The lowest and highest set point the unit is known to take, in degrees Celsius.
 const UNIT_CELSIUS: (f64, f64) = (-7.0, 45.0);
@@ -62,24 +57,18 @@ pub struct Settings {
     pub start_mode: StartMode,
 }
 
-impl Settings {
-    /// Reads and checks a settings file, the environment of this process over it.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
-        Self::load_with(path, &bus::settings::process_environment())
-    }
+impl DeviceSettings for Settings {
+    const PREFIX: &'static str = "OBSBUS_CHILLER_";
+    const RENAMED: &'static [Renamed] = &[
+        ("power_daemon", "is now topic in [power]: where the power service publishes"),
+        ("power_channels", "is now channels in [power]"),
+        ("temperature_daemon", "is now topic in [dome]: where the sensor's service publishes"),
+        ("temperature_value_key", "is now key in [dome]"),
+        ("temperature_valid_key", "is now valid_key in [dome]"),
+    ];
 
-    /// [`Settings::load`] with a given environment.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn load_with(path: &Path, environment: &[(String, String)]) -> Result<Self, Problems> {
-        let mut section = read(path, PREFIX, environment)?;
-        let settings = Self::read(&mut section, environment);
-        section.finish(renamed::RENAMED)?;
-        Ok(settings)
+    fn bridge(&self) -> &BridgeSettings {
+        &self.bridge
     }
 
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self {

@@ -1,48 +1,19 @@
 //! The real `focus`: usage, exit codes, and what it says before it has a broker.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::net::TcpListener;
-use std::process::{Command, Output};
+mod home;
 
-struct Home(tempfile::TempDir);
+use home::Home;
 
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// Runs with nothing of the tester's own settings in reach.
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output: Output = Command::new(env!("CARGO_BIN_EXE_focus"))
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.0.path())
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
-
-    /// Settings for a broker at a port at which nothing listens, and that port.
-    fn without_broker(&self) -> (String, u16) {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let path = self.0.path().join("client.toml");
-        std::fs::write(self.0.path().join("password"), "secret\n").unwrap();
-        std::fs::write(self.0.path().join("ca.pem"), include_str!("ca.pem")).unwrap();
-        let text = format!(
-            "sites = [\"clasp\"]\n[broker]\nhost = \"localhost\"\nport = {port}\nca_file = \"ca.pem\"\n\
-             username = \"alice\"\npassword_file = \"password\"\n"
-        );
-        std::fs::write(&path, text).unwrap();
-        (path.display().to_string(), port)
-    }
+fn home() -> Home {
+    Home::of("focus", env!("CARGO_BIN_EXE_focus"))
 }
 
 #[test]
 fn wrong_usage_exits_64_and_says_so_on_stderr() {
-    let home = Home::new();
-    for arguments in [
-        &[][..],
+    let home = home();
+    let calls: &[&[&str]] = &[
+        &[],
         &["set"],
         &["set", "nan"],
         &["set", "inf"],
@@ -58,22 +29,15 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &["outcome", "a/b"],
         &["history", "--hours", "25"],
         &["home"],
-    ] {
-        let (code, stdout, stderr) = home.run(arguments);
-        assert_eq!(code, 64, "{arguments:?}: {stderr}");
-        assert_eq!(stdout, "", "{arguments:?}");
-        assert!(stderr.contains("Usage: focus") || stderr.contains("--help"), "{arguments:?}: {stderr}");
-    }
+    ];
+    home.assert_wrong_usage(calls);
     let (_, _, stderr) = home.run(&["set", "nan"]);
     assert!(stderr.contains("a number is right, for example 12.5"), "{stderr}");
 }
 
 #[test]
 fn help_and_version_are_no_error() {
-    let home = Home::new();
-    let (code, stdout, _) = home.run(&["--help"]);
-    assert_eq!(code, 0);
-    for word in [
+    let words = [
         "status",
         "json",
         "watch",
@@ -85,26 +49,17 @@ fn help_and_version_are_no_error() {
         "kill",
         "outcome",
         "ping",
-        "--config",
-        "--site",
-        "--device",
-        "--timeout",
         "exits 28",
         "28 stopped",
         "obsbus/requests",
-    ] {
-        assert!(stdout.contains(word), "{word}: {stdout}");
-    }
-    let (code, stdout, _) = home.run(&["--version"]);
-    assert_eq!((code, stdout), (0, format!("focus {}\n", env!("CARGO_PKG_VERSION"))));
+    ];
+    home().assert_help_and_version(&words);
 }
 
 #[test]
 fn a_broker_that_is_not_there_exits_155_for_every_command() {
-    let home = Home::new();
-    let (file, port) = home.without_broker();
-    for command in [
-        &["status"][..],
+    let calls: &[&[&str]] = &[
+        &["status"],
         &["json"],
         &["history"],
         &["watch"],
@@ -116,17 +71,13 @@ fn a_broker_that_is_not_there_exits_155_for_every_command() {
         &["offset", "-0.05"],
         &["init", "--force"],
         &["outcome", "a1"],
-    ] {
-        let (code, stdout, stderr) = home.run(&[&["--config", &file], command].concat());
-        assert_eq!(code, 155, "{command:?}: {stderr}");
-        assert_eq!(stdout, "", "{command:?}");
-        assert!(stderr.contains(&format!("nothing listens at localhost:{port}")), "{stderr}");
-    }
+    ];
+    home().assert_not_reached(calls);
 }
 
 #[test]
 fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
-    let home = Home::new();
+    let home = home();
     let (file, port) = home.without_broker();
     for command in ["stop", "kill"] {
         let (code, stdout, stderr) = home.run(&["--config", &file, command]);
@@ -138,10 +89,10 @@ fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
 
 #[test]
 fn a_motion_is_noted_before_it_is_asked_for() {
-    let home = Home::new();
+    let home = home();
     let (file, _) = home.without_broker();
     home.run(&["--config", &file, "set", "2.0"]);
-    let notes: Vec<String> = std::fs::read_dir(home.0.path().join(".local/state/obsbus/requests"))
+    let notes: Vec<String> = std::fs::read_dir(home.path(".local/state/obsbus/requests"))
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();

@@ -11,7 +11,6 @@ use bridge::device_loop::Ended;
 use bridge::line::Exchange;
 use bridge::store::Loaded;
 use bus::command::FOCUSER;
-use bus::topic::Base;
 
 use crate::controller::{ControllerSettings, Focuser, GRACE, Saved, Unhomed};
 use crate::protocol::{MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
@@ -67,9 +66,9 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<E
 /// What the core must know; `session` is random for each start.
 ///
 /// # Errors
-/// An identity among the clients that cannot be one.
-pub fn core_settings(settings: &Settings, base: Base, session: String) -> Result<CoreSettings, StartError> {
-    daemon::core_settings(&settings.bridge, &kind(settings), base, session)
+/// A name of a topic's level, or an identity among the clients, that cannot be one.
+pub fn core_settings(settings: &Settings, session: String) -> Result<CoreSettings, StartError> {
+    daemon::core_settings(&settings.bridge, &kind(settings), session)
 }
 
 /// What the controller must know.

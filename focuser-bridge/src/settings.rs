@@ -5,18 +5,13 @@
 //! setting that leads there.
 
 mod mechanics;
-mod renamed;
 
-use std::path::Path;
 use std::time::Duration;
 
-use bridge::settings::{BridgeSettings, Usual};
-use bus::settings::{Problems, Section, read};
+use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
+use bus::settings::Section;
 
 use crate::geometry::Mechanics;
-
-/// What the variables begin with that change these settings.
-pub const PREFIX: &str = "OBSBUS_FOCUSER_";
 
 /// The settings of one focuser's bridge.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,24 +26,12 @@ pub struct Settings {
     pub allow_bare_motion: bool,
 }
 
-impl Settings {
-    /// Reads and checks a settings file, the environment of this process over it.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
-        Self::load_with(path, &bus::settings::process_environment())
-    }
+impl DeviceSettings for Settings {
+    const PREFIX: &'static str = "OBSBUS_FOCUSER_";
+    const RENAMED: &'static [Renamed] = &[];
 
-    /// [`Settings::load`] with a given environment.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn load_with(path: &Path, environment: &[(String, String)]) -> Result<Self, Problems> {
-        let mut section = read(path, PREFIX, environment)?;
-        let settings = Self::read(&mut section, environment);
-        section.finish(renamed::RENAMED)?;
-        Ok(settings)
+    fn bridge(&self) -> &BridgeSettings {
+        &self.bridge
     }
 
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self {

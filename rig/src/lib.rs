@@ -9,6 +9,8 @@ mod broker;
 mod chance;
 mod disk;
 mod line;
+mod outcome;
+pub mod settings;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use bridge::controller::{Common, Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, Journal, Verb, find};
 use bus::message::{Event, Health, History, LinkHealth, Reply, Snapshot};
@@ -25,6 +28,7 @@ use testbed::port::Device;
 
 pub use broker::Published;
 pub use chance::Chance;
+pub use outcome::{assert_failed, assert_succeeded};
 
 use broker::Broker;
 use disk::Disk;
@@ -36,7 +40,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// A daemon and the device it is for.
 pub trait Subject: Sized {
     /// Its settings.
-    type Settings;
+    type Settings: DeviceSettings;
     /// What it publishes.
     type State: DeserializeOwned + Debug;
     /// What decides.
@@ -53,12 +57,8 @@ pub trait Subject: Sized {
     /// Its commands.
     const VERBS: &'static [Verb];
 
-    /// Its topics.
-    fn base(settings: &Self::Settings) -> Base;
     /// Whether the line has software flow control.
     fn xon_xoff(settings: &Self::Settings) -> bool;
-    /// From when on nobody may believe a state.
-    fn stale_after(settings: &Self::Settings) -> Duration;
     /// The daemon with what it finds in the state directory, if anything.
     fn start(
         settings: &Self::Settings,
@@ -103,16 +103,17 @@ impl<S: Subject> Rig<S> {
     /// The daemon at its start, with an empty state directory; 20 November 2026, 18:00 UTC.
     ///
     /// # Panics
-    /// Never, with a date that is one.
+    /// Never, with a date and names that are such.
     pub fn new(settings: S::Settings, mut model: S::Model) -> Self {
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let base = S::base(&settings);
+        let BridgeSettings { site, device, stale_after, .. } = settings.bridge();
+        let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(S::stale_after(&settings) / 3);
+        let reopen_max = Duration::from_secs(10).min(*stale_after / 3);
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
             line: Line::new(S::xon_xoff(&settings), reopen_max, now.instant),

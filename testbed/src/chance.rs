@@ -1,5 +1,8 @@
 //! Chance that can be repeated, for the devices' latencies and faults.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 /// A small generator of repeatable chance (xorshift64*).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
@@ -21,5 +24,12 @@ impl Chance {
     /// A place in a sequence of `length`.
     pub(crate) fn place(&mut self, length: usize) -> usize {
         usize::try_from(self.below(u64::try_from(length).unwrap_or(u64::MAX))).unwrap_or(0)
+    }
+
+    /// A duration in this range, to the microsecond.
+    pub(crate) fn within(&mut self, range: &RangeInclusive<Duration>) -> Duration {
+        let spread = range.end().saturating_sub(*range.start()).as_micros();
+        let below = u64::try_from(spread).unwrap_or(u64::MAX).saturating_add(1);
+        *range.start() + Duration::from_micros(self.below(below))
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-pub use console::{Console, Obedient};
+pub use console::Console;
 pub use simulator::simulate;
 pub use stage::{Stage, folder};
 pub use tour::tour;

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, Code, EventKind, Mode, Reply, ReplyStatus, UnitMode};
+use bus::message::{ChillerStatus, Code, EventKind, Mode, ReplyStatus, UnitMode};
 use testbed::chiller::{Config, Fault};
 
-use crate::rig::{Rig, settings};
+use crate::rig::{Rig, assert_succeeded, settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -14,10 +14,6 @@ fn manual() -> Rig {
     let mut rig = Rig::running();
     assert_succeeded(&rig.command_and_wait("alice", "mode", "manual"));
     rig
-}
-
-fn assert_succeeded(reply: &Reply) {
-    assert_eq!((reply.status, reply.code), (ReplyStatus::Succeeded, Some(Code::Succeeded)), "{reply:?}");
 }
 
 fn orders(rig: &mut Rig) -> Vec<String> {

@@ -16,14 +16,7 @@ key_file = "own.key"
 "#;
 
 fn load(name: &str, text: &str, variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    let environment: Vec<_> =
-        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let folder = format!("{}/", folder.path().display());
-    Settings::load_with(&path, &environment)
-        .map_err(|problems| problems.0.iter().map(|p| p.to_string().replace(&folder, "")).collect())
+    rig::settings::load(name, text, variables)
 }
 
 /// What is wrong with the least file after these lines.
@@ -155,14 +148,7 @@ fn a_register_value_that_the_chip_has_not_is_refused_with_the_setting_that_leads
 #[test]
 fn a_predecessors_file_is_told_what_became_of_each_key() {
     let text = include_str!("../../tests/fixtures/focusd-ngts_m06.json");
-    let found = load("m06.json", text, &[]).unwrap_err();
-    for (old, message) in renamed::RENAMED {
-        let line = text.lines().position(|line| line.contains(&format!("\"{old}\""))).unwrap() + 1;
-        let expected = format!("m06.json:{line}: {old}: {message}");
-        assert_eq!(found.iter().filter(|problem| **problem == expected).count(), 1, "{found:#?}");
-    }
-    let missing = found.iter().filter(|problem| problem.contains("is missing")).count();
-    assert_eq!(found.len(), renamed::RENAMED.len() + missing, "nothing else is wrong with it: {found:#?}");
+    rig::settings::assert_predecessor_is_told::<Settings>("m06.json", text);
 }
 
 #[test]
@@ -186,31 +172,5 @@ fn the_predecessors_values_mean_the_same() {
 #[test]
 fn the_file_that_is_shipped_names_every_key_and_shows_the_defaults() {
     let shipped = include_str!("../../../deploy/focuser-bridge/clasp.toml");
-    let as_shipped = load("clasp.toml", shipped, &[]).unwrap();
-    let text: String = shipped.lines().map(|line| format!("{}\n", uncommented(line))).collect();
-    assert_eq!(
-        load("clasp.toml", &text, &[]).unwrap(),
-        as_shipped,
-        "a comment shows another value than the default"
-    );
-
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("clasp.toml");
-    std::fs::write(&path, &text).unwrap();
-    let mut section = read(&path, PREFIX, &[]).unwrap();
-    Settings::read(&mut section, &[]);
-    for key in section.finish(renamed::RENAMED).unwrap() {
-        let last = key.rsplit('.').next().unwrap();
-        let written = text.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{last} =")));
-        assert!(written, "{key} is not in the file");
-    }
-}
-
-/// The line with its key switched on, if it is a commented one (`# key = …`).
-fn uncommented(line: &str) -> &str {
-    let is_key = |key: &str| key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
-    match line.strip_prefix("# ").map(|rest| (rest, rest.split_once(" = "))) {
-        Some((rest, Some((key, _)))) if is_key(key) => rest,
-        _ => line,
-    }
+    rig::settings::assert_shows_the_defaults::<Settings>(shipped);
 }

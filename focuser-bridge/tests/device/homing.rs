@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bus::message::{Code, FocuserStatus, ReplyStatus};
 use testbed::focuser::{Config, Fault};
+use testbed::port::Device as _;
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
 

@@ -1,34 +1,11 @@
-//! What can be typed at a running `chiller-sim`. Only reads the words; the program acts on them.
+//! What can be typed at a running `chiller-sim`.
 
-use super::{AlarmBit, Fault};
+use super::{Chiller, Fault};
+use crate::obedient::{Obedient, Word};
 
-/// One line.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Command {
-    /// Put a fault on, for this many replies or until cleared.
-    Fault(Fault, Option<u32>),
-    /// Take all faults away.
-    Clear,
-    /// Air, °C.
-    Ambient(f64),
-    /// Heat of the camera, W.
-    Heat(f64),
-    /// Flow of the running pump, l/min.
-    Flow(f64),
-    /// Mains off and on.
-    PowerCycle,
-    /// Pull the cable.
-    Unplug,
-    /// Put it back.
-    Plug,
-    /// Say how the unit is.
-    Status,
-    /// Say what can be typed.
-    Help,
-}
-
-/// The answer to `help`.
-pub const HELP: &str = "\
+impl Obedient for Chiller {
+    type Fault = Fault;
+    const HELP: &'static str = "\
 fault KIND     a fault until `clear`; a number after it: for so many replies
                (deaf silent garbled truncated late-by-one short23 xon-xoff,
                error-digit DIGIT, slow MILLISECONDS;
@@ -39,79 +16,85 @@ clear          no more faults (what latches stays until the alarms are read)
 ambient C      air temperature          heat W     camera's heat
 flow L         pump's flow, l/min       power-cycle  mains off and on
 unplug, plug   the serial cable         status, help";
+    const WORDS: &'static [Word<Self>] = &[
+        ("ambient", -50.0..=60.0, Self::set_ambient_celsius),
+        ("heat", 0.0..=2000.0, Self::set_heat_load_watts),
+        ("flow", 0.0..=20.0, Self::set_flow_litres_per_minute),
+    ];
+    const SHORT_FAULTS: &'static [&'static str] = &["alarm"];
 
-impl Command {
-    /// Reads a line; `None` for an empty one.
-    ///
-    /// # Errors
-    /// Says what is wrong with the line.
-    pub fn parse(line: &str) -> Result<Option<Self>, String> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        Ok(Some(match words.as_slice() {
-            [] => return Ok(None),
-            ["fault", rest @ ..] => {
-                let (fault, replies) = Fault::parse(rest)?;
-                Self::Fault(fault, replies)
-            }
-            ["alarm", bit] => Self::Fault(Fault::AlarmTrip(bit.parse::<AlarmBit>()?), None),
-            ["ambient", value] => Self::Ambient(number(value, -50.0..=60.0)?),
-            ["heat", value] => Self::Heat(number(value, 0.0..=2000.0)?),
-            ["flow", value] => Self::Flow(number(value, 0.0..=20.0)?),
-            ["clear"] => Self::Clear,
-            ["power-cycle"] => Self::PowerCycle,
-            ["unplug"] => Self::Unplug,
-            ["plug"] => Self::Plug,
-            ["status"] => Self::Status,
-            ["help"] => Self::Help,
-            [word @ ("alarm" | "ambient" | "heat" | "flow"), ..] => {
-                return Err(format!("`{word}` takes one value; `help` lists what can be typed"));
-            }
-            [word @ ("clear" | "power-cycle" | "unplug" | "plug" | "status" | "help"), ..] => {
-                return Err(format!("`{word}` takes no value"));
-            }
-            [word, ..] => return Err(format!("no command `{word}`; `help` lists what can be typed")),
-        }))
+    fn put_fault(&mut self, fault: Fault, requests: Option<u32>) {
+        self.put(fault, requests);
     }
-}
 
-fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|value| range.contains(value))
-        .ok_or_else(|| format!("`{text}` is not a number from {} to {}", range.start(), range.end()))
+    fn clear_faults(&mut self) {
+        Self::clear_faults(self);
+    }
+
+    fn power_cycle(&mut self) {
+        Self::power_cycle(self);
+    }
+
+    fn describe(&self) -> String {
+        let word = |flag, yes, no| if flag { yes } else { no };
+        format!(
+            "{:?}, pump {}, water {:.1} C, set point {:.1} C, {}, keypad {}, {} requests ({} ignored){}",
+            self.status(),
+            word(self.pump_on(), "on", "off"),
+            self.supply_celsius(),
+            self.set_point_celsius(),
+            word(self.alarm(), "ALARM", "no alarm"),
+            word(self.keypad_locked(self.now()), "locked", "free"),
+            self.requests(),
+            self.ignored(),
+            word(self.hung(), ", MODE MISMATCH: needs power-cycle", ""),
+        )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chiller::{AlarmBit, Config};
+    use crate::port::Port;
+
+    fn served() -> (tempfile::TempDir, Port<Chiller>) {
+        let folder = tempfile::tempdir().unwrap();
+        let port = Port::serve(Chiller::new(Config::default()), folder.path().join("tty")).unwrap();
+        (folder, port)
+    }
 
     #[test]
     fn a_line_is_read() {
-        for (line, command) in [
-            ("fault silent", Command::Fault(Fault::Silent, None)),
-            (" fault  garbled 3 ", Command::Fault(Fault::Garbled, Some(3))),
-            ("alarm A2:1", Command::Fault(Fault::AlarmTrip(AlarmBit::LOW_COOLANT), None)),
-            ("ambient -3.5", Command::Ambient(-3.5)),
-            ("heat 120", Command::Heat(120.0)),
-            ("unplug", Command::Unplug),
-        ] {
-            assert_eq!(Command::parse(line), Ok(Some(command)), "{line}");
+        let (_folder, port) = served();
+        let type_in = |line| assert_eq!(Chiller::obey(&port, line), Ok(None), "{line}");
+        for line in ["ambient -3.5", "heat 120", "flow 0.2", "alarm A2:1", "fault silent", "  "] {
+            type_in(line);
         }
-        assert_eq!(Command::parse("  "), Ok(None));
+        let around = port.with(|chiller| format!("{:?}", chiller.unit.around));
+        let expected = "Surroundings { ambient_celsius: -3.5, heat_load_watts: 120.0, full_flow: 0.2 }";
+        assert_eq!(around, expected);
+        let faults = port.with(|chiller| chiller.faults.all().collect::<Vec<_>>());
+        assert_eq!(faults, [Fault::AlarmTrip(AlarmBit::LOW_COOLANT), Fault::Silent]);
+        type_in("clear");
+        type_in(" fault  garbled 3 ");
+        assert_eq!(port.with(|chiller| [(); 4].map(|()| chiller.faults.take(|_| true).len())), [1, 1, 1, 0]);
     }
 
     #[test]
     fn a_wrong_line_is_told_what_is_wrong() {
+        let (_folder, port) = served();
         for (line, part) in [
             ("hum", "no command `hum`"),
             ("ambient", "takes one value"),
             ("ambient warm", "`warm` is not a number from -50 to 60"),
             ("ambient NaN", "`NaN` is not a number"),
             ("clear all", "`clear` takes no value"),
+            ("alarm", "`alarm` takes one value"),
             ("alarm X1:1", "`X1:1` is not an alarm"),
             ("fault", "no fault named"),
         ] {
-            let error = Command::parse(line).unwrap_err();
+            let error = Chiller::obey(&port, line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");
         }
     }

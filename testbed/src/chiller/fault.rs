@@ -1,10 +1,9 @@
 //! What can be made to go wrong: with replies (counted), and with the unit (until cleared).
-//!
-//! Hanging up the port is [`crate::port::Port::unplug`]'s affair, as a chiller knows nothing of it.
 
 use std::time::Duration;
 
 use super::alarm::AlarmBit;
+use crate::fault::{Harm, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,102 +34,59 @@ pub enum Fault {
     AlarmTrip(AlarmBit),
 }
 
-impl Fault {
-    /// What [`Fault::parse`] takes.
-    pub const USAGE: &str = "deaf | silent | garbled | truncated | late-by-one | error-digit DIGIT | short23 | \
+impl crate::fault::Fault for Fault {
+    const USAGE: &str = "deaf | silent | garbled | truncated | late-by-one | error-digit DIGIT | short23 | \
          xon-xoff | slow MILLISECONDS | will-not-start | drops-run SECONDS | alarm A2:1; \
          all but the last three can be followed by a number of replies";
 
-    /// Reads a fault and the number of replies it is for (`None`: until cleared), as in
-    /// `garbled 3` or `slow 500`.
-    ///
-    /// # Errors
-    /// Says what is wrong and what can be said instead.
-    pub fn parse(words: &[&str]) -> Result<(Self, Option<u32>), String> {
-        let (kind, rest) = words.split_first().ok_or_else(|| format!("no fault named: {}", Self::USAGE))?;
-        let (fault, rest) = match (*kind, rest) {
-            ("deaf", rest) => (Self::Deaf, rest),
-            ("silent", rest) => (Self::Silent, rest),
-            ("garbled", rest) => (Self::Garbled, rest),
-            ("truncated", rest) => (Self::Truncated, rest),
-            ("late-by-one", rest) => (Self::LateByOne, rest),
-            ("short23", rest) => (Self::Short23, rest),
-            ("xon-xoff", rest) => (Self::XonXoffNoise, rest),
-            ("will-not-start", rest) => (Self::WillNotStart, rest),
-            ("error-digit", [digit, rest @ ..]) => {
-                (Self::ErrorDigit(number(digit, 1..=9)?.try_into().unwrap_or(9)), rest)
-            }
-            ("slow", [milliseconds, rest @ ..]) => {
-                (Self::Slow(Duration::from_millis(number(milliseconds, 0..=600_000)?.into())), rest)
-            }
-            ("drops-run", [seconds, rest @ ..]) => {
-                (Self::DropsRun(Duration::from_secs(number(seconds, 0..=86_400)?.into())), rest)
-            }
-            ("alarm", [bit, rest @ ..]) => (Self::AlarmTrip(bit.parse()?), rest),
-            ("error-digit" | "slow" | "drops-run" | "alarm", []) => {
-                return Err(format!("`{kind}` needs a value: {}", Self::USAGE));
-            }
-            _ => return Err(format!("no fault `{kind}`: {}", Self::USAGE)),
-        };
-        match rest {
-            [] => Ok((fault, None)),
-            [count] if fault.is_of_replies() => Ok((fault, Some(number(count, 1..=u32::MAX)?))),
-            [extra, ..] => Err(format!("`{extra}` after `{kind}` means nothing: {}", Self::USAGE)),
-        }
+    fn named<'a>(
+        kind: &str,
+        value: impl FnOnce() -> Result<&'a str, String>,
+    ) -> Result<Option<Self>, String> {
+        Ok(Some(match kind {
+            "deaf" => Self::Deaf,
+            "silent" => Self::Silent,
+            "garbled" => Self::Garbled,
+            "truncated" => Self::Truncated,
+            "late-by-one" => Self::LateByOne,
+            "short23" => Self::Short23,
+            "xon-xoff" => Self::XonXoffNoise,
+            "will-not-start" => Self::WillNotStart,
+            "error-digit" => Self::ErrorDigit(number(value()?, 1..=9)?),
+            "slow" => Self::Slow(Duration::from_millis(number(value()?, 0..=600_000)?)),
+            "drops-run" => Self::DropsRun(Duration::from_secs(number(value()?, 0..=86_400)?)),
+            "alarm" => Self::AlarmTrip(value()?.parse()?),
+            _ => return Ok(None),
+        }))
     }
 
-    /// Whether it is a thing of requests and replies, which can be counted.
-    const fn is_of_replies(self) -> bool {
+    fn is_of_replies(self) -> bool {
         !matches!(self, Self::WillNotStart | Self::DropsRun(_) | Self::AlarmTrip(_))
     }
-}
 
-fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .filter(|value| range.contains(value))
-        .ok_or_else(|| format!("`{text}` is not a number from {} to {}", range.start(), range.end()))
-}
+    fn harm(self) -> Option<Harm> {
+        Some(match self {
+            Self::Silent => Harm::Lost,
+            Self::Garbled => Harm::Garbled,
+            Self::Truncated => Harm::Truncated,
+            Self::LateByOne => Harm::HeldBack,
+            Self::XonXoffNoise => Harm::Strewn,
+            Self::Slow(longer) => Harm::Delayed(longer),
+            _ => return None,
+        })
+    }
 
-/// The faults that are on.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Faults(Vec<(Fault, Option<u32>)>);
-
-impl Faults {
-    /// Puts a fault on, in place of one of the same kind.
-    pub(super) fn put(&mut self, fault: Fault, replies: Option<u32>) {
+    fn replaces(self, other: Self) -> bool {
         // Several alarms can be there at once.
-        self.0.retain(|(other, _)| {
-            matches!(fault, Fault::AlarmTrip(_)) && *other != fault
-                || std::mem::discriminant(other) != std::mem::discriminant(&fault)
-        });
-        self.0.push((fault, replies));
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = Fault> {
-        self.0.iter().map(|(fault, _)| *fault)
-    }
-
-    /// The faults that meet one request and its reply, counted down.
-    pub(super) fn take(&mut self) -> Vec<Fault> {
-        let taken = self.all().filter(|fault| fault.is_of_replies()).collect();
-        for (fault, left) in &mut self.0 {
-            if fault.is_of_replies() {
-                *left = left.map(|left| left.saturating_sub(1));
-            }
-        }
-        self.0.retain(|(_, left)| *left != Some(0));
-        taken
+        let is_alarm = matches!(self, Self::AlarmTrip(_));
+        self == other || !is_alarm && std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Fault as _, Faults};
 
     #[test]
     fn a_fault_is_read_with_its_value_and_count() {
@@ -157,18 +113,6 @@ mod tests {
             let error = Fault::parse(words).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
-    }
-
-    #[test]
-    fn a_counted_fault_ends_and_the_others_stay() {
-        let mut faults = Faults::default();
-        faults.put(Fault::Silent, Some(2));
-        faults.put(Fault::Garbled, None);
-        assert_eq!(faults.take().len(), 2);
-        assert_eq!(faults.take().len(), 2);
-        assert_eq!(faults.take(), [Fault::Garbled]);
-        faults.clear();
-        assert!(faults.take().is_empty());
     }
 
     #[test]

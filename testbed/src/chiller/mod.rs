@@ -8,7 +8,7 @@
 
 mod alarm;
 mod config;
-pub mod console;
+mod console;
 mod fault;
 mod frame;
 #[cfg(test)]
@@ -25,8 +25,9 @@ pub use alarm::AlarmBit;
 pub use config::{CHARACTER_TIME, Config, REQUEST_GAP, RUBIN_THRESHOLDS, Status};
 pub use fault::Fault;
 
-use crate::chance::Chance;
-use fault::Faults;
+use crate::fault::Faults;
+use crate::port::Device;
+use crate::uart::Uart;
 use frame::{Parsed, Request};
 use unit::{Answer, STEP, Unit};
 
@@ -55,18 +56,14 @@ pub struct Write {
 pub struct Chiller {
     config: Config,
     unit: Unit,
-    faults: Faults,
-    chance: Chance,
+    faults: Faults<Fault>,
+    uart: Uart,
     /// How far time has come, and how far the physics; `None` before the first sign of time.
     clock: Option<(Instant, Instant)>,
-    incoming: VecDeque<(Instant, u8)>,
     frame: Option<Vec<u8>>,
     /// The frame began while another command was being executed.
     deaf_to_frame: bool,
     last_byte_at: Instant,
-    busy_until: Instant,
-    outgoing: VecDeque<(Instant, u8)>,
-    held_back: Option<Vec<u8>>,
     last_valid_at: Option<Instant>,
     writes: VecDeque<Write>,
     counts: BTreeMap<u8, u64>,
@@ -79,18 +76,15 @@ impl Chiller {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let start = Instant::default();
+        let character_time = if config.wire_time { CHARACTER_TIME } else { Duration::ZERO };
         Self {
             unit: Unit::new(&config, start),
             faults: Faults::default(),
-            chance: Chance::new(config.seed),
+            uart: Uart::new(config.latency.clone(), character_time, 1, config.seed),
             clock: None,
-            incoming: VecDeque::new(),
             frame: None,
             deaf_to_frame: false,
             last_byte_at: start,
-            busy_until: start,
-            outgoing: VecDeque::new(),
-            held_back: None,
             last_valid_at: None,
             writes: VecDeque::new(),
             counts: BTreeMap::new(),
@@ -98,36 +92,6 @@ impl Chiller {
             ignored: 0,
             config,
         }
-    }
-
-    /// Takes bytes the host wrote at `now`; none at all only lets time pass.
-    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
-        self.advance(now);
-        for &byte in bytes {
-            let at = if self.config.wire_time {
-                self.incoming.back().map_or(now, |(last, _)| (*last).max(now)) + CHARACTER_TIME
-            } else {
-                now
-            };
-            self.incoming.push_back((at, byte));
-        }
-        self.advance(now);
-    }
-
-    /// The bytes of replies that are on the host's side by `now`.
-    pub fn poll_output(&mut self, now: Instant) -> Vec<u8> {
-        self.advance(now);
-        let due = self.outgoing.iter().take_while(|(at, _)| *at <= now).count();
-        self.outgoing.drain(..due).map(|(_, byte)| byte).collect()
-    }
-
-    /// When [`Chiller::poll_output`] is to be asked again. The unit's physics needs no such call:
-    /// it catches up, in fixed steps, whenever time comes in.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let reply = self.outgoing.front().map(|(at, _)| *at);
-        let request = self.incoming.iter().find(|(_, byte)| *byte == frame::END).map(|(at, _)| *at);
-        reply.into_iter().chain(request).min()
     }
 
     /// Puts a fault on until [`Chiller::clear_faults`].
@@ -144,7 +108,7 @@ impl Chiller {
     /// Takes every fault away; alarms that latch stay lit until command 18.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
-        self.held_back = None;
+        self.uart.held_back = None;
         self.judge();
     }
 
@@ -166,11 +130,8 @@ impl Chiller {
     /// Switches mains off and on again. Unread replies and a half-heard request are lost.
     pub fn power_cycle(&mut self) {
         let now = self.now();
-        self.incoming.clear();
-        self.outgoing.clear();
+        self.uart.reset(now);
         self.frame = None;
-        self.held_back = None;
-        self.busy_until = now;
         self.last_valid_at = None;
         self.unit.power_up(self.config.auto_start, now);
         self.judge();
@@ -277,10 +238,7 @@ impl Chiller {
             self.unit.power_up(self.config.auto_start, now);
             self.judge();
         }
-        while let Some(&(at, byte)) = self.incoming.front()
-            && at <= now
-        {
-            self.incoming.pop_front();
+        while let Some((at, byte)) = self.uart.hear(now) {
             self.pass_time(at);
             self.hear(byte, at);
         }
@@ -301,10 +259,7 @@ impl Chiller {
             return;
         }
         let pause = at.since(self.last_byte_at);
-        let allowed = self
-            .config
-            .gap
-            .map(|gap| gap + if self.config.wire_time { CHARACTER_TIME } else { Duration::ZERO });
+        let allowed = self.config.gap.map(|gap| gap + self.uart.character_time);
         if allowed.is_some_and(|allowed| pause > allowed) && self.frame.take().is_some() {
             self.ignored += 1;
         }
@@ -312,7 +267,7 @@ impl Chiller {
         match (byte, &mut self.frame) {
             (frame::START, frame) => {
                 *frame = Some(vec![byte]);
-                self.deaf_to_frame = at < self.busy_until;
+                self.deaf_to_frame = self.uart.is_busy(at);
             }
             (frame::END, _) => {
                 if let Some(frame) = self.frame.take() {
@@ -334,7 +289,7 @@ impl Chiller {
         if parsed == Parsed::Foreign {
             return;
         }
-        let faults = self.faults.take();
+        let faults = self.faults.take(|_| true);
         if faults.contains(&Fault::Deaf) {
             return;
         }
@@ -353,7 +308,7 @@ impl Chiller {
             Answer::Echo => frame::reply(bytes, 0, None),
             Answer::Data(data) => frame::reply(bytes, 0, Some(&data)),
         };
-        self.send(reply, &faults, at);
+        self.uart.send(reply, &faults, at);
     }
 
     fn execute(&mut self, request: &Request, faults: &[Fault], at: Instant) -> Answer {
@@ -377,63 +332,26 @@ impl Chiller {
         }
         answer
     }
-
-    fn send(&mut self, mut reply: Vec<u8>, faults: &[Fault], at: Instant) {
-        let (shortest, longest) = (*self.config.latency.start(), *self.config.latency.end());
-        let spread = u64::try_from(longest.saturating_sub(shortest).as_micros()).unwrap_or(u64::MAX);
-        let mut from = at + shortest + Duration::from_micros(self.chance.below(spread.saturating_add(1)));
-        for fault in faults {
-            match fault {
-                Fault::Silent => reply.clear(),
-                Fault::Garbled => {
-                    let place = self.chance.place(reply.len());
-                    let bit = self.chance.below(8);
-                    if let Some(byte) = reply.get_mut(place) {
-                        *byte ^= 1 << bit;
-                    }
-                }
-                Fault::Truncated => {
-                    let length = 1 + self.chance.place(reply.len().saturating_sub(2));
-                    reply.truncate(length);
-                }
-                Fault::LateByOne => reply = self.held_back.replace(reply).unwrap_or_default(),
-                Fault::XonXoffNoise => {
-                    let mut places = [0; 3].map(|_: usize| self.chance.place(reply.len()));
-                    places.sort_unstable();
-                    // From the back; XOFF comes first, or the host would have to fall silent.
-                    for (place, noise) in places.into_iter().zip([0x13, 0x11, 0x11]).rev() {
-                        reply.insert(place, noise);
-                    }
-                }
-                Fault::Slow(longer) => from += *longer,
-                _ => {}
-            }
-        }
-        if !faults.contains(&Fault::LateByOne) {
-            self.held_back = None;
-        }
-        self.busy_until = from;
-        for byte in reply {
-            if self.config.wire_time {
-                self.busy_until += CHARACTER_TIME;
-            }
-            self.outgoing.push_back((self.busy_until, byte));
-        }
-    }
 }
 
-impl crate::port::Device for Chiller {
+impl Device for Chiller {
     const LAST_BYTE: u8 = frame::END;
 
     fn receive(&mut self, bytes: &[u8], now: Instant) {
-        Self::receive(self, bytes, now);
+        self.advance(now);
+        self.uart.receive(bytes, now);
+        self.advance(now);
     }
 
     fn poll_output(&mut self, now: Instant) -> Vec<u8> {
-        Self::poll_output(self, now)
+        self.advance(now);
+        self.uart.poll_output(now)
     }
 
+    /// The unit's physics needs no such call: it catches up, in fixed steps, whenever time comes in.
     fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
+        let reply = self.uart.outgoing.front();
+        let request = self.uart.incoming.iter().find(|(_, byte)| *byte == frame::END);
+        reply.into_iter().chain(request).map(|(at, _)| *at).min()
     }
 }

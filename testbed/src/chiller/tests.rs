@@ -1,6 +1,7 @@
 //! The whole chiller in virtual time: what it answers, what it ignores, how it goes wrong.
 
 use super::*;
+use crate::chance::Chance;
 
 mod faults;
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use bus::clock::Instant;
 
 use super::alarm::Indications;
-use super::fault::{Fault, Faults};
+use super::fault::Fault;
 use super::frame::{Request, nibbles, read_signed, signed};
 use super::thermal::{Surroundings, Thermal, scaled};
 use super::{Config, Status};
+use crate::fault::Faults;
 
 /// The physics' time step.
 pub(super) const STEP: Duration = Duration::from_millis(500);
@@ -122,7 +123,7 @@ impl Unit {
     }
 
     /// Lets one [`STEP`] pass, which ends at `now`.
-    pub(super) fn step(&mut self, now: Instant, faults: &Faults) {
+    pub(super) fn step(&mut self, now: Instant, faults: &Faults<Fault>) {
         let set_point = self.pump_on().then(|| f64::from(self.set_point) / 10.0);
         self.thermal.step(STEP.as_secs_f64(), self.around, set_point);
         for fault in faults.all() {
@@ -136,7 +137,7 @@ impl Unit {
     }
 
     /// Looks at every cause, lights what is to be lit, and drops the unit on an alarm.
-    pub(super) fn judge(&mut self, now: Instant, faults: &Faults) {
+    pub(super) fn judge(&mut self, now: Instant, faults: &Faults<Fault>) {
         let mut lit = self.out_of_bounds(now);
         for fault in faults.all() {
             if let Fault::AlarmTrip(bit) = fault {
@@ -189,7 +190,7 @@ impl Unit {
     }
 
     /// Does what a request asks. `now` is when its last byte was in.
-    pub(super) fn execute(&mut self, request: &Request, now: Instant, faults: &Faults) -> Answer {
+    pub(super) fn execute(&mut self, request: &Request, now: Instant, faults: &Faults<Fault>) -> Answer {
         let thermal = self.thermal;
         let celsius = |value: f64| Answer::Data(signed(scaled(value, 10.0)));
         match request.command {
@@ -266,7 +267,7 @@ impl Unit {
     }
 
     /// Commands 12, 15 and 59, whose data is one character.
-    fn switch(&mut self, request: &Request, faults: &Faults, now: Instant) -> Answer {
+    fn switch(&mut self, request: &Request, faults: &Faults<Fault>, now: Instant) -> Answer {
         match (request.command, request.data.as_slice()) {
             (12, [digit @ (b'0' | b'1')]) => self.external_enabled = *digit == b'1',
             (15, b"0" | b"1") if self.hung => return Answer::Nothing,
@@ -275,7 +276,7 @@ impl Unit {
                 self.dropped_at = None;
             }
             // An alarm that is shown, cause there or not, keeps the pump off (inferred).
-            (15, b"1") if self.alarm() || faults.all().any(|fault| fault == Fault::WillNotStart) => {}
+            (15, b"1") if self.alarm() || faults.has(Fault::WillNotStart) => {}
             (15, b"1") => {
                 self.status = Status::Run;
                 self.pump_since = self.pump_since.or(Some(now));
@@ -290,7 +291,7 @@ impl Unit {
     }
 
     /// Command 18: says what is lit, and puts out what is lit without a cause.
-    fn read_alarms(&mut self, now: Instant, faults: &Faults) -> Vec<u8> {
+    fn read_alarms(&mut self, now: Instant, faults: &Faults<Fault>) -> Vec<u8> {
         let shown = nibbles(&self.shown.a);
         if self.dropped_at.is_some_and(|dropped| now.since(dropped) < PANEL_PERIOD) {
             self.hung = true;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::console::Obedient;
+use crate::obedient::Obedient;
 use crate::port::Port;
 
 /// Serves `device` at `link`, which is printed, until SIGINT or SIGTERM.

@@ -9,12 +9,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-use super::console::Obedient as _;
 use super::services::{self, Services};
 use super::{Interrupted, Stop};
 use crate::broker::HOST;
 use crate::chiller::Chiller;
 use crate::focuser::{self, Focuser};
+use crate::obedient::Obedient as _;
 use crate::process::Launch;
 use crate::site::{Beside, Instrument as _, Site};
 
@@ -127,7 +127,7 @@ impl Stage {
             ("help", Some(chiller)) => Some(format!(
                 "{}\n\nThe chiller:\n{chiller}\n\nThe focuser, with `focuser` before it:\n{}",
                 services::HELP,
-                focuser::console::HELP
+                Focuser::HELP
             )),
             (_, answer) => answer,
         })

@@ -6,7 +6,7 @@
 //! inferred from them.
 
 mod config;
-pub mod console;
+mod console;
 mod fault;
 mod motor;
 #[cfg(test)]
@@ -21,8 +21,9 @@ pub use config::{CHARACTER_TIME, Config, ResetFlag, STEPS_PER_MM};
 pub use fault::Fault;
 pub use motor::Forbidden;
 
-use crate::chance::Chance;
-use fault::Faults;
+use crate::fault::Faults;
+use crate::port::Device;
+use crate::uart::Uart;
 use motor::Motor;
 
 /// The longest request is 19 bytes; beyond this a line without a `$` is thrown away.
@@ -55,16 +56,12 @@ pub struct Write {
 pub struct Focuser {
     config: Config,
     motor: Motor,
-    faults: Faults,
-    chance: Chance,
+    faults: Faults<Fault>,
+    uart: Uart,
     started: bool,
     powered: bool,
     reset: bool,
-    incoming: VecDeque<(Instant, u8)>,
     frame: Option<Vec<u8>>,
-    outgoing: VecDeque<(Instant, u8)>,
-    busy_until: Instant,
-    held_back: Option<Vec<u8>>,
     now: Instant,
     writes: VecDeque<Write>,
     rests: VecDeque<Instant>,
@@ -78,18 +75,15 @@ impl Focuser {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let start = Instant::default();
+        let character_time = if config.wire_time { CHARACTER_TIME } else { Duration::ZERO };
         Self {
             motor: Motor::new(&config, start),
             faults: Faults::default(),
-            chance: Chance::new(config.seed),
+            uart: Uart::new(config.latency.clone(), character_time, 2, config.seed),
             started: false,
             powered: true,
             reset: config.counter == 0,
-            incoming: VecDeque::new(),
             frame: None,
-            outgoing: VecDeque::new(),
-            busy_until: start,
-            held_back: None,
             now: start,
             writes: VecDeque::new(),
             rests: VecDeque::new(),
@@ -100,55 +94,21 @@ impl Focuser {
         }
     }
 
-    /// Takes bytes the host wrote at `now`; none at all only lets time pass.
-    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
-        self.advance(now);
-        for &byte in bytes {
-            let at = if self.config.wire_time {
-                self.incoming.back().map_or(now, |(last, _)| (*last).max(now)) + CHARACTER_TIME
-            } else {
-                now
-            };
-            self.incoming.push_back((at, byte));
-        }
-        self.advance(now);
-    }
-
-    /// The bytes of replies that are on the host's side by `now`.
-    pub fn poll_output(&mut self, now: Instant) -> Vec<u8> {
-        self.advance(now);
-        let due = self.outgoing.iter().take_while(|(at, _)| *at <= now).count();
-        self.outgoing.drain(..due).map(|(_, byte)| byte).collect()
-    }
-
-    /// When [`Focuser::poll_output`] is to be asked again: at the end of a frame. The motor needs no
-    /// such call: it catches up whenever time comes in.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let end = |queue: &VecDeque<(Instant, u8)>| {
-            let frame = queue.iter().find(|(_, byte)| *byte == b'$').or(queue.back());
-            frame.map(|(at, _)| *at)
-        };
-        end(&self.outgoing).into_iter().chain(end(&self.incoming)).min()
-    }
-
     /// Puts a fault on until [`Focuser::clear_faults`].
     pub fn inject(&mut self, fault: Fault) {
-        self.faults.put(fault, None);
-        self.set_motor_faults();
+        self.put(fault, None);
     }
 
     /// Puts a fault on for the next `replies` requests. The motor's own faults cannot be counted so
     /// and stay until cleared.
     pub fn inject_for(&mut self, fault: Fault, replies: u32) {
-        self.faults.put(fault, Some(replies));
-        self.set_motor_faults();
+        self.put(fault, Some(replies));
     }
 
     /// Takes every fault away.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
-        self.held_back = None;
+        self.uart.held_back = None;
         self.set_motor_faults();
     }
 
@@ -162,11 +122,8 @@ impl Focuser {
     /// Switches the power. Without it nothing is heard.
     pub fn set_power(&mut self, on: bool) {
         self.powered = on;
-        self.incoming.clear();
-        self.outgoing.clear();
+        self.uart.reset(self.now);
         self.frame = None;
-        self.held_back = None;
-        self.busy_until = self.now;
         self.reset = true;
         self.motor.power_up(self.now);
     }
@@ -234,6 +191,11 @@ impl Focuser {
         self.ignored
     }
 
+    fn put(&mut self, fault: Fault, replies: Option<u32>) {
+        self.faults.put(fault, replies);
+        self.set_motor_faults();
+    }
+
     fn set_motor_faults(&mut self) {
         self.motor.jammed = self.faults.has(Fault::Jammed);
         self.motor.stalled = self.faults.has(Fault::Stalled);
@@ -244,10 +206,7 @@ impl Focuser {
             self.motor.start(now);
             self.now = now;
         }
-        while let Some(&(at, byte)) = self.incoming.front()
-            && at <= now
-        {
-            self.incoming.pop_front();
+        while let Some((at, byte)) = self.uart.hear(now) {
             self.pass_time(at);
             self.hear(byte, at);
         }
@@ -287,7 +246,8 @@ impl Focuser {
         let (code, axis) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let value = parts.next().unwrap_or_default().trim();
         let is_question = matches!(code, "P081" | "S001" | "S051");
-        let faults = self.faults.take(is_question);
+        // Only `deaf` means anything for an order, which is not answered.
+        let faults = self.faults.take(|fault| is_question || fault == Fault::Deaf);
         if faults.contains(&Fault::Deaf) {
             return;
         }
@@ -299,8 +259,8 @@ impl Focuser {
                 "S001" => format!("#S004 F {}$\n", self.status(at)),
                 _ => format!("#S052 F {}$\n", self.config.temperature),
             };
-            self.send(reply.into_bytes(), &faults, at);
-        } else if self.obey(code, value, at).is_none() {
+            self.uart.send(reply.into_bytes(), &faults, at);
+        } else if self.carry_out(code, value, at).is_none() {
             self.ignored += 1;
         } else {
             if self.writes.len() == WRITES_KEPT {
@@ -321,10 +281,14 @@ impl Focuser {
     }
 
     /// Nothing if the order means nothing.
-    fn obey(&mut self, code: &str, value: &str, at: Instant) -> Option<()> {
+    fn carry_out(&mut self, code: &str, value: &str, at: Instant) -> Option<()> {
         let number = || value.parse::<u32>().ok();
-        let shows_after = self.drawn(self.config.shows_after.clone());
-        let delay = self.faults.slow_start();
+        let shows_after = self.uart.chance.within(&self.config.shows_after);
+        let delay = self.faults.all().find_map(|fault| match fault {
+            Fault::SlowStart(delay) => Some(delay),
+            _ => None,
+        });
+        let delay = delay.unwrap_or_default();
         match code {
             "P092" => self.motor.go_to(value.parse().ok()?, delay, shows_after, at),
             "P103" => {
@@ -343,59 +307,28 @@ impl Focuser {
         }
         Some(())
     }
-
-    fn drawn(&mut self, range: std::ops::RangeInclusive<Duration>) -> Duration {
-        let (shortest, longest) = range.into_inner();
-        let spread = u64::try_from(longest.saturating_sub(shortest).as_micros()).unwrap_or(u64::MAX);
-        shortest + Duration::from_micros(self.chance.below(spread.saturating_add(1)))
-    }
-
-    fn send(&mut self, mut reply: Vec<u8>, faults: &[Fault], at: Instant) {
-        let mut from = at.max(self.busy_until) + self.drawn(self.config.latency.clone());
-        for fault in faults {
-            match fault {
-                Fault::Silent => reply.clear(),
-                Fault::Garbled => {
-                    let place = self.chance.place(reply.len());
-                    let bit = self.chance.below(8);
-                    if let Some(byte) = reply.get_mut(place) {
-                        *byte ^= 1 << bit;
-                    }
-                }
-                Fault::Truncated => {
-                    let length = 1 + self.chance.place(reply.len().saturating_sub(3));
-                    reply.truncate(length);
-                }
-                Fault::LateByOne => reply = self.held_back.replace(reply).unwrap_or_default(),
-                Fault::Slow(longer) => from += *longer,
-                _ => {}
-            }
-        }
-        if !faults.contains(&Fault::LateByOne) {
-            self.held_back = None;
-        }
-        self.busy_until = from;
-        for byte in reply {
-            if self.config.wire_time {
-                self.busy_until += CHARACTER_TIME;
-            }
-            self.outgoing.push_back((self.busy_until, byte));
-        }
-    }
 }
 
-impl crate::port::Device for Focuser {
+impl Device for Focuser {
     const LAST_BYTE: u8 = b'$';
 
     fn receive(&mut self, bytes: &[u8], now: Instant) {
-        Self::receive(self, bytes, now);
+        self.advance(now);
+        self.uart.receive(bytes, now);
+        self.advance(now);
     }
 
     fn poll_output(&mut self, now: Instant) -> Vec<u8> {
-        Self::poll_output(self, now)
+        self.advance(now);
+        self.uart.poll_output(now)
     }
 
+    /// At the end of a frame. The motor needs no such call: it catches up whenever time comes in.
     fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
+        let end = |queue: &VecDeque<(Instant, u8)>| {
+            let frame = queue.iter().find(|(_, byte)| *byte == Self::LAST_BYTE).or(queue.back());
+            frame.map(|(at, _)| *at)
+        };
+        end(&self.uart.outgoing).into_iter().chain(end(&self.uart.incoming)).min()
     }
 }

@@ -303,3 +303,12 @@ fn faults_of_the_line_do_what_they_say() {
     bench.focuser.clear_faults();
     assert_eq!(bench.ask("#S051 F$"), good);
 }
+
+#[test]
+fn a_counted_fault_ends_and_orders_without_a_reply_do_not_count() {
+    let mut bench = Bench::new(Config::default());
+    bench.focuser.inject_for(Fault::Silent, 1);
+    bench.tell("#P031 F $");
+    assert_eq!(bench.ask("#S051 F$"), "");
+    assert_eq!(bench.ask("#S051 F$"), "#S052 F 645$");
+}

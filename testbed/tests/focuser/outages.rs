@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use testbed::operator::{Operator, request};
+use testbed::port::Device as _;
 use testbed::site::{FocuserSite, LIMIT};
 use testbed::wait::wait_for;
 

@@ -4,71 +4,20 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use bridge::core::Core;
-use bridge::settings::BridgeSettings;
 use bus::clock::{Instant, Now};
 use bus::command::{CHILLER, Verb};
 use bus::message::{ChillerState, Mode};
-use bus::settings::{BrokerSettings, Credentials};
-use bus::topic::Base;
-use chiller_bridge::controller::decision::Rules;
 use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::{Wire, controller_settings, core_settings};
-use chiller_bridge::settings::{AutomaticSettings, FrameNames, Settings, StartMode};
+use chiller_bridge::settings::{Settings, StartMode};
 use rig::{Left, Subject};
 use testbed::chiller::{Chiller as Model, Config};
 
+pub(crate) use rig::assert_succeeded;
+
 /// As a minimal file says it, on a broker that nobody reaches.
 pub(crate) fn settings() -> Settings {
-    let clients = || vec!["alice".to_owned(), "ops".to_owned(), "scheduler".to_owned()];
-    Settings {
-        bridge: BridgeSettings {
-            site: "clasp".to_owned(),
-            device: "chiller".to_owned(),
-            log_name: "chiller-bridge@clasp".to_owned(),
-            serial_port: "/dev/chiller".into(),
-            serial_baud: 9600,
-            serial_timeout: Duration::from_secs(5),
-            exchange_limit: Duration::from_secs(3),
-            query_delay: Duration::from_secs(5),
-            stale_after: Duration::from_secs(30),
-            stall_guard: Duration::from_secs(1),
-            control_clients: clients(),
-            stop_clients: clients(),
-            require_acl: true,
-            state_directory: "/var/lib/obsbus".into(),
-            broker: BrokerSettings {
-                host: "localhost".to_owned(),
-                port: 8883,
-                ca_file: "ca.pem".into(),
-                credentials: Credentials::Certificate {
-                    certificate_file: "own.pem".into(),
-                    key_file: "own.key".into(),
-                },
-                keep_alive: Duration::from_secs(10),
-            },
-        },
-        xon_xoff: true,
-        command_gap: Duration::ZERO,
-        start_deadline: Duration::from_secs(30),
-        frame_names: FrameNames::Tagged,
-        setpoint_limits: (5.0, 30.0),
-        min_flow: 0.5,
-        automatic: AutomaticSettings {
-            rules: Rules {
-                antifreeze_enable_limit: 5.0,
-                antifreeze_disable_limit: 7.0,
-                input_hold: Duration::from_secs(300),
-                power_failsafe: true,
-                minimum_run_time: Duration::from_secs(60),
-                switch_off_delay: Duration::from_secs(60),
-            },
-            power: None,
-            dome: None,
-            alarm_retry: false,
-            manual_long: Duration::from_secs(43_200),
-        },
-        start_mode: StartMode::Automatic,
-    }
+    rig::settings::least("clasp")
 }
 
 /// A frame that was written.
@@ -94,16 +43,8 @@ impl Subject for Bridge {
     type Sent = Sent;
     const VERBS: &'static [Verb] = CHILLER;
 
-    fn base(settings: &Settings) -> Base {
-        Base::new(&settings.bridge.site, &settings.bridge.device).expect("names")
-    }
-
     fn xon_xoff(settings: &Settings) -> bool {
         settings.xon_xoff
-    }
-
-    fn stale_after(settings: &Settings) -> Duration {
-        settings.bridge.stale_after
     }
 
     fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Chiller, Wire> {
@@ -116,7 +57,7 @@ impl Subject for Bridge {
             }),
         };
         let controller = Chiller::new(controller_settings(settings), memory, now);
-        let core_settings = core_settings(settings, Self::base(settings), session).expect("identities");
+        let core_settings = core_settings(settings, session).expect("names");
         Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
     }
 

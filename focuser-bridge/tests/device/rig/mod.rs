@@ -4,65 +4,24 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use bridge::core::Core;
-use bridge::settings::BridgeSettings;
 use bridge::store::Loaded;
 use bus::clock::{Instant, Now};
 use bus::command::{FOCUSER, Verb};
-use bus::message::{Code, FocuserState, FocuserStatus, Reply, ReplyStatus};
-use bus::settings::{BrokerSettings, Credentials};
-use bus::topic::Base;
+use bus::message::{FocuserState, FocuserStatus};
 use focuser_bridge::controller::{Focuser, Saved};
 use focuser_bridge::daemon::{Wire, controller_settings, core_settings, remembered};
-use focuser_bridge::geometry::Mechanics;
 use focuser_bridge::settings::Settings;
 use rig::{Left, Subject};
 use testbed::focuser::{Config, Focuser as Model};
+
+pub(crate) use rig::{assert_failed, assert_succeeded};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// As a minimal file says it, on a broker that nobody reaches.
 pub(crate) fn settings() -> Settings {
-    let clients = || vec!["alice".to_owned(), "ops".to_owned(), "scheduler".to_owned()];
-    Settings {
-        bridge: BridgeSettings {
-            site: "m06".to_owned(),
-            device: "focuser".to_owned(),
-            log_name: "focuser-bridge@m06".to_owned(),
-            serial_port: "/dev/focuser".into(),
-            serial_baud: 38_400,
-            serial_timeout: Duration::from_secs(5),
-            exchange_limit: Duration::from_millis(250),
-            query_delay: SECOND,
-            stale_after: Duration::from_secs(5),
-            stall_guard: SECOND,
-            control_clients: clients(),
-            stop_clients: clients(),
-            require_acl: true,
-            state_directory: "/var/lib/obsbus".into(),
-            broker: BrokerSettings {
-                host: "localhost".to_owned(),
-                port: 8883,
-                ca_file: "ca.pem".into(),
-                credentials: Credentials::Certificate {
-                    certificate_file: "own.pem".into(),
-                    key_file: "own.key".into(),
-                },
-                keep_alive: Duration::from_secs(10),
-            },
-        },
-        mechanics: Mechanics {
-            steps_per_mm: 5088.0,
-            anti_backlash_mm: 0.5,
-            focus_range_mm: 6.0,
-            mechanical_range_mm: 9.0,
-            speed_mm_sec: 0.5,
-            acceleration_mm_sec_sec: 5.0,
-            tolerance_mm: 0.0004,
-        },
-        move_timeout: Duration::from_secs(180),
-        allow_bare_motion: false,
-    }
+    rig::settings::least("m06")
 }
 
 /// What was written in one go.
@@ -86,16 +45,8 @@ impl Subject for Bridge {
     type Sent = Sent;
     const VERBS: &'static [Verb] = FOCUSER;
 
-    fn base(settings: &Settings) -> Base {
-        Base::new(&settings.bridge.site, &settings.bridge.device).expect("names")
-    }
-
     fn xon_xoff(_: &Settings) -> bool {
         false
-    }
-
-    fn stale_after(settings: &Settings) -> Duration {
-        settings.bridge.stale_after
     }
 
     fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Focuser, Wire> {
@@ -105,7 +56,7 @@ impl Subject for Bridge {
         };
         let saved = remembered(left.memory.map_or(Loaded::Missing, parse));
         let controller = Focuser::new(controller_settings(settings), saved, now);
-        let core_settings = core_settings(settings, Self::base(settings), session).expect("identities");
+        let core_settings = core_settings(settings, session).expect("names");
         Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
     }
 
@@ -192,15 +143,6 @@ impl Rig {
         assert!((place - mm).abs() <= 0.0005, "it is at {place} and not at {mm}");
         assert!((state.current_mm.expect("homed") - mm).abs() <= 0.0011, "{state:#?}");
     }
-}
-
-pub(crate) fn assert_succeeded(reply: &Reply) {
-    assert_eq!((reply.status, reply.code), (ReplyStatus::Succeeded, Some(Code::Succeeded)), "{reply:?}");
-}
-
-pub(crate) fn assert_failed(reply: &Reply, code: Code, words: &str) {
-    assert_eq!(reply.code, Some(code), "{reply:?}");
-    assert!(reply.message.contains(words), "{reply:?}");
 }
 
 impl Deref for Rig {

@@ -1,0 +1,20 @@
+//! What a request came to.
+
+use bus::message::{Code, Reply, ReplyStatus};
+
+/// The request did what it was for.
+///
+/// # Panics
+/// It did not.
+pub fn assert_succeeded(reply: &Reply) {
+    assert_eq!((reply.status, reply.code), (ReplyStatus::Succeeded, Some(Code::Succeeded)), "{reply:?}");
+}
+
+/// The request ended with this code, and says these words.
+///
+/// # Panics
+/// It did not.
+pub fn assert_failed(reply: &Reply, code: Code, words: &str) {
+    assert_eq!(reply.code, Some(code), "{reply:?}");
+    assert!(reply.message.contains(words), "{reply:?}");
+}

@@ -1,0 +1,91 @@
+//! A bridge's settings in tests: from real files, and what must hold for every bridge's.
+
+use std::fmt::Debug;
+
+use bridge::settings::DeviceSettings;
+
+/// What is wrong comes as it is told, without the folder of the file.
+///
+/// # Errors
+/// Everything that is wrong with them.
+///
+/// # Panics
+/// The file cannot be written.
+pub fn load<S: DeviceSettings>(name: &str, text: &str, variables: &[(&str, &str)]) -> Result<S, Vec<String>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("a file");
+    let environment: Vec<_> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let folder = format!("{}/", folder.path().display());
+    S::load(&path, &environment)
+        .map_err(|problems| problems.0.iter().map(|p| p.to_string().replace(&folder, "")).collect())
+}
+
+/// As a minimal file says it, on a broker that nobody reaches; alice, ops and scheduler may command.
+///
+/// # Panics
+/// A device needs more settings.
+#[must_use]
+pub fn least<S: DeviceSettings>(site: &str) -> S {
+    let text = format!(
+        r#"site = "{site}"
+serial_port = "/dev/instrument"
+control_clients = ["alice", "ops", "scheduler"]
+[broker]
+host = "localhost"
+ca_file = "ca.pem"
+certificate_file = "own.pem"
+key_file = "own.key"
+"#
+    );
+    load("least.toml", &text, &[]).expect("a minimal file")
+}
+
+/// A predecessor's file is told what became of each key.
+///
+/// # Panics
+/// It is not, or something else is wrong with it but for what is missing.
+pub fn assert_predecessor_is_told<S: DeviceSettings + Debug>(name: &str, text: &str) {
+    let found = load::<S>(name, text, &[]).expect_err("a predecessor's file");
+    let renamed = S::renamed();
+    for (old, message) in &renamed {
+        let line = text.lines().position(|line| line.contains(&format!("\"{old}\""))).expect(old) + 1;
+        let expected = format!("{name}:{line}: {old}: {message}");
+        assert_eq!(found.iter().filter(|problem| **problem == expected).count(), 1, "{found:#?}");
+    }
+    let missing = found.iter().filter(|problem| problem.contains("is missing")).count();
+    assert_eq!(found.len(), renamed.len() + missing, "nothing else is wrong with it: {found:#?}");
+}
+
+/// A file that is shipped names every key and shows the defaults.
+///
+/// # Panics
+/// It does not.
+pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped: &str) {
+    let text: String = shipped.lines().map(|line| format!("{}\n", uncommented(line))).collect();
+    assert_eq!(
+        load::<S>("clasp.toml", &text, &[]).expect("right settings"),
+        load::<S>("clasp.toml", shipped, &[]).expect("right settings"),
+        "a comment shows another value than the default"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("clasp.toml");
+    std::fs::write(&path, &text).expect("a file");
+    let mut section = bus::settings::read(&path, S::PREFIX, &[]).expect("TOML");
+    S::read(&mut section, &[]);
+    for key in section.finish(&S::renamed()).expect("right settings") {
+        let last = key.rsplit('.').next().expect("a name");
+        let written = text.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{last} =")));
+        assert!(written, "{key} is not in the file");
+    }
+}
+
+/// The line with its key switched on, if it is a commented one (`# key = …`).
+fn uncommented(line: &str) -> &str {
+    let is_key = |key: &str| key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
+    match line.strip_prefix("# ").map(|rest| (rest, rest.split_once(" = "))) {
+        Some((rest, Some((key, _)))) if is_key(key) => rest,
+        _ => line,
+    }
+}

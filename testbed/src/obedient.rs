@@ -1,0 +1,71 @@
+//! What can be typed at a simulated instrument while it is served, whichever it is.
+
+use std::ops::RangeInclusive;
+
+use crate::fault::{Fault, number};
+use crate::port::{Device, Port};
+
+/// A word that takes one number: the number's range, and what is done with it.
+pub type Word<D> = (&'static str, RangeInclusive<f64>, fn(&mut D, f64));
+
+/// A simulated instrument that does what is typed.
+pub trait Obedient: Device + Sized {
+    /// Its ways of misbehaving.
+    type Fault: Fault;
+    /// The answer to `help`.
+    const HELP: &'static str;
+    /// What only this one can be told.
+    const WORDS: &'static [Word<Self>];
+    /// Faults that need no `fault` before them.
+    const SHORT_FAULTS: &'static [&'static str];
+
+    /// Puts a fault on, for so many requests or until cleared.
+    fn put_fault(&mut self, fault: Self::Fault, requests: Option<u32>);
+    /// Takes all faults away.
+    fn clear_faults(&mut self);
+    /// Switches mains off and on.
+    fn power_cycle(&mut self);
+    /// Says how it is.
+    fn describe(&self) -> String;
+
+    /// Does what `line` says; what there is to tell about it.
+    ///
+    /// # Errors
+    /// Says what is wrong with the line, or what could not be done.
+    fn obey(port: &Port<Self>, line: &str) -> Result<Option<String>, String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let put = |words: &[&str]| {
+            let (fault, requests) = Self::Fault::parse(words)?;
+            port.with(|unit| unit.put_fault(fault, requests));
+            Ok::<(), String>(())
+        };
+        match words.as_slice() {
+            [] => {}
+            ["fault", words @ ..] => put(words)?,
+            ["clear"] => port.with(Self::clear_faults),
+            ["power-cycle"] => port.with(Self::power_cycle),
+            ["unplug"] => port.unplug().map_err(|error| format!("cannot unplug: {error}"))?,
+            ["plug"] => port.plug().map_err(|error| format!("cannot plug: {error}"))?,
+            ["status"] => return Ok(Some(port.with(|unit| unit.describe()))),
+            ["help"] => return Ok(Some(Self::HELP.to_owned())),
+            [word @ ("clear" | "power-cycle" | "unplug" | "plug" | "status" | "help"), ..] => {
+                return Err(format!("`{word}` takes no value"));
+            }
+            [word, values @ ..] => {
+                let own = Self::WORDS.iter().find(|(own, ..)| own == word);
+                match (own, values) {
+                    (None, _) if !Self::SHORT_FAULTS.contains(word) => {
+                        return Err(format!("no command `{word}`; `help` lists what can be typed"));
+                    }
+                    (None, [_]) => put(&words)?,
+                    (Some((_, range, set)), [value]) => {
+                        let value = number(value, range.clone())?;
+                        port.with(|unit| set(unit, value));
+                    }
+                    _ => return Err(format!("`{word}` takes one value; `help` lists what can be typed")),
+                }
+            }
+        }
+        Ok(None)
+    }
+}
