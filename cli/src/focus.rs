@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::message::{Code, FocuserState};
+use bus::message::{Code, FocuserState, FocuserStatus};
 use bus::session::client::SessionError;
 use bus::settings::process_environment;
 use bus::topic::RequestId;
@@ -111,7 +111,7 @@ async fn halt(way: &Way, command: &FocusCommand, limit: Option<Duration>) -> Res
     let stop = match asked {
         Ok(Outcome::Answered(reply, round_trip)) if reply.code == Some(Code::Succeeded) => {
             let code = tell(0, &said_of(way, &Outcome::Answered(reply, round_trip), &words));
-            if matches!(command, FocusCommand::Stop) {
+            if matches!(command, FocusCommand::Stop) && meter.status() != Some(FocuserStatus::Released) {
                 say(NOT_FOR_LONG);
             }
             return Ok(code);
@@ -185,13 +185,16 @@ async fn stop(way: &Way, interrupt: &mut Signal) -> Stop {
     };
     let mut meter = Meter::new(words, None);
     let asker = Asker::new(way, None).with_state().insistent();
-    tokio::select! {
+    let asked = tokio::select! {
         biased;
-        _ = interrupt.recv() => Stop::NotAwaited,
-        asked = asker.ask(&request, &id, &mut meter) => match asked {
-            Ok(outcome) => Stop::Asked(outcome),
-            Err(error) => Stop::NotSent(with_causes(&error)),
-        },
+        _ = interrupt.recv() => None,
+        asked = asker.ask(&request, &id, &mut meter) => Some(asked),
+    };
+    match asked {
+        Some(Ok(outcome)) => Stop::Asked(outcome),
+        Some(Err(error)) => Stop::NotSent(with_causes(&error)),
+        None if meter.sent() => Stop::NotAwaited,
+        None => Stop::NotSent("you did not wait for it to get through".to_owned()),
     }
 }
 

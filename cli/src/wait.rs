@@ -135,9 +135,6 @@ fn answered(what: &str, reply: &Reply) -> String {
             text.push_str(&echo(more));
         }
     }
-    if reply.duplicate {
-        text.push_str(" (asked before; not run again)");
-    }
     text
 }
 
@@ -372,15 +369,5 @@ mod tests {
         ] {
             assert_eq!(outcome.message("enable", "alice", "clasp/chiller"), expected);
         }
-    }
-
-    #[test]
-    fn a_repeated_verdict_says_that_nothing_was_run_again() {
-        let repeated = Reply { duplicate: true, ..reply(ReplyStatus::Succeeded, Some(Code::Succeeded)) };
-        let outcome = Outcome::Answered(Box::new(repeated), Duration::ZERO);
-        assert_eq!(
-            outcome.message("enable", "alice", "clasp/chiller"),
-            "enable: succeeded (asked before; not run again)"
-        );
     }
 }
