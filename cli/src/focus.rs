@@ -18,7 +18,7 @@ use crate::args::{FocusArgs, FocusCommand, Waiting};
 use crate::halt::{self, Stop};
 use crate::meter::Meter;
 use crate::outcome::outcome;
-use crate::output::{print, say};
+use crate::output::{print, say, wipe_echo};
 use crate::program::{
     self, EXIT_FAILED, EXIT_USAGE, Failure, Way, block_on, find_way, unreachable, with_causes,
 };
@@ -157,6 +157,7 @@ async fn motion(
     let outcome = match asked {
         Some(asked) => asked.map_err(|error| unreachable(&error))?,
         None => {
+            wipe_echo();
             let stop = if meter.sent() { stop(way, &mut interrupt).await } else { Stop::NotNeeded };
             let (code, text) =
                 halt::after_interrupt(&stop, &words, way.identity.as_str(), &way.base.to_string());
@@ -190,11 +191,18 @@ async fn stop(way: &Way, interrupt: &mut Signal) -> Stop {
         _ = interrupt.recv() => None,
         asked = asker.ask(&request, &id, &mut meter) => Some(asked),
     };
+    meter.clear();
     match asked {
         Some(Ok(outcome)) => Stop::Asked(outcome),
         Some(Err(error)) => Stop::NotSent(with_causes(&error)),
-        None if meter.sent() => Stop::NotAwaited,
-        None => Stop::NotSent("you did not wait for it to get through".to_owned()),
+        None => {
+            wipe_echo();
+            if meter.sent() {
+                Stop::NotAwaited
+            } else {
+                Stop::NotSent("you did not wait for it to get through".to_owned())
+            }
+        }
     }
 }
 

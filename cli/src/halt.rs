@@ -72,7 +72,7 @@ pub fn failure(stop: &Stop, words: &str, whom: &str, at: &str) -> String {
 /// What to say of a stop that has not got through yet, and is tried for `limit`.
 #[must_use]
 pub fn not_yet(why: &str, limit: Duration) -> String {
-    format!("STOP NOT DELIVERED YET: {MAY_MOVE}: {why}; trying for {} s", limit.as_secs())
+    format!("STOP NOT DELIVERED YET: {MAY_MOVE}; trying for {} s: {why}", limit.as_secs())
 }
 
 /// Whether the bridge had it, or may have had it, or we may not stop: each has a code of its own.

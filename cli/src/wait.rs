@@ -122,7 +122,7 @@ fn answered(what: &str, reply: &Reply) -> String {
                 bus::message::ReplyStatus::Rejected => "refused by the bridge".to_owned(),
                 other => other.word().replace('_', " "),
             };
-            if verb == reason {
+            if verb == reason.replace('_', " ") {
                 format!("{what}: {verb} ({number})")
             } else {
                 format!("{what}: {verb}: {reason} ({number})")
@@ -357,6 +357,10 @@ mod tests {
             (
                 Outcome::Answered(Box::new(reply(ReplyStatus::Failed, Some(Code::Interrupted))), at),
                 "enable: failed: interrupted (code 30)",
+            ),
+            (
+                Outcome::Answered(Box::new(reply(ReplyStatus::TimedOut, Some(Code::TimedOut))), at),
+                "enable: timed out (code 29)",
             ),
             (
                 Outcome::BrokerForbids,
