@@ -188,6 +188,7 @@ fn what_is_refused_has_the_code_of_its_reason_and_moves_nothing() {
     site.port.plug().unwrap();
     at_rest(&site);
 
+    let sent = targets_sent(&site);
     assert_eq!(site.bridge.stop().unwrap(), 0);
     let status = focus(&site, "alice", &["status"]);
     assert_eq!(status.code, 155, "{status:?}");
@@ -198,11 +199,5 @@ fn what_is_refused_has_the_code_of_its_reason_and_moves_nothing() {
     site.broker.stop().unwrap();
     exited(&focus(&site, "alice", &["status"]), 155, "nothing listens at ");
     exited(&focus(&site, "alice", &["set", "2"]), 155, "nothing listens at ");
-    assert_eq!(at_rest_without_bridge(&site), 1.0);
-}
-
-/// Where it really stands, to a thousandth.
-fn at_rest_without_bridge(site: &FocuserSite) -> f64 {
-    assert!(!site.port.with(|unit| unit.is_turning()));
-    (site.port.with(|unit| unit.place_mm()) * 1000.0).round() / 1000.0
+    assert_eq!(targets_sent(&site), sent);
 }
