@@ -152,6 +152,14 @@ fn a_motion_shows_position_target_and_what_is_left() {
 }
 
 #[test]
+fn while_homing_the_time_left_is_a_bound() {
+    let mut state = homing();
+    state.device.eta_s = Some(8.4);
+    assert_eq!(words(&state).unwrap(), "homing 43%, at most 8 s left");
+    assert!(shown(&state).contains("\n   43%, at most 8 s left\n"), "{}", shown(&state));
+}
+
+#[test]
 fn after_a_power_cycle_status_says_what_helps() {
     assert_eq!(
         shown(&power_cycled()),

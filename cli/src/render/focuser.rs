@@ -130,6 +130,10 @@ pub fn motion_left(device: &FocuserState, published: Utc) -> Option<String> {
     }
     let done = device.progress.map(|progress| format!("{:.0}%", progress.clamp(0.0, 1.0) * 100.0));
     let left = match (device.eta_s, device.deadline) {
+        // How far it is to the inner end is not known before it is there.
+        (Some(seconds), _) if device.status == FocuserStatus::Homing => {
+            Some(format!("at most {:.0} s left", seconds.max(0.0)))
+        }
         (Some(seconds), _) => Some(format!("{:.1} s left", seconds.max(0.0))),
         // Two dates of the bridge's clock.
         (None, Some(deadline)) => {
