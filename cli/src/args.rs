@@ -84,7 +84,7 @@ pub enum FocusCommand {
     /// Move to a position
     Set {
         /// Millimetres from the inner end, outwards
-        #[arg(value_parser = number, allow_negative_numbers = true)]
+        #[arg(value_parser = millimetres, allow_negative_numbers = true)]
         mm: f64,
         /// Whether to wait.
         #[command(flatten)]
@@ -93,7 +93,7 @@ pub enum FocusCommand {
     /// Move by a distance from where it is
     Offset {
         /// Millimetres outwards; negative: inwards
-        #[arg(value_parser = number, allow_negative_numbers = true)]
+        #[arg(value_parser = millimetres, allow_negative_numbers = true)]
         mm: f64,
         /// Whether to wait.
         #[command(flatten)]
@@ -205,8 +205,12 @@ pub enum ModeArg {
 fn number(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        _ => Err("a number is right, for example 12.5".to_owned()),
+        _ => Err("a number is wanted here, such as 12.5".to_owned()),
     }
+}
+
+fn millimetres(text: &str) -> Result<f64, String> {
+    number(text).map_err(|_| "a number of millimetres is wanted here, such as 2.5".to_owned())
 }
 
 fn request_id(text: &str) -> Result<RequestId, String> {

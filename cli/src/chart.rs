@@ -26,6 +26,8 @@ pub struct Trace {
     pub name: &'static str,
     /// What people call it.
     pub label: &'static str,
+    /// Of its newest value.
+    pub decimals: usize,
     /// Draws it where there is only ASCII.
     pub letter: char,
     /// As in an SGR sequence.

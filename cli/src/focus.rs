@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::message::{Code, FocuserState};
+use bus::message::{Code, FocuserState, FocuserStatus};
 use bus::session::client::SessionError;
 use bus::settings::process_environment;
 use bus::topic::RequestId;
@@ -18,7 +18,7 @@ use crate::args::{FocusArgs, FocusCommand, Waiting};
 use crate::halt::{self, Stop};
 use crate::meter::Meter;
 use crate::outcome::outcome;
-use crate::output::{print, say};
+use crate::output::{print, say, wipe_echo};
 use crate::program::{
     self, EXIT_FAILED, EXIT_USAGE, Failure, Way, block_on, find_way, unreachable, with_causes,
 };
@@ -111,7 +111,7 @@ async fn halt(way: &Way, command: &FocusCommand, limit: Option<Duration>) -> Res
     let stop = match asked {
         Ok(Outcome::Answered(reply, round_trip)) if reply.code == Some(Code::Succeeded) => {
             let code = tell(0, &said_of(way, &Outcome::Answered(reply, round_trip), &words));
-            if matches!(command, FocusCommand::Stop) {
+            if matches!(command, FocusCommand::Stop) && meter.status() != Some(FocuserStatus::Released) {
                 say(NOT_FOR_LONG);
             }
             return Ok(code);
@@ -157,6 +157,7 @@ async fn motion(
     let outcome = match asked {
         Some(asked) => asked.map_err(|error| unreachable(&error))?,
         None => {
+            wipe_echo();
             let stop = if meter.sent() { stop(way, &mut interrupt).await } else { Stop::NotNeeded };
             let (code, text) =
                 halt::after_interrupt(&stop, &words, way.identity.as_str(), &way.base.to_string());
@@ -185,13 +186,23 @@ async fn stop(way: &Way, interrupt: &mut Signal) -> Stop {
     };
     let mut meter = Meter::new(words, None);
     let asker = Asker::new(way, None).with_state().insistent();
-    tokio::select! {
+    let asked = tokio::select! {
         biased;
-        _ = interrupt.recv() => Stop::NotAwaited,
-        asked = asker.ask(&request, &id, &mut meter) => match asked {
-            Ok(outcome) => Stop::Asked(outcome),
-            Err(error) => Stop::NotSent(with_causes(&error)),
-        },
+        _ = interrupt.recv() => None,
+        asked = asker.ask(&request, &id, &mut meter) => Some(asked),
+    };
+    meter.clear();
+    match asked {
+        Some(Ok(outcome)) => Stop::Asked(outcome),
+        Some(Err(error)) => Stop::NotSent(with_causes(&error)),
+        None => {
+            wipe_echo();
+            if meter.sent() {
+                Stop::NotAwaited
+            } else {
+                Stop::NotSent("you did not wait for it to get through".to_owned())
+            }
+        }
     }
 }
 

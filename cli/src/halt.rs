@@ -3,7 +3,9 @@
 //! A stop that did not get there is the one thing that must not be overlooked: it is said in
 //! capitals and never exits 28.
 
-use bus::message::Code;
+use std::time::Duration;
+
+use bus::message::{Code, echo};
 
 use crate::view::EXIT_UNREACHABLE;
 use crate::wait::Outcome;
@@ -18,9 +20,9 @@ pub enum Stop {
     NotNeeded,
     /// It was asked for, and ended so.
     Asked(Outcome),
-    /// The broker was not reached.
+    /// It did not leave, for this reason.
     NotSent(String),
-    /// The user did not wait for it.
+    /// It left, and the user did not wait for what became of it.
     NotAwaited,
 }
 
@@ -31,13 +33,9 @@ pub fn after_interrupt(stop: &Stop, what: &str, whom: &str, at: &str) -> (u8, St
     match stop {
         Stop::NotNeeded => (Code::Stopped.number(), format!("{what}: nothing was sent")),
         Stop::Asked(Outcome::Answered(reply, _)) if reply.code == Some(Code::Succeeded) => {
-            let answer = Outcome::Answered(reply.clone(), std::time::Duration::ZERO);
-            (
-                Code::Stopped.number(),
-                format!("{what}: stopped by Ctrl-C; {}", answer.message("stop", whom, at)),
-            )
+            (Code::Stopped.number(), format!("{what}: stopped by Ctrl-C: {}", echo(&reply.message)))
         }
-        stop => (exit_code(stop), failure(stop, "stop", whom, at)),
+        stop => (exit_code(stop), format!("error: {}", failure(stop, "stop", whom, at))),
     }
 }
 
@@ -71,6 +69,12 @@ pub fn failure(stop: &Stop, words: &str, whom: &str, at: &str) -> String {
     }
 }
 
+/// What to say of a stop that has not got through yet, and is tried for `limit`.
+#[must_use]
+pub fn not_yet(why: &str, limit: Duration) -> String {
+    format!("STOP NOT DELIVERED YET: {MAY_MOVE}; trying for {} s: {why}", limit.as_secs())
+}
+
 /// Whether the bridge had it, or may have had it, or we may not stop: each has a code of its own.
 const fn says_why(outcome: &Outcome) -> bool {
     matches!(
@@ -86,8 +90,6 @@ const fn says_why(outcome: &Outcome) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bus::clock::Utc;
     use bus::message::{Reply, ReplyStatus};
     use bus::topic::Identity;
@@ -121,7 +123,7 @@ mod tests {
     fn ctrl_c_exits_28_once_the_stopper_was_told_of_standstill() {
         assert_eq!(
             after(&answered(ReplyStatus::Succeeded, Code::Succeeded, "standstill at 1.234 mm")),
-            (28, "set 2: stopped by Ctrl-C; stop: succeeded: standstill at 1.234 mm".to_owned())
+            (28, "set 2: stopped by Ctrl-C: standstill at 1.234 mm".to_owned())
         );
         assert_eq!(after(&Stop::NotNeeded), (28, "set 2: nothing was sent".to_owned()));
     }
@@ -139,7 +141,7 @@ mod tests {
         ] {
             let (code, text) = after(&stop);
             assert_eq!(code, 155, "{stop:?}");
-            assert!(text.starts_with("STOP NOT ") && text.contains(MAY_MOVE), "{text}");
+            assert!(text.starts_with("error: STOP NOT ") && text.contains(MAY_MOVE), "{text}");
         }
     }
 

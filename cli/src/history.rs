@@ -37,7 +37,7 @@ const fn trace(
     colour: &'static str,
     dash: (usize, usize),
 ) -> Trace {
-    Trace { name, label, letter, colour, dash }
+    Trace { name, label, decimals: 1, letter, colour, dash }
 }
 
 /// The chiller's temperatures and the drive of its thermoelectric cooler.
@@ -52,8 +52,10 @@ pub const CHILLER: Charts = Charts {
 };
 
 /// The focuser's position.
-pub const FOCUSER: Charts =
-    Charts { lines: &[trace("current_mm", "position", 'p', "36", (1, 1))], bars: None };
+pub const FOCUSER: Charts = Charts {
+    lines: &[Trace { decimals: 2, ..trace("current_mm", "position", 'p', "36", (1, 1)) }],
+    bars: None,
+};
 
 /// Reads the payload.
 ///
@@ -115,12 +117,12 @@ pub fn draw(history: &History, charts: Charts, hours: Option<f64>, look: Look) -
         charts.lines.iter().map(|trace| (*trace, column(trace.name))).collect();
     let unit = charts.lines.iter().find_map(|trace| history.units.get(trace.name));
     let unit = shown_unit(unit, look);
-    let mut lines = vec![legend(&traces, look)];
+    let mut lines = vec![legend(&traces, history, look)];
     lines.extend(chart::lines(&traces, &unit, (width, height), look));
     if let Some(trace) = charts.bars {
         let values = column(trace.name);
         let unit = shown_unit(history.units.get(trace.name), look);
-        lines.push(legend(&[(trace, values.clone())], look));
+        lines.push(legend(&[(trace, values.clone())], history, look));
         lines.extend(chart::bars(&values, &unit, trace.colour, (width, BARS_HEIGHT), look));
     }
     let words: Vec<Option<String>> =
@@ -205,15 +207,20 @@ fn shown_unit(unit: Option<&String>, look: Look) -> String {
 }
 
 /// What is drawn, each with its newest value (the bin that runs may have none yet), in as far as
-/// there is room. The axis says the unit.
-fn legend(traces: &[(Trace, Vec<Option<f64>>)], look: Look) -> String {
+/// there is room. One that stands alone has room for what it last was. The axis says the unit.
+fn legend(traces: &[(Trace, Vec<Option<f64>>)], history: &History, look: Look) -> String {
     const INDENT: usize = 2;
     let mut text = " ".repeat(INDENT);
     let mut used = INDENT;
     for (trace, values) in traces {
-        let value = match values.iter().rev().take(2).find_map(|value| *value) {
-            Some(value) => format!("{value:.1}"),
-            None => "-".to_owned(),
+        let newest = values.iter().rev().enumerate().find_map(|(back, value)| value.map(|it| (back, it)));
+        let value = match newest {
+            Some((..2, value)) => format!("{value:.*}", trace.decimals),
+            Some((back, value)) if traces.len() == 1 => {
+                let at = history.start_of(history.status.len().saturating_sub(back + 1)).to_string();
+                format!("- (was {value:.*} at {})", trace.decimals, at.get(11..16).unwrap_or_default())
+            }
+            _ => "-".to_owned(),
         };
         let words = format!("{} {value}", trace.label);
         used += 2 + chart::sample_width(look) + 1 + words.chars().count();

@@ -23,19 +23,26 @@ pub struct Meter {
     drawn: bool,
     said: Option<Instant>,
     sent: bool,
+    status: Option<FocuserStatus>,
 }
 
 impl Meter {
     /// For the request `only`, called `what`; for whatever is being stopped, if `only` is `None`.
     #[must_use]
     pub const fn new(what: String, only: Option<RequestId>) -> Self {
-        Self { what, only, drawn: false, said: None, sent: false }
+        Self { what, only, drawn: false, said: None, sent: false, status: None }
     }
 
     /// Whether the request was published, as far as is known.
     #[must_use]
     pub const fn sent(&self) -> bool {
         self.sent
+    }
+
+    /// What the last state said of the focuser.
+    #[must_use]
+    pub const fn status(&self) -> Option<FocuserStatus> {
+        self.status
     }
 
     /// Leaves the line to what comes next.
@@ -64,6 +71,7 @@ impl Witness for Meter {
 
     fn state(&mut self, payload: &[u8]) {
         let Ok(snapshot) = serde_json::from_slice::<Snapshot<FocuserState>>(payload) else { return };
+        self.status = Some(snapshot.device.status);
         let running = snapshot.device.last_command.as_ref().and_then(|command| command.id.as_ref());
         // What was stored may speak of the motion before.
         let ours = match &self.only {

@@ -34,6 +34,13 @@ pub(crate) fn draw_over(line: &str) {
     let _ = write!(stderr, "\r{line}\u{1b}[K").and_then(|()| stderr.flush());
 }
 
+/// Clears what the terminal itself wrote on the line where it says `^C`.
+pub(crate) fn wipe_echo() {
+    if line_width().is_some() {
+        draw_over("");
+    }
+}
+
 /// What fits on the terminal, or as it were on one of 80 by 24.
 pub(crate) fn look() -> Look {
     let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);

@@ -95,8 +95,8 @@ pub fn why_not_current<D: Device>(base: &Base, view: &View<D>, standing: &Standi
     match standing {
         Standing::Current => "current".to_owned(),
         Standing::NeverHeard => format!(
-            "nothing is known of {base}: its bridge has never run on this broker, or the broker was \
-             restarted since, or you may not read it, or site and device are not right"
+            "nothing is known of {base}: its bridge hangs, or has never run on this broker, or the \
+             broker was restarted since, or you may not read it, or site and device are not right"
         ),
         Standing::BridgeOffline => {
             format!("the bridge of {base} is OFFLINE: nothing is known of the {device} now")
@@ -148,8 +148,10 @@ pub fn last_command(command: &LastCommand) -> String {
         command.outcome.word()
     );
     if let Some(code) = command.code.filter(|code| code.number() != 0) {
+        let reason = Some(code.reason()).filter(|reason| *reason != command.outcome.word());
+        let reason = reason.map(|reason| format!("{reason}, ")).unwrap_or_default();
         // Writing to a string cannot fail.
-        let _ = write!(text, " ({}, code {})", code.reason(), code.number());
+        let _ = write!(text, " ({reason}code {})", code.number());
     }
     text
 }

@@ -13,6 +13,7 @@ use bus::session::client::{Acknowledged, Client, Properties, SessionError};
 use bus::topic::RequestId;
 use serde_json::{Map, Value};
 
+use crate::halt;
 use crate::output::say;
 use crate::program::Way;
 use crate::wait::{Outcome, Until, Wait};
@@ -173,7 +174,7 @@ impl<'a> Asker<'a> {
             Err(error @ SessionError::Refused(_)) => return Err(error),
             Err(error) if !std::mem::take(&mut patient) => return Err(error),
             Err(error) => {
-                witness.notice(&not_yet(request, &error.to_string()));
+                witness.notice(&halt::not_yet(&error.to_string(), INSIST_LIMIT));
                 self.connect_by(first_by).await?
             }
         };
@@ -185,7 +186,7 @@ impl<'a> Asker<'a> {
                     // The bridge comes back later than the broker.
                     Some(by) if is_not_yet(&outcome) && Now::read().instant < by => {
                         if std::mem::take(&mut patient) {
-                            witness.notice(&not_yet(request, "its bridge is not there"));
+                            witness.notice(&halt::not_yet("its bridge is not there", INSIST_LIMIT));
                         }
                         tokio::time::sleep(PAUSE).await;
                         continue;
@@ -199,7 +200,9 @@ impl<'a> Asker<'a> {
                 Err(error) => error,
             };
             let by = *return_by.get_or_insert_with(|| wait.return_by(Now::read()));
-            witness.notice(&format!("lost the broker ({error}); asking again with the same id"));
+            witness.notice(&format!(
+                "lost the broker ({error}); asking again with the same id, so that nothing is done twice"
+            ));
             client = match self.connect_by(by).await {
                 Ok(client) => client,
                 Err(error) => return Ok(Outcome::BrokerLost(error.to_string())),
@@ -269,11 +272,6 @@ impl<'a> Asker<'a> {
             }
         }
     }
-}
-
-fn not_yet(request: &Request, why: &str) -> String {
-    let verb = request.verb.to_uppercase();
-    format!("{verb} NOT DELIVERED YET ({why}); trying for {} s", INSIST_LIMIT.as_secs())
 }
 
 fn is_not_yet(outcome: &Outcome) -> bool {

@@ -122,7 +122,7 @@ fn answered(what: &str, reply: &Reply) -> String {
                 bus::message::ReplyStatus::Rejected => "refused by the bridge".to_owned(),
                 other => other.word().replace('_', " "),
             };
-            if verb == reason {
+            if verb == reason.replace('_', " ") {
                 format!("{what}: {verb} ({number})")
             } else {
                 format!("{what}: {verb}: {reason} ({number})")
@@ -134,9 +134,6 @@ fn answered(what: &str, reply: &Reply) -> String {
             text.push_str(": ");
             text.push_str(&echo(more));
         }
-    }
-    if reply.duplicate {
-        text.push_str(" (asked before; not run again)");
     }
     text
 }
@@ -362,6 +359,10 @@ mod tests {
                 "enable: failed: interrupted (code 30)",
             ),
             (
+                Outcome::Answered(Box::new(reply(ReplyStatus::TimedOut, Some(Code::TimedOut))), at),
+                "enable: timed out (code 29)",
+            ),
+            (
                 Outcome::BrokerForbids,
                 "enable: refused by the broker: its access rules do not let alice command clasp/chiller (0x87)",
             ),
@@ -372,15 +373,5 @@ mod tests {
         ] {
             assert_eq!(outcome.message("enable", "alice", "clasp/chiller"), expected);
         }
-    }
-
-    #[test]
-    fn a_repeated_verdict_says_that_nothing_was_run_again() {
-        let repeated = Reply { duplicate: true, ..reply(ReplyStatus::Succeeded, Some(Code::Succeeded)) };
-        let outcome = Outcome::Answered(Box::new(repeated), Duration::ZERO);
-        assert_eq!(
-            outcome.message("enable", "alice", "clasp/chiller"),
-            "enable: succeeded (asked before; not run again)"
-        );
     }
 }

@@ -152,6 +152,14 @@ fn a_motion_shows_position_target_and_what_is_left() {
 }
 
 #[test]
+fn while_homing_the_time_left_is_a_bound() {
+    let mut state = homing();
+    state.device.eta_s = Some(8.4);
+    assert_eq!(words(&state).unwrap(), "homing 43%, at most 8 s left");
+    assert!(shown(&state).contains("\n   43%, at most 8 s left\n"), "{}", shown(&state));
+}
+
+#[test]
 fn after_a_power_cycle_status_says_what_helps() {
     assert_eq!(
         shown(&power_cycled()),
@@ -170,13 +178,16 @@ Focuser is NOT HOMED
 
 #[test]
 fn a_lost_line_is_said_first_and_shows_no_position() {
+    const FIRST: &str =
+        "! the focuser is OFFLINE: it does not answer on its serial line\nFocuser is OFFLINE\n";
     let text = shown(&lost());
-    assert!(
-        text.starts_with(
-            "! the focuser is OFFLINE: it does not answer on its serial line\nFocuser is OFFLINE\n   not homed\n   Limits"
-        ),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("{FIRST}   Limits")), "{text}");
+    // Not "not homed": when it answers, the bridge may find that it still is.
+    let mut homed_before = lost();
+    homed_before.device.origin_steps = Some(21341);
+    let text = shown(&homed_before);
+    let expected = "   Was homed, inner end at 21341 steps; checked when it answers again\n";
+    assert!(text.starts_with(&format!("{FIRST}{expected}")), "{text}");
 }
 
 #[test]
@@ -184,13 +195,15 @@ fn a_killed_focuser_names_the_command_that_brings_it_back() {
     let mut state = idle();
     state.device.status = FocuserStatus::Released;
     state.device.reason = "released".to_owned();
+    state.device.homed = false;
     let view = seen_by("online", &state);
     let text = shown(&state);
     assert_eq!(
         text.lines().next(),
         Some("! the focuser is RELEASED: it was killed and is not asked anything until `focus init`")
     );
-    assert!(text.contains("\nFocuser is RELEASED\n"), "{text}");
+    let expected = "\nFocuser is RELEASED\n   Was homed, inner end at 21341 steps; checked by `focus init`\n";
+    assert!(text.contains(expected), "{text}");
     assert_eq!(view.standing(now()).exit_code(), 4);
 }
 
@@ -243,6 +256,8 @@ fn a_bar_fits_the_terminal_and_shows_position_target_and_time() {
         bar(&moving(), 65).unwrap(),
         "[#########------------] moving 1.234 / 2.000 mm  43%, 1.2 s left"
     );
+    // In a narrow terminal the bar stays, and the word goes.
+    assert_eq!(bar(&moving(), 47).unwrap(), "[####------] 1.234 / 2.000 mm  43%, 1.2 s left");
     for columns in 1..200 {
         for state in [moving(), homing()] {
             let text = bar(&state, columns).unwrap();

@@ -7,7 +7,7 @@ use bus::clock::{Instant, Now, Utc};
 use bus::message::{BIN_S, History, SCHEMA};
 use bus::topic::Base;
 use cli::chart::Look;
-use cli::history::{CHILLER, draw, is_stale, page, read, with_live};
+use cli::history::{CHILLER, FOCUSER, draw, is_stale, page, read, with_live};
 use cli::render::Style;
 
 const ASCII: Look = Look { columns: 64, rows: 20, utf8: false, style: Style::Plain };
@@ -179,6 +179,20 @@ fn a_reading_that_ended_is_not_called_the_newest() {
     let mut begun = night();
     begun.columns.get_mut("water_temp").unwrap()[71] = None;
     assert!(draw(&begun, CHILLER, None, ASCII)[0].contains("water 10.0"));
+}
+
+#[test]
+fn where_the_focuser_was_before_nobody_knew_is_said_with_its_time() {
+    let mut values = vec![Some(1.5), Some(2.25), None];
+    let focuser = |values: &[Option<f64>]| History {
+        columns: BTreeMap::from([("current_mm".to_owned(), values.to_vec())]),
+        units: BTreeMap::from([("current_mm".to_owned(), "mm".to_owned())]),
+        status: vec![Some("idle".to_owned()); values.len()],
+        ..night()
+    };
+    assert_eq!(draw(&focuser(&values), FOCUSER, None, ASCII)[0], "    p position 2.25");
+    values.extend([None, None]);
+    assert_eq!(draw(&focuser(&values), FOCUSER, None, ASCII)[0], "    p position - (was 2.25 at 00:10)");
 }
 
 #[test]

@@ -428,4 +428,12 @@ impl SiteOf<Focuser> {
     pub fn orders(&self) -> Vec<(String, String)> {
         self.port.with(|unit| unit.writes().map(|write| (write.code.clone(), write.value.clone())).collect())
     }
+
+    /// Runs `focus` to its end, with the settings of this identity.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not end within a minute.
+    pub fn focus<S: AsRef<str>>(&self, identity: &str, args: &[S]) -> Result<Output> {
+        self.launch_tool("focus", identity, args)?.run(LIMIT)
+    }
 }

@@ -68,7 +68,9 @@ impl Device for FocuserState {
         {
             line(text);
         }
-        line(homing(device, tense.bridge));
+        if let Some(text) = homing(device, tense.bridge) {
+            line(text);
+        }
         if let Some(steps) = device.current_steps {
             line(format!("Motor {is} at {steps} steps"));
         }
@@ -128,6 +130,10 @@ pub fn motion_left(device: &FocuserState, published: Utc) -> Option<String> {
     }
     let done = device.progress.map(|progress| format!("{:.0}%", progress.clamp(0.0, 1.0) * 100.0));
     let left = match (device.eta_s, device.deadline) {
+        // How far it is to the inner end is not known before it is there.
+        (Some(seconds), _) if device.status == FocuserStatus::Homing => {
+            Some(format!("at most {:.0} s left", seconds.max(0.0)))
+        }
         (Some(seconds), _) => Some(format!("{:.1} s left", seconds.max(0.0))),
         // Two dates of the bridge's clock.
         (None, Some(deadline)) => {
@@ -139,20 +145,31 @@ pub fn motion_left(device: &FocuserState, published: Utc) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn homing(device: &FocuserState, is: &str) -> String {
+/// Whether its position is known; `None` where the line above says all there is to say.
+fn homing(device: &FocuserState, is: &str) -> Option<String> {
+    let origin = device.origin_steps.map(|steps| format!("inner end at {steps} steps"));
     if device.homed {
-        let origin = device.origin_steps.map(|steps| format!(", inner end at {steps} steps"));
-        return format!("Homed{}", origin.unwrap_or_default());
+        return Some(["Homed".to_owned()].into_iter().chain(origin).collect::<Vec<_>>().join(", "));
     }
-    match device.status {
-        FocuserStatus::NotHomed if device.reason == "checking" => {
-            format!("not homed ({})", device.reason_in_words())
+    match (device.status, origin) {
+        (FocuserStatus::NotHomed, _) if device.reason == "checking" => {
+            Some(format!("not homed ({})", device.reason_in_words()))
         }
-        FocuserStatus::Homing => format!("Homing {is} under way"),
-        FocuserStatus::NotHomed | FocuserStatus::Fault => {
-            format!("not homed ({}); `focus init` drives to the inner end", device.reason_in_words())
+        (FocuserStatus::Homing, _) => Some(format!("Homing {is} under way")),
+        (FocuserStatus::NotHomed | FocuserStatus::Fault, _) => {
+            Some(format!("not homed ({}); `focus init` drives to the inner end", device.reason_in_words()))
         }
-        _ => "not homed".to_owned(),
+        // The bridge knows the inner end, and not whether it still holds.
+        (FocuserStatus::Offline, Some(origin)) => {
+            Some(format!("Was homed, {origin}; checked when it answers again"))
+        }
+        (FocuserStatus::Released, Some(origin)) => {
+            Some(format!("Was homed, {origin}; checked by `focus init`"))
+        }
+        (FocuserStatus::Offline | FocuserStatus::Released, None) => None,
+        (FocuserStatus::Idle | FocuserStatus::Moving | FocuserStatus::Stopping, _) => {
+            Some("not homed".to_owned())
+        }
     }
 }
 

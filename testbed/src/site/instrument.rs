@@ -60,9 +60,10 @@ impl Instrument for focuser::Focuser {
     const BRIDGE: &'static str = "focuser-bridge";
     type Config = focuser::Config;
 
-    /// Near the inner end, so that homing is short; a counter left from a night before.
+    /// Near the inner end, so that homing is short; a counter left from a night before, so large
+    /// that no move comes near zero, where it would prove nothing.
     fn usual() -> Self::Config {
-        focuser::Config { place_mm: 0.4, counter: 12_000, wire_time: true, ..focuser::Config::default() }
+        focuser::Config { place_mm: 0.4, counter: 40_000, wire_time: true, ..focuser::Config::default() }
     }
 
     fn build(config: Self::Config) -> Self {

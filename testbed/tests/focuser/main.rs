@@ -8,8 +8,10 @@
 )]
 
 mod contract;
+mod interrupted;
 mod moves;
 mod never;
+mod operators;
 mod outages;
 mod stops;
 

@@ -65,8 +65,6 @@ impl Night {
         let site = FocuserSite::builder()
             .setting("control_clients", r#"["ops", "scheduler"]"#)
             .setting("speed_mm_sec", "1")
-            // Nowhere here does it come near zero, where it would prove nothing after a restart.
-            .model(|model| model.counter = 40_000)
             .start()
             .unwrap();
         let ops = Operator::new(&site, "ops").unwrap();
