@@ -18,6 +18,8 @@ const ACCELERATION_UNIT: f64 = 0.068_719_476_736;
 const RUN_SPEED_UNIT: f64 = 67.108_864;
 /// The end is looked for at half the speed.
 const HOMING_SPEED: f64 = 0.5;
+/// How far out of the end a further approach begins, mm.
+pub const RETREAT_MM: f64 = 0.5;
 
 /// What is known of the mechanics.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,7 +133,9 @@ impl Mechanics {
     /// mm/s of the drive to the inner end, likewise.
     #[must_use]
     pub fn homing_speed(&self, full_step: FullStep) -> f64 {
-        self.homing_full_steps() * full_step.motor_steps() / self.steps_per_mm
+        // Run never goes faster than the greatest speed.
+        let fastest = f64::from(self.registers().max_speed) / MAX_SPEED_UNIT;
+        self.homing_full_steps().min(fastest) * full_step.motor_steps() / self.steps_per_mm
     }
 
     /// Full steps per second of the drive to the inner end.
@@ -167,17 +171,24 @@ impl Mechanics {
         origin - self.steps(mm)
     }
 
-    /// The legs from `from` to `to`: a move outwards goes further and comes back in.
+    /// The legs from `from` to `to`: none if it is there, and a move outwards goes further and
+    /// comes back in.
     #[must_use]
     pub fn legs(&self, from: i32, to: i32) -> Vec<i32> {
         let beyond = self.steps(self.anti_backlash_mm);
-        if to > from || beyond == 0 { vec![to] } else { vec![to - beyond, to] }
+        if self.is_there(from, to) {
+            Vec::new()
+        } else if to > from || beyond == 0 {
+            vec![to]
+        } else {
+            vec![to.saturating_sub(beyond), to]
+        }
     }
 
     /// Whether `steps` is at the target.
     #[must_use]
     pub fn is_there(&self, steps: i32, target: i32) -> bool {
-        f64::from((steps - target).abs()) <= self.tolerance_mm * self.steps_per_mm
+        (f64::from(steps) - f64::from(target)).abs() <= self.tolerance_mm * self.steps_per_mm
     }
 
     /// More steps than these no motion makes in `time`: full speed, in eighths, and a quarter more.
@@ -188,10 +199,9 @@ impl Mechanics {
         (full_steps * 8.0 * 1.25 * time.as_secs_f64()).ceil() as i32
     }
 
-    /// How long `mm` takes, in a leg of its own.
-    #[must_use]
-    pub fn travel_time(&self, mm: f64) -> Duration {
-        let seconds = mm.abs() / self.speed_mm_sec + self.speed_mm_sec / self.acceleration_mm_sec_sec;
+    /// How long `mm` takes at the most, in a leg of its own, at `speed`, mm/s.
+    fn leg_time(&self, mm: f64, speed: f64) -> Duration {
+        let seconds = mm.abs() / speed + self.speed_mm_sec / self.acceleration_mm_sec_sec;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
@@ -201,18 +211,19 @@ impl Mechanics {
         let mut at = from;
         let mut time = Duration::ZERO;
         for leg in legs {
-            time += self.travel_time(f64::from(leg - at) / self.steps_per_mm);
+            let mm = (f64::from(*leg) - f64::from(at)) / self.steps_per_mm;
+            time += self.leg_time(mm, self.moving_speed(FullStep::USUAL));
             at = *leg;
         }
         time
     }
 
-    /// How long the drive to the inner end may take, from anywhere, with its second approach.
+    /// How long the drive to the inner end may take, from anywhere, with its further approaches.
     #[must_use]
     pub fn homing_time(&self) -> Duration {
-        let slow = |mm: f64| self.travel_time(mm / HOMING_SPEED);
-        slow(self.mechanical_range_mm)
-            + 2 * (self.travel_time(self.anti_backlash_mm) + slow(self.anti_backlash_mm))
+        let out = |mm| self.leg_time(mm, self.moving_speed(FullStep::USUAL));
+        let inwards = |mm| self.leg_time(mm, self.homing_speed(FullStep::USUAL));
+        inwards(self.mechanical_range_mm) + 2 * (out(RETREAT_MM) + inwards(RETREAT_MM))
     }
 }
 

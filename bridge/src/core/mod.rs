@@ -284,6 +284,7 @@ where
             Event::Timeout => {}
             Event::Stop => {
                 self.stopping = Some(now.instant + REST_LIMIT);
+                self.desk.close(now);
                 self.controller.handle_shutdown(now);
             }
         }
@@ -388,6 +389,8 @@ where
                     let contents = bus::message::encode(&saved);
                     self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
                 }
+                // With the port closed there is nothing that could hear it.
+                Effect::WriteNow(_) if !self.port_open => {}
                 Effect::WriteNow(request) => {
                     let bytes = self.protocol.exchange(&request).bytes;
                     self.outputs.push_back(Output::WriteNow(bytes));

@@ -10,10 +10,20 @@ use bus::message::{Code, reason};
 use super::homing::{Homing, Known};
 use super::moving::Moving;
 use super::{AFTERWARDS, DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
+use crate::geometry::RETREAT_MM;
 use crate::protocol::{COUNTER, Request};
 
 /// From one poll to the next of a motor that was not seen to stand.
 const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
+
+/// The way of a move.
+struct Course {
+    from: i32,
+    target: i32,
+    /// None if it is there already.
+    legs: Vec<i32>,
+    time: Duration,
+}
 
 impl Focuser {
     /// How long the motion may take that a command asks for, if it does and that is possible.
@@ -36,6 +46,14 @@ impl Focuser {
         if verb.name == "init" {
             return Ok(Some(self.homing_limit()));
         }
+        match argument {
+            Argument::Number(mm) => self.course(verb, mm).map(|course| Some(course.time)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Where a move leads, if it is possible just now.
+    fn course(&self, verb: &'static Verb, mm: f64) -> Result<Course, Refusal> {
         if self.saved.released {
             let message = "the focuser was killed: init brings it back";
             return Err(Refusal::because(Code::NotConnected, reason::RELEASED, message));
@@ -47,22 +65,36 @@ impl Focuser {
             let message = format!("{}: init first", fault.in_words());
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         }
-        let (Some(origin), Some(from), Some(current)) =
-            (self.saved.origin, self.motor.steps, self.current_mm())
-        else {
+        let (Some(origin), Some(from), true) = (self.saved.origin, self.motor.steps, self.homed()) else {
             let message = format!("not homed ({}): init drives to the inner end", self.why_not_homed());
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         };
-        let Argument::Number(mm) = argument else { return Ok(None) };
-        let target = if verb.relative { current + mm } else { mm };
-        self.is_reachable(current, target)?;
         let mechanics = &self.settings.mechanics;
-        Ok(Some(self.move_limit(from, &mechanics.legs(from, mechanics.target(origin, target)))))
-    }
-
-    /// How long these legs may take.
-    fn move_limit(&self, from: i32, legs: &[i32]) -> Duration {
-        self.limit(self.settings.mechanics.legs_time(from, legs))
+        let target = if verb.relative {
+            from.saturating_sub(mechanics.steps(mm))
+        } else {
+            mechanics.target(origin, mm)
+        };
+        let legs = mechanics.legs(from, target);
+        let out = |at: i32| origin.saturating_sub(at);
+        let place = |at: i32| f64::from(out(at)) / mechanics.steps_per_mm;
+        let range = mechanics.focus_range_mm;
+        if !(0..=mechanics.steps(range)).contains(&out(target)) {
+            let message = format!("{:.3} mm is outside 0 to {range}", place(target));
+            return Err(Refusal::new(Code::OutsideLimits, message));
+        }
+        let furthest = legs.iter().copied().min().unwrap_or(target);
+        if out(furthest) > mechanics.steps(mechanics.mechanical_range_mm) {
+            let message = format!(
+                "on its way to {:.3} mm it would go to {:.3}, beyond the mechanics' {} mm",
+                place(target),
+                place(furthest),
+                mechanics.mechanical_range_mm
+            );
+            return Err(Refusal::new(Code::OutsideLimits, message));
+        }
+        let time = self.limit(mechanics.legs_time(from, &legs));
+        Ok(Course { from, target, legs, time })
     }
 
     /// How long homing may take.
@@ -74,34 +106,11 @@ impl Focuser {
         (time.mul_f64(1.5) + DEADLINE_MARGIN).min(self.settings.move_timeout)
     }
 
-    fn is_reachable(&self, current: f64, target: f64) -> Result<(), Refusal> {
-        let mechanics = &self.settings.mechanics;
-        let range = mechanics.focus_range_mm;
-        if !(0.0..=range).contains(&target) {
-            let message = format!("{target:.3} mm is outside 0 to {range}");
-            return Err(Refusal::new(Code::OutsideLimits, message));
-        }
-        let furthest = target + mechanics.anti_backlash_mm;
-        if target > current && furthest > mechanics.mechanical_range_mm {
-            let message = format!(
-                "on its way to {target:.3} mm it would go to {furthest:.3}, beyond the mechanics' {} mm",
-                mechanics.mechanical_range_mm
-            );
-            return Err(Refusal::new(Code::OutsideLimits, message));
-        }
-        Ok(())
-    }
-
     pub(super) fn run_command(&mut self, command: Command, now: Now) {
         let ticket = command.ticket;
         match (command.verb.name, command.argument) {
             ("init", Argument::Flag(force)) => self.init(ticket, force, now),
-            ("set", Argument::Number(mm)) => self.go(ticket, mm, now),
-            ("offset", Argument::Number(mm)) => {
-                // It may have been stopped since it was examined; where it stands is measured.
-                let target = self.current_mm().map_or(f64::NAN, |current| current + mm);
-                self.go(ticket, target, now);
-            }
+            ("set" | "offset", Argument::Number(mm)) => self.go(ticket, command.verb, mm, now),
             ("stop", _) => self.stop(ticket, false, now),
             ("kill", _) => self.stop(ticket, true, now),
             (verb, argument) => {
@@ -111,41 +120,24 @@ impl Focuser {
         }
     }
 
-    fn go(&mut self, ticket: Ticket, mm: f64, now: Now) {
+    fn go(&mut self, ticket: Ticket, verb: &'static Verb, mm: f64, now: Now) {
         // What was examined may have changed while the journal went to the disk.
         if let Some(outcome) = self.is_busy() {
             return self.answer(ticket, outcome);
         }
-        let mechanics = self.settings.mechanics;
-        let (Some(origin), Some(from), Some(current)) =
-            (self.saved.origin, self.motor.steps, self.current_mm())
-        else {
-            let message = "the position was lost before the motion began";
-            return self.answer(ticket, Outcome::failed(Code::NotConnected, message));
+        let Course { from, target, legs, time } = match self.course(verb, mm) {
+            Ok(course) => course,
+            Err(refusal) => return self.answer(ticket, Outcome::failed(refusal.code, refusal.message)),
         };
-        if let Err(refusal) = self.is_reachable(current, mm) {
-            return self.answer(ticket, Outcome::failed(refusal.code, refusal.message));
-        }
-        let target = mechanics.target(origin, mm);
-        let legs = mechanics.legs(from, target);
-        if !legs.iter().all(|leg| COUNTER.contains(leg)) {
-            let message = "the target is beyond what the controller counts: switch it off and on, then init";
-            return self.answer(ticket, Outcome::failed(Code::OutsideLimits, message));
-        }
-        if (target - from).abs() <= 1 {
+        if legs.is_empty() {
             let message = format!("at {} already", self.place());
             return self.answer(ticket, Outcome::succeeded(message));
         }
-        let lowest = legs.iter().copied().min().unwrap_or(target).min(from);
-        let highest = legs.iter().copied().max().unwrap_or(target).max(from);
-        let time = self.move_limit(from, &legs);
-        self.begin(
-            ticket,
-            Motion::Move(Moving::new(mechanics, from, target, now.instant)),
-            (lowest, highest),
-            time,
-            now,
-        );
+        let lowest = legs.iter().copied().fold(from, i32::min);
+        let highest = legs.iter().copied().fold(from, i32::max);
+        let stands = self.motor.turns() == Some(false);
+        let moving = Moving::new(self.settings.mechanics, from, stands, target, now.instant);
+        self.begin(ticket, Motion::Move(moving), (lowest, highest), time, now);
     }
 
     fn is_busy(&self) -> Option<Outcome> {
@@ -175,8 +167,15 @@ impl Focuser {
         }
         let mechanics = self.settings.mechanics;
         let from = self.motor.steps.or(self.saved.steps).unwrap_or_default();
-        let lowest = from - mechanics.steps(2.0 * mechanics.anti_backlash_mm);
-        let highest = from + mechanics.steps(mechanics.mechanical_range_mm + 0.5);
+        let range = mechanics.steps(mechanics.mechanical_range_mm + RETREAT_MM);
+        if !(COUNTER.contains(&from.saturating_sub(range)) && COUNTER.contains(&from.saturating_add(range))) {
+            let message = format!(
+                "its counter, {from}, is too near to where it begins anew: switch it off and on, then init"
+            );
+            return self.answer(ticket, Outcome::failed(Code::OutsideLimits, message));
+        }
+        let lowest = from - mechanics.steps(2.0 * RETREAT_MM);
+        let highest = from + range;
         let time = self.homing_limit();
         let known = Known { end: self.saved.origin, full_step: self.saved.full_step };
         let homing = Homing::new(mechanics, known, now.instant);
@@ -195,7 +194,7 @@ impl Focuser {
         self.saved.motion = Some(range);
         self.astray = 0;
         self.job = Job::Moving(motion);
-        self.saving = Some(now.instant);
+        self.saving = true;
         self.next_question = now.instant;
         self.save();
     }
@@ -211,6 +210,8 @@ impl Focuser {
         }
         if !self.connected {
             self.stop_when_back = true;
+            // It may hear all the same.
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
             let mut message =
                 "NOT STOPPED: the focuser does not answer; a stop is sent as soon as it is back".to_owned();
             if let_go {

@@ -8,28 +8,29 @@ use bus::message::{EventKind, Happening, Severity};
 
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Halt, Job, STOP_LIMIT, Told};
-use crate::protocol::Request;
+use super::{Fault, Focuser, Halt, Job, STOP_AGAIN, STOP_LIMIT, Told};
+use crate::protocol::{Reply, Request};
 
 impl Focuser {
     /// Sends a stop at once, whatever else is out, and watches for standstill.
     pub(super) fn halt(&mut self, answers: Vec<(Ticket, Told)>, let_go: bool, now: Now) {
         self.effects.push_back(Effect::WriteNow(Request::Stop));
-        let mut answers = answers;
-        let mut let_go = let_go;
-        if let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) {
-            answers.splice(0..0, halt.answers);
-            let_go |= halt.let_go;
+        if let Job::Halt(halt) = &mut self.job {
+            halt.answers.extend(answers);
+            halt.let_go |= let_go;
+            halt.said = now.instant;
+            return;
         }
         // A motion that was ordered and did not show yet may still begin.
         let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
         self.job = Job::Halt(Halt {
             watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
             deadline: now.instant + STOP_LIMIT,
+            said: now.instant,
             answers,
             let_go,
         });
-        self.saving = None;
+        self.saving = false;
         self.next_question = now.instant;
         self.effects.push_back(Effect::Publish);
     }
@@ -40,7 +41,20 @@ impl Focuser {
         self.halt(answers, false, now);
     }
 
-    pub(super) fn halted(&mut self, at: i32, now: Now) {
+    pub(super) fn halt_answered(&mut self, reply: Reply, now: Now) {
+        let Job::Halt(halt) = &mut self.job else { return };
+        if let Some(at) = halt.watch.take(reply, now.instant) {
+            self.halted(at, now);
+        } else if halt.watch.seen_motion()
+            && !halt.watch.stands()
+            && now.instant.since(halt.said) >= STOP_AGAIN
+        {
+            halt.said = now.instant;
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
+        }
+    }
+
+    fn halted(&mut self, at: i32, now: Now) {
         let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
         self.standstill_seen();
         if self.checked {
@@ -99,7 +113,8 @@ impl Focuser {
         let Job::Halt(halt) = std::mem::replace(&mut self.job, Job::None) else { return };
         let message = self.no_standstill();
         if !self.checked {
-            self.job = Job::Check { watch: Standstill::new(now.instant, false), deadline: None };
+            let watch = Standstill::new(now.instant, false);
+            self.job = Job::Check { watch, deadline: None, said: now.instant };
         }
         for (ticket, told) in halt.answers {
             let message = match told {

@@ -11,15 +11,16 @@ use std::time::Duration;
 use bus::clock::Instant;
 
 use super::watch::Standstill;
-use crate::geometry::{FullStep, Mechanics};
+use crate::geometry::{FullStep, Mechanics, RETREAT_MM};
 use crate::protocol::{Motion, Reply, Request};
 
 /// Motion that was ordered shows by then, or there is none.
 pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
 /// At constant speed for so long, the drive tells what a full step is.
 const GAUGE: Duration = Duration::from_millis(500);
-/// How far out of the end the second approach begins, mm.
-const RETREAT_MM: f64 = 0.5;
+/// A controller that is switched on where the end is counts from zero there, as one that was reset
+/// does: an end so near to zero is looked for once more, steps.
+const NEAR_ZERO: i32 = 50;
 /// The travel may measure so much more than the mechanics have, mm.
 const TRAVEL_MARGIN_MM: f64 = 0.1;
 /// How far apart the two ends may be, mm.
@@ -79,7 +80,9 @@ pub(super) struct Homing {
     at_constant_speed: bool,
     start: Option<i32>,
     first_end: Option<i32>,
-    retreats: u32,
+    second_end: bool,
+    /// Drives inwards of which nothing was seen.
+    unheard: u32,
     /// The status letter `U` was seen to clear.
     reset_cleared: bool,
 }
@@ -95,7 +98,8 @@ impl Homing {
             at_constant_speed: false,
             start: None,
             first_end: None,
-            retreats: 0,
+            second_end: false,
+            unheard: 0,
             reset_cleared: false,
         }
     }
@@ -170,7 +174,7 @@ impl Homing {
                 if seen_motion {
                     self.step = Step::StopAtEnd;
                 } else if now.since(began) >= MOTION_SHOWS_WITHIN {
-                    return self.retreat(end);
+                    return self.not_inwards(end);
                 }
                 Progress::Going
             }
@@ -239,23 +243,36 @@ impl Homing {
         }
     }
 
-    fn retreat(&mut self, from: i32) -> Progress {
-        self.retreats += 1;
-        if self.retreats > 2 {
-            return Progress::Failed("the motor does not turn inwards: is it jammed?".to_owned());
+    /// It was not heard, perhaps; or it is at the end already, so that there is no way inwards.
+    fn not_inwards(&mut self, at: i32) -> Progress {
+        self.unheard += 1;
+        match (self.unheard, self.first_end) {
+            (1 | 3, _) => self.step = Step::DriveIn,
+            (2, None) => self.retreat(at),
+            _ => return Progress::Failed("the motor does not turn inwards: is it jammed?".to_owned()),
         }
-        self.step = Step::Retreat { to: from - self.mechanics.steps(RETREAT_MM) };
         Progress::Going
     }
 
+    fn retreat(&mut self, from: i32) {
+        self.step = Step::Retreat { to: from - self.mechanics.steps(RETREAT_MM) };
+    }
+
     fn found(&mut self, end: i32) -> Progress {
+        self.unheard = 0;
         let Some(first) = self.first_end else {
             self.first_end = Some(end);
-            return self.retreat(end);
+            self.retreat(end);
+            return Progress::Going;
         };
         let apart = f64::from((end - first).abs()) / self.mechanics.steps_per_mm;
         if apart > ENDS_AGREE_MM {
             return Progress::Failed(format!("two drives to the inner end were {apart:.3} mm apart"));
+        }
+        let doubtful = end.abs() <= NEAR_ZERO && !self.reset_cleared;
+        if doubtful && !std::mem::replace(&mut self.second_end, true) {
+            self.retreat(end);
+            return Progress::Going;
         }
         Progress::Found(end)
     }

@@ -33,13 +33,13 @@ use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// Nothing acknowledges a stop: a motor that turns so long after one did not hear it.
+const STOP_AGAIN: Duration = Duration::from_millis(400);
 /// From one question to the next while the motor may turn.
 const MOTION_POLL: Duration = Duration::from_millis(15);
 /// The same during a move, if the answer is there by then: at 38400 baud it never is, so that a
 /// standstill is seen as soon as the line can tell it.
 const MOVE_POLL: Duration = Duration::from_millis(5);
-/// A disk that does not answer holds a motion back for so long at the most.
-const SAVE_LIMIT: Duration = Duration::from_secs(2);
 /// Every so many idle polls the temperature is read too.
 const TEMPERATURE_EVERY: u32 = 10;
 /// What a deadline allows beyond the time that the motion should take.
@@ -76,6 +76,8 @@ enum Job {
         watch: Standstill,
         /// A stop was sent; no standstill by then is a fault.
         deadline: Option<Instant>,
+        /// When it was sent last.
+        said: Instant,
     },
     Moving(Motion),
     Halt(Halt),
@@ -86,6 +88,8 @@ enum Job {
 struct Halt {
     watch: Standstill,
     deadline: Instant,
+    /// When the stop was sent last.
+    said: Instant,
     /// Who is told what at standstill.
     answers: Vec<(Ticket, Told)>,
     let_go: bool,
@@ -128,8 +132,8 @@ pub struct Focuser {
     /// Whether the counter was checked since the link came up.
     checked: bool,
     job: Job,
-    /// The disk was told of a motion then: the motor is ordered nothing before it knows.
-    saving: Option<Instant>,
+    /// The disk is told of a motion: the motor is ordered nothing before it knows.
+    saving: bool,
     run: Option<Run>,
     pending_init: Option<(Ticket, bool)>,
     stop_when_back: bool,
@@ -166,7 +170,7 @@ impl Focuser {
             connected: false,
             checked: false,
             job: Job::None,
-            saving: None,
+            saving: false,
             run: None,
             pending_init: None,
             stop_when_back: false,
@@ -215,7 +219,7 @@ impl Focuser {
             && self.is_astray(steps)
         {
             let message = format!("the motor left its way and was stopped: it was at {steps} steps");
-            return self.end_motion(Outcome::failed(Code::Failed, message), now);
+            return self.motion_failed(Outcome::failed(Code::Failed, message), now);
         }
         let Job::Moving(motion) = &mut self.job else { return };
         match motion {
@@ -229,7 +233,7 @@ impl Focuser {
                         self.answer(run.ticket, outcome);
                     }
                 }
-                moving::Progress::Failed(why) => self.end_motion(Outcome::failed(Code::Failed, why), now),
+                moving::Progress::Failed(why) => self.motion_failed(Outcome::failed(Code::Failed, why), now),
             },
             Motion::Home(homing) => match homing.take(reply, now.instant) {
                 homing::Progress::Going => {}
@@ -237,12 +241,7 @@ impl Focuser {
                     let full_step = homing.full_step();
                     self.end_found(end, full_step, now);
                 }
-                homing::Progress::Failed(why) => {
-                    // Whatever it was, the counter may not be what it was.
-                    self.lose_home(Unhomed::HomingFailed, &why);
-                    self.fault = Some(Fault::Homing(why.clone()));
-                    self.end_motion(Outcome::failed(Code::Failed, why), now);
-                }
+                homing::Progress::Failed(why) => self.motion_failed(Outcome::failed(Code::Failed, why), now),
             },
         }
     }
@@ -252,14 +251,22 @@ impl Focuser {
         if !matches!(self.job, Job::Moving(_)) {
             return;
         }
-        let message = format!("not there by {}", run.deadline.utc);
-        self.end_motion(Outcome::timed_out(message), now);
+        let message = if self.saving {
+            "the disk did not take the journal in time: nothing was moved".to_owned()
+        } else {
+            format!("not there by {}", run.deadline.utc)
+        };
+        self.motion_failed(Outcome::timed_out(message), now);
     }
 
-    fn start_saved_motion(&mut self, now: Now) {
-        if self.saving.take().is_some() {
-            self.next_question = now.instant;
+    /// A motion ends otherwise than it should have by itself.
+    fn motion_failed(&mut self, outcome: Outcome, now: Now) {
+        if matches!(self.job, Job::Moving(Motion::Home(_))) {
+            // Whatever it was, the counter may not be what it was.
+            self.lose_home(Unhomed::HomingFailed, &outcome.message);
+            self.fault = Some(Fault::Homing(outcome.message.clone()));
         }
+        self.end_motion(outcome, now);
     }
 
     fn note_status(&mut self) {
@@ -323,11 +330,7 @@ impl Controller for Focuser {
             Job::None => {}
             Job::Check { .. } => self.check_answered(reply, now),
             Job::Moving(_) => self.motion_answered(reply, now),
-            Job::Halt(halt) => {
-                if let Some(at) = halt.watch.take(reply, now.instant) {
-                    self.halted(at, now);
-                }
-            }
+            Job::Halt(_) => self.halt_answered(reply, now),
         }
         self.note_status();
     }
@@ -343,14 +346,13 @@ impl Controller for Focuser {
 
     fn handle_saved(&mut self, _result: Result<(), String>, now: Now) {
         // With a full disk motion runs all the same.
-        self.start_saved_motion(now);
+        if std::mem::take(&mut self.saving) {
+            self.next_question = now.instant;
+        }
         self.note_status();
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        if self.saving.is_some_and(|since| now.instant.since(since) >= SAVE_LIMIT) {
-            self.start_saved_motion(now);
-        }
         if let Job::Halt(halt) = &self.job
             && now.instant >= halt.deadline
         {
@@ -368,18 +370,17 @@ impl Controller for Focuser {
             Job::Check { deadline, .. } => *deadline,
             Job::None | Job::Moving(_) => None,
         };
-        let saving = self.saving.map(|since| since + SAVE_LIMIT);
         let run = self.run.as_ref().map(|run| run.deadline.instant);
         let init = self.pending_init.as_ref().map(|(ticket, _)| self.latest_homing(ticket));
         let question = (!self.saved.released || self.in_motion()).then_some(self.next_question);
-        [job, saving, run, init, question].into_iter().flatten().min()
+        [job, run, init, question].into_iter().flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {
         if now.instant < self.next_question || (self.saved.released && !self.in_motion()) {
             return None;
         }
-        let may_order = self.saving.is_none();
+        let may_order = !self.saving;
         let request = match &mut self.job {
             Job::None => Some(self.idle_question(now)),
             Job::Check { watch, .. } => Some(watch.request()),
@@ -415,10 +416,18 @@ impl Controller for Focuser {
     }
 
     fn handle_shutdown(&mut self, now: Now) {
-        if matches!(self.job, Job::Moving(_)) {
+        let turns = match &self.job {
+            Job::Moving(_) => true,
+            Job::Check { watch, .. } => self.may_turn() || watch.seen_motion(),
+            Job::None | Job::Halt(_) => self.may_turn() || self.fault == Some(Fault::NoStandstill),
+        };
+        if turns && self.connected {
             // The Desk answers whoever waits: interrupted.
             self.run = None;
+            self.pending_init = None;
             self.halt(Vec::new(), false, now);
+        } else if turns {
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
         }
         self.note_status();
     }

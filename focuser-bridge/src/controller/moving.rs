@@ -10,8 +10,10 @@ use bus::clock::Instant;
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics};
-use crate::protocol::{Motion, Reply, Request};
+use crate::protocol::{Reply, Request};
 
+/// A position at rest is read so exactly, steps.
+const AT_REST: i32 = 2;
 /// So near to the end of a leg the motor brakes, for some 50 ms, mm.
 const NEAR_MM: f64 = 0.01;
 /// A subscriber wants ten positions a second, and a motor that goes astray is to be seen.
@@ -19,9 +21,9 @@ const STATUSES_IN_A_ROW: u32 = 4;
 
 #[derive(Debug)]
 enum Step {
-    /// The motor must stand before it is told where to go.
+    /// The motor must stand, and where it was, before it is told where to go.
     Before {
-        began: Instant,
+        watch: Standstill,
     },
     Send,
     Under(Leg),
@@ -71,30 +73,39 @@ pub(super) enum Progress {
 #[derive(Debug)]
 pub(super) struct Moving {
     mechanics: Mechanics,
+    from: i32,
     pub(super) target: i32,
     legs: Vec<i32>,
     step: Step,
+    begun: bool,
     /// Steps to go over all legs, from where it began.
     whole: i32,
 }
 
 impl Moving {
-    /// From standing at `from`.
-    pub(super) fn new(mechanics: Mechanics, from: i32, target: i32, now: Instant) -> Self {
+    /// From `from`, where it was measured last, standing or not.
+    pub(super) fn new(mechanics: Mechanics, from: i32, stands: bool, target: i32, now: Instant) -> Self {
         let mut legs = mechanics.legs(from, target);
         let whole = way(from, &legs);
         legs.reverse();
-        Self { mechanics, target, legs, step: Step::Before { began: now }, whole }
+        let watch = if stands { Standstill::standing(now) } else { Standstill::new(now, false) };
+        Self { mechanics, from, target, legs, step: Step::Before { watch }, begun: false, whole }
+    }
+
+    /// Whether it was told to go anywhere.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// What to ask, or to order if that may be.
     pub(super) fn request(&mut self, may_order: bool, now: Instant) -> Option<Request> {
         match &self.step {
-            Step::Before { .. } => Some(Request::ReadStatus),
+            Step::Before { watch } => Some(watch.request()),
             Step::Under(leg) => Some(self.question(leg)),
             Step::Send => {
                 let end = *self.legs.last().filter(|_| may_order)?;
                 self.step = Step::Under(Leg::new(now));
+                self.begun = true;
                 Some(Request::GoTo(end))
             }
         }
@@ -126,14 +137,16 @@ impl Moving {
 
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
         match &mut self.step {
-            Step::Before { began } => {
-                if let Reply::Status(status) = reply {
-                    // One reading that says otherwise may be a damaged one.
-                    if status.motion == Motion::Standstill {
-                        self.step = Step::Send;
-                    } else if now.since(*began) >= MOTION_SHOWS_WITHIN {
-                        return Progress::Failed("the motor was turning before it was told to".to_owned());
-                    }
+            Step::Before { watch } => {
+                watch.take(reply, now);
+                let there = |at: i32| (at - self.from).abs() <= AT_REST;
+                // One reading that says otherwise may be a damaged one.
+                if watch.stands() && matches!(reply, Reply::Position(at) if there(at)) {
+                    self.step = Step::Send;
+                } else if now.since(watch.began()) >= MOTION_SHOWS_WITHIN {
+                    return Progress::Failed(
+                        "the motor did not stand where it was before it was told to move".to_owned(),
+                    );
                 }
                 Progress::Going
             }
@@ -159,9 +172,9 @@ impl Moving {
                     && (seen_motion || overdue)
                 {
                     let how = if seen_motion { "stopped" } else { "did not start" };
+                    let short = f64::from((at - end).abs()) / self.mechanics.steps_per_mm;
                     return Progress::Failed(format!(
-                        "the motor {how} at {at} steps, {} short of {end}",
-                        (at - end).abs()
+                        "the motor {how}, {short:.3} mm from where it was sent"
                     ));
                 }
                 Progress::Going

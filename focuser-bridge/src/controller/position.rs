@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
+use super::{Fault, Focuser, Job, Motion, STOP_AGAIN, STOP_LIMIT};
 use crate::geometry::FullStep;
 use crate::protocol::{Reply, Request};
 
@@ -220,7 +220,12 @@ impl Focuser {
     }
 
     fn may_be_turning(&self) -> bool {
-        matches!(self.job, Job::Moving(_) | Job::Halt(_)) || self.fault == Some(Fault::NoStandstill)
+        let turns = match &self.job {
+            Job::Moving(Motion::Move(moving)) => moving.has_begun(),
+            Job::Moving(Motion::Home(_)) | Job::Halt(_) => true,
+            Job::None | Job::Check { .. } => false,
+        };
+        turns || self.fault == Some(Fault::NoStandstill)
     }
 
     /// The status letter is one that clears, and is clear.
@@ -333,7 +338,7 @@ impl Focuser {
                 self.owe_release();
             }
         }
-        self.saving = None;
+        self.saving = false;
         self.stop_when_back |= moved;
         for ticket in tickets {
             let message = format!(
@@ -351,7 +356,7 @@ impl Focuser {
     }
 
     /// A motion of ours may still be going on, or a stop is owed.
-    fn may_turn(&self) -> bool {
+    pub(super) fn may_turn(&self) -> bool {
         let owed = self.stop_when_back || self.saved.release_owed;
         !self.saved.released && (self.saved.motion.is_some() || owed)
     }
@@ -365,18 +370,22 @@ impl Focuser {
             watch = watch.not_before(now.instant + MOTION_SHOWS_WITHIN);
             deadline = Some(now.instant + STOP_LIMIT);
         }
-        self.job = Job::Check { watch, deadline };
+        self.job = Job::Check { watch, deadline, said: now.instant };
         self.next_question = now.instant;
     }
 
     /// While the counter is checked: a motor that turns is stopped, whoever made it turn.
     pub(super) fn check_answered(&mut self, reply: Reply, now: Now) {
-        let Job::Check { watch, deadline } = &mut self.job else { return };
+        let Job::Check { watch, deadline, said } = &mut self.job else { return };
         if let Some(at) = watch.take(reply, now.instant) {
             return self.check(at, now);
         }
         if watch.seen_motion() && deadline.is_none() && self.fault != Some(Fault::NoStandstill) {
             *deadline = Some(now.instant + STOP_LIMIT);
+            *said = now.instant;
+            self.effects.push_back(Effect::WriteNow(Request::Stop));
+        } else if deadline.is_some() && !watch.stands() && now.instant.since(*said) >= STOP_AGAIN {
+            *said = now.instant;
             self.effects.push_back(Effect::WriteNow(Request::Stop));
         }
     }

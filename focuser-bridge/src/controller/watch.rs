@@ -23,6 +23,8 @@ pub(super) struct Motor {
 
 impl Motor {
     pub(super) fn take(&mut self, reply: Reply, asked: Instant, now: Now) {
+        // What is shown is above all where it is: a status does not make an old position newer.
+        let is_position = matches!(reply, Reply::Position(_));
         match reply {
             Reply::Position(steps) => (self.steps, self.steps_asked) = (Some(steps), Some(asked)),
             Reply::Status(status) => {
@@ -33,7 +35,9 @@ impl Motor {
             Reply::Temperature(raw) => self.temperature = Some(raw),
             Reply::Written => return,
         }
-        self.date = Some(now.utc);
+        if is_position || self.steps.is_none() {
+            self.date = Some(now.utc);
+        }
     }
 
     pub(super) fn forget(&mut self) {
@@ -72,6 +76,11 @@ impl Standstill {
             seen_motion: false,
             ignore_next: outstanding,
         }
+    }
+
+    /// From a standstill that was measured: the position is asked first.
+    pub(super) fn standing(now: Instant) -> Self {
+        Self { ask_position: true, standing: true, ..Self::new(now, false) }
     }
 
     /// No standstill is certain before `instant`.

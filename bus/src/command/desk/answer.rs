@@ -44,6 +44,13 @@ impl Desk {
         }
     }
 
+    /// The bridge is to end, as soon as the device is at rest: nothing begins any more.
+    pub fn close(&mut self, now: Now) {
+        self.closed = true;
+        let outcome = Outcome::interrupted("the bridge was stopped before it began: nothing was moved");
+        self.end_unstarted(&outcome, now, |_| true);
+    }
+
     /// The bridge ends: whatever runs is answered so. It must not end while
     /// [`Desk::holds_replies`], and must not receive any more.
     pub fn interrupt(&mut self, now: Now) {

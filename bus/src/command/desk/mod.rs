@@ -66,6 +66,8 @@ pub struct Desk {
     dropped_topics: u64,
     stalled_commands: u64,
     stall_announced: bool,
+    /// The bridge is to end.
+    closed: bool,
 }
 
 impl Desk {
@@ -90,6 +92,7 @@ impl Desk {
             dropped_topics: 0,
             stalled_commands: 0,
             stall_announced: false,
+            closed: false,
         }
     }
 
@@ -232,6 +235,10 @@ impl Desk {
 
         // 6. Canary and loopback.
         if !is_stop {
+            if self.closed {
+                let message = "the bridge is being stopped: ask again when it is back";
+                return refuse(self, &asker, Refusal::new(Code::NotReady, message));
+            }
             if self.gate == Gate::Pending {
                 let message =
                     "the bridge has just connected and has not yet tried the broker's ACL; ask again";
