@@ -18,9 +18,13 @@ use crate::protocol::{Motion, Reply, Request};
 pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
 /// At constant speed for so long, the drive tells what a full step is.
 const GAUGE: Duration = Duration::from_millis(500);
-/// A controller that is switched on where the end is counts from zero there, as one that was reset
-/// does: an end so near to zero is looked for once more, steps.
+/// A controller that is switched on at the end counts from zero there, as one does that was reset on
+/// the way to it: an end so near to zero is looked for once more, steps...
 const NEAR_ZERO: i32 = 50;
+/// ...and must have been seen to come so near before it stood, steps.
+const SEEN_COMING: i32 = 150;
+/// So often the end is looked for at the most.
+const APPROACHES: u32 = 6;
 /// The travel may measure so much more than the mechanics have, mm.
 const TRAVEL_MARGIN_MM: f64 = 0.1;
 /// How far apart the two ends may be, mm.
@@ -80,7 +84,9 @@ pub(super) struct Homing {
     at_constant_speed: bool,
     start: Option<i32>,
     first_end: Option<i32>,
-    second_end: bool,
+    approaches: u32,
+    /// The last position on the way inwards.
+    passed: Option<i32>,
     /// Drives inwards of which nothing was seen.
     unheard: u32,
     /// The status letter `U` was seen to clear.
@@ -98,7 +104,8 @@ impl Homing {
             at_constant_speed: false,
             start: None,
             first_end: None,
-            second_end: false,
+            approaches: 0,
+            passed: None,
             unheard: 0,
             reset_cleared: false,
         }
@@ -169,6 +176,11 @@ impl Homing {
             }
             Step::Inwards(watch) => {
                 let stood = watch.take(reply, now);
+                if let Reply::Position(steps) = reply
+                    && !watch.stands()
+                {
+                    self.passed = Some(steps);
+                }
                 let (seen_motion, began) = (watch.seen_motion(), watch.began());
                 let Some(end) = stood else { return Progress::Going };
                 if seen_motion {
@@ -255,11 +267,13 @@ impl Homing {
     }
 
     fn retreat(&mut self, from: i32) {
+        self.passed = None;
         self.step = Step::Retreat { to: from - self.mechanics.steps(RETREAT_MM) };
     }
 
     fn found(&mut self, end: i32) -> Progress {
         self.unheard = 0;
+        self.approaches += 1;
         let Some(first) = self.first_end else {
             self.first_end = Some(end);
             self.retreat(end);
@@ -270,11 +284,15 @@ impl Homing {
             return Progress::Failed(format!("two drives to the inner end were {apart:.3} mm apart"));
         }
         let doubtful = end.abs() <= NEAR_ZERO && !self.reset_cleared;
-        if doubtful && !std::mem::replace(&mut self.second_end, true) {
-            self.retreat(end);
-            return Progress::Going;
+        let seen = self.passed.is_some_and(|at| (end - at).abs() <= SEEN_COMING);
+        if !doubtful || (seen && self.approaches > 2) {
+            return Progress::Found(end);
         }
-        Progress::Found(end)
+        if self.approaches >= APPROACHES {
+            return Progress::Failed("it was never seen to come to the inner end: bad line?".to_owned());
+        }
+        self.retreat(end);
+        Progress::Going
     }
 
     /// From 0 to 1.

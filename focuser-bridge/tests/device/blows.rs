@@ -6,8 +6,7 @@ use std::time::Duration;
 use bus::message::{Code, FocuserStatus};
 use testbed::focuser::{Config, Fault, ResetFlag};
 
-use crate::review::{FLAGS, assert_honest, assert_one_end};
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, settings};
+use crate::rig::{FLAGS, MILLISECOND, Rig, SECOND, assert_succeeded, settings};
 
 /// What may befall it at any moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -163,10 +162,10 @@ fn sweep(config: &Config, verb: &'static str, argument: &'static str, from: Opti
                         rig.wait_for(&id);
                     }
                     rig.run_for(5 * SECOND);
-                    assert_one_end(&rig, &id, &what);
+                    rig.assert_one_end(&id, &what);
                     let deaf = blow == Blow::Deaf;
                     if !deaf {
-                        assert_honest(&mut rig, &what);
+                        rig.assert_honest(&what);
                     }
                     let init = rig.command_and_wait("alice", "init", "true");
                     let again = rig.view().reason == "end_moved";
@@ -249,8 +248,8 @@ fn blows_while_the_counter_is_checked() {
                         strike(&mut rig, blow);
                     }
                     rig.run_for(12 * SECOND);
-                    assert_one_end(&rig, &id, &what);
-                    assert_honest(&mut rig, &what);
+                    rig.assert_one_end(&id, &what);
+                    rig.assert_honest(&what);
                     assert_succeeded(&rig.command_and_wait("alice", "init", "true"));
                     assert_succeeded(&rig.command_and_wait("alice", "set", "1"));
                     rig.assert_rests_at(1.0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::message::{Code, FocuserStatus, ReplyStatus};
-use testbed::focuser::{Config, Fault};
+use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
@@ -184,6 +184,24 @@ fn homing_measures_what_a_full_step_is() {
 }
 
 #[test]
+fn f17_a_homing_that_failed_leaves_an_event_that_says_why() {
+    let mut rig = Rig::connected();
+    rig.model().inject(Fault::Jammed);
+    let id = rig.command("alice", "init", "");
+    rig.wait_for(&id);
+    rig.run_for(SECOND);
+    let event = rig
+        .events()
+        .find(|event| event.happening.id.as_deref() == Some(id.as_str()))
+        .expect("an event of the command");
+    assert_eq!(event.happening.verb.as_deref(), Some("init"));
+    assert_eq!((event.happening.by.as_deref(), event.happening.code), (Some("alice"), Some(Code::Failed)));
+    assert!(event.happening.message.contains("jammed"), "{event:?}");
+    let transition = rig.events().any(|event| event.happening.reason.as_deref() == Some("homing_failed"));
+    assert!(transition, "homing -> fault is an event too");
+}
+
+#[test]
 fn a_jam_that_clears_on_the_way_in_does_not_pass_for_the_end() {
     let mut rig = Rig::connected();
     let id = rig.command("alice", "init", "");
@@ -264,4 +282,128 @@ fn a_power_cycle_while_homing_ends_it() {
         assert_succeeded(&rig.command_and_wait("alice", "init", ""));
         rig.assert_rests_at(0.0);
     }
+}
+
+#[test]
+fn homing_at_the_end_comes_about_with_any_anti_backlash() {
+    for anti_backlash_mm in [0.0, 0.1, 0.2, 0.5, 2.0] {
+        for place_mm in [0.0, 0.1, 0.3, 1.0] {
+            let mut settings = settings();
+            settings.mechanics.anti_backlash_mm = anti_backlash_mm;
+            let mut rig = Rig::new(settings, Config { place_mm, ..Config::default() });
+            rig.run_until_checked();
+            let reply = rig.command_and_wait("alice", "init", "");
+            assert_eq!(
+                reply.code,
+                Some(Code::Succeeded),
+                "{anti_backlash_mm} mm, at {place_mm} mm: {reply:?}"
+            );
+            assert_succeeded(&rig.command_and_wait("alice", "set", "3"));
+            rig.assert_rests_at(3.0);
+        }
+    }
+}
+
+#[test]
+fn a_forced_homing_that_went_wrong_leaves_nothing_homed() {
+    for (fault, words) in [(Fault::Jammed, "jammed"), (Fault::Stalled, "not there by")] {
+        let mut rig = Rig::at("2");
+        rig.model().inject(fault);
+        let reply = rig.command_and_wait("alice", "init", "true");
+        assert!(reply.message.contains(words), "{reply:?}");
+        assert!(!rig.state().homed, "{fault:?}: {:#?}", rig.state());
+    }
+}
+
+/// Runs until the unit has heard an order that begins so, and makes it miss the next one.
+fn miss_what_follows(rig: &mut Rig, id: &str, heard: &str) {
+    while rig.outcome(id).is_none() && !rig.orders().last().is_some_and(|order| order.starts_with(heard)) {
+        rig.run_for(MILLISECOND);
+    }
+    rig.model().inject_for(Fault::Deaf, 1);
+}
+
+#[test]
+fn an_order_to_run_inwards_that_was_not_heard_does_not_drive_into_the_outer_end() {
+    let mut rig = Rig::new(settings(), Config { place_mm: 8.8, wire_time: true, ..Config::default() });
+    rig.run_until_checked();
+    let id = rig.command("alice", "init", "");
+    miss_what_follows(&mut rig, &id, "E002");
+    let reply = rig.wait_for(&id);
+    assert_eq!(rig.model().violations(), [], "{reply:?}");
+}
+
+#[test]
+fn orders_of_the_set_up_that_were_not_heard_never_make_a_wrong_scale() {
+    let mut report = Vec::new();
+    for place_mm in [0.0, 0.002, 0.01, 0.03, 0.1, 0.3, 2.0] {
+        for before in ["P021", "P031", "P132", "P052", "P062"] {
+            let mut rig = Rig::new(settings(), Config { place_mm, wire_time: true, ..Config::default() });
+            rig.run_until_checked();
+            let id = rig.command("alice", "init", "");
+            miss_what_follows(&mut rig, &id, before);
+            let reply = rig.wait_for(&id);
+            let registers = rig.model().registers();
+            report.push(format!(
+                "what follows {before} at {place_mm}: {:?} {registers:?} {}",
+                reply.code, reply.message
+            ));
+            if reply.code == Some(Code::Succeeded) {
+                let reply = rig.command_and_wait("alice", "set", "3");
+                let place = rig.model().place_mm();
+                report.push(format!("  set 3: {:?} {} at {place}", reply.code, reply.message));
+                assert!(
+                    reply.code != Some(Code::Succeeded) || (place - 3.0).abs() < 0.001,
+                    "it says 3 and is at {place}; {report:#?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_counter_near_the_end_of_its_circle_is_never_written_beyond_it() {
+    for counter in [2_097_000, 2_090_000, 2_040_000, -2_097_000, -2_096_000, -2_080_000] {
+        for place_mm in [0.0, 2.0, 8.0] {
+            let mut rig = Rig::new(settings(), Config { counter, place_mm, ..Config::default() });
+            rig.run_until_checked();
+            let init = rig.command_and_wait("alice", "init", "");
+            let what = format!("{counter} at {place_mm}: {init:?}");
+            assert_eq!(rig.model().violations(), [], "{what}");
+            if init.code == Some(Code::Succeeded) {
+                let set = rig.command_and_wait("alice", "set", "6");
+                assert_eq!(rig.model().violations(), [], "{what} {set:?}");
+            }
+            rig.assert_honest(&what);
+        }
+    }
+}
+
+#[test]
+fn a_power_cycle_in_a_homing_never_makes_a_wrong_origin() {
+    let mut wrong = Vec::new();
+    for (place_mm, range) in [(0.0, 4400..5400)] {
+        for milliseconds in range.step_by(15) {
+            let mut rig =
+                Rig::new(settings(), Config { place_mm, reset_flag: ResetFlag::Stays, ..Config::default() });
+            rig.run_until_checked();
+            let id = rig.command("alice", "init", "");
+            rig.run_for(milliseconds * MILLISECOND);
+            if rig.outcome(&id).is_some() {
+                break;
+            }
+            rig.model().power_cycle();
+            let reply = rig.wait_for(&id);
+            let place = rig.model().place_mm();
+            if reply.code == Some(Code::Succeeded) && (place.abs() > 0.001 || rig.model().registers()[3] != 3)
+            {
+                wrong.push(format!(
+                    "from {place_mm}, after {milliseconds} ms: {} at {place}, {:?}",
+                    reply.message,
+                    rig.model().registers()
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bus::message::{Code, FocuserStatus};
-use testbed::focuser::Fault;
+use testbed::focuser::{Config, Fault};
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};
 
@@ -166,4 +166,24 @@ fn a_stop_is_written_while_a_question_has_no_answer_yet() {
     rig.run_for(SECOND);
     let place = rig.model().place_mm();
     rig.assert_rests_at(place);
+}
+
+#[test]
+fn a_line_that_garbles_much_in_motion_never_makes_a_wrong_claim() {
+    for seed in 0..600 {
+        let mut rig = Rig::homed_with(Config { seed, ..Config::default() });
+        assert_succeeded(&rig.command_and_wait("alice", "set", "1"));
+        let id = rig.command("scheduler", "set", "1.5");
+        rig.run_for((30 + u32::try_from(seed % 900).expect("small")) * MILLISECOND);
+        for _ in 0..60 {
+            rig.model().inject_for(Fault::Garbled, 1);
+            rig.run_for(25 * MILLISECOND);
+            rig.assert_unharmed();
+        }
+        rig.model().clear_faults();
+        rig.run_for(20 * SECOND);
+        let what = format!("seed {seed}");
+        rig.assert_one_end(&id, &what);
+        rig.assert_honest(&what);
+    }
 }

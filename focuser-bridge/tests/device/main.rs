@@ -4,10 +4,10 @@
 mod blows;
 mod campaign;
 mod deadline;
+mod ending;
 mod homing;
 mod link;
 mod memory;
 mod moving;
-mod review;
 mod rig;
 mod stopping;

@@ -6,7 +6,7 @@ use bus::message::{Code, FocuserStatus, ReplyStatus};
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
+use crate::rig::{FLAGS, MILLISECOND, Rig, SECOND, Sent, assert_failed, assert_succeeded, settings};
 
 /// It answers, is not homed for this reason, claims no position and moves nowhere.
 fn assert_not_homed(rig: &mut Rig, reason: &str) {
@@ -326,4 +326,85 @@ fn a_counter_that_was_left_from_a_night_before_is_taken_as_it_is() {
     assert_eq!(rig.state().origin_steps, Some(123_456 + 10_176));
     assert_succeeded(&rig.command_and_wait("alice", "set", "6"));
     rig.assert_rests_at(6.0);
+}
+
+#[test]
+fn a_power_cycle_just_before_a_move_that_is_interrupted_is_noticed() {
+    let mut wrong = Vec::new();
+    for reset_flag in FLAGS {
+        for milliseconds in (5..90).step_by(3) {
+            let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
+            rig.run_for(100 * MILLISECOND);
+            rig.model().power_cycle();
+            rig.command("scheduler", "set", "3");
+            rig.run_for(milliseconds * MILLISECOND);
+            rig.unplug();
+            rig.run_for(SECOND);
+            rig.plug();
+            rig.run_until_checked();
+            rig.run_for(5 * SECOND);
+            let (claimed, place) = (rig.state().current_mm, rig.model().place_mm());
+            if claimed.is_some_and(|mm| (mm - place).abs() > 0.0015) {
+                wrong.push((reset_flag, milliseconds, claimed, place));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_motion_that_did_not_show_before_the_bridge_died_is_waited_for() {
+    for milliseconds in [15, 40, 200] {
+        let mut rig = Rig::at("1");
+        rig.model().inject(Fault::SlowStart(Duration::from_millis(1200)));
+        rig.command("scheduler", "set", "3");
+        let is_order = |sent: &Sent| sent.frame.starts_with("#P092");
+        rig.forget_sent();
+        rig.run_until(|rig| rig.sent().iter().any(is_order), SECOND);
+        rig.run_for(milliseconds * MILLISECOND);
+        rig.model().inject(Fault::StopIgnored);
+        rig.restart();
+        // The stop came before the motion, and the chip forgets it.
+        rig.run_for(1300 * MILLISECOND);
+        assert_eq!(rig.state().current_mm, None, "nothing is certain before it would have shown");
+        rig.model().clear_faults();
+        rig.run_for(10 * SECOND);
+        rig.assert_honest("after a restart");
+    }
+}
+
+#[test]
+fn a_motion_that_ends_at_zero_may_have_been_a_reset() {
+    // The counter is 10176 at the inner end, and 0 at 2 mm.
+    for reset_flag in FLAGS {
+        let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", "1"));
+        let id = rig.command("scheduler", "set", "4");
+        while rig.model().place_mm() < 1.97 {
+            rig.run_for(MILLISECOND);
+        }
+        rig.model().power_cycle();
+        assert_eq!(rig.wait_for(&id).code, Some(Code::Failed));
+        rig.run_for(2 * SECOND);
+        let state = rig.state();
+        assert_eq!((state.status, state.current_mm), (FocuserStatus::NotHomed, None), "{reset_flag:?}");
+    }
+}
+
+#[test]
+fn an_init_right_after_a_power_cycle_comes_about() {
+    for phase in 0..50 {
+        let mut settings = settings();
+        settings.bridge.query_delay = 200 * MILLISECOND;
+        let mut rig = Rig::new(settings, Config { wire_time: true, ..Config::default() });
+        rig.run_until_checked();
+        assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+        assert_succeeded(&rig.command_and_wait("alice", "set", "1"));
+        rig.run_for(phase * 5 * MILLISECOND);
+        rig.model().power_cycle();
+        rig.run_until(|rig| rig.state().status == FocuserStatus::NotHomed, 10 * SECOND);
+        let reply = rig.command_and_wait("alice", "init", "");
+        assert_eq!(reply.code, Some(Code::Succeeded), "phase {phase}: {reply:?}");
+        rig.assert_rests_at(0.0);
+    }
 }

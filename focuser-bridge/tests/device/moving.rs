@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bus::message::{Code, FocuserStatus, ReplyStatus};
 use testbed::focuser::{Config, Fault};
+use testbed::port::Device as _;
 
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};
+use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
 
 #[test]
 fn a_move_outwards_goes_further_and_comes_back_in() {
@@ -253,4 +254,98 @@ fn overhead(rig: &mut Rig, offset: &str) -> Duration {
         }
     }
     rig.now().instant.since(start).saturating_sub(turned)
+}
+
+#[test]
+fn a_motor_that_leaves_its_way_is_stopped() {
+    let (mut rig, id) = Rig::moving();
+    // Somebody else's order, or the chip's way round its circle.
+    let now = rig.now().instant;
+    rig.model().receive(b"#P021 F $\n", now);
+    while rig.model().is_turning() {
+        rig.run_for(MILLISECOND);
+    }
+    let now = rig.now().instant;
+    rig.model().receive(b"#P092 F 9000$\n", now);
+    let reply = rig.wait_for(&id);
+    assert_failed(&reply, Code::Failed, "");
+    assert!(!rig.model().is_turning());
+    let place = rig.model().place_mm();
+    rig.run_for(SECOND);
+    rig.assert_rests_at(place);
+}
+
+#[test]
+fn the_overshoot_is_held_against_the_mechanics_from_where_a_stop_left_it_too() {
+    let mut wrong = Vec::new();
+    for milliseconds in (500..1300).step_by(13) {
+        let mut settings = settings();
+        (settings.mechanics.focus_range_mm, settings.mechanics.mechanical_range_mm) = (6.2, 6.2);
+        let mut rig = Rig::new(settings, Config { travel_mm: 6.25, ..Config::default() });
+        rig.run_until_checked();
+        assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+        assert_succeeded(&rig.command_and_wait("alice", "set", "5.5"));
+        let id = rig.command("alice", "set", "5.7");
+        rig.run_for(milliseconds * MILLISECOND);
+        if rig.outcome(&id).is_some() {
+            break;
+        }
+        rig.command_and_wait("ops", "stop", "");
+        let mm = rig.state().current_mm.expect("homed");
+        if mm < 5.71 {
+            continue;
+        }
+        let reply = rig.command_and_wait("alice", "set", &format!("{mm}"));
+        if rig.model().outermost_mm() > 6.2001 {
+            wrong.push((milliseconds, mm, rig.model().outermost_mm(), reply.code));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}: it left its mechanics");
+}
+
+#[test]
+fn a_move_to_the_position_that_is_shown_does_not_move() {
+    let mut moved = Vec::new();
+    for milliseconds in (300..1300).step_by(50) {
+        let mut rig = Rig::at("1");
+        rig.command("alice", "set", "3");
+        rig.run_for(milliseconds * MILLISECOND);
+        rig.command_and_wait("ops", "stop", "");
+        let (mm, targets) = (rig.state().current_mm.expect("homed"), rig.targets().len());
+        rig.command_and_wait("alice", "offset", "0");
+        rig.command_and_wait("alice", "set", &format!("{mm}"));
+        if rig.targets().len() != targets {
+            moved.push(mm);
+        }
+    }
+    assert!(moved.is_empty(), "{moved:?}: half a millimetre out and back");
+}
+
+#[test]
+fn the_deadline_holds_for_every_speed_that_the_settings_allow() {
+    for (speed_mm_sec, mechanical_range_mm) in [(0.05, 4.0), (0.0235, 1.0), (1.0, 9.0), (5.0, 9.0)] {
+        for quarter_steps in [false, true] {
+            let mut settings = settings();
+            settings.mechanics.speed_mm_sec = speed_mm_sec;
+            settings.mechanics.mechanical_range_mm = mechanical_range_mm;
+            settings.mechanics.focus_range_mm = mechanical_range_mm - 0.5;
+            settings.move_timeout = Duration::from_secs(600);
+            let config = Config {
+                travel_mm: mechanical_range_mm,
+                place_mm: mechanical_range_mm - 0.1,
+                quarter_steps,
+                ..Config::default()
+            };
+            let mut rig = Rig::new(settings, config);
+            rig.run_until_checked();
+            let what = format!("{speed_mm_sec} mm/s, quarters: {quarter_steps}");
+            for (verb, argument) in [("init", ""), ("set", "0.45")] {
+                let id = rig.command("alice", verb, argument);
+                rig.run_until(|rig| rig.outcome(&id).is_some(), 610 * SECOND);
+                let reply = rig.outcome(&id).unwrap();
+                assert_eq!(reply.code, Some(Code::Succeeded), "{what}: {verb} {reply:?}");
+            }
+            rig.assert_honest(&what);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::message::{Code, FocuserStatus, ReplyStatus};
-use testbed::focuser::Fault;
+use testbed::focuser::{Config, Fault};
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};
 
@@ -256,4 +256,78 @@ fn a_kill_that_finds_no_standstill_does_not_let_go() {
     assert_succeeded(&rig.command_and_wait("ops", "kill", ""));
     assert_eq!(rig.state().status, FocuserStatus::Released);
     assert!(!rig.model().is_turning());
+}
+
+#[test]
+fn stop_and_kill_by_turns_are_a_fault_three_seconds_after_the_first() {
+    // Slow enough to be still on its way by then.
+    let mut rig = Rig::homed_with(Config { quarter_steps: true, ..Config::default() });
+    let id = rig.command("scheduler", "set", "5");
+    rig.run_for(SECOND);
+    rig.model().inject(Fault::StopIgnored);
+    let asked = rig.now().instant;
+    let first = rig.command("ops", "stop", "");
+    let mut stops = vec![first.clone()];
+    for _ in 0..5 {
+        rig.run_for(SECOND);
+        let verb = if stops.len() % 2 == 1 { "kill" } else { "stop" };
+        stops.push(rig.command("ops", verb, ""));
+    }
+    let outcome =
+        rig.outcome(&first).unwrap_or_else(|| panic!("no answer after {:?}", rig.now().instant.since(asked)));
+    assert_eq!(outcome.code, Some(Code::TimedOut));
+    assert_eq!(rig.outcome(&id).map(|reply| reply.code), Some(Some(Code::TimedOut)));
+}
+
+#[test]
+fn a_stop_is_written_wherever_there_is_an_open_port_though_nothing_answers() {
+    let (mut rig, id) = Rig::moving();
+    // Nothing goes either way until the link is given up and the port was opened again...
+    rig.model().inject(Fault::Deaf);
+    rig.wait_for(&id);
+    rig.run_for(SECOND);
+    assert!(rig.model().is_turning());
+    // ...and then orders are heard, but nothing is answered.
+    rig.model().clear_faults();
+    rig.model().inject(Fault::Silent);
+    let (asked, attempts) = (rig.now().instant, rig.attempts_to_open());
+    rig.forget_sent();
+    rig.command("ops", "stop", "");
+    rig.run_for(20 * MILLISECOND);
+    assert_eq!(attempts, rig.attempts_to_open());
+    assert!(rig.sent().iter().any(|sent| sent.frame == "#P021 F $" && sent.at == asked), "{:?}", rig.sent());
+}
+
+#[test]
+fn a_stop_of_which_a_byte_was_lost_is_said_again() {
+    let (mut rig, id) = Rig::moving();
+    rig.run_until(|rig| !rig.is_asking(), SECOND);
+    rig.model().inject_for(Fault::Deaf, 1);
+    let stop = rig.command("ops", "stop", "");
+    assert_succeeded(&rig.wait_for(&stop));
+    assert_eq!(rig.outcome(&id).unwrap().code, Some(Code::Stopped));
+}
+
+#[test]
+fn an_init_of_a_killed_focuser_that_is_off_fails_within_the_time_that_asking_may_take() {
+    let mut rig = Rig::at("2");
+    assert_succeeded(&rig.command_and_wait("ops", "kill", ""));
+    rig.unplug();
+    let id = rig.command("ops", "init", "");
+    rig.run_for(30 * SECOND);
+    let reply = rig.outcome(&id).expect("an answer within half a minute");
+    assert_failed(&reply, Code::NotConnected, "does not answer");
+}
+
+#[test]
+fn an_init_that_waits_for_the_cable_does_not_begin_minutes_later() {
+    let mut rig = Rig::connected();
+    assert_succeeded(&rig.command_and_wait("ops", "kill", ""));
+    rig.unplug();
+    rig.command("ops", "init", "");
+    rig.run_for(180 * SECOND);
+    rig.plug();
+    rig.run_for(10 * SECOND);
+    assert_eq!(rig.targets().len(), 0);
+    assert!(!rig.model().is_turning(), "it moves, three minutes after it was told");
 }

@@ -12,7 +12,7 @@ use focuser_bridge::controller::{Focuser, Saved};
 use focuser_bridge::daemon::{Wire, controller_settings, core_settings, remembered};
 use focuser_bridge::settings::Settings;
 use rig::{Left, Subject};
-use testbed::focuser::{Config, Focuser as Model};
+use testbed::focuser::{Config, Focuser as Model, ResetFlag};
 
 pub(crate) use rig::{assert_failed, assert_succeeded};
 
@@ -32,6 +32,10 @@ pub(crate) struct Sent {
     /// Without the line feed.
     pub(crate) frame: String,
 }
+
+/// What the third status letter may do.
+pub(crate) const FLAGS: [ResetFlag; 3] =
+    [ResetFlag::ClearsWithMotion, ResetFlag::ClearsWhenRead, ResetFlag::Stays];
 
 /// The focuser's bridge.
 pub(crate) struct Bridge;
@@ -142,6 +146,22 @@ impl Rig {
         let place = self.model().place_mm();
         assert!((place - mm).abs() <= 0.0005, "it is at {place} and not at {mm}");
         assert!((state.current_mm.expect("homed") - mm).abs() <= 0.0011, "{state:#?}");
+    }
+
+    /// It was answered once and for all.
+    pub(crate) fn assert_one_end(&self, id: &str, what: &str) {
+        let ends = self.replies(id).iter().filter(|reply| reply.what.status.is_terminal()).count();
+        assert_eq!(ends, 1, "{what}: {:#?}", self.replies(id));
+    }
+
+    /// It stands, and what it says of its place is so, if it says anything.
+    pub(crate) fn assert_honest(&mut self, what: &str) {
+        self.assert_unharmed();
+        assert!(!self.model().is_turning(), "{what}: it turns; {:#?}", self.view());
+        let (place, view) = (self.model().place_mm(), self.view());
+        if let Some(mm) = view.current_mm {
+            assert!((mm - place).abs() < 0.0015, "{what}: it says {mm} and is at {place}; {view:#?}");
+        }
     }
 }
 

@@ -1,0 +1,58 @@
+//! The end of the daemon: what turns is stopped and seen to stand, and nothing begins any more.
+
+use std::time::Duration;
+
+use testbed::focuser::Fault;
+
+use crate::rig::{MILLISECOND, Rig, SECOND};
+
+#[test]
+fn after_sigterm_no_motion_begins() {
+    let mut turning = Vec::new();
+    // The command, so many milliseconds before SIGTERM or after it.
+    for (before, after) in [(0, 0), (3, 0), (5, 0), (0, 1), (0, 20), (0, 100)] {
+        let mut rig = Rig::at("2");
+        // An answer that is out holds the end of the daemon up.
+        rig.model().inject(Fault::Slow(Duration::from_millis(200)));
+        rig.run_until(|rig| rig.is_asking(), 3 * SECOND);
+        rig.run_for(MILLISECOND);
+        if after > 0 {
+            rig.stop();
+        }
+        rig.run_for(after * MILLISECOND);
+        rig.command("scheduler", "set", "5");
+        rig.run_for(before * MILLISECOND);
+        if after == 0 {
+            rig.stop();
+        }
+        rig.run_until(|rig| rig.has_ended(), 4 * SECOND);
+        if rig.model().is_turning() {
+            turning.push((before, after));
+        }
+    }
+    assert!(turning.is_empty(), "it turns and there is no bridge: {turning:?}");
+}
+
+#[test]
+fn sigterm_while_the_counter_is_checked_waits_for_standstill() {
+    for milliseconds in [1, 10, 30, 60, 100] {
+        let (mut rig, _) = Rig::moving();
+        rig.restart();
+        rig.run_until(|rig| rig.view().connected, SECOND);
+        rig.run_for(milliseconds * MILLISECOND);
+        rig.stop();
+        rig.run_until(|rig| rig.has_ended(), 4 * SECOND);
+        assert!(!rig.model().is_turning(), "{milliseconds}: it turns and there is no bridge");
+    }
+}
+
+#[test]
+fn sigterm_after_a_stop_that_was_not_obeyed_tries_once_more() {
+    let (mut rig, _) = Rig::moving();
+    rig.model().inject(Fault::StopIgnored);
+    rig.command_and_wait("ops", "stop", "");
+    rig.model().clear_faults();
+    rig.stop();
+    rig.run_until(|rig| rig.has_ended(), 4 * SECOND);
+    assert!(!rig.model().is_turning(), "it turns and there is no bridge");
+}
