@@ -261,14 +261,8 @@ fn a_motor_that_leaves_its_way_is_stopped() {
     let (mut rig, id) = Rig::moving();
     // Somebody else's order, or the chip's way round its circle.
     let now = rig.now().instant;
-    rig.model().receive(b"#P021 F $\n", now);
-    while rig.model().is_turning() {
-        rig.run_for(MILLISECOND);
-    }
-    let now = rig.now().instant;
-    rig.model().receive(b"#P092 F 9000$\n", now);
-    let reply = rig.wait_for(&id);
-    assert_failed(&reply, Code::Failed, "");
+    rig.model().receive(b"#P103 F V 21341$\n", now);
+    assert_failed(&rig.wait_for(&id), Code::Failed, "left its way");
     assert!(!rig.model().is_turning());
     let place = rig.model().place_mm();
     rig.run_for(SECOND);
