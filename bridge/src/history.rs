@@ -34,7 +34,7 @@ impl Mean {
 
     fn value(self) -> Option<f64> {
         // Adding zero makes of -0.0 what people expect.
-        (self.seconds > 0.0).then(|| (self.sum / self.seconds * 100.0).round() / 100.0 + 0.0)
+        (self.seconds > 0.0).then(|| (self.sum / self.seconds * 1000.0).round() / 1000.0 + 0.0)
     }
 }
 

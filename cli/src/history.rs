@@ -53,7 +53,7 @@ pub const CHILLER: Charts = Charts {
 
 /// The focuser's position.
 pub const FOCUSER: Charts = Charts {
-    lines: &[Trace { decimals: 2, ..trace("current_mm", "position", 'p', "36", (1, 1)) }],
+    lines: &[Trace { decimals: 3, ..trace("current_mm", "position", 'p', "36", (1, 1)) }],
     bars: None,
 };
 

@@ -18,6 +18,7 @@ fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
 }
 
 const DEVICES: [&str; 2] = ["chiller", "focuser"];
+const MODELS: [&str; 2] = ["T257P", "OK3Z"];
 
 #[test]
 fn each_unit_starts_its_bridge_on_the_settings_that_are_shipped_for_it() {
@@ -41,10 +42,38 @@ fn the_units_differ_in_nothing_but_the_device() {
     let directives = |device: &str| -> Vec<String> {
         let unit = read(&format!("systemd/{device}-bridge@.service"));
         let lines = unit.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-        lines.map(|line| line.replace(device, "DEVICE")).collect()
+        let line = |line: &str| {
+            MODELS.iter().fold(line.replace(device, "DEVICE"), |line, model| line.replace(model, "MODEL"))
+        };
+        lines.map(line).collect()
     };
     assert_eq!(directives("chiller"), directives("focuser"));
     assert!(directives("focuser").len() > 30);
+}
+
+#[test]
+fn f18_what_is_installed_says_what_it_is_for_and_bears_no_predecessors_name() {
+    let readme = read("README.md");
+    for (device, model) in DEVICES.into_iter().zip(MODELS) {
+        let unit = read(&format!("systemd/{device}-bridge@.service"));
+        assert!(
+            values(&unit, "Description")[0].contains(model),
+            "{device}: {:?}",
+            values(&unit, "Description")
+        );
+        // The rule was in the predecessor's repository and in none of its packages.
+        for file in [format!("60-obsbus-{device}.rules"), format!("{device}-bridge@.service")] {
+            assert!(readme.contains(&file), "deploy/README.md does not install {file}");
+        }
+    }
+    for name in ["chillerd", "focusd"] {
+        for folder in ["systemd", "udev", "sysusers"] {
+            for file in fs::read_dir(deploy().join(folder)).unwrap() {
+                let file = file.unwrap().file_name().into_string().unwrap();
+                assert!(!file.contains(name), "{folder}/{file} would stand in the way of {name}'s");
+            }
+        }
+    }
 }
 
 #[test]

@@ -44,6 +44,7 @@ impl Device for FocuserState {
             "counter_near_zero" => "its counter is near zero and may have been reset".to_owned(),
             "counter_changed" => "its counter is not what it was".to_owned(),
             "checking" => "its position is being checked".to_owned(),
+            "memory_lost" => "what the bridge remembered of it cannot be read".to_owned(),
             "never_homed" => "it never was".to_owned(),
             "end_moved" => "the inner end is not where it was".to_owned(),
             "homing_failed" => "homing failed".to_owned(),

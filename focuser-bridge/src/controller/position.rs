@@ -55,6 +55,9 @@ pub struct Saved {
     /// Homing found the end here and not where it was: doubtful until found there again.
     #[serde(default)]
     pub end_moved: Option<i32>,
+    /// Where it last stood when the end was known, mm, and when; for humans.
+    #[serde(default)]
+    pub last_known: Option<(f64, Option<Utc>)>,
     /// Why the end is not known, if it is not.
     #[serde(default)]
     pub unhomed: Unhomed,
@@ -137,8 +140,10 @@ impl Focuser {
     }
 
     pub(super) fn lose_home(&mut self, unhomed: Unhomed, why: &str) {
-        if self.saved.origin.take().is_some() {
-            let message = format!("not homed any more: {why}");
+        if let Some(origin) = self.saved.origin.take() {
+            let mm = self.saved.steps.map(|steps| self.settings.mechanics.millimetres(origin, steps));
+            self.saved.last_known = mm.map(|mm| (mm, self.saved.at));
+            let message = format!("not homed any more: {why}{}", self.last_known());
             self.happened(
                 Happening::new(EventKind::Transition, Severity::Error, message).because(unhomed.word()),
             );
@@ -149,6 +154,15 @@ impl Focuser {
             self.fault = self.fault.take().filter(|fault| !matches!(fault, Fault::EndMoved(_)));
         }
         self.save();
+    }
+
+    /// Where it last stood, to be added to a sentence.
+    pub(super) fn last_known(&self) -> String {
+        match self.saved.last_known {
+            Some((mm, Some(at))) => format!("; it last stood at {mm:.3} mm, {at}"),
+            Some((mm, None)) => format!("; it last stood at {mm:.3} mm"),
+            None => String::new(),
+        }
     }
 
     /// After the link came up: it stands at `steps`, what is that worth?
@@ -315,6 +329,7 @@ impl Focuser {
         self.fault = None;
         self.saved.end_moved = None;
         self.saved.origin = Some(end);
+        self.saved.last_known = None;
         self.saved.reset_cleared = false;
         self.rest_at(end, now);
         if let Some(run) = self.run.take() {

@@ -54,7 +54,8 @@ impl Focuser {
             concerns.push(Concern::error("fault", fault.in_words()));
         }
         if self.connected && self.checked && self.saved.origin.is_none() && !self.in_motion() {
-            let text = format!("not homed ({}); init drives to the inner end", self.why_not_homed());
+            let (why, last) = (self.why_not_homed(), self.last_known());
+            let text = format!("not homed ({why}){last}; init drives to the inner end");
             concerns.push(Concern::warning("not_homed", text));
         }
         if let Some(letter) = self.motor.odd_letter {

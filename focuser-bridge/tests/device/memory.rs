@@ -159,6 +159,8 @@ fn a_power_cycle_while_the_bridge_is_down_is_noticed() {
     rig.restart();
     rig.run_until_checked();
     assert_not_homed(&mut rig, "power_cycled");
+    let text = &rig.state().attention[0].text;
+    assert!(text.contains("it last stood at 3.000 mm, 2026-11-20T18:00:"), "{text}");
 }
 
 #[test]

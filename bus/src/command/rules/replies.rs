@@ -216,6 +216,24 @@ fn a_bridge_that_ends_answers_what_runs() {
 }
 
 #[test]
+fn nothing_begins_any_more_when_the_bridge_is_to_end() {
+    let mut room = Room::focuser();
+    let payload = room.stamped("a", r#""mm":2"#);
+    room.send("alice", "set", &payload);
+    room.desk.close(room.now);
+    room.take();
+    room.save();
+    assert!(room.admitted.is_empty(), "it only waited for the disk");
+    let end = &room.posts.last().expect("a reply").reply;
+    assert_eq!((end.status, end.code), (ReplyStatus::Failed, Some(Code::Interrupted)));
+    let payload = room.stamped("b", r#""mm":3"#);
+    room.send("alice", "set", &payload);
+    assert_eq!(room.posts.last().expect("a reply").reply.code, Some(Code::NotReady));
+    room.send("bob", "stop", "");
+    assert_eq!(room.admitted.len(), 1, "a stop is obeyed to the end");
+}
+
+#[test]
 fn what_ran_when_the_bridge_died_is_answered_once() {
     let mut room = Room::focuser();
     let payload = room.stamped("a", r#""mm":2"#);
