@@ -111,9 +111,11 @@ impl Homing {
         }
     }
 
-    fn set_up(&self) -> [Request; 4] {
+    fn set_up(&self) -> [Request; 5] {
         let registers = self.mechanics.registers();
         [
+            // Once more: where it was not heard the first time, the step mode would be refused.
+            Request::HighImpedance,
             Request::SetMaxSpeed(registers.max_speed),
             Request::SetAcceleration(registers.acceleration),
             Request::SetDeceleration(registers.acceleration),
@@ -169,7 +171,7 @@ impl Homing {
             }
             Step::SetUp(number) => {
                 *number += usize::from(reply == Reply::Written);
-                if *number >= 4 {
+                if *number >= self.set_up().len() {
                     self.step = Step::DriveIn;
                 }
                 Progress::Going

@@ -149,6 +149,8 @@ pub struct Focuser {
     next_question: Instant,
     idle_polls: u32,
     ask_position_next: bool,
+    /// Before that, also in motion.
+    ask_status_next: bool,
     status: FocuserStatus,
     effects: VecDeque<Effect<Request, Saved>>,
 }
@@ -183,6 +185,7 @@ impl Focuser {
             next_question: now.instant,
             idle_polls: 0,
             ask_position_next: false,
+            ask_status_next: false,
             status: if released { FocuserStatus::Released } else { FocuserStatus::Offline },
             effects,
         }
@@ -382,6 +385,7 @@ impl Controller for Focuser {
         }
         let may_order = !self.saving;
         let request = match &mut self.job {
+            _ if std::mem::take(&mut self.ask_status_next) => Some(Request::ReadStatus),
             Job::None => Some(self.idle_question(now)),
             Job::Check { watch, .. } => Some(watch.request()),
             Job::Halt(halt) => Some(halt.watch.request()),
@@ -433,7 +437,7 @@ impl Controller for Focuser {
     }
 
     fn is_at_rest(&self) -> bool {
-        !self.in_motion()
+        !self.in_motion() && !self.may_turn()
     }
 
     fn concerns(&self, _now: Now) -> Vec<Concern> {

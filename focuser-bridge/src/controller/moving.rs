@@ -97,6 +97,11 @@ impl Moving {
         self.begun
     }
 
+    /// Where it is sent just now.
+    pub(super) fn leg(&self) -> Option<i32> {
+        self.legs.last().copied()
+    }
+
     /// What to ask, or to order if that may be.
     pub(super) fn request(&mut self, may_order: bool, now: Instant) -> Option<Request> {
         match &self.step {
@@ -155,7 +160,7 @@ impl Moving {
                 let stood = leg.take(reply, now);
                 let (seen_motion, began) = (leg.watch.seen_motion(), leg.watch.began());
                 let stood_at = leg.watch.stood_at();
-                let Some(end) = self.legs.last().copied() else { return Progress::Going };
+                let Some(end) = self.leg() else { return Progress::Going };
                 let overdue = now.since(began) >= MOTION_SHOWS_WITHIN;
                 // A motion that does not show yet may begin from within the tolerance: then only the
                 // very target counts, and twice.

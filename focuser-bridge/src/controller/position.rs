@@ -205,17 +205,27 @@ impl Focuser {
             return true;
         };
         let apart = (steps - last).abs();
-        // Zero after a gap may be a reset that happened in it.
-        let gap = apart > self.settings.mechanics.most_steps(GAP) && self.saved.origin.is_some();
-        let reset = gap && steps.abs() <= NEAR_ZERO && !self.is_not_reset();
-        if !reset && apart <= self.possible_change(asked, now.instant) {
+        // About zero after a gap may be a reset that happened in it, and so may zero itself, at which a
+        // motor that turns is but for a moment.
+        let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= NEAR_ZERO;
+        let zero = steps == 0 && apart > 0 && self.may_be_turning() && !self.goes_to_zero();
+        // The letter tells if it was read after that.
+        let told = self.suspicious.is_some() && self.motor.status_is_newer && self.is_not_reset();
+        let reset = (gap || zero) && self.saved.origin.is_some() && !told;
+        let possible = apart <= self.possible_change(asked, now.instant);
+        let again = self.suspicious.map(|(seen, asked): (i32, Instant)| {
+            // A motor that was reset stands.
+            let apart = (seen - steps).abs();
+            if reset { apart <= AT_REST } else { apart <= self.possible_change(asked, now.instant) }
+        });
+        if possible && (!reset || again == Some(false)) {
             self.suspicious = None;
             return true;
         }
-        let again =
-            |(seen, asked): (i32, Instant)| (seen - steps).abs() <= self.possible_change(asked, now.instant);
-        if !self.suspicious.is_some_and(again) {
+        if again != Some(true) {
             self.suspicious = Some((steps, self.asked_at));
+            self.ask_status_next = reset && self.saved.reset_cleared;
+            self.motor.status_is_newer = false;
             self.ask_position_next = true;
             self.next_question = now.instant;
             return false;
@@ -240,6 +250,10 @@ impl Focuser {
             Job::None | Job::Check { .. } => false,
         };
         turns || self.fault == Some(Fault::NoStandstill)
+    }
+
+    fn goes_to_zero(&self) -> bool {
+        matches!(&self.job, Job::Moving(Motion::Move(moving)) if moving.leg() == Some(0))
     }
 
     /// The status letter is one that clears, and is clear.

@@ -12,6 +12,8 @@ use crate::protocol::{Motion, Reply, Request, Status};
 #[derive(Debug, Default)]
 pub(super) struct Motor {
     pub(super) status: Option<Status>,
+    /// The status was read after the last position.
+    pub(super) status_is_newer: bool,
     /// The first status letter, if it is not the usual one, twice in a row.
     pub(super) odd_letter: Option<char>,
     pub(super) steps: Option<i32>,
@@ -26,11 +28,15 @@ impl Motor {
         // What is shown is above all where it is: a status does not make an old position newer.
         let is_position = matches!(reply, Reply::Position(_));
         match reply {
-            Reply::Position(steps) => (self.steps, self.steps_asked) = (Some(steps), Some(asked)),
+            Reply::Position(steps) => {
+                (self.steps, self.steps_asked) = (Some(steps), Some(asked));
+                self.status_is_newer = false;
+            }
             Reply::Status(status) => {
                 let again = self.status.is_some_and(|before| before.fault == status.fault);
                 self.odd_letter = Some(status.fault).filter(|letter| again && *letter != 'N');
                 self.status = Some(status);
+                self.status_is_newer = true;
             }
             Reply::Temperature(raw) => self.temperature = Some(raw),
             Reply::Written => return,

@@ -28,6 +28,7 @@ fn homing_sets_the_motor_up_at_rest_and_finds_the_end_twice() {
     let expected = [
         "P021",
         "P031",
+        "P031",
         "P132 41",
         "P052 437",
         "P062 437",

@@ -394,6 +394,71 @@ fn a_motion_that_ends_at_zero_may_have_been_a_reset() {
 }
 
 #[test]
+fn a_reset_on_the_way_is_never_shown_as_a_place() {
+    // The counter is 10176 at the inner end, and 0 at 2 mm.
+    for reset_flag in FLAGS {
+        for hundredths in (150..250).step_by(3) {
+            let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
+            assert_succeeded(&rig.command_and_wait("scheduler", "set", "1"));
+            let id = rig.command("scheduler", "set", "4");
+            while rig.model().place_mm() < f64::from(hundredths) / 100.0 {
+                rig.run_for(MILLISECOND);
+            }
+            rig.model().power_cycle();
+            let place = rig.model().place_mm();
+            while rig.outcome(&id).is_none() {
+                rig.run_for(MILLISECOND);
+                let claimed = rig.state().current_mm;
+                if claimed.is_some_and(|mm| (mm - place).abs() > 0.05) {
+                    for state in rig.states().rev().take(12).collect::<Vec<_>>().iter().rev() {
+                        let d = &state.what.device;
+                        eprintln!(
+                            "DBGS {:?} {:?} {} steps {:?} {:?} {:?}",
+                            state.at.instant, d.status, d.reason, d.current_steps, d.current_mm, d.moving
+                        );
+                    }
+                    for sent in rig.sent().iter().rev().take(12).rev() {
+                        eprintln!("DBG {:?} {}", sent.at, sent.frame);
+                    }
+                    eprintln!("DBG {reset_flag:?} {hundredths}");
+                }
+                // Not newer than the reading before.
+                assert!(claimed.is_none_or(|mm| (mm - place).abs() < 0.05), "{claimed:?} at {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stop_near_zero_keeps_the_position_where_the_letter_vouches_for_it() {
+    for (reset_flag, homed) in [(ResetFlag::ClearsWithMotion, true), (ResetFlag::Stays, false)] {
+        let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", "1"));
+        let id = rig.command("scheduler", "set", "3");
+        // It brakes within 0.05 mm.
+        while rig.model().place_mm() < 1.955 {
+            rig.run_for(MILLISECOND);
+        }
+        assert_succeeded(&rig.command_and_wait("ops", "stop", ""));
+        assert_eq!(rig.outcome(&id).unwrap().code, Some(Code::Stopped));
+        let state = rig.state();
+        assert!(state.current_steps.unwrap().abs() <= 50, "{state:#?}");
+        assert_eq!(state.homed, homed, "{reset_flag:?}");
+    }
+}
+
+#[test]
+fn a_target_whose_counter_is_zero_is_a_target() {
+    let mut rig = Rig::homed_with(Config { reset_flag: ResetFlag::Stays, ..Config::default() });
+    for from in ["1", "3"] {
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", from));
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", "2"));
+        rig.assert_rests_at(2.0);
+        assert_eq!(rig.state().current_steps, Some(0));
+    }
+}
+
+#[test]
 fn an_init_right_after_a_power_cycle_comes_about() {
     for phase in 0..50 {
         let mut settings = settings();
