@@ -222,6 +222,8 @@ impl Focuser {
             && self.is_astray(steps)
         {
             let message = format!("the motor left its way and was stopped: it was at {steps} steps");
+            // Somebody else's order, or a counter that was reset.
+            self.lose_home(Unhomed::CounterChanged, "the motor went where it was not sent");
             return self.motion_failed(Outcome::failed(Code::Failed, message), now);
         }
         let Job::Moving(motion) = &mut self.job else { return };

@@ -5,6 +5,8 @@
 //! that is asked which may end it: at the turn, whether the motor stands; at the target, where it
 //! is, until it is there, and then whether it stands.
 
+use std::time::Duration;
+
 use bus::clock::Instant;
 
 use super::homing::MOTION_SHOWS_WITHIN;
@@ -16,6 +18,9 @@ use crate::protocol::{Reply, Request};
 const AT_REST: i32 = 2;
 /// So near to the end of a leg the motor brakes, for some 50 ms, mm.
 const NEAR_MM: f64 = 0.01;
+/// A position so much older than the standstill is none of it: replies were lost, and what not in
+/// between.
+const FRESH: Duration = Duration::from_millis(100);
 /// A subscriber wants ten positions a second, and a motor that goes astray is to be seen.
 const STATUSES_IN_A_ROW: u32 = 4;
 
@@ -35,13 +40,15 @@ struct Leg {
     watch: Standstill,
     /// The last two positions after motion was seen, newest first.
     passed: [Option<i32>; 2],
+    /// When the newest of them came.
+    passed_at: Instant,
     /// Since the last position.
     statuses: u32,
 }
 
 impl Leg {
     fn new(now: Instant) -> Self {
-        Self { watch: Standstill::new(now, false), passed: [None; 2], statuses: 0 }
+        Self { watch: Standstill::new(now, false), passed: [None; 2], passed_at: now, statuses: 0 }
     }
 
     fn take(&mut self, reply: Reply, now: Instant) -> Option<i32> {
@@ -50,6 +57,7 @@ impl Leg {
                 self.statuses = 0;
                 if self.watch.seen_motion() {
                     self.passed = [Some(steps), self.passed[0]];
+                    self.passed_at = now;
                 }
             }
             Reply::Status(_) => self.statuses += 1,
@@ -134,10 +142,11 @@ impl Moving {
     }
 
     /// Where the leg has ended: it moved, stands, and was last seen there.
-    fn ended(&self, end: i32) -> Option<i32> {
+    fn ended(&self, end: i32, now: Instant) -> Option<i32> {
         let Step::Under(leg) = &self.step else { return None };
         let is_there = |at: &i32| if self.legs.len() > 1 { self.is_near(*at, end) } else { *at == end };
-        leg.passed[0].filter(|at| leg.watch.stands() && is_there(at))
+        let stands = leg.watch.stands() && now.since(leg.passed_at) <= FRESH;
+        leg.passed[0].filter(|at| stands && is_there(at))
     }
 
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
@@ -167,7 +176,7 @@ impl Moving {
                 let near = stood_at.filter(|at| self.mechanics.is_there(*at, end));
                 let there =
                     near.filter(|at| seen_motion || stood == Some(end) || (overdue && stood == Some(*at)));
-                if let Some(at) = there.or_else(|| self.ended(end)) {
+                if let Some(at) = there.or_else(|| self.ended(end, now)) {
                     self.legs.pop();
                     if self.legs.is_empty() {
                         return Progress::Arrived(at);

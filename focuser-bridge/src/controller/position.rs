@@ -208,7 +208,7 @@ impl Focuser {
         // About zero after a gap may be a reset that happened in it, and so may zero itself, at which a
         // motor that turns is but for a moment.
         let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= NEAR_ZERO;
-        let zero = steps == 0 && apart > 0 && self.may_be_turning() && !self.goes_to_zero();
+        let zero = steps == 0 && apart > 0 && self.only_passes_zero();
         // The letter tells if it was read after that.
         let told = self.suspicious.is_some() && self.motor.status_is_newer && self.is_not_reset();
         let reset = (gap || zero) && self.saved.origin.is_some() && !told;
@@ -252,8 +252,13 @@ impl Focuser {
         turns || self.fault == Some(Fault::NoStandstill)
     }
 
-    fn goes_to_zero(&self) -> bool {
-        matches!(&self.job, Job::Moving(Motion::Move(moving)) if moving.leg() == Some(0))
+    /// Homing may well find its end there.
+    fn only_passes_zero(&self) -> bool {
+        match &self.job {
+            Job::Moving(Motion::Move(moving)) => moving.has_begun() && moving.leg() != Some(0),
+            Job::Halt(_) => true,
+            Job::Moving(Motion::Home(_)) | Job::None | Job::Check { .. } => false,
+        }
     }
 
     /// The status letter is one that clears, and is clear.

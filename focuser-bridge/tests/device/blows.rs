@@ -190,32 +190,38 @@ fn sweep(config: &Config, verb: &'static str, argument: &'static str, from: Opti
 }
 
 fn moments(dense: u32, end: u32, step: usize) -> Vec<u32> {
-    (0..dense).step_by(4).chain((dense..end).step_by(step)).collect()
+    (0..dense).step_by(20).chain((dense..end).step_by(step)).collect()
 }
 
 #[test]
 fn blows_in_a_move_outwards() {
-    sweep(&Config::default(), "set", "1.3", Some("1"), &moments(40, 1700, 47));
+    sweep(&Config::default(), "set", "1.3", Some("1"), &moments(40, 1700, 311));
 }
 
 #[test]
 fn blows_in_a_move_inwards() {
-    sweep(&Config { wire_time: true, ..Config::default() }, "set", "1.8", Some("2.2"), &moments(20, 700, 29));
+    sweep(
+        &Config { wire_time: true, ..Config::default() },
+        "set",
+        "1.8",
+        Some("2.2"),
+        &moments(20, 700, 127),
+    );
 }
 
 #[test]
 fn blows_in_a_first_homing() {
-    sweep(&Config::default(), "init", "", None, &moments(120, 8000, 331));
+    sweep(&Config::default(), "init", "", None, &moments(60, 8000, 1501));
 }
 
 #[test]
 fn blows_in_a_forced_homing() {
-    sweep(&Config::default(), "init", "true", Some("1"), &moments(120, 5500, 241));
+    sweep(&Config::default(), "init", "true", Some("1"), &moments(60, 5500, 1103));
 }
 
 #[test]
 fn blows_in_a_homing_that_begins_at_the_end() {
-    sweep(&Config { place_mm: 0.0, ..Config::default() }, "init", "", None, &moments(100, 6000, 331));
+    sweep(&Config { place_mm: 0.0, ..Config::default() }, "init", "", None, &moments(60, 6000, 1103));
 }
 
 #[test]
@@ -225,7 +231,7 @@ fn blows_with_quarter_steps_and_a_slow_start() {
         shows_after: Duration::from_millis(200)..=Duration::from_millis(700),
         ..Config::default()
     };
-    sweep(&config, "set", "1.3", Some("1"), &moments(20, 4200, 211));
+    sweep(&config, "set", "1.3", Some("1"), &moments(20, 4200, 907));
 }
 
 #[test]
@@ -233,7 +239,7 @@ fn blows_while_the_counter_is_checked() {
     let mut bad = Vec::new();
     for blow in BLOWS {
         for first in [Blow::Blip, Blow::Restart] {
-            for milliseconds in (0..2000).step_by(131) {
+            for milliseconds in (0..2000).step_by(431) {
                 let what = format!("{blow:?} {milliseconds} ms after {first:?}");
                 let run = std::panic::catch_unwind(|| {
                     let (mut rig, id) = Rig::moving();
