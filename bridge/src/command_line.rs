@@ -69,7 +69,8 @@ pub async fn run<S: DeviceSettings>(
         Ok(stop) => stop,
         Err(error) => return fail(&format!("cannot listen to signals: {error}"), 1),
     };
-    match daemon(settings, stop).await {
+    // On the heap: it holds everything that the daemon is.
+    match Box::pin(daemon(settings, stop)).await {
         Ok(Ended::Stopped) => ExitCode::SUCCESS,
         Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
         Ok(Ended::Broken) => ExitCode::FAILURE,

@@ -156,17 +156,16 @@ impl Focuser {
             self.next_question = now.instant;
         }
         self.saved.release_owed = false;
-        if !self.checked {
-            // The counter is checked first; then this is looked at again.
+        let (Some(from), true) = (self.motor.steps, self.checked) else {
+            // The counter is read and checked first; then this is looked at again.
             self.pending_init = Some((ticket, force));
             return;
-        }
+        };
         if self.homed() && !force && self.fault.is_none() {
             let message = format!("homed already, at {}", self.place());
             return self.answer(ticket, Outcome::succeeded(message));
         }
         let mechanics = self.settings.mechanics;
-        let from = self.motor.steps.or(self.saved.steps).unwrap_or_default();
         let range = mechanics.steps(mechanics.mechanical_range_mm + RETREAT_MM);
         if !(COUNTER.contains(&from.saturating_sub(range)) && COUNTER.contains(&from.saturating_add(range))) {
             let message = format!(
@@ -224,6 +223,13 @@ impl Focuser {
             self.run.take().map(|run| (run.ticket, Told::Ended(outcome))).into_iter().collect();
         answers.push((ticket, Told::AtRest));
         self.halt(answers, let_go, now);
+    }
+
+    pub(super) fn begin_pending_init(&mut self, now: Now) {
+        let known = self.checked && self.motor.steps.is_some() && matches!(self.job, Job::None);
+        if let Some((ticket, force)) = self.pending_init.take_if(|_| known) {
+            self.init(ticket, force, now);
+        }
     }
 
     /// When homing must begin to be answered in time.

@@ -337,6 +337,7 @@ impl Controller for Focuser {
             Job::Moving(_) => self.motion_answered(reply, now),
             Job::Halt(_) => self.halt_answered(reply, now),
         }
+        self.begin_pending_init(now);
         self.note_status();
     }
 

@@ -88,6 +88,8 @@ pub(super) struct Moving {
     begun: bool,
     /// Steps to go over all legs, from where it began.
     whole: i32,
+    /// From 0 to 1.
+    progress: f64,
 }
 
 impl Moving {
@@ -97,7 +99,16 @@ impl Moving {
         let whole = way(from, &legs);
         legs.reverse();
         let watch = if stands { Standstill::standing(now) } else { Standstill::new(now, false) };
-        Self { mechanics, from, target, legs, step: Step::Before { watch }, begun: false, whole }
+        Self {
+            mechanics,
+            from,
+            target,
+            legs,
+            step: Step::Before { watch },
+            begun: false,
+            whole,
+            progress: 0.0,
+        }
     }
 
     /// Whether it was told to go anywhere.
@@ -150,6 +161,10 @@ impl Moving {
     }
 
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
+        if let Reply::Position(at) = reply {
+            // At the turn the motor may be a little short of it, or beyond.
+            self.progress = self.progress.max(1.0 - f64::from(self.left(at)) / f64::from(self.whole.max(1)));
+        }
         match &mut self.step {
             Step::Before { watch } => {
                 watch.take(reply, now);
@@ -203,12 +218,8 @@ impl Moving {
     }
 
     /// From 0 to 1.
-    pub(super) fn progress(&self, at: i32) -> f64 {
-        if self.whole == 0 {
-            1.0
-        } else {
-            (1.0 - f64::from(self.left(at)) / f64::from(self.whole)).clamp(0.0, 1.0)
-        }
+    pub(super) fn progress(&self) -> f64 {
+        self.progress
     }
 
     /// Seconds still to go, but for the ramps.

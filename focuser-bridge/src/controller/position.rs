@@ -192,9 +192,6 @@ impl Focuser {
         if self.saved.release_owed {
             self.let_go();
         }
-        if let Some((ticket, force)) = self.pending_init.take() {
-            self.init(ticket, force, now);
-        }
     }
 
     /// A position that changed by more than the motor can have turned is read twice before it is

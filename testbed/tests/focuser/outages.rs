@@ -161,7 +161,7 @@ fn a_damaged_memory_is_said_aloud_and_means_not_homed() {
     assert_eq!(damaged, 2, "the newest and the copy before it");
     let orders = site.orders();
     site.start_bridge().unwrap();
-    not_homed(&site, &alice, "never_homed");
+    not_homed(&site, &alice, "memory_lost");
     assert_eq!(site.orders(), orders);
     let log = site.bridge_log();
     assert!(log.lines().any(|line| line.contains("ERROR") && line.contains("device.json")), "{log}");
