@@ -190,9 +190,9 @@ fn where_the_focuser_was_before_nobody_knew_is_said_with_its_time() {
         status: vec![Some("idle".to_owned()); values.len()],
         ..night()
     };
-    assert_eq!(draw(&focuser(&values), FOCUSER, None, ASCII)[0], "    p position 2.25");
+    assert_eq!(draw(&focuser(&values), FOCUSER, None, ASCII)[0], "    p position 2.250");
     values.extend([None, None]);
-    assert_eq!(draw(&focuser(&values), FOCUSER, None, ASCII)[0], "    p position - (was 2.25 at 00:10)");
+    assert_eq!(draw(&focuser(&values), FOCUSER, None, ASCII)[0], "    p position - (was 2.250 at 00:10)");
 }
 
 #[test]

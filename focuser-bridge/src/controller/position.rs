@@ -345,12 +345,14 @@ impl Focuser {
         self.fault = None;
         self.saved.end_moved = None;
         self.saved.origin = Some(end);
+        let last = self.last_known();
         self.saved.last_known = None;
         self.saved.reset_cleared = false;
         self.rest_at(end, now);
         if let Some(run) = self.run.take() {
             let measured = full_step.map(|it| format!(", a full step is {} of them", it.motor_steps()));
-            let message = format!("homed: the inner end is at {end} steps{}", measured.unwrap_or_default());
+            let measured = measured.unwrap_or_default();
+            let message = format!("homed: the inner end is at {end} steps{measured}{last}");
             self.answer(run.ticket, Outcome::succeeded(message));
         }
     }

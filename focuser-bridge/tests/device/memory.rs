@@ -161,6 +161,9 @@ fn a_power_cycle_while_the_bridge_is_down_is_noticed() {
     assert_not_homed(&mut rig, "power_cycled");
     let text = &rig.state().attention[0].text;
     assert!(text.contains("it last stood at 3.000 mm, 2026-11-20T18:00:"), "{text}");
+    let reply = rig.command_and_wait("alice", "init", "");
+    assert!(reply.message.contains("it last stood at 3.000 mm"), "{}", reply.message);
+    assert_eq!(rig.state().attention, []);
 }
 
 #[test]
