@@ -155,7 +155,9 @@ impl Focuser {
             self.effects.push_back(Effect::LetGo(false));
             self.next_question = now.instant;
         }
-        self.saved.release_owed = false;
+        if std::mem::take(&mut self.saved.release_owed) {
+            self.save();
+        }
         let (Some(from), true) = (self.motor.steps, self.checked) else {
             // The counter is read and checked first; then this is looked at again.
             self.pending_init = Some((ticket, force));
