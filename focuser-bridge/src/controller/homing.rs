@@ -2,8 +2,10 @@
 //! the two ends must agree.
 //!
 //! ```text
-//!  LetGo -> Rest -> SetUp (speed, acceleration, step mode) -> DriveIn -> Inwards --stopped after motion--> Stop -> first end
-//!     Inwards --no motion seen--> Retreat -> Inwards          first end -> Retreat -> Inwards -> second end: done
+//!  LetGo -> Rest -> SetUp (speed, acceleration, step mode) -> DriveIn -> Inwards
+//!  Inwards --stopped after motion--> Stop -> first end -> Retreat -> DriveIn -> second end: done,
+//!                                            or, where a reset would show the same, once more
+//!  Inwards --no motion seen--> DriveIn again --none seen--> Retreat -> DriveIn
 //! ```
 
 use std::time::Duration;
