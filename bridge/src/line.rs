@@ -182,6 +182,8 @@ impl Task {
     async fn opened(&mut self) -> Option<SerialStream> {
         loop {
             tokio::select! {
+                // What is to be let go of is not opened first.
+                biased;
                 command = self.commands.recv() => match command? {
                     Command::Release => {
                         if !self.reopen_asked().await {

@@ -7,7 +7,7 @@ use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::{Incoming, SessionEvent};
 
 use super::{Core, Output, SETTLE_LIMIT};
-use crate::controller::{Controller, Input, Protocol};
+use crate::controller::{Controller, Effect, Input, Protocol};
 use crate::rival::Found;
 
 impl<C, P> Core<C, P>
@@ -99,6 +99,14 @@ where
             return;
         }
         self.finished = true;
+        // There is no time to see it stand.
+        self.controller.handle_shutdown(now);
+        while let Some(effect) = self.controller.poll_effect() {
+            if let Effect::WriteNow(request) = effect {
+                let bytes = self.protocol.exchange(&request).bytes;
+                self.outputs.push_back(Output::WriteNow(bytes));
+            }
+        }
         self.outputs.push_back(Output::Clear);
         let message = "another bridge that started earlier runs on these topics: this one ends";
         self.announced = true;

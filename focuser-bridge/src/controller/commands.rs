@@ -62,7 +62,8 @@ impl Focuser {
             return Err(Refusal::new(Code::NotConnected, "the focuser does not answer"));
         }
         if let Some(fault) = &self.fault {
-            let message = format!("{}: init first", fault.in_words());
+            let first = if *fault == Fault::NoStandstill { "stop it" } else { "init" };
+            let message = format!("{}: {first} first", fault.in_words());
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         }
         let (Some(origin), Some(from), true) = (self.saved.origin, self.motor.steps, self.homed()) else {
@@ -243,7 +244,12 @@ impl Focuser {
         let overdue =
             self.pending_init.as_ref().is_some_and(|(ticket, _)| now.instant >= self.latest_homing(ticket));
         if let Some((ticket, _)) = self.pending_init.take_if(|_| overdue) {
-            self.answer(ticket, Outcome::failed(Code::NotConnected, "the focuser does not answer"));
+            let outcome = if self.connected {
+                Outcome::failed(Code::Failed, "the motor does not come to rest")
+            } else {
+                Outcome::failed(Code::NotConnected, "the focuser does not answer")
+            };
+            self.answer(ticket, outcome);
         }
     }
 

@@ -8,25 +8,31 @@ use bus::message::{EventKind, Happening, Severity};
 
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Halt, Job, STOP_AGAIN, STOP_LIMIT, Told};
+use super::{Fault, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT, Told};
 use crate::protocol::{Reply, Request};
 
 impl Focuser {
     /// Sends a stop at once, whatever else is out, and watches for standstill.
     pub(super) fn halt(&mut self, answers: Vec<(Ticket, Told)>, let_go: bool, now: Now) {
-        self.effects.push_back(Effect::WriteNow(Request::Stop));
+        self.send_stop(now);
         if let Job::Halt(halt) = &mut self.job {
             halt.answers.extend(answers);
             halt.let_go |= let_go;
-            halt.said = now.instant;
             return;
+        }
+        let begun = match &self.job {
+            Job::Moving(Motion::Move(moving)) => moving.has_begun(),
+            _ => !self.saving,
+        };
+        if !begun {
+            // Nothing was ordered of what the disk was told.
+            self.saved.motion = None;
         }
         // A motion that was ordered and did not show yet may still begin.
         let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
         self.job = Job::Halt(Halt {
             watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
             deadline: now.instant + STOP_LIMIT,
-            said: now.instant,
             answers,
             let_go,
         });
@@ -45,12 +51,20 @@ impl Focuser {
         let Job::Halt(halt) = &mut self.job else { return };
         if let Some(at) = halt.watch.take(reply, now.instant) {
             self.halted(at, now);
-        } else if halt.watch.seen_motion()
-            && !halt.watch.stands()
-            && now.instant.since(halt.said) >= STOP_AGAIN
-        {
-            halt.said = now.instant;
-            self.effects.push_back(Effect::WriteNow(Request::Stop));
+        } else {
+            self.stop_again(now);
+        }
+    }
+
+    pub(super) fn send_stop(&mut self, now: Now) {
+        self.stop_sent = now.instant;
+        self.effects.push_back(Effect::WriteNow(Request::Stop));
+    }
+
+    /// Nothing acknowledges a stop: while the motor is seen to turn, it is sent again.
+    pub(super) fn stop_again(&mut self, now: Now) {
+        if self.motor.turns() == Some(true) && now.instant.since(self.stop_sent) >= STOP_AGAIN {
+            self.send_stop(now);
         }
     }
 
@@ -73,7 +87,7 @@ impl Focuser {
             };
             self.answer(ticket, outcome);
         }
-        if halt.let_go {
+        if halt.let_go || self.saved.release_owed {
             self.let_go();
         }
     }
@@ -114,7 +128,7 @@ impl Focuser {
         let message = self.no_standstill();
         if !self.checked {
             let watch = Standstill::new(now.instant, false);
-            self.job = Job::Check { watch, deadline: None, said: now.instant };
+            self.job = Job::Check { watch, deadline: None };
         }
         for (ticket, told) in halt.answers {
             let message = match told {

@@ -76,8 +76,6 @@ enum Job {
         watch: Standstill,
         /// A stop was sent; no standstill by then is a fault.
         deadline: Option<Instant>,
-        /// When it was sent last.
-        said: Instant,
     },
     Moving(Motion),
     Halt(Halt),
@@ -88,8 +86,6 @@ enum Job {
 struct Halt {
     watch: Standstill,
     deadline: Instant,
-    /// When the stop was sent last.
-    said: Instant,
     /// Who is told what at standstill.
     answers: Vec<(Ticket, Told)>,
     let_go: bool,
@@ -137,6 +133,8 @@ pub struct Focuser {
     run: Option<Run>,
     pending_init: Option<(Ticket, bool)>,
     stop_when_back: bool,
+    /// When a stop was sent last.
+    stop_sent: Instant,
     fault: Option<Fault>,
     /// A position that is too far from the one before to be believed at once.
     suspicious: Option<(i32, Instant)>,
@@ -176,6 +174,7 @@ impl Focuser {
             run: None,
             pending_init: None,
             stop_when_back: false,
+            stop_sent: now.instant,
             fault,
             suspicious: None,
             asked_at: now.instant,
@@ -256,11 +255,11 @@ impl Focuser {
         if !matches!(self.job, Job::Moving(_)) {
             return;
         }
-        let message = if self.saving {
-            "the disk did not take the journal in time: nothing was moved".to_owned()
-        } else {
-            format!("not there by {}", run.deadline.utc)
-        };
+        if self.saving {
+            let message = "the disk did not take the journal in time: nothing was moved";
+            return self.end_motion(Outcome::timed_out(message), now);
+        }
+        let message = format!("not there by {}", run.deadline.utc);
         self.motion_failed(Outcome::timed_out(message), now);
     }
 
@@ -332,6 +331,7 @@ impl Controller for Focuser {
         }
         self.note_reset(reply, now);
         match &mut self.job {
+            Job::None if self.fault == Some(Fault::NoStandstill) => self.stop_again(now),
             Job::None => {}
             Job::Check { .. } => self.check_answered(reply, now),
             Job::Moving(_) => self.motion_answered(reply, now),
@@ -393,7 +393,8 @@ impl Controller for Focuser {
             Job::Check { watch, .. } => Some(watch.request()),
             Job::Halt(halt) => Some(halt.watch.request()),
             Job::Moving(Motion::Move(moving)) => moving.request(may_order, now.instant),
-            Job::Moving(Motion::Home(homing)) => may_order.then(|| homing.request(now.instant)).flatten(),
+            Job::Moving(Motion::Home(_)) if !may_order => Some(Request::ReadStatus),
+            Job::Moving(Motion::Home(homing)) => homing.request(now.instant),
         }?;
         if !matches!(self.job, Job::None) {
             // A write is followed up at once; questions leave the line some air.
@@ -423,18 +424,18 @@ impl Controller for Focuser {
     }
 
     fn handle_shutdown(&mut self, now: Now) {
+        // The Desk answers whoever waits: interrupted.
+        self.pending_init = None;
         let turns = match &self.job {
             Job::Moving(_) => true,
             Job::Check { watch, .. } => self.may_turn() || watch.seen_motion(),
             Job::None | Job::Halt(_) => self.may_turn() || self.fault == Some(Fault::NoStandstill),
         };
         if turns && self.connected {
-            // The Desk answers whoever waits: interrupted.
             self.run = None;
-            self.pending_init = None;
             self.halt(Vec::new(), false, now);
         } else if turns {
-            self.effects.push_back(Effect::WriteNow(Request::Stop));
+            self.send_stop(now);
         }
         self.note_status();
     }

@@ -30,6 +30,11 @@ enum Step {
     Before {
         watch: Standstill,
     },
+    /// It did; the disk is waited for.
+    Ready {
+        watch: Standstill,
+    },
+    /// At the turn.
     Send,
     Under(Leg),
 }
@@ -125,9 +130,10 @@ impl Moving {
     pub(super) fn request(&mut self, may_order: bool, now: Instant) -> Option<Request> {
         match &self.step {
             Step::Before { watch } => Some(watch.request()),
+            Step::Ready { watch } if !may_order => Some(watch.request()),
             Step::Under(leg) => Some(self.question(leg)),
-            Step::Send => {
-                let end = *self.legs.last().filter(|_| may_order)?;
+            Step::Ready { .. } | Step::Send => {
+                let end = self.leg()?;
                 self.step = Step::Under(Leg::new(now));
                 self.begun = true;
                 Some(Request::GoTo(end))
@@ -168,14 +174,21 @@ impl Moving {
         match &mut self.step {
             Step::Before { watch } => {
                 watch.take(reply, now);
-                let there = |at: i32| (at - self.from).abs() <= AT_REST;
                 // One reading that says otherwise may be a damaged one.
-                if watch.stands() && matches!(reply, Reply::Position(at) if there(at)) {
-                    self.step = Step::Send;
+                if watch.stands() && is_at(reply, self.from) == Some(true) {
+                    self.step = Step::Ready { watch: Standstill::new(now, false) };
                 } else if now.since(watch.began()) >= MOTION_SHOWS_WITHIN {
                     return Progress::Failed(
                         "the motor did not stand where it was before it was told to move".to_owned(),
                     );
+                }
+                Progress::Going
+            }
+            Step::Ready { watch } => {
+                watch.take(reply, now);
+                let turns = matches!(reply, Reply::Status(_)) && !watch.stands();
+                if turns || is_at(reply, self.from) == Some(false) {
+                    self.step = Step::Before { watch: Standstill::new(now, false) };
                 }
                 Progress::Going
             }
@@ -226,6 +239,12 @@ impl Moving {
     pub(super) fn eta_s(&self, at: i32, full_step: FullStep) -> f64 {
         f64::from(self.left(at)) / self.mechanics.steps_per_mm / self.mechanics.moving_speed(full_step)
     }
+}
+
+/// Of a position, whether it is `at`, at rest.
+fn is_at(reply: Reply, at: i32) -> Option<bool> {
+    let Reply::Position(steps) = reply else { return None };
+    Some((steps - at).abs() <= AT_REST)
 }
 
 fn way(from: i32, legs: &[i32]) -> i32 {

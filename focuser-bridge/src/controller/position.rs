@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::homing::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Job, Motion, STOP_AGAIN, STOP_LIMIT};
+use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
 use crate::geometry::FullStep;
 use crate::protocol::{Reply, Request};
 
@@ -189,9 +189,6 @@ impl Focuser {
             }
         }
         self.rest_at(steps, now);
-        if self.saved.release_owed {
-            self.let_go();
-        }
     }
 
     /// A position that changed by more than the motor can have turned is read twice before it is
@@ -202,18 +199,19 @@ impl Focuser {
             return true;
         };
         let apart = (steps - last).abs();
-        // About zero after a gap may be a reset that happened in it, and so may zero itself, at which a
-        // motor that turns is but for a moment.
-        let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= NEAR_ZERO;
+        // Zero after a gap may be a reset that happened in it; without one too, for a motor that turns is
+        // there but for a moment.
+        let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= AT_REST;
         let zero = steps == 0 && apart > 0 && self.only_passes_zero();
-        // The letter tells if it was read after that.
-        let told = self.suspicious.is_some() && self.motor.status_is_newer && self.is_not_reset();
+        // A motor that was reset stands; and the letter tells, if it was read after that.
+        let newer = self.suspicious.is_some() && self.motor.status_is_newer;
+        let stands = newer && self.motor.turns() == Some(false);
+        let told = newer && self.is_not_reset();
         let reset = (gap || zero) && self.saved.origin.is_some() && !told;
         let possible = apart <= self.possible_change(asked, now.instant);
         let again = self.suspicious.map(|(seen, asked): (i32, Instant)| {
-            // A motor that was reset stands.
             let apart = (seen - steps).abs();
-            if reset { apart <= AT_REST } else { apart <= self.possible_change(asked, now.instant) }
+            if reset { stands && apart <= AT_REST } else { apart <= self.possible_change(asked, now.instant) }
         });
         if possible && (!reset || again == Some(false)) {
             self.suspicious = None;
@@ -221,7 +219,7 @@ impl Focuser {
         }
         if again != Some(true) {
             self.suspicious = Some((steps, self.asked_at));
-            self.ask_status_next = reset && self.saved.reset_cleared;
+            self.ask_status_next = reset || !self.may_be_turning();
             self.motor.status_is_newer = false;
             self.ask_position_next = true;
             self.next_question = now.instant;
@@ -373,9 +371,11 @@ impl Focuser {
         }
         self.saving = false;
         self.stop_when_back |= moved;
+        let then = if self.saved.release_owed { ", and it is let go of until init" } else { "" };
         for ticket in tickets {
             let message = format!(
-                "the focuser no longer answers ({reason}); a stop is sent as soon as it is back, its position is unknown"
+                "the focuser no longer answers ({reason}); a stop is sent as soon as it is back{then}; \
+                 its position is unknown"
             );
             self.answer(ticket, Outcome::failed(Code::NotConnected, message));
         }
@@ -399,28 +399,29 @@ impl Focuser {
         let mut watch = Standstill::new(now.instant, false);
         let mut deadline = None;
         if self.may_turn() {
-            self.effects.push_back(Effect::WriteNow(Request::Stop));
+            self.send_stop(now);
             watch = watch.not_before(now.instant + MOTION_SHOWS_WITHIN);
             deadline = Some(now.instant + STOP_LIMIT);
         }
-        self.job = Job::Check { watch, deadline, said: now.instant };
+        self.job = Job::Check { watch, deadline };
         self.next_question = now.instant;
     }
 
     /// While the counter is checked: a motor that turns is stopped, whoever made it turn.
     pub(super) fn check_answered(&mut self, reply: Reply, now: Now) {
-        let Job::Check { watch, deadline, said } = &mut self.job else { return };
+        let Job::Check { watch, deadline } = &mut self.job else { return };
         if let Some(at) = watch.take(reply, now.instant) {
-            return self.check(at, now);
+            self.check(at, now);
+            if self.saved.release_owed {
+                self.let_go();
+            }
+            return;
         }
         if watch.seen_motion() && deadline.is_none() && self.fault != Some(Fault::NoStandstill) {
             *deadline = Some(now.instant + STOP_LIMIT);
-            *said = now.instant;
-            self.effects.push_back(Effect::WriteNow(Request::Stop));
-        } else if deadline.is_some() && !watch.stands() && now.instant.since(*said) >= STOP_AGAIN {
-            *said = now.instant;
-            self.effects.push_back(Effect::WriteNow(Request::Stop));
+            self.send_stop(now);
         }
+        self.stop_again(now);
     }
 
     /// No standstill: that is said, and the watch goes on.

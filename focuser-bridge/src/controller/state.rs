@@ -123,7 +123,7 @@ impl Focuser {
     pub(super) fn charted(&self) -> Vec<Quantity> {
         let temperature = self.motor.temperature.filter(|_| self.connected).map(f64::from);
         vec![
-            Quantity { name: "current_mm", unit: "mm", value: self.current_mm().filter(|_| self.connected) },
+            Quantity { name: "current_mm", unit: "mm", value: self.current_mm() },
             Quantity { name: "temperature_raw", unit: "", value: temperature },
         ]
     }

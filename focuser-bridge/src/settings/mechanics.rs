@@ -133,9 +133,15 @@ impl Checks<'_> {
     }
 
     fn homing_ends(&mut self, m: &Mechanics, move_timeout: Duration) {
-        let keys = ["move_timeout", "mechanical_range_mm", "speed_mm_sec", "acceleration_mm_sec_sec"];
+        let keys = [
+            "move_timeout",
+            "mechanical_range_mm",
+            "speed_mm_sec",
+            "acceleration_mm_sec_sec",
+            "steps_per_mm",
+        ];
         let (is, least) = (move_timeout.as_secs_f64(), m.homing_time().as_secs_f64().ceil());
-        if self.are_good(&keys) && self.are_good(&["anti_backlash_mm"]) && is < least {
+        if self.are_good(&keys) && is < least {
             let message =
                 format!("{is} s is less than homing over mechanical_range_mm takes at speed_mm_sec");
             self.refuse("move_timeout", message, format!("{least} to {LONGEST_MOVE} s"));

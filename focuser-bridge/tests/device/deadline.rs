@@ -105,3 +105,30 @@ fn init_of_a_focuser_that_was_killed_and_does_not_come_back_is_answered_in_time(
     rig.run_for(Duration::from_secs(10));
     assert_succeeded(&rig.command_and_wait("alice", "init", "true"));
 }
+
+#[test]
+fn while_the_disk_is_waited_for_it_is_still_measured_where_it_stands() {
+    for (verb, argument) in [("set", "3"), ("init", "true")] {
+        let mut rig = Rig::at("1");
+        rig.run_for(SECOND);
+        let id = rig.command("alice", verb, argument);
+        // The Desk's journal was quick; the controller's own save is not.
+        rig.run_for(6 * MILLISECOND);
+        rig.set_disk_slow(5_500 * MILLISECOND);
+        rig.run_for(5 * SECOND);
+        let now = rig.now().utc;
+        assert!(rig.state().connected, "nobody asked, so nobody can say that it does not answer");
+        if verb == "set" {
+            assert!(now.seconds_since(rig.state().date.unwrap()) < 1.0, "{:#?}", rig.state());
+        }
+        rig.set_disk_slow(5 * MILLISECOND);
+        let reply = rig.wait_for(&id);
+        assert!(
+            reply.message.contains("nothing was moved") || reply.code == Some(Code::Succeeded),
+            "{reply:?}"
+        );
+        rig.run_for(30 * SECOND);
+        rig.assert_honest(verb);
+        assert!(rig.state().homed, "{:#?}", rig.state());
+    }
+}

@@ -56,3 +56,17 @@ fn sigterm_after_a_stop_that_was_not_obeyed_tries_once_more() {
     rig.run_until(|rig| rig.has_ended(), 4 * SECOND);
     assert!(!rig.model().is_turning(), "it turns and there is no bridge");
 }
+
+#[test]
+fn an_init_that_waits_does_not_begin_after_sigterm() {
+    for milliseconds in (0..700).step_by(40) {
+        let mut rig = Rig::at("2");
+        rig.command_and_wait("ops", "kill", "");
+        rig.model().inject(Fault::Slow(Duration::from_millis(60)));
+        rig.command("ops", "init", "true");
+        rig.run_for(milliseconds * MILLISECOND);
+        rig.stop();
+        rig.run_until(|rig| rig.has_ended(), 4 * SECOND);
+        assert!(!rig.model().is_turning(), "{milliseconds} ms: it turns and there is no bridge");
+    }
+}

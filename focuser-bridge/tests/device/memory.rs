@@ -478,3 +478,21 @@ fn an_init_right_after_a_power_cycle_comes_about() {
         rig.assert_rests_at(0.0);
     }
 }
+
+#[test]
+fn a_lost_reply_before_a_target_near_zero_is_no_reset() {
+    for reset_flag in FLAGS {
+        for milliseconds in (1600..2200).step_by(20) {
+            // The counter is 10176 at the inner end: 2.002 mm is at -10.
+            let unit = Config { reset_flag, wire_time: true, ..Config::default() };
+            let mut rig = Rig::homed_with(unit);
+            assert_succeeded(&rig.command_and_wait("scheduler", "set", "4"));
+            let id = rig.command("scheduler", "set", "2.002");
+            rig.run_for(milliseconds * MILLISECOND);
+            rig.model().inject_for(Fault::Silent, 1);
+            let reply = rig.wait_for(&id);
+            assert_succeeded(&reply);
+            rig.assert_rests_at(2.002);
+        }
+    }
+}

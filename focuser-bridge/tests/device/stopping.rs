@@ -123,7 +123,7 @@ fn f3_a_stop_that_is_not_obeyed_is_a_fault_after_three_seconds() {
     assert_eq!(rig.outcome(&id).unwrap().code, Some(Code::TimedOut));
     let state = rig.state();
     assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::Fault, "no_standstill"));
-    assert_failed(&rig.command_and_wait("scheduler", "set", "2"), Code::NotConnected, "init first");
+    assert_failed(&rig.command_and_wait("scheduler", "set", "2"), Code::NotConnected, "stop it first");
     // Stopped after all, it is where it says.
     rig.model().clear_faults();
     assert_succeeded(&rig.command_and_wait("ops", "stop", ""));
@@ -330,4 +330,22 @@ fn an_init_that_waits_for_the_cable_does_not_begin_minutes_later() {
     rig.run_for(10 * SECOND);
     assert_eq!(rig.targets().len(), 0);
     assert!(!rig.model().is_turning(), "it moves, three minutes after it was told");
+}
+
+#[test]
+fn after_the_fault_a_motor_that_turns_is_told_to_stop_as_soon_as_it_can_hear() {
+    let mut rig = Rig::homed_with(Config { quarter_steps: true, ..Config::default() });
+    rig.command("scheduler", "set", "6");
+    rig.run_for(SECOND);
+    rig.model().inject(Fault::StopIgnored);
+    assert_eq!(rig.command_and_wait("ops", "stop", "").code, Some(Code::TimedOut));
+    assert!(rig.model().is_turning());
+    rig.model().clear_faults();
+    rig.run_for(SECOND);
+    assert!(!rig.model().is_turning(), "nobody had to say it again");
+    assert_eq!(rig.state().status, FocuserStatus::Fault, "somebody is to look at it");
+    let reply = rig.command_and_wait("scheduler", "set", "2");
+    assert_failed(&reply, Code::NotConnected, "stop it first");
+    assert_succeeded(&rig.command_and_wait("ops", "stop", ""));
+    assert_eq!(rig.state().status, FocuserStatus::Idle);
 }

@@ -15,7 +15,7 @@ use crate::clock::{Instant, Now};
 use crate::message::Reply;
 
 /// Longest wait of a terminal reply.
-const VERDICT_LIMIT: Duration = Duration::from_millis(250);
+pub(super) const VERDICT_LIMIT: Duration = Duration::from_millis(250);
 /// Longest wait of one that is not: `accepted` is due within 100 ms.
 const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
 

@@ -25,7 +25,7 @@ use crate::message::{Code, LastCommand, ReplyStatus, reason};
 mod answer;
 mod held;
 
-use held::Held;
+use held::{Held, VERDICT_LIMIT};
 
 const PAYLOAD_LIMIT: usize = 4096;
 const AHEAD_LIMIT_S: f64 = 2.0;
@@ -155,7 +155,7 @@ impl Desk {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some());
-        let overdue = unstarted.map(|running| running.ticket.deadline);
+        let overdue = unstarted.map(|running| running.ticket.deadline - VERDICT_LIMIT);
         overdue.chain(self.held_until()).chain(self.flood.poll_timeout()).min()
     }
 
@@ -163,7 +163,9 @@ impl Desk {
     /// holds replies back that wait for it.
     pub fn handle_timeout(&mut self, now: Now) {
         let outcome = Outcome::timed_out("the journal did not reach the disk in time: nothing was moved");
-        self.end_unstarted(&outcome, now, |running| running.ticket.deadline <= now.instant);
+        // Its answer may wait for the disk, too.
+        let is_overdue = |running: &Running| running.ticket.deadline - VERDICT_LIMIT <= now.instant;
+        self.end_unstarted(&outcome, now, is_overdue);
         self.release_overdue(now.instant);
         let summary = self.flood.handle_timeout(now.instant);
         self.outputs.extend(summary.map(Output::Happened));
