@@ -113,7 +113,7 @@ fn while_the_disk_is_waited_for_it_is_still_measured_where_it_stands() {
         rig.run_for(SECOND);
         let id = rig.command("alice", verb, argument);
         // The Desk's journal was quick; the controller's own save is not.
-        rig.run_for(6 * MILLISECOND);
+        rig.run_for(3 * MILLISECOND);
         rig.set_disk_slow(5_500 * MILLISECOND);
         rig.run_for(5 * SECOND);
         let now = rig.now().utc;
