@@ -114,7 +114,7 @@ codes! {
     AclOpen = 31, "acl_open";
     /// The unit has an alarm.
     Alarm = 32, "alarm";
-    /// The bridge has just connected.
+    /// The bridge has just connected, or is to end.
     NotReady = 33, "not_ready";
 }
 
