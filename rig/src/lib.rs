@@ -343,6 +343,18 @@ impl<S: Subject> Rig<S> {
         self.turn();
     }
 
+    /// Another bridge publishes on our topics: our own state, but for these keys.
+    pub fn another_bridge_publishes(&mut self, session: &str, started_at: &str) {
+        let own = &self.broker.states.back().expect("a state was published").what;
+        let mut state: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(own).expect("a state is one");
+        state.insert("session".to_owned(), session.into());
+        state.insert("started_at".to_owned(), started_at.into());
+        let state = serde_json::Value::Object(state).to_string();
+        self.broker.publish(self.base.state(), state.into_bytes(), false, self.now);
+        self.turn();
+    }
+
     /// [`Rig::command`], and its terminal reply.
     pub fn command_and_wait(&mut self, by: &str, verb: &str, argument: &str) -> Reply {
         let id = self.command(by, verb, argument);

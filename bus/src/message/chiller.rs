@@ -85,6 +85,20 @@ pub enum InputStatus {
     Implausible,
 }
 
+impl InputStatus {
+    /// The word on the bus.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Stale => "stale",
+            Self::Missing => "missing",
+            Self::Invalid => "invalid",
+            Self::Implausible => "implausible",
+        }
+    }
+}
+
 /// One input from another service of the site.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {

@@ -83,7 +83,7 @@ impl Chiller {
     }
 
     fn tell_of_input(&mut self, name: &str, was: InputStatus, is: InputStatus, problem: Option<&str>) {
-        let (was, is) = (state_word(was), state_word(is));
+        let (was, is) = (was.word(), is.word());
         let detail = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         let severity = if is == "ok" { Severity::Info } else { Severity::Warning };
         let message = format!("input {name}: {was} -> {is}{detail}");
@@ -192,14 +192,4 @@ impl Chiller {
 
 fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
-}
-
-fn state_word(status: InputStatus) -> &'static str {
-    match status {
-        InputStatus::Ok => "ok",
-        InputStatus::Stale => "stale",
-        InputStatus::Missing => "missing",
-        InputStatus::Invalid => "invalid",
-        InputStatus::Implausible => "implausible",
-    }
 }

@@ -61,7 +61,7 @@ pub(super) fn automatic_would(device: &ChillerState) -> Option<String> {
 pub(super) fn inputs(inputs: &Inputs) -> String {
     let one = |name: &str, input: Input| {
         let old = input.age_s.map(|seconds| format!(" ({})", age(seconds))).unwrap_or_default();
-        format!("{name} {}{old}", word(input.status))
+        format!("{name} {}{old}", input.status.word())
     };
     format!("{}, {}", one("power", inputs.power), one("dome", inputs.dome))
 }
@@ -90,7 +90,7 @@ fn freezing(device: &ChillerState) -> String {
 
 fn unknown_inputs(inputs: &Inputs) -> String {
     let unknown = |name: &str, input: Input| {
-        (input.status != InputStatus::Ok).then(|| format!("{name} is {}", word(input.status)))
+        (input.status != InputStatus::Ok).then(|| format!("{name} is {}", input.status.word()))
     };
     let power = unknown("camera power", inputs.power);
     let dome = unknown("dome temperature", inputs.dome);
@@ -101,14 +101,4 @@ fn unknown_inputs(inputs: &Inputs) -> String {
 fn listed(names: &[String], between: &str) -> String {
     let names: Vec<String> = names.iter().map(|name| echo(name)).collect();
     names.join(between)
-}
-
-fn word(status: InputStatus) -> &'static str {
-    match status {
-        InputStatus::Ok => "ok",
-        InputStatus::Stale => "stale",
-        InputStatus::Missing => "missing",
-        InputStatus::Invalid => "invalid",
-        InputStatus::Implausible => "implausible",
-    }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
+use super::position::NEAR_ZERO;
 use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics, RETREAT_MM};
 use crate::protocol::{Motion, Reply, Request};
@@ -21,9 +22,8 @@ pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
 /// At constant speed for so long, the drive tells what a full step is.
 const GAUGE: Duration = Duration::from_millis(500);
 /// A controller that is switched on at the end counts from zero there, as one does that was reset on
-/// the way to it: an end so near to zero is looked for once more, steps...
-const NEAR_ZERO: i32 = 50;
-/// ...and must have been seen to come so near before it stood, steps.
+/// the way to it: an end near zero is looked for once more, and must have been seen to come so near
+/// before it stood, steps.
 const SEEN_COMING: i32 = 150;
 /// So often the end is looked for at the most.
 const APPROACHES: u32 = 6;

@@ -414,8 +414,8 @@ impl Controller for Focuser {
     }
 
     fn is_wanted(&self, request: &Request) -> bool {
-        // An order whose bytes may have gone out is never given twice, nor is a question that was
-        // overtaken by a stop worth asking again.
+        // An order whose bytes may have gone out is never given twice, and of what was let go of
+        // nothing is asked.
         request.has_reply() && (!self.saved.released || self.in_motion())
     }
 

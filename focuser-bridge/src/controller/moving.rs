@@ -10,12 +10,11 @@ use std::time::Duration;
 use bus::clock::Instant;
 
 use super::homing::MOTION_SHOWS_WITHIN;
+use super::position::BELIEVED_CHANGE;
 use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};
 
-/// A position at rest is read so exactly, steps.
-const AT_REST: i32 = 2;
 /// So near to the end of a leg the motor brakes, for some 50 ms, mm.
 const NEAR_MM: f64 = 0.01;
 /// A position so much older than the standstill is none of it: replies were lost, and what not in
@@ -90,11 +89,10 @@ pub(super) struct Moving {
     pub(super) target: i32,
     legs: Vec<i32>,
     step: Step,
-    begun: bool,
     /// Steps to go over all legs, from where it began.
     whole: i32,
     /// From 0 to 1.
-    progress: f64,
+    pub(super) progress: f64,
 }
 
 impl Moving {
@@ -104,21 +102,12 @@ impl Moving {
         let whole = way(from, &legs);
         legs.reverse();
         let watch = if stands { Standstill::standing(now) } else { Standstill::new(now, false) };
-        Self {
-            mechanics,
-            from,
-            target,
-            legs,
-            step: Step::Before { watch },
-            begun: false,
-            whole,
-            progress: 0.0,
-        }
+        Self { mechanics, from, target, legs, step: Step::Before { watch }, whole, progress: 0.0 }
     }
 
     /// Whether it was told to go anywhere.
     pub(super) fn has_begun(&self) -> bool {
-        self.begun
+        !matches!(self.step, Step::Before { .. } | Step::Ready { .. })
     }
 
     /// Where it is sent just now.
@@ -135,7 +124,6 @@ impl Moving {
             Step::Ready { .. } | Step::Send => {
                 let end = self.leg()?;
                 self.step = Step::Under(Leg::new(now));
-                self.begun = true;
                 Some(Request::GoTo(end))
             }
         }
@@ -230,11 +218,6 @@ impl Moving {
         way(at, &legs)
     }
 
-    /// From 0 to 1.
-    pub(super) fn progress(&self) -> f64 {
-        self.progress
-    }
-
     /// Seconds still to go, but for the ramps.
     pub(super) fn eta_s(&self, at: i32, full_step: FullStep) -> f64 {
         f64::from(self.left(at)) / self.mechanics.steps_per_mm / self.mechanics.moving_speed(full_step)
@@ -244,7 +227,7 @@ impl Moving {
 /// Of a position, whether it is `at`, at rest.
 fn is_at(reply: Reply, at: i32) -> Option<bool> {
     let Reply::Position(steps) = reply else { return None };
-    Some((steps - at).abs() <= AT_REST)
+    Some((steps - at).abs() <= BELIEVED_CHANGE)
 }
 
 fn way(from: i32, legs: &[i32]) -> i32 {

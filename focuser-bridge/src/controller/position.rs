@@ -18,7 +18,7 @@ use crate::geometry::FullStep;
 use crate::protocol::{Reply, Request};
 
 /// A counter so near to zero may be one that was reset.
-const NEAR_ZERO: i32 = 50;
+pub(super) const NEAR_ZERO: i32 = 50;
 /// A counter at rest may differ by so much.
 const AT_REST: i32 = 1;
 /// A motor that was stopped at a turn of its way may be so far beyond it.
@@ -26,7 +26,7 @@ const ON_ITS_WAY: i32 = 25;
 /// Between two positions of a motion there is seldom more time.
 const GAP: Duration = Duration::from_millis(100);
 /// A change of more than this, with no motion ordered, is read twice.
-const BELIEVED_CHANGE: i32 = 2;
+pub(super) const BELIEVED_CHANGE: i32 = 2;
 /// How far an end may be from the one that was found before, mm.
 const END_MOVED_MM: f64 = 0.05;
 /// Out of its way by so much, twice, and a motion is stopped, mm.

@@ -86,7 +86,7 @@ impl Focuser {
         let (target, progress, eta_s) = match (motion, steps) {
             (Some(Motion::Move(moving)), Some(at)) => {
                 let full_step = self.saved.full_step.unwrap_or(FullStep::USUAL);
-                (Some(moving.target), Some(moving.progress()), Some(moving.eta_s(at, full_step)))
+                (Some(moving.target), Some(moving.progress), Some(moving.eta_s(at, full_step)))
             }
             (Some(Motion::Move(moving)), None) => (Some(moving.target), None, None),
             (Some(Motion::Home(homing)), at) => {

@@ -70,3 +70,13 @@ fn an_init_that_waits_does_not_begin_after_sigterm() {
         assert!(!rig.model().is_turning(), "{milliseconds} ms: it turns and there is no bridge");
     }
 }
+
+#[test]
+fn a_bridge_that_gives_way_to_an_earlier_one_stops_its_motor() {
+    let (mut rig, _) = Rig::moving();
+    rig.another_bridge_publishes("0123456789abcdef", "2026-11-20T17:00:00.000Z");
+    rig.run_until(|rig| rig.has_ended(), SECOND);
+    assert!(rig.has_ended(), "the earlier one stays");
+    // Time stands still for the unit then: that it heard is all that can be seen.
+    assert_eq!(rig.orders().last().map(String::as_str), Some("P021"));
+}
