@@ -24,6 +24,7 @@ const DESCRIPTION: Description = Description {
     statuses: &[Word::new("offline", "OFFLINE", Tone::Bad), Word::new("idle", "IDLE", Tone::Good)],
     verbs: &[Verb::PING],
     properties: &[],
+    services: &[],
 };
 
 impl Controller for Thermometer {

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use cli::typed::{FocuserState, Snapshot};
 use bus::clock::{Instant, Now, Utc};
 use bus::message::{Attention, Code, LastCommand, ReplyStatus, Severity, Stamp, encode};
 use bus::topic::{Base, Identity};
 use cli::progress::{bar, words};
 use cli::render::{Style, line, status};
+use cli::typed::{FocuserState, Snapshot};
 use cli::view::{Seen, View};
 use focuser_device::FocuserStatus;
 

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use cli::typed::{ChillerState, Snapshot};
 use bus::clock::{Instant, Now, Utc};
 use bus::message::{Attention, Code, LastCommand, ReplyStatus, Severity, Stamp, encode};
 use bus::topic::{Base, Identity};
 use chiller_device::{ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode};
 use cli::render::{Style, age, line, raw, status};
+use cli::typed::{ChillerState, Snapshot};
 use cli::view::{Seen, View};
 
 fn utc(text: &str) -> Utc {
