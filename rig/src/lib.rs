@@ -25,8 +25,8 @@ use bus::command::Journal;
 use bus::device::{ArgumentKind, Description};
 use bus::message::{Event, Health, History, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
+use harness::port::Device;
 use serde::de::DeserializeOwned;
-use testbed::port::Device;
 
 pub use broker::Published;
 pub use chance::Chance;

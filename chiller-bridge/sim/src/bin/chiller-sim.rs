@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chiller_sim::{Chiller, Config};
 use clap::Parser;
-use testbed::chiller::{Chiller, Config};
-use testbed::demo::simulate;
+use harness::simulator::simulate;
 
 /// A simulated T257P chiller on a pseudo-terminal. Type `help` while it runs.
 #[derive(Parser)]

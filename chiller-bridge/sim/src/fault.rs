@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alarm::AlarmBit;
-use crate::fault::{Harm, number};
+use harness::fault::{Harm, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum Fault {
     AlarmTrip(AlarmBit),
 }
 
-impl crate::fault::Fault for Fault {
+impl harness::fault::Fault for Fault {
     const USAGE: &str = "deaf | silent | garbled | truncated | late-by-one | error-digit DIGIT | short23 | \
          xon-xoff | slow MILLISECONDS | will-not-start | drops-run SECONDS | alarm A2:1; \
          all but the last three can be followed by a number of replies";
@@ -86,7 +86,7 @@ impl crate::fault::Fault for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Fault as _, Faults};
+    use harness::fault::{Fault as _, Faults};
 
     #[test]
     fn a_fault_is_read_with_its_value_and_count() {
@@ -123,5 +123,19 @@ mod tests {
         faults.put(Fault::Slow(Duration::from_millis(1)), None);
         faults.put(Fault::Slow(Duration::from_millis(2)), None);
         assert_eq!(faults.all().count(), 3);
+    }
+
+    #[test]
+    fn a_counted_fault_ends_and_the_others_stay() {
+        let mut faults = Faults::default();
+        faults.put(Fault::Silent, Some(2));
+        faults.put(Fault::Garbled, None);
+        faults.put(Fault::WillNotStart, None);
+        assert_eq!(faults.take(|_| true).len(), 2);
+        assert_eq!(faults.take(|fault| fault != Fault::Silent), [Fault::Garbled]);
+        assert_eq!(faults.take(|_| true).len(), 2);
+        assert_eq!(faults.take(|_| true), [Fault::Garbled]);
+        faults.clear();
+        assert_eq!(faults.all().count(), 0);
     }
 }

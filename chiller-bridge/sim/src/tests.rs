@@ -1,11 +1,11 @@
 //! The whole chiller in virtual time: what it answers, what it ignores, how it goes wrong.
 
 use super::*;
-use crate::chance::Chance;
+use harness::chance::Chance;
 
 mod faults;
 
-const TRANSCRIPT: &str = include_str!("../../transcripts/t257p.txt");
+const TRANSCRIPT: &str = include_str!("../../transcript.txt");
 
 /// A chiller and the time.
 struct Bench {

@@ -16,9 +16,9 @@ use crate::process::{Launch, Process};
 use crate::wait::wait_for;
 
 /// The shipped configuration, as it stands in the repository.
-pub const SHIPPED_CONF: &str = include_str!("../../mosquitto/obsbus.conf");
+pub const SHIPPED_CONF: &str = include_str!("../../../mosquitto/obsbus.conf");
 /// The shipped access control list.
-pub const SHIPPED_ACL: &str = include_str!("../../mosquitto/obsbus.acl");
+pub const SHIPPED_ACL: &str = include_str!("../../../mosquitto/obsbus.acl");
 
 /// Where every listener of the harness is.
 pub const HOST: &str = "127.0.0.1";

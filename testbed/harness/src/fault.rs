@@ -76,10 +76,7 @@ pub enum Harm {
 ///
 /// # Errors
 /// Says what is wrong with it.
-pub(crate) fn number<T: FromStr + PartialOrd + Display>(
-    text: &str,
-    range: RangeInclusive<T>,
-) -> Result<T, String> {
+pub fn number<T: FromStr + PartialOrd + Display>(text: &str, range: RangeInclusive<T>) -> Result<T, String> {
     text.parse()
         .ok()
         .filter(|value| range.contains(value))
@@ -88,7 +85,7 @@ pub(crate) fn number<T: FromStr + PartialOrd + Display>(
 
 /// The faults that are on.
 #[derive(Clone, Debug)]
-pub(crate) struct Faults<F>(Vec<(F, Option<u32>)>);
+pub struct Faults<F>(Vec<(F, Option<u32>)>);
 
 impl<F> Default for Faults<F> {
     fn default() -> Self {
@@ -98,25 +95,28 @@ impl<F> Default for Faults<F> {
 
 impl<F: Fault> Faults<F> {
     /// Puts a fault on, in place of one of the same kind.
-    pub(crate) fn put(&mut self, fault: F, replies: Option<u32>) {
+    pub fn put(&mut self, fault: F, replies: Option<u32>) {
         self.0.retain(|(other, _)| !fault.replaces(*other));
         self.0.push((fault, replies));
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Takes all faults away.
+    pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = F> {
+    /// Those that are on.
+    pub fn all(&self) -> impl Iterator<Item = F> {
         self.0.iter().map(|(fault, _)| *fault)
     }
 
-    pub(crate) fn has(&self, fault: F) -> bool {
+    /// Whether it is on.
+    pub fn has(&self, fault: F) -> bool {
         self.all().any(|other| other == fault)
     }
 
     /// The faults of replies that `meet` one request, counted down.
-    pub(crate) fn take(&mut self, meet: impl Fn(F) -> bool) -> Vec<F> {
+    pub fn take(&mut self, meet: impl Fn(F) -> bool) -> Vec<F> {
         let mut taken = Vec::new();
         for (fault, left) in &mut self.0 {
             if fault.is_of_replies() && meet(*fault) {
@@ -126,25 +126,5 @@ impl<F: Fault> Faults<F> {
         }
         self.0.retain(|(_, left)| *left != Some(0));
         taken
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chiller::Fault;
-
-    #[test]
-    fn a_counted_fault_ends_and_the_others_stay() {
-        let mut faults = Faults::default();
-        faults.put(Fault::Silent, Some(2));
-        faults.put(Fault::Garbled, None);
-        faults.put(Fault::WillNotStart, None);
-        assert_eq!(faults.take(|_| true).len(), 2);
-        assert_eq!(faults.take(|fault| fault != Fault::Silent), [Fault::Garbled]);
-        assert_eq!(faults.take(|_| true).len(), 2);
-        assert_eq!(faults.take(|_| true), [Fault::Garbled]);
-        faults.clear();
-        assert_eq!(faults.all().count(), 0);
     }
 }

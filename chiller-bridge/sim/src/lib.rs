@@ -2,7 +2,7 @@
 //!
 //! [`Chiller`] takes the bytes a host sends and the time, and hands out the bytes of its replies
 //! when they are due, so it can be stepped through a simulated winter or served on a
-//! pseudo-terminal by [`crate::port`]. It shares no code with the daemon's codec. Facts are the
+//! pseudo-terminal by [`harness::port`]. It shares no code with the daemon's codec. Facts are the
 //! vendor's manual's ("TTK Serial Communication Protocol Release II"), the Rubin observatory's
 //! experience, or marked as inferred.
 
@@ -11,6 +11,8 @@ mod config;
 mod console;
 mod fault;
 mod frame;
+pub mod publisher;
+mod site;
 #[cfg(test)]
 mod tests;
 mod thermal;
@@ -25,10 +27,10 @@ pub use alarm::AlarmBit;
 pub use config::{CHARACTER_TIME, Config, REQUEST_GAP, RUBIN_THRESHOLDS, Status};
 pub use fault::Fault;
 
-use crate::fault::Faults;
-use crate::port::Device;
-use crate::uart::Uart;
 use frame::{Parsed, Request};
+use harness::fault::Faults;
+use harness::port::Device;
+use harness::uart::Uart;
 use unit::{Answer, STEP, Unit};
 
 /// The front panel's keys work again this long after the last valid command (manual, 1.3).

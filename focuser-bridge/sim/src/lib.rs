@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod fault;
 mod motor;
+mod site;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +22,9 @@ pub use config::{CHARACTER_TIME, Config, ResetFlag, STEPS_PER_MM};
 pub use fault::Fault;
 pub use motor::Forbidden;
 
-use crate::fault::Faults;
-use crate::port::Device;
-use crate::uart::Uart;
+use harness::fault::Faults;
+use harness::port::Device;
+use harness::uart::Uart;
 use motor::Motor;
 
 /// The longest request is 19 bytes; beyond this a line without a `$` is thrown away.

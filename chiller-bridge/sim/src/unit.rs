@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::frame::{Request, nibbles, read_signed, signed};
 use super::thermal::{Surroundings, Thermal, scaled};
 use super::{Config, Status};
-use crate::fault::Faults;
+use harness::fault::Faults;
 
 /// The physics' time step.
 pub(super) const STEP: Duration = Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! What can be typed at a running `chiller-sim`.
 
 use super::{Chiller, Fault};
-use crate::obedient::{Obedient, Word};
+use harness::obedient::{Obedient, Word};
 
 impl Obedient for Chiller {
     type Fault = Fault;
@@ -55,8 +55,8 @@ unplug, plug   the serial cable         status, help";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chiller::{AlarmBit, Config};
-    use crate::port::Port;
+    use crate::{AlarmBit, Config};
+    use harness::port::Port;
 
     fn served() -> (tempfile::TempDir, Port<Chiller>) {
         let folder = tempfile::tempdir().unwrap();

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 /// A small generator of repeatable chance (xorshift64*).
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// The sequence of this seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
 
     /// A number from 0 to `below` - 1; 0 if `below` is 0.
-    pub(crate) const fn below(&mut self, below: u64) -> u64 {
+    pub const fn below(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -22,12 +24,12 @@ impl Chance {
     }
 
     /// A place in a sequence of `length`.
-    pub(crate) fn place(&mut self, length: usize) -> usize {
+    pub fn place(&mut self, length: usize) -> usize {
         usize::try_from(self.below(u64::try_from(length).unwrap_or(u64::MAX))).unwrap_or(0)
     }
 
     /// A duration in this range, to the microsecond.
-    pub(crate) fn within(&mut self, range: &RangeInclusive<Duration>) -> Duration {
+    pub fn within(&mut self, range: &RangeInclusive<Duration>) -> Duration {
         let spread = range.end().saturating_sub(*range.start()).as_micros();
         let below = u64::try_from(spread).unwrap_or(u64::MAX).saturating_add(1);
         *range.start() + Duration::from_micros(self.below(below))

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use testbed::demo::simulate;
-use testbed::focuser::{Config, Focuser};
+use focuser_sim::{Config, Focuser};
+use harness::simulator::simulate;
 
 /// A simulated OK3Z focuser on a pseudo-terminal. Type `help` while it runs.
 #[derive(Parser)]

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TRANSCRIPT: &str = include_str!("../../transcripts/ok3z.txt");
+const TRANSCRIPT: &str = include_str!("../../transcript.txt");
 
 /// A focuser and the time.
 struct Bench {

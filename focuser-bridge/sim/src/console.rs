@@ -1,7 +1,7 @@
 //! What can be typed at a running `focuser-sim`.
 
 use super::{Fault, Focuser};
-use crate::obedient::{Obedient, Word};
+use harness::obedient::{Obedient, Word};
 
 impl Obedient for Focuser {
     type Fault = Fault;
@@ -46,8 +46,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::focuser::Config;
-    use crate::port::Port;
+    use crate::Config;
+    use harness::port::Port;
 
     fn served() -> (tempfile::TempDir, Port<Focuser>) {
         let folder = tempfile::tempdir().unwrap();

@@ -12,25 +12,29 @@ use crate::fault::{Fault, Harm};
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Uart {
+pub struct Uart {
     /// From a request's last byte to the reply's first, drawn anew each time.
     latency: RangeInclusive<Duration>,
     /// Of one byte on the wire.
-    pub(crate) character_time: Duration,
+    pub character_time: Duration,
     /// Bytes of a reply's end, none of which a truncated one has.
     end_length: usize,
-    pub(crate) chance: Chance,
+    /// Where its randomness comes from.
+    pub chance: Chance,
     /// Bytes on their way in, each with the time when it is there.
-    pub(crate) incoming: VecDeque<(Instant, u8)>,
+    pub incoming: VecDeque<(Instant, u8)>,
     /// Bytes on their way out, likewise.
-    pub(crate) outgoing: VecDeque<(Instant, u8)>,
+    pub outgoing: VecDeque<(Instant, u8)>,
     busy_until: Instant,
     /// For [`Harm::HeldBack`].
-    pub(crate) held_back: Option<Vec<u8>>,
+    pub held_back: Option<Vec<u8>>,
 }
 
 impl Uart {
-    pub(crate) fn new(
+    /// A line with this time from a request to its reply and for a byte; `end_length`: of what ends a
+    /// reply.
+    #[must_use]
+    pub fn new(
         latency: RangeInclusive<Duration>,
         character_time: Duration,
         end_length: usize,
@@ -49,7 +53,7 @@ impl Uart {
     }
 
     /// Takes bytes the host wrote at `now`.
-    pub(crate) fn receive(&mut self, bytes: &[u8], now: Instant) {
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
         for &byte in bytes {
             let begin = self.incoming.back().map_or(now, |(last, _)| (*last).max(now));
             self.incoming.push_back((begin + self.character_time, byte));
@@ -57,24 +61,24 @@ impl Uart {
     }
 
     /// The next byte that is in by `now`, and since when.
-    pub(crate) fn hear(&mut self, now: Instant) -> Option<(Instant, u8)> {
+    pub fn hear(&mut self, now: Instant) -> Option<(Instant, u8)> {
         let is_in = self.incoming.front().is_some_and(|(at, _)| *at <= now);
         if is_in { self.incoming.pop_front() } else { None }
     }
 
     /// The bytes that are on the host's side by `now`.
-    pub(crate) fn poll_output(&mut self, now: Instant) -> Vec<u8> {
+    pub fn poll_output(&mut self, now: Instant) -> Vec<u8> {
         let due = self.outgoing.iter().take_while(|(at, _)| *at <= now).count();
         self.outgoing.drain(..due).map(|(_, byte)| byte).collect()
     }
 
     /// Whether a request is still being executed or answered.
-    pub(crate) fn is_busy(&self, at: Instant) -> bool {
+    pub fn is_busy(&self, at: Instant) -> bool {
         at < self.busy_until
     }
 
     /// Forgets what is on its way, as without power.
-    pub(crate) fn reset(&mut self, now: Instant) {
+    pub fn reset(&mut self, now: Instant) {
         self.incoming.clear();
         self.outgoing.clear();
         self.busy_until = now;
@@ -82,7 +86,7 @@ impl Uart {
     }
 
     /// Answers a request whose last byte was in at `at`.
-    pub(crate) fn send(&mut self, mut reply: Vec<u8>, faults: &[impl Fault], at: Instant) {
+    pub fn send(&mut self, mut reply: Vec<u8>, faults: &[impl Fault], at: Instant) {
         let mut from = at.max(self.busy_until) + self.chance.within(&self.latency);
         let mut held_back = self.held_back.take();
         for harm in faults.iter().filter_map(|fault| fault.harm()) {

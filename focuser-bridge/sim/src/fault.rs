@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::fault::{Harm, number};
+use harness::fault::{Harm, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Fault {
     OddStatus,
 }
 
-impl crate::fault::Fault for Fault {
+impl harness::fault::Fault for Fault {
     const USAGE: &str = "deaf | silent | garbled | truncated | late-by-one | slow MILLISECONDS | jammed | \
          stalled | stop-ignored | slow-start MILLISECONDS | odd-status; \
          the first six can be followed by a number of replies";
@@ -77,7 +77,7 @@ impl crate::fault::Fault for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Fault as _;
+    use harness::fault::Fault as _;
 
     #[test]
     fn a_fault_is_read_with_its_value_and_count() {

@@ -15,9 +15,9 @@ use anyhow::{Context as _, Result, ensure};
 use bus::clock::Now;
 use serde_json::{Map, Value, json};
 
-use crate::broker::Broker;
-use crate::client::{Connect, Post, TestClient};
-use crate::operator::seconds_from_now;
+use harness::broker::Broker;
+use harness::client::{Connect, Post, TestClient};
+use harness::operator::seconds_from_now;
 
 /// Where camera power is published, all channels in one object.
 pub const POWER_TOPIC: &str = "clasp/power/state";
