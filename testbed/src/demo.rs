@@ -9,6 +9,7 @@ mod focusing;
 mod night;
 mod services;
 mod stage;
+mod step;
 mod tour;
 mod voice;
 
