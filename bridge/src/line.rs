@@ -14,7 +14,7 @@
 //!     |  +-- gone, reopen +        +---- reply ---+   |
 //!     |  +------------------------- gone, reopen -----+
 //!     |
-//!   Released (until reopen)
+//!   Released (from the start, until reopen)
 //! ```
 #![expect(clippy::disallowed_methods, reason = "the IO shell: stamps replies, keeps limits, waits to reopen")]
 
@@ -109,7 +109,7 @@ impl Line {
     }
 }
 
-/// Starts the task that owns the port; it begins by opening it.
+/// Starts the task that owns the port; it opens nothing before [`Line::reopen`].
 ///
 /// # Panics
 /// Outside a tokio runtime with IO and time.
@@ -155,6 +155,9 @@ enum Leave {
 
 impl Task {
     async fn run(mut self) {
+        if !self.reopen_asked().await {
+            return;
+        }
         loop {
             let Some(mut port) = self.opened().await else { return };
             self.tell(LineEvent::Opened).await;

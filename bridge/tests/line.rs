@@ -82,6 +82,7 @@ impl Rig {
         let settings =
             LineSettings { reopen_first, reopen_max, ..LineSettings::new(path.into(), 9600, xon_xoff) };
         let (line, events, task) = start(settings);
+        line.reopen();
         Self { line, events, task }
     }
 
@@ -402,4 +403,20 @@ async fn a_dropped_handle_ends_the_task_of_a_port_that_does_not_open() {
     let Rig { line, events: _events, task } = Rig::start(Path::new("/nonexistent/chiller"), true);
     drop(line);
     timeout(PATIENCE, task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_line_opens_nothing_before_it_is_told_to() {
+    let device = Device::new();
+    let (line, mut events, _task) = start(LineSettings::new(device.path.clone(), 9600, true));
+    // Answered by the task, which has had the chance to open by then.
+    line.ask(question(b".ask\r", PATIENCE));
+    let event = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert!(matches!(event, Some(LineEvent::Reply(Err(LineError::NotOpen), _))), "{event:?}");
+    line.release();
+    line.write_now(b"stop".to_vec());
+    let event = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert_eq!(event, Some(LineEvent::WriteNowFailed(LineError::NotOpen)));
+    line.reopen();
+    assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some(LineEvent::Opened));
 }

@@ -17,6 +17,12 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     pub(super) fn handle_line(&mut self, event: LineEvent, now: Now) {
+        if self.let_go {
+            // From before the port was closed on purpose, or of its closing. To take it for a loss
+            // would open the port again.
+            tracing::debug!(?event, "the port is let go of");
+            return;
+        }
         match event {
             LineEvent::Opened => {
                 self.port_open = true;
@@ -105,6 +111,17 @@ where
             }
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
+    }
+
+    /// The port is closed until [`Effect::LetGo`](crate::controller::Effect::LetGo) ends; whoever waits
+    /// for an answer waits no longer.
+    pub(super) fn let_go(&mut self) {
+        self.let_go = true;
+        self.port_open = false;
+        self.asked = None;
+        self.repeat = None;
+        self.link.let_go();
+        self.outputs.push_back(Output::LetGo);
     }
 
     pub(super) fn follow(&mut self, verdict: Verdict, now: Now) {

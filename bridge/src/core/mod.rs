@@ -88,7 +88,7 @@ pub enum Output {
     Ask(Exchange),
     /// Write to the device at once; nothing is answered.
     WriteNow(Vec<u8>),
-    /// Close and open the serial port.
+    /// Open the serial port; one that is open is closed first.
     Reopen,
     /// Close the serial port until it is to be reopened.
     LetGo,
@@ -143,6 +143,8 @@ where
     outputs: VecDeque<Output>,
     // The line.
     port_open: bool,
+    /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
+    let_go: bool,
     asked: Option<Asked<P::Request>>,
     repeat: Option<P::Request>,
     // The bus.
@@ -205,6 +207,7 @@ where
             started: now,
             outputs: VecDeque::new(),
             port_open: false,
+            let_go: false,
             asked: None,
             repeat: None,
             announce_at: None,
@@ -232,6 +235,10 @@ where
             finished: false,
         };
         core.pump(now);
+        // The line opens nothing by itself: what was let go of before the restart is not even touched.
+        if !core.let_go {
+            core.outputs.push_front(Output::Reopen);
+        }
         core
     }
 
@@ -395,11 +402,9 @@ where
                     let bytes = self.protocol.exchange(&request).bytes;
                     self.outputs.push_back(Output::WriteNow(bytes));
                 }
-                Effect::LetGo(true) => {
-                    self.link.let_go();
-                    self.outputs.push_back(Output::LetGo);
-                }
+                Effect::LetGo(true) => self.let_go(),
                 Effect::LetGo(false) => {
+                    self.let_go = false;
                     self.link.pause(false);
                     self.outputs.push_back(Output::Reopen);
                 }
