@@ -105,7 +105,7 @@ where
     let mut line_settings =
         LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff);
     line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let (line, line_events, _line_task) = line::start(line_settings);
+    let line = line::start(line_settings);
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
@@ -137,7 +137,7 @@ where
         kind.name
     );
     notify_ready();
-    let wiring = Wiring { line: (line, line_events), session, store, watchdog, certificate };
+    let wiring = Wiring { line, session, store, watchdog, certificate };
     let ended = device_loop::run(core, wiring, async {
         stop.await;
         notify_stopping();

@@ -23,6 +23,7 @@ use crate::watchdog::Watchdog;
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
 const STORE_LIMIT: Duration = Duration::from_secs(2);
+const LINE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub enum Ended {
 /// What the loop connects.
 pub struct Wiring {
     /// The serial line.
-    pub line: (Line, mpsc::Receiver<LineEvent>),
+    pub line: (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>),
     /// The session with the broker.
     pub session: (Session, mpsc::Receiver<SessionEvent>, JoinHandle<()>),
     /// The state directory.
@@ -56,7 +57,7 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     let Wiring {
-        line: (line, mut line_events),
+        line: (line, mut line_events, line_task),
         session: (session, mut session_events, session_task),
         store: (store, mut saved),
         watchdog,
@@ -84,6 +85,8 @@ where
         watchdog.progress();
         if let Some(say_offline) = finish {
             session.stop(say_offline);
+            // What it was told last, perhaps a stop, is written beside the farewell.
+            drop(line);
             // The session reports to nobody from here on.
             drop(session_events);
             if timeout(FAREWELL_LIMIT, session_task).await.is_err() {
@@ -91,6 +94,14 @@ where
             }
             if timeout(STORE_LIMIT, store.finish()).await.is_err() {
                 tracing::warn!("the disk did not take what was to be saved in time");
+            }
+            let written = async {
+                // Reports that nobody reads would hold the line up.
+                while line_events.recv().await.is_some() {}
+                let _ = line_task.await;
+            };
+            if timeout(LINE_LIMIT, written).await.is_err() {
+                tracing::warn!("the serial port did not take what was to be written in time");
             }
             return if stopping || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
         }
