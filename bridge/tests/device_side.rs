@@ -19,6 +19,8 @@ use bus::topic::Base;
 #[derive(Default)]
 struct Script {
     questions: VecDeque<&'static str>,
+    orders: VecDeque<&'static str>,
+    unwanted: Vec<&'static str>,
     effects: VecDeque<Effect<&'static str, ()>>,
     told: Vec<String>,
 }
@@ -48,11 +50,14 @@ impl Controller for Instrument {
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
-    fn poll_request(&mut self, _: Now) -> Option<&'static str> {
-        self.0.borrow_mut().questions.pop_front()
+    fn poll_request(&mut self, now: Now) -> Option<&'static str> {
+        self.poll_order(now).or_else(|| self.0.borrow_mut().questions.pop_front())
     }
-    fn is_wanted(&self, _: &&'static str) -> bool {
-        true
+    fn poll_order(&mut self, _: Now) -> Option<&'static str> {
+        self.0.borrow_mut().orders.pop_front()
+    }
+    fn is_wanted(&self, request: &&'static str) -> bool {
+        !self.0.borrow().unwanted.contains(request)
     }
     fn poll_effect(&mut self) -> Option<Effect<&'static str, ()>> {
         self.0.borrow_mut().effects.pop_front()
@@ -218,4 +223,40 @@ fn whatever_the_line_still_tells_does_not_open_what_was_let_go_of() {
 fn what_was_let_go_of_before_a_restart_is_never_opened() {
     let script = Script { effects: VecDeque::from([Effect::LetGo(true)]), ..Script::default() };
     assert_eq!(Bridge::begun_with(script).for_the_line(), ["let go"]);
+}
+
+#[test]
+fn an_order_overtakes_the_repeats_of_a_question_which_is_not_forgotten() {
+    let mut bridge = Bridge::begun();
+    bridge.line_tells(LineEvent::Opened);
+    bridge.asks("question");
+    bridge.asks("another");
+    bridge.script.borrow_mut().orders.push_back("order");
+    assert_eq!(bridge.for_the_line(), ["reopen", "question"]);
+    bridge.line_replies(Err(LineError::Silent));
+    assert_eq!(bridge.for_the_line(), ["order"]);
+    // Its own silence does not cost the question its turn either.
+    bridge.line_replies(Err(LineError::Silent));
+    assert_eq!(bridge.for_the_line(), ["order"]);
+    bridge.line_replies(Ok(b"done\r".to_vec()));
+    assert_eq!(bridge.for_the_line(), ["question"]);
+    bridge.line_replies(Ok(b"1\r".to_vec()));
+    assert_eq!(bridge.for_the_line(), ["another"]);
+}
+
+#[test]
+fn what_was_overridden_while_it_waited_to_be_repeated_is_not_ordered_again() {
+    let mut bridge = Bridge::begun();
+    bridge.line_tells(LineEvent::Opened);
+    bridge.asks("on");
+    bridge.line_replies(Err(LineError::Silent));
+    assert_eq!(bridge.for_the_line(), ["reopen", "on", "on"]);
+    bridge.script.borrow_mut().orders.extend(["off", "check"]);
+    bridge.line_replies(Err(LineError::Silent));
+    assert_eq!(bridge.for_the_line(), ["off"]);
+    bridge.script.borrow_mut().unwanted.push("on");
+    bridge.line_replies(Ok(b"done\r".to_vec()));
+    assert_eq!(bridge.for_the_line(), ["check"]);
+    bridge.line_replies(Ok(b"done\r".to_vec()));
+    assert_eq!(bridge.for_the_line(), [""; 0]);
 }

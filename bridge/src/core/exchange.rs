@@ -105,10 +105,7 @@ where
                 self.dirty = true;
             }
             Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
-            // What a command has overridden meanwhile must not be ordered again.
-            Verdict::Repeat => {
-                self.repeat = Some(asked.request).filter(|request| self.controller.is_wanted(request));
-            }
+            Verdict::Repeat => self.repeats.push_front(asked.request),
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
     }
@@ -119,7 +116,7 @@ where
         self.let_go = true;
         self.port_open = false;
         self.asked = None;
-        self.repeat = None;
+        self.repeats.clear();
         self.link.let_go();
         self.outputs.push_back(Output::LetGo);
     }
@@ -127,7 +124,7 @@ where
     pub(super) fn follow(&mut self, verdict: Verdict, now: Now) {
         let Verdict::Lost { reason, news } = verdict else { return };
         self.asked = None;
-        self.repeat = None;
+        self.repeats.clear();
         if self.port_open {
             self.port_open = false;
             self.outputs.push_back(Output::Reopen);
@@ -145,9 +142,7 @@ where
         if !self.port_open || self.asked.is_some() {
             return;
         }
-        let Some(request) = self.repeat.take().or_else(|| self.controller.poll_request(now)) else {
-            return;
-        };
+        let Some(request) = self.next_request(now) else { return };
         let exchange = self.protocol.exchange(&request);
         if exchange.terminator.is_some() {
             self.link.asked(now.instant);
@@ -156,5 +151,14 @@ where
         let sent = exchange.bytes.clone();
         self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
         self.outputs.push_back(Output::Ask(exchange));
+    }
+
+    /// An order that waits is not kept waiting by the silence of an earlier question.
+    fn next_request(&mut self, now: Now) -> Option<P::Request> {
+        // What a command has overridden meanwhile must not be ordered again.
+        let controller = &self.controller;
+        self.repeats.retain(|request| controller.is_wanted(request));
+        let order = if self.repeats.is_empty() { None } else { self.controller.poll_order(now) };
+        order.or_else(|| self.repeats.pop_front()).or_else(|| self.controller.poll_request(now))
     }
 }

@@ -146,7 +146,8 @@ where
     /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
     let_go: bool,
     asked: Option<Asked<P::Request>>,
-    repeat: Option<P::Request>,
+    /// What found no valid answer and is to be asked again, the newest first.
+    repeats: VecDeque<P::Request>,
     // The bus.
     announce_at: Option<Instant>,
     announced: bool,
@@ -209,7 +210,7 @@ where
             port_open: false,
             let_go: false,
             asked: None,
-            repeat: None,
+            repeats: VecDeque::new(),
             announce_at: None,
             announced: false,
             probe: None,
