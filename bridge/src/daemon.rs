@@ -98,8 +98,8 @@ where
     let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));
     let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
-    if store::prepare(&settings.state_directory).is_err() {
-        core.note_unwritable();
+    if let Err(error) = store::prepare(&settings.state_directory) {
+        core.note_unwritable(&error.to_string(), now);
     }
 
     let mut line_settings =

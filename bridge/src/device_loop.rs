@@ -78,6 +78,7 @@ where
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
+                Output::Probe => store.probe(),
                 Output::Reconnect => session.reconnect(),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
@@ -118,7 +119,10 @@ where
             event = line_events.recv() => event.map(Event::Line),
             event = saved.recv() => event.map(|saved| {
                 let result = saved.result.map_err(|error| error.to_string());
-                Event::Saved(file(saved.name), saved.number, result)
+                match file(saved.name) {
+                    Some(file) => Event::Saved(file, saved.number, result),
+                    None => Event::Probed(result),
+                }
             }),
             event = session_events.recv() => event.map(Event::Session),
             () = sleep(wait) => Some(Event::Timeout),
@@ -146,7 +150,6 @@ pub fn name(file: File) -> &'static str {
     }
 }
 
-fn file(name: &str) -> File {
-    let files = [File::Device, File::Commands, File::History];
-    files.into_iter().find(|file| self::name(*file) == name).unwrap_or(File::Commands)
+fn file(name: &str) -> Option<File> {
+    [File::Device, File::Commands, File::History].into_iter().find(|file| self::name(*file) == name)
 }

@@ -4,10 +4,11 @@
 //! session and the store. It is the same code in the daemon and in a test's virtual time.
 
 mod connection;
+mod disk;
 mod exchange;
 mod publish;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
@@ -73,6 +74,8 @@ pub enum Event {
     Session(SessionEvent),
     /// On the disk: the save with this number is done, or failed.
     Saved(File, u64, Result<(), String>),
+    /// The state directory was tried: it can be written, or not.
+    Probed(Result<(), String>),
     /// When our certificate ends, as read at a connect.
     Certificate(Option<Utc>),
     /// Time has passed.
@@ -109,6 +112,8 @@ pub enum Output {
     Push(Message),
     /// Write a file.
     Save(File, u64, Vec<u8>),
+    /// Try whether the state directory can be written.
+    Probe,
     /// Drop the connection to the broker and make it anew.
     Reconnect,
     /// End the session, then the daemon.
@@ -154,7 +159,8 @@ where
     probe: Option<ProbeVerdict>,
     dirty: bool,
     heartbeat: Instant,
-    health_due: Instant,
+    /// When health and history are due again.
+    minute: Instant,
     health_shown: Option<publish::HealthMark>,
     connections: u64,
     broker_error: Option<String>,
@@ -166,14 +172,12 @@ where
     /// When the parts were last asked what they want.
     pumped: Instant,
     // The disk.
-    unsaved: BTreeSet<File>,
+    disk: disk::Disk,
     journal_due: Option<u64>,
     /// What the process before left, until it is known that no other bridge is there: another's
     /// journal is not ours to write, nor are its commands ours to answer.
     left: Option<Journal>,
-    device_saves: u64,
     history: Recorder,
-    history_saves: u64,
     // The end.
     stopping: Option<Instant>,
     /// What ran was answered; the journal that says so is on its way to the disk.
@@ -216,7 +220,7 @@ where
             probe: None,
             dirty: true,
             heartbeat: now.instant,
-            health_due: now.instant,
+            minute: now.instant,
             health_shown: None,
             connections: 0,
             broker_error: None,
@@ -226,11 +230,9 @@ where
             event_seq: 0,
             skew: None,
             pumped: now.instant,
-            unsaved: BTreeSet::new(),
+            disk: disk::Disk::default(),
             journal_due: None,
             left: Some(journal),
-            device_saves: 0,
-            history_saves: 0,
             stopping: None,
             ending: false,
             finished: false,
@@ -253,12 +255,6 @@ where
         &self.controller
     }
 
-    /// The state directory was found not to be writable before anything was to be saved.
-    pub fn note_unwritable(&mut self) {
-        self.unsaved.insert(File::Device);
-        self.dirty = true;
-    }
-
     /// How many replies and events the session had to drop.
     pub fn note_dropped(&mut self, dropped: u64) {
         self.dropped_messages = dropped;
@@ -274,8 +270,9 @@ where
             controller,
             self.desk.poll_timeout(),
             self.link.poll_timeout(),
+            self.disk.poll_timeout(),
             Some(self.heartbeat),
-            Some(self.health_due),
+            Some(self.minute),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
         ];
@@ -288,6 +285,7 @@ where
             Event::Line(event) => self.handle_line(event, now),
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
+            Event::Probed(result) => self.handle_probed(result, now),
             Event::Certificate(expires) => self.certificate_expires = expires,
             Event::Timeout => {}
             Event::Stop => {
@@ -297,27 +295,6 @@ where
             }
         }
         self.pump(now);
-    }
-
-    fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
-        // Each file for itself: a short one may fit on a disk that a long one does not.
-        match &result {
-            Ok(()) => {
-                self.unsaved.remove(&file);
-            }
-            Err(error) => {
-                if self.unsaved.is_empty() {
-                    tracing::error!(error, "cannot save; what is set now is lost with the next restart");
-                }
-                self.unsaved.insert(file);
-            }
-        }
-        self.dirty = true;
-        match file {
-            File::Commands => self.desk.journalled(number),
-            File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
-            File::Device | File::History => {}
-        }
     }
 
     /// Carries everything to its end: what the parts want of each other, then what they want done.
@@ -340,6 +317,7 @@ where
             self.desk.interrupt(now);
             self.dirty = true;
         }
+        self.watch_disk(now);
         let opens = self.announce(now);
         let mut posts = Vec::new();
         let mut happenings = Vec::new();
@@ -362,7 +340,7 @@ where
                 return;
             }
             self.finished = true;
-            self.save_history(bus::message::encode(&self.history.history(now)));
+            self.save_history(bus::message::encode(&self.history.history(now)), now);
             // While another bridge may be alive, its availability is its own.
             let say_offline = !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });
@@ -392,11 +370,7 @@ where
                     self.dirty = true;
                 }
                 Effect::Happened(happening) => happenings.push(happening),
-                Effect::Save(saved) => {
-                    self.device_saves += 1;
-                    let contents = bus::message::encode(&saved);
-                    self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
-                }
+                Effect::Save(saved) => self.save_device(&saved, now),
                 // With the port closed there is nothing that could hear it.
                 Effect::WriteNow(_) if !self.port_open => {}
                 Effect::WriteNow(request) => {
@@ -435,15 +409,5 @@ where
             }
         }
         busy
-    }
-
-    fn save_journal(&mut self, now: Now) {
-        if self.left.is_some() {
-            return;
-        }
-        if let Some(number) = self.journal_due.take() {
-            let contents = bus::message::encode(&self.desk.journal(now));
-            self.outputs.push_back(Output::Save(File::Commands, number, contents));
-        }
     }
 }

@@ -10,7 +10,7 @@ use bus::message::{
 };
 use bus::outbox::Message;
 
-use super::{Core, File, Output, SKEW_SHOWN_FOR};
+use super::{Core, Output, SKEW_SHOWN_FOR};
 use crate::controller::{Common, Concern, Controller, Protocol};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
@@ -58,17 +58,17 @@ where
             self.publish_state(now);
         }
         let mark = self.health_mark();
-        let minute = now.instant >= self.health_due;
-        if minute || (self.announced && self.health_shown.as_ref() != Some(&mark)) {
-            self.health_due = now.instant + HEALTH_PERIOD;
-            if self.announced {
-                self.health_shown = Some(mark);
-                self.publish_health(now);
-                // The running bin of the history grows; a panel that opens now wants to see it.
-                if minute {
-                    self.publish_history(now);
-                }
-            }
+        let minute = now.instant >= self.minute;
+        if minute {
+            self.minute = now.instant + HEALTH_PERIOD;
+        }
+        if self.announced && (minute || self.health_shown.as_ref() != Some(&mark)) {
+            self.health_shown = Some(mark);
+            self.publish_health(now);
+        }
+        // The running bin of the history grows; a panel that opens now wants to see it.
+        if self.announced && minute {
+            self.publish_history(now);
         }
     }
 
@@ -97,7 +97,7 @@ where
         HealthMark {
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.unsaved.is_empty(),
+            journal_ok: self.disk.is_well(),
             connections: self.connections,
             losses: self.link.health().losses,
             stalled: self.desk.stalled_commands(),
@@ -115,7 +115,7 @@ where
             uptime_s: now.instant.since(self.started.instant).as_secs_f64().round(),
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.unsaved.is_empty(),
+            journal_ok: self.disk.is_well(),
             certificate_expires: self.certificate_expires,
             broker_connections: self.connections,
             broker_error: self.broker_error.clone(),
@@ -149,13 +149,8 @@ where
             if self.announced {
                 self.set(self.settings.desk.base.history(), contents.clone(), None);
             }
-            self.save_history(contents);
+            self.save_history(contents, now);
         }
-    }
-
-    pub(super) fn save_history(&mut self, contents: Vec<u8>) {
-        self.history_saves += 1;
-        self.outputs.push_back(Output::Save(File::History, self.history_saves, contents));
     }
 
     pub(super) fn publish_history(&mut self, now: Now) {
@@ -244,10 +239,7 @@ where
             let text = "commands do not reach the bridge: it does not hear its own";
             concerns.push(Concern::error("command_path", text));
         }
-        if !self.unsaved.is_empty() {
-            let text = "the state directory cannot be written: what is set now is lost with the next restart";
-            concerns.push(Concern::warning("journal_failed", text));
-        }
+        concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
             let text = "a second bridge tries to run on these topics";
             concerns.push(Concern::error("second_instance", text));
