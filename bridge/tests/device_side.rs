@@ -13,6 +13,9 @@ use bridge::core::{Core, CoreSettings, Event, Output};
 use bridge::line::{Exchange, LineError, LineEvent, Timing};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Argument, DeskSettings, Journal, Refusal, Verb};
+use bus::message::Health;
+use bus::probe::Verdict;
+use bus::session::bridge::SessionEvent;
 use bus::topic::Base;
 
 /// What the controller wants, and what it was told.
@@ -152,6 +155,32 @@ impl Bridge {
         std::iter::from_fn(|| self.core.poll_output()).filter_map(words).collect()
     }
 
+    fn connect(&mut self) {
+        self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
+        self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
+    }
+
+    /// Lets time pass as the loop would, until it would wait for longer than that.
+    fn let_pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end.instant) {
+            self.now = self.now.after(at.since(self.now.instant).max(Duration::from_millis(1)));
+            self.core.handle(Event::Timeout, self.now);
+        }
+        self.now = end;
+    }
+
+    fn healths(&mut self) -> Vec<Health> {
+        let health = |output| match output {
+            Output::Set { topic, payload, .. } if topic == "clasp/instrument/health" => {
+                Some(serde_json::from_slice(&payload).unwrap())
+            }
+            _ => None,
+        };
+        std::iter::from_fn(|| self.core.poll_output()).filter_map(health).collect()
+    }
+
     fn line_tells(&mut self, event: LineEvent) {
         self.core.handle(Event::Line(event), self.now);
     }
@@ -259,4 +288,27 @@ fn what_was_overridden_while_it_waited_to_be_repeated_is_not_ordered_again() {
     assert_eq!(bridge.for_the_line(), ["check"]);
     bridge.line_replies(Ok(b"done\r".to_vec()));
     assert_eq!(bridge.for_the_line(), [""; 0]);
+}
+
+#[test]
+fn a_counter_that_changes_all_the_time_is_published_once_a_second() {
+    let mut bridge = Bridge::begun();
+    bridge.connect();
+    bridge.line_tells(LineEvent::Opened);
+    bridge.healths();
+    let limit = Duration::from_secs(10);
+    let mut published = Vec::new();
+    for _ in 0..100 {
+        bridge.asks("question");
+        bridge.line_replies(Err(LineError::Silent));
+        bridge.line_replies(Ok(b"1\r".to_vec()));
+        bridge.let_pass(limit / 100);
+        published.extend(bridge.healths());
+    }
+    bridge.let_pass(Duration::from_secs(1));
+    published.extend(bridge.healths());
+    assert!((10..=12).contains(&published.len()), "{}", published.len());
+    assert_eq!(published.last().unwrap().link.missing_replies, 100);
+    bridge.let_pass(Duration::from_secs(20));
+    assert_eq!(bridge.healths(), []);
 }

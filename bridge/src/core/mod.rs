@@ -161,7 +161,7 @@ where
     heartbeat: Instant,
     /// When health and history are due again.
     minute: Instant,
-    health_shown: Option<publish::HealthMark>,
+    health_shown: publish::Shown,
     connections: u64,
     broker_error: Option<String>,
     certificate_expires: Option<Utc>,
@@ -221,7 +221,7 @@ where
             dirty: true,
             heartbeat: now.instant,
             minute: now.instant,
-            health_shown: None,
+            health_shown: publish::Shown::default(),
             connections: 0,
             broker_error: None,
             certificate_expires: None,
@@ -273,6 +273,7 @@ where
             self.disk.poll_timeout(),
             Some(self.heartbeat),
             Some(self.minute),
+            self.health_shown.poll_timeout().filter(|_| self.announced),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
         ];

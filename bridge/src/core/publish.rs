@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use bus::clock::Now;
+use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, Post, Verb};
 use bus::message::{
-    ArgumentMeta, Event, Happening, Health, Meta, ONLINE, SCHEMA, Severity, Snapshot, Stamp, VerbMeta, encode,
+    ArgumentMeta, Event, Happening, Health, LinkHealth, Meta, ONLINE, SCHEMA, Severity, Snapshot, Stamp,
+    VerbMeta, encode,
 };
 use bus::outbox::Message;
 
@@ -14,19 +15,47 @@ use super::{Core, Output, SKEW_SHOWN_FOR};
 use crate::controller::{Common, Concern, Controller, Protocol};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
+/// From one publication of what changed in the counters to the next.
+const COUNTERS_PERIOD: Duration = Duration::from_secs(1);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);
 const CERTIFICATE_WARNING_S: f64 = 60.0 * 86_400.0;
 
-/// What of the health makes it worth publishing at once.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct HealthMark {
+/// What changes rarely, and is to be known at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Verdicts {
     acl_ok: Option<bool>,
     command_path_ok: Option<bool>,
     journal_ok: bool,
+}
+
+/// What of the health was published last: all that may change by itself, but for what every exchange
+/// with the device changes.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    verdicts: Option<Verdicts>,
+    counters: Option<Counters>,
+    at: Instant,
+    /// The counters have changed since.
+    changed: bool,
+}
+
+impl Shown {
+    /// What changed goes out by then.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.changed.then_some(self.at + COUNTERS_PERIOD)
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Counters {
     connections: u64,
-    losses: u64,
+    broker_error: Option<String>,
+    certificate_expires: Option<Utc>,
+    dropped_topics: u64,
+    flooded: u64,
     stalled: u64,
-    flooding: bool,
+    dropped_messages: u64,
+    link: LinkHealth,
 }
 
 impl<C, P> Core<C, P>
@@ -57,14 +86,12 @@ where
             }
             self.publish_state(now);
         }
-        let mark = self.health_mark();
         let minute = now.instant >= self.minute;
         if minute {
             self.minute = now.instant + HEALTH_PERIOD;
         }
-        if self.announced && (minute || self.health_shown.as_ref() != Some(&mark)) {
-            self.health_shown = Some(mark);
-            self.publish_health(now);
+        if self.announced {
+            self.show_health(minute, now);
         }
         // The running bin of the history grows; a panel that opens now wants to see it.
         if self.announced && minute {
@@ -93,15 +120,37 @@ where
         self.set(self.settings.desk.base.state(), encode(&snapshot), expiry);
     }
 
-    fn health_mark(&self) -> HealthMark {
-        HealthMark {
+    /// A verdict at once, whatever else changes within a second, all of it every minute.
+    fn show_health(&mut self, minute: bool, now: Now) {
+        let verdicts = Some(self.verdicts());
+        let counters = Some(self.counters());
+        let shown = &mut self.health_shown;
+        shown.changed = shown.counters != counters;
+        let due = shown.changed && now.instant >= shown.at + COUNTERS_PERIOD;
+        if minute || due || shown.verdicts != verdicts {
+            *shown = Shown { verdicts, counters, at: now.instant, changed: false };
+            self.publish_health(now);
+        }
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        Verdicts {
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
             journal_ok: self.disk.is_well(),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
             connections: self.connections,
-            losses: self.link.health().losses,
+            broker_error: self.broker_error.clone(),
+            certificate_expires: self.certificate_expires,
+            dropped_topics: self.desk.dropped_topics(),
+            flooded: self.desk.flooded_commands(),
             stalled: self.desk.stalled_commands(),
-            flooding: self.desk.is_flooded(),
+            dropped_messages: self.dropped_messages,
+            link: LinkHealth { exchanges: 0, ..self.link.health().clone() },
         }
     }
 
