@@ -62,7 +62,7 @@ impl Line {
             events: VecDeque::new(),
             sent: Vec::new(),
             attempts: 0,
-            released: false,
+            released: true,
         }
     }
 
