@@ -9,6 +9,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
 use bus::message::{Attention, Happening, LastCommand, Severity};
+use serde_json::Value;
 
 use crate::line::Exchange;
 
@@ -107,8 +108,19 @@ pub struct Quantity {
     pub value: Option<f64>,
 }
 
+/// What the device does, in words for programs. The core makes an event of each change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// As it is published.
+    pub word: &'static str,
+    /// Why, as it is published.
+    pub reason: &'static str,
+    /// How bad it is to get there.
+    pub severity: Severity,
+}
+
 /// What the core adds to a device's state.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Common {
     /// All concerns, with the time since when.
     pub attention: Vec<Attention>,
@@ -188,8 +200,12 @@ pub trait Controller {
     fn state(&self, common: Common, now: Now) -> Self::State;
     /// What of it a history is kept of: always the same names and units, in the same order.
     fn quantities(&self) -> Vec<Quantity>;
-    /// The status as it is published.
-    fn status_word(&self) -> &'static str;
+    /// What the device does.
+    fn status(&self) -> Status;
+    /// What stands in the event of a change of [`Controller::status`], beside the two statuses.
+    fn facts(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 }
 
 /// The range of a verb's number, for the Desk and for `meta`.

@@ -144,7 +144,7 @@ where
     /// Keeps the history; whenever a bin closes, on the bus and on the disk.
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
-        if self.history.record(&quantities, self.controller.status_word(), now) {
+        if self.history.record(&quantities, self.controller.status().word, now) {
             let contents = encode(&self.history.history(now));
             if self.announced {
                 self.set(self.settings.desk.base.history(), contents.clone(), None);

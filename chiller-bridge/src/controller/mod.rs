@@ -22,7 +22,7 @@ mod work;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange};
+use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Status};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
 use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Mode, Severity};
@@ -244,7 +244,7 @@ impl Chiller {
         }
     }
 
-    /// After every event: decide, steer, and tell what changed.
+    /// After every event: decide, steer, and see what changed.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
@@ -253,23 +253,7 @@ impl Chiller {
     }
 
     fn note_status(&mut self, now: Now) {
-        let status = self.current_status(now.instant);
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let message = format!("{} -> {} ({reason})", state::word(from), state::word(status));
-        let severity = match status {
-            ChillerStatus::Offline | ChillerStatus::Fault => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", state::word(from))
-            .with("to", state::word(status));
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status(now.instant);
     }
 }
 
@@ -434,8 +418,12 @@ impl Controller for Chiller {
         self.charted()
     }
 
-    fn status_word(&self) -> &'static str {
-        state::word(self.status)
+    fn status(&self) -> Status {
+        let severity = match self.status {
+            ChillerStatus::Offline | ChillerStatus::Fault => Severity::Warning,
+            _ => Severity::Info,
+        };
+        Status { word: state::word(self.status), reason: self.reason(), severity }
     }
 }
 

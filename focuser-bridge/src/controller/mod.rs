@@ -19,10 +19,11 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity};
+use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity, Status};
 use bus::clock::{Instant, Now};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{Code, EventKind, FocuserState, FocuserStatus, Happening, Severity};
+use bus::message::{Code, FocuserState, FocuserStatus, Happening, Severity};
+use serde_json::Value;
 
 use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
@@ -274,24 +275,7 @@ impl Focuser {
     }
 
     fn note_status(&mut self) {
-        let status = self.current_status();
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let severity = match status {
-            FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let message = format!("{} -> {} ({reason})", state::word(from), state::word(status));
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", state::word(from))
-            .with("to", state::word(status))
-            .with("steps", self.motor.steps);
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status();
     }
 }
 
@@ -452,8 +436,16 @@ impl Controller for Focuser {
         self.charted()
     }
 
-    fn status_word(&self) -> &'static str {
-        state::word(self.status)
+    fn status(&self) -> Status {
+        let severity = match self.status {
+            FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
+            _ => Severity::Info,
+        };
+        Status { word: state::word(self.status), reason: self.reason(), severity }
+    }
+
+    fn facts(&self) -> Vec<(&'static str, Value)> {
+        vec![("steps", self.motor.steps.into())]
     }
 
     fn state(&self, common: Common, now: Now) -> FocuserState {

@@ -1,0 +1,106 @@
+//! The core between its Desk and its controller: what each wants of the other, until neither wants more.
+
+use bus::clock::Now;
+use bus::command::{Output as DeskOutput, Post};
+use bus::message::{Code, EventKind, Happening};
+
+use super::{Core, File, Output};
+use crate::controller::{Command, Controller, Effect, Protocol, Status};
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    /// One round between controller and Desk; true while there may be more.
+    pub(super) fn settle(
+        &mut self,
+        posts: &mut Vec<Post>,
+        happenings: &mut Vec<Happening>,
+        now: Now,
+    ) -> bool {
+        let mut busy = self.hear_controller(happenings, now);
+        while let Some(output) = self.desk.poll_output() {
+            busy = true;
+            match output {
+                DeskOutput::Post(post) => {
+                    if post.reply.code == Some(Code::ClockSkew) {
+                        self.skew = Some((now.instant, format!("{}: {}", post.reply.by, post.reply.message)));
+                        self.dirty = true;
+                    }
+                    posts.push(post);
+                }
+                DeskOutput::Happened(happening) => happenings.push(happening),
+                DeskOutput::Admit(ticket, verb, argument) => {
+                    self.controller.handle_command(Command { ticket, verb, argument }, now);
+                    self.dirty = true;
+                    self.hear_controller(happenings, now);
+                }
+                DeskOutput::Save(number) => self.journal_due = Some(number),
+                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
+            }
+        }
+        busy
+    }
+
+    /// What the controller wants done, and whether its device does something else now; true if
+    /// there was anything.
+    pub(super) fn hear_controller(&mut self, happenings: &mut Vec<Happening>, now: Now) -> bool {
+        let mut busy = false;
+        while let Some(effect) = self.controller.poll_effect() {
+            busy = true;
+            match effect {
+                Effect::Publish => self.dirty = true,
+                Effect::Answer(ticket, outcome) => {
+                    self.desk.answer(&ticket, &outcome, now);
+                    self.dirty = true;
+                }
+                Effect::Happened(happening) => happenings.push(happening),
+                Effect::Save(saved) => {
+                    self.device_saves += 1;
+                    let contents = bus::message::encode(&saved);
+                    self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
+                }
+                // With the port closed there is nothing that could hear it.
+                Effect::WriteNow(_) if !self.port_open => {}
+                Effect::WriteNow(request) => {
+                    let bytes = self.protocol.exchange(&request).bytes;
+                    self.outputs.push_back(Output::WriteNow(bytes));
+                }
+                Effect::LetGo(true) => {
+                    self.link.let_go();
+                    self.outputs.push_back(Output::LetGo);
+                }
+                Effect::LetGo(false) => {
+                    self.link.pause(false);
+                    self.outputs.push_back(Output::Reopen);
+                }
+                Effect::Pause(paused) => {
+                    self.link.pause(paused);
+                    self.dirty = true;
+                }
+            }
+        }
+        let transition = self.transition();
+        busy |= transition.is_some();
+        happenings.extend(transition);
+        busy
+    }
+
+    /// The event of a change of status, once for each.
+    fn transition(&mut self) -> Option<Happening> {
+        let Status { word, reason, severity } = self.controller.status();
+        if word == self.status {
+            return None;
+        }
+        let from = std::mem::replace(&mut self.status, word);
+        self.dirty = true;
+        let happening =
+            Happening::new(EventKind::Transition, severity, format!("{from} -> {word} ({reason})"))
+                .because(reason)
+                .with("from", from)
+                .with("to", word);
+        let facts = self.controller.facts();
+        Some(facts.into_iter().fold(happening, |happening, (name, value)| happening.with(name, value)))
+    }
+}
