@@ -18,12 +18,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The chiller state's keys, as the contract lists them.
-const STATE_KEYS: &str = "schema session started_at seq date published_at stale_after_s connected status reason \
+const STATE_KEYS: &str = "schema session started_at uptime_s seq date published_at stale_after_s connected status reason \
     attention last_command unit_mode mode mode_since mode_by requested wanted_by_automatic cooling_ok water_temp \
     setpoint_temp ambient_temp dome_temp tec_power tec_mode tec_current pump_on flow fan_speed device_uptime \
     channels_enabled antifreeze_enabled alarms warnings inputs";
 /// The focuser state's keys, likewise.
-const FOCUSER_STATE_KEYS: &str = "schema session started_at seq date published_at stale_after_s connected status \
+const FOCUSER_STATE_KEYS: &str = "schema session started_at uptime_s seq date published_at stale_after_s connected status \
     reason attention last_command current_mm target_mm current_steps origin_steps homed moving progress eta_s \
     deadline temperature_raw limits_mm";
 const EVENT_KEYS: &str = "schema session seq date source kind severity by verb argument id status code reason \

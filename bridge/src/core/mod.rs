@@ -48,6 +48,10 @@ pub struct CoreSettings {
     pub log_name: String,
     /// Random for each start.
     pub session: String,
+    /// The name of the machine it runs on.
+    pub host: String,
+    /// Its number there.
+    pub process: u32,
     /// From when on nobody may believe a state that was not renewed.
     pub stale_after: Duration,
     /// Asking for so long without a valid reply loses the link.
@@ -199,7 +203,7 @@ where
         let mut core = Self {
             history: Recorder::new(history, settings.stale_after),
             link: Link::new(settings.serial_timeout, settings.stale_after),
-            rival: Rival::new(settings.session.clone(), now.utc, settings.stale_after),
+            rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
             status: controller.status().word,
             settings,
             controller,

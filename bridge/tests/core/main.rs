@@ -9,4 +9,5 @@
 
 mod history;
 mod rig;
+mod rivals;
 mod transitions;

@@ -142,6 +142,8 @@ impl Rig {
             version: "0",
             log_name: "thermometer".to_owned(),
             session: "s".to_owned(),
+            host: "obs1".to_owned(),
+            process: 17,
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
         };
@@ -166,7 +168,15 @@ impl Rig {
     }
 
     pub(crate) fn connect(&mut self) -> Vec<Output> {
+        self.connect_to(&[])
+    }
+
+    /// Connects to a broker that has this in store.
+    pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
         self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        for (topic, payload) in stored {
+            self.hear(topic, payload, true);
+        }
         let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
         self.outputs()
