@@ -10,23 +10,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Arrival, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Output};
-use bus::message::{ChillerState, Event, FocuserState, Health, History, Meta, Reply, ReplyStatus, Snapshot};
+use bus::command::{Arrival, Desk, DeskSettings, Gate, Output};
+use bus::message::{Event, Health, History, Meta, Reply, ReplyStatus, Snapshot};
 use bus::topic::{Base, Identity};
+use chiller_device::{ChillerState, ChillerStatus};
+use focuser_device::{FocuserState, FocuserStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The chiller state's keys, as the contract lists them.
-const STATE_KEYS: &str = "schema session started_at uptime_s seq date published_at stale_after_s connected status reason \
+const STATE_KEYS: &str = "schema session started_at uptime_s seq date published_at stale_after_s connected status status_label summary reason \
     attention last_command unit_mode mode mode_since mode_by requested wanted_by_automatic cooling_ok water_temp \
     setpoint_temp ambient_temp dome_temp tec_power tec_mode tec_current pump_on flow fan_speed device_uptime \
     channels_enabled antifreeze_enabled alarms warnings inputs";
 /// The focuser state's keys, likewise.
-const FOCUSER_STATE_KEYS: &str = "schema session started_at uptime_s seq date published_at stale_after_s connected status \
-    reason attention last_command current_mm target_mm current_steps origin_steps homed moving progress eta_s \
+const FOCUSER_STATE_KEYS: &str = "schema session started_at uptime_s seq date published_at stale_after_s connected status status_label \
+    summary reason attention last_command current_mm target_mm current_steps origin_steps homed moving progress eta_s \
     deadline temperature_raw limits_mm";
-const EVENT_KEYS: &str = "schema session seq date source kind severity by verb argument id status code reason \
+const EVENT_KEYS: &str = "schema session seq date source kind severity by verb argument arguments id status code reason \
     message values";
 const HISTORY_KEYS: &str = "schema date bin_s from columns units status";
 const REPLY_KEYS: &str = "id verb by status code reason message note received_at finished_at seq duplicate";
@@ -95,8 +97,8 @@ fn survives<T: Serialize + DeserializeOwned>(message: &str) {
 
 #[test]
 fn every_example_survives_its_type() {
-    survives::<Snapshot<ChillerState>>("chiller-state");
-    survives::<Snapshot<FocuserState>>("focuser-state");
+    survives::<Snapshot<ChillerState, ChillerStatus>>("chiller-state");
+    survives::<Snapshot<FocuserState, FocuserStatus>>("focuser-state");
     survives::<Event>("event");
     survives::<Health>("health");
     survives::<History>("history");
@@ -165,10 +167,15 @@ fn every_example_of_a_command_is_admitted() {
         let base = Base::new("clasp", device).unwrap();
         let mut desk = Desk::new(DeskSettings {
             base: base.clone(),
-            verbs: if device == "chiller" { CHILLER } else { FOCUSER },
+            verbs: if device == "chiller" {
+                chiller_device::DESCRIPTION.verbs
+            } else {
+                focuser_device::DESCRIPTION.verbs
+            },
             control_clients: [alice.clone()].into(),
             stop_clients: [alice.clone()].into(),
             ranges: BTreeMap::new(),
+            names: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             require_acl: true,
             allow_bare_motion: false,

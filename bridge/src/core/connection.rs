@@ -92,7 +92,7 @@ where
             stalled: incoming.stalled,
         };
         let controller = &self.controller;
-        self.desk.receive(&arrival, now, |verb, argument| controller.examine(verb, argument));
+        self.desk.receive(&arrival, now, |verb, arguments| controller.examine(verb, arguments));
     }
 
     pub(super) fn yield_to_other(&mut self, now: Now) {

@@ -5,6 +5,7 @@
 
 mod connection;
 mod exchange;
+mod meta;
 mod publish;
 mod settle;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Journal};
+use bus::device::Description;
 use bus::message::History;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
@@ -38,10 +40,8 @@ const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 pub struct CoreSettings {
     /// Topics, commands and who may give them.
     pub desk: DeskSettings,
-    /// `chiller` or `focuser`.
-    pub kind: &'static str,
-    /// Maker and type of the instrument.
-    pub model: &'static str,
+    /// What the instrument is.
+    pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
     /// `source` of events.
@@ -204,7 +204,7 @@ where
             history: Recorder::new(history, settings.stale_after),
             link: Link::new(settings.serial_timeout, settings.stale_after),
             rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
-            status: controller.status().word,
+            status: controller.status_word(),
             settings,
             controller,
             protocol,

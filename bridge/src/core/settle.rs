@@ -2,10 +2,11 @@
 
 use bus::clock::Now;
 use bus::command::{Output as DeskOutput, Post};
-use bus::message::{Code, EventKind, Happening};
+use bus::device::Tone;
+use bus::message::{Code, EventKind, Happening, Severity};
 
 use super::{Core, File, Output};
-use crate::controller::{Command, Controller, Effect, Protocol, Status};
+use crate::controller::{Command, Controller, Effect, Protocol};
 
 impl<C, P> Core<C, P>
 where
@@ -31,8 +32,8 @@ where
                     posts.push(post);
                 }
                 DeskOutput::Happened(happening) => happenings.push(happening),
-                DeskOutput::Admit(ticket, verb, argument) => {
-                    self.controller.handle_command(Command { ticket, verb, argument }, now);
+                DeskOutput::Admit(ticket, verb, arguments) => {
+                    self.controller.handle_command(Command { ticket, verb, arguments }, now);
                     self.dirty = true;
                     self.hear_controller(happenings, now);
                 }
@@ -81,26 +82,30 @@ where
                 }
             }
         }
-        let transition = self.transition();
+        let transition = self.transition(now);
         busy |= transition.is_some();
         happenings.extend(transition);
         busy
     }
 
     /// The event of a change of status, once for each.
-    fn transition(&mut self) -> Option<Happening> {
-        let Status { word, reason, severity } = self.controller.status();
-        if word == self.status {
+    fn transition(&mut self, now: Now) -> Option<Happening> {
+        let to = self.controller.status_word();
+        if to == self.status {
             return None;
         }
-        let from = std::mem::replace(&mut self.status, word);
+        let from = std::mem::replace(&mut self.status, to);
         self.dirty = true;
-        let happening =
-            Happening::new(EventKind::Transition, severity, format!("{from} -> {word} ({reason})"))
-                .because(reason)
-                .with("from", from)
-                .with("to", word);
-        let facts = self.controller.facts();
-        Some(facts.into_iter().fold(happening, |happening, (name, value)| happening.with(name, value)))
+        let reason = self.controller.facts(now).reason;
+        let severity = match self.settings.description.status_tone(to) {
+            Some(Tone::Bad | Tone::Warning) => Severity::Warning,
+            Some(Tone::Good | Tone::Busy | Tone::Off) | None => Severity::Info,
+        };
+        let happening = Happening::new(EventKind::Transition, severity, format!("{from} -> {to} ({reason})"))
+            .because(reason)
+            .with("from", from)
+            .with("to", to);
+        let details = self.controller.details();
+        Some(details.into_iter().fold(happening, |happening, (name, value)| happening.with(name, value)))
     }
 }

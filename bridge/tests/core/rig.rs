@@ -6,22 +6,49 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bridge::controller::{
-    Command, Common, Concern, Controller, Effect, Input, LinkChange, Protocol, Quantity, Status, Undecodable,
+    Command, Concern, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
 use bridge::core::{Core, CoreSettings, Event, Output};
 use bridge::line::Exchange;
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Argument, CHILLER, DeskSettings, Journal, Outcome, Refusal, Verb};
-use bus::message::{Event as BusEvent, History, Severity};
+use bus::command::{DeskSettings, Journal, Outcome};
+use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+use bus::message::{Event as BusEvent, History};
 use bus::probe::Verdict;
 use bus::session::bridge::{Incoming, SessionEvent};
 use bus::topic::{Base, Identity};
 use serde_json::Value;
 
+const MODES: &[Choice] = &[Choice::new("automatic", "Automatic"), Choice::new("manual", "Manual")];
+
+/// What the device is.
+const DESCRIPTION: Description = Description {
+    kind: "chiller",
+    label: "chiller",
+    model: "of no maker",
+    statuses: &[
+        Word::new("offline", "OFFLINE", Tone::Bad),
+        Word::new("idle", "IDLE", Tone::Off),
+        Word::new("starting", "STARTING", Tone::Busy),
+        Word::new("cooling", "COOLING", Tone::Good),
+        Word::new("fault", "FAULT", Tone::Bad),
+    ],
+    verbs: &[
+        Verb::PING,
+        Verb::new("mode", "Mode", Class::Overriding).with(&[ArgumentSpec::new(
+            "mode",
+            "Who decides",
+            ArgumentKind::Choice(MODES),
+        )]),
+    ],
+    properties: &[],
+};
+
 /// What the device does, for the test to set.
 pub(crate) struct Device {
-    pub(crate) status: Status,
-    pub(crate) facts: Vec<(&'static str, Value)>,
+    pub(crate) status: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) details: Vec<(&'static str, Value)>,
     pub(crate) concerns: Vec<Concern>,
     pub(crate) effects: VecDeque<Effect<(), ()>>,
     /// The statuses that a command leads through.
@@ -41,24 +68,18 @@ impl Puppet {
 impl Controller for Puppet {
     type Request = ();
     type Reply = ();
-    type State = Common;
+    type State = ();
     type Saved = ();
 
-    fn examine(&self, _: &'static Verb, _: Argument) -> Result<Option<Duration>, Refusal> {
-        Ok(None)
-    }
     fn handle_command(&mut self, command: Command, _: Now) {
         let mut device = self.0.borrow_mut();
         if let Some(word) = (!device.on_command.is_empty()).then(|| device.on_command.remove(0)) {
-            device.status.word = word;
+            device.status = word;
         }
         device.effects.push_back(Effect::Answer(command.ticket, Outcome::succeeded("done")));
     }
-    fn handle_input(&mut self, _: Input<'_>, _: Now) {}
     fn handle_reply(&mut self, (): (), _: Result<(), String>, _: Now) {}
     fn handle_link(&mut self, _: LinkChange, _: Now) {}
-    fn handle_saved(&mut self, _: Result<(), String>, _: Now) {}
-    fn handle_timeout(&mut self, _: Now) {}
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
@@ -71,24 +92,28 @@ impl Controller for Puppet {
     fn poll_effect(&mut self) -> Option<Effect<(), ()>> {
         self.0.borrow_mut().effects.pop_front()
     }
-    fn handle_shutdown(&mut self, _: Now) {}
-    fn is_at_rest(&self) -> bool {
-        true
-    }
     fn concerns(&self, _: Now) -> Vec<Concern> {
         self.0.borrow().concerns.clone()
     }
-    fn state(&self, common: Common, _: Now) -> Common {
-        common
+    fn facts(&self, now: Now) -> Facts {
+        let device = self.0.borrow();
+        Facts {
+            status: device.status,
+            reason: device.reason,
+            summary: String::new(),
+            date: Some(now.utc),
+            connected: true,
+        }
     }
+    fn state(&self, _: Now) {}
     fn quantities(&self) -> Vec<Quantity> {
         vec![Quantity { name: "water_temp", unit: "degC", value: Some(10.0) }]
     }
-    fn status(&self) -> Status {
+    fn status_word(&self) -> &'static str {
         self.0.borrow().status
     }
-    fn facts(&self) -> Vec<(&'static str, Value)> {
-        self.0.borrow().facts.clone()
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        self.0.borrow().details.clone()
     }
 }
 
@@ -125,10 +150,11 @@ impl Rig {
         let alice = Identity::new("alice").unwrap();
         let desk = DeskSettings {
             base: Base::new("clasp", "chiller").unwrap(),
-            verbs: CHILLER,
+            verbs: DESCRIPTION.verbs,
             control_clients: [alice.clone()].into(),
             stop_clients: [alice].into(),
             ranges: BTreeMap::new(),
+            names: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             require_acl: true,
             allow_bare_motion: false,
@@ -137,8 +163,7 @@ impl Rig {
         };
         let settings = CoreSettings {
             desk,
-            kind: "chiller",
-            model: "thermometer",
+            description: &DESCRIPTION,
             version: "0",
             log_name: "thermometer".to_owned(),
             session: "s".to_owned(),
@@ -152,8 +177,9 @@ impl Rig {
             utc: Utc::parse("2026-11-20T10:01:00Z").unwrap(),
         };
         let device = Puppet(Rc::new(RefCell::new(Device {
-            status: Status { word: "idle", reason: "ready", severity: Severity::Info },
-            facts: Vec::new(),
+            status: "idle",
+            reason: "ready",
+            details: Vec::new(),
             concerns: Vec::new(),
             effects: VecDeque::new(),
             on_command: Vec::new(),

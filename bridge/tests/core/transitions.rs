@@ -1,6 +1,6 @@
 //! The events of a device's changes, which the core makes from its status.
 
-use bridge::controller::{Effect, Status};
+use bridge::controller::Effect;
 use bus::message::{EventKind, Happening, Severity};
 use serde_json::json;
 
@@ -11,8 +11,8 @@ fn a_change_of_status_is_one_event_with_where_from_and_why() {
     let mut rig = Rig::new();
     rig.connect();
     rig.device.set(|device| {
-        device.status = Status { word: "fault", reason: "alarm", severity: Severity::Warning };
-        device.facts = vec![("steps", json!(17))];
+        (device.status, device.reason) = ("fault", "alarm");
+        device.details = vec![("steps", json!(17))];
     });
     rig.turn();
     rig.let_pass(20);
@@ -31,7 +31,7 @@ fn a_change_of_status_is_one_event_with_where_from_and_why() {
 fn another_reason_is_no_transition() {
     let mut rig = Rig::new();
     rig.connect();
-    rig.device.set(|device| device.status.reason = "manual");
+    rig.device.set(|device| device.reason = "manual");
     rig.turn();
     assert_eq!(events(&rig.outputs()), []);
 }
@@ -41,7 +41,7 @@ fn what_led_to_a_change_is_told_before_it() {
     let mut rig = Rig::new();
     rig.connect();
     rig.device.set(|device| {
-        device.status.word = "fault";
+        device.status = "fault";
         let alarm = Happening::new(EventKind::Decision, Severity::Error, "alarm of the unit: pump");
         device.effects.push_back(Effect::Happened(alarm));
     });

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bus::command::{ArgumentKind, ArgumentSpec, CHILLER, FOCUSER, Verb};
-use bus::message::{
-    ChillerState, Event, FocuserState, Health, History, Meta, OFFLINE, ONLINE, Reply, Snapshot,
-};
+use bus::device::{ArgumentKind, ArgumentSpec, Verb};
+use bus::message::{Event, Health, History, Meta, OFFLINE, ONLINE, Reply, Snapshot};
 use bus::topic::{Base, Identity, RequestId};
+use chiller_device::{ChillerState, ChillerStatus};
+use focuser_device::{FocuserState, FocuserStatus};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -39,8 +39,14 @@ pub(crate) fn files() -> BTreeMap<String, String> {
 /// Every schema, by the name of its message.
 pub(crate) fn schemas() -> BTreeMap<&'static str, Value> {
     [
-        ("chiller-state", of::<Snapshot<ChillerState>>("ChillerState", "<base>/state of a water chiller.")),
-        ("focuser-state", of::<Snapshot<FocuserState>>("FocuserState", "<base>/state of a focuser.")),
+        (
+            "chiller-state",
+            of::<Snapshot<ChillerState, ChillerStatus>>("ChillerState", "<base>/state of a water chiller."),
+        ),
+        (
+            "focuser-state",
+            of::<Snapshot<FocuserState, FocuserStatus>>("FocuserState", "<base>/state of a focuser."),
+        ),
         ("event", of::<Event>("Event", "<base>/event: one per transition and per command.")),
         ("health", of::<Health>("Health", "<base>/health: how the bridge itself is.")),
         ("history", of::<History>("History", "<base>/history: the last 24 h in bins of 5 minutes.")),
@@ -76,7 +82,9 @@ fn remove_rust_formats(schema: &mut Value) {
 /// The object that each verb takes, as `$defs/<device>.<verb>`.
 fn command() -> Value {
     let mut payloads = BTreeMap::new();
-    for (device, verbs) in [("chiller", CHILLER), ("focuser", FOCUSER)] {
+    for (device, verbs) in
+        [("chiller", chiller_device::DESCRIPTION.verbs), ("focuser", focuser_device::DESCRIPTION.verbs)]
+    {
         for verb in verbs {
             payloads.insert(format!("{device}.{}", verb.name), payload(device, verb));
         }
@@ -114,9 +122,9 @@ fn payload(device: &str, verb: &Verb) -> Value {
         },
     });
     let mut required = Vec::new();
-    if let Some(spec) = verb.argument {
+    for spec in verb.arguments {
         properties[spec.name] = argument(spec);
-        if spec.kind != ArgumentKind::Flag {
+        if !spec.optional {
             required.push(spec.name);
         }
     }
@@ -136,12 +144,16 @@ fn payload(device: &str, verb: &Verb) -> Value {
     })
 }
 
-fn argument(spec: ArgumentSpec) -> Value {
+fn argument(spec: &ArgumentSpec) -> Value {
     match spec.kind {
-        ArgumentKind::Choice(words) => {
-            json!({ "enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>() })
+        ArgumentKind::Choice(choices) => {
+            let words = choices.iter().flat_map(|choice| choice.aliases.iter().chain([&choice.word]));
+            json!({ "enum": words.collect::<Vec<_>>() })
         }
-        ArgumentKind::Number(unit) => json!({ "type": "number", "description": unit }),
+        ArgumentKind::Number { unit, .. } => json!({ "type": "number", "description": unit }),
+        ArgumentKind::Name(list) => {
+            json!({ "type": "string", "description": format!("one of {list} of the settings") })
+        }
         ArgumentKind::Flag => json!({ "type": "boolean", "default": false }),
     }
 }

@@ -19,10 +19,12 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity, Status};
+use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange, Quantity};
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{Code, FocuserState, FocuserStatus, Happening, Severity};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Code, Happening};
+use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
 use serde_json::Value;
 
 use crate::geometry::Mechanics;
@@ -285,8 +287,8 @@ impl Controller for Focuser {
     type State = FocuserState;
     type Saved = Saved;
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
-        Ok(self.time_needed(verb, argument)?.map(|time| time + GRACE))
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        Ok(self.time_needed(verb, arguments)?.map(|time| time + GRACE))
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
@@ -436,19 +438,26 @@ impl Controller for Focuser {
         self.charted()
     }
 
-    fn status(&self) -> Status {
-        let severity = match self.status {
-            FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
-            _ => Severity::Info,
-        };
-        Status { word: state::word(self.status), reason: self.reason(), severity }
+    fn status_word(&self) -> &'static str {
+        self.status.word()
     }
 
-    fn facts(&self) -> Vec<(&'static str, Value)> {
+    fn details(&self) -> Vec<(&'static str, Value)> {
         vec![("steps", self.motor.steps.into())]
     }
 
-    fn state(&self, common: Common, now: Now) -> FocuserState {
-        self.published(common, now.instant)
+    fn facts(&self, _now: Now) -> Facts {
+        let status = self.current_status();
+        Facts {
+            status: status.word(),
+            reason: self.reason(),
+            summary: DESCRIPTION.status_label(status.word()).to_lowercase(),
+            date: self.motor.date,
+            connected: self.connected,
+        }
+    }
+
+    fn state(&self, now: Now) -> FocuserState {
+        self.published(now.instant)
     }
 }

@@ -41,7 +41,7 @@ fn the_acl_lists_exactly_the_verbs_of_the_verb_table() {
     let mut listed: Vec<&str> =
         SHIPPED_ACL.lines().filter_map(|line| line.strip_prefix("pattern write +/+/command/%u/")).collect();
     listed.sort_unstable();
-    let tables = bus::command::CHILLER.iter().chain(bus::command::FOCUSER);
+    let tables = chiller_device::DESCRIPTION.verbs.iter().chain(focuser_device::DESCRIPTION.verbs);
     let table: BTreeSet<&str> = tables.map(|verb| verb.name).collect();
     assert_eq!(listed, Vec::from_iter(table));
     // And all of them are tried in this file.
