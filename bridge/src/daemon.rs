@@ -173,6 +173,8 @@ pub fn core_settings(
         version: kind.version,
         log_name: settings.log_name.clone(),
         session,
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        process: std::process::id(),
         stale_after: settings.stale_after,
         serial_timeout: settings.serial_timeout,
     })

@@ -30,7 +30,7 @@ const LINE_LIMIT: Duration = Duration::from_secs(1);
 pub enum Ended {
     /// It was asked to.
     Stopped,
-    /// Another bridge that started earlier owns the device.
+    /// Another bridge owns the device.
     AnotherInstance,
     /// A task it depends on is gone.
     Broken,

@@ -6,17 +6,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use bridge::controller::{
-    Command, Common, Concern, Controller, Effect, Input, LinkChange, Protocol, Quantity, Undecodable,
-};
+use bridge::controller::{Command, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable};
 use bridge::core::{Core, CoreSettings, Event, Output};
 use bridge::line::{Exchange, LineError, LineEvent, Timing};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Argument, DeskSettings, Journal, Refusal, Verb};
+use bus::command::{DeskSettings, Journal};
+use bus::device::{Description, Tone, Verb, Word};
 use bus::message::Health;
 use bus::probe::Verdict;
 use bus::session::bridge::SessionEvent;
 use bus::topic::Base;
+
+const DESCRIPTION: Description = Description {
+    kind: "instrument",
+    label: "instrument",
+    model: "paper",
+    statuses: &[Word::new("offline", "OFFLINE", Tone::Bad), Word::new("idle", "IDLE", Tone::Off)],
+    verbs: &[Verb::PING],
+    properties: &[],
+    services: &[],
+};
 
 /// What the controller wants, and what it was told.
 #[derive(Default)]
@@ -37,19 +46,13 @@ impl Controller for Instrument {
     type State = ();
     type Saved = ();
 
-    fn examine(&self, _: &'static Verb, _: Argument) -> Result<Option<Duration>, Refusal> {
-        Ok(None)
-    }
     fn handle_command(&mut self, _: Command, _: Now) {}
-    fn handle_input(&mut self, _: Input<'_>, _: Now) {}
     fn handle_reply(&mut self, request: &'static str, reply: Result<String, String>, _: Now) {
         self.0.borrow_mut().told.push(format!("{request}: {reply:?}"));
     }
     fn handle_link(&mut self, change: LinkChange, _: Now) {
         self.0.borrow_mut().told.push(format!("{change:?}"));
     }
-    fn handle_saved(&mut self, _: Result<(), String>, _: Now) {}
-    fn handle_timeout(&mut self, _: Now) {}
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
@@ -65,14 +68,16 @@ impl Controller for Instrument {
     fn poll_effect(&mut self) -> Option<Effect<&'static str, ()>> {
         self.0.borrow_mut().effects.pop_front()
     }
-    fn handle_shutdown(&mut self, _: Now) {}
-    fn is_at_rest(&self) -> bool {
-        true
+    fn facts(&self, now: Now) -> Facts {
+        Facts {
+            status: "idle",
+            reason: "ready",
+            summary: String::new(),
+            date: Some(now.utc),
+            connected: true,
+        }
     }
-    fn concerns(&self, _: Now) -> Vec<Concern> {
-        Vec::new()
-    }
-    fn state(&self, _: Common, _: Now) {}
+    fn state(&self, _: Now) {}
     fn quantities(&self) -> Vec<Quantity> {
         Vec::new()
     }
@@ -109,10 +114,11 @@ impl Bridge {
     fn begun_with(script: Script) -> Self {
         let desk = DeskSettings {
             base: Base::new("clasp", "instrument").unwrap(),
-            verbs: &[],
+            verbs: DESCRIPTION.verbs,
             control_clients: BTreeSet::new(),
             stop_clients: BTreeSet::new(),
             ranges: BTreeMap::new(),
+            names: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             require_acl: true,
             allow_bare_motion: false,
@@ -121,10 +127,11 @@ impl Bridge {
         };
         let settings = CoreSettings {
             desk,
-            kind: "instrument",
-            model: "paper",
+            description: &DESCRIPTION,
             version: "0",
             log_name: "instrument".to_owned(),
+            host: "here".to_owned(),
+            process: 1,
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),

@@ -353,12 +353,12 @@ impl<S: Subject> Rig<S> {
     }
 
     /// Another bridge publishes on our topics: our own state, but for these keys.
-    pub fn another_bridge_publishes(&mut self, session: &str, started_at: &str) {
+    pub fn another_bridge_publishes(&mut self, session: &str, uptime_s: f64) {
         let own = &self.broker.states.back().expect("a state was published").what;
         let mut state: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(own).expect("a state is one");
         state.insert("session".to_owned(), session.into());
-        state.insert("started_at".to_owned(), started_at.into());
+        state.insert("uptime_s".to_owned(), uptime_s.into());
         let state = serde_json::Value::Object(state).to_string();
         self.broker.publish(self.base.state(), state.into_bytes(), false, self.now);
         self.turn();

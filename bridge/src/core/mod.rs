@@ -8,20 +8,21 @@ mod disk;
 mod exchange;
 mod meta;
 mod publish;
+mod settle;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Desk, DeskSettings, Journal, Output as DeskOutput, Post};
+use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
-use bus::message::{Code, Happening, History};
+use bus::message::History;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
-use crate::controller::{Command, Controller, Effect, Protocol};
+use crate::controller::{Controller, Protocol};
 use crate::history::Recorder;
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
@@ -48,6 +49,10 @@ pub struct CoreSettings {
     pub log_name: String,
     /// Random for each start.
     pub session: String,
+    /// The name of the machine it runs on.
+    pub host: String,
+    /// Its number there.
+    pub process: u32,
     /// From when on nobody may believe a state that was not renewed.
     pub stale_after: Duration,
     /// Asking for so long without a valid reply loses the link.
@@ -144,6 +149,8 @@ where
     link: Link,
     rival: Rival,
     ledger: Ledger,
+    /// The status of which the last transition told.
+    status: &'static str,
     started: Now,
     outputs: VecDeque<Output>,
     // The line.
@@ -203,7 +210,8 @@ where
         let mut core = Self {
             history: Recorder::new(history, settings.stale_after),
             link: Link::new(settings.serial_timeout, settings.stale_after),
-            rival: Rival::new(settings.session.clone(), now.utc, settings.stale_after),
+            rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
+            status: controller.status_word(),
             settings,
             controller,
             protocol,
@@ -304,6 +312,9 @@ where
             return;
         }
         self.pumped = now.instant;
+        let (mut posts, mut happenings) = (Vec::new(), Vec::new());
+        // What the event before has changed, before time changes it again.
+        self.hear_controller(&mut happenings, now);
         if let Some(verdict) = self.link.handle_timeout(now.instant) {
             self.follow(verdict, now);
         }
@@ -320,8 +331,6 @@ where
         }
         self.watch_disk(now);
         let opens = self.announce(now);
-        let mut posts = Vec::new();
-        let mut happenings = Vec::new();
         while self.settle(&mut posts, &mut happenings, now) {}
         self.record(now);
         self.publish(&mut happenings, now);
@@ -357,58 +366,5 @@ where
             (self.asked.is_none() && self.controller.is_at_rest())
                 || (now >= limit && !self.controller.is_at_rest())
         })
-    }
-
-    /// One round between controller and Desk; true while there may be more.
-    fn settle(&mut self, posts: &mut Vec<Post>, happenings: &mut Vec<Happening>, now: Now) -> bool {
-        let mut busy = false;
-        while let Some(effect) = self.controller.poll_effect() {
-            busy = true;
-            match effect {
-                Effect::Publish => self.dirty = true,
-                Effect::Answer(ticket, outcome) => {
-                    self.desk.answer(&ticket, &outcome, now);
-                    self.dirty = true;
-                }
-                Effect::Happened(happening) => happenings.push(happening),
-                Effect::Save(saved) => self.save_device(&saved, now),
-                // With the port closed there is nothing that could hear it.
-                Effect::WriteNow(_) if !self.port_open => {}
-                Effect::WriteNow(request) => {
-                    let bytes = self.protocol.exchange(&request).bytes;
-                    self.outputs.push_back(Output::WriteNow(bytes));
-                }
-                Effect::LetGo(true) => self.let_go(),
-                Effect::LetGo(false) => {
-                    self.let_go = false;
-                    self.link.pause(false);
-                    self.outputs.push_back(Output::Reopen);
-                }
-                Effect::Pause(paused) => {
-                    self.link.pause(paused);
-                    self.dirty = true;
-                }
-            }
-        }
-        while let Some(output) = self.desk.poll_output() {
-            busy = true;
-            match output {
-                DeskOutput::Post(post) => {
-                    if post.reply.code == Some(Code::ClockSkew) {
-                        self.skew = Some((now.instant, format!("{}: {}", post.reply.by, post.reply.message)));
-                        self.dirty = true;
-                    }
-                    posts.push(post);
-                }
-                DeskOutput::Happened(happening) => happenings.push(happening),
-                DeskOutput::Admit(ticket, verb, arguments) => {
-                    self.controller.handle_command(Command { ticket, verb, arguments }, now);
-                    self.dirty = true;
-                }
-                DeskOutput::Save(number) => self.journal_due = Some(number),
-                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
-            }
-        }
-        busy
     }
 }

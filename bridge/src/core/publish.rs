@@ -116,6 +116,7 @@ where
                 schema: SCHEMA,
                 session: self.settings.session.clone(),
                 started_at: self.started.utc,
+                uptime_s: self.uptime_s(now),
                 seq: self.state_seq,
                 published_at: now.utc,
                 stale_after_s: self.settings.stale_after.as_secs_f64(),
@@ -125,6 +126,11 @@ where
         };
         let expiry = Some(self.settings.stale_after);
         self.set(self.settings.desk.base.state(), encode(&snapshot), expiry);
+    }
+
+    /// Seconds, to the millisecond.
+    fn uptime_s(&self, now: Now) -> f64 {
+        (now.instant.since(self.started.instant).as_secs_f64() * 1000.0).round() / 1000.0
     }
 
     /// A verdict at once, whatever else changes within a second, all of it every minute.
@@ -168,7 +174,7 @@ where
             version: self.settings.version.to_owned(),
             session: self.settings.session.clone(),
             started_at: self.started.utc,
-            uptime_s: now.instant.since(self.started.instant).as_secs_f64().round(),
+            uptime_s: self.uptime_s(now).round(),
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
             journal_ok: self.disk.is_well(),
@@ -260,7 +266,8 @@ where
         }
         concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
-            let text = "a second bridge tries to run on these topics";
+            let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
+            let text = format!("a second bridge tries to run on these topics{place}");
             concerns.push(Concern::error("second_instance", text));
         }
         if let Some(expires) = self.certificate_expires {
