@@ -12,13 +12,11 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-use super::position::NEAR_ZERO;
+use super::bounds::{MOTION_SHOWS_WITHIN, NEAR_ZERO};
 use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics, RETREAT_MM};
 use crate::protocol::{Motion, Reply, Request};
 
-/// Motion that was ordered shows by then, or there is none.
-pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
 /// At constant speed for so long, the drive tells what a full step is.
 const GAUGE: Duration = Duration::from_millis(500);
 /// A controller that is switched on at the end counts from zero there, as one does that was reset on

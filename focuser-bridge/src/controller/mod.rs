@@ -8,9 +8,11 @@
 //!  any --kill--> stopping --> released --init--> (check the counter)
 //! ```
 
+mod bounds;
 mod commands;
 mod halting;
 mod homing;
+mod memory;
 mod moving;
 mod position;
 mod state;
@@ -27,8 +29,8 @@ use bus::message::{Code, EventKind, FocuserState, FocuserStatus, Happening, Seve
 use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
 use homing::Homing;
+pub use memory::{Saved, Unhomed};
 use moving::Moving;
-pub use position::{Saved, Unhomed};
 use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-use super::homing::MOTION_SHOWS_WITHIN;
-use super::position::BELIEVED_CHANGE;
+use super::bounds::{BELIEVED_CHANGE, MOTION_SHOWS_WITHIN};
 use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};

@@ -6,109 +6,25 @@
 use std::time::Duration;
 
 use bridge::controller::Effect;
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::{Instant, Now};
 use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Severity};
-use serde::{Deserialize, Serialize};
 
-use super::homing::MOTION_SHOWS_WITHIN;
+use super::bounds::{AT_REST, BELIEVED_CHANGE, MOTION_SHOWS_WITHIN, NEAR_ZERO};
+use super::memory::Unhomed;
 use super::watch::Standstill;
 use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
 use crate::geometry::FullStep;
 use crate::protocol::{Reply, Request};
 
-/// A counter so near to zero may be one that was reset.
-pub(super) const NEAR_ZERO: i32 = 50;
-/// A counter at rest may differ by so much.
-const AT_REST: i32 = 1;
 /// A motor that was stopped at a turn of its way may be so far beyond it.
 const ON_ITS_WAY: i32 = 25;
 /// Between two positions of a motion there is seldom more time.
 const GAP: Duration = Duration::from_millis(100);
-/// A change of more than this, with no motion ordered, is read twice.
-pub(super) const BELIEVED_CHANGE: i32 = 2;
 /// How far an end may be from the one that was found before, mm.
 const END_MOVED_MM: f64 = 0.05;
 /// Out of its way by so much, twice, and a motion is stopped, mm.
 const ASTRAY_MM: f64 = 0.1;
-
-/// What survives a restart.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Saved {
-    /// The counter at the inner end, if it is known.
-    pub origin: Option<i32>,
-    /// The counter when it last stood.
-    pub steps: Option<i32>,
-    /// When that was.
-    pub at: Option<Utc>,
-    /// Lowest and highest counter of the motion in progress.
-    pub motion: Option<(i32, i32)>,
-    /// Let go of, until `init`.
-    pub released: bool,
-    /// To be let go of as soon as it is back and stands.
-    #[serde(default)]
-    pub release_owed: bool,
-    /// What homing measured.
-    #[serde(default)]
-    pub full_step: Option<FullStep>,
-    /// Homing found the end here and not where it was: doubtful until found there again.
-    #[serde(default)]
-    pub end_moved: Option<i32>,
-    /// Where it last stood when the end was known, mm, and when; for humans.
-    #[serde(default)]
-    pub last_known: Option<(f64, Option<Utc>)>,
-    /// Why the end is not known, if it is not.
-    #[serde(default)]
-    pub unhomed: Unhomed,
-    /// The status letter `U` was seen to clear since homing, so that seeing it again means a reset.
-    pub reset_cleared: bool,
-}
-
-/// Why the inner end is not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unhomed {
-    /// No homing has found it yet.
-    #[default]
-    NeverHomed,
-    /// What was remembered cannot be read.
-    MemoryLost,
-    /// The counter was reset.
-    PowerCycled,
-    /// The counter may have been reset.
-    CounterNearZero,
-    /// The counter moved by itself.
-    CounterChanged,
-    /// The last homing did not come about.
-    HomingFailed,
-}
-
-impl Unhomed {
-    /// One word.
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::NeverHomed => "never_homed",
-            Self::MemoryLost => "memory_lost",
-            Self::PowerCycled => "power_cycled",
-            Self::CounterNearZero => "counter_near_zero",
-            Self::CounterChanged => "counter_changed",
-            Self::HomingFailed => "homing_failed",
-        }
-    }
-
-    /// For humans, after "not homed".
-    pub(super) const fn in_words(self) -> &'static str {
-        match self {
-            Self::NeverHomed => "it never was",
-            Self::MemoryLost => "what the bridge remembered of it cannot be read",
-            Self::PowerCycled => "controller was power-cycled",
-            Self::CounterNearZero => "its counter is near zero and may have been reset",
-            Self::CounterChanged => "its counter is not what it was",
-            Self::HomingFailed => "homing failed",
-        }
-    }
-}
 
 impl Focuser {
     /// Whether the inner end is known, and the counter was checked against it.
