@@ -171,18 +171,25 @@ impl Mechanics {
         origin - self.steps(mm)
     }
 
-    /// The legs from `from` to `to`: none if it is there, and a move outwards goes further and
-    /// comes back in.
+    /// The legs from `from`, where it came inwards by `run` steps, to `to`: none if it is there, and
+    /// two if it would not end inwards from far enough: it goes further out and comes back in.
     #[must_use]
-    pub fn legs(&self, from: i32, to: i32) -> Vec<i32> {
-        let beyond = self.steps(self.anti_backlash_mm);
-        if self.is_there(from, to) {
+    pub fn legs(&self, from: i32, run: i32, to: i32) -> Vec<i32> {
+        let is_there = self.is_there(from, to);
+        if is_there && self.takes_up_slack(run) {
             Vec::new()
-        } else if to > from || beyond == 0 {
+        } else if !is_there && to > from && self.takes_up_slack(run.saturating_add(to - from)) {
             vec![to]
         } else {
-            vec![to.saturating_sub(beyond), to]
+            let beyond = self.steps(self.anti_backlash_mm);
+            if beyond == 0 { vec![to] } else { vec![to.saturating_sub(beyond), to] }
         }
+    }
+
+    /// Whether the slack of the drive is taken up after `run` steps inwards.
+    #[must_use]
+    pub fn takes_up_slack(&self, run: i32) -> bool {
+        f64::from(run) >= (self.anti_backlash_mm - self.tolerance_mm) * self.steps_per_mm
     }
 
     /// Whether `steps` is at the target.
@@ -279,13 +286,35 @@ pub(crate) mod tests {
 
     #[test]
     fn a_move_outwards_ends_inwards() {
-        assert_eq!(NGTS.legs(0, -30_528), [-33_072, -30_528]);
-        assert_eq!(NGTS.legs(-30_528, -10_000), [-10_000]);
+        assert_eq!(NGTS.legs(0, 2544, -30_528), [-33_072, -30_528]);
+        assert_eq!(NGTS.legs(-30_528, 2544, -10_000), [-10_000]);
+    }
+
+    #[test]
+    fn a_move_ends_only_where_the_slack_is_taken_up() {
+        // Half a millimetre is 2544 steps.
+        for (run, to, legs) in [
+            (2544, -10_000, &[][..]),
+            (2543, -10_001, &[]),
+            (0, -10_000, &[-12_544, -10_000]),
+            (2500, -10_000, &[-12_544, -10_000]),
+            (2500, -9_970, &[-12_514, -9_970]),
+            (2500, -9_950, &[-9_950]),
+            (0, -9_746, &[-12_290, -9_746]),
+            (0, -7_459, &[-10_003, -7_459]),
+            (0, -7_458, &[-7_458]),
+            (2544, -10_100, &[-12_644, -10_100]),
+        ] {
+            assert_eq!(NGTS.legs(-10_000, run, to), legs, "{run} {to}");
+        }
+        let without = Mechanics { anti_backlash_mm: 0.0, ..NGTS };
+        assert_eq!(without.legs(-10_000, 0, -10_000), [0; 0]);
+        assert_eq!(without.legs(-10_000, 0, -10_100), [-10_100]);
     }
 
     #[test]
     fn six_millimetres_take_twelve_seconds() {
-        let time = NGTS.legs_time(0, &NGTS.legs(0, -30_528)).as_secs_f64();
+        let time = NGTS.legs_time(0, &NGTS.legs(0, 2544, -30_528)).as_secs_f64();
         assert!((14.0..14.5).contains(&time), "{time}");
         assert!(NGTS.homing_time() < Duration::from_secs(60));
     }

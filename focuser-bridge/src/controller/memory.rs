@@ -17,6 +17,9 @@ pub struct Saved {
     pub at: Option<Utc>,
     /// Lowest and highest counter of the motion in progress.
     pub motion: Option<(i32, i32)>,
+    /// How far it came inwards since it last went outwards, steps; unknown is 0. See `slack`.
+    #[serde(default)]
+    pub run_inwards: i32,
     /// Let go of, until `init`.
     pub released: bool,
     /// To be let go of as soon as it is back and stands.

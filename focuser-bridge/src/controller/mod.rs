@@ -15,6 +15,7 @@ mod homing;
 mod memory;
 mod moving;
 mod position;
+mod slack;
 mod state;
 mod watch;
 
@@ -31,6 +32,7 @@ use crate::protocol::{Reply, Request};
 use homing::Homing;
 pub use memory::{Saved, Unhomed};
 use moving::Moving;
+use slack::Approach;
 use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.
@@ -144,6 +146,8 @@ pub struct Focuser {
     asked_at: Instant,
     /// A motion was ordered then, and has not shown itself yet.
     ordered: Option<Instant>,
+    /// Of the motion that runs, or was not seen to end.
+    approach: Option<Approach>,
     astray: u32,
     outstanding: bool,
     next_question: Instant,
@@ -181,6 +185,7 @@ impl Focuser {
             suspicious: None,
             asked_at: now.instant,
             ordered: None,
+            approach: None,
             astray: 0,
             outstanding: false,
             next_question: now.instant,
@@ -411,6 +416,7 @@ impl Controller for Focuser {
         self.asked_at = now.instant;
         if matches!(request, Request::GoTo(_) | Request::RunInwards(_)) {
             self.ordered = Some(now.instant);
+            self.note_order();
         }
         Some(request)
     }

@@ -46,6 +46,9 @@ impl Focuser {
         self.motor.steps_asked = Some(self.asked_at);
         self.ordered = None;
         self.saved.steps = Some(steps);
+        if let Some(approach) = self.approach.take() {
+            self.saved.run_inwards = approach.run_at(steps);
+        }
         self.saved.at = Some(now.utc);
         self.saved.motion = None;
         self.astray = 0;
@@ -55,7 +58,20 @@ impl Focuser {
         self.effects.push_back(Effect::Publish);
     }
 
+    /// A motion is ordered now.
+    pub(super) fn note_order(&mut self) {
+        let from = match &self.job {
+            Job::Moving(Motion::Move(moving)) => Some(moving.leg_from()),
+            _ => self.motor.steps,
+        };
+        if let (Some(approach), Some(from)) = (&mut self.approach, from) {
+            approach.ordered_at(from);
+        }
+    }
+
     pub(super) fn lose_home(&mut self, unhomed: Unhomed, why: &str) {
+        self.approach = None;
+        self.saved.run_inwards = 0;
         if let Some(origin) = self.saved.origin.take() {
             let mm = self.saved.steps.map(|steps| self.settings.mechanics.millimetres(origin, steps));
             self.saved.last_known = mm.map(|mm| (mm, self.saved.at));
@@ -286,6 +302,7 @@ impl Focuser {
             }
         }
         self.saving = false;
+        self.approach = None;
         self.stop_when_back |= moved;
         let then = if self.saved.release_owed { ", and it is let go of until init" } else { "" };
         for ticket in tickets {

@@ -10,4 +10,5 @@ mod link;
 mod memory;
 mod moving;
 mod rig;
+mod slack;
 mod stopping;
