@@ -71,25 +71,28 @@ impl Focuser {
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         };
         let mechanics = &self.settings.mechanics;
-        let target = if verb.relative {
-            from.saturating_sub(mechanics.steps(mm))
+        let asked = if verb.relative {
+            f64::from(from.saturating_sub(mechanics.steps(mm)))
         } else {
-            mechanics.target(origin, mm)
+            f64::from(origin) - mm * mechanics.steps_per_mm
         };
+        let target = mechanics.clear_of_zero(asked);
         let legs = mechanics.legs(from, self.saved.run_inwards, target);
-        let out = |at: i32| origin.saturating_sub(at);
-        let place = |at: i32| f64::from(out(at)) / mechanics.steps_per_mm;
+        // A step or two that it was moved away from zero count for nothing.
+        let moved = f64::from(target) - asked;
+        let out = |at: i32| (f64::from(origin) - f64::from(at) + moved) / mechanics.steps_per_mm;
+        let rounding = 0.5 / mechanics.steps_per_mm;
         let range = mechanics.focus_range_mm;
-        if !(0..=mechanics.steps(range)).contains(&out(target)) {
-            let message = format!("{:.3} mm is outside 0 to {range}", place(target));
+        if !(-rounding..=range + rounding).contains(&out(target)) {
+            let message = format!("{:.3} mm is outside 0 to {range}", out(target));
             return Err(Refusal::new(Code::OutsideLimits, message));
         }
         let furthest = legs.iter().copied().min().unwrap_or(target);
-        if out(furthest) > mechanics.steps(mechanics.mechanical_range_mm) {
+        if out(furthest) > mechanics.mechanical_range_mm + rounding {
             let message = format!(
                 "on its way to {:.3} mm it would go to {:.3}, beyond the mechanics' {} mm",
-                place(target),
-                place(furthest),
+                out(target),
+                out(furthest),
                 mechanics.mechanical_range_mm
             );
             return Err(Refusal::new(Code::OutsideLimits, message));

@@ -248,9 +248,9 @@ impl Focuser {
             },
             Motion::Home(homing) => match homing.take(reply, now.instant) {
                 homing::Progress::Going => {}
-                homing::Progress::Found(end) => {
+                homing::Progress::Found { end, at } => {
                     let full_step = homing.full_step();
-                    self.end_found(end, full_step, now);
+                    self.end_found(end, at, full_step, now);
                 }
                 homing::Progress::Failed(why) => self.motion_failed(Outcome::failed(Code::Failed, why), now),
             },

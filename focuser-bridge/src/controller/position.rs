@@ -14,7 +14,7 @@ use super::bounds::{AT_REST, BELIEVED_CHANGE, MOTION_SHOWS_WITHIN, NEAR_ZERO};
 use super::memory::Unhomed;
 use super::watch::Standstill;
 use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
-use crate::geometry::FullStep;
+use crate::geometry::{FullStep, may_be_reset};
 use crate::protocol::{Reply, Request};
 
 /// A motor that was stopped at a turn of its way may be so far beyond it.
@@ -103,7 +103,8 @@ impl Focuser {
         self.checked = true;
         self.stop_when_back = false;
         self.standstill_seen();
-        let near_zero = steps.abs() <= NEAR_ZERO;
+        // At rest a reset counter reads zero; an order after the reset may have led away from it.
+        let near_zero = may_be_reset(steps) || (self.saved.motion.is_some() && steps.abs() <= NEAR_ZERO);
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
         let fits = match (self.saved.motion, self.saved.steps) {
             (Some((lowest, highest)), _) => (lowest - ON_ITS_WAY..=highest + ON_ITS_WAY).contains(&steps),
@@ -135,6 +136,8 @@ impl Focuser {
         // there but for a moment.
         let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= AT_REST;
         let zero = steps == 0 && apart > 0 && self.only_passes_zero();
+        // At rest too, from as near as a target may be.
+        let zero = zero || (steps == 0 && apart > AT_REST && !self.may_be_turning());
         // A motor that was reset stands; and the letter tells, if it was read after that.
         let newer = self.suspicious.is_some() && self.motor.status_is_newer;
         let stands = newer && self.motor.turns() == Some(false);
@@ -247,8 +250,8 @@ impl Focuser {
         self.astray >= 2
     }
 
-    /// Homing has found the end, twice.
-    pub(super) fn end_found(&mut self, end: i32, full_step: Option<FullStep>, now: Now) {
+    /// Homing has found the end, twice, and stands at `at`.
+    pub(super) fn end_found(&mut self, end: i32, at: i32, full_step: Option<FullStep>, now: Now) {
         self.job = Job::None;
         self.saved.full_step = full_step;
         let before = self.saved.origin.filter(|_| self.checked);
@@ -262,7 +265,7 @@ impl Focuser {
         if moved && !confirmed {
             self.fault = Some(Fault::EndMoved(end));
             self.saved.end_moved = Some(end);
-            self.rest_at(end, now);
+            self.rest_at(at, now);
             let message = format!(
                 "the inner end is at {end} steps and was at {}: init once more if that is right",
                 before.unwrap_or_default()
@@ -278,7 +281,7 @@ impl Focuser {
         let last = self.last_known();
         self.saved.last_known = None;
         self.saved.reset_cleared = false;
-        self.rest_at(end, now);
+        self.rest_at(at, now);
         if let Some(run) = self.run.take() {
             let measured = full_step.map(|it| format!(", a full step is {} of them", it.motor_steps()));
             let measured = measured.unwrap_or_default();

@@ -12,3 +12,4 @@ mod moving;
 mod rig;
 mod slack;
 mod stopping;
+mod zero;

@@ -45,8 +45,8 @@ fn f13_a_move_to_where_it_is_does_not_move() {
 #[test]
 fn every_small_move_arrives_before_it_says_so() {
     // Shorter than the lag before motion shows: nothing but the position tells.
-    let mut rig = Rig::at("2");
-    let mut at = 2.0;
+    let mut rig = Rig::at("2.25");
+    let mut at = 2.25;
     for micrometres in [-1, -2, -3, -5, -10, 1, 2, 5, 50, -50, -1, -1, -1, -30] {
         let offset = f64::from(micrometres) / 1000.0;
         at += offset;
