@@ -27,6 +27,8 @@ pub struct Config {
     pub travel_mm: f64,
     /// Where it stands at power-up, mm out of the inner end.
     pub place_mm: f64,
+    /// Play of its drive, mm: so far it turns inwards, after it turned outwards, before anything follows.
+    pub backlash_mm: f64,
     /// The counter at power-up: 0 as the chip has it, or what is left of a night before.
     pub counter: i32,
     /// Whether step mode 3 is quarters of a step and not eighths (undecided without hardware).
@@ -50,6 +52,7 @@ impl Default for Config {
         Self {
             travel_mm: 9.0,
             place_mm: 2.0,
+            backlash_mm: 0.5,
             counter: 0,
             quarter_steps: false,
             shows_after: Duration::from_millis(20)..=Duration::from_millis(50),

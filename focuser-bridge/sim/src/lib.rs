@@ -141,6 +141,12 @@ impl Focuser {
         self.motor.place_mm()
     }
 
+    /// How much of the drive's play is not taken up inwards, mm: the mechanics lag so far behind.
+    #[must_use]
+    pub fn slack_mm(&self) -> f64 {
+        self.motor.slack_mm()
+    }
+
     /// How far out they ever were, mm.
     #[must_use]
     pub fn outermost_mm(&self) -> f64 {

@@ -61,6 +61,9 @@ pub(super) struct Motor {
     outwards: bool,
     inner_end: f64,
     travel: f64,
+    /// Play of the drive, and how much of it is not taken up inwards.
+    backlash: f64,
+    slack: f64,
     quarter_steps: bool,
     released: bool,
     /// The counter was this...
@@ -92,6 +95,8 @@ impl Motor {
             outwards: false,
             inner_end: 0.0,
             travel: 0.0,
+            backlash: 0.0,
+            slack: 0.0,
             quarter_steps: config.quarter_steps,
             released: true,
             counter: 0,
@@ -112,6 +117,8 @@ impl Motor {
         // On a motor step, so that counter and place agree to the last digit.
         motor.place = -(config.place_mm * STEPS_PER_MM).round() / motor.counts_per_full_step();
         motor.outermost = motor.place;
+        motor.backlash = config.backlash_mm * full_steps;
+        motor.slack = motor.backlash;
         motor.power_up(now);
         motor.counter = i64::from(config.counter);
         if config.counter != 0 {
@@ -160,6 +167,11 @@ impl Motor {
 
     pub(super) fn place_mm(&self) -> f64 {
         self.millimetres(self.place)
+    }
+
+    /// How much of the play is not taken up inwards, mm.
+    pub(super) fn slack_mm(&self) -> f64 {
+        self.millimetres(-self.slack)
     }
 
     /// The 22-bit counter.
@@ -309,7 +321,7 @@ impl Motor {
             }
             return;
         }
-        let before = self.speed;
+        let (before, from) = (self.speed, self.place);
         let (direction, left) = match self.order {
             Order::Hold => return,
             Order::Run(wanted) => {
@@ -354,6 +366,7 @@ impl Motor {
             self.place += direction * way;
         }
         self.judge_ends();
+        self.slack = (self.slack - (self.place - from)).clamp(0.0, self.backlash);
     }
 
     fn judge_ends(&mut self) {

@@ -175,6 +175,19 @@ fn the_outer_end_is_harm() {
 }
 
 #[test]
+fn the_play_of_the_drive_is_taken_up_by_going_inwards() {
+    let mut bench = Bench::ready(Config { backlash_mm: 0.3, ..Config::default() });
+    let steps = |mm: f64| (mm * STEPS_PER_MM).round();
+    // Where it stood before power-up nobody knows.
+    for (to_mm, slack_mm) in [(0.1, 0.2), (0.5, 0.0), (0.4, 0.1), (0.45, 0.05), (-1.0, 0.3), (-0.8, 0.1)] {
+        bench.tell(&format!("#P092 F {}$", steps(to_mm)));
+        bench.until_it_stands();
+        let slack = bench.focuser.slack_mm();
+        assert!((slack - slack_mm).abs() < 0.001, "{to_mm}: {slack}");
+    }
+}
+
+#[test]
 fn a_stop_decelerates_and_holds() {
     let mut bench = Bench::ready(Config::default());
     bench.tell("#P092 F -20000$");
