@@ -74,7 +74,8 @@ pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped:
     std::fs::write(&path, &text).expect("a file");
     let mut section = bus::settings::read(&path, S::PREFIX, &[]).expect("TOML");
     S::read(&mut section, &[]);
-    for key in section.finish(&S::renamed()).expect("right settings") {
+    for known in section.finish(&S::renamed()).expect("right settings") {
+        let key = known.key;
         let last = key.rsplit('.').next().expect("a name");
         let written = text.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{last} =")));
         assert!(written, "{key} is not in the file");
