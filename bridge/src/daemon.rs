@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::command::{DeskSettings, Journal, Verb};
+use bus::command::{DeskSettings, Journal};
+use bus::device::Description;
 use bus::message::History;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
@@ -45,16 +46,14 @@ fn cannot<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 /// What kind of device it is.
 #[derive(Clone, Debug)]
 pub struct Kind {
-    /// `chiller` or `focuser`.
-    pub name: &'static str,
-    /// Maker and type of the instrument.
-    pub model: &'static str,
+    /// What it is.
+    pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
-    /// Its commands.
-    pub verbs: &'static [Verb],
-    /// Allowed range of a verb's number, by verb.
-    pub ranges: BTreeMap<&'static str, RangeInclusive<f64>>,
+    /// Allowed range of a number, by verb and argument.
+    pub ranges: BTreeMap<(&'static str, &'static str), RangeInclusive<f64>>,
+    /// The names that may be given, by the key of their list in the settings.
+    pub names: BTreeMap<&'static str, Vec<String>>,
     /// Longest time to the terminal reply, by verb.
     pub timeouts: BTreeMap<&'static str, Duration>,
     /// Let motion run without a time.
@@ -132,7 +131,7 @@ where
         broker = format!("{}:{}", settings.broker.host, settings.broker.port),
         identity = %identity,
         "{} bridge begins",
-        kind.name
+        kind.description.kind
     );
     notify_ready();
     let wiring = Wiring { line: (line, line_events), session, store, watchdog, certificate };
@@ -155,20 +154,20 @@ pub fn core_settings(
 ) -> Result<CoreSettings, StartError> {
     let desk = DeskSettings {
         base: Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?,
-        verbs: kind.verbs,
+        verbs: kind.description.verbs,
         control_clients: identities(&settings.control_clients)?,
         stop_clients: identities(&settings.stop_clients)?,
         ranges: kind.ranges.clone(),
+        names: kind.names.clone(),
         timeouts: kind.timeouts.clone(),
         require_acl: settings.require_acl,
         allow_bare_motion: kind.allow_bare_motion,
         stall_guard: settings.stall_guard,
-        greeting: format!("{}-bridge {} hears you", kind.name, kind.version),
+        greeting: format!("{}-bridge {} hears you", kind.description.kind, kind.version),
     };
     Ok(CoreSettings {
         desk,
-        kind: kind.name,
-        model: kind.model,
+        description: kind.description,
         version: kind.version,
         log_name: settings.log_name.clone(),
         session,

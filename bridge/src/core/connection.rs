@@ -91,7 +91,7 @@ where
             stalled: incoming.stalled,
         };
         let controller = &self.controller;
-        self.desk.receive(&arrival, now, |verb, argument| controller.examine(verb, argument));
+        self.desk.receive(&arrival, now, |verb, arguments| controller.examine(verb, arguments));
     }
 
     pub(super) fn yield_to_earlier(&mut self, now: Now) {

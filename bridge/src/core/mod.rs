@@ -5,6 +5,7 @@
 
 mod connection;
 mod exchange;
+mod meta;
 mod publish;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Journal, Output as DeskOutput, Post};
+use bus::device::Description;
 use bus::message::{Code, Happening, History};
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
@@ -37,10 +39,8 @@ const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 pub struct CoreSettings {
     /// Topics, commands and who may give them.
     pub desk: DeskSettings,
-    /// `chiller` or `focuser`.
-    pub kind: &'static str,
-    /// Maker and type of the instrument.
-    pub model: &'static str,
+    /// What the instrument is.
+    pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
     /// `source` of events.
@@ -420,8 +420,8 @@ where
                     posts.push(post);
                 }
                 DeskOutput::Happened(happening) => happenings.push(happening),
-                DeskOutput::Admit(ticket, verb, argument) => {
-                    self.controller.handle_command(Command { ticket, verb, argument }, now);
+                DeskOutput::Admit(ticket, verb, arguments) => {
+                    self.controller.handle_command(Command { ticket, verb, arguments }, now);
                     self.dirty = true;
                 }
                 DeskOutput::Save(number) => self.journal_due = Some(number),

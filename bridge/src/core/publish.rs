@@ -4,14 +4,12 @@
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::command::{ArgumentKind, Post, Verb};
-use bus::message::{
-    ArgumentMeta, Event, Happening, Health, Meta, ONLINE, SCHEMA, Severity, Snapshot, Stamp, VerbMeta, encode,
-};
+use bus::command::Post;
+use bus::message::{Common, Event, Happening, Health, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode};
 use bus::outbox::Message;
 
-use super::{Core, File, Output, SKEW_SHOWN_FOR};
-use crate::controller::{Common, Concern, Controller, Protocol};
+use super::{Core, File, Output, SKEW_SHOWN_FOR, meta};
+use crate::controller::{Concern, Controller, Protocol};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);
@@ -74,7 +72,14 @@ where
 
     fn publish_state(&mut self, now: Now) {
         self.state_seq += 1;
+        let facts = self.controller.facts(now);
         let common = Common {
+            status: facts.status,
+            status_label: self.settings.description.status_label(facts.status).to_owned(),
+            summary: facts.summary,
+            reason: facts.reason.to_owned(),
+            date: facts.date,
+            connected: facts.connected,
             attention: self.ledger.current().to_vec(),
             last_command: self.desk.last_command().cloned(),
         };
@@ -87,7 +92,8 @@ where
                 published_at: now.utc,
                 stale_after_s: self.settings.stale_after.as_secs_f64(),
             },
-            device: self.controller.state(common, now),
+            common,
+            device: self.controller.state(now),
         };
         let expiry = Some(self.settings.stale_after);
         self.set(self.settings.desk.base.state(), encode(&snapshot), expiry);
@@ -129,16 +135,8 @@ where
     }
 
     pub(super) fn publish_meta(&mut self) {
-        let desk = &self.settings.desk;
-        let meta = Meta {
-            schema: SCHEMA,
-            kind: self.settings.kind.to_owned(),
-            model: self.settings.model.to_owned(),
-            version: self.settings.version.to_owned(),
-            stale_after_s: self.settings.stale_after.as_secs_f64(),
-            verbs: desk.verbs.iter().map(|verb| self.verb_meta(verb)).collect(),
-        };
-        self.set(desk.base.meta(), encode(&meta), None);
+        let meta = meta::of(&self.settings);
+        self.set(self.settings.desk.base.meta(), encode(&meta), None);
     }
 
     /// Keeps the history; whenever a bin closes, on the bus and on the disk.
@@ -161,35 +159,6 @@ where
     pub(super) fn publish_history(&mut self, now: Now) {
         let history = self.history.history(now);
         self.set(self.settings.desk.base.history(), encode(&history), None);
-    }
-
-    fn verb_meta(&self, verb: &Verb) -> VerbMeta {
-        let desk = &self.settings.desk;
-        let range = desk.ranges.get(verb.name);
-        VerbMeta {
-            name: verb.name.to_owned(),
-            class: verb.class,
-            overriding_for: verb.overriding_for.iter().map(|word| (*word).to_owned()).collect(),
-            motion: verb.motion,
-            needs_id: verb.relative,
-            timeout_s: desk.timeout(verb.name).as_secs_f64(),
-            argument: verb.argument.map(|spec| ArgumentMeta {
-                name: spec.name.to_owned(),
-                unit: match spec.kind {
-                    ArgumentKind::Number(unit) => Some(unit.to_owned()),
-                    ArgumentKind::Choice(_) | ArgumentKind::Flag => None,
-                },
-                minimum: range.map(|range| *range.start()),
-                maximum: range.map(|range| *range.end()),
-                choices: match spec.kind {
-                    ArgumentKind::Choice(words) => {
-                        Some(words.iter().map(|(word, _)| (*word).to_owned()).collect())
-                    }
-                    ArgumentKind::Number(_) | ArgumentKind::Flag => None,
-                },
-                optional: spec.kind == ArgumentKind::Flag,
-            }),
-        }
     }
 
     pub(super) fn post(&mut self, post: Post, now: Now) {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
@@ -317,7 +318,7 @@ fn a_reset_counter_is_not_shown_with_what_was_read_before() {
     rig.run_until(|rig| rig.state().status == FocuserStatus::NotHomed, 5 * SECOND);
     let steps: Vec<_> = rig
         .states()
-        .filter(|state| state.what.device.status == FocuserStatus::NotHomed)
+        .filter(|state| state.what.status == FocuserStatus::NotHomed)
         .map(|state| state.what.device.current_steps)
         .collect();
     assert!(!steps.is_empty() && steps.iter().all(|steps| *steps != before), "{before:?} {steps:?}");
@@ -414,7 +415,7 @@ fn a_reset_on_the_way_is_never_shown_as_a_place() {
                 let claimed = rig.state().current_mm;
                 if claimed.is_some_and(|mm| (mm - place).abs() > 0.05) {
                     for state in rig.states().rev().take(12).collect::<Vec<_>>().iter().rev() {
-                        let d = &state.what.device;
+                        let d = &state.what;
                         eprintln!(
                             "DBGS {:?} {:?} {} steps {:?} {:?} {:?}",
                             state.at.instant, d.status, d.reason, d.current_steps, d.current_mm, d.moving

@@ -1,11 +1,9 @@
-//! `<base>/state` of a water chiller.
+//! `<base>/state` of a water chiller: its keys beyond the common ones.
 
+use bus::clock::Utc;
+use bus::topic::Identity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::state::{Attention, LastCommand};
-use crate::clock::Utc;
-use crate::topic::Identity;
 
 /// What the chiller is doing; the predecessors' words, which people and FITS headers know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +29,39 @@ pub enum ChillerStatus {
     Service,
     /// Not polled, so that the front panel's keys work.
     Released,
+}
+
+impl ChillerStatus {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Offline,
+        Self::Idle,
+        Self::Starting,
+        Self::Cooling,
+        Self::Heating,
+        Self::Circulating,
+        Self::Stopping,
+        Self::Fault,
+        Self::Service,
+        Self::Released,
+    ];
+
+    /// The word on the bus.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Idle => "idle",
+            Self::Starting => "starting",
+            Self::Cooling => "cooling",
+            Self::Heating => "heating",
+            Self::Circulating => "circulating",
+            Self::Stopping => "stopping",
+            Self::Fault => "fault",
+            Self::Service => "service",
+            Self::Released => "released",
+        }
+    }
 }
 
 /// What the unit says it is in (status digit CS of command 01).
@@ -152,18 +183,6 @@ pub struct Reading {
 /// The chiller, as the bridge knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChillerState {
-    /// What it is doing.
-    pub status: ChillerStatus,
-    /// Why, as one word: `manual`, `link_lost`, …
-    pub reason: String,
-    /// Time of the last valid reading of the device; moves for no other reason.
-    pub date: Option<Utc>,
-    /// Whether the device answers.
-    pub connected: bool,
-    /// What a human should know.
-    pub attention: Vec<Attention>,
-    /// The last command that was admitted.
-    pub last_command: Option<LastCommand>,
     /// Who decides.
     pub mode: Mode,
     /// Since when.

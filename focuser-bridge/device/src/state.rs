@@ -1,10 +1,8 @@
-//! `<base>/state` of a focuser.
+//! `<base>/state` of a focuser: its keys beyond the common ones.
 
+use bus::clock::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::state::{Attention, LastCommand};
-use crate::clock::Utc;
 
 /// What the focuser is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,21 +26,38 @@ pub enum FocuserStatus {
     Released,
 }
 
+impl FocuserStatus {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Offline,
+        Self::NotHomed,
+        Self::Homing,
+        Self::Idle,
+        Self::Moving,
+        Self::Stopping,
+        Self::Fault,
+        Self::Released,
+    ];
+
+    /// The word on the bus.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::NotHomed => "not_homed",
+            Self::Homing => "homing",
+            Self::Idle => "idle",
+            Self::Moving => "moving",
+            Self::Stopping => "stopping",
+            Self::Fault => "fault",
+            Self::Released => "released",
+        }
+    }
+}
+
 /// The focuser, as the bridge knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FocuserState {
-    /// What it is doing.
-    pub status: FocuserStatus,
-    /// Why, as one word: `ready`, `power_cycled`, `link_lost`, …
-    pub reason: String,
-    /// Time of the last valid reading of the device; moves for no other reason.
-    pub date: Option<Utc>,
-    /// Whether the device answers.
-    pub connected: bool,
-    /// What a human should know.
-    pub attention: Vec<Attention>,
-    /// The last command that was admitted.
-    pub last_command: Option<LastCommand>,
     /// Where it is, millimetres out of the inner end, 3 decimals; `null` while not homed.
     pub current_mm: Option<f64>,
     /// Where it is to be; `null` while not homed.
