@@ -227,9 +227,12 @@ fn clients(s: &mut Section, has_stop: bool) -> (Vec<String>, Vec<String>) {
     let allowed = format!("a list of identities, each {IDENTITY_ALPHABET}");
     let is_list = |names: &Vec<String>| names.iter().all(|name| is_identity(name));
     let control = s.texts("control_clients").check(allowed.as_str(), is_list).required();
-    let is_written = s.contains("stop_clients");
+    // It is no key of a device without a stop; a file that has it from before is still good.
+    if !has_stop && !s.contains("stop_clients") {
+        return (control.clone(), control);
+    }
     let stop = s.texts("stop_clients").check(allowed.as_str(), is_list).default(control.clone());
-    if is_written && !has_stop {
+    if !has_stop {
         s.warn("stop_clients", "means nothing: this device has no stop; remove it".to_owned());
     }
     (control, stop)

@@ -161,3 +161,39 @@ fn who_may_stop_what_has_no_stop_is_said_to_mean_nothing() {
     // A bridge that had it starts all the same.
     assert!(Thermometer::<false>::load(&folder.path().join("clasp.toml"), &[]).is_ok());
 }
+
+/// Value and range of these are the instrument's.
+const BY_INSTRUMENT: [&str; 3] = ["exchange_limit", "query_delay", "stale_after"];
+
+#[test]
+fn the_page_names_every_key_that_every_bridge_has_and_what_is_allowed_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clasp.toml");
+    std::fs::write(&path, LEAST).unwrap();
+    let mut section = bus::settings::read(&path, "X_", &[]).unwrap();
+    Thermometer::<true>::read(&mut section, &[]);
+    let mut expected: Vec<_> = section
+        .finish(&[])
+        .unwrap()
+        .into_iter()
+        .map(|known| match BY_INSTRUMENT.contains(&known.key.as_str()) {
+            true => (known.key, "by instrument".to_owned()),
+            false => (known.key, known.allowed),
+        })
+        .collect();
+
+    let page = include_str!("../../../docs/settings.md");
+    let (_, table) = page.split_once("\n## Keys of every bridge\n").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let mut written: Vec<_> = rows
+        .map(|row| {
+            let mut cells = row.split('|').map(str::trim).skip(1);
+            let key = cells.next().unwrap().trim_matches('`').to_owned();
+            (key, cells.next().unwrap().to_owned())
+        })
+        .collect();
+    expected.sort();
+    written.sort();
+    assert_eq!(written, expected);
+}
