@@ -60,6 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_service_is_what_the_shipped_unit_makes_it() {
+        let unit = include_str!("../../deploy/systemd/bridge@.service");
+        assert!(unit.contains(&format!("\nUser={NAME}\nGroup={NAME}\n")));
+        assert!(unit.contains(&format!("\nSupplementaryGroups={}\n", GROUPS.join(" "))));
+    }
+
+    #[test]
     fn root_looks_as_the_service_and_everybody_else_as_oneself() {
         let me = account::user_name(geteuid().as_raw());
         let seen = |name: &str| {
