@@ -11,6 +11,7 @@ pub mod history;
 pub mod line;
 pub mod link;
 pub mod rival;
+pub mod service_user;
 pub mod settings;
 pub mod store;
 pub mod watchdog;
