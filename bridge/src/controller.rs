@@ -11,6 +11,7 @@ use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
 use bus::message::{Attention, Happening, LastCommand, Severity};
 
 use crate::line::Exchange;
+use crate::link::Cause;
 
 /// A device's codec.
 pub trait Protocol {
@@ -114,6 +115,14 @@ pub struct Common {
     pub attention: Vec<Attention>,
     /// The last command that was admitted.
     pub last_command: Option<LastCommand>,
+}
+
+impl Common {
+    /// Why the device is offline, where that is known: a port that cannot be used, or no answer.
+    #[must_use]
+    pub fn why_offline(&self) -> Option<&str> {
+        self.attention.iter().find(|held| Cause::is_named(&held.name)).map(|held| held.text.as_str())
+    }
 }
 
 /// An admitted command.

@@ -150,6 +150,8 @@ where
     port_open: bool,
     /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
     let_go: bool,
+    /// An event has told of the link what its attention says.
+    link_news: bool,
     asked: Option<Asked<P::Request>>,
     /// What found no valid answer and is to be asked again, the newest first.
     repeats: VecDeque<P::Request>,
@@ -213,6 +215,7 @@ where
             outputs: VecDeque::new(),
             port_open: false,
             let_go: false,
+            link_news: false,
             asked: None,
             repeats: VecDeque::new(),
             announce_at: None,

@@ -13,6 +13,7 @@ use bus::outbox::Message;
 
 use super::{Core, Output, SKEW_SHOWN_FOR};
 use crate::controller::{Common, Concern, Controller, Protocol};
+use crate::link::Cause;
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
 /// From one publication of what changed in the counters to the next.
@@ -76,7 +77,11 @@ where
         if self.dirty || heartbeat {
             let mut concerns = self.concerns(now);
             concerns.extend(self.controller.concerns(now));
-            happenings.extend(self.ledger.update(concerns, now));
+            let mut changes = self.ledger.update(concerns, now);
+            if std::mem::take(&mut self.link_news) {
+                changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
+            }
+            happenings.append(&mut changes);
         }
         if self.announced && (self.dirty || heartbeat) {
             self.dirty = false;
@@ -274,6 +279,9 @@ where
     /// What a human should know of the bridge itself.
     fn concerns(&self, now: Now) -> Vec<Concern> {
         let mut concerns = Vec::new();
+        if let Some(loss) = self.link.loss() {
+            concerns.push(Concern::error(loss.cause.word(), loss.in_words()));
+        }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
                 "commands are refused (code 31)"
