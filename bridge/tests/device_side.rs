@@ -388,3 +388,19 @@ fn a_port_that_is_missing_or_forbidden_and_a_silent_device_are_told_apart() {
     assert_eq!((names, offline), (vec![], None));
     assert_eq!(words(&events), [(EventKind::Link, "restored".to_owned())]);
 }
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_as_soon_as_it_was_read() {
+    let mut bridge = Bridge::begun();
+    bridge.connect();
+    bridge.outputs();
+    let soon = bridge.now.utc.after(Duration::from_secs(86_400));
+    bridge.let_pass(Duration::from_secs(1));
+    bridge.core.handle(Event::Certificate(Some(soon)), bridge.now);
+    assert_eq!(bridge.shows().0, ["certificate_expiring"]);
+    bridge.let_pass(Duration::from_secs(1));
+    bridge.core.handle(Event::Certificate(Some(soon.after(Duration::from_secs(86_400 * 365)))), bridge.now);
+    let outputs = bridge.outputs();
+    assert_eq!(of_topic::<Snapshot<Shown>>("state", &outputs).pop().unwrap().device.attention, []);
+    assert!(of_topic::<Health>("health", &outputs).pop().unwrap().certificate_expires > Some(soon));
+}

@@ -76,7 +76,7 @@ pub enum Event {
     Saved(File, u64, Result<(), String>),
     /// The state directory was tried: it can be written, or not.
     Probed(Result<(), String>),
-    /// When our certificate ends, as read at a connect.
+    /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
     /// Time has passed.
     Timeout,
@@ -290,7 +290,10 @@ where
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Probed(result) => self.handle_probed(result, now),
-            Event::Certificate(expires) => self.certificate_expires = expires,
+            Event::Certificate(expires) => {
+                self.certificate_expires = expires;
+                self.dirty = true;
+            }
             Event::Timeout => {}
             Event::Stop => {
                 self.stopping = Some(now.instant + REST_LIMIT);
