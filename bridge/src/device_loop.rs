@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bus::clock::Now;
 use bus::session::bridge::{Session, SessionEvent};
-use bus::settings::certificate_expiry;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::certificate;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
@@ -63,6 +63,7 @@ where
         watchdog,
         certificate,
     } = wiring;
+    let (certificate, mut expiry) = certificate::Reader::new(certificate);
     tokio::pin!(stop);
     let mut stopping = false;
     loop {
@@ -125,6 +126,13 @@ where
                 }
             }),
             event = session_events.recv() => event.map(Event::Session),
+            Some(found) = expiry.recv() => Some(match found {
+                Ok(expires) => Event::Certificate(Some(expires)),
+                Err(error) => {
+                    tracing::warn!("cannot tell when our certificate ends: {error}");
+                    Event::Timeout
+                }
+            }),
             () = sleep(wait) => Some(Event::Timeout),
         };
         let Some(event) = event else {
@@ -133,8 +141,7 @@ where
         };
         core.note_dropped(session.dropped());
         if matches!(event, Event::Session(SessionEvent::Connected)) {
-            let expires = certificate.as_ref().and_then(|file| certificate_expiry(file).ok());
-            core.handle(Event::Certificate(expires), Now::read());
+            certificate.read();
         }
         core.handle(event, Now::read());
     }

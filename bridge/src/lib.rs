@@ -2,6 +2,7 @@
 //! the loop between them and the bus, and what a daemon's `main` does.
 
 pub mod attention;
+pub mod certificate;
 pub mod command_line;
 pub mod controller;
 pub mod core;
