@@ -27,6 +27,7 @@ fn each_unit_starts_its_bridge_on_the_settings_that_are_shipped_for_it() {
         let unit = read(&format!("systemd/{bridge}@.service"));
         let start = format!("/usr/bin/{bridge} /etc/obsbus/{bridge}/%i.toml");
         assert_eq!(values(&unit, "ExecStart"), [start.as_str()]);
+        assert_eq!(values(&unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
         assert_eq!(values(&unit, "StateDirectory"), [format!("obsbus/{bridge}/%i").as_str()]);
         let settings = read(&format!("{bridge}/clasp.toml"));
         assert!(settings.contains(&format!("Installed as /etc/obsbus/{bridge}/clasp.toml")), "{bridge}");

@@ -5,6 +5,7 @@
 
 mod connection;
 mod exchange;
+mod host;
 mod meta;
 mod publish;
 mod settle;
@@ -25,6 +26,7 @@ use crate::controller::{Controller, Protocol};
 use crate::history::Recorder;
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
+use crate::reload::Reloaded;
 use crate::rival::Rival;
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
@@ -80,6 +82,8 @@ pub enum Event {
     Saved(File, u64, Result<(), String>),
     /// When our certificate ends, as read at a connect.
     Certificate(Option<Utc>),
+    /// The settings were read again; or why they are refused.
+    Reloaded(Result<Reloaded, String>),
     /// Time has passed.
     Timeout,
     /// The daemon is to end.
@@ -289,6 +293,7 @@ where
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Certificate(expires) => self.certificate_expires = expires,
+            Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {
                 self.stopping = Some(now.instant + REST_LIMIT);

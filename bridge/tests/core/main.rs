@@ -8,6 +8,7 @@
 )]
 
 mod history;
+mod reload;
 mod rig;
 mod rivals;
 mod transitions;
