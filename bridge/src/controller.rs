@@ -193,6 +193,11 @@ pub trait Controller {
     fn poll_timeout(&self) -> Option<Instant>;
     /// What to ask the device now, if anything.
     fn poll_request(&mut self, now: Now) -> Option<Self::Request>;
+    /// The order that [`Controller::poll_request`] would give, but for questions that come first: asked
+    /// for while a question that found no answer waits to be asked again, since that may take seconds.
+    fn poll_order(&mut self, _now: Now) -> Option<Self::Request> {
+        None
+    }
     /// Whether a request that brought no valid answer is worth asking again.
     fn is_wanted(&self, request: &Self::Request) -> bool;
     /// What is to be done.

@@ -96,14 +96,14 @@ where
     let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));
     let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
-    if store::prepare(&settings.state_directory).is_err() {
-        core.note_unwritable();
+    if let Err(error) = store::prepare(&settings.state_directory) {
+        core.note_unwritable(&error.to_string(), now);
     }
 
     let mut line_settings =
         LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff);
     line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let (line, line_events, _line_task) = line::start(line_settings);
+    let line = line::start(line_settings);
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
@@ -135,7 +135,7 @@ where
         kind.description.kind
     );
     notify_ready();
-    let wiring = Wiring { line: (line, line_events), session, store, watchdog, certificate };
+    let wiring = Wiring { line, session, store, watchdog, certificate };
     Ok(device_loop::run(core, wiring, requests).await)
 }
 

@@ -25,8 +25,8 @@ use bus::command::Journal;
 use bus::device::{ArgumentKind, Description};
 use bus::message::{Event, Health, History, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
+use harness::port::Device;
 use serde::de::DeserializeOwned;
-use testbed::port::Device;
 
 pub use broker::Published;
 pub use chance::Chance;
@@ -217,8 +217,8 @@ impl<S: Subject> Rig<S> {
             self.broker.turn(self.now);
             let event = if let Some(event) = self.line.events.pop_front() {
                 CoreEvent::Line(event)
-            } else if let Some((file, number, result)) = self.disk.turn(self.now.instant) {
-                CoreEvent::Saved(file, number, result)
+            } else if let Some(event) = self.disk.turn(self.now.instant) {
+                event
             } else if let Some(event) = self.broker.events_in.pop_front() {
                 CoreEvent::Session(event)
             } else if !woken && self.core.poll_timeout().is_some_and(|at| at <= self.now.instant) {
@@ -250,6 +250,7 @@ impl<S: Subject> Rig<S> {
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
+                Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect => self.broker.reconnect(self.now),
                 Output::Finish { say_offline } => {
                     self.finished = true;
@@ -507,5 +508,9 @@ fn start<S: Subject>(
     let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
-    S::start(settings, format!("session{starts}"), left, now)
+    let mut core = S::start(settings, format!("session{starts}"), left, now);
+    if disk.full {
+        core.note_unwritable(disk::FULL, now);
+    }
+    core
 }

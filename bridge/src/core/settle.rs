@@ -5,7 +5,7 @@ use bus::command::{Output as DeskOutput, Post};
 use bus::device::Tone;
 use bus::message::{Code, EventKind, Happening, Severity};
 
-use super::{Core, File, Output};
+use super::{Core, Output};
 use crate::controller::{Command, Controller, Effect, Protocol};
 
 impl<C, P> Core<C, P>
@@ -57,22 +57,16 @@ where
                     self.dirty = true;
                 }
                 Effect::Happened(happening) => happenings.push(happening),
-                Effect::Save(saved) => {
-                    self.device_saves += 1;
-                    let contents = bus::message::encode(&saved);
-                    self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
-                }
+                Effect::Save(saved) => self.save_device(&saved, now),
                 // With the port closed there is nothing that could hear it.
                 Effect::WriteNow(_) if !self.port_open => {}
                 Effect::WriteNow(request) => {
                     let bytes = self.protocol.exchange(&request).bytes;
                     self.outputs.push_back(Output::WriteNow(bytes));
                 }
-                Effect::LetGo(true) => {
-                    self.link.let_go();
-                    self.outputs.push_back(Output::LetGo);
-                }
+                Effect::LetGo(true) => self.let_go(),
                 Effect::LetGo(false) => {
+                    self.let_go = false;
                     self.link.pause(false);
                     self.outputs.push_back(Output::Reopen);
                 }

@@ -42,6 +42,7 @@ const DESCRIPTION: Description = Description {
         )]),
     ],
     properties: &[],
+    services: &[],
 };
 
 /// What the device does, for the test to set.

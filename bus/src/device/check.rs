@@ -140,6 +140,7 @@ mod tests {
                 .with_history()
                 .set_by("dim"),
         ],
+        services: &[],
     };
 
     #[test]

@@ -25,6 +25,17 @@ pub struct Description {
     pub verbs: &'static [Verb],
     /// What its state says, beyond the common keys.
     pub properties: &'static [Property],
+    /// Other services of the site whose readings its bridge takes.
+    pub services: &'static [Service],
+}
+
+/// A service of the site that publishes what a bridge takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Under which the broker knows it.
+    pub identity: &'static str,
+    /// Where it publishes, below the site; the last level may be `+`.
+    pub topic: &'static str,
 }
 
 impl Description {

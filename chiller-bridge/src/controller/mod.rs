@@ -393,6 +393,21 @@ impl Controller for Chiller {
             .or_else(|| self.plan.next(at))
     }
 
+    fn poll_order(&mut self, now: Now) -> Option<Request> {
+        if !self.connected || self.is_released() {
+            return None;
+        }
+        // Clearing goes its steps one by one: once it has begun, nothing comes in between.
+        if let Some(clear) = &mut self.clear {
+            return if clear.is_out() { None } else { clear.poll_request(now.instant) };
+        }
+        let set_point = self.set_point.as_mut().filter(|work| !work.is_out());
+        set_point.and_then(SetPoint::poll_request).or_else(|| {
+            let switch = self.switch.as_mut().filter(|switch| !switch.is_out());
+            switch.and_then(|switch| switch.poll_request(now.instant))
+        })
+    }
+
     fn is_wanted(&self, request: &Request) -> bool {
         self.is_still_wanted(request)
     }

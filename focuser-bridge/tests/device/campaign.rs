@@ -179,6 +179,10 @@ impl Campaign {
                 let target: f64 = argument.parse().expect("a number");
                 assert!((place - target).abs() < 0.001, "seed {seed}: it is at {place}: {reply:?}");
             }
+            if ["set", "offset"].contains(&verb) {
+                let slack = self.rig.model().slack_mm();
+                assert!(slack < 0.0005, "seed {seed}: {slack} mm of slack are open: {reply:?}");
+            }
         }
     }
 
