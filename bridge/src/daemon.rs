@@ -9,7 +9,6 @@ use std::time::Duration;
 use bus::clock::Now;
 use bus::command::{DeskSettings, Journal};
 use bus::device::Description;
-use bus::message::History;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
@@ -19,6 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, CoreSettings, File};
 use crate::device_loop::{self, Ended, Requests, Wiring};
+use crate::history::Kept;
 use crate::line::{self, LineSettings};
 use crate::settings::BridgeSettings;
 use crate::store::{self, Loaded, Store};
@@ -208,8 +208,8 @@ fn journal(settings: &BridgeSettings) -> Journal {
     }
 }
 
-fn history(settings: &BridgeSettings) -> Option<History> {
-    match load::<History>(settings, File::History) {
+fn history(settings: &BridgeSettings) -> Option<Kept> {
+    match load::<Kept>(settings, File::History) {
         Loaded::Current(history) | Loaded::Previous(history, _) => match history.check() {
             Ok(()) => Some(history),
             Err(problem) => {

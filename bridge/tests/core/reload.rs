@@ -51,7 +51,7 @@ fn a_new_list_holds_at_once_for_whoever_came_and_went() {
         (code(&mut rig, "alice"), code(&mut rig, "bob")),
         (Some(Code::Succeeded), Some(Code::NotAuthorised))
     );
-    let (told, anew) = reload(&mut rig, Ok(settings(&["bob"])));
+    let (told, anew) = reload(&mut rig, Ok(settings(&["bob", "ops"])));
     assert_eq!(
         told,
         "the settings were read again: control_clients: + bob, - alice; stop_clients: + bob, - alice"
@@ -68,16 +68,16 @@ fn new_files_are_connected_with_and_what_waits_for_a_restart_is_said() {
     let mut rig = Rig::new();
     rig.connect();
     let expires = Some(rig.now.utc.shifted(100 * 86_400_000));
-    let new = Reloaded { new_files: true, certificate_expires: expires, ..settings(&["alice"]) };
+    let new = Reloaded { new_files: true, certificate_expires: expires, ..settings(&["alice", "ops"]) };
     let (told, anew) = reload(&mut rig, Ok(new));
     let words = "new TLS files (the certificate ends on 2027-02-28 10:01 UTC): connecting anew";
     assert_eq!(told, format!("the settings were read again: {words}"));
     assert!(anew);
-    let (told, anew) = reload(&mut rig, Ok(Reloaded { needs_restart: true, ..settings(&["alice"]) }));
+    let (told, anew) = reload(&mut rig, Ok(Reloaded { needs_restart: true, ..settings(&["alice", "ops"]) }));
     assert_eq!(told, "the settings were read again: what else has changed holds after a restart");
     assert!(!anew);
     assert_eq!(
-        reload(&mut rig, Ok(settings(&["alice"]))).0,
+        reload(&mut rig, Ok(settings(&["alice", "ops"]))).0,
         "the settings were read again: nothing has changed"
     );
 }

@@ -342,6 +342,9 @@ impl Desk {
             }
         };
 
+        if parsed.ts.is_some_and(|ts| now.utc.seconds_since(ts) <= DEFAULT_TTL_S) && !verb.stop {
+            self.outputs.push_back(Output::ClocksAgree);
+        }
         // A second stop joins the first.
         if verb.stop
             && let Some(number) = self.running_stop()
