@@ -102,10 +102,10 @@ where
         core.note_unwritable(&error.to_string(), now);
     }
 
-    let mut line_settings =
-        LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff);
-    line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let line = line::start(line_settings);
+    let line = line::start(
+        LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff)
+            .within(settings.stale_after),
+    );
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),

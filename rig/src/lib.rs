@@ -13,11 +13,13 @@ mod outcome;
 pub mod settings;
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bridge::controller::{Common, Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::line::LineSettings;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{ArgumentKind, Journal, Verb, find};
@@ -113,10 +115,11 @@ impl<S: Subject> Rig<S> {
         let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(*stale_after / 3);
+        let path = PathBuf::from("/dev/instrument");
+        let line = LineSettings::new(path, 9600, S::xon_xoff(&settings)).within(*stale_after);
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
-            line: Line::new(S::xon_xoff(&settings), reopen_max, now.instant),
+            line: Line::new(line.rules(), now.instant),
             sent: Vec::new(),
             broker: Broker::new(base.clone(), now.instant),
             settings,
@@ -207,7 +210,7 @@ impl<S: Subject> Rig<S> {
             let written = self.line.sent.drain(..);
             self.sent.extend(written.map(|(at, bytes)| S::sent(at, &bytes)));
             self.broker.turn(self.now);
-            let event = if let Some(event) = self.line.events.pop_front() {
+            let event = if let Some(event) = self.line.poll_event() {
                 CoreEvent::Line(event)
             } else if let Some(event) = self.disk.turn(self.now.instant) {
                 event
@@ -229,12 +232,12 @@ impl<S: Subject> Rig<S> {
     fn carry_out(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Ask(exchange) => self.line.ask(exchange, self.now.instant),
+                Output::Ask(exchange) => self.line.ask(exchange, &mut self.model, self.now.instant),
                 Output::WriteNow(bytes) => {
                     self.line.write_now(bytes, &mut self.model, self.now.instant);
                 }
-                Output::LetGo => self.line.release(self.now.instant),
-                Output::Reopen => self.line.reopen(self.now.instant),
+                Output::LetGo => self.line.release(&mut self.model, self.now.instant),
+                Output::Reopen => self.line.reopen(&mut self.model, self.now.instant),
                 Output::Open => self.broker.outbox.open(),
                 Output::Clear => self.broker.outbox.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
