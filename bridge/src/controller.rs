@@ -3,15 +3,16 @@
 //! for every device.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use bus::clock::Utc;
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{Attention, Happening, LastCommand, Severity};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Happening, Severity};
+use serde_json::Value;
 
-use crate::line::Exchange;
-use crate::link::Cause;
+use crate::line::{Exchange, NotText};
 
 /// A device's codec.
 pub trait Protocol {
@@ -37,6 +38,12 @@ pub enum Undecodable {
     Bad(String),
     /// Valid, and the device refuses: asking again would not help.
     Refused(String),
+}
+
+impl From<NotText> for Undecodable {
+    fn from(error: NotText) -> Self {
+        Self::Bad(error.to_string())
+    }
 }
 
 /// A change of the link to the device.
@@ -108,21 +115,20 @@ pub struct Quantity {
     pub value: Option<f64>,
 }
 
-/// What the core adds to a device's state.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Common {
-    /// All concerns, with the time since when.
-    pub attention: Vec<Attention>,
-    /// The last command that was admitted.
-    pub last_command: Option<LastCommand>,
-}
-
-impl Common {
-    /// Why the device is offline, where that is known: a port that cannot be used, or no answer.
-    #[must_use]
-    pub fn why_offline(&self) -> Option<&str> {
-        self.attention.iter().find(|held| Cause::is_named(&held.name)).map(|held| held.text.as_str())
-    }
+/// What every device states; the core makes the common keys of the state from it, and tells when
+/// the status changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// A word of the description's statuses.
+    pub status: &'static str,
+    /// Why, as one word.
+    pub reason: &'static str,
+    /// One sentence for people: what it does, and why.
+    pub summary: String,
+    /// Time of the last valid reading.
+    pub date: Option<Utc>,
+    /// Whether the device answers.
+    pub connected: bool,
 }
 
 /// An admitted command.
@@ -132,8 +138,8 @@ pub struct Command {
     pub ticket: Ticket,
     /// Its row in the table.
     pub verb: &'static Verb,
-    /// Its argument.
-    pub argument: Argument,
+    /// Its arguments.
+    pub arguments: Arguments,
 }
 
 /// A message of another service.
@@ -147,7 +153,8 @@ pub struct Input<'a> {
     pub stored: bool,
 }
 
-/// What decides for a device. Time is an argument; nothing here does IO.
+/// What decides for a device. Time is an argument; nothing here does IO. Where nothing is the honest
+/// answer, it is the default.
 ///
 /// At most one request is out: the next is chosen, by [`Controller::poll_request`], from the state
 /// when the reply is in, so that what is urgent overtakes by itself.
@@ -166,19 +173,28 @@ pub trait Controller {
     ///
     /// # Errors
     /// Why it is not possible.
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal>;
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        let _ = (verb, arguments);
+        Ok(None)
+    }
     /// Runs an admitted command; it must end with [`Effect::Answer`] before its deadline.
     fn handle_command(&mut self, command: Command, now: Now);
     /// Takes what another service published.
-    fn handle_input(&mut self, input: Input<'_>, now: Now);
+    fn handle_input(&mut self, input: Input<'_>, now: Now) {
+        let _ = (input, now);
+    }
     /// Takes the answer to a request, or the device's refusal.
     fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, String>, now: Now);
     /// The link to the device was lost or restored.
     fn handle_link(&mut self, change: LinkChange, now: Now);
     /// The last [`Effect::Save`] is on the disk, or is not.
-    fn handle_saved(&mut self, result: Result<(), String>, now: Now);
+    fn handle_saved(&mut self, result: Result<(), String>, now: Now) {
+        let _ = (result, now);
+    }
     /// Time has passed.
-    fn handle_timeout(&mut self, now: Now);
+    fn handle_timeout(&mut self, now: Now) {
+        let _ = now;
+    }
     /// When [`Controller::handle_timeout`] or [`Controller::poll_request`] wants to be called.
     fn poll_timeout(&self) -> Option<Instant>;
     /// What to ask the device now, if anything.
@@ -193,18 +209,28 @@ pub trait Controller {
     /// What is to be done.
     fn poll_effect(&mut self) -> Option<Effect<Self::Request, Self::Saved>>;
     /// The daemon is to end: bring the device to rest.
-    fn handle_shutdown(&mut self, now: Now);
+    fn handle_shutdown(&mut self, now: Now) {
+        let _ = now;
+    }
     /// Whether the device is at rest, so that the daemon may end.
-    fn is_at_rest(&self) -> bool;
+    fn is_at_rest(&self) -> bool {
+        true
+    }
     /// What a human should know.
-    fn concerns(&self, now: Now) -> Vec<Concern>;
-    /// What is published.
-    fn state(&self, common: Common, now: Now) -> Self::State;
+    fn concerns(&self, now: Now) -> Vec<Concern> {
+        let _ = now;
+        Vec::new()
+    }
+    /// What every device states.
+    fn facts(&self, now: Now) -> Facts;
+    /// What is published beyond the common keys.
+    fn state(&self, now: Now) -> Self::State;
     /// What of it a history is kept of: always the same names and units, in the same order.
     fn quantities(&self) -> Vec<Quantity>;
-    /// The status as it is published.
+    /// The status as it is published; the core makes an event of each change.
     fn status_word(&self) -> &'static str;
+    /// What stands in such an event beside the two statuses.
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 }
-
-/// The range of a verb's number, for the Desk and for `meta`.
-pub type Range = (&'static str, RangeInclusive<f64>);

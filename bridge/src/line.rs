@@ -32,7 +32,7 @@ use tokio::time::sleep;
 use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 
 pub use exchange::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
-pub use framing::{Lines, Terminator};
+pub use framing::{Lines, NotText, Terminator};
 pub use machine::{Action, Machine, Rules};
 use queue::Command;
 
@@ -60,13 +60,6 @@ impl LineSettings {
     pub const fn new(path: PathBuf, baud: u32, xon_xoff: bool) -> Self {
         let (reopen_first, reopen_max) = (Duration::from_millis(250), Duration::from_secs(10));
         Self { path, baud, xon_xoff, reopen_first, reopen_max }
-    }
-
-    /// A port that is back is tried well before a state that is not renewed expires.
-    #[must_use]
-    pub fn within(mut self, stale_after: Duration) -> Self {
-        self.reopen_max = self.reopen_max.min(stale_after / 3);
-        self
     }
 
     /// What of it the machine must know.

@@ -6,17 +6,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use bridge::controller::{
-    Command, Common, Concern, Controller, Effect, Input, LinkChange, Protocol, Quantity, Undecodable,
-};
+use bridge::controller::{Command, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable};
 use bridge::core::{Core, CoreSettings, Event, Output};
 use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Terminator, Timing};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Argument, DeskSettings, Journal, Refusal, Verb};
-use bus::message::{Attention, Event as BusEvent, EventKind, Health, Snapshot};
+use bus::command::{DeskSettings, Journal};
+use bus::device::{Description, Tone, Verb, Word};
+use bus::message::{Event as BusEvent, EventKind, Health, Snapshot};
 use bus::probe::Verdict;
 use bus::session::bridge::SessionEvent;
 use bus::topic::Base;
+
+const DESCRIPTION: Description = Description {
+    kind: "instrument",
+    label: "instrument",
+    model: "paper",
+    statuses: &[Word::new("offline", "OFFLINE", Tone::Bad), Word::new("idle", "IDLE", Tone::Off)],
+    verbs: &[Verb::PING],
+    properties: &[],
+    services: &[],
+};
 
 /// What the controller wants, and what it was told.
 #[derive(Default)]
@@ -26,12 +35,7 @@ struct Script {
     unwanted: Vec<&'static str>,
     effects: VecDeque<Effect<&'static str, ()>>,
     told: Vec<String>,
-}
-
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Shown {
-    attention: Vec<Attention>,
-    offline: Option<String>,
+    answers: bool,
 }
 
 #[derive(Clone, Default)]
@@ -40,22 +44,18 @@ struct Instrument(Rc<RefCell<Script>>);
 impl Controller for Instrument {
     type Request = &'static str;
     type Reply = String;
-    type State = Shown;
+    type State = ();
     type Saved = ();
 
-    fn examine(&self, _: &'static Verb, _: Argument) -> Result<Option<Duration>, Refusal> {
-        Ok(None)
-    }
     fn handle_command(&mut self, _: Command, _: Now) {}
-    fn handle_input(&mut self, _: Input<'_>, _: Now) {}
     fn handle_reply(&mut self, request: &'static str, reply: Result<String, String>, _: Now) {
         self.0.borrow_mut().told.push(format!("{request}: {reply:?}"));
     }
     fn handle_link(&mut self, change: LinkChange, _: Now) {
-        self.0.borrow_mut().told.push(format!("{change:?}"));
+        let mut script = self.0.borrow_mut();
+        script.answers = change == LinkChange::Restored;
+        script.told.push(format!("{change:?}"));
     }
-    fn handle_saved(&mut self, _: Result<(), String>, _: Now) {}
-    fn handle_timeout(&mut self, _: Now) {}
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
@@ -71,17 +71,12 @@ impl Controller for Instrument {
     fn poll_effect(&mut self) -> Option<Effect<&'static str, ()>> {
         self.0.borrow_mut().effects.pop_front()
     }
-    fn handle_shutdown(&mut self, _: Now) {}
-    fn is_at_rest(&self) -> bool {
-        true
+    fn facts(&self, now: Now) -> Facts {
+        let connected = self.0.borrow().answers;
+        let (status, reason) = if connected { ("idle", "ready") } else { ("offline", "link_lost") };
+        Facts { status, reason, summary: String::new(), date: Some(now.utc), connected }
     }
-    fn concerns(&self, _: Now) -> Vec<Concern> {
-        Vec::new()
-    }
-    fn state(&self, common: Common, _: Now) -> Shown {
-        let offline = common.why_offline().map(str::to_owned);
-        Shown { attention: common.attention, offline }
-    }
+    fn state(&self, _: Now) {}
     fn quantities(&self) -> Vec<Quantity> {
         Vec::new()
     }
@@ -112,10 +107,11 @@ impl Bridge {
     fn begun_with(script: Script) -> Self {
         let desk = DeskSettings {
             base: Base::new("clasp", "instrument").unwrap(),
-            verbs: &[],
+            verbs: DESCRIPTION.verbs,
             control_clients: BTreeSet::new(),
             stop_clients: BTreeSet::new(),
             ranges: BTreeMap::new(),
+            names: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             require_acl: true,
             allow_bare_motion: false,
@@ -124,10 +120,11 @@ impl Bridge {
         };
         let settings = CoreSettings {
             desk,
-            kind: "instrument",
-            model: "paper",
+            description: &DESCRIPTION,
             version: "0",
             log_name: "instrument".to_owned(),
+            host: "here".to_owned(),
+            process: 1,
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
@@ -185,9 +182,10 @@ impl Bridge {
     /// The attentions of the newest state, why it says that it is offline, and the events before it.
     fn shows(&mut self) -> (Vec<String>, Option<String>, Vec<BusEvent>) {
         let outputs = self.outputs();
-        let state = of_topic::<Snapshot<Shown>>("state", &outputs).pop().expect("no state").device;
+        let state = of_topic::<Snapshot<()>>("state", &outputs).pop().expect("no state").common;
         let names = state.attention.into_iter().map(|held| held.name).collect();
-        (names, state.offline, of_topic("event", &outputs))
+        let offline = state.summary.strip_prefix("offline: ").map(str::to_owned);
+        (names, offline, of_topic("event", &outputs))
     }
 
     fn line_tells(&mut self, event: LineEvent) {
@@ -395,7 +393,7 @@ fn a_certificate_that_ends_soon_is_told_as_soon_as_it_was_read() {
     bridge.let_pass(Duration::from_secs(1));
     bridge.core.handle(Event::Certificate(Some(soon.after(Duration::from_secs(86_400 * 365)))), bridge.now);
     let outputs = bridge.outputs();
-    assert_eq!(of_topic::<Snapshot<Shown>>("state", &outputs).pop().unwrap().device.attention, []);
+    assert_eq!(of_topic::<Snapshot<()>>("state", &outputs).pop().unwrap().common.attention, []);
     assert!(of_topic::<Health>("health", &outputs).pop().unwrap().certificate_expires > Some(soon));
 }
 

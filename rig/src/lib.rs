@@ -6,31 +6,33 @@
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
-mod chance;
 mod disk;
 mod line;
 mod outcome;
 pub mod settings;
+mod shown;
 
 use std::fmt::Debug;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge::controller::{Common, Controller, Protocol};
+use bridge::controller::{Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
+use bridge::daemon::line_settings;
 use bridge::device_loop;
-use bridge::line::LineSettings;
+use bridge::history::Kept;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{ArgumentKind, Journal, Verb, find};
-use bus::message::{Event, Health, History, LinkHealth, Reply, Snapshot};
+use bus::command::Journal;
+use bus::device::{ArgumentKind, Description};
+use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
+use harness::port::Device;
 use serde::de::DeserializeOwned;
-use testbed::port::Device;
 
 pub use broker::Published;
-pub use chance::Chance;
+pub use harness::seeded::SeededRandom;
 pub use outcome::{assert_failed, assert_succeeded};
+pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
@@ -43,8 +45,10 @@ const TICK: Duration = Duration::from_millis(1);
 pub trait Subject: Sized {
     /// Its settings.
     type Settings: DeviceSettings;
-    /// What it publishes.
+    /// What it publishes beyond the common keys.
     type State: DeserializeOwned + Debug;
+    /// Its status.
+    type Status: DeserializeOwned + Copy + Debug + PartialEq;
     /// What decides.
     type Controller: Controller<State = Self::State>;
     /// Its codec.
@@ -56,8 +60,11 @@ pub trait Subject: Sized {
     type Model: Device;
     /// How a test wants to look at what was written.
     type Sent;
-    /// Its commands.
-    const VERBS: &'static [Verb];
+    /// What it is.
+    const DESCRIPTION: &'static Description;
+
+    /// The status that is this word on the bus.
+    fn status(word: &str) -> Self::Status;
 
     /// Whether the line has software flow control.
     fn xon_xoff(settings: &Self::Settings) -> bool;
@@ -79,7 +86,7 @@ pub struct Left<'a> {
     /// The Desk's journal.
     pub journal: Journal,
     /// The history.
-    pub history: Option<History>,
+    pub history: Option<Kept>,
 }
 
 /// See the module.
@@ -111,15 +118,14 @@ impl<S: Subject> Rig<S> {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let BridgeSettings { site, device, stale_after, .. } = settings.bridge();
+        let BridgeSettings { site, device, .. } = settings.bridge();
         let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let path = PathBuf::from("/dev/instrument");
-        let line = LineSettings::new(path, 9600, S::xon_xoff(&settings)).within(*stale_after);
+        let rules = line_settings(settings.bridge(), S::xon_xoff(&settings)).rules();
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
-            line: Line::new(line.rules(), now.instant),
+            line: Line::new(rules, now.instant),
             sent: Vec::new(),
             broker: Broker::new(base.clone(), now.instant),
             settings,
@@ -322,14 +328,14 @@ impl<S: Subject> Rig<S> {
 
     /// [`Rig::command`] under an id of the test's own, to ask again with it.
     pub fn ask(&mut self, id: &str, by: &str, verb: &str, argument: &str) {
-        let row = find(S::VERBS, verb);
+        let row = S::DESCRIPTION.verb(verb);
         // Motion needs the time at which it was asked for.
         let ts = if row.is_some_and(|row| row.motion) {
             format!(",\"ts\":\"{}\"", self.now.utc)
         } else {
             String::new()
         };
-        let payload = match row.and_then(|row| row.argument) {
+        let payload = match row.and_then(|row| row.bare()) {
             Some(spec) if !argument.is_empty() => {
                 let quote = if matches!(spec.kind, ArgumentKind::Choice(_)) { "\"" } else { "" };
                 format!("{{\"id\":\"{id}\"{ts},\"{}\":{quote}{argument}{quote}}}", spec.name)
@@ -348,12 +354,12 @@ impl<S: Subject> Rig<S> {
     }
 
     /// Another bridge publishes on our topics: our own state, but for these keys.
-    pub fn another_bridge_publishes(&mut self, session: &str, started_at: &str) {
+    pub fn another_bridge_publishes(&mut self, session: &str, uptime_s: f64) {
         let own = &self.broker.states.back().expect("a state was published").what;
         let mut state: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(own).expect("a state is one");
         state.insert("session".to_owned(), session.into());
-        state.insert("started_at".to_owned(), started_at.into());
+        state.insert("uptime_s".to_owned(), uptime_s.into());
         let state = serde_json::Value::Object(state).to_string();
         self.broker.publish(self.base.state(), state.into_bytes(), false, self.now);
         self.turn();
@@ -410,23 +416,29 @@ impl<S: Subject> Rig<S> {
     }
 
     /// The newest states that were published.
-    pub fn states(&self) -> impl DoubleEndedIterator<Item = Published<Snapshot<S::State>>> + '_ {
+    pub fn states(&self) -> impl DoubleEndedIterator<Item = Published<ShownOf<S>>> + '_ {
         self.broker.states.iter().map(|state| Published {
             at: state.at,
             order: state.order,
-            what: serde_json::from_slice(&state.what).expect("a state is one"),
+            what: Shown::read(&state.what),
         })
     }
 
     /// The state as a subscriber has it.
-    pub fn state(&self) -> S::State {
-        self.states().next_back().expect("a state was published").what.device
+    pub fn state(&self) -> ShownOf<S> {
+        self.states().next_back().expect("a state was published").what
     }
 
     /// The health as a subscriber has it.
     pub fn health(&self) -> Health {
         let payload = self.broker.retained.get(&self.base.health()).expect("health was published");
         serde_json::from_slice(payload).expect("health is health")
+    }
+
+    /// What the bridge says of itself, as a subscriber has it.
+    pub fn meta(&self) -> Meta {
+        let payload = self.broker.retained.get(&self.base.meta()).expect("meta was published");
+        serde_json::from_slice(payload).expect("meta is meta")
     }
 
     /// The counters of the line, as they will be published within the minute.
@@ -441,8 +453,9 @@ impl<S: Subject> Rig<S> {
     }
 
     /// The controller's own view, published or not; cheap enough for every step.
-    pub fn view(&self) -> S::State {
-        self.core.controller().state(Common::default(), self.now)
+    pub fn view(&self) -> ShownOf<S> {
+        let controller = self.core.controller();
+        shown::of::<S>(controller.facts(self.now), controller.state(self.now), self.now.utc)
     }
 
     // The process and its disk.

@@ -3,7 +3,7 @@
 
 use bridge::line::{Action, Exchange, LineEvent, Machine, OpenError, PortTrouble, Rules};
 use bus::clock::Instant;
-use testbed::port::Device;
+use harness::port::Device;
 
 /// See the module.
 #[derive(Debug)]

@@ -4,16 +4,15 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{ArgumentKind, Post, Verb};
+use bus::command::Post;
 use bus::message::{
-    ArgumentMeta, Event, Happening, Health, LinkHealth, Meta, ONLINE, SCHEMA, Severity, Snapshot, Stamp,
-    VerbMeta, encode,
+    Common, Event, Happening, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
 
-use super::{Core, Output, SKEW_SHOWN_FOR};
-use crate::controller::{Common, Concern, Controller, Protocol};
-use crate::link::Cause;
+use super::{Core, Output, meta};
+use crate::controller::{Concern, Controller, Protocol};
+use crate::link::{Cause, Loss};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
 /// From one publication of what changed in the counters to the next.
@@ -106,7 +105,19 @@ where
 
     fn publish_state(&mut self, now: Now) {
         self.state_seq += 1;
+        let facts = self.controller.facts(now);
+        // What is wrong with the line the core knows better than any controller.
+        let summary = match self.link.loss() {
+            Some(loss) if facts.status == OFFLINE => format!("{OFFLINE}: {}", Loss::in_words(loss)),
+            _ => facts.summary,
+        };
         let common = Common {
+            status: facts.status,
+            status_label: self.settings.description.status_label(facts.status).to_owned(),
+            summary,
+            reason: facts.reason.to_owned(),
+            date: facts.date,
+            connected: facts.connected,
             attention: self.ledger.current().to_vec(),
             last_command: self.desk.last_command().cloned(),
         };
@@ -115,14 +126,21 @@ where
                 schema: SCHEMA,
                 session: self.settings.session.clone(),
                 started_at: self.started.utc,
+                uptime_s: self.uptime_s(now),
                 seq: self.state_seq,
                 published_at: now.utc,
                 stale_after_s: self.settings.stale_after.as_secs_f64(),
             },
-            device: self.controller.state(common, now),
+            common,
+            device: self.controller.state(now),
         };
         let expiry = Some(self.settings.stale_after);
         self.set(self.settings.desk.base.state(), encode(&snapshot), expiry);
+    }
+
+    /// Seconds, to the millisecond.
+    fn uptime_s(&self, now: Now) -> f64 {
+        (now.instant.since(self.started.instant).as_secs_f64() * 1000.0).round() / 1000.0
     }
 
     /// A verdict at once, whatever else changes within a second, all of it every minute.
@@ -166,7 +184,7 @@ where
             version: self.settings.version.to_owned(),
             session: self.settings.session.clone(),
             started_at: self.started.utc,
-            uptime_s: now.instant.since(self.started.instant).as_secs_f64().round(),
+            uptime_s: self.uptime_s(now).round(),
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
             journal_ok: self.disk.is_well(),
@@ -183,62 +201,24 @@ where
     }
 
     pub(super) fn publish_meta(&mut self) {
-        let desk = &self.settings.desk;
-        let meta = Meta {
-            schema: SCHEMA,
-            kind: self.settings.kind.to_owned(),
-            model: self.settings.model.to_owned(),
-            version: self.settings.version.to_owned(),
-            stale_after_s: self.settings.stale_after.as_secs_f64(),
-            verbs: desk.verbs.iter().map(|verb| self.verb_meta(verb)).collect(),
-        };
-        self.set(desk.base.meta(), encode(&meta), None);
+        let meta = meta::of(&self.settings);
+        self.set(self.settings.desk.base.meta(), encode(&meta), None);
     }
 
     /// Keeps the history; whenever a bin closes, on the bus and on the disk.
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
-            let contents = encode(&self.history.history(now));
             if self.announced {
-                self.set(self.settings.desk.base.history(), contents.clone(), None);
+                self.publish_history(now);
             }
-            self.save_history(contents, now);
+            self.save_history(now);
         }
     }
 
     pub(super) fn publish_history(&mut self, now: Now) {
         let history = self.history.history(now);
         self.set(self.settings.desk.base.history(), encode(&history), None);
-    }
-
-    fn verb_meta(&self, verb: &Verb) -> VerbMeta {
-        let desk = &self.settings.desk;
-        let range = desk.ranges.get(verb.name);
-        VerbMeta {
-            name: verb.name.to_owned(),
-            class: verb.class,
-            overriding_for: verb.overriding_for.iter().map(|word| (*word).to_owned()).collect(),
-            motion: verb.motion,
-            needs_id: verb.relative,
-            timeout_s: desk.timeout(verb.name).as_secs_f64(),
-            argument: verb.argument.map(|spec| ArgumentMeta {
-                name: spec.name.to_owned(),
-                unit: match spec.kind {
-                    ArgumentKind::Number(unit) => Some(unit.to_owned()),
-                    ArgumentKind::Choice(_) | ArgumentKind::Flag => None,
-                },
-                minimum: range.map(|range| *range.start()),
-                maximum: range.map(|range| *range.end()),
-                choices: match spec.kind {
-                    ArgumentKind::Choice(words) => {
-                        Some(words.iter().map(|(word, _)| (*word).to_owned()).collect())
-                    }
-                    ArgumentKind::Number(_) | ArgumentKind::Flag => None,
-                },
-                optional: spec.kind == ArgumentKind::Flag,
-            }),
-        }
     }
 
     pub(super) fn post(&mut self, post: Post, now: Now) {
@@ -298,24 +278,21 @@ where
         }
         concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
-            let text = "a second bridge tries to run on these topics";
+            let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
+            let text = format!("a second bridge tries to run on these topics{place}");
             concerns.push(Concern::error("second_instance", text));
         }
         if let Some(expires) = self.certificate_expires {
             let left = expires.seconds_since(now.utc);
             if left <= 0.0 {
-                let text = format!("the bridge's certificate has expired on {expires}");
+                let text = format!("the bridge's certificate has expired on {}", expires.in_words());
                 concerns.push(Concern::error("certificate_expiring", text));
             } else if left < CERTIFICATE_WARNING_S {
-                let text = format!("the bridge's certificate expires on {expires}");
+                let text = format!("the bridge's certificate expires on {}", expires.in_words());
                 concerns.push(Concern::warning("certificate_expiring", text));
             }
         }
-        if let Some((at, text)) = &self.skew
-            && now.instant.since(*at) < SKEW_SHOWN_FOR
-        {
-            concerns.push(Concern::warning("clock_skew", text.clone()));
-        }
+        concerns.extend(self.doubts.concern(now.instant));
         concerns
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Exchange;
-use crate::controller::Undecodable;
 
 /// The bytes that end a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +32,11 @@ impl Terminator {
         self.0
     }
 }
+
+/// An answer that is not a line of text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a line of text: \"{}\"", .0.escape_ascii())]
+pub struct NotText(Vec<u8>);
 
 /// A protocol of text lines: a question or an order is a line, and so is an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +75,14 @@ impl Lines {
     ///
     /// # Errors
     /// It is not printable ASCII: what these protocols have instead of a checksum.
-    pub fn text<'a>(&self, frame: &'a [u8]) -> Result<&'a str, Undecodable> {
+    pub fn text<'a>(&self, frame: &'a [u8]) -> Result<&'a str, NotText> {
         let is_end = |byte: &u8| matches!(*byte, b'\r' | b'\n') || self.end.bytes().contains(byte);
         let begin = frame.iter().position(|byte| !is_end(byte)).unwrap_or(frame.len());
         let end = frame.iter().rposition(|byte| !is_end(byte)).map_or(begin, |last| last + 1);
         let text = frame.get(begin..end).unwrap_or_default();
         match std::str::from_utf8(text) {
             Ok(text) if text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) => Ok(text),
-            _ => Err(Undecodable::Bad(format!("not a line of text: \"{}\"", frame.escape_ascii()))),
+            _ => Err(NotText(frame.to_vec())),
         }
     }
 }
@@ -132,7 +136,7 @@ mod tests {
     #[test]
     fn a_garbled_answer_is_no_text() {
         for frame in [&b"21\xB15 C\r\n"[..], b"21.5\x00C\r\n", b"21\r5 C\r\n", b"\x7F\r\n"] {
-            assert!(matches!(LINES.text(frame), Err(Undecodable::Bad(_))), "{}", frame.escape_ascii());
+            assert_eq!(LINES.text(frame), Err(NotText(frame.to_vec())), "{}", frame.escape_ascii());
         }
     }
 }

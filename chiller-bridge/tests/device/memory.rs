@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bridge::core::File;
-use bus::message::{Code, Mode, ReplyStatus, Severity};
+use bus::message::{Code, ReplyStatus, Severity};
 use chiller_bridge::settings::{Settings, StartMode};
+use chiller_device::Mode;
 use testbed::chiller::{Config, Fault};
 
 use crate::rig::{Rig, settings};
@@ -23,7 +24,7 @@ fn c2_mode_request_and_who_set_them_survive_a_restart() {
     rig.run_until_connected();
     let after = rig.state();
     assert_eq!((after.mode, after.requested), (Mode::Manual, Some(true)));
-    assert_eq!((after.mode_since, after.mode_by), (before.mode_since, before.mode_by));
+    assert_eq!((after.mode_since, after.device.mode_by), (before.mode_since, before.device.mode_by));
     rig.run_for(600 * SECOND);
     assert_eq!(rig.model().writes().count(), orders);
     assert!(rig.model().pump_on());
@@ -95,7 +96,7 @@ fn the_first_start_is_in_the_configured_mode() {
     for (start_mode, mode) in [(StartMode::Automatic, Mode::Automatic), (StartMode::Manual, Mode::Manual)] {
         let mut rig = Rig::new(Settings { start_mode, ..settings() }, Config::default());
         rig.run_until_connected();
-        assert_eq!((rig.state().mode, rig.state().mode_by), (mode, None));
+        assert_eq!((rig.state().mode, rig.state().device.mode_by), (mode, None));
     }
 }
 

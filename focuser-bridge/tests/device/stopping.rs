@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault};
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};
