@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bridge::controller::Controller;
 use bridge::core::{Core, Event as CoreEvent, File, Output};
-use bridge::daemon::{self, Left};
+use bridge::daemon::{self, Left, line_settings};
 use bridge::device_loop;
 use bridge::instrument::Instrument;
 use bridge::settings::{BridgeSettings, DeviceSettings as _};
@@ -95,14 +95,14 @@ impl<S: Subject> Rig<S> {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let BridgeSettings { site, device, stale_after, .. } = settings.bridge();
+        let BridgeSettings { site, device, .. } = settings.bridge();
         let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(*stale_after / 3);
+        let rules = line_settings(settings.bridge(), S::Instrument::configured(&settings).xon_xoff).rules();
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
-            line: Line::new(S::Instrument::configured(&settings).xon_xoff, reopen_max, now.instant),
+            line: Line::new(rules, now.instant),
             sent: Vec::new(),
             broker: Broker::new(base.clone(), now.instant),
             settings,
@@ -193,7 +193,7 @@ impl<S: Subject> Rig<S> {
             let written = self.line.sent.drain(..);
             self.sent.extend(written.map(|(at, bytes)| S::sent(at, &bytes)));
             self.broker.turn(self.now);
-            let event = if let Some(event) = self.line.events.pop_front() {
+            let event = if let Some(event) = self.line.poll_event() {
                 CoreEvent::Line(event)
             } else if let Some(event) = self.disk.turn(self.now.instant) {
                 event
@@ -215,12 +215,12 @@ impl<S: Subject> Rig<S> {
     fn carry_out(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Ask(exchange) => self.line.ask(exchange, self.now.instant),
+                Output::Ask(exchange) => self.line.ask(exchange, &mut self.model, self.now.instant),
                 Output::WriteNow(bytes) => {
                     self.line.write_now(bytes, &mut self.model, self.now.instant);
                 }
-                Output::LetGo => self.line.release(self.now.instant),
-                Output::Reopen => self.line.reopen(self.now.instant),
+                Output::LetGo => self.line.release(&mut self.model, self.now.instant),
+                Output::Reopen => self.line.reopen(&mut self.model, self.now.instant),
                 Output::Open => self.broker.outbox.open(),
                 Output::Clear => self.broker.outbox.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
