@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bus::clock::Now;
+use bus::clock::{Instant, Now};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
 use bus::session::connect::ClientId;
 use bus::settings::BrokerSettings;
@@ -20,6 +20,7 @@ pub struct Connection {
     client: Client,
     // What came while something else was waited for.
     set_aside: VecDeque<Message>,
+    subscribed: Instant,
     round_trip: Duration,
 }
 
@@ -49,8 +50,9 @@ impl Connection {
         let mut client = Client::connect(broker, client_id, limit).await?;
         let asked = Now::read().instant;
         client.subscribe(topics).await?;
-        let round_trip = Now::read().instant.since(asked);
-        Ok(Self { client, set_aside: VecDeque::new(), round_trip })
+        let subscribed = Now::read().instant;
+        let round_trip = subscribed.since(asked);
+        Ok(Self { client, set_aside: VecDeque::new(), subscribed, round_trip })
     }
 
     /// How long the broker takes to answer.
@@ -65,10 +67,11 @@ impl Connection {
         at_least.max(3 * self.round_trip)
     }
 
-    /// How long to wait for what the broker has in store.
+    /// How long to wait still for what the broker has in store, at `now`. What is published
+    /// meanwhile does not prolong it.
     #[must_use]
-    pub fn stored_limit(&self) -> Duration {
-        self.limit(STORED_LIMIT)
+    pub fn stored_limit(&self, now: Now) -> Duration {
+        (self.subscribed + self.limit(STORED_LIMIT)).since(now.instant)
     }
 
     /// The next message, or `None` if none comes within `limit`.
@@ -87,8 +90,7 @@ impl Connection {
     /// # Errors
     /// The connection broke.
     pub async fn stored(&mut self, topic: &str) -> Result<Option<Message>, SessionError> {
-        let limit = self.stored_limit();
-        while let Some(message) = self.client.next_message(limit).await? {
+        while let Some(message) = self.client.next_message(self.stored_limit(Now::read())).await? {
             if message.topic == topic {
                 return Ok(Some(message));
             }

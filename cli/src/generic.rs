@@ -16,9 +16,9 @@ pub(crate) fn body(picture: &Picture, is_said: bool) -> Body {
     let is_now = picture.tense.reading == "is";
     let label = capitalised(instrument.label());
     let mut verdict = vec![format!("{label} {} {}", picture.tense.status, picture.status())];
-    if is_now && let Some(motion) = Motion::of(instrument, picture.snapshot) {
-        verdict.push(format!("   {}", motion.figures()));
-    }
+    let motion = Motion::of(instrument, picture.snapshot).filter(|_| is_now);
+    let figures = motion.map(|motion| motion.figures()).filter(|figures| !figures.is_empty());
+    verdict.extend(figures.map(|figures| format!("   {figures}")));
     let summary = picture.summary();
     if !is_said && !summary.is_empty() {
         let it_was = if picture.tense.status == "is" { "" } else { "It was " };
@@ -32,7 +32,10 @@ pub(crate) fn body(picture: &Picture, is_said: bool) -> Body {
         &[Role::Headline, Role::Reading, Role::Setting]
     };
     for property in roles.iter().flat_map(|role| instrument.properties(*role)) {
-        let text = value(state, &property.key).and_then(|value| shown(property, value, picture.style));
+        let value = value(state, &property.key);
+        // "none" of everything that there could be says nothing.
+        let value = value.filter(|value| picture.all || value.as_array().is_none_or(|them| !them.is_empty()));
+        let text = value.and_then(|value| shown(property, value, picture.style));
         let text = text.or_else(|| picture.all.then(|| "-".to_owned()));
         let between = if is_now { ":" } else { " was" };
         if let Some(text) = text {

@@ -76,7 +76,9 @@ pub(crate) async fn fetch(access: &Access, sites: &[String]) -> Result<Vec<(Base
         }
     }
     connection.close().await;
-    Ok(devices.into_values().collect())
+    // What has neither is another service of the site, that publishes a state of its own.
+    let is_device = |known: &Known| known.instrument.is_some() || known.view.availability.is_some();
+    Ok(devices.into_values().filter(|(_, known)| is_device(known)).collect())
 }
 
 /// The lines of `list`.

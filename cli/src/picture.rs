@@ -103,11 +103,12 @@ impl<'a> Picture<'a> {
     pub fn summary(&self) -> String {
         let label = status_label(self.instrument, self.snapshot);
         let summary = echo(&self.snapshot.common.summary);
-        if summary.is_empty() {
-            let reason = reason(self.snapshot);
-            return if reason.is_empty() { String::new() } else { format!("{} ({reason})", self.status()) };
-        }
         match after_label(&summary, &label) {
+            // It says no more than the status: a bridge of before does not even say that.
+            _ if summary.is_empty() || summary.eq_ignore_ascii_case(&label) => {
+                let reason = reason(self.snapshot);
+                if reason.is_empty() { String::new() } else { format!("{} ({reason})", self.status()) }
+            }
             Some(rest) => self.status() + rest,
             None => capitalised(&summary),
         }
@@ -152,10 +153,9 @@ pub fn status_label(instrument: &Instrument, snapshot: &Snapshot) -> String {
 #[must_use]
 pub fn why(instrument: &Instrument, snapshot: &Snapshot) -> String {
     let summary = echo(&snapshot.common.summary);
-    if summary.is_empty() {
-        return reason(snapshot);
-    }
-    match after_label(&summary, &status_label(instrument, snapshot)) {
+    let label = status_label(instrument, snapshot);
+    match after_label(&summary, &label) {
+        _ if summary.is_empty() || summary.eq_ignore_ascii_case(&label) => reason(snapshot),
         Some(rest) => rest.trim_start_matches([':', ',', ';', ' ']).to_owned(),
         None => summary,
     }

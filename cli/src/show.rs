@@ -45,7 +45,7 @@ async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionE
     let mut view = View::default();
     let mut heard = BTreeMap::new();
     while view.state.is_none() || view.availability.is_none() || heard.len() < wanted.len() {
-        let Some(message) = connection.next(connection.stored_limit()).await? else { break };
+        let Some(message) = connection.next(connection.stored_limit(Now::read())).await? else { break };
         view.hear(&target.base, &message, Now::read());
         if wanted.contains(&message.topic) {
             heard.insert(message.topic.clone(), message);

@@ -206,7 +206,7 @@ async fn receive(
     let mut settled = false;
     loop {
         // Until what is in store has come, "nothing is known" would be premature.
-        let limit = if settled { TICK } else { connection.stored_limit() };
+        let limit = if settled { TICK } else { connection.stored_limit(Now::read()) };
         let next = {
             let next = connection.next(limit);
             tokio::pin!(next);
