@@ -10,6 +10,7 @@ use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
 use bus::message::{Happening, Severity};
+use serde_json::Value;
 
 use crate::line::Exchange;
 
@@ -192,6 +193,11 @@ pub trait Controller {
     fn poll_timeout(&self) -> Option<Instant>;
     /// What to ask the device now, if anything.
     fn poll_request(&mut self, now: Now) -> Option<Self::Request>;
+    /// The order that [`Controller::poll_request`] would give, but for questions that come first: asked
+    /// for while a question that found no answer waits to be asked again, since that may take seconds.
+    fn poll_order(&mut self, _now: Now) -> Option<Self::Request> {
+        None
+    }
     /// Whether a request that brought no valid answer is worth asking again.
     fn is_wanted(&self, request: &Self::Request) -> bool;
     /// What is to be done.
@@ -215,6 +221,10 @@ pub trait Controller {
     fn state(&self, now: Now) -> Self::State;
     /// What of it a history is kept of: always the same names and units, in the same order.
     fn quantities(&self) -> Vec<Quantity>;
-    /// The status as it is published.
+    /// The status as it is published; the core makes an event of each change.
     fn status_word(&self) -> &'static str;
+    /// What stands in such an event beside the two statuses.
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 }

@@ -89,22 +89,20 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     let now = Now::read();
-    let name = settings.broker.identity().map_err(cannot("tell who we are"))?;
-    let identity = Identity::new(&name).map_err(cannot("tell who we are"))?;
-    let session_name =
-        random::word().map_err(|error| error.to_string()).map_err(cannot("get random numbers"))?;
+    let identity = settings.broker.identity().map_err(cannot("tell who we are"))?;
+    let session_name = random::word().map_err(cannot("name the session"))?;
     let core_settings = core_settings(settings, kind, session_name)?;
     let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));
     let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
-    if store::prepare(&settings.state_directory).is_err() {
-        core.note_unwritable();
+    if let Err(error) = store::prepare(&settings.state_directory) {
+        core.note_unwritable(&error.to_string(), now);
     }
 
     let mut line_settings =
         LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff);
     line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let (line, line_events, _line_task) = line::start(line_settings);
+    let line = line::start(line_settings);
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
@@ -136,7 +134,7 @@ where
         kind.description.kind
     );
     notify_ready();
-    let wiring = Wiring { line: (line, line_events), session, store, watchdog, certificate };
+    let wiring = Wiring { line, session, store, watchdog, certificate };
     let ended = device_loop::run(core, wiring, async {
         stop.await;
         notify_stopping();
@@ -173,6 +171,8 @@ pub fn core_settings(
         version: kind.version,
         log_name: settings.log_name.clone(),
         session,
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        process: std::process::id(),
         stale_after: settings.stale_after,
         serial_timeout: settings.serial_timeout,
     })

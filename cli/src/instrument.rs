@@ -64,15 +64,19 @@ impl Instrument {
     /// A device of which no `meta` was heard.
     #[must_use]
     pub fn unknown() -> Self {
-        let description = Description {
-            kind: "device",
-            label: "device",
-            model: "",
-            statuses: &[],
-            verbs: &[],
-            properties: &[],
-        };
-        Self::described(&description)
+        let device = || "device".to_owned();
+        Self {
+            meta: Meta {
+                schema: SCHEMA,
+                kind: device(),
+                label: device(),
+                model: String::new(),
+                version: String::new(),
+                stale_after_s: 0.0,
+                verbs: Vec::new(),
+                properties: Vec::new(),
+            },
+        }
     }
 
     /// What people call it.

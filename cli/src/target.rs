@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus::message::echo;
 use bus::session::connect::ClientId;
-use bus::settings::{BrokerSettings, ClientSettings, find_client_file, process_environment};
+use bus::settings::{AddressError, BrokerSettings, ClientSettings, find_client_file, process_environment};
 use bus::topic::{Base, Identity};
 
 use crate::exit::{Failure, with_causes};
@@ -31,6 +31,8 @@ pub struct Common {
 pub struct Access {
     /// What the settings say.
     pub settings: ClientSettings,
+    /// Where they stand.
+    pub file: PathBuf,
     /// Our name on the bus.
     pub identity: Identity,
     /// Our name for this start.
@@ -64,11 +66,10 @@ impl Access {
         let file = find_client_file(common.config.as_deref(), &environment).map_err(Failure::usage)?;
         let settings = ClientSettings::load(&file, &environment)
             .map_err(|problems| Failure::Usage(format!("the settings cannot be used:\n{problems}")))?;
-        let identity = settings.broker.identity().map_err(Failure::usage)?;
-        let identity = Identity::new(&identity).map_err(Failure::usage)?;
+        let identity = settings.broker.identity().map_err(|error| Failure::Usage(with_causes(&error)))?;
         let client_id = ClientId::random(&identity).map_err(|error| Failure::Usage(with_causes(&error)))?;
         let connect_limit = common.timeout.unwrap_or(CONNECT_LIMIT).min(CONNECT_LIMIT);
-        Ok(Self { settings, identity, client_id, connect_limit })
+        Ok(Self { settings, file, identity, client_id, connect_limit })
     }
 
     /// The sites to look at: the one that was named, or all.
@@ -76,39 +77,45 @@ impl Access {
     /// # Errors
     /// The settings do not know it.
     pub fn sites(&self, named: Option<&str>) -> Result<Vec<String>, Failure> {
-        let known = &self.settings.sites;
         match named {
-            None => Ok(known.clone()),
-            Some(site) if known.iter().any(|known| known == site) => Ok(vec![site.to_owned()]),
-            Some(site) => {
-                let known = known.join(", ");
-                Err(Failure::Usage(format!("--site {}: the settings know only {known}", echo(site))))
-            }
+            None => Ok(self.settings.sites.clone()),
+            Some(site) => match self.settings.site_of(named, "") {
+                Ok(site) => Ok(vec![site.to_owned()]),
+                Err(error) => Err(self.explained(&error, Some(site))),
+            },
         }
     }
 
-    /// The device that `address` means: `DEVICE` or `SITE/DEVICE`.
+    /// The device that `address` means: a name of the settings, `DEVICE` or `SITE/DEVICE`.
     ///
     /// # Errors
     /// The site is not known or not clear, or a name is none.
     pub fn target(self, site: Option<&str>, address: &str) -> Result<Target, Failure> {
-        let base = self.base(site, address)?;
-        let Self { settings, identity, client_id, connect_limit } = self;
-        Ok(Target { broker: settings.broker, identity, client_id, base, connect_limit })
+        let base = self.settings.base_at(site, address).map_err(|error| self.explained(&error, site))?;
+        Ok(self.target_at(base))
     }
 
-    fn base(&self, site: Option<&str>, address: &str) -> Result<Base, Failure> {
-        let (of_address, device) = match address.split_once('/') {
-            Some((site, device)) => (Some(site), device),
-            None => (None, address),
-        };
-        let named = of_address.or(site);
-        let site = match named {
-            Some(_) => self.sites(named)?.into_iter().next(),
-            None => self.settings.site.clone(),
-        };
-        let site = site
-            .ok_or_else(|| Failure::Usage(format!("say which --site: {}", self.settings.sites.join(", "))))?;
-        Base::new(&site, device).map_err(Failure::usage)
+    /// The device of this name itself, whatever else goes by that name in the settings.
+    ///
+    /// # Errors
+    /// As [`Self::target`].
+    pub fn target_named(self, site: Option<&str>, device: &str) -> Result<Target, Failure> {
+        let of_site = self.settings.site_of(site, device).map_err(|error| self.explained(&error, site))?;
+        let base = Base::new(of_site, device).map_err(Failure::usage)?;
+        Ok(self.target_at(base))
+    }
+
+    fn target_at(self, base: Base) -> Target {
+        let Self { settings, identity, client_id, connect_limit, .. } = self;
+        Target { broker: settings.broker, identity, client_id, base, connect_limit }
+    }
+
+    fn explained(&self, error: &AddressError, asked: Option<&str>) -> Failure {
+        Failure::Usage(match error {
+            AddressError::UnknownSite { site, known } if asked == Some(site) => {
+                format!("--site {}: {} knows only {}", echo(site), self.file.display(), known.join(", "))
+            }
+            other => other.to_string(),
+        })
     }
 }

@@ -6,7 +6,6 @@
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
-mod chance;
 mod disk;
 mod line;
 mod outcome;
@@ -25,11 +24,11 @@ use bus::command::Journal;
 use bus::device::{ArgumentKind, Description};
 use bus::message::{Event, Health, History, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
+use harness::port::Device;
 use serde::de::DeserializeOwned;
-use testbed::port::Device;
 
 pub use broker::Published;
-pub use chance::Chance;
+pub use harness::seeded::SeededRandom;
 pub use outcome::{assert_failed, assert_succeeded};
 pub use shown::{Shown, ShownOf};
 
@@ -217,8 +216,8 @@ impl<S: Subject> Rig<S> {
             self.broker.turn(self.now);
             let event = if let Some(event) = self.line.events.pop_front() {
                 CoreEvent::Line(event)
-            } else if let Some((file, number, result)) = self.disk.turn(self.now.instant) {
-                CoreEvent::Saved(file, number, result)
+            } else if let Some(event) = self.disk.turn(self.now.instant) {
+                event
             } else if let Some(event) = self.broker.events_in.pop_front() {
                 CoreEvent::Session(event)
             } else if !woken && self.core.poll_timeout().is_some_and(|at| at <= self.now.instant) {
@@ -250,6 +249,7 @@ impl<S: Subject> Rig<S> {
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
+                Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect => self.broker.reconnect(self.now),
                 Output::Finish { say_offline } => {
                     self.finished = true;
@@ -352,12 +352,12 @@ impl<S: Subject> Rig<S> {
     }
 
     /// Another bridge publishes on our topics: our own state, but for these keys.
-    pub fn another_bridge_publishes(&mut self, session: &str, started_at: &str) {
+    pub fn another_bridge_publishes(&mut self, session: &str, uptime_s: f64) {
         let own = &self.broker.states.back().expect("a state was published").what;
         let mut state: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(own).expect("a state is one");
         state.insert("session".to_owned(), session.into());
-        state.insert("started_at".to_owned(), started_at.into());
+        state.insert("uptime_s".to_owned(), uptime_s.into());
         let state = serde_json::Value::Object(state).to_string();
         self.broker.publish(self.base.state(), state.into_bytes(), false, self.now);
         self.turn();
@@ -507,5 +507,9 @@ fn start<S: Subject>(
     let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
-    S::start(settings, format!("session{starts}"), left, now)
+    let mut core = S::start(settings, format!("session{starts}"), left, now);
+    if disk.full {
+        core.note_unwritable(disk::FULL, now);
+    }
+    core
 }

@@ -54,7 +54,7 @@ fn argument_meta(settings: &CoreSettings, verb: &Verb, spec: &ArgumentSpec) -> A
     };
     meta.kind = Some(match spec.kind {
         ArgumentKind::Choice(choices) => {
-            let words = choices.iter().flat_map(|choice| [&choice.word].into_iter().chain(choice.aliases));
+            let words = choices.iter().flat_map(|choice| choice.aliases.iter().chain([&choice.word]));
             meta.choices = Some(words.map(|word| (*word).to_owned()).collect());
             meta.choice_labels =
                 choices.iter().map(|choice| (choice.word.to_owned(), choice.label.to_owned())).collect();

@@ -25,6 +25,17 @@ pub struct Description {
     pub verbs: &'static [Verb],
     /// What its state says, beyond the common keys.
     pub properties: &'static [Property],
+    /// Other services of the site whose readings its bridge takes.
+    pub services: &'static [Service],
+}
+
+/// A service of the site that publishes what a bridge takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Under which the broker knows it.
+    pub identity: &'static str,
+    /// Where it publishes, below the site; the last level may be `+`.
+    pub topic: &'static str,
 }
 
 impl Description {
@@ -38,6 +49,12 @@ impl Description {
     #[must_use]
     pub fn status_label<'a>(&self, status: &'a str) -> &'a str {
         self.statuses.iter().find(|word| word.word == status).map_or(status, |word| word.label)
+    }
+
+    /// How good or bad a status is, if the table has it.
+    #[must_use]
+    pub fn status_tone(&self, status: &str) -> Option<Tone> {
+        self.statuses.iter().find(|word| word.word == status).map(|word| word.tone)
     }
 
     /// Whether something can be told to stop.

@@ -1,7 +1,8 @@
 //! The chiller in one table.
 
 use bus::device::{
-    ArgumentKind, ArgumentSpec, Choice, Class, Description, Property, Quantity, Role, Tone, Verb, Word,
+    ArgumentKind, ArgumentSpec, Choice, Class, Description, Property, Quantity, Role, Service, Tone, Verb,
+    Word,
 };
 
 /// The chiller's verbs, properties and words.
@@ -23,6 +24,11 @@ pub const DESCRIPTION: Description = Description {
     ],
     verbs: VERBS,
     properties: PROPERTIES,
+    services: &[
+        // `state` with all channels, or a topic for each channel (`format = "bare"`).
+        Service { identity: "powerd", topic: "power/+" },
+        Service { identity: "domealertd", topic: "domealert/state" },
+    ],
 };
 
 const MODES: &[Choice] = &[
@@ -113,11 +119,6 @@ const PROPERTIES: &[Property] = &[
 mod tests {
     use super::*;
     use crate::ChillerStatus;
-
-    #[test]
-    fn the_description_holds_together() {
-        assert_eq!(DESCRIPTION.problems(), Vec::<String>::new());
-    }
 
     #[test]
     fn every_status_has_a_word_with_a_label() {

@@ -246,7 +246,7 @@ impl Chiller {
         }
     }
 
-    /// After every event: decide, steer, and tell what changed.
+    /// After every event: decide, steer, and see what changed.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
@@ -255,23 +255,7 @@ impl Chiller {
     }
 
     fn note_status(&mut self, now: Now) {
-        let status = self.current_status(now.instant);
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let message = format!("{} -> {} ({reason})", from.word(), status.word());
-        let severity = match status {
-            ChillerStatus::Offline | ChillerStatus::Fault => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", from.word())
-            .with("to", status.word());
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status(now.instant);
     }
 }
 
@@ -407,6 +391,21 @@ impl Controller for Chiller {
             .or_else(|| self.set_point.as_mut().and_then(SetPoint::poll_request))
             .or_else(|| self.switch.as_mut().and_then(|switch| switch.poll_request(at)))
             .or_else(|| self.plan.next(at))
+    }
+
+    fn poll_order(&mut self, now: Now) -> Option<Request> {
+        if !self.connected || self.is_released() {
+            return None;
+        }
+        // Clearing goes its steps one by one: once it has begun, nothing comes in between.
+        if let Some(clear) = &mut self.clear {
+            return if clear.is_out() { None } else { clear.poll_request(now.instant) };
+        }
+        let set_point = self.set_point.as_mut().filter(|work| !work.is_out());
+        set_point.and_then(SetPoint::poll_request).or_else(|| {
+            let switch = self.switch.as_mut().filter(|switch| !switch.is_out());
+            switch.and_then(|switch| switch.poll_request(now.instant))
+        })
     }
 
     fn is_wanted(&self, request: &Request) -> bool {

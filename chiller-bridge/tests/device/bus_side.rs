@@ -143,3 +143,23 @@ fn a_leap_of_the_wall_clock_moves_dates_and_nothing_else() {
     }
     assert_eq!(rig.health_of_link().losses, 0);
 }
+
+#[test]
+fn what_a_counter_of_the_health_counts_is_published_within_two_seconds() {
+    let mut rig = Rig::running();
+    rig.publish_command("alice", "Set-Point", b"");
+    rig.run_for(2 * SECOND);
+    assert_eq!(rig.health().dropped_topics, 1);
+
+    rig.model().inject_for(Fault::Garbled, 1);
+    rig.run_for(7 * SECOND);
+    let link = rig.health().link;
+    assert_eq!(link.bad_replies, 1);
+    assert!(link.last_error.is_some_and(|error| !error.is_empty()));
+
+    for _ in 0..40 {
+        rig.publish_command("alice", "ping", b"");
+    }
+    rig.run_for(2 * SECOND);
+    assert_eq!(rig.health().flooded_commands, 40 - 20);
+}

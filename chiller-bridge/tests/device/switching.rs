@@ -222,3 +222,21 @@ fn a_lost_link_ends_what_runs() {
     rig.run_for(120 * SECOND);
     assert_eq!(orders(&mut rig), ["15:1"], "and it is not begun anew");
 }
+
+#[test]
+fn an_order_does_not_wait_until_a_silent_reading_was_asked_for_again() {
+    for verb in [("enabled", "off"), ("setpoint", "14")] {
+        let mut rig = manual();
+        assert_succeeded(&rig.command_and_wait("alice", "enabled", "on"));
+        rig.run_until(|rig| !rig.is_asking(), SECOND);
+        rig.forget_sent();
+        rig.model().inject_for(Fault::Silent, 1);
+        rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
+        let id = rig.command("alice", verb.0, verb.1);
+        rig.run_until(|rig| rig.sent().len() == 3, 10 * SECOND);
+        let sent: Vec<_> = rig.sent().iter().map(|sent| sent.command).collect();
+        let order = if verb.0 == "enabled" { 15 } else { 17 };
+        assert_eq!((sent[1], sent[2]), (order, sent[0]), "{verb:?}: the reading is asked for after it");
+        assert_succeeded(&rig.wait_for(&id));
+    }
+}

@@ -8,11 +8,14 @@
 //!  any --kill--> stopping --> released --init--> (check the counter)
 //! ```
 
+mod bounds;
 mod commands;
 mod halting;
 mod homing;
+mod memory;
 mod moving;
 mod position;
+mod slack;
 mod state;
 mod watch;
 
@@ -23,14 +26,16 @@ use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, Lin
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
-use bus::message::{Code, EventKind, Happening, Severity};
+use bus::message::{Code, Happening};
 use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
+use serde_json::Value;
 
 use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
 use homing::Homing;
+pub use memory::{Saved, Unhomed};
 use moving::Moving;
-pub use position::{Saved, Unhomed};
+use slack::Approach;
 use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.
@@ -144,6 +149,8 @@ pub struct Focuser {
     asked_at: Instant,
     /// A motion was ordered then, and has not shown itself yet.
     ordered: Option<Instant>,
+    /// Of the motion that runs, or was not seen to end.
+    approach: Option<Approach>,
     astray: u32,
     outstanding: bool,
     next_question: Instant,
@@ -181,6 +188,7 @@ impl Focuser {
             suspicious: None,
             asked_at: now.instant,
             ordered: None,
+            approach: None,
             astray: 0,
             outstanding: false,
             next_question: now.instant,
@@ -243,9 +251,9 @@ impl Focuser {
             },
             Motion::Home(homing) => match homing.take(reply, now.instant) {
                 homing::Progress::Going => {}
-                homing::Progress::Found(end) => {
+                homing::Progress::Found { end, at } => {
                     let full_step = homing.full_step();
-                    self.end_found(end, full_step, now);
+                    self.end_found(end, at, full_step, now);
                 }
                 homing::Progress::Failed(why) => self.motion_failed(Outcome::failed(Code::Failed, why), now),
             },
@@ -276,24 +284,7 @@ impl Focuser {
     }
 
     fn note_status(&mut self) {
-        let status = self.current_status();
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let severity = match status {
-            FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let message = format!("{} -> {} ({reason})", from.word(), status.word());
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", from.word())
-            .with("to", status.word())
-            .with("steps", self.motor.steps);
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status();
     }
 }
 
@@ -411,6 +402,7 @@ impl Controller for Focuser {
         self.asked_at = now.instant;
         if matches!(request, Request::GoTo(_) | Request::RunInwards(_)) {
             self.ordered = Some(now.instant);
+            self.note_order();
         }
         Some(request)
     }
@@ -456,6 +448,10 @@ impl Controller for Focuser {
 
     fn status_word(&self) -> &'static str {
         self.status.word()
+    }
+
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        vec![("steps", self.motor.steps.into())]
     }
 
     fn facts(&self, _now: Now) -> Facts {

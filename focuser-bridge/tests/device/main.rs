@@ -11,4 +11,6 @@ mod memory;
 mod meta;
 mod moving;
 mod rig;
+mod slack;
 mod stopping;
+mod zero;

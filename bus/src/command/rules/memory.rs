@@ -1,6 +1,6 @@
 //! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
 
-use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, settings};
+use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, identity, settings};
 
 #[test]
 fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
@@ -256,6 +256,23 @@ fn rule_12_what_the_device_refuses_ends_nothing() {
     room.device = Err(Refusal::new(Code::ModeIsAutomatic, "the mode is automatic"));
     assert_eq!(room.refusal("bob", "enabled", "off"), Code::ModeIsAutomatic);
     assert_eq!(room.succeed(&running)[0].status, ReplyStatus::Succeeded);
+}
+
+#[test]
+fn rule_13_the_same_commands_make_the_same_journal() {
+    let names: Vec<_> = (0..16).map(|number| format!("client{number}")).collect();
+    let journal = || {
+        let mut settings = settings("focuser", MOVES);
+        settings.control_clients = names.iter().map(|name| identity(name)).collect();
+        let mut room = Room::with(settings);
+        for name in &names {
+            let payload = room.stamped("a", r#""mm":2"#);
+            let ticket = room.admit(name, "set", &payload);
+            room.succeed(&ticket);
+        }
+        serde_json::to_string(&room.desk.journal(room.now)).unwrap()
+    };
+    assert_eq!(journal(), journal());
 }
 
 #[test]
