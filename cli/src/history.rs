@@ -33,7 +33,7 @@ const TRACES: [(&str, (usize, usize)); 6] =
     [("36", (1, 1)), ("32", (4, 8)), ("33", (2, 4)), ("35", (1, 4)), ("34", (3, 6)), ("31", (1, 8))];
 const BARS_COLOUR: &str = "34";
 /// As many letters of a unit fit beside the axis.
-const AXIS_UNIT: usize = 3;
+const AXIS_UNIT: usize = 4;
 
 /// Why a history cannot be shown.
 #[derive(Debug, thiserror::Error)]

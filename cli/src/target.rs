@@ -115,6 +115,7 @@ impl Access {
             AddressError::UnknownSite { site, known } if asked == Some(site) => {
                 format!("--site {}: {} knows only {}", echo(site), self.file.display(), known.join(", "))
             }
+            AddressError::WhichSite { .. } => format!("{error}; or which --site"),
             other => other.to_string(),
         })
     }

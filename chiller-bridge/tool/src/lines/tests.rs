@@ -61,8 +61,7 @@ fn seen_by(availability: &str, state: &Value) -> View {
 
 fn drawn(view: &View, now: Now, style: Style, first: First) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look =
-        Look { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
+    let look = Look { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
     look.status(&base(), view, now, style, (first, false)).join("\n") + "\n"
 }
 
@@ -72,8 +71,7 @@ fn shown(view: &View, now: Now) -> String {
 
 fn line(view: &View, now: Now) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look =
-        Look { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
+    let look = Look { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
     look.line(&base(), view, now)
 }
 
@@ -153,8 +151,19 @@ fn lost() -> Value {
         "summary": "offline: the unit does not answer on its serial line", "reason": "link_lost", "mode_by": null,
     }));
     for reading in [
-        "unit_mode", "pump_on", "water_temp", "setpoint_temp", "ambient_temp", "flow", "tec_power", "tec_mode",
-        "tec_current", "fan_speed", "device_uptime", "alarms", "warnings",
+        "unit_mode",
+        "pump_on",
+        "water_temp",
+        "setpoint_temp",
+        "ambient_temp",
+        "flow",
+        "tec_power",
+        "tec_mode",
+        "tec_current",
+        "fan_speed",
+        "device_uptime",
+        "alarms",
+        "warnings",
     ] {
         state[reading] = Value::Null;
     }
@@ -222,7 +231,10 @@ fn whether_cameras_are_cooled_is_said_where_one_is_on_and_why_they_are_not() {
     let says = |text: &str| Some(text.to_owned());
     assert_eq!(said(json!({"channels_enabled": [], "cooling_ok": false})), None);
     assert_eq!(said(json!({"channels_enabled": null, "cooling_ok": false})), None);
-    assert_eq!(said(json!({"channels_enabled": ["cmos", "swir"]})), says("Cooling is OK for cameras cmos and swir"));
+    assert_eq!(
+        said(json!({"channels_enabled": ["cmos", "swir"]})),
+        says("Cooling is OK for cameras cmos and swir")
+    );
     for (changes, why) in [
         (json!({"cooling_ok": false, "pump_on": false}), "the pump is off"),
         (json!({"cooling_ok": false, "alarms": ["low flow"]}), "the unit has an alarm"),
@@ -234,9 +246,7 @@ fn whether_cameras_are_cooled_is_said_where_one_is_on_and_why_they_are_not() {
 
 #[test]
 fn who_set_the_mode_is_said_once() {
-    let times = |changes: Value| {
-        shown(&seen_by("online", &with(changes)), now()).matches("alice").count()
-    };
+    let times = |changes: Value| shown(&seen_by("online", &with(changes)), now()).matches("alice").count();
     assert_eq!(times(json!({})), 1);
     assert_eq!(
         times(json!({"mode": "manual", "summary": "cooling because the mode is manual, set by alice"})),
@@ -319,6 +329,9 @@ fn a_line_of_watch_changes_with_the_chiller_and_not_with_a_heartbeat() {
 fn a_state_that_these_lines_are_not_made_for_is_drawn_from_the_description() {
     let newer = with(json!({"unit_mode": "dreaming"}));
     let text = shown(&seen_by("online", &newer), now());
-    assert!(text.starts_with("Water chiller is COOLING\n   COOLING because camera swir is powered\n"), "{text}");
+    assert!(
+        text.starts_with("Water chiller is COOLING\n   COOLING because camera swir is powered\n"),
+        "{text}"
+    );
     assert!(text.contains("\n   Water: 10.1°C\n"), "{text}");
 }

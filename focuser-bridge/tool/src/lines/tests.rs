@@ -43,44 +43,59 @@ fn with(mut state: Value, changes: Value) -> Value {
 }
 
 fn moving() -> Value {
-    with(idle(), json!({
-        "status": "moving", "status_label": "MOVING", "summary": "moving to 2.000 mm", "reason": "commanded",
-        "target_mm": 2.0, "moving": true, "progress": 0.434, "eta_s": 1.2, "deadline": "2026-11-20T10:32:10.000Z",
-    }))
+    with(
+        idle(),
+        json!({
+            "status": "moving", "status_label": "MOVING", "summary": "moving to 2.000 mm", "reason": "commanded",
+            "target_mm": 2.0, "moving": true, "progress": 0.434, "eta_s": 1.2, "deadline": "2026-11-20T10:32:10.000Z",
+        }),
+    )
 }
 
 fn homing() -> Value {
-    with(moving(), json!({
-        "status": "homing", "status_label": "HOMING", "summary": "homing", "homed": false, "current_mm": null,
-        "target_mm": null, "eta_s": null, "deadline": "2026-11-20T10:32:24.000Z",
-    }))
+    with(
+        moving(),
+        json!({
+            "status": "homing", "status_label": "HOMING", "summary": "homing", "homed": false, "current_mm": null,
+            "target_mm": null, "eta_s": null, "deadline": "2026-11-20T10:32:24.000Z",
+        }),
+    )
 }
 
 fn stopping() -> Value {
-    with(moving(), json!({
-        "status": "stopping", "status_label": "STOPPING", "summary": "stopping", "target_mm": 1.234,
-        "progress": null, "eta_s": null,
-    }))
+    with(
+        moving(),
+        json!({
+            "status": "stopping", "status_label": "STOPPING", "summary": "stopping", "target_mm": 1.234,
+            "progress": null, "eta_s": null,
+        }),
+    )
 }
 
 fn power_cycled() -> Value {
-    with(idle(), json!({
-        "status": "not_homed", "status_label": "NOT HOMED", "reason": "power_cycled",
-        "summary": "not homed: the controller was power-cycled; `init` drives to the inner end",
-        "homed": false, "current_mm": null, "target_mm": null, "origin_steps": null,
-        "attention": [{
-            "name": "not_homed", "severity": "warning", "since": "2026-11-20T10:31:00.000Z",
-            "text": "not homed (controller was power-cycled); init drives to the inner end"
-        }],
-    }))
+    with(
+        idle(),
+        json!({
+            "status": "not_homed", "status_label": "NOT HOMED", "reason": "power_cycled",
+            "summary": "not homed: the controller was power-cycled; `init` drives to the inner end",
+            "homed": false, "current_mm": null, "target_mm": null, "origin_steps": null,
+            "attention": [{
+                "name": "not_homed", "severity": "warning", "since": "2026-11-20T10:31:00.000Z",
+                "text": "not homed (controller was power-cycled); init drives to the inner end"
+            }],
+        }),
+    )
 }
 
 fn lost() -> Value {
-    with(power_cycled(), json!({
-        "status": "offline", "status_label": "OFFLINE", "reason": "link_lost", "connected": false,
-        "summary": "offline: it does not answer on its serial line", "current_steps": null, "moving": null,
-        "temperature_raw": null, "attention": [],
-    }))
+    with(
+        power_cycled(),
+        json!({
+            "status": "offline", "status_label": "OFFLINE", "reason": "link_lost", "connected": false,
+            "summary": "offline: it does not answer on its serial line", "current_steps": null, "moving": null,
+            "temperature_raw": null, "attention": [],
+        }),
+    )
 }
 
 fn seen_by(availability: &str, state: &Value) -> View {
@@ -90,8 +105,7 @@ fn seen_by(availability: &str, state: &Value) -> View {
 
 fn drawn(view: &View, now: Now) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look =
-        Look { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
+    let look = Look { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
     look.status(&base(), view, now, Style::Plain, (First::Attentions, false)).join("\n") + "\n"
 }
 
@@ -101,8 +115,7 @@ fn shown(state: &Value) -> String {
 
 fn line(state: &Value) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look =
-        Look { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
+    let look = Look { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
     look.line(&base(), &seen_by("online", state), now())
 }
 
@@ -178,10 +191,13 @@ fn a_lost_line_is_said_first_and_shows_no_position() {
 
 #[test]
 fn a_killed_focuser_names_the_command_that_brings_it_back() {
-    let state = with(idle(), json!({
-        "status": "released", "status_label": "RELEASED", "reason": "released", "homed": false,
-        "summary": "released: it was killed, and nothing is asked of it until `init`",
-    }));
+    let state = with(
+        idle(),
+        json!({
+            "status": "released", "status_label": "RELEASED", "reason": "released", "homed": false,
+            "summary": "released: it was killed, and nothing is asked of it until `init`",
+        }),
+    );
     let view = seen_by("online", &state);
     let text = shown(&state);
     assert_eq!(
