@@ -38,14 +38,14 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
 #[test]
 fn help_and_version_are_no_error() {
     let home = home();
-    let words =
-        ["list", "device", "completions", "[SITE/]<DEVICE>", "155 broker or bridge not", "36 the device"];
-    for word in words.iter().chain(&["--config", "--site", "--timeout"]) {
-        let (code, stdout, _) = home.run(&["--help"]);
-        assert!(code == 0 && stdout.contains(word), "{word}: {stdout}");
-    }
-    let (code, stdout, _) = home.run(&["--version"]);
-    assert_eq!((code, stdout), (0, format!("obsbus {}\n", env!("CARGO_PKG_VERSION"))));
+    home.assert_help_and_version(&[
+        "list",
+        "device",
+        "completions",
+        "[SITE/]<DEVICE>",
+        "155 broker or bridge not",
+        "36 the device",
+    ]);
     let (code, stdout, _) = home.run(&["help"]);
     assert!(code == 0 && stdout.contains("Usage: obsbus"), "{stdout}");
 }

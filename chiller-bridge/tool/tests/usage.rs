@@ -35,6 +35,7 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
 #[test]
 fn help_and_version_are_no_error() {
     let words = [
+        "--device",
         "status",
         "json",
         "watch",
