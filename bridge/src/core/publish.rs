@@ -10,7 +10,7 @@ use bus::message::{
 };
 use bus::outbox::Message;
 
-use super::{Core, Output, SKEW_SHOWN_FOR, meta};
+use super::{Core, Output, meta};
 use crate::controller::{Concern, Controller, Protocol};
 use crate::link::{Cause, Loss};
 
@@ -209,11 +209,10 @@ where
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
-            let contents = encode(&self.history.history(now));
             if self.announced {
-                self.set(self.settings.desk.base.history(), contents.clone(), None);
+                self.publish_history(now);
             }
-            self.save_history(contents, now);
+            self.save_history(now);
         }
     }
 
@@ -286,18 +285,14 @@ where
         if let Some(expires) = self.certificate_expires {
             let left = expires.seconds_since(now.utc);
             if left <= 0.0 {
-                let text = format!("the bridge's certificate has expired on {expires}");
+                let text = format!("the bridge's certificate has expired on {}", expires.in_words());
                 concerns.push(Concern::error("certificate_expiring", text));
             } else if left < CERTIFICATE_WARNING_S {
-                let text = format!("the bridge's certificate expires on {expires}");
+                let text = format!("the bridge's certificate expires on {}", expires.in_words());
                 concerns.push(Concern::warning("certificate_expiring", text));
             }
         }
-        if let Some((at, text)) = &self.skew
-            && now.instant.since(*at) < SKEW_SHOWN_FOR
-        {
-            concerns.push(Concern::warning("clock_skew", text.clone()));
-        }
+        concerns.extend(self.doubts.concern(now.instant));
         concerns
     }
 }
