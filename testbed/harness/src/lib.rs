@@ -12,5 +12,6 @@ pub mod process;
 pub mod seeded;
 pub mod simulator;
 pub mod site;
+pub mod text;
 pub mod uart;
 pub mod wait;
