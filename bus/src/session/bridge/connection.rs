@@ -23,7 +23,7 @@ use crate::settings::BrokerSettings;
 /// What a publish was for.
 pub(super) enum Purpose {
     Deliver(Token, String),
-    Probe(Ping),
+    Probe(Ping, u64),
     Farewell,
 }
 
@@ -36,10 +36,10 @@ pub(super) struct Connection {
     poller: JoinHandle<()>,
     unsent: VecDeque<Purpose>,
     pub(super) unacknowledged: HashMap<u16, Purpose>,
-    pub(super) probe: Probe,
-    /// The payload of this connection's pings: nobody else's is taken for one.
-    pub(super) nonce: Vec<u8>,
-    pub(super) subscribed: bool,
+    /// From the SUBACK on.
+    pub(super) probe: Option<Probe>,
+    /// Stands in the payload of this connection's pings: nobody else's is taken for one.
+    pub(super) nonce: String,
     pub(super) farewell_heard: bool,
 }
 
@@ -66,9 +66,8 @@ impl Connection {
             poller,
             unsent: VecDeque::new(),
             unacknowledged: HashMap::new(),
-            probe: Probe::new(Now::read().instant),
-            nonce: nonce.into_bytes(),
-            subscribed: false,
+            probe: None,
+            nonce,
             farewell_heard: false,
         }
     }

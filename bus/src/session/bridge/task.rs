@@ -17,7 +17,7 @@ use super::{Control, Incoming, PAYLOAD_LIMIT, Session, SessionEvent, SessionSett
 use crate::clock::{Instant, Now};
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outbox, Outgoing};
-use crate::probe::Ping;
+use crate::probe::{Due, Ping, Probe, VERDICT_WITHIN};
 use crate::random;
 
 /// A publish that waits longer than this for its PUBACK shows that the broker stood still.
@@ -100,8 +100,7 @@ impl Task {
             Err(error) => return Err(End::Lost(connect::explain(&error, broker))),
         }
         let word = random::word().map_err(|error| format!("cannot get random numbers: {error}"))?;
-        let nonce = format!("{{\"id\":\"probe-{word}\"}}");
-        let connection = Connection::begin(client, event_loop, broker, nonce);
+        let connection = Connection::begin(client, event_loop, broker, word);
         connection.subscribe(&self.settings.subscriptions)?;
         Ok(connection)
     }
@@ -116,7 +115,7 @@ impl Task {
             let mut control = None;
             tokio::select! {
                 next = connection.polled.recv() => polled = Some(next),
-                () = self.session.wake.notified(), if connection.subscribed => {}
+                () = self.session.wake.notified(), if connection.probe.is_some() => {}
                 next = self.control.recv() => control = next,
                 _ = tick.tick() => {}
             }
@@ -147,20 +146,24 @@ impl Task {
                 Some(Control::Reconnect) => return self.drain(connection, true).await,
                 None => {}
             }
-            if !connection.subscribed && now.since(started) > SUBACK_LIMIT {
+            if connection.probe.is_none() && now.since(started) > SUBACK_LIMIT {
                 return End::Lost("the broker did not answer the subscription".to_owned());
             }
-            if let Some(verdict) = connection.probe.handle_timeout(now)
-                && connection.subscribed
-            {
-                self.report(SessionEvent::Judged(verdict)).await;
-            }
-            if connection.subscribed
-                && let Err(error) = self.deliver(&mut connection, now)
-            {
+            if let Err(error) = self.look_after(&mut connection, now).await {
                 return End::Lost(error);
             }
         }
+    }
+
+    /// What is due on a connection that is subscribed.
+    async fn look_after(&mut self, connection: &mut Connection, now: Instant) -> Result<(), String> {
+        let Some(probe) = &mut connection.probe else { return Ok(()) };
+        match probe.handle_timeout(now, VERDICT_WITHIN) {
+            Some(Due::Judged(verdict)) => self.report(SessionEvent::Judged(verdict)).await,
+            Some(Due::TryAgain) => self.send_pings(connection)?,
+            None => {}
+        }
+        self.deliver(connection, now)
     }
 
     /// Takes what the connection has buffered, as stalled, and gives the connection up: with a
@@ -265,19 +268,25 @@ impl Task {
             Event::Incoming(Packet::PubAck(ack)) => self.acknowledged(connection, &ack, at.instant).await,
             Event::Incoming(Packet::SubAck(ack)) => {
                 self.subscribed(&ack)?;
-                connection.subscribed = true;
+                connection.probe = Some(Probe::begin(at.instant, VERDICT_WITHIN));
                 self.send_pings(connection)?;
                 self.report(SessionEvent::Connected).await;
             }
             Event::Incoming(Packet::Publish(publish)) => {
                 let Some(incoming) = incoming(publish, at, stalled) else { return Ok(()) };
-                if let Some(ping) = self.own_ping(connection, &incoming) {
-                    if let Some(verdict) = connection.probe.arrived(ping) {
-                        self.report(SessionEvent::Judged(verdict)).await;
-                    }
-                    return Ok(());
+                let own = self.own_ping(connection, &incoming);
+                let is_command = self.settings.base.is_command(&incoming.topic);
+                let verdict = connection.probe.as_mut().and_then(|probe| match own {
+                    Some((ping, round)) => probe.arrived(ping, round),
+                    None if is_command => probe.heard(),
+                    None => None,
+                });
+                if let Some(verdict) = verdict {
+                    self.report(SessionEvent::Judged(verdict)).await;
                 }
-                self.report(SessionEvent::Message(incoming)).await;
+                if own.is_none() {
+                    self.report(SessionEvent::Message(incoming)).await;
+                }
             }
             _ => {}
         }
@@ -301,24 +310,25 @@ impl Task {
     }
 
     fn send_pings(&self, connection: &mut Connection) -> Result<(), String> {
+        let round = connection.probe.as_ref().map_or(0, Probe::round);
         for ping in [Ping::Canary, Ping::Loopback] {
             let outgoing = Outgoing {
                 topic: self.ping_topic(ping),
-                payload: connection.nonce.clone(),
+                payload: ping_payload(&connection.nonce, round),
                 retain: false,
                 expiry: Some(Duration::from_secs(10)),
                 correlation: None,
             };
-            connection.publish(outgoing, Purpose::Probe(ping))?;
+            connection.publish(outgoing, Purpose::Probe(ping, round))?;
         }
         Ok(())
     }
 
-    fn own_ping(&self, connection: &Connection, incoming: &Incoming) -> Option<Ping> {
-        if incoming.payload != connection.nonce {
-            return None;
-        }
-        [Ping::Canary, Ping::Loopback].into_iter().find(|ping| self.ping_topic(*ping) == incoming.topic)
+    fn own_ping(&self, connection: &Connection, incoming: &Incoming) -> Option<(Ping, u64)> {
+        let ping = [Ping::Canary, Ping::Loopback]
+            .into_iter()
+            .find(|ping| self.ping_topic(*ping) == incoming.topic)?;
+        Some((ping, round_of(&incoming.payload, &connection.nonce)?))
     }
 
     async fn acknowledged(&mut self, connection: &mut Connection, ack: &PubAck, at: Instant) {
@@ -333,15 +343,26 @@ impl Task {
                     self.report(SessionEvent::Refused { topic, reason }).await;
                 }
             }
-            Some(Purpose::Probe(ping)) if refused => {
-                if let Some(verdict) = connection.probe.refused(ping) {
+            Some(Purpose::Probe(ping, round)) if refused => {
+                let verdict = connection.probe.as_mut().and_then(|probe| probe.refused(ping, round));
+                if let Some(verdict) = verdict {
                     self.report(SessionEvent::Judged(verdict)).await;
                 }
             }
             Some(Purpose::Farewell) => connection.farewell_heard = true,
-            Some(Purpose::Probe(_)) | None => {}
+            Some(Purpose::Probe(..)) | None => {}
         }
     }
+}
+
+/// Each round has an id of its own, so that an answer is never taken for that of another.
+fn ping_payload(nonce: &str, round: u64) -> Vec<u8> {
+    format!("{{\"id\":\"probe-{nonce}-{round}\"}}").into_bytes()
+}
+
+fn round_of(payload: &[u8], nonce: &str) -> Option<u64> {
+    let text = std::str::from_utf8(payload).ok()?.strip_prefix("{\"id\":\"probe-")?;
+    text.strip_prefix(nonce)?.strip_prefix('-')?.strip_suffix("\"}")?.parse().ok()
 }
 
 /// Without a connection there is nothing to drop, so that only a stop counts.
