@@ -19,7 +19,6 @@ where
         match event {
             SessionEvent::Connected => {
                 self.connections += 1;
-                self.broker_error = None;
                 self.announce_at = Some(now.instant + SETTLE_LIMIT);
                 self.announced = false;
                 self.probe = None;
@@ -37,8 +36,10 @@ where
             }
             SessionEvent::Message(incoming) => self.handle_message(incoming, now),
             SessionEvent::Lost { error } => {
-                if self.broker_error.as_ref() != Some(&error) {
-                    tracing::warn!(error, "no connection to the broker");
+                // Said once when it begins, and again when there is another reason.
+                let begins = self.announced || self.announce_at.is_some();
+                if begins || self.broker_error.as_ref() != Some(&error) {
+                    tracing::warn!("no connection to the broker: {error}");
                 }
                 self.broker_error = Some(error);
                 self.announce_at = None;

@@ -299,7 +299,7 @@ where
             }
             Err(error) => {
                 if self.unsaved.is_empty() {
-                    tracing::error!(error, "cannot save; what is set now is lost with the next restart");
+                    tracing::error!("cannot save ({error}): what is set now is lost with the next restart");
                 }
                 self.unsaved.insert(file);
             }

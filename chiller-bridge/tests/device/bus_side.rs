@@ -115,6 +115,7 @@ fn without_the_broker_the_unit_is_polled_and_events_are_kept_with_their_own_date
     assert!(rig.state().connected);
     assert_eq!(rig.availability().last(), Some(&"online"));
     assert_eq!(rig.health().broker_connections, 2);
+    assert!(rig.health().broker_error.is_some(), "why it was lost is still to be seen");
 }
 
 #[test]
