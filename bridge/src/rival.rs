@@ -37,6 +37,7 @@ pub struct Rival {
     stored_online: bool,
     stored_state: bool,
     quiet_until: Option<Instant>,
+    round_trip: Duration,
     heard: Option<Instant>,
 }
 
@@ -51,12 +52,15 @@ impl Rival {
             stored_online: false,
             stored_state: false,
             quiet_until: None,
+            round_trip: Duration::ZERO,
             heard: None,
         }
     }
 
-    /// A new connection: what an earlier one had stored does not count.
-    pub fn connected(&mut self) {
+    /// A new connection, on which the broker takes so long to answer: what an earlier one had stored
+    /// does not count.
+    pub fn connected(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
         self.stored_online = false;
         self.stored_state = false;
         self.quiet_until = None;
@@ -66,7 +70,8 @@ impl Rival {
     /// messages have arrived.
     pub fn settle(&mut self, now: Instant) -> bool {
         if self.quiet_until.is_none() && self.stored_online && self.stored_state {
-            self.quiet_until = Some(now + self.stale_after / 3 + Duration::from_secs(1));
+            let heartbeat = self.stale_after / 3 + Duration::from_secs(1);
+            self.quiet_until = Some(now + heartbeat.max(3 * self.round_trip));
         }
         self.quiet_until.is_some_and(|until| now < until)
     }
@@ -168,6 +173,16 @@ mod tests {
         let end = rival.poll_timeout().unwrap();
         assert!(rival.settle(end - Duration::from_millis(1)));
         assert!(!rival.settle(end));
+    }
+
+    #[test]
+    fn on_a_slow_link_the_other_one_is_given_three_round_trips() {
+        let mut rival = Rival::new("m".to_owned(), now().utc, Duration::from_secs(5));
+        rival.connected(Duration::from_secs(4));
+        rival.heard_availability(b"online", true);
+        rival.heard_state(&state("a", -500, 3), true, now());
+        rival.settle(now().instant);
+        assert_eq!(rival.poll_timeout(), Some(now().instant + Duration::from_secs(12)));
     }
 
     #[test]

@@ -5,9 +5,10 @@
 
 mod connection;
 mod exchange;
+mod follow;
 mod publish;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
@@ -24,7 +25,8 @@ use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
 use crate::rival::Rival;
 
-/// Stored messages of our own topics arrive before the loopback; without it, not later than this.
+/// Stored messages of our own topics arrive before the loopback; without it, on a link that is not
+/// slow, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 /// An answer that was read so long after its limit had lain there while the bridge stood still.
 const READ_LATE: Duration = Duration::from_millis(500);
@@ -92,8 +94,8 @@ pub enum Output {
     Reopen,
     /// Close the serial port until it is to be reopened.
     LetGo,
-    /// Let the session publish.
-    Open,
+    /// Let the session publish on this connection, counted from 1.
+    Open(u64),
     /// Forget what waits to be published.
     Clear,
     /// Set a retained topic.
@@ -109,8 +111,8 @@ pub enum Output {
     Push(Message),
     /// Write a file.
     Save(File, u64, Vec<u8>),
-    /// Drop the connection to the broker and make it anew.
-    Reconnect,
+    /// Drop this connection to the broker and make it anew.
+    Reconnect(u64),
     /// End the session, then the daemon.
     Finish {
         /// Whether the device is now without a bridge.
@@ -148,6 +150,9 @@ where
     // The bus.
     announce_at: Option<Instant>,
     announced: bool,
+    follow_ups: follow::FollowUps,
+    /// What the broker refuses, with what is to be said of it.
+    refused: BTreeMap<String, String>,
     probe: Option<ProbeVerdict>,
     dirty: bool,
     heartbeat: Instant,
@@ -157,6 +162,7 @@ where
     broker_error: Option<String>,
     certificate_expires: Option<Utc>,
     dropped_messages: u64,
+    dropped_told: u64,
     state_seq: u64,
     event_seq: u64,
     skew: Option<(Instant, String)>,
@@ -209,6 +215,8 @@ where
             repeat: None,
             announce_at: None,
             announced: false,
+            follow_ups: follow::FollowUps::default(),
+            refused: BTreeMap::new(),
             probe: None,
             dirty: true,
             heartbeat: now.instant,
@@ -218,6 +226,7 @@ where
             broker_error: None,
             certificate_expires: None,
             dropped_messages: 0,
+            dropped_told: 0,
             state_seq: 0,
             event_seq: 0,
             skew: None,
@@ -251,11 +260,6 @@ where
         self.dirty = true;
     }
 
-    /// How many replies and events the session had to drop.
-    pub fn note_dropped(&mut self, dropped: u64) {
-        self.dropped_messages = dropped;
-    }
-
     /// When [`Event::Timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let quiet = self.rival.poll_timeout().filter(|_| self.announce_at.is_some());
@@ -268,6 +272,7 @@ where
             self.link.poll_timeout(),
             Some(self.heartbeat),
             Some(self.health_due),
+            self.follow_ups.poll_timeout(),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
         ];
@@ -340,7 +345,7 @@ where
         self.publish(&mut happenings, now);
         if opens {
             // Only now, or what was set before the connection was lost could go out once more.
-            self.outputs.push_back(Output::Open);
+            self.outputs.push_back(Output::Open(self.connections));
         }
         for post in posts {
             self.post(post, now);
@@ -425,7 +430,7 @@ where
                     self.dirty = true;
                 }
                 DeskOutput::Save(number) => self.journal_due = Some(number),
-                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
+                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect(self.connections)),
             }
         }
         busy

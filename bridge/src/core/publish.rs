@@ -10,6 +10,7 @@ use bus::message::{
 };
 use bus::outbox::Message;
 
+use super::follow::FollowUp;
 use super::{Core, File, Output, SKEW_SHOWN_FOR};
 use crate::controller::{Common, Concern, Controller, Protocol};
 
@@ -27,6 +28,7 @@ pub(super) struct HealthMark {
     losses: u64,
     stalled: u64,
     flooding: bool,
+    dropped: u64,
 }
 
 impl<C, P> Core<C, P>
@@ -62,14 +64,38 @@ where
         if minute || (self.announced && self.health_shown.as_ref() != Some(&mark)) {
             self.health_due = now.instant + HEALTH_PERIOD;
             if self.announced {
+                self.tell_dropped();
                 self.health_shown = Some(mark);
                 self.publish_health(now);
                 // The running bin of the history grows; a panel that opens now wants to see it.
                 if minute {
                     self.publish_history(now);
                 }
+                // What was refused is tried again, or nobody would see that the ACL was repaired.
+                if minute && !self.refused.is_empty() {
+                    self.follow_ups.begin(now.instant);
+                }
             }
         }
+        while let Some(what) = self.follow_ups.next(now.instant) {
+            match what {
+                FollowUp::Meta => self.publish_meta(),
+                FollowUp::History => self.publish_history(now),
+            }
+        }
+    }
+
+    fn tell_dropped(&mut self) {
+        let news = self.dropped_messages.saturating_sub(self.dropped_told);
+        if news > 0 {
+            self.dropped_told = self.dropped_messages;
+            tracing::warn!("{news} replies or events never got out: the broker was away for too long");
+        }
+    }
+
+    /// How many replies and events the session had to drop.
+    pub fn note_dropped(&mut self, dropped: u64) {
+        self.dropped_messages = dropped;
     }
 
     fn publish_state(&mut self, now: Now) {
@@ -102,6 +128,7 @@ where
             losses: self.link.health().losses,
             stalled: self.desk.stalled_commands(),
             flooding: self.desk.is_flooded(),
+            dropped: self.dropped_messages,
         }
     }
 
@@ -128,7 +155,7 @@ where
         self.set(self.settings.desk.base.health(), encode(&health), None);
     }
 
-    pub(super) fn publish_meta(&mut self) {
+    fn publish_meta(&mut self) {
         let desk = &self.settings.desk;
         let meta = Meta {
             schema: SCHEMA,
@@ -158,7 +185,7 @@ where
         self.outputs.push_back(Output::Save(File::History, self.history_saves, contents));
     }
 
-    pub(super) fn publish_history(&mut self, now: Now) {
+    fn publish_history(&mut self, now: Now) {
         let history = self.history.history(now);
         self.set(self.settings.desk.base.history(), encode(&history), None);
     }
@@ -205,10 +232,12 @@ where
     pub(super) fn happened(&mut self, happening: Happening, now: Now) {
         let kind = happening.kind;
         let reason = happening.reason.as_deref();
+        // What does not stand in the message, nobody sees: `journalctl` shows no fields.
+        let text = with_values(&happening);
         match happening.severity {
-            Severity::Info => tracing::info!(?kind, reason, "{}", happening.message),
-            Severity::Warning => tracing::warn!(?kind, reason, "{}", happening.message),
-            Severity::Error => tracing::error!(?kind, reason, "{}", happening.message),
+            Severity::Info => tracing::info!(?kind, reason, "{text}"),
+            Severity::Warning => tracing::warn!(?kind, reason, "{text}"),
+            Severity::Error => tracing::error!(?kind, reason, "{text}"),
         }
         self.event_seq += 1;
         let event = Event {
@@ -244,6 +273,10 @@ where
             let text = "commands do not reach the bridge: it does not hear its own";
             concerns.push(Concern::error("command_path", text));
         }
+        if !self.refused.is_empty() {
+            let texts: Vec<_> = self.refused.values().map(String::as_str).collect();
+            concerns.push(Concern::warning("publish_refused", texts.join("; ")));
+        }
         if !self.unsaved.is_empty() {
             let text = "the state directory cannot be written: what is set now is lost with the next restart";
             concerns.push(Concern::warning("journal_failed", text));
@@ -268,5 +301,31 @@ where
             concerns.push(Concern::warning("clock_skew", text.clone()));
         }
         concerns
+    }
+}
+
+/// An event's message with the values that led to it.
+fn with_values(happening: &Happening) -> String {
+    let known = happening.values.iter().filter(|(_, value)| !value.is_null());
+    let values: Vec<_> = known.map(|(name, value)| format!("{name} {value}")).collect();
+    if values.is_empty() {
+        happening.message.clone()
+    } else {
+        format!("{} ({})", happening.message, values.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::message::{EventKind, Happening, Severity};
+
+    use super::with_values;
+
+    #[test]
+    fn the_journals_line_has_the_figures() {
+        let thresholds = Happening::new(EventKind::Link, Severity::Info, "the unit's thresholds");
+        assert_eq!(with_values(&thresholds), "the unit's thresholds");
+        let thresholds = thresholds.with("flow_low", 1.5).with("unread", None::<f64>).with("pump_on", true);
+        assert_eq!(with_values(&thresholds), "the unit's thresholds (flow_low 1.5, pump_on true)");
     }
 }
