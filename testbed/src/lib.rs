@@ -14,5 +14,6 @@ pub mod port;
 pub mod process;
 pub mod publisher;
 pub mod site;
+pub mod slow;
 mod uart;
 pub mod wait;

@@ -15,6 +15,7 @@ mod broker;
 mod disk;
 mod instances;
 mod line;
+mod slow;
 mod stop;
 mod watch;
 
