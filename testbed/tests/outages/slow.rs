@@ -22,7 +22,7 @@ fn at_a_round_trip_of_more_than_a_second_commands_work_and_the_bridge_knows_that
     let alice = site.client("alice").unwrap();
     send(&alice, "enabled", "run-1", json!({ "enabled": "on" }));
     assert_eq!(terminal(&alice, "run-1", 1)["code"], 0);
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
 
     // Three times as slow all of a sudden: one connection may be given up, and the next one knows.
     link.set_delay(3 * EACH_WAY);
