@@ -288,6 +288,20 @@ impl Base {
         self.under(&format!("reply/{identity}/+"))
     }
 
+    /// What an ACL must grant so that a bridge may publish on `topic`: for replies, whose topics are
+    /// many, and for Home Assistant's discovery one line covers all.
+    #[must_use]
+    pub fn grant(&self, topic: &str) -> String {
+        if topic.starts_with(&self.under("reply/")) {
+            return self.under("reply/+/+");
+        }
+        let mut levels = topic.split('/');
+        if let (Some("homeassistant"), Some(_), Some(node)) = (levels.next(), levels.next(), levels.next()) {
+            return format!("homeassistant/+/{node}/+/config");
+        }
+        topic.to_owned()
+    }
+
     /// Takes the topic of a command apart.
     ///
     /// # Errors
@@ -352,6 +366,14 @@ mod tests {
         for topic in ["clasp/chiller", "clasp/Chiller/meta", "clasp/chiller/reply/alice", "", "a//b"] {
             assert_eq!(Base::of_topic(topic), None, "{topic}");
         }
+    }
+
+    #[test]
+    fn one_grant_covers_all_replies_and_all_of_a_discovery() {
+        assert_eq!(base().grant("clasp/chiller/state"), "clasp/chiller/state");
+        assert_eq!(base().grant("clasp/chiller/reply/alice/a-1"), "clasp/chiller/reply/+/+");
+        let discovery = "homeassistant/sensor/clasp_chiller/water/config";
+        assert_eq!(base().grant(discovery), "homeassistant/+/clasp_chiller/+/config");
     }
 
     #[test]
