@@ -41,6 +41,9 @@ pub trait DeviceSettings: Sized {
     /// What every bridge has.
     fn bridge(&self) -> &BridgeSettings;
 
+    /// The same, to be changed while the bridge runs.
+    fn bridge_mut(&mut self) -> &mut BridgeSettings;
+
     /// What became of the predecessor's keys.
     #[must_use]
     fn renamed() -> Vec<Renamed> {

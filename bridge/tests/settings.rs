@@ -43,6 +43,10 @@ impl<const HAS_STOP: bool> DeviceSettings for Thermometer<HAS_STOP> {
         &self.0
     }
 
+    fn bridge_mut(&mut self) -> &mut BridgeSettings {
+        &mut self.0
+    }
+
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self {
         Self(BridgeSettings::read(s, &usual("thermometer", HAS_STOP), environment))
     }

@@ -72,6 +72,10 @@ impl DeviceSettings for Settings {
         &self.bridge
     }
 
+    fn bridge_mut(&mut self) -> &mut BridgeSettings {
+        &mut self.bridge
+    }
+
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self {
         let usual = Usual {
             kind: "chiller",

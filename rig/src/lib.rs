@@ -18,11 +18,12 @@ use std::time::Duration;
 use bridge::controller::{Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::history::Kept;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::Journal;
 use bus::device::{ArgumentKind, Description};
-use bus::message::{Event, Health, History, LinkHealth, Meta, Reply};
+use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
 use harness::port::Device;
 use serde::de::DeserializeOwned;
@@ -84,7 +85,7 @@ pub struct Left<'a> {
     /// The Desk's journal.
     pub journal: Journal,
     /// The history.
-    pub history: Option<History>,
+    pub history: Option<Kept>,
 }
 
 /// See the module.

@@ -41,6 +41,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn the_unit_starts_each_bridge_on_the_settings_that_are_shipped_for_it() {
     let unit = unit();
     assert_eq!(values(&unit, "ExecStart"), ["/usr/bin/%p /etc/obsbus/%p/%i.toml"]);
+    assert_eq!(values(&unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
     assert_eq!(values(&unit, "StateDirectory"), ["obsbus/%p/%i"]);
     for device in devices() {
         let bridge = format!("{device}-bridge");
