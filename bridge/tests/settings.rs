@@ -54,12 +54,12 @@ impl<const HAS_STOP: bool> DeviceSettings for Thermometer<HAS_STOP> {
 
 /// What is found, a line each, without the folder.
 fn found<S: DeviceSettings>(folder: &Path, text: &str) -> Vec<String> {
-    std::fs::write(folder.join("clasp.toml"), text).unwrap();
+    std::fs::write(folder.join("clasp.toml"), text).expect("a file");
     check::<S>(folder)
 }
 
 fn check<S: DeviceSettings>(folder: &Path) -> Vec<String> {
-    let now = Utc::parse("2028-02-01T12:00:00Z").unwrap();
+    let now = Utc::parse("2028-02-01T12:00:00Z").expect("a date");
     let findings = S::check(&folder.join("clasp.toml"), &[], now).to_string();
     findings.lines().map(|line| line.replace(&format!("{}/", folder.display()), "")).collect()
 }

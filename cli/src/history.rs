@@ -63,7 +63,7 @@ pub const FOCUSER: Charts = Charts {
 /// It is no history that this program knows.
 pub fn read(payload: &[u8]) -> Result<History, String> {
     let history: History = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-    history.check()?;
+    history.check().map_err(|error| error.to_string())?;
     Ok(history)
 }
 

@@ -510,7 +510,7 @@ fn start<S: Subject>(
     let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
     let mut core = S::start(settings, format!("session{starts}"), left, now);
     if disk.full {
-        core.note_unwritable(disk::FULL, now);
+        core.note_unwritable(disk::full(), now);
     }
     core
 }
