@@ -161,7 +161,9 @@ fn under_an_open_acl_commands_are_refused_and_the_state_says_why() {
 
 #[test]
 fn a_bridge_that_may_not_send_its_loopback_says_so_and_judges_what_arrives_all_the_same() {
-    let site = Site::builder().acl(acl_without("pattern write +/+/command/%u/ping")).start().unwrap();
+    let denied = "\nuser chiller-bridge\ntopic deny clasp/chiller/command/chiller-bridge/+\n";
+    let acl = AclMode::Text(format!("{SHIPPED_ACL}{denied}"));
+    let site = Site::builder().acl(acl).start().unwrap();
     site.wait_state(|state| attentions(state) == ["command_path"], LIMIT).unwrap();
     let health = site.wait_json("health", |health| health["command_path_ok"] == false, LIMIT).unwrap();
     assert_eq!(health["acl_ok"], true, "{health}");
