@@ -136,12 +136,9 @@ where
                 }
             }
             event = line_events.recv() => event.map(Event::Line),
-            event = saved.recv() => event.map(|saved| {
-                let result = saved.result.map_err(|error| error.to_string());
-                match file(saved.name) {
-                    Some(file) => Event::Saved(file, saved.number, result),
-                    None => Event::Probed(result),
-                }
+            event = saved.recv() => event.map(|saved| match file(saved.name) {
+                Some(file) => Event::Saved(file, saved.number, saved.result),
+                None => Event::Probed(saved.result),
             }),
             event = session_events.recv() => event.map(Event::Session),
             Some(found) = expiry.recv() => Some(match found {

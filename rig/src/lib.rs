@@ -526,7 +526,7 @@ fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: No
     let session = format!("session{starts}");
     let mut core = daemon::core::<S::Instrument>(settings, session, left, now).expect("names");
     if disk.full {
-        core.note_unwritable(disk::FULL, now);
+        core.note_unwritable(disk::full(), now);
     }
     core
 }

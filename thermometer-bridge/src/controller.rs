@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Controller, Effect, Facts, LinkChange, Quantity};
+use bridge::controller::{Command, Controller, DeviceRefusal, Effect, Facts, LinkChange, Quantity};
 use bridge::order::{Late, Order, Taken};
 use bridge::poll_plan::{Group, Often, PollPlan};
 use bus::clock::{Instant, Now, Utc};
@@ -87,10 +87,10 @@ impl Controller for Thermometer {
         self.order(on, Some(&command), now);
     }
 
-    fn handle_reply(&mut self, request: Request, reply: Result<Reply, String>, now: Now) {
+    fn handle_reply(&mut self, request: Request, reply: Result<Reply, DeviceRefusal>, now: Now) {
         let reply = match reply {
             Ok(reply) => reply,
-            Err(text) => return self.end(Outcome::failed(Code::Failed, text)),
+            Err(refusal) => return self.end(Outcome::failed(Code::Failed, refusal.to_string())),
         };
         self.connected = true;
         self.date = Some(now.utc);

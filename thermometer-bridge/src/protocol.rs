@@ -55,7 +55,7 @@ impl Protocol for Codec {
     }
 
     fn decode(&self, request: &Request, _sent: &[u8], frame: &[u8]) -> Result<Reply, Undecodable> {
-        let text = self.0.text(frame).map_err(|error| Undecodable::Bad(error.to_string()))?;
+        let text = self.0.text(frame)?;
         let reply = match (request, text) {
             (_, "E") => return Err(Undecodable::Refused("it answers E".to_owned())),
             (Request::ReadTemperature, _) => {

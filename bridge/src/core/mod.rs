@@ -30,6 +30,7 @@ use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
 use crate::reload::Reloaded;
 use crate::rival::Rival;
+use crate::store::StoreError;
 use clock::{Doubts, Steps};
 
 /// Stored messages of our own topics arrive before the loopback; without it, on a link that is not
@@ -82,9 +83,9 @@ pub enum Event {
     /// On the bus.
     Session(SessionEvent),
     /// On the disk: the save with this number is done, or failed.
-    Saved(File, u64, Result<(), String>),
+    Saved(File, u64, Result<(), StoreError>),
     /// The state directory was tried: it can be written, or not.
-    Probed(Result<(), String>),
+    Probed(Result<(), StoreError>),
     /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
     /// The settings were read again; or why they are refused.

@@ -2,6 +2,7 @@
 
 use bridge::core::{Event, File, Output};
 use bridge::history::Kept;
+use bridge::store::StoreError;
 use bus::message::{Health, History};
 use bus::session::bridge::SessionEvent;
 
@@ -104,7 +105,14 @@ fn a_history_that_cannot_be_saved_is_no_secret_until_it_can() {
         };
         outputs.iter().filter_map(health).next_back()
     };
-    let full = || Err("no space left on device".to_owned());
+    let full = || {
+        Err(StoreError {
+            attempt: "write",
+            path: "/state/history.json".into(),
+            kind: std::io::ErrorKind::StorageFull,
+            text: "no space left on device".to_owned(),
+        })
+    };
     rig.core.handle(Event::Saved(File::History, 1, full()), rig.now);
     assert_eq!(health(&rig.outputs()), Some(false));
     // A smaller file that still fits does not make it well.
