@@ -106,6 +106,12 @@ impl Chiller {
             water: believed(reading.water_temp),
             set_point: reading.setpoint_temp,
             pump_on: reading.pump_on,
+            ordered: self.switch.as_ref().filter(|switch| switch.is_out()).map(|switch| switch.on),
+            in_charge: self.saved.mode == Mode::Automatic
+                && self.connected
+                && !self.is_released()
+                && !self.unit.in_test_mode()
+                && reading.pump_on.is_some(),
             unit_read: self.unit_read,
             inputs_seen: self.power.as_ref().is_none_or(super::inputs::Power::is_seen)
                 && self.dome.as_ref().is_none_or(super::inputs::Dome::is_seen),

@@ -10,6 +10,7 @@ mod alarms;
 mod automatic;
 mod commands;
 pub mod decision;
+pub mod frost;
 pub mod inputs;
 mod plan;
 mod state;
@@ -162,7 +163,7 @@ impl Chiller {
             plan: Plan::new(settings.query_delay, now.instant),
             power: settings.power.clone().map(Power::new),
             dome: settings.dome.clone().map(Dome::new),
-            decider: Decider::new(settings.rules, now.instant),
+            decider: Decider::new(settings.rules, false, now.instant),
             settings,
             started: now,
             saved,

@@ -18,6 +18,7 @@ mod site;
 mod steering;
 mod switching;
 mod truth;
+mod unknown;
 mod weather;
 mod winter;
 mod year;
