@@ -91,6 +91,12 @@ impl Utc {
         let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_unix_milliseconds(self.unix_milliseconds().saturating_add(milliseconds)).unwrap_or(self)
     }
+
+    /// How a date stands in a text for people: `2026-11-30 03:12 UTC`.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        self.0.strftime("%Y-%m-%d %H:%M UTC").to_string()
+    }
 }
 
 impl fmt::Display for Utc {

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::Chiller;
 use super::decision::Facts;
+use super::frost::{Frost, Place};
 use super::inputs::plausible;
+use super::memory::FrostBegan;
 
 const UNUSED: Input = Input { status: InputStatus::Missing, age_s: None };
 
@@ -107,7 +109,7 @@ impl Chiller {
             set_point: reading.setpoint_temp,
             pump_on: reading.pump_on,
             ordered: self.switch.as_ref().filter(|switch| switch.is_out()).map(|switch| switch.on),
-            in_charge: self.saved.mode == Mode::Automatic
+            in_charge: self.notes.saved.mode == Mode::Automatic
                 && self.connected
                 && !self.is_released()
                 && !self.unit.in_test_mode()
@@ -124,6 +126,7 @@ impl Chiller {
         let before = self.decider.last();
         let facts = self.facts();
         let Some(decision) = self.decider.decide(&facts, now.instant) else { return };
+        self.remember_frost(now);
         if before == Some(decision) {
             return;
         }
@@ -146,6 +149,57 @@ impl Chiller {
         }
     }
 
+    /// That it may freeze must outlive a restart: afterwards the one sensor that was cold may be the one
+    /// that is not heard.
+    fn remember_frost(&mut self, now: Now) {
+        let began = self.notes.saved.frost;
+        let next = match self.decider.frost() {
+            Some(cause) => began.or(Some(FrostBegan::new(cause, now.utc))),
+            // Until the unit was read nothing ends.
+            None if self.decider.antifreeze().is_none() => began,
+            None => None,
+        };
+        if next != began {
+            self.notes.saved.frost = next;
+            self.save();
+        }
+    }
+
+    /// Why it may freeze, as far as that is known; a clause.
+    pub(super) fn frost_in_words(&self) -> Option<String> {
+        let text = match self.decider.frost()? {
+            Frost::Cold(place, celsius) if self.is_known_now(place) => {
+                format!("it may freeze: {} is at {celsius:.1} °C", place.name())
+            }
+            Frost::Cold(place, celsius) => {
+                format!("it may freeze: {} was at {celsius:.1} °C when it was last known", place.name())
+            }
+            Frost::NothingKnown => "it may freeze: no temperature is known".to_owned(),
+            Frost::NotKnownWarm(unknown) => {
+                let unknown = unknown.name();
+                match self.notes.saved.frost {
+                    Some(FrostBegan { place: Some(place), celsius: Some(celsius), since }) => format!(
+                        "it may freeze: {} was at {celsius:.1} °C ({}), and {unknown} is not known to be warm \
+                         since",
+                        place.name(),
+                        since.in_words()
+                    ),
+                    _ => format!("it may freeze: {unknown} is not known to be warm"),
+                }
+            }
+        };
+        Some(text)
+    }
+
+    fn is_known_now(&self, place: Place) -> bool {
+        let reading = self.unit.reading();
+        match place {
+            Place::Dome => self.inputs.dome.is_some(),
+            Place::Ambient => reading.ambient_temp.is_some(),
+            Place::Water => reading.water_temp.is_some(),
+        }
+    }
+
     /// Since when a powered camera has been without cooling.
     pub(super) fn note_cooling(&mut self, now: Now) {
         let uncooled = self.inputs.powered == Some(true) && !self.cooling_ok();
@@ -164,33 +218,71 @@ impl Chiller {
         self.uncooled_since.filter(|_| !self.uncooled).map(|since| since + self.settings.start_deadline)
     }
 
+    /// Which cameras are powered; a clause.
+    pub(super) fn cameras_in_words(&self) -> String {
+        match self.inputs.channels.as_deref().unwrap_or_default() {
+            [] => "a camera is powered".to_owned(),
+            [name] => format!("camera {name} is powered"),
+            [first @ .., last] => format!("cameras {} and {last} are powered", first.join(", ")),
+        }
+    }
+
+    /// Why cameras are not cooled, as far as that is known.
+    fn lack_of_cooling(&self) -> String {
+        let no_water = "has no cooling water";
+        match self.unit.pump_on() {
+            Some(false) => format!("{no_water}: the pump is off"),
+            None if self.is_released() => {
+                "whether it has cooling water is not known: the unit is released to its panel".to_owned()
+            }
+            None if !self.connected => {
+                "whether it has cooling water is not known: the unit does not answer".to_owned()
+            }
+            None => "whether it has cooling water is not known: the unit does not say it".to_owned(),
+            Some(true) if self.unit.has_alarm() => {
+                format!("cooling is not certain: the unit has an alarm{}", self.names_of_alarms())
+            }
+            Some(true) => match self.unit.flow() {
+                Some(flow) => {
+                    let least = self.settings.min_flow;
+                    format!("has too little cooling water: {flow:.1} l/min, the least is {least:.1}")
+                }
+                None => {
+                    "whether it has cooling water is not known: the unit does not say its flow".to_owned()
+                }
+            },
+        }
+    }
+
     /// What a human should know about cameras, frost, inputs and the mode.
     pub(super) fn automatic_concerns(&self, concerns: &mut Vec<Concern>, now: Now) {
         if self.uncooled {
-            let channels = self.inputs.channels.as_deref().unwrap_or_default().join(", ");
-            let what = match self.unit.pump_on() {
-                Some(_) => "has no cooling water",
-                None => "nobody knows whether it has cooling water: the chiller is not read",
-            };
-            let text = format!("camera {channels} is powered, and {what}");
+            let text = format!("{}, and {}", self.cameras_in_words(), self.lack_of_cooling());
             concerns.push(Concern::error("camera_without_cooling", text));
         }
-        let idle_by_will = self.saved.mode == Mode::Manual
+        let idle_by_will = self.notes.saved.mode == Mode::Manual
             || self.has_alarm()
             || self.not_done.is_some()
             || self.unit.in_test_mode();
         if self.decider.antifreeze() == Some(true) && self.unit.pump_on() == Some(false) && idle_by_will {
-            let text = "it may freeze, and the pump is off";
+            let frost = self.frost_in_words().unwrap_or_else(|| "it may freeze".to_owned());
+            let text = format!("{frost}; the pump is off");
             concerns.push(Concern::error("freezing_without_flow", text));
         }
         let problems: Vec<_> = self.inputs.problems.iter().flatten().map(String::as_str).collect();
         if !problems.is_empty() {
             concerns.push(Concern::warning("input_stale", problems.join("; ")));
         }
-        let since = self.saved.since.unwrap_or(self.started.utc);
+        // A mode that nobody has set since the first start is at least as old as this process.
+        let known = self.notes.saved.since;
+        let since = known.unwrap_or(self.started.utc);
         let manual_for = now.utc.seconds_since(since);
-        if self.saved.mode == Mode::Manual && manual_for >= self.settings.manual_long.as_secs_f64() {
-            let text = format!("manual since {since}: automatic control does not look after the cameras");
+        if self.notes.saved.mode == Mode::Manual && manual_for >= self.settings.manual_long.as_secs_f64() {
+            let at_least = if known.is_some() { "" } else { "at least " };
+            let text = format!(
+                "manual {at_least}since {}: automatic control does not look after the cameras",
+                since.in_words()
+            );
             concerns.push(Concern::warning("manual_long", text));
         }
     }

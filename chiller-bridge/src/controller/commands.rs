@@ -15,7 +15,7 @@ use crate::protocol::{Temperature, UnitMode};
 
 impl Chiller {
     pub(super) fn is_possible(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
-        if verb.name == "enabled" && self.saved.mode == Mode::Automatic {
+        if verb.name == "enabled" && self.notes.saved.mode == Mode::Automatic {
             let message = "automatic control decides: set the mode to manual first";
             return Err(Refusal::new(Code::ModeIsAutomatic, message));
         }
@@ -33,7 +33,7 @@ impl Chiller {
             return Err(Refusal::new(Code::Blocked, "the unit is in its test mode, in the hands of service"));
         }
         if verb.name == "enabled" && argument == Argument::Word("on") && self.has_alarm() {
-            let message = format!("the unit has an alarm{}: clear it first", self.alarms_in_words());
+            let message = format!("{}: give it the command clear_alarms first", self.alarm_in_words());
             return Err(Refusal::new(Code::Alarm, message));
         }
         Ok(())
@@ -76,12 +76,13 @@ impl Chiller {
 
     fn set_mode(&mut self, mode: Mode, ticket: Ticket, now: Now) {
         self.override_running(&ticket.by, "mode");
-        if mode == self.saved.mode && !self.mode_lost && !self.mode_not_saved {
-            let since = self.saved.since.map(|date| format!(" since {date}")).unwrap_or_default();
+        if mode == self.notes.saved.mode && !self.notes.saved.mode_lost && !self.notes.not_saved {
+            let since =
+                self.notes.saved.since.map(|date| format!(" since {}", date.in_words())).unwrap_or_default();
             let message = format!("{} already{since}", mode_word(mode));
             return self.answer(Some(ticket), Outcome::succeeded(message));
         }
-        self.mode_lost = false;
+        self.notes.saved.mode_lost = false;
         self.not_done = None;
         self.started_pump = None;
         // From now on only what was already sent may still happen.
@@ -91,10 +92,10 @@ impl Chiller {
         }
         // Switching to manual never turns the unit off: the request is what it does, or is about to.
         let request = self.switch.as_ref().map(|switch| switch.on).or(self.unit.pump_on());
-        self.saved.request = request.filter(|_| mode == Mode::Manual);
-        self.saved.mode = mode;
-        self.saved.since = Some(now.utc);
-        self.saved.by = Some(ticket.by.clone());
+        self.notes.saved.request = request.filter(|_| mode == Mode::Manual);
+        self.notes.saved.mode = mode;
+        self.notes.saved.since = Some(now.utc);
+        self.notes.saved.by = Some(ticket.by.clone());
         self.mode_change = Some(ticket);
         self.save();
         if let Some(wanted) = self.wanted_by_automatic() {
@@ -103,17 +104,18 @@ impl Chiller {
     }
 
     pub(super) fn mode_saved(&mut self, result: Result<(), String>) {
-        self.mode_not_saved = result.is_err();
+        self.notes.written(result.is_ok());
         let ticket = self.mode_change.take();
-        let outcome = match (result, self.saved.mode) {
-            (Ok(()), mode) => Outcome::succeeded(format!("{} now", mode_word(mode))),
-            (Err(error), Mode::Manual) => Outcome::failed(
+        let mode = mode_word(self.notes.saved.mode);
+        let outcome = match (result, self.notes.other_mode_after_restart()) {
+            (Ok(()), _) => Outcome::succeeded(format!("{mode} now")),
+            (Err(error), Some(other)) => Outcome::failed(
                 Code::Failed,
-                format!("manual now, but not saved: a restart returns to automatic ({error})"),
+                format!("{mode} now, but not saved: a restart returns to {} ({error})", mode_word(other)),
             ),
-            (Err(error), Mode::Automatic) => Outcome::failed(
+            (Err(error), None) => Outcome::failed(
                 Code::Failed,
-                format!("automatic now, but not saved: a restart returns to manual ({error})"),
+                format!("{mode} now, but not saved: a restart forgets who set it ({error})"),
             ),
         };
         self.answer(ticket, outcome);
@@ -122,8 +124,8 @@ impl Chiller {
     fn set_enabled(&mut self, on: bool, ticket: Ticket, now: Now) {
         self.override_running(&ticket.by, "enabled");
         self.not_done = None;
-        if self.saved.request != Some(on) {
-            self.saved.request = Some(on);
+        if self.notes.saved.request != Some(on) {
+            self.notes.saved.request = Some(on);
             self.save();
         }
         let reached = self.unit.status().is_some_and(|status| is_reached(on, status));
@@ -141,7 +143,7 @@ impl Chiller {
             self.clear = Some(Clear::new(Some(ticket)));
             return;
         }
-        let message = if self.saved.alarm.is_some() {
+        let message = if self.notes.saved.alarm.is_some() {
             self.forget_alarm("cleared");
             "the unit has no alarm any more; the bridge has forgotten its own"
         } else {
@@ -177,7 +179,8 @@ impl Chiller {
     /// Automatic control wants a change: the unit is let alone no longer.
     pub(super) fn end_release_for(&mut self, wanted: bool, now: Now) {
         let pump_on = self.released.as_ref().map(|released| released.pump_on);
-        if self.saved.mode == Mode::Automatic && pump_on.is_some_and(|pump_on| pump_on != Some(wanted)) {
+        if self.notes.saved.mode == Mode::Automatic && pump_on.is_some_and(|pump_on| pump_on != Some(wanted))
+        {
             self.end_release(now);
         }
     }

@@ -12,6 +12,7 @@ mod commands;
 pub mod decision;
 pub mod frost;
 pub mod inputs;
+pub mod memory;
 mod plan;
 mod state;
 mod steer;
@@ -24,16 +25,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange};
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::{Instant, Now};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
 use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Mode, Severity};
-use bus::topic::Identity;
-use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Reply, Request};
-use alarms::Latch;
 use decision::{Decider, Rules};
 use inputs::{Dome, DomeSettings, Power, PowerSettings};
+use memory::Notes;
+pub use memory::{Memory, Saved};
 use plan::Plan;
 use steer::NotDone;
 use unit::Unit;
@@ -60,55 +60,20 @@ pub struct ControllerSettings {
     pub manual_long: Duration,
 }
 
-/// Who decides, and what the operator wants: survives a restart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Saved {
-    /// Who decides.
-    pub mode: Mode,
-    /// In manual, whether the unit is to run; `None`: as it is.
-    pub request: Option<bool>,
-    /// Since when.
-    pub since: Option<Utc>,
-    /// Who set it.
-    pub by: Option<Identity>,
-    /// An alarm that nobody has cleared yet.
-    pub alarm: Option<Latch>,
-}
-
-impl Saved {
-    /// Nobody has said anything yet.
-    #[must_use]
-    pub fn unset(mode: Mode) -> Self {
-        Self { mode, request: None, since: None, by: None, alarm: None }
-    }
-}
-
-/// How the memory of the process before was found.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Memory {
-    /// As it was left, or the copy before.
-    Kept(Saved),
-    /// There is none: a first start, in this mode.
-    First(Mode),
-    /// It is damaged, and the copy before too.
-    Lost,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Chiller {
     settings: ControllerSettings,
     started: Now,
-    saved: Saved,
-    mode_lost: bool,
-    mode_not_saved: bool,
+    notes: Notes,
     // The unit.
     unit: Unit,
     connected: bool,
     /// Whether the quick set was read to its end since the link came up.
     unit_read: bool,
     plan: Plan,
+    /// An answer is awaited.
+    is_asking: bool,
     // What others publish, and what follows.
     power: Option<Power>,
     dome: Option<Dome>,
@@ -153,25 +118,19 @@ impl Chiller {
     /// A controller that has not asked anything yet.
     #[must_use]
     pub fn new(settings: ControllerSettings, memory: Memory, now: Now) -> Self {
-        let mode_lost = memory == Memory::Lost;
-        let saved = match memory {
-            Memory::Kept(saved) => saved,
-            Memory::First(mode) => Saved::unset(mode),
-            Memory::Lost => Saved::unset(Mode::Manual),
-        };
+        let notes = Notes::new(memory, now);
         Self {
             plan: Plan::new(settings.query_delay, now.instant),
-            power: settings.power.clone().map(Power::new),
-            dome: settings.dome.clone().map(Dome::new),
-            decider: Decider::new(settings.rules, false, now.instant),
+            power: settings.power.clone().map(|settings| Power::new(settings, now.utc)),
+            dome: settings.dome.clone().map(|settings| Dome::new(settings, now.utc)),
+            decider: Decider::new(settings.rules, notes.saved.frost.is_some(), now.instant),
             settings,
             started: now,
-            saved,
-            mode_lost,
-            mode_not_saved: false,
+            notes,
             unit: Unit::default(),
             connected: false,
             unit_read: false,
+            is_asking: false,
             inputs: automatic::Shown::default(),
             switch: None,
             set_point: None,
@@ -204,13 +163,13 @@ impl Chiller {
     }
 
     fn save(&mut self) {
-        self.effects.push_back(Effect::Save(self.saved.clone()));
+        self.effects.push_back(Effect::Save(self.notes.saved.clone()));
     }
 
     /// Whether the unit is to run now.
     fn requested(&self) -> Option<bool> {
-        match self.saved.mode {
-            Mode::Manual => self.saved.request,
+        match self.notes.saved.mode {
+            Mode::Manual => self.notes.saved.request,
             Mode::Automatic => self.wanted_by_automatic(),
         }
     }
@@ -236,13 +195,37 @@ impl Chiller {
         let (Request::ReadThreshold(threshold), Some(value)) = (request, value(reply)) else { return };
         self.thresholds.push((state::threshold_name(*threshold), value));
         if self.thresholds.len() == plan::THRESHOLDS.len() {
-            let mut happening =
-                Happening::new(EventKind::Link, Severity::Info, "the unit's warning and alarm thresholds");
-            for (name, value) in self.thresholds.drain(..) {
+            let thresholds = std::mem::take(&mut self.thresholds);
+            let words = thresholds.iter().map(|(name, value)| {
+                let unit = if name.contains("flow") { "l/min" } else { "°C" };
+                format!("{} {value:.1} {unit}", name.replace('_', " "))
+            });
+            let words = words.collect::<Vec<_>>().join(", ");
+            let message = format!("the unit's thresholds: {words}");
+            let mut happening = Happening::new(EventKind::Link, Severity::Info, message);
+            for (name, value) in thresholds {
                 happening = happening.with(name, value);
             }
             self.happened(happening.because("thresholds"));
         }
+    }
+
+    fn next_request(&mut self, at: Instant) -> Option<Request> {
+        if self.is_released() {
+            return None;
+        }
+        if !self.connected {
+            return self.plan.next(at);
+        }
+        // Reading the alarms ends the unit's own latch: not before ours is on the disk.
+        let unsafe_to_clear = self.notes.not_saved;
+        self.clear
+            .as_mut()
+            .filter(|clear| !(unsafe_to_clear && clear.ticket.is_none() && clear.is_in_standby()))
+            .and_then(|clear| clear.poll_request(at))
+            .or_else(|| self.set_point.as_mut().and_then(SetPoint::poll_request))
+            .or_else(|| self.switch.as_mut().and_then(|switch| switch.poll_request(at)))
+            .or_else(|| self.plan.next(at))
     }
 
     /// After every event: decide, steer, and tell what changed.
@@ -295,6 +278,7 @@ impl Controller for Chiller {
     }
 
     fn handle_reply(&mut self, request: Request, reply: Result<Reply, String>, now: Now) {
+        self.is_asking = false;
         // An answer that was under way when the unit was released counts no longer.
         if self.is_released() {
             return;
@@ -330,6 +314,7 @@ impl Controller for Chiller {
 
     fn handle_link(&mut self, change: LinkChange, now: Now) {
         let LinkChange::Lost { reason } = change else { return };
+        self.is_asking = false;
         self.resuming = false;
         if let Some(released) = &mut self.released {
             released.lost = true;
@@ -372,15 +357,20 @@ impl Controller for Chiller {
         if let Some(released) = &self.released {
             return [Some(released.until), decision, stale].into_iter().flatten().min();
         }
-        let switch = self.switch.as_ref().map(Switch::poll_timeout);
-        let clear = self.clear.as_ref().and_then(Clear::poll_timeout);
+        // While an answer is awaited nothing else can be asked, and a question that is due already must
+        // not hide a deadline that is not.
+        let questions = [
+            self.switch.as_ref().and_then(Switch::next_check),
+            self.clear.as_ref().and_then(Clear::poll_timeout),
+            self.plan.poll_timeout(),
+        ];
+        let question = questions.into_iter().flatten().min().filter(|_| !self.is_asking);
         let retry = self.not_done.as_ref().and_then(|not_done| not_done.retry_at);
         let own = [
-            switch,
-            clear,
+            question,
+            self.switch.as_ref().map(|switch| switch.deadline),
             retry,
             self.alarm_retry_at,
-            self.plan.poll_timeout(),
             self.status_timeout(),
             self.cooling_timeout(),
             decision,
@@ -390,22 +380,9 @@ impl Controller for Chiller {
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {
-        let at = now.instant;
-        if self.is_released() {
-            return None;
-        }
-        if !self.connected {
-            return self.plan.next(at);
-        }
-        // Reading the alarms ends the unit's own latch: not before ours is on the disk.
-        let unsafe_to_clear = self.mode_not_saved;
-        self.clear
-            .as_mut()
-            .filter(|clear| !(unsafe_to_clear && clear.ticket.is_none() && clear.is_in_standby()))
-            .and_then(|clear| clear.poll_request(at))
-            .or_else(|| self.set_point.as_mut().and_then(SetPoint::poll_request))
-            .or_else(|| self.switch.as_mut().and_then(|switch| switch.poll_request(at)))
-            .or_else(|| self.plan.next(at))
+        let request = self.next_request(now.instant);
+        self.is_asking = request.is_some();
+        request
     }
 
     fn is_wanted(&self, request: &Request) -> bool {

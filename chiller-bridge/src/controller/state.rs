@@ -54,8 +54,8 @@ impl Chiller {
             ChillerStatus::Fault if self.has_alarm() => "alarm",
             ChillerStatus::Fault => "start_failed",
             ChillerStatus::Service => "service",
-            _ if self.mode_lost => "mode_lost",
-            _ if self.saved.mode == Mode::Manual => "manual",
+            _ if self.notes.saved.mode_lost => "mode_lost",
+            _ if self.notes.saved.mode == Mode::Manual => "manual",
             _ => self.decider.last().map_or(decision::INPUT_HOLD, |decision| decision.reason),
         }
     }
@@ -76,8 +76,8 @@ impl Chiller {
         let mut concerns = Vec::new();
         if self.has_alarm() {
             let text = format!(
-                "the chiller has an alarm{}; clear_alarms when its cause is gone",
-                self.alarms_in_words()
+                "{}; when its cause is gone, the command clear_alarms ends it",
+                self.alarm_in_words()
             );
             concerns.push(Concern::error("alarm", text));
         }
@@ -89,23 +89,28 @@ impl Chiller {
             concerns.push(Concern::warning("stop_failed", text));
         }
         self.automatic_concerns(&mut concerns, now);
-        if self.mode_lost {
-            let text =
-                "the saved mode could not be read: manual, with the pump as it is, until somebody sets it";
+        if self.notes.saved.mode_lost {
+            let text = "the saved mode could not be read: it is manual until somebody sets the mode";
             concerns.push(Concern::error("mode_lost", text));
         }
-        if self.mode_not_saved {
-            let text = "the mode could not be saved: a restart returns to the one before";
+        if self.notes.not_saved {
+            let text = match self.notes.other_mode_after_restart() {
+                Some(other) => {
+                    format!("the mode could not be saved: a restart returns to {}", super::mode_word(other))
+                }
+                None => "what was set last could not be saved: a restart forgets it".to_owned(),
+            };
             concerns.push(Concern::warning("mode_not_saved", text));
         }
         concerns
     }
 
-    /// By name; `null` when the unit has one whose name was not read yet, or says nothing.
+    /// By name, with those that nobody has cleared; `null` when the unit has one whose name was not
+    /// read yet, or says nothing: then nobody knows which it has.
     fn alarms(&self) -> Option<Vec<String>> {
+        self.unit.status()?;
         let names = self.alarm_names();
-        let known = !names.is_empty() || (self.connected && !self.has_alarm());
-        known.then_some(names)
+        (!names.is_empty() || !self.has_alarm()).then_some(names)
     }
 
     pub(super) fn published(&self, common: Common, now: Now) -> ChillerState {
@@ -116,9 +121,9 @@ impl Chiller {
             connected: self.connected,
             attention: common.attention,
             last_command: common.last_command,
-            mode: self.saved.mode,
-            mode_since: self.saved.since,
-            mode_by: self.saved.by.clone(),
+            mode: self.notes.saved.mode,
+            mode_since: self.notes.saved.since,
+            mode_by: self.notes.saved.by.clone(),
             requested: self.requested(),
             wanted_by_automatic: self.wanted_by_automatic(),
             cooling_ok: self.cooling_ok(),

@@ -33,6 +33,16 @@ pub(super) fn is_reached(on: bool, status: Status) -> bool {
     if on { status.unit_mode == UnitMode::Run && status.pump_on } else { !status.pump_on }
 }
 
+const fn unit_mode_in_words(mode: UnitMode) -> &'static str {
+    match mode {
+        UnitMode::AutoStart => "auto start",
+        UnitMode::Standby => "standby",
+        UnitMode::Run => "run",
+        UnitMode::Safety => "safety mode",
+        UnitMode::Test => "test mode",
+    }
+}
+
 pub(super) fn back_off(attempts: usize) -> Duration {
     RETRIES.get(attempts).or(RETRIES.last()).copied().unwrap_or_default()
 }
@@ -41,7 +51,7 @@ impl Chiller {
     /// Brings the unit to what automatic control wants. In manual nothing moves without a command.
     pub(super) fn steer(&mut self, now: Now) {
         let (Some(status), Some(wanted)) = (self.unit.status(), self.wanted_by_automatic()) else { return };
-        if self.saved.mode == Mode::Manual || self.is_released() || self.clear.is_some() {
+        if self.notes.saved.mode == Mode::Manual || self.is_released() || self.clear.is_some() {
             return;
         }
         if status.unit_mode == UnitMode::Test {
@@ -98,7 +108,7 @@ impl Chiller {
         }
         let wait = self.drops.checked_sub(1).map(back_off);
         self.drops += 1;
-        let why = format!("it ran for {} s and stopped by itself", ran.as_secs());
+        let why = format!("it ran for {} s and stopped without an order of the bridge", ran.as_secs());
         let again =
             wait.map_or("again now".to_owned(), |wait| format!("again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not keep running: {why}; {again}");
@@ -114,15 +124,15 @@ impl Chiller {
     }
 
     pub(super) fn take_status(&mut self, status: Status, now: Now) {
-        if self.saved.mode == Mode::Manual && self.saved.request.is_none() {
-            self.saved.request = Some(status.pump_on);
+        if self.notes.saved.mode == Mode::Manual && self.notes.saved.request.is_none() {
+            self.notes.saved.request = Some(status.pump_on);
         }
         let Some(switch) = self.switch.as_ref().filter(|switch| switch.is_sent()) else { return };
         if is_reached(switch.on, status) {
             let took = now.instant.since(switch.since).as_secs_f64();
             let done = if switch.on { "running" } else { "off" };
             let outcome = Outcome::succeeded(format!("{done} after {took:.1} s"));
-            let by_itself = switch.on && self.saved.mode == Mode::Automatic;
+            let by_itself = switch.on && self.notes.saved.mode == Mode::Automatic;
             let ticket = self.switch.take().and_then(|switch| switch.ticket);
             self.not_done = None;
             self.started_pump = by_itself.then_some(now.instant);
@@ -130,7 +140,7 @@ impl Chiller {
             self.plan.hurry(now.instant);
             self.answer(ticket, outcome);
         } else if switch.on && (status.alarm || status.unit_mode == UnitMode::Safety) {
-            let message = format!("the unit has an alarm{}", self.alarms_in_words());
+            let message = format!("the unit has an alarm{}", self.names_of_alarms());
             self.switch_failed(Code::Alarm, message, now);
         }
     }
@@ -142,7 +152,7 @@ impl Chiller {
             Some(not_done) if not_done.on == switch.on => not_done.attempts + 1,
             _ => 0,
         };
-        let retry_in = (self.saved.mode == Mode::Automatic).then(|| back_off(attempts));
+        let retry_in = (self.notes.saved.mode == Mode::Automatic).then(|| back_off(attempts));
         let retry = retry_in.map_or(String::new(), |wait| format!("; again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not {what}: {why}{retry}");
         self.happened(
@@ -165,11 +175,16 @@ impl Chiller {
         };
         let limit = self.settings.start_deadline.as_secs_f64();
         let (order, what) = if switch.on { ("run", "start") } else { ("standby", "stop") };
-        let says = self.unit.status().map_or("nothing".to_owned(), |status| {
-            format!("{:?}, pump {}", status.unit_mode, if status.pump_on { "on" } else { "off" })
-                .to_lowercase()
+        let did = match () {
+            () if switch.is_sent() => format!("acknowledged {order} and did not {what}"),
+            () if switch.is_out() => format!("did not acknowledge {order}"),
+            () => format!("was not given the order {order}, because others came first,"),
+        };
+        let says = self.unit.status().map_or("it says nothing now".to_owned(), |status| {
+            let pump = if status.pump_on { "on" } else { "off" };
+            format!("it says {}, pump {pump}", unit_mode_in_words(status.unit_mode))
         });
-        let why = format!("it acknowledged {order} and did not {what} within {limit} s; it says {says}");
+        let why = format!("it {did} within {limit} s; {says}");
         self.switch_failed(Code::Failed, why, now);
     }
 
@@ -202,7 +217,7 @@ impl Chiller {
             Request::SetRunning(false) if self.clear.is_some() => true,
             // In manual nobody stands behind an order whose command was overridden.
             Request::SetRunning(on) => self.switch.as_ref().is_some_and(|switch| {
-                switch.on == *on && (self.saved.mode == Mode::Automatic || switch.ticket.is_some())
+                switch.on == *on && (self.notes.saved.mode == Mode::Automatic || switch.ticket.is_some())
             }),
             Request::SetTemperature(temperature) => {
                 self.set_point.as_ref().is_some_and(|work| work.temperature == *temperature)

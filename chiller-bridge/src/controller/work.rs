@@ -81,10 +81,11 @@ impl Switch {
         self.stage == SwitchStage::Sent
     }
 
-    pub(super) fn poll_timeout(&self) -> Instant {
+    /// When the status is to be read again.
+    pub(super) fn next_check(&self) -> Option<Instant> {
         match self.stage {
-            SwitchStage::Check(at) => at.min(self.deadline),
-            SwitchStage::Send | SwitchStage::Sent => self.deadline,
+            SwitchStage::Check(at) => Some(at),
+            SwitchStage::Send | SwitchStage::Sent => None,
         }
     }
 }

@@ -6,6 +6,7 @@ mod alone;
 mod automatic;
 mod bus_side;
 mod campaign;
+mod claims;
 mod frost;
 mod latch;
 mod link;
