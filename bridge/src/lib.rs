@@ -10,6 +10,8 @@ pub mod device_loop;
 pub mod history;
 pub mod line;
 pub mod link;
+pub mod order;
+pub mod poll_plan;
 pub mod rival;
 pub mod settings;
 pub mod store;
