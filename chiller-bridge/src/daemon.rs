@@ -96,6 +96,8 @@ pub fn controller_settings(settings: &Settings) -> ControllerSettings {
         dome: automatic.dome.clone(),
         alarm_retry: automatic.alarm_retry,
         manual_long: automatic.manual_long,
+        setpoint_limits: settings.setpoint_limits,
+        restore_setpoint: settings.restore_setpoint,
     }
 }
 

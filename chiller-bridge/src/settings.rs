@@ -49,6 +49,8 @@ pub struct Settings {
     pub frame_names: FrameNames,
     /// Lowest and highest set point that may be commanded, in degrees Celsius.
     pub setpoint_limits: (f64, f64),
+    /// Whether a set point that was commanded is set again after the unit has restarted with another.
+    pub restore_setpoint: bool,
     /// Flow below which cameras are not cooled, in l/min.
     pub min_flow: f64,
     /// Automatic control.
@@ -90,6 +92,7 @@ impl DeviceSettings for Settings {
                 .choice("frame_names", &[("tagged", FrameNames::Tagged), ("manual", FrameNames::Manual)])
                 .default(FrameNames::Tagged),
             setpoint_limits: setpoint_limits(s),
+            restore_setpoint: s.flag("restore_setpoint").default(false),
             min_flow: s.number("min_flow", "l/min", 0.0..=20.0).default(0.5),
             automatic,
             start_mode: s

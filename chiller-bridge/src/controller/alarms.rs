@@ -7,7 +7,7 @@
 //!                                 +--alarm_retry: 1, 2, 5, 10 min, the same, alarm gone--> none
 //! ```
 
-use bus::clock::Now;
+use bus::clock::{Instant, Now};
 use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Mode, Severity};
 
@@ -17,6 +17,16 @@ use super::steer::back_off;
 use super::work::Clear;
 
 const TRIES_AGAIN: &str = "automatic control tries again";
+
+/// What automatic control has done about the present alarm.
+#[derive(Debug, Default)]
+pub(super) struct AlarmWatch {
+    /// It was read, which also cleared the unit's latch.
+    pub(super) was_read: bool,
+    /// How often it was tried again.
+    pub(super) retries: usize,
+    pub(super) retry_at: Option<Instant>,
+}
 
 impl Chiller {
     /// Whether the unit has an alarm now, or had one that nobody has cleared.
@@ -59,29 +69,17 @@ impl Chiller {
     /// Latches what the unit shows, tells of each alarm, and reads its names in automatic.
     pub(super) fn note_alarms(&mut self, now: Now) {
         if !self.unit.has_alarm() {
-            self.alarm_read = false;
+            self.alarm_watch.was_read = false;
             return;
         }
-        self.started_pump = None;
-        let mut latch =
-            self.notes.saved.alarm.clone().unwrap_or_else(|| Latch { names: Vec::new(), since: now.utc });
-        let new: Vec<&'static str> = self
-            .unit
-            .alarm_names()
-            .into_iter()
-            .filter(|name| !latch.names.iter().any(|known| known == name))
-            .collect();
-        if self.notes.saved.alarm.is_none() || !new.is_empty() {
-            for name in &new {
-                let message = format!("alarm of the unit: {name}");
-                self.happened(Happening::new(EventKind::Transition, Severity::Error, message).because(*name));
-            }
-            if self.notes.saved.alarm.is_none() && new.is_empty() {
-                let message = "the unit has an alarm whose name was not read yet";
-                self.happened(
-                    Happening::new(EventKind::Transition, Severity::Error, message).because("alarm"),
-                );
-            }
+        self.trials.disown_pump();
+        let known = self.notes.saved.alarm.clone();
+        let is_new = known.is_none();
+        let mut latch = known.unwrap_or_else(|| Latch { names: Vec::new(), since: now.utc });
+        let mut new = self.unit.alarm_names();
+        new.retain(|name| !latch.names.iter().any(|known| known == name));
+        if is_new || !new.is_empty() {
+            self.tell_new(&new);
             latch.names.extend(new.into_iter().map(str::to_owned));
             self.notes.saved.alarm = Some(latch);
             self.save();
@@ -90,28 +88,41 @@ impl Chiller {
         if self.unit.in_test_mode() {
             return;
         }
-        if self.notes.saved.mode == Mode::Automatic && self.clear.is_none() && !self.alarm_read {
-            self.alarm_read = true;
-            self.switch = None;
-            self.clear = Some(Clear::new(None));
+        if self.notes.saved.mode == Mode::Automatic && self.work.clear.is_none() && !self.alarm_watch.was_read
+        {
+            self.alarm_watch.was_read = true;
+            self.work.switch = None;
+            self.work.clear = Some(Clear::new(None));
+        }
+    }
+
+    fn tell_new(&mut self, names: &[&'static str]) {
+        if names.is_empty() {
+            let message = "the unit has an alarm whose name was not read yet";
+            self.happened(Happening::new(EventKind::Transition, Severity::Error, message).because("alarm"));
+        }
+        for name in names {
+            let message = format!("alarm of the unit: {name}");
+            self.happened(Happening::new(EventKind::Transition, Severity::Error, message).because(*name));
         }
     }
 
     /// Whether automatic control must leave the pump alone; a stop is never in an alarm's way.
     pub(super) fn alarm_stands_in_the_way(&mut self, wanted: bool, now: Now) -> bool {
         if !self.has_alarm() || !wanted || !self.settings.alarm_retry {
-            self.alarm_retry_at = None;
+            self.alarm_watch.retry_at = None;
             return self.unit.has_alarm() || (self.notes.saved.alarm.is_some() && wanted);
         }
-        let at = *self.alarm_retry_at.get_or_insert(now.instant + back_off(self.alarm_retries));
+        let watch = &mut self.alarm_watch;
+        let at = *watch.retry_at.get_or_insert(now.instant + back_off(watch.retries));
         if now.instant < at {
             return true;
         }
-        self.alarm_retry_at = None;
-        self.alarm_retries += 1;
+        watch.retry_at = None;
+        watch.retries += 1;
         if self.unit.has_alarm() {
             // The unit's latch may be all that is left of it.
-            self.clear = Some(Clear::again());
+            self.work.clear = Some(Clear::again());
             return true;
         }
         self.forget_alarm(TRIES_AGAIN);
@@ -126,8 +137,8 @@ impl Chiller {
         }
     }
 
-    pub(super) fn end_clear(&mut self, _now: Now) {
-        let Some(clear) = self.clear.take() else { return };
+    pub(super) fn end_clear(&mut self) {
+        let Some(clear) = self.work.clear.take() else { return };
         let Some(ticket) = clear.ticket else {
             if clear.again && !self.unit.has_alarm() {
                 self.forget_alarm(TRIES_AGAIN);
@@ -139,7 +150,7 @@ impl Chiller {
             Outcome::failed(Code::Alarm, format!("the alarm is still there{}", self.names_of_alarms()))
         } else {
             self.forget_alarm("cleared");
-            Outcome::succeeded("no alarm any more; the unit is in standby")
+            Outcome::succeeded("no alarm any more; the unit was put in standby")
         };
         self.answer(Some(ticket), outcome);
     }
@@ -159,7 +170,7 @@ impl Chiller {
     pub(super) fn forget_alarm(&mut self, why: &str) {
         let Some(latch) = self.notes.saved.alarm.take() else { return };
         // What failed because of it may be tried again.
-        self.not_done = None;
+        self.trials.not_done = None;
         if latch.names.is_empty() {
             self.tell_gone(&["without a name".to_owned()], why);
         }

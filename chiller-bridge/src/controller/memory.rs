@@ -31,6 +31,9 @@ pub struct Saved {
     /// It may freeze, and how that began: the air may be warm again only at the other sensor.
     #[serde(default)]
     pub frost: Option<FrostBegan>,
+    /// The set point that is meant.
+    #[serde(default)]
+    pub set_point: Option<KnownSetPoint>,
 }
 
 /// An alarm that nobody has cleared yet. Reading alarms (18) clears the unit's own latch, and a
@@ -56,6 +59,38 @@ pub struct FrostBegan {
     pub since: Utc,
 }
 
+/// The set point that is meant: the last that was commanded over the bus and confirmed, or, as long as
+/// there was none, what the unit said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownSetPoint {
+    /// In degrees Celsius.
+    pub celsius: f64,
+    /// Who commanded it; `None`: the unit said it.
+    pub by: Option<Identity>,
+    /// When.
+    pub since: Utc,
+    /// The unit's up time in minutes when it was last seen with this set point, or with
+    /// `changed`'s; renewed now and then. A smaller one means that the unit has restarted since.
+    pub uptime_minutes: Option<u32>,
+    /// The unit says something else.
+    pub changed: Option<ChangedSetPoint>,
+}
+
+/// A set point that nobody commanded over the bus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedSetPoint {
+    /// In degrees Celsius.
+    pub celsius: f64,
+    /// When it was first seen.
+    pub since: Utc,
+    /// The unit had restarted.
+    pub after_restart: bool,
+    /// The one that is meant is to be set again, once.
+    pub to_restore: bool,
+}
+
 impl FrostBegan {
     /// `cause`, seen now.
     pub(super) fn new(cause: Frost, now: Utc) -> Self {
@@ -70,12 +105,22 @@ impl Saved {
     /// Nobody has said anything yet.
     #[must_use]
     pub fn unset(mode: Mode) -> Self {
-        Self { mode, request: None, since: None, by: None, alarm: None, mode_lost: false, frost: None }
+        Self {
+            mode,
+            request: None,
+            since: None,
+            by: None,
+            alarm: None,
+            mode_lost: false,
+            frost: None,
+            set_point: None,
+        }
     }
 }
 
 /// How the memory of the process before was found.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once, at the start")]
 pub enum Memory {
     /// As it was left, or the copy before.
     Kept(Saved),
@@ -91,6 +136,8 @@ pub(super) struct Notes {
     pub(super) saved: Saved,
     /// The mode that a restart finds.
     mode_on_disk: Mode,
+    /// The disk has not answered yet.
+    pub(super) is_writing: bool,
     /// The disk did not take what was written last.
     pub(super) not_saved: bool,
 }
@@ -104,11 +151,12 @@ impl Notes {
         };
         let recent = |frost: &FrostBegan| now.utc.seconds_since(frost.since) < FROST_COUNTS_FOR_S;
         saved.frost = saved.frost.filter(recent);
-        Self { mode_on_disk: saved.mode, saved, not_saved: false }
+        Self { mode_on_disk: saved.mode, saved, is_writing: false, not_saved: false }
     }
 
     /// The disk has answered to what was written last.
     pub(super) fn written(&mut self, is_good: bool) {
+        self.is_writing = false;
         self.not_saved = !is_good;
         if is_good {
             self.mode_on_disk = self.saved.mode;

@@ -9,13 +9,17 @@
 mod alarms;
 mod automatic;
 mod commands;
+mod concerns;
+mod contact;
 pub mod decision;
 pub mod frost;
 pub mod inputs;
 pub mod memory;
 mod plan;
+mod set_point;
 mod state;
 mod steer;
+pub mod summary;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -27,17 +31,20 @@ use std::time::Duration;
 use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange};
 use bus::clock::{Instant, Now};
 use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Mode, Severity};
+use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Severity};
 
-use crate::protocol::{Reply, Request};
-use decision::{Decider, Rules};
-use inputs::{Dome, DomeSettings, Power, PowerSettings};
+use crate::protocol::{Reply, Request, Threshold};
+use alarms::AlarmWatch;
+use automatic::{Cooling, Site};
+use contact::Contact;
+use decision::Rules;
+use inputs::{DomeSettings, PowerSettings};
 use memory::Notes;
 pub use memory::{Memory, Saved};
-use plan::Plan;
-use steer::NotDone;
+use set_point::SetPointWatch;
+use steer::Trials;
 use unit::Unit;
-use work::{Clear, SetPoint, Switch};
+use work::Work;
 
 /// What the controller must know.
 #[derive(Clone, Debug)]
@@ -58,6 +65,10 @@ pub struct ControllerSettings {
     pub alarm_retry: bool,
     /// Manual for so long is worth an attention.
     pub manual_long: Duration,
+    /// Lowest and highest set point, in degrees Celsius.
+    pub setpoint_limits: (f64, f64),
+    /// Whether a set point that was commanded is set again after the unit has restarted with another.
+    pub restore_setpoint: bool,
 }
 
 /// See the module.
@@ -65,53 +76,23 @@ pub struct ControllerSettings {
 pub struct Chiller {
     settings: ControllerSettings,
     started: Now,
+    /// What survives a restart.
     notes: Notes,
-    // The unit.
+    /// What the unit last said.
     unit: Unit,
-    connected: bool,
-    /// Whether the quick set was read to its end since the link came up.
-    unit_read: bool,
-    plan: Plan,
-    /// An answer is awaited.
-    is_asking: bool,
-    // What others publish, and what follows.
-    power: Option<Power>,
-    dome: Option<Dome>,
-    decider: Decider,
-    inputs: automatic::Shown,
-    // What is being done.
-    switch: Option<Switch>,
-    set_point: Option<SetPoint>,
-    clear: Option<Clear>,
-    mode_change: Option<Ticket>,
-    not_done: Option<NotDone>,
-    /// Since when the pump runs because automatic control started it, and how often it stopped by
-    /// itself soon after.
-    started_pump: Option<Instant>,
-    drops: usize,
-    /// The present alarm has been read by automatic control, which also cleared the unit's latch.
-    alarm_read: bool,
-    alarm_retries: usize,
-    alarm_retry_at: Option<Instant>,
-    released: Option<Released>,
-    /// Polled again after a release, and no answer yet: nothing was lost.
-    resuming: bool,
-    // What was shown.
-    thresholds: Vec<(&'static str, f64)>,
+    /// Whether it answers, and what is asked next.
+    contact: Contact,
+    /// What others publish, and what automatic control wants.
+    site: Site,
+    /// What is being done to the unit.
+    work: Work,
+    trials: Trials,
+    alarm_watch: AlarmWatch,
+    set_points: SetPointWatch,
+    cooling: Cooling,
+    /// As it was last told.
     status: ChillerStatus,
-    uncooled_since: Option<Instant>,
-    uncooled: bool,
     effects: VecDeque<Effect<Request, Saved>>,
-}
-
-/// The unit is let alone, so that its keypad unlocks.
-#[derive(Debug)]
-struct Released {
-    until: Instant,
-    /// What the pump did when it began.
-    pump_on: Option<bool>,
-    /// The port went away meanwhile.
-    lost: bool,
 }
 
 impl Chiller {
@@ -120,34 +101,18 @@ impl Chiller {
     pub fn new(settings: ControllerSettings, memory: Memory, now: Now) -> Self {
         let notes = Notes::new(memory, now);
         Self {
-            plan: Plan::new(settings.query_delay, now.instant),
-            power: settings.power.clone().map(|settings| Power::new(settings, now.utc)),
-            dome: settings.dome.clone().map(|settings| Dome::new(settings, now.utc)),
-            decider: Decider::new(settings.rules, notes.saved.frost.is_some(), now.instant),
+            site: Site::new(&settings, notes.saved.frost.is_some(), now),
+            contact: Contact::new(settings.query_delay, now),
             settings,
             started: now,
             notes,
             unit: Unit::default(),
-            connected: false,
-            unit_read: false,
-            is_asking: false,
-            inputs: automatic::Shown::default(),
-            switch: None,
-            set_point: None,
-            clear: None,
-            mode_change: None,
-            not_done: None,
-            started_pump: None,
-            drops: 0,
-            alarm_read: false,
-            alarm_retries: 0,
-            alarm_retry_at: None,
-            released: None,
-            resuming: false,
-            thresholds: Vec::new(),
+            work: Work::default(),
+            trials: Trials::default(),
+            alarm_watch: AlarmWatch::default(),
+            set_points: SetPointWatch::default(),
+            cooling: Cooling::default(),
             status: ChillerStatus::Offline,
-            uncooled_since: None,
-            uncooled: false,
             effects: VecDeque::new(),
         }
     }
@@ -163,75 +128,32 @@ impl Chiller {
     }
 
     fn save(&mut self) {
+        self.notes.is_writing = true;
         self.effects.push_back(Effect::Save(self.notes.saved.clone()));
     }
 
-    /// Whether the unit is to run now.
-    fn requested(&self) -> Option<bool> {
-        match self.notes.saved.mode {
-            Mode::Manual => self.notes.saved.request,
-            Mode::Automatic => self.wanted_by_automatic(),
-        }
-    }
-
-    fn wanted_by_automatic(&self) -> Option<bool> {
-        self.decider.last().map(|decision| decision.wanted)
-    }
-
-    fn is_released(&self) -> bool {
-        self.released.is_some()
-    }
-
-    /// What was read no longer counts.
-    fn forget_unit(&mut self, now: Now) {
-        self.connected = false;
-        self.unit_read = false;
-        self.unit.forget();
-        self.thresholds.clear();
-        self.plan.restart(now.instant);
-    }
-
-    fn take_threshold(&mut self, request: &Request, reply: Reply) {
-        let (Request::ReadThreshold(threshold), Some(value)) = (request, value(reply)) else { return };
-        self.thresholds.push((state::threshold_name(*threshold), value));
-        if self.thresholds.len() == plan::THRESHOLDS.len() {
-            let thresholds = std::mem::take(&mut self.thresholds);
-            let words = thresholds.iter().map(|(name, value)| {
-                let unit = if name.contains("flow") { "l/min" } else { "°C" };
-                format!("{} {value:.1} {unit}", name.replace('_', " "))
-            });
-            let words = words.collect::<Vec<_>>().join(", ");
-            let message = format!("the unit's thresholds: {words}");
-            let mut happening = Happening::new(EventKind::Link, Severity::Info, message);
-            for (name, value) in thresholds {
-                happening = happening.with(name, value);
-            }
-            self.happened(happening.because("thresholds"));
-        }
-    }
-
-    fn next_request(&mut self, at: Instant) -> Option<Request> {
-        if self.is_released() {
-            return None;
-        }
-        if !self.connected {
-            return self.plan.next(at);
-        }
-        // Reading the alarms ends the unit's own latch: not before ours is on the disk.
-        let unsafe_to_clear = self.notes.not_saved;
-        self.clear
-            .as_mut()
-            .filter(|clear| !(unsafe_to_clear && clear.ticket.is_none() && clear.is_in_standby()))
-            .and_then(|clear| clear.poll_request(at))
-            .or_else(|| self.set_point.as_mut().and_then(SetPoint::poll_request))
-            .or_else(|| self.switch.as_mut().and_then(|switch| switch.poll_request(at)))
-            .or_else(|| self.plan.next(at))
+    fn take_threshold(&mut self, threshold: Threshold, reply: Reply) {
+        let Some(thresholds) = value(reply).and_then(|value| self.contact.take_threshold(threshold, value))
+        else {
+            return;
+        };
+        let words = thresholds.iter().map(|(threshold, value)| {
+            let unit = if threshold.is_flow() { "l/min" } else { "°C" };
+            format!("{} {value:.1} {unit}", state::threshold_name(*threshold).replace('_', " "))
+        });
+        let message = format!("the unit's thresholds: {}", words.collect::<Vec<_>>().join(", "));
+        let happening = Happening::new(EventKind::Link, Severity::Info, message).because("thresholds");
+        let happening = thresholds.into_iter().fold(happening, |happening, (threshold, value)| {
+            happening.with(state::threshold_name(threshold), value)
+        });
+        self.happened(happening);
     }
 
     /// After every event: decide, steer, and tell what changed.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
+        self.restore_set_point();
         self.note_cooling(now);
         self.note_status(now);
     }
@@ -278,34 +200,30 @@ impl Controller for Chiller {
     }
 
     fn handle_reply(&mut self, request: Request, reply: Result<Reply, String>, now: Now) {
-        self.is_asking = false;
+        self.contact.nothing_is_out();
         // An answer that was under way when the unit was released counts no longer.
-        if self.is_released() {
+        if self.contact.is_released() {
             return;
         }
-        let status = match reply {
-            Ok(Reply::Status(status)) => Some(status),
-            _ => None,
-        };
-        match reply {
+        self.contact.answered(&request, reply.is_err());
+        match &reply {
             Ok(reply) => {
-                self.connected = true;
-                self.resuming = false;
-                self.unit.take(&request, reply, now);
-                self.take_threshold(&request, reply);
-                self.work_answered(&request, reply, now);
+                self.unit.take(&request, *reply, now);
+                if let Request::ReadThreshold(threshold) = request {
+                    self.take_threshold(threshold, *reply);
+                }
+                self.work_answered(&request, *reply, now);
             }
             Err(refusal) => {
                 self.unit.refused(&request);
-                self.work_refused(&request, &refusal, now);
+                self.work_refused(&request, refusal, now);
                 self.effects.push_back(Effect::Publish);
             }
         }
-        self.unit_read |= Some(&request) == plan::QUICK.last();
-        if self.clear.as_mut().is_some_and(|clear| clear.answered(&request, now.instant)) {
-            self.end_clear(now);
+        if self.work.clear.as_mut().is_some_and(|clear| clear.answered(&request, now.instant)) {
+            self.end_clear();
         }
-        if let Some(status) = status {
+        if let Ok(Reply::Status(status)) = reply {
             self.take_status(status, now);
         }
         self.note_alarms(now);
@@ -314,74 +232,70 @@ impl Controller for Chiller {
 
     fn handle_link(&mut self, change: LinkChange, now: Now) {
         let LinkChange::Lost { reason } = change else { return };
-        self.is_asking = false;
-        self.resuming = false;
-        if let Some(released) = &mut self.released {
-            released.lost = true;
-        }
-        self.forget_unit(now);
-        self.started_pump = None;
         let outcome = Outcome::failed(Code::NotConnected, format!("the chiller no longer answers: {reason}"));
+        self.contact.lost(reason, now.instant);
+        self.unit.forget();
+        self.trials.disown_pump();
         // What the unit does not even acknowledge would be sent again with every new link.
-        if self.switch.as_ref().is_some_and(|switch| switch.ticket.is_none() && switch.is_unanswered()) {
+        let is_unanswered = self.work.switch.as_ref().is_some_and(|switch| {
+            let order = &switch.order;
+            order.ticket.is_none() && order.is_sent() && !order.is_acknowledged()
+        });
+        if is_unanswered {
             self.switch_failed(Code::NotConnected, "it did not answer the order".to_owned(), now);
         }
-        let set_point = self.set_point.take().map(|work| work.ticket);
-        if self.clear.is_some() {
-            self.alarm_read = false;
+        if self.work.clear.is_some() {
+            self.alarm_watch.was_read = false;
         }
-        let clear = self.clear.take().and_then(|work| work.ticket);
-        let switch = self.switch.take().and_then(|work| work.ticket);
-        for ticket in [set_point, clear, switch] {
-            self.answer(ticket, outcome.clone());
+        self.set_point_given_up();
+        for ticket in self.work.give_up() {
+            self.answer(Some(ticket), outcome.clone());
         }
         self.follow_up(now);
     }
 
-    fn handle_saved(&mut self, result: Result<(), String>, _now: Now) {
+    fn handle_saved(&mut self, result: Result<(), String>, now: Now) {
+        self.notes.written(result.is_ok());
+        self.restoring_is_saved(result.is_ok(), now);
         self.mode_saved(result);
         self.effects.push_back(Effect::Publish);
     }
 
     fn handle_timeout(&mut self, now: Now) {
         self.switch_overdue(now);
-        if self.released.as_ref().is_some_and(|released| now.instant >= released.until) {
+        self.set_point_overdue(now);
+        if self.contact.released().is_some_and(|released| now.instant >= released.until) {
             self.end_release(now);
         }
         self.follow_up(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let decision = self.decider.poll_timeout();
-        let stale = self.inputs.stale_at;
-        if let Some(released) = &self.released {
-            return [Some(released.until), decision, stale].into_iter().flatten().min();
-        }
-        // While an answer is awaited nothing else can be asked, and a question that is due already must
-        // not hide a deadline that is not.
-        let questions = [
-            self.switch.as_ref().and_then(Switch::next_check),
-            self.clear.as_ref().and_then(Clear::poll_timeout),
-            self.plan.poll_timeout(),
-        ];
-        let question = questions.into_iter().flatten().min().filter(|_| !self.is_asking);
-        let retry = self.not_done.as_ref().and_then(|not_done| not_done.retry_at);
-        let own = [
-            question,
-            self.switch.as_ref().map(|switch| switch.deadline),
-            retry,
-            self.alarm_retry_at,
-            self.status_timeout(),
-            self.cooling_timeout(),
-            decision,
-            stale,
-        ];
-        own.into_iter().flatten().min()
+        let inputs = [self.site.decider.poll_timeout(), self.site.shown.stale_at];
+        let unit = match self.contact.released() {
+            Some(released) => [Some(released.until), None, None, None, None, None],
+            None => [
+                self.contact.next_question(self.work.next_question()),
+                self.work.next_deadline(),
+                self.trials.poll_timeout(),
+                self.alarm_watch.retry_at,
+                self.status_timeout(),
+                self.cooling.poll_timeout(self.settings.start_deadline),
+            ],
+        };
+        inputs.into_iter().chain(unit).flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {
-        let request = self.next_request(now.instant);
-        self.is_asking = request.is_some();
+        if self.contact.is_released() {
+            return None;
+        }
+        // Reading the alarms ends the unit's own latch: not before ours is on the disk.
+        let may_clear = !self.notes.not_saved;
+        let work =
+            if self.contact.is_connected() { self.work.poll_request(may_clear, now.instant) } else { None };
+        let request = work.or_else(|| self.contact.next_reading(now.instant));
+        self.contact.asks(request.as_ref());
         request
     }
 
@@ -422,12 +336,5 @@ fn value(reply: Reply) -> Option<f64> {
         Reply::Temperature(temperature) => Some(temperature.celsius()),
         Reply::Flow(flow) => Some(flow.litres_per_minute()),
         _ => None,
-    }
-}
-
-fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Automatic => "automatic",
-        Mode::Manual => "manual",
     }
 }

@@ -95,6 +95,14 @@ pub enum Threshold {
     LowFlowAlarm,
 }
 
+impl Threshold {
+    /// Whether it is one of the flow; the others are of temperatures.
+    #[must_use]
+    pub const fn is_flow(self) -> bool {
+        matches!(self, Self::LowFlowWarning | Self::LowFlowAlarm)
+    }
+}
+
 /// The sensor the unit controls on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]

@@ -15,6 +15,8 @@ mod memory;
 mod polling;
 mod release;
 mod rig;
+mod sentence;
+mod set_point;
 mod site;
 mod steering;
 mod switching;

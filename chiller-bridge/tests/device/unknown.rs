@@ -187,6 +187,7 @@ fn check(mut site: Site, way: Way, pump: Pump, failsafe: bool, what: &dyn Debug)
         let view = site.view();
         assert_eq!((view.mode, view.requested), (Mode::Automatic, Some(kept_on)), "{what:?}: {view:#?}");
         assert_eq!(view.reason, "input_hold", "{what:?}");
+        crate::sentence::check(site.controller(), site.now());
         site.pass(5 * SECOND);
     }
     assert!(site.sent_at("0").iter().all(|at| *at < settled), "{what:?}: it was switched off");
