@@ -16,7 +16,7 @@ use bus::message::Mode;
 use crate::controller::inputs::PowerSettings;
 use crate::controller::{Chiller, ControllerSettings, Memory, Saved};
 use crate::protocol::{self, Codec, MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
-use crate::settings::{FrameNames, Settings, StartMode};
+use crate::settings::{Settings, StartMode};
 
 /// Longest release of the front panel, in minutes.
 const RELEASE_MINUTES: f64 = 15.0;
@@ -35,11 +35,11 @@ impl Wire {
     /// As the settings say.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let names = match settings.frame_names {
-            FrameNames::Tagged => protocol::FrameNames::Tagged,
-            FrameNames::Manual => protocol::FrameNames::Manual,
-        };
-        Self { codec: Codec::new(names), limit: settings.bridge.exchange_limit, gap: settings.command_gap }
+        Self {
+            codec: Codec::new(settings.frame_names),
+            limit: settings.bridge.exchange_limit,
+            gap: settings.command_gap,
+        }
     }
 }
 

@@ -13,17 +13,10 @@ use std::time::Duration;
 use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
 use bus::settings::Section;
 
+use crate::protocol::FrameNames;
+
 /// The lowest and highest set point the unit is known to take, in degrees Celsius.
 const UNIT_CELSIUS: (f64, f64) = (-7.0, 45.0);
-
-/// What fills the eight name characters of a request, which the unit echoes unchecked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameNames {
-    /// A counter, so that a late reply is known by its echo.
-    Tagged,
-    /// The names in the vendor's manual.
-    Manual,
-}
 
 /// The mode of a bridge that has no saved one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
