@@ -79,16 +79,21 @@ impl<R: Clone + PartialEq> Order<R> {
     /// What to ask or to order now, if anything.
     pub fn poll_request(&mut self, now: Instant) -> Option<R> {
         match self.stage {
-            Stage::Due => {
-                self.stage = Stage::Sent;
-                Some(self.order.clone())
-            }
             Stage::Check(at) if now >= at => {
                 self.stage = Stage::Check(now + self.every);
                 Some(self.read_back.clone())
             }
-            Stage::Sent | Stage::Check(_) => None,
+            Stage::Due | Stage::Sent | Stage::Check(_) => self.poll_order(),
         }
+    }
+
+    /// The order itself, if it was not sent yet.
+    pub fn poll_order(&mut self) -> Option<R> {
+        if self.is_sent() {
+            return None;
+        }
+        self.stage = Stage::Sent;
+        Some(self.order.clone())
     }
 
     /// When it is to be read back again; `None` while the acknowledgement is awaited, and before.

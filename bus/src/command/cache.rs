@@ -1,11 +1,12 @@
 //! What each identity asked lately and what became of it, so that a request that comes twice runs
 //! once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::verb::{Argument, Verb};
+use super::arguments::Arguments;
 use crate::clock::Instant;
+use crate::device::Verb;
 use crate::message::Reply;
 use crate::topic::{Identity, RequestId};
 
@@ -25,13 +26,13 @@ pub(super) enum Verdict {
 pub(super) struct Entry {
     pub(super) id: RequestId,
     pub(super) verb: &'static Verb,
-    pub(super) argument: Argument,
+    pub(super) arguments: Arguments,
     pub(super) verdict: Verdict,
 }
 
 impl Entry {
-    pub(super) fn is_same(&self, verb: &Verb, argument: Argument) -> bool {
-        self.verb.name == verb.name && self.argument == argument
+    pub(super) fn is_same(&self, verb: &Verb, arguments: &Arguments) -> bool {
+        self.verb.name == verb.name && self.arguments == *arguments
     }
 
     fn counts(&self, now: Instant) -> bool {
@@ -44,7 +45,8 @@ impl Entry {
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    by_identity: HashMap<Identity, VecDeque<Entry>>,
+    // In the identities' order, so that the same commands make the same journal.
+    by_identity: BTreeMap<Identity, VecDeque<Entry>>,
 }
 
 impl Cache {
@@ -58,7 +60,7 @@ impl Cache {
         &mut self,
         by: &Identity,
         id: RequestId,
-        (verb, argument): (&'static Verb, Argument),
+        (verb, arguments): (&'static Verb, Arguments),
         verdict: Verdict,
     ) {
         let entries = self.by_identity.entry(by.clone()).or_default();
@@ -68,7 +70,7 @@ impl Cache {
         {
             entries.remove(oldest);
         }
-        entries.push_back(Entry { id, verb, argument, verdict });
+        entries.push_back(Entry { id, verb, arguments, verdict });
     }
 
     /// The command with ticket `number`, known under `id`, ended with `reply`.

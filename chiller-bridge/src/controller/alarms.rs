@@ -9,7 +9,8 @@
 
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
-use bus::message::{Code, EventKind, Happening, Mode, Severity};
+use bus::message::{Code, EventKind, Happening, Severity};
+use chiller_device::Mode;
 
 use super::Chiller;
 use super::memory::Latch;

@@ -2,12 +2,14 @@
 
 use bridge::controller::{Effect, Input as Message};
 use bus::clock::{Instant, Now};
-use bus::message::{EventKind, Happening, Input, InputStatus, Inputs, Mode, Severity};
+use bus::message::{EventKind, Happening, Severity};
+use chiller_device::{Input, InputStatus, Inputs, Mode};
 use serde_json::Value;
 
-use super::decision::{Decider, Decision, Facts};
+use super::decision::{Decider, Decision};
 use super::inputs::{Dome, Power, plausible};
 use super::memory::FrostBegan;
+use super::rules::Facts;
 use super::{Chiller, ControllerSettings};
 
 const UNUSED: Input = Input { status: InputStatus::Missing, age_s: None };

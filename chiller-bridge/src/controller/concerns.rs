@@ -2,7 +2,7 @@
 
 use bridge::controller::Concern;
 use bus::clock::Now;
-use bus::message::Mode;
+use chiller_device::Mode;
 
 use super::frost::{Frost, Place};
 use super::summary::{cameras, frost, mode_word};

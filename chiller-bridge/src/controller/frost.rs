@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Facts, Rules};
+use super::rules::{Facts, Rules};
 
 /// Where a temperature is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

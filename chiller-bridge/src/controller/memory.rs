@@ -2,8 +2,8 @@
 //! forget of the unit.
 
 use bus::clock::{Now, Utc};
-use bus::message::Mode;
 use bus::topic::Identity;
+use chiller_device::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::frost::{Frost, Place};

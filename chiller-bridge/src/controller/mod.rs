@@ -16,6 +16,7 @@ pub mod frost;
 pub mod inputs;
 pub mod memory;
 mod plan;
+pub mod rules;
 mod set_point;
 mod state;
 mod steer;
@@ -28,19 +29,21 @@ mod work;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange};
+use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange};
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Severity};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Code, EventKind, Happening, Severity};
+use chiller_device::{ChillerState, ChillerStatus};
 
 use crate::protocol::{Reply, Request, Threshold};
 use alarms::AlarmWatch;
 use automatic::{Cooling, Site};
 use contact::Contact;
-use decision::Rules;
 use inputs::{DomeSettings, PowerSettings};
 use memory::Notes;
 pub use memory::{Memory, Saved};
+use rules::Rules;
 use set_point::SetPointWatch;
 use steer::Trials;
 use unit::Unit;
@@ -149,7 +152,7 @@ impl Chiller {
         self.happened(happening);
     }
 
-    /// After every event: decide, steer, and tell what changed.
+    /// After every event: decide, steer, and see what changed.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
@@ -159,23 +162,7 @@ impl Chiller {
     }
 
     fn note_status(&mut self, now: Now) {
-        let status = self.current_status(now.instant);
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let message = format!("{} -> {} ({reason})", state::word(from), state::word(status));
-        let severity = match status {
-            ChillerStatus::Offline | ChillerStatus::Fault => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", state::word(from))
-            .with("to", state::word(status));
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status(now.instant);
     }
 }
 
@@ -185,8 +172,8 @@ impl Controller for Chiller {
     type State = ChillerState;
     type Saved = Saved;
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
-        self.is_possible(verb, argument).map(|()| None)
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        self.is_possible(verb, arguments).map(|()| None)
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
@@ -299,6 +286,17 @@ impl Controller for Chiller {
         request
     }
 
+    fn poll_order(&mut self, now: Now) -> Option<Request> {
+        if !self.contact.is_connected() || self.contact.is_released() {
+            return None;
+        }
+        let order = self.work.poll_order(now.instant);
+        if order.is_some() {
+            self.contact.asks(order.as_ref());
+        }
+        order
+    }
+
     fn is_wanted(&self, request: &Request) -> bool {
         self.is_still_wanted(request)
     }
@@ -307,19 +305,23 @@ impl Controller for Chiller {
         self.effects.pop_front()
     }
 
-    // A clean stop leaves the unit as it is.
-    fn handle_shutdown(&mut self, _now: Now) {}
-
-    fn is_at_rest(&self) -> bool {
-        true
-    }
-
     fn concerns(&self, now: Now) -> Vec<Concern> {
         self.all_concerns(now)
     }
 
-    fn state(&self, common: Common, now: Now) -> ChillerState {
-        self.published(common, now)
+    fn facts(&self, now: Now) -> Facts {
+        let status = self.current_status(now.instant);
+        Facts {
+            status: status.word(),
+            reason: self.reason(),
+            summary: summary::summary(&self.situation(now)),
+            date: self.unit.date(),
+            connected: self.contact.is_connected(),
+        }
+    }
+
+    fn state(&self, _now: Now) -> ChillerState {
+        self.published()
     }
 
     fn quantities(&self) -> Vec<bridge::controller::Quantity> {
@@ -327,7 +329,7 @@ impl Controller for Chiller {
     }
 
     fn status_word(&self) -> &'static str {
-        state::word(self.status)
+        self.status.word()
     }
 }
 

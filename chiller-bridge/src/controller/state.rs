@@ -1,8 +1,8 @@
 //! What the controller shows: status, reason, and the published state.
 
-use bridge::controller::{Common, Quantity};
+use bridge::controller::Quantity;
 use bus::clock::{Instant, Now};
-use bus::message::{ChillerState, ChillerStatus, Mode, Reading, TecMode};
+use chiller_device::{ChillerState, ChillerStatus, Mode, Reading, TecMode};
 
 use super::summary::Situation;
 use super::{Chiller, decision};
@@ -85,14 +85,8 @@ impl Chiller {
         (!names.is_empty() || !self.has_alarm()).then_some(names)
     }
 
-    pub(super) fn published(&self, common: Common, now: Now) -> ChillerState {
+    pub(super) fn published(&self) -> ChillerState {
         ChillerState {
-            status: self.current_status(now.instant),
-            reason: self.reason().to_owned(),
-            date: self.unit.date(),
-            connected: self.contact.is_connected(),
-            attention: common.attention,
-            last_command: common.last_command,
             mode: self.notes.saved.mode,
             mode_since: self.notes.saved.since,
             mode_by: self.notes.saved.by.clone(),
@@ -147,22 +141,6 @@ impl Chiller {
             quantity("tec_power", "%", reading.tec_power),
             quantity("flow", "l/min", reading.flow),
         ]
-    }
-}
-
-/// The word on the bus.
-pub(super) fn word(status: ChillerStatus) -> &'static str {
-    match status {
-        ChillerStatus::Offline => "offline",
-        ChillerStatus::Idle => "idle",
-        ChillerStatus::Starting => "starting",
-        ChillerStatus::Cooling => "cooling",
-        ChillerStatus::Heating => "heating",
-        ChillerStatus::Circulating => "circulating",
-        ChillerStatus::Stopping => "stopping",
-        ChillerStatus::Fault => "fault",
-        ChillerStatus::Service => "service",
-        ChillerStatus::Released => "released",
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bridge::order::{Late, Refused, Taken};
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
-use bus::message::{Code, EventKind, Happening, Mode, Severity};
+use bus::message::{Code, EventKind, Happening, Severity};
+use chiller_device::Mode;
 
 use super::Chiller;
 use super::work::Switch;

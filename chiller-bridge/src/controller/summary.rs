@@ -1,9 +1,9 @@
-//! What the chiller does and why, in one sentence for people; and the word for its status that goes
-//! into FITS headers. Pure: it knows what it is given, and claims nothing else.
+//! What the chiller does and why, in one sentence for people. Pure: it knows what it is given, and
+//! claims nothing else.
 
 use bus::clock::Utc;
-use bus::message::{ChillerStatus, Mode};
 use bus::topic::Identity;
+use chiller_device::{ChillerStatus, Mode};
 
 use super::decision::{ANTIFREEZE, CAMERA_POWER, Decision, INPUT_FAILSAFE, INPUT_HOLD, SWITCH_OFF_DELAY};
 use super::frost::Frost;
@@ -57,23 +57,6 @@ pub struct Cold {
     pub is_now: bool,
     /// How it began.
     pub began: Option<FrostBegan>,
-}
-
-/// The word for people: upper case, the predecessor's where it had one.
-#[must_use]
-pub const fn status_label(status: ChillerStatus) -> &'static str {
-    match status {
-        ChillerStatus::Offline => "OFFLINE",
-        ChillerStatus::Idle => "IDLE",
-        ChillerStatus::Starting => "STARTING",
-        ChillerStatus::Cooling => "COOLING",
-        ChillerStatus::Heating => "HEATING",
-        ChillerStatus::Circulating => "CIRCULATING",
-        ChillerStatus::Stopping => "STOPPING",
-        ChillerStatus::Fault => "FAULT",
-        ChillerStatus::Service => "SERVICE",
-        ChillerStatus::Released => "RELEASED",
-    }
 }
 
 /// The sentence, without its full stop.

@@ -41,6 +41,16 @@ impl Work {
             .or_else(|| self.switch.as_mut().and_then(|work| work.order.poll_request(now)))
     }
 
+    /// The order that is due, but for questions. Clearing goes its steps one by one: once it has begun,
+    /// nothing comes in between.
+    pub(super) fn poll_order(&mut self, now: Instant) -> Option<Request> {
+        if let Some(clear) = &mut self.clear {
+            return if clear.is_out() { None } else { clear.poll_request(now) };
+        }
+        let set_point = self.set_point.as_mut().and_then(|work| work.order.poll_order());
+        set_point.or_else(|| self.switch.as_mut().and_then(|work| work.order.poll_order()))
+    }
+
     /// When something is to be asked for it.
     pub(super) fn next_question(&self) -> Option<Instant> {
         let switch = self.switch.as_ref().and_then(|work| work.order.next_check());
@@ -146,6 +156,11 @@ impl Clear {
     /// Automatic control wants to start again if the alarm is gone.
     pub(super) fn again() -> Self {
         Self { again: true, ..Self::new(None) }
+    }
+
+    /// Whether the unit may have the first order, standby.
+    pub(super) fn is_out(&self) -> bool {
+        self.step != ClearStep::Standby || self.asked
     }
 
     /// Whether the unit is in standby and its alarms were not read yet.

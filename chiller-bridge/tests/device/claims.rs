@@ -1,6 +1,7 @@
 //! What is said is known: no reason, alarm or time that nobody can have seen.
 
-use bus::message::{ChillerStatus, Code, Mode};
+use bus::message::Code;
+use chiller_device::{ChillerStatus, Mode};
 use testbed::chiller::{AlarmBit, Config, Fault};
 
 use crate::site::{MINUTE, SECOND, Site, with_inputs};
@@ -159,7 +160,7 @@ fn a_mode_that_was_lost_stays_so_over_a_restart_until_somebody_sets_it() {
     site.restart();
     site.pass(MINUTE);
     assert!(site.attention("mode_lost"), "the alarm was saved, and no mode");
-    assert_eq!((site.state().mode, site.state().mode_by), (Mode::Manual, None));
+    assert_eq!((site.state().mode, site.state().device.mode_by), (Mode::Manual, None));
     site.rig.command_and_wait("alice", "mode", "automatic");
     site.restart();
     site.pass(MINUTE);

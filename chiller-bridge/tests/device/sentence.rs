@@ -1,10 +1,10 @@
 //! The sentence for people against what it is made of: what it claims must be so.
 
 use bus::clock::Now;
-use bus::message::{ChillerStatus, Mode};
 use chiller_bridge::controller::Chiller;
 use chiller_bridge::controller::decision::INPUT_HOLD;
 use chiller_bridge::controller::summary::{Situation, summary};
+use chiller_device::{ChillerStatus, Mode};
 
 /// Fails if the sentence claims what is not known.
 pub(crate) fn check(chiller: &Chiller, now: Now) {

@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bus::clock::Instant;
-use bus::message::Mode;
 use chiller_bridge::settings::Settings;
+use chiller_device::Mode;
 use testbed::chiller::{Config, Fault, Status};
 
 use crate::site::{MINUTE, POWER, SECOND, Site, with_inputs};

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Now, Utc};
-use bus::message::{Code, FocuserStatus, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
 use rig::Chance;
 use testbed::focuser::{Config, Fault, Forbidden, ResetFlag, Violation};
 
@@ -177,6 +178,10 @@ impl Campaign {
             if verb == "set" {
                 let target: f64 = argument.parse().expect("a number");
                 assert!((place - target).abs() < 0.001, "seed {seed}: it is at {place}: {reply:?}");
+            }
+            if ["set", "offset"].contains(&verb) {
+                let slack = self.rig.model().slack_mm();
+                assert!(slack < 0.0005, "seed {seed}: {slack} mm of slack are open: {reply:?}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
 
-use super::{Argument, Code, FOCUSER, Outcome, Refusal, ReplyStatus, Room, settings};
+use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, identity, settings};
 
 #[test]
 fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
@@ -190,7 +190,7 @@ fn rule_11_motion_without_ts_gets_25() {
         let replies = room.send("alice", verb, payload);
         assert_eq!((replies[0].code, replies[0].reason.as_str()), (Some(Code::IdRequired), "ts_required"));
     }
-    let mut lenient = settings("focuser", FOCUSER);
+    let mut lenient = settings("focuser", MOVES);
     lenient.allow_bare_motion = true;
     let mut room = Room::with(lenient);
     room.admit("alice", "set", "2.5");
@@ -256,6 +256,23 @@ fn rule_12_what_the_device_refuses_ends_nothing() {
     room.device = Err(Refusal::new(Code::ModeIsAutomatic, "the mode is automatic"));
     assert_eq!(room.refusal("bob", "enabled", "off"), Code::ModeIsAutomatic);
     assert_eq!(room.succeed(&running)[0].status, ReplyStatus::Succeeded);
+}
+
+#[test]
+fn rule_13_the_same_commands_make_the_same_journal() {
+    let names: Vec<_> = (0..16).map(|number| format!("client{number}")).collect();
+    let journal = || {
+        let mut settings = settings("focuser", MOVES);
+        settings.control_clients = names.iter().map(|name| identity(name)).collect();
+        let mut room = Room::with(settings);
+        for name in &names {
+            let payload = room.stamped("a", r#""mm":2"#);
+            let ticket = room.admit(name, "set", &payload);
+            room.succeed(&ticket);
+        }
+        serde_json::to_string(&room.desk.journal(room.now)).unwrap()
+    };
+    assert_eq!(journal(), journal());
 }
 
 #[test]
@@ -325,7 +342,7 @@ fn rule_13_a_disk_that_never_answers_does_not_block_the_device_for_good() {
     assert!(room.admitted.is_empty(), "it does not start late");
     let payload = room.stamped("b", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
-    assert_eq!(room.admitted[0].2, Argument::Number(2.0));
+    assert_eq!(room.admitted[0].2.number("mm"), Some(2.0));
     room.wait(20.0);
     assert_eq!(room.answer(&ticket, &Outcome::timed_out("still moving")).len(), 1, "the controller's to end");
 }

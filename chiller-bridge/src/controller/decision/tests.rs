@@ -1,5 +1,7 @@
 //! Sentences about the decision, and one property.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -193,15 +193,3 @@ fn a_unit_that_is_not_read_is_said_to_be_so_with_the_reason() {
     let now = Situation { status: ChillerStatus::Service, ..offline };
     assert_eq!(summary(&now), "the unit is in its test mode, so the bridge leaves it alone");
 }
-
-#[test]
-fn the_label_is_the_predecessors_upper_case_word() {
-    for (status, label) in [
-        (ChillerStatus::Offline, "OFFLINE"),
-        (ChillerStatus::Idle, "IDLE"),
-        (ChillerStatus::Cooling, "COOLING"),
-        (ChillerStatus::Heating, "HEATING"),
-    ] {
-        assert_eq!(status_label(status), label);
-    }
-}

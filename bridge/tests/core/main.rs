@@ -1,0 +1,13 @@
+//! The core of a bridge by itself: a device that does what the test says, and everything that the
+//! core wants done.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helper may panic as its test may"
+)]
+
+mod history;
+mod rig;
+mod rivals;
+mod transitions;
