@@ -6,7 +6,6 @@
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
-mod chance;
 mod disk;
 mod line;
 mod outcome;
@@ -19,17 +18,18 @@ use std::time::Duration;
 use bridge::controller::{Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::history::Kept;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::Journal;
 use bus::device::{ArgumentKind, Description};
-use bus::message::{Event, Health, History, LinkHealth, Meta, Reply};
+use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
 use harness::port::Device;
 use serde::de::DeserializeOwned;
 
 pub use broker::Published;
-pub use chance::Chance;
+pub use harness::seeded::SeededRandom;
 pub use outcome::{assert_failed, assert_succeeded};
 pub use shown::{Shown, ShownOf};
 
@@ -85,7 +85,7 @@ pub struct Left<'a> {
     /// The Desk's journal.
     pub journal: Journal,
     /// The history.
-    pub history: Option<History>,
+    pub history: Option<Kept>,
 }
 
 /// See the module.

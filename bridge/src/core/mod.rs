@@ -3,9 +3,11 @@
 //! Events go in, outputs come out; the device loop carries them between here and the line, the
 //! session and the store. It is the same code in the daemon and in a test's virtual time.
 
+mod clock;
 mod connection;
 mod disk;
 mod exchange;
+mod host;
 mod meta;
 mod publish;
 mod settle;
@@ -16,17 +18,18 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
-use bus::message::History;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
 use crate::controller::{Controller, Protocol};
-use crate::history::Recorder;
+use crate::history::{Kept, Recorder};
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
+use crate::reload::Reloaded;
 use crate::rival::Rival;
+use clock::{Doubts, Steps};
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
@@ -34,7 +37,6 @@ const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 const READ_LATE: Duration = Duration::from_millis(500);
 /// How long the end of the daemon waits for the device to come to rest.
 const REST_LIMIT: Duration = Duration::from_secs(2);
-const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
 #[derive(Clone, Debug)]
@@ -81,8 +83,10 @@ pub enum Event {
     Saved(File, u64, Result<(), String>),
     /// The state directory was tried: it can be written, or not.
     Probed(Result<(), String>),
-    /// When our certificate ends, as read at a connect.
+    /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
+    /// The settings were read again; or why they are refused.
+    Reloaded(Result<Reloaded, String>),
     /// Time has passed.
     Timeout,
     /// The daemon is to end.
@@ -157,6 +161,8 @@ where
     port_open: bool,
     /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
     let_go: bool,
+    /// An event has told of the link what its attention says.
+    link_news: bool,
     asked: Option<Asked<P::Request>>,
     /// What found no valid answer and is to be asked again, the newest first.
     repeats: VecDeque<P::Request>,
@@ -175,7 +181,8 @@ where
     dropped_messages: u64,
     state_seq: u64,
     event_seq: u64,
-    skew: Option<(Instant, String)>,
+    clock: Steps,
+    doubts: Doubts,
     /// When the parts were last asked what they want.
     pumped: Instant,
     // The disk.
@@ -203,7 +210,7 @@ where
         controller: C,
         protocol: P,
         journal: Journal,
-        history: Option<&History>,
+        history: Option<&Kept>,
         now: Now,
     ) -> Self {
         let desk = Desk::new(settings.desk.clone());
@@ -221,6 +228,7 @@ where
             outputs: VecDeque::new(),
             port_open: false,
             let_go: false,
+            link_news: false,
             asked: None,
             repeats: VecDeque::new(),
             announce_at: None,
@@ -236,7 +244,8 @@ where
             dropped_messages: 0,
             state_seq: 0,
             event_seq: 0,
-            skew: None,
+            clock: Steps::new(now),
+            doubts: Doubts::default(),
             pumped: now.instant,
             disk: disk::Disk::default(),
             journal_due: None,
@@ -290,12 +299,17 @@ where
 
     /// Takes what happened, and decides what follows.
     pub fn handle(&mut self, event: Event, now: Now) {
+        self.look_at_the_clock(now);
         match event {
             Event::Line(event) => self.handle_line(event, now),
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Probed(result) => self.handle_probed(result, now),
-            Event::Certificate(expires) => self.certificate_expires = expires,
+            Event::Certificate(expires) => {
+                self.certificate_expires = expires;
+                self.dirty = true;
+            }
+            Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {
                 self.stopping = Some(now.instant + REST_LIMIT);
@@ -350,7 +364,7 @@ where
                 return;
             }
             self.finished = true;
-            self.save_history(bus::message::encode(&self.history.history(now)), now);
+            self.save_history(now);
             // While another bridge may be alive, its availability is its own.
             let say_offline = !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });

@@ -3,7 +3,7 @@
 use bus::clock::Now;
 use bus::command::{Output as DeskOutput, Post};
 use bus::device::Tone;
-use bus::message::{Code, EventKind, Happening, Severity};
+use bus::message::{EventKind, Happening, Severity};
 
 use super::{Core, Output};
 use crate::controller::{Command, Controller, Effect, Protocol};
@@ -25,12 +25,10 @@ where
             busy = true;
             match output {
                 DeskOutput::Post(post) => {
-                    if post.reply.code == Some(Code::ClockSkew) {
-                        self.skew = Some((now.instant, format!("{}: {}", post.reply.by, post.reply.message)));
-                        self.dirty = true;
-                    }
+                    self.dirty |= self.doubts.refused(&post.reply, now.instant);
                     posts.push(post);
                 }
+                DeskOutput::ClocksAgree => self.dirty |= self.doubts.agreed(),
                 DeskOutput::Happened(happening) => happenings.push(happening),
                 DeskOutput::Admit(ticket, verb, arguments) => {
                     self.controller.handle_command(Command { ticket, verb, arguments }, now);

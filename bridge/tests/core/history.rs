@@ -1,6 +1,7 @@
 //! When the core publishes and saves the history, with a device of one figure.
 
 use bridge::core::{Event, File, Output};
+use bridge::history::Kept;
 use bus::message::{Health, History};
 use bus::session::bridge::SessionEvent;
 
@@ -79,7 +80,8 @@ fn a_clean_stop_saves_what_the_running_bin_has_and_the_next_start_goes_on_from_i
     assert_eq!(history.columns["water_temp"], [Some(10.0)]);
     let mut earlier = history;
     earlier.columns.get_mut("water_temp").unwrap()[0] = Some(5.0);
-    let published = published(&Rig::with(Some(&earlier)).connect()).remove(0);
+    let published =
+        published(&Rig::with(Some(&Kept { history: earlier, out_of_sight: Vec::new() })).connect()).remove(0);
     assert_eq!(published.columns["water_temp"], [Some(5.0)]);
 }
 

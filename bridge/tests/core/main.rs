@@ -7,7 +7,9 @@
     reason = "a test's helper may panic as its test may"
 )]
 
+mod clock;
 mod history;
+mod reload;
 mod rig;
 mod rivals;
 mod transitions;

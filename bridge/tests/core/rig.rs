@@ -9,11 +9,12 @@ use bridge::controller::{
     Command, Concern, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
 use bridge::core::{Core, CoreSettings, Event, Output};
+use bridge::history::Kept;
 use bridge::line::Exchange;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Journal, Outcome};
 use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
-use bus::message::{Event as BusEvent, History};
+use bus::message::Event as BusEvent;
 use bus::probe::Verdict;
 use bus::session::bridge::{Incoming, SessionEvent};
 use bus::topic::{Base, Identity};
@@ -141,19 +142,19 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// At its first start, alice's to command.
+    /// At its first start, for alice and ops to command.
     pub(crate) fn new() -> Self {
         Self::with(None)
     }
 
     /// With what an earlier process had saved.
-    pub(crate) fn with(history: Option<&History>) -> Self {
-        let alice = Identity::new("alice").unwrap();
+    pub(crate) fn with(history: Option<&Kept>) -> Self {
+        let clients = ["alice", "ops"].map(|name| Identity::new(name).unwrap());
         let desk = DeskSettings {
             base: Base::new("clasp", "chiller").unwrap(),
             verbs: DESCRIPTION.verbs,
-            control_clients: [alice.clone()].into(),
-            stop_clients: [alice].into(),
+            control_clients: clients.clone().into(),
+            stop_clients: clients.into(),
             ranges: BTreeMap::new(),
             names: BTreeMap::new(),
             timeouts: BTreeMap::new(),

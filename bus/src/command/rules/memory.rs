@@ -184,6 +184,23 @@ fn rule_11_a_clock_that_cannot_be_right_gets_24_with_by_how_much() {
 }
 
 #[test]
+fn rule_11_only_a_request_that_was_sent_just_now_shows_that_the_clocks_agree() {
+    let mut room = Room::focuser();
+    let unix = room.now.utc.unix_milliseconds() as f64 / 1000.0;
+    for (age, agrees) in [(-2.5, 0), (-1.5, 1), (0.0, 1), (9.0, 1), (11.0, 0), (3000.0, 0), (4000.0, 0)] {
+        room.agreements = 0;
+        let payload = format!(r#"{{"ts":{},"ttl_s":3600,"mm":1}}"#, unix - age);
+        room.send("alice", "set", &payload);
+        assert_eq!(room.agreements, agrees, "{age} s old");
+        room.send("alice", "stop", &payload);
+        assert_eq!(room.agreements, agrees, "the time of a stop does not count");
+        room = Room::focuser();
+    }
+    room.send("alice", "ping", "");
+    assert_eq!(room.agreements, 0, "without a time nothing is known");
+}
+
+#[test]
 fn rule_11_motion_without_ts_gets_25() {
     let mut room = Room::focuser();
     for (verb, payload) in [("set", "2.5"), ("init", ""), ("offset", r#"{"id":"o","mm":1}"#)] {
