@@ -9,6 +9,7 @@ pub mod core;
 pub mod daemon;
 pub mod device_loop;
 pub mod history;
+pub mod instrument;
 pub mod line;
 pub mod link;
 pub mod reload;

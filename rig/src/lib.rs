@@ -15,15 +15,15 @@ mod shown;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bridge::controller::{Controller, Protocol};
+use bridge::controller::Controller;
 use bridge::core::{Core, Event as CoreEvent, File, Output};
-use bridge::daemon::line_settings;
+use bridge::daemon::{self, Left, line_settings};
 use bridge::device_loop;
-use bridge::history::Kept;
-use bridge::settings::{BridgeSettings, DeviceSettings};
+use bridge::instrument::Instrument;
+use bridge::settings::{BridgeSettings, DeviceSettings as _};
+use bridge::store::Loaded;
 use bus::clock::{Instant, Now, Utc};
-use bus::command::Journal;
-use bus::device::{ArgumentKind, Description};
+use bus::device::ArgumentKind;
 use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
 use harness::port::Device;
@@ -43,60 +43,37 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// A daemon and the device it is for.
 pub trait Subject: Sized {
-    /// Its settings.
-    type Settings: DeviceSettings;
+    /// The daemon.
+    type Instrument: Instrument<Controller: Controller<State = Self::State>>;
     /// What it publishes beyond the common keys.
     type State: DeserializeOwned + Debug;
     /// Its status.
     type Status: DeserializeOwned + Copy + Debug + PartialEq;
-    /// What decides.
-    type Controller: Controller<State = Self::State>;
-    /// Its codec.
-    type Wire: Protocol<
-            Request = <Self::Controller as Controller>::Request,
-            Reply = <Self::Controller as Controller>::Reply,
-        >;
     /// The device.
     type Model: Device;
     /// How a test wants to look at what was written.
     type Sent;
-    /// What it is.
-    const DESCRIPTION: &'static Description;
 
     /// The status that is this word on the bus.
     fn status(word: &str) -> Self::Status;
-
-    /// Whether the line has software flow control.
-    fn xon_xoff(settings: &Self::Settings) -> bool;
-    /// The daemon with what it finds in the state directory, if anything.
-    fn start(
-        settings: &Self::Settings,
-        session: String,
-        left: Left<'_>,
-        now: Now,
-    ) -> Core<Self::Controller, Self::Wire>;
     /// Bytes that were written in one go.
     fn sent(at: Instant, bytes: &[u8]) -> Self::Sent;
 }
 
-/// What the process before left in the state directory.
-pub struct Left<'a> {
-    /// The controller's file, if there is one.
-    pub memory: Option<&'a [u8]>,
-    /// The Desk's journal.
-    pub journal: Journal,
-    /// The history.
-    pub history: Option<Kept>,
-}
+type SettingsOf<S> = <<S as Subject>::Instrument as Instrument>::Settings;
+type CoreOf<S> = Core<
+    <<S as Subject>::Instrument as Instrument>::Controller,
+    <<S as Subject>::Instrument as Instrument>::Protocol,
+>;
 
 /// See the module.
 pub struct Rig<S: Subject> {
-    settings: S::Settings,
+    settings: SettingsOf<S>,
     base: Base,
     now: Now,
     /// Dates are reckoned from here: added up step by step they would lose the microseconds.
     epoch: Now,
-    core: Core<S::Controller, S::Wire>,
+    core: CoreOf<S>,
     model: S::Model,
     line: Line,
     sent: Vec<S::Sent>,
@@ -113,7 +90,7 @@ impl<S: Subject> Rig<S> {
     ///
     /// # Panics
     /// Never, with a date and names that are such.
-    pub fn new(settings: S::Settings, mut model: S::Model) -> Self {
+    pub fn new(settings: SettingsOf<S>, mut model: S::Model) -> Self {
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
@@ -122,7 +99,7 @@ impl<S: Subject> Rig<S> {
         let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let rules = line_settings(settings.bridge(), S::xon_xoff(&settings)).rules();
+        let rules = line_settings(settings.bridge(), S::Instrument::configured(&settings).xon_xoff).rules();
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
             line: Line::new(rules, now.instant),
@@ -309,7 +286,7 @@ impl<S: Subject> Rig<S> {
     // The bus.
 
     /// As the daemon reads them from its file.
-    pub fn settings(&self) -> &S::Settings {
+    pub fn settings(&self) -> &SettingsOf<S> {
         &self.settings
     }
 
@@ -328,7 +305,7 @@ impl<S: Subject> Rig<S> {
 
     /// [`Rig::command`] under an id of the test's own, to ask again with it.
     pub fn ask(&mut self, id: &str, by: &str, verb: &str, argument: &str) {
-        let row = S::DESCRIPTION.verb(verb);
+        let row = S::Instrument::DESCRIPTION.verb(verb);
         // Motion needs the time at which it was asked for.
         let ts = if row.is_some_and(|row| row.motion) {
             format!(",\"ts\":\"{}\"", self.now.utc)
@@ -499,17 +476,21 @@ impl<S: Subject> Rig<S> {
     }
 }
 
-fn start<S: Subject>(
-    settings: &S::Settings,
-    disk: &Disk,
-    starts: u32,
-    now: Now,
-) -> Core<S::Controller, S::Wire> {
+fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: Now) -> CoreOf<S> {
     let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
-    let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
-    let mut core = S::start(settings, format!("session{starts}"), left, now);
+    let parse = |bytes| match serde_json::from_slice(bytes) {
+        Ok(saved) => Loaded::Current(saved),
+        Err(error) => Loaded::Damaged(error.to_string()),
+    };
+    let left = Left {
+        device: read(File::Device).map_or(Loaded::Missing, parse),
+        journal: read(File::Commands)
+            .and_then(|bytes| serde_json::from_slice(bytes).ok())
+            .unwrap_or_default(),
+        history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+    };
+    let session = format!("session{starts}");
+    let mut core = daemon::core::<S::Instrument>(settings, session, left, now).expect("names");
     if disk.full {
         core.note_unwritable(disk::FULL, now);
     }

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bus::clock::Utc;
-use bus::device::{Verb, find};
 use bus::topic::{Base, Identity, RequestId};
 use serde_json::{Map, Value};
 
-use crate::request::Request;
+use crate::instrument::is_verb;
+use crate::order::Order;
+use crate::target::Target;
 
 /// The bridge has long forgotten by then.
 const KEPT: Duration = Duration::from_secs(86_400);
@@ -33,11 +34,19 @@ pub struct Sender<'a> {
     pub base: &'a Base,
 }
 
+impl<'a> Sender<'a> {
+    /// Whoever asks this target.
+    #[must_use]
+    pub const fn of(target: &'a Target) -> Self {
+        Self { identity: &target.identity, base: &target.base }
+    }
+}
+
 /// What was noted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     /// What was asked for.
-    pub request: Request,
+    pub order: Order,
     /// When.
     pub asked_at: Utc,
 }
@@ -60,31 +69,29 @@ impl Notes {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, id: &RequestId, from: &Sender, request: &Request, now: Utc) -> io::Result<()> {
+    pub fn write(&self, id: &RequestId, from: &Sender, order: &Order, now: Utc) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
         self.forget_old();
         let mut object = Map::new();
         object.insert("base".to_owned(), from.base.to_string().into());
         object.insert("by".to_owned(), from.identity.to_string().into());
-        object.insert("verb".to_owned(), request.verb.into());
+        object.insert("verb".to_owned(), order.verb.clone().into());
         object.insert("ts".to_owned(), now.to_string().into());
-        object
-            .insert("argument".to_owned(), request.argument.as_ref().map(|(_, value)| value.clone()).into());
+        object.insert("arguments".to_owned(), order.arguments.clone().into());
         fs::write(self.file(id), Value::Object(object).to_string() + "\n")
     }
 
-    /// What `from` noted under `id`; the device's verbs are `table`.
+    /// What `from` noted under `id`.
     #[must_use]
-    pub fn read(&self, id: &RequestId, from: &Sender, table: &'static [Verb]) -> Option<Note> {
+    pub fn read(&self, id: &RequestId, from: &Sender) -> Option<Note> {
         let note: Value = serde_json::from_str(&fs::read_to_string(self.file(id)).ok()?).ok()?;
         let text = |key: &str| note.get(key).and_then(Value::as_str);
         if text("base")? != from.base.to_string() || text("by")? != from.identity.as_str() {
             return None;
         }
-        let verb = find(table, text("verb")?)?;
-        let value = note.get("argument").filter(|value| !value.is_null());
-        let argument = value.and_then(|value| Some((verb.bare()?.name, value.clone())));
-        Some(Note { request: Request { verb: verb.name, argument }, asked_at: Utc::parse(text("ts")?).ok()? })
+        let verb = text("verb").filter(|verb| is_verb(verb))?.to_owned();
+        let arguments = note.get("arguments")?.as_object()?.clone();
+        Some(Note { order: Order { verb, arguments }, asked_at: Utc::parse(text("ts")?).ok()? })
     }
 
     // An id has no slash, and with the ending it is not `..` either.
@@ -110,7 +117,7 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
-    use focuser_device::DESCRIPTION;
+    use serde_json::json;
 
     use super::*;
 
@@ -119,22 +126,19 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let notes = Notes::find(&[("XDG_STATE_HOME".to_owned(), home.path().display().to_string())]).unwrap();
         let id = RequestId::new("..").unwrap();
-        let (base, other_base) =
-            (Base::new("clasp", "focuser").unwrap(), Base::new("warwick", "focuser").unwrap());
+        let (base, other_base) = (Base::new("clasp", "dome").unwrap(), Base::new("warwick", "dome").unwrap());
         let (alice, ops) = (Identity::new("alice").unwrap(), Identity::new("ops").unwrap());
         let from = Sender { identity: &alice, base: &base };
         let asked_at = Utc::from_unix_milliseconds(1_700_000_000_000).unwrap();
-        for request in [
-            Request { verb: "set", argument: Some(("mm", 2.0.into())) },
-            Request { verb: "init", argument: Some(("force", true.into())) },
-            Request { verb: "init", argument: None },
-        ] {
-            notes.write(&id, &from, &request, asked_at).unwrap();
-            assert_eq!(notes.read(&id, &from, DESCRIPTION.verbs), Some(Note { request, asked_at }));
+        for arguments in [json!({"mm": 2.0}), json!({"mm": 2.0, "slow": true}), json!({})] {
+            let Value::Object(arguments) = arguments else { panic!("{arguments}") };
+            let order = Order { verb: "set".to_owned(), arguments };
+            notes.write(&id, &from, &order, asked_at).unwrap();
+            assert_eq!(notes.read(&id, &from), Some(Note { order, asked_at }));
         }
-        assert_eq!(notes.read(&id, &Sender { base: &other_base, ..from }, DESCRIPTION.verbs), None);
-        assert_eq!(notes.read(&id, &Sender { identity: &ops, ..from }, DESCRIPTION.verbs), None);
-        assert_eq!(notes.read(&RequestId::new("a1").unwrap(), &from, DESCRIPTION.verbs), None);
+        assert_eq!(notes.read(&id, &Sender { base: &other_base, ..from }), None);
+        assert_eq!(notes.read(&id, &Sender { identity: &ops, ..from }), None);
+        assert_eq!(notes.read(&RequestId::new("a1").unwrap(), &from), None);
         assert!(home.path().join("obsbus/requests/...json").is_file());
     }
 

@@ -1,6 +1,7 @@
 //! The real `focus`: usage, exit codes, and what it says before it has a broker.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "../../../cli/tests/home/mod.rs"]
 mod home;
 
 use home::Home;
@@ -32,12 +33,13 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
     ];
     home.assert_wrong_usage(calls);
     let (_, _, stderr) = home.run(&["set", "nan"]);
-    assert!(stderr.contains("a number of millimetres is wanted here, such as 2.5"), "{stderr}");
+    assert!(stderr.contains("a number is wanted here (mm), such as 2.5"), "{stderr}");
 }
 
 #[test]
 fn help_and_version_are_no_error() {
     let words = [
+        "--device",
         "status",
         "json",
         "watch",
@@ -99,7 +101,7 @@ fn a_motion_is_noted_before_it_is_asked_for() {
     assert_eq!(notes.len(), 1, "{notes:?}");
     let note: serde_json::Value = serde_json::from_str(&notes[0]).unwrap();
     assert_eq!(
-        (&note["base"], &note["verb"], &note["argument"]),
+        (&note["base"], &note["verb"], &note["arguments"]["mm"]),
         (&"clasp/focuser".into(), &"set".into(), &2.0.into())
     );
 }
