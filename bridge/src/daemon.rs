@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::command::{DeskSettings, Journal, Verb};
+use bus::command::{DeskSettings, Journal};
+use bus::device::Description;
 use bus::message::History;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
@@ -45,16 +46,14 @@ fn cannot<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 /// What kind of device it is.
 #[derive(Clone, Debug)]
 pub struct Kind {
-    /// `chiller` or `focuser`.
-    pub name: &'static str,
-    /// Maker and type of the instrument.
-    pub model: &'static str,
+    /// What it is.
+    pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
-    /// Its commands.
-    pub verbs: &'static [Verb],
-    /// Allowed range of a verb's number, by verb.
-    pub ranges: BTreeMap<&'static str, RangeInclusive<f64>>,
+    /// Allowed range of a number, by verb and argument.
+    pub ranges: BTreeMap<(&'static str, &'static str), RangeInclusive<f64>>,
+    /// The names that may be given, by the key of their list in the settings.
+    pub names: BTreeMap<&'static str, Vec<String>>,
     /// Longest time to the terminal reply, by verb.
     pub timeouts: BTreeMap<&'static str, Duration>,
     /// Let motion run without a time.
@@ -98,14 +97,14 @@ where
     let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));
     let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
-    if store::prepare(&settings.state_directory).is_err() {
-        core.note_unwritable();
+    if let Err(error) = store::prepare(&settings.state_directory) {
+        core.note_unwritable(&error.to_string(), now);
     }
 
     let mut line_settings =
         LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff);
     line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let (line, line_events, _line_task) = line::start(line_settings);
+    let line = line::start(line_settings);
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
@@ -134,10 +133,10 @@ where
         broker = format!("{}:{}", settings.broker.host, settings.broker.port),
         identity = %identity,
         "{} bridge begins",
-        kind.name
+        kind.description.kind
     );
     notify_ready();
-    let wiring = Wiring { line: (line, line_events), session, store, watchdog, certificate };
+    let wiring = Wiring { line, session, store, watchdog, certificate };
     let ended = device_loop::run(core, wiring, async {
         stop.await;
         notify_stopping();
@@ -157,20 +156,20 @@ pub fn core_settings(
 ) -> Result<CoreSettings, StartError> {
     let desk = DeskSettings {
         base: Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?,
-        verbs: kind.verbs,
+        verbs: kind.description.verbs,
         control_clients: identities(&settings.control_clients)?,
         stop_clients: identities(&settings.stop_clients)?,
         ranges: kind.ranges.clone(),
+        names: kind.names.clone(),
         timeouts: kind.timeouts.clone(),
         require_acl: settings.require_acl,
         allow_bare_motion: kind.allow_bare_motion,
         stall_guard: settings.stall_guard,
-        greeting: format!("{}-bridge {} hears you", kind.name, kind.version),
+        greeting: format!("{}-bridge {} hears you", kind.description.kind, kind.version),
     };
     Ok(CoreSettings {
         desk,
-        kind: kind.name,
-        model: kind.model,
+        description: kind.description,
         version: kind.version,
         log_name: settings.log_name.clone(),
         session,

@@ -23,6 +23,7 @@ use crate::watchdog::Watchdog;
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
 const STORE_LIMIT: Duration = Duration::from_secs(2);
+const LINE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub enum Ended {
 /// What the loop connects.
 pub struct Wiring {
     /// The serial line.
-    pub line: (Line, mpsc::Receiver<LineEvent>),
+    pub line: (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>),
     /// The session with the broker.
     pub session: (Session, mpsc::Receiver<SessionEvent>, JoinHandle<()>),
     /// The state directory.
@@ -56,7 +57,7 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     let Wiring {
-        line: (line, mut line_events),
+        line: (line, mut line_events, line_task),
         session: (session, mut session_events, session_task),
         store: (store, mut saved),
         watchdog,
@@ -77,6 +78,7 @@ where
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
+                Output::Probe => store.probe(),
                 Output::Reconnect => session.reconnect(),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
@@ -84,6 +86,8 @@ where
         watchdog.progress();
         if let Some(say_offline) = finish {
             session.stop(say_offline);
+            // What it was told last, perhaps a stop, is written beside the farewell.
+            drop(line);
             // The session reports to nobody from here on.
             drop(session_events);
             if timeout(FAREWELL_LIMIT, session_task).await.is_err() {
@@ -91,6 +95,14 @@ where
             }
             if timeout(STORE_LIMIT, store.finish()).await.is_err() {
                 tracing::warn!("the disk did not take what was to be saved in time");
+            }
+            let written = async {
+                // Reports that nobody reads would hold the line up.
+                while line_events.recv().await.is_some() {}
+                let _ = line_task.await;
+            };
+            if timeout(LINE_LIMIT, written).await.is_err() {
+                tracing::warn!("the serial port did not take what was to be written in time");
             }
             return if stopping || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
         }
@@ -107,7 +119,10 @@ where
             event = line_events.recv() => event.map(Event::Line),
             event = saved.recv() => event.map(|saved| {
                 let result = saved.result.map_err(|error| error.to_string());
-                Event::Saved(file(saved.name), saved.number, result)
+                match file(saved.name) {
+                    Some(file) => Event::Saved(file, saved.number, result),
+                    None => Event::Probed(result),
+                }
             }),
             event = session_events.recv() => event.map(Event::Session),
             () = sleep(wait) => Some(Event::Timeout),
@@ -135,7 +150,6 @@ pub fn name(file: File) -> &'static str {
     }
 }
 
-fn file(name: &str) -> File {
-    let files = [File::Device, File::Commands, File::History];
-    files.into_iter().find(|file| self::name(*file) == name).unwrap_or(File::Commands)
+fn file(name: &str) -> Option<File> {
+    [File::Device, File::Commands, File::History].into_iter().find(|file| self::name(*file) == name)
 }

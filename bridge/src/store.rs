@@ -106,6 +106,9 @@ pub fn load<T>(directory: &Path, name: &str, parse: impl Fn(&[u8]) -> Result<T, 
     }
 }
 
+/// The name under which [`Store::probe`] reports.
+pub const PROBE: &str = "probe";
+
 /// A save that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
@@ -152,6 +155,12 @@ impl Store {
     pub fn save(&self, name: &'static str, number: u64, contents: Vec<u8>) {
         self.shared.lock().put(Pending { name, number, contents });
         self.shared.changed.notify_one();
+    }
+
+    /// Has the directory created and written as [`prepare`] does it; the result comes as [`PROBE`]. Never
+    /// waits for the disk.
+    pub fn probe(&self) {
+        self.save(PROBE, 0, Vec::new());
     }
 
     /// Waits until everything is written; reports that nobody reads no longer hold it up. How long to wait
@@ -210,7 +219,7 @@ impl Shared {
 
     fn run(&self, directory: &Path, reports: &mpsc::Sender<Saved>) {
         while let Some(Pending { name, number, contents }) = self.next() {
-            let result = replace(directory, name, &contents);
+            let result = if name == PROBE { prepare(directory) } else { replace(directory, name, &contents) };
             self.report(reports, Saved { name, number, result });
         }
     }

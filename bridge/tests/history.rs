@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bridge::controller::{
-    Command, Common, Concern, Controller, Effect, Input, LinkChange, Protocol, Quantity, Undecodable,
-};
+use bridge::controller::{Command, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable};
 use bridge::core::{Core, CoreSettings, Event, File, Output};
 use bridge::line::Exchange;
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Argument, CHILLER, DeskSettings, Journal, Refusal, Verb};
+use bus::command::{DeskSettings, Journal};
+use bus::device::{Description, Tone, Verb, Word};
 use bus::message::{Health, History};
 use bus::probe::Verdict;
 use bus::session::bridge::SessionEvent;
@@ -18,21 +17,25 @@ use bus::topic::Base;
 
 struct Thermometer;
 
+const DESCRIPTION: Description = Description {
+    kind: "thermometer",
+    label: "thermometer",
+    model: "of no maker",
+    statuses: &[Word::new("offline", "OFFLINE", Tone::Bad), Word::new("idle", "IDLE", Tone::Good)],
+    verbs: &[Verb::PING],
+    properties: &[],
+    services: &[],
+};
+
 impl Controller for Thermometer {
     type Request = ();
     type Reply = ();
     type State = ();
     type Saved = ();
 
-    fn examine(&self, _: &'static Verb, _: Argument) -> Result<Option<Duration>, Refusal> {
-        Ok(None)
-    }
     fn handle_command(&mut self, _: Command, _: Now) {}
-    fn handle_input(&mut self, _: Input<'_>, _: Now) {}
     fn handle_reply(&mut self, (): (), _: Result<(), String>, _: Now) {}
     fn handle_link(&mut self, _: LinkChange, _: Now) {}
-    fn handle_saved(&mut self, _: Result<(), String>, _: Now) {}
-    fn handle_timeout(&mut self, _: Now) {}
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
@@ -45,14 +48,16 @@ impl Controller for Thermometer {
     fn poll_effect(&mut self) -> Option<Effect<(), ()>> {
         None
     }
-    fn handle_shutdown(&mut self, _: Now) {}
-    fn is_at_rest(&self) -> bool {
-        true
+    fn facts(&self, now: Now) -> Facts {
+        Facts {
+            status: "idle",
+            reason: "ready",
+            summary: String::new(),
+            date: Some(now.utc),
+            connected: true,
+        }
     }
-    fn concerns(&self, _: Now) -> Vec<Concern> {
-        Vec::new()
-    }
-    fn state(&self, _: Common, _: Now) {}
+    fn state(&self, _: Now) {}
     fn quantities(&self) -> Vec<Quantity> {
         vec![Quantity { name: "water_temp", unit: "degC", value: Some(10.0) }]
     }
@@ -82,10 +87,11 @@ impl Rig {
     fn new(history: Option<&History>) -> Self {
         let desk = DeskSettings {
             base: Base::new("clasp", "chiller").unwrap(),
-            verbs: CHILLER,
+            verbs: DESCRIPTION.verbs,
             control_clients: BTreeSet::new(),
             stop_clients: BTreeSet::new(),
             ranges: BTreeMap::new(),
+            names: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             require_acl: true,
             allow_bare_motion: false,
@@ -94,8 +100,7 @@ impl Rig {
         };
         let settings = CoreSettings {
             desk,
-            kind: "chiller",
-            model: "thermometer",
+            description: &DESCRIPTION,
             version: "0",
             log_name: "thermometer".to_owned(),
             session: "s".to_owned(),

@@ -82,6 +82,7 @@ impl Rig {
         let settings =
             LineSettings { reopen_first, reopen_max, ..LineSettings::new(path.into(), 9600, xon_xoff) };
         let (line, events, task) = start(settings);
+        line.reopen();
         Self { line, events, task }
     }
 
@@ -311,6 +312,27 @@ async fn a_direct_write_does_not_wait_for_the_exchange_that_is_out() {
 }
 
 #[tokio::test]
+async fn a_direct_write_is_not_lost_behind_any_number_of_others() {
+    let device = Device::new();
+    let mut rig = Rig::opened(&device, true).await;
+    let mut expected = Vec::new();
+    // The line's task does not run before the first await.
+    for number in 0..500 {
+        let bytes = format!("{number:03} ").into_bytes();
+        expected.extend_from_slice(&bytes);
+        rig.line.write_now(bytes);
+    }
+    for _ in 0..500 {
+        rig.line.write_now(b"stop".to_vec());
+    }
+    expected.extend_from_slice(b"stop.ask\r");
+    rig.line.ask(question(b".ask\r", PATIENCE));
+    device.hears(&expected).await;
+    device.says(b"#ok\r");
+    assert_eq!(rig.reply().await, Ok(b"#ok\r".to_vec()));
+}
+
+#[tokio::test]
 async fn a_second_question_while_one_is_out_is_refused() {
     let device = Device::new();
     let mut rig = Rig::opened(&device, true).await;
@@ -398,8 +420,38 @@ async fn a_dropped_handle_lets_the_exchange_finish_and_ends_the_task() {
 }
 
 #[tokio::test]
+async fn what_was_commanded_before_the_handle_was_dropped_is_written_before_the_task_ends() {
+    let device = Device::new();
+    let Rig { line, mut events, task } = Rig::opened(&device, false).await;
+    let mut order = question(b"go", PATIENCE);
+    order.terminator = None;
+    line.ask(order);
+    line.write_now(b"stop".to_vec());
+    drop(line);
+    timeout(PATIENCE, async { while events.recv().await.is_some() {} }).await.unwrap();
+    timeout(PATIENCE, task).await.unwrap().unwrap();
+    device.hears(b"gostop").await;
+}
+
+#[tokio::test]
 async fn a_dropped_handle_ends_the_task_of_a_port_that_does_not_open() {
     let Rig { line, events: _events, task } = Rig::start(Path::new("/nonexistent/chiller"), true);
     drop(line);
     timeout(PATIENCE, task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_line_opens_nothing_before_it_is_told_to() {
+    let device = Device::new();
+    let (line, mut events, _task) = start(LineSettings::new(device.path.clone(), 9600, true));
+    // Answered by the task, which has had the chance to open by then.
+    line.ask(question(b".ask\r", PATIENCE));
+    let event = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert!(matches!(event, Some(LineEvent::Reply(Err(LineError::NotOpen), _))), "{event:?}");
+    line.release();
+    line.write_now(b"stop".to_vec());
+    let event = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert_eq!(event, Some(LineEvent::WriteNowFailed(LineError::NotOpen)));
+    line.reopen();
+    assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some(LineEvent::Opened));
 }

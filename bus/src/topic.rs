@@ -22,7 +22,8 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
-fn is_verb(text: &str) -> bool {
+/// Whether `text` is in the alphabet of verbs.
+pub(crate) fn is_verb(text: &str) -> bool {
     (1..=VERB_LIMIT).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }

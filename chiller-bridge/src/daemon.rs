@@ -10,8 +10,7 @@ use bridge::daemon::{self, Kind, StartError};
 use bridge::device_loop::Ended;
 use bridge::line::Exchange;
 use bridge::store::Loaded;
-use bus::command::CHILLER;
-use bus::message::Mode;
+use chiller_device::{DESCRIPTION, Mode};
 
 use crate::controller::inputs::PowerSettings;
 use crate::controller::{Chiller, ControllerSettings, Memory, Saved};
@@ -105,11 +104,13 @@ fn kind(settings: &Settings) -> Kind {
     let power = settings.automatic.power.iter().flat_map(PowerSettings::topics);
     let dome = settings.automatic.dome.iter().map(|dome| dome.topic.clone());
     Kind {
-        name: "chiller",
-        model: "ThermoTek T257P",
+        description: &DESCRIPTION,
         version: env!("CARGO_PKG_VERSION"),
-        verbs: CHILLER,
-        ranges: BTreeMap::from([("setpoint", lowest..=highest), ("release", 0.0..=RELEASE_MINUTES)]),
+        ranges: BTreeMap::from([
+            (("setpoint", "celsius"), lowest..=highest),
+            (("release", "minutes"), 0.0..=RELEASE_MINUTES),
+        ]),
+        names: BTreeMap::new(),
         timeouts: BTreeMap::from([
             ("enabled", switching),
             ("clear_alarms", 3 * GRACE),

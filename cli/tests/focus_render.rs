@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::message::{
-    Attention, Code, FocuserState, FocuserStatus, LastCommand, ReplyStatus, Severity, Snapshot, Stamp, encode,
-};
+use bus::message::{Attention, Code, LastCommand, ReplyStatus, Severity, Stamp, encode};
 use bus::topic::{Base, Identity};
 use cli::progress::{bar, words};
 use cli::render::{Style, line, status};
+use cli::typed::{FocuserState, Snapshot};
 use cli::view::{Seen, View};
+use focuser_device::FocuserStatus;
 
 fn utc(text: &str) -> Utc {
     Utc::parse(text).unwrap()

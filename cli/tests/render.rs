@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::message::{
-    Attention, ChillerState, ChillerStatus, Code, Input, InputStatus, Inputs, LastCommand, Mode, Reading,
-    ReplyStatus, Severity, Snapshot, Stamp, TecMode, UnitMode, encode,
-};
+use bus::message::{Attention, Code, LastCommand, ReplyStatus, Severity, Stamp, encode};
 use bus::topic::{Base, Identity};
+use chiller_device::{ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode};
 use cli::render::{Style, age, line, raw, status};
+use cli::typed::{ChillerState, Snapshot};
 use cli::view::{Seen, View};
 
 fn utc(text: &str) -> Utc {

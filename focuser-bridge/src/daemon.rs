@@ -10,7 +10,7 @@ use bridge::daemon::{self, Kind, StartError};
 use bridge::device_loop::Ended;
 use bridge::line::Exchange;
 use bridge::store::Loaded;
-use bus::command::FOCUSER;
+use focuser_device::DESCRIPTION;
 
 use crate::controller::{ControllerSettings, Focuser, GRACE, Saved, Unhomed};
 use crate::protocol::{MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
@@ -85,11 +85,10 @@ fn kind(settings: &Settings) -> Kind {
     let range = settings.mechanics.focus_range_mm;
     let moving = settings.move_timeout + GRACE;
     Kind {
-        name: "focuser",
-        model: "ASA OK3Z",
+        description: &DESCRIPTION,
         version: env!("CARGO_PKG_VERSION"),
-        verbs: FOCUSER,
-        ranges: BTreeMap::from([("set", 0.0..=range), ("offset", -range..=range)]),
+        ranges: BTreeMap::from([(("set", "mm"), 0.0..=range), (("offset", "mm"), -range..=range)]),
+        names: BTreeMap::new(),
         timeouts: BTreeMap::from([
             ("init", moving),
             ("set", moving),

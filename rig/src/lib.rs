@@ -11,24 +11,27 @@ mod disk;
 mod line;
 mod outcome;
 pub mod settings;
+mod shown;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bridge::controller::{Common, Controller, Protocol};
+use bridge::controller::{Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{ArgumentKind, Journal, Verb, find};
-use bus::message::{Event, Health, History, LinkHealth, Reply, Snapshot};
+use bus::command::Journal;
+use bus::device::{ArgumentKind, Description};
+use bus::message::{Event, Health, History, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
+use harness::port::Device;
 use serde::de::DeserializeOwned;
-use testbed::port::Device;
 
 pub use broker::Published;
 pub use chance::Chance;
 pub use outcome::{assert_failed, assert_succeeded};
+pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
@@ -41,8 +44,10 @@ const TICK: Duration = Duration::from_millis(1);
 pub trait Subject: Sized {
     /// Its settings.
     type Settings: DeviceSettings;
-    /// What it publishes.
+    /// What it publishes beyond the common keys.
     type State: DeserializeOwned + Debug;
+    /// Its status.
+    type Status: DeserializeOwned + Copy + Debug + PartialEq;
     /// What decides.
     type Controller: Controller<State = Self::State>;
     /// Its codec.
@@ -54,8 +59,11 @@ pub trait Subject: Sized {
     type Model: Device;
     /// How a test wants to look at what was written.
     type Sent;
-    /// Its commands.
-    const VERBS: &'static [Verb];
+    /// What it is.
+    const DESCRIPTION: &'static Description;
+
+    /// The status that is this word on the bus.
+    fn status(word: &str) -> Self::Status;
 
     /// Whether the line has software flow control.
     fn xon_xoff(settings: &Self::Settings) -> bool;
@@ -209,8 +217,8 @@ impl<S: Subject> Rig<S> {
             self.broker.turn(self.now);
             let event = if let Some(event) = self.line.events.pop_front() {
                 CoreEvent::Line(event)
-            } else if let Some((file, number, result)) = self.disk.turn(self.now.instant) {
-                CoreEvent::Saved(file, number, result)
+            } else if let Some(event) = self.disk.turn(self.now.instant) {
+                event
             } else if let Some(event) = self.broker.events_in.pop_front() {
                 CoreEvent::Session(event)
             } else if !woken && self.core.poll_timeout().is_some_and(|at| at <= self.now.instant) {
@@ -242,6 +250,7 @@ impl<S: Subject> Rig<S> {
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
+                Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect => self.broker.reconnect(self.now),
                 Output::Finish { say_offline } => {
                     self.finished = true;
@@ -318,14 +327,14 @@ impl<S: Subject> Rig<S> {
 
     /// [`Rig::command`] under an id of the test's own, to ask again with it.
     pub fn ask(&mut self, id: &str, by: &str, verb: &str, argument: &str) {
-        let row = find(S::VERBS, verb);
+        let row = S::DESCRIPTION.verb(verb);
         // Motion needs the time at which it was asked for.
         let ts = if row.is_some_and(|row| row.motion) {
             format!(",\"ts\":\"{}\"", self.now.utc)
         } else {
             String::new()
         };
-        let payload = match row.and_then(|row| row.argument) {
+        let payload = match row.and_then(|row| row.bare()) {
             Some(spec) if !argument.is_empty() => {
                 let quote = if matches!(spec.kind, ArgumentKind::Choice(_)) { "\"" } else { "" };
                 format!("{{\"id\":\"{id}\"{ts},\"{}\":{quote}{argument}{quote}}}", spec.name)
@@ -406,23 +415,29 @@ impl<S: Subject> Rig<S> {
     }
 
     /// The newest states that were published.
-    pub fn states(&self) -> impl DoubleEndedIterator<Item = Published<Snapshot<S::State>>> + '_ {
+    pub fn states(&self) -> impl DoubleEndedIterator<Item = Published<ShownOf<S>>> + '_ {
         self.broker.states.iter().map(|state| Published {
             at: state.at,
             order: state.order,
-            what: serde_json::from_slice(&state.what).expect("a state is one"),
+            what: Shown::read(&state.what),
         })
     }
 
     /// The state as a subscriber has it.
-    pub fn state(&self) -> S::State {
-        self.states().next_back().expect("a state was published").what.device
+    pub fn state(&self) -> ShownOf<S> {
+        self.states().next_back().expect("a state was published").what
     }
 
     /// The health as a subscriber has it.
     pub fn health(&self) -> Health {
         let payload = self.broker.retained.get(&self.base.health()).expect("health was published");
         serde_json::from_slice(payload).expect("health is health")
+    }
+
+    /// What the bridge says of itself, as a subscriber has it.
+    pub fn meta(&self) -> Meta {
+        let payload = self.broker.retained.get(&self.base.meta()).expect("meta was published");
+        serde_json::from_slice(payload).expect("meta is meta")
     }
 
     /// The counters of the line, as they will be published within the minute.
@@ -437,8 +452,9 @@ impl<S: Subject> Rig<S> {
     }
 
     /// The controller's own view, published or not; cheap enough for every step.
-    pub fn view(&self) -> S::State {
-        self.core.controller().state(Common::default(), self.now)
+    pub fn view(&self) -> ShownOf<S> {
+        let controller = self.core.controller();
+        shown::of::<S>(controller.facts(self.now), controller.state(self.now), self.now.utc)
     }
 
     // The process and its disk.
@@ -492,5 +508,9 @@ fn start<S: Subject>(
     let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
-    S::start(settings, format!("session{starts}"), left, now)
+    let mut core = S::start(settings, format!("session{starts}"), left, now);
+    if disk.full {
+        core.note_unwritable(disk::FULL, now);
+    }
+    core
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bridge::line::{Exchange, LineError, LineEvent, Timing};
 use bus::clock::Instant;
-use testbed::port::Device;
+use harness::port::Device;
 
 const REOPEN_FIRST: Duration = Duration::from_millis(250);
 
@@ -62,7 +62,7 @@ impl Line {
             events: VecDeque::new(),
             sent: Vec::new(),
             attempts: 0,
-            released: false,
+            released: true,
         }
     }
 

@@ -6,6 +6,7 @@ use bus::message::{EventKind, Happening, Severity};
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::{Incoming, SessionEvent};
 
+use super::publish::Shown;
 use super::{Core, Output, SETTLE_LIMIT};
 use crate::controller::{Controller, Effect, Input, Protocol};
 use crate::rival::Found;
@@ -91,7 +92,7 @@ where
             stalled: incoming.stalled,
         };
         let controller = &self.controller;
-        self.desk.receive(&arrival, now, |verb, argument| controller.examine(verb, argument));
+        self.desk.receive(&arrival, now, |verb, arguments| controller.examine(verb, arguments));
     }
 
     pub(super) fn yield_to_earlier(&mut self, now: Now) {
@@ -138,7 +139,7 @@ where
         self.set_gate();
         self.dirty = true;
         self.heartbeat = now.instant;
-        self.health_shown = None;
+        self.health_shown = Shown::default();
         self.publish_meta();
         self.publish_history(now);
         if let Some(journal) = self.left.take() {

@@ -17,6 +17,12 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     pub(super) fn handle_line(&mut self, event: LineEvent, now: Now) {
+        if self.let_go {
+            // From before the port was closed on purpose, or of its closing. To take it for a loss
+            // would open the port again.
+            tracing::debug!(?event, "the port is let go of");
+            return;
+        }
         match event {
             LineEvent::Opened => {
                 self.port_open = true;
@@ -99,18 +105,26 @@ where
                 self.dirty = true;
             }
             Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
-            // What a command has overridden meanwhile must not be ordered again.
-            Verdict::Repeat => {
-                self.repeat = Some(asked.request).filter(|request| self.controller.is_wanted(request));
-            }
+            Verdict::Repeat => self.repeats.push_front(asked.request),
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
+    }
+
+    /// The port is closed until [`Effect::LetGo`](crate::controller::Effect::LetGo) ends; whoever waits
+    /// for an answer waits no longer.
+    pub(super) fn let_go(&mut self) {
+        self.let_go = true;
+        self.port_open = false;
+        self.asked = None;
+        self.repeats.clear();
+        self.link.let_go();
+        self.outputs.push_back(Output::LetGo);
     }
 
     pub(super) fn follow(&mut self, verdict: Verdict, now: Now) {
         let Verdict::Lost { reason, news } = verdict else { return };
         self.asked = None;
-        self.repeat = None;
+        self.repeats.clear();
         if self.port_open {
             self.port_open = false;
             self.outputs.push_back(Output::Reopen);
@@ -128,9 +142,7 @@ where
         if !self.port_open || self.asked.is_some() {
             return;
         }
-        let Some(request) = self.repeat.take().or_else(|| self.controller.poll_request(now)) else {
-            return;
-        };
+        let Some(request) = self.next_request(now) else { return };
         let exchange = self.protocol.exchange(&request);
         if exchange.terminator.is_some() {
             self.link.asked(now.instant);
@@ -139,5 +151,14 @@ where
         let sent = exchange.bytes.clone();
         self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
         self.outputs.push_back(Output::Ask(exchange));
+    }
+
+    /// An order that waits is not kept waiting by the silence of an earlier question.
+    fn next_request(&mut self, now: Now) -> Option<P::Request> {
+        // What a command has overridden meanwhile must not be ordered again.
+        let controller = &self.controller;
+        self.repeats.retain(|request| controller.is_wanted(request));
+        let order = if self.repeats.is_empty() { None } else { self.controller.poll_order(now) };
+        order.or_else(|| self.repeats.pop_front()).or_else(|| self.controller.poll_request(now))
     }
 }

@@ -4,14 +4,17 @@
 //! session and the store. It is the same code in the daemon and in a test's virtual time.
 
 mod connection;
+mod disk;
 mod exchange;
+mod meta;
 mod publish;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Journal, Output as DeskOutput, Post};
+use bus::device::Description;
 use bus::message::{Code, Happening, History};
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
@@ -37,10 +40,8 @@ const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 pub struct CoreSettings {
     /// Topics, commands and who may give them.
     pub desk: DeskSettings,
-    /// `chiller` or `focuser`.
-    pub kind: &'static str,
-    /// Maker and type of the instrument.
-    pub model: &'static str,
+    /// What the instrument is.
+    pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
     /// `source` of events.
@@ -73,6 +74,8 @@ pub enum Event {
     Session(SessionEvent),
     /// On the disk: the save with this number is done, or failed.
     Saved(File, u64, Result<(), String>),
+    /// The state directory was tried: it can be written, or not.
+    Probed(Result<(), String>),
     /// When our certificate ends, as read at a connect.
     Certificate(Option<Utc>),
     /// Time has passed.
@@ -88,7 +91,7 @@ pub enum Output {
     Ask(Exchange),
     /// Write to the device at once; nothing is answered.
     WriteNow(Vec<u8>),
-    /// Close and open the serial port.
+    /// Open the serial port; one that is open is closed first.
     Reopen,
     /// Close the serial port until it is to be reopened.
     LetGo,
@@ -109,6 +112,8 @@ pub enum Output {
     Push(Message),
     /// Write a file.
     Save(File, u64, Vec<u8>),
+    /// Try whether the state directory can be written.
+    Probe,
     /// Drop the connection to the broker and make it anew.
     Reconnect,
     /// End the session, then the daemon.
@@ -143,16 +148,20 @@ where
     outputs: VecDeque<Output>,
     // The line.
     port_open: bool,
+    /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
+    let_go: bool,
     asked: Option<Asked<P::Request>>,
-    repeat: Option<P::Request>,
+    /// What found no valid answer and is to be asked again, the newest first.
+    repeats: VecDeque<P::Request>,
     // The bus.
     announce_at: Option<Instant>,
     announced: bool,
     probe: Option<ProbeVerdict>,
     dirty: bool,
     heartbeat: Instant,
-    health_due: Instant,
-    health_shown: Option<publish::HealthMark>,
+    /// When health and history are due again.
+    minute: Instant,
+    health_shown: publish::Shown,
     connections: u64,
     broker_error: Option<String>,
     certificate_expires: Option<Utc>,
@@ -163,14 +172,12 @@ where
     /// When the parts were last asked what they want.
     pumped: Instant,
     // The disk.
-    unsaved: BTreeSet<File>,
+    disk: disk::Disk,
     journal_due: Option<u64>,
     /// What the process before left, until it is known that no other bridge is there: another's
     /// journal is not ours to write, nor are its commands ours to answer.
     left: Option<Journal>,
-    device_saves: u64,
     history: Recorder,
-    history_saves: u64,
     // The end.
     stopping: Option<Instant>,
     /// What ran was answered; the journal that says so is on its way to the disk.
@@ -205,15 +212,16 @@ where
             started: now,
             outputs: VecDeque::new(),
             port_open: false,
+            let_go: false,
             asked: None,
-            repeat: None,
+            repeats: VecDeque::new(),
             announce_at: None,
             announced: false,
             probe: None,
             dirty: true,
             heartbeat: now.instant,
-            health_due: now.instant,
-            health_shown: None,
+            minute: now.instant,
+            health_shown: publish::Shown::default(),
             connections: 0,
             broker_error: None,
             certificate_expires: None,
@@ -222,16 +230,18 @@ where
             event_seq: 0,
             skew: None,
             pumped: now.instant,
-            unsaved: BTreeSet::new(),
+            disk: disk::Disk::default(),
             journal_due: None,
             left: Some(journal),
-            device_saves: 0,
-            history_saves: 0,
             stopping: None,
             ending: false,
             finished: false,
         };
         core.pump(now);
+        // The line opens nothing by itself: what was let go of before the restart is not even touched.
+        if !core.let_go {
+            core.outputs.push_front(Output::Reopen);
+        }
         core
     }
 
@@ -243,12 +253,6 @@ where
     /// The device's controller, for tests.
     pub fn controller(&self) -> &C {
         &self.controller
-    }
-
-    /// The state directory was found not to be writable before anything was to be saved.
-    pub fn note_unwritable(&mut self) {
-        self.unsaved.insert(File::Device);
-        self.dirty = true;
     }
 
     /// How many replies and events the session had to drop.
@@ -266,8 +270,10 @@ where
             controller,
             self.desk.poll_timeout(),
             self.link.poll_timeout(),
+            self.disk.poll_timeout(),
             Some(self.heartbeat),
-            Some(self.health_due),
+            Some(self.minute),
+            self.health_shown.poll_timeout().filter(|_| self.announced),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
         ];
@@ -280,6 +286,7 @@ where
             Event::Line(event) => self.handle_line(event, now),
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
+            Event::Probed(result) => self.handle_probed(result, now),
             Event::Certificate(expires) => self.certificate_expires = expires,
             Event::Timeout => {}
             Event::Stop => {
@@ -289,27 +296,6 @@ where
             }
         }
         self.pump(now);
-    }
-
-    fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
-        // Each file for itself: a short one may fit on a disk that a long one does not.
-        match &result {
-            Ok(()) => {
-                self.unsaved.remove(&file);
-            }
-            Err(error) => {
-                if self.unsaved.is_empty() {
-                    tracing::error!(error, "cannot save; what is set now is lost with the next restart");
-                }
-                self.unsaved.insert(file);
-            }
-        }
-        self.dirty = true;
-        match file {
-            File::Commands => self.desk.journalled(number),
-            File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
-            File::Device | File::History => {}
-        }
     }
 
     /// Carries everything to its end: what the parts want of each other, then what they want done.
@@ -332,6 +318,7 @@ where
             self.desk.interrupt(now);
             self.dirty = true;
         }
+        self.watch_disk(now);
         let opens = self.announce(now);
         let mut posts = Vec::new();
         let mut happenings = Vec::new();
@@ -354,7 +341,7 @@ where
                 return;
             }
             self.finished = true;
-            self.save_history(bus::message::encode(&self.history.history(now)));
+            self.save_history(bus::message::encode(&self.history.history(now)), now);
             // While another bridge may be alive, its availability is its own.
             let say_offline = !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });
@@ -384,22 +371,16 @@ where
                     self.dirty = true;
                 }
                 Effect::Happened(happening) => happenings.push(happening),
-                Effect::Save(saved) => {
-                    self.device_saves += 1;
-                    let contents = bus::message::encode(&saved);
-                    self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
-                }
+                Effect::Save(saved) => self.save_device(&saved, now),
                 // With the port closed there is nothing that could hear it.
                 Effect::WriteNow(_) if !self.port_open => {}
                 Effect::WriteNow(request) => {
                     let bytes = self.protocol.exchange(&request).bytes;
                     self.outputs.push_back(Output::WriteNow(bytes));
                 }
-                Effect::LetGo(true) => {
-                    self.link.let_go();
-                    self.outputs.push_back(Output::LetGo);
-                }
+                Effect::LetGo(true) => self.let_go(),
                 Effect::LetGo(false) => {
+                    self.let_go = false;
                     self.link.pause(false);
                     self.outputs.push_back(Output::Reopen);
                 }
@@ -420,8 +401,8 @@ where
                     posts.push(post);
                 }
                 DeskOutput::Happened(happening) => happenings.push(happening),
-                DeskOutput::Admit(ticket, verb, argument) => {
-                    self.controller.handle_command(Command { ticket, verb, argument }, now);
+                DeskOutput::Admit(ticket, verb, arguments) => {
+                    self.controller.handle_command(Command { ticket, verb, arguments }, now);
                     self.dirty = true;
                 }
                 DeskOutput::Save(number) => self.journal_due = Some(number),
@@ -429,15 +410,5 @@ where
             }
         }
         busy
-    }
-
-    fn save_journal(&mut self, now: Now) {
-        if self.left.is_some() {
-            return;
-        }
-        if let Some(number) = self.journal_due.take() {
-            let contents = bus::message::encode(&self.desk.journal(now));
-            self.outputs.push_back(Output::Save(File::Commands, number, contents));
-        }
     }
 }

@@ -3,30 +3,58 @@
 
 use std::time::Duration;
 
-use bus::clock::Now;
-use bus::command::{ArgumentKind, Post, Verb};
+use bus::clock::{Instant, Now, Utc};
+use bus::command::Post;
 use bus::message::{
-    ArgumentMeta, Event, Happening, Health, Meta, ONLINE, SCHEMA, Severity, Snapshot, Stamp, VerbMeta, encode,
+    Common, Event, Happening, Health, LinkHealth, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
 
-use super::{Core, File, Output, SKEW_SHOWN_FOR};
-use crate::controller::{Common, Concern, Controller, Protocol};
+use super::{Core, Output, SKEW_SHOWN_FOR, meta};
+use crate::controller::{Concern, Controller, Protocol};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
+/// From one publication of what changed in the counters to the next.
+const COUNTERS_PERIOD: Duration = Duration::from_secs(1);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);
 const CERTIFICATE_WARNING_S: f64 = 60.0 * 86_400.0;
 
-/// What of the health makes it worth publishing at once.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct HealthMark {
+/// What changes rarely, and is to be known at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Verdicts {
     acl_ok: Option<bool>,
     command_path_ok: Option<bool>,
     journal_ok: bool,
+}
+
+/// What of the health was published last: all that may change by itself, but for what every exchange
+/// with the device changes.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    verdicts: Option<Verdicts>,
+    counters: Option<Counters>,
+    at: Instant,
+    /// The counters have changed since.
+    changed: bool,
+}
+
+impl Shown {
+    /// What changed goes out by then.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.changed.then_some(self.at + COUNTERS_PERIOD)
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Counters {
     connections: u64,
-    losses: u64,
+    broker_error: Option<String>,
+    certificate_expires: Option<Utc>,
+    dropped_topics: u64,
+    flooded: u64,
     stalled: u64,
-    flooding: bool,
+    dropped_messages: u64,
+    link: LinkHealth,
 }
 
 impl<C, P> Core<C, P>
@@ -57,24 +85,29 @@ where
             }
             self.publish_state(now);
         }
-        let mark = self.health_mark();
-        let minute = now.instant >= self.health_due;
-        if minute || (self.announced && self.health_shown.as_ref() != Some(&mark)) {
-            self.health_due = now.instant + HEALTH_PERIOD;
-            if self.announced {
-                self.health_shown = Some(mark);
-                self.publish_health(now);
-                // The running bin of the history grows; a panel that opens now wants to see it.
-                if minute {
-                    self.publish_history(now);
-                }
-            }
+        let minute = now.instant >= self.minute;
+        if minute {
+            self.minute = now.instant + HEALTH_PERIOD;
+        }
+        if self.announced {
+            self.show_health(minute, now);
+        }
+        // The running bin of the history grows; a panel that opens now wants to see it.
+        if self.announced && minute {
+            self.publish_history(now);
         }
     }
 
     fn publish_state(&mut self, now: Now) {
         self.state_seq += 1;
+        let facts = self.controller.facts(now);
         let common = Common {
+            status: facts.status,
+            status_label: self.settings.description.status_label(facts.status).to_owned(),
+            summary: facts.summary,
+            reason: facts.reason.to_owned(),
+            date: facts.date,
+            connected: facts.connected,
             attention: self.ledger.current().to_vec(),
             last_command: self.desk.last_command().cloned(),
         };
@@ -87,21 +120,44 @@ where
                 published_at: now.utc,
                 stale_after_s: self.settings.stale_after.as_secs_f64(),
             },
-            device: self.controller.state(common, now),
+            common,
+            device: self.controller.state(now),
         };
         let expiry = Some(self.settings.stale_after);
         self.set(self.settings.desk.base.state(), encode(&snapshot), expiry);
     }
 
-    fn health_mark(&self) -> HealthMark {
-        HealthMark {
+    /// A verdict at once, whatever else changes within a second, all of it every minute.
+    fn show_health(&mut self, minute: bool, now: Now) {
+        let verdicts = Some(self.verdicts());
+        let counters = Some(self.counters());
+        let shown = &mut self.health_shown;
+        shown.changed = shown.counters != counters;
+        let due = shown.changed && now.instant >= shown.at + COUNTERS_PERIOD;
+        if minute || due || shown.verdicts != verdicts {
+            *shown = Shown { verdicts, counters, at: now.instant, changed: false };
+            self.publish_health(now);
+        }
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        Verdicts {
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.unsaved.is_empty(),
+            journal_ok: self.disk.is_well(),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
             connections: self.connections,
-            losses: self.link.health().losses,
+            broker_error: self.broker_error.clone(),
+            certificate_expires: self.certificate_expires,
+            dropped_topics: self.desk.dropped_topics(),
+            flooded: self.desk.flooded_commands(),
             stalled: self.desk.stalled_commands(),
-            flooding: self.desk.is_flooded(),
+            dropped_messages: self.dropped_messages,
+            link: LinkHealth { exchanges: 0, ..self.link.health().clone() },
         }
     }
 
@@ -115,7 +171,7 @@ where
             uptime_s: now.instant.since(self.started.instant).as_secs_f64().round(),
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.unsaved.is_empty(),
+            journal_ok: self.disk.is_well(),
             certificate_expires: self.certificate_expires,
             broker_connections: self.connections,
             broker_error: self.broker_error.clone(),
@@ -129,16 +185,8 @@ where
     }
 
     pub(super) fn publish_meta(&mut self) {
-        let desk = &self.settings.desk;
-        let meta = Meta {
-            schema: SCHEMA,
-            kind: self.settings.kind.to_owned(),
-            model: self.settings.model.to_owned(),
-            version: self.settings.version.to_owned(),
-            stale_after_s: self.settings.stale_after.as_secs_f64(),
-            verbs: desk.verbs.iter().map(|verb| self.verb_meta(verb)).collect(),
-        };
-        self.set(desk.base.meta(), encode(&meta), None);
+        let meta = meta::of(&self.settings);
+        self.set(self.settings.desk.base.meta(), encode(&meta), None);
     }
 
     /// Keeps the history; whenever a bin closes, on the bus and on the disk.
@@ -149,47 +197,13 @@ where
             if self.announced {
                 self.set(self.settings.desk.base.history(), contents.clone(), None);
             }
-            self.save_history(contents);
+            self.save_history(contents, now);
         }
-    }
-
-    pub(super) fn save_history(&mut self, contents: Vec<u8>) {
-        self.history_saves += 1;
-        self.outputs.push_back(Output::Save(File::History, self.history_saves, contents));
     }
 
     pub(super) fn publish_history(&mut self, now: Now) {
         let history = self.history.history(now);
         self.set(self.settings.desk.base.history(), encode(&history), None);
-    }
-
-    fn verb_meta(&self, verb: &Verb) -> VerbMeta {
-        let desk = &self.settings.desk;
-        let range = desk.ranges.get(verb.name);
-        VerbMeta {
-            name: verb.name.to_owned(),
-            class: verb.class,
-            overriding_for: verb.overriding_for.iter().map(|word| (*word).to_owned()).collect(),
-            motion: verb.motion,
-            needs_id: verb.relative,
-            timeout_s: desk.timeout(verb.name).as_secs_f64(),
-            argument: verb.argument.map(|spec| ArgumentMeta {
-                name: spec.name.to_owned(),
-                unit: match spec.kind {
-                    ArgumentKind::Number(unit) => Some(unit.to_owned()),
-                    ArgumentKind::Choice(_) | ArgumentKind::Flag => None,
-                },
-                minimum: range.map(|range| *range.start()),
-                maximum: range.map(|range| *range.end()),
-                choices: match spec.kind {
-                    ArgumentKind::Choice(words) => {
-                        Some(words.iter().map(|(word, _)| (*word).to_owned()).collect())
-                    }
-                    ArgumentKind::Number(_) | ArgumentKind::Flag => None,
-                },
-                optional: spec.kind == ArgumentKind::Flag,
-            }),
-        }
     }
 
     pub(super) fn post(&mut self, post: Post, now: Now) {
@@ -244,10 +258,7 @@ where
             let text = "commands do not reach the bridge: it does not hear its own";
             concerns.push(Concern::error("command_path", text));
         }
-        if !self.unsaved.is_empty() {
-            let text = "the state directory cannot be written: what is set now is lost with the next restart";
-            concerns.push(Concern::warning("journal_failed", text));
-        }
+        concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
             let text = "a second bridge tries to run on these topics";
             concerns.push(Concern::error("second_instance", text));

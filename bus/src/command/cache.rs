@@ -4,8 +4,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::verb::{Argument, Verb};
+use super::arguments::Arguments;
 use crate::clock::Instant;
+use crate::device::Verb;
 use crate::message::Reply;
 use crate::topic::{Identity, RequestId};
 
@@ -25,13 +26,13 @@ pub(super) enum Verdict {
 pub(super) struct Entry {
     pub(super) id: RequestId,
     pub(super) verb: &'static Verb,
-    pub(super) argument: Argument,
+    pub(super) arguments: Arguments,
     pub(super) verdict: Verdict,
 }
 
 impl Entry {
-    pub(super) fn is_same(&self, verb: &Verb, argument: Argument) -> bool {
-        self.verb.name == verb.name && self.argument == argument
+    pub(super) fn is_same(&self, verb: &Verb, arguments: &Arguments) -> bool {
+        self.verb.name == verb.name && self.arguments == *arguments
     }
 
     fn counts(&self, now: Instant) -> bool {
@@ -58,7 +59,7 @@ impl Cache {
         &mut self,
         by: &Identity,
         id: RequestId,
-        (verb, argument): (&'static Verb, Argument),
+        (verb, arguments): (&'static Verb, Arguments),
         verdict: Verdict,
     ) {
         let entries = self.by_identity.entry(by.clone()).or_default();
@@ -68,7 +69,7 @@ impl Cache {
         {
             entries.remove(oldest);
         }
-        entries.push_back(Entry { id, verb, argument, verdict });
+        entries.push_back(Entry { id, verb, arguments, verdict });
     }
 
     /// The command with ticket `number`, known under `id`, ended with `reply`.

@@ -70,6 +70,9 @@ pub struct Happening {
     pub verb: Option<String>,
     /// With which argument, as sent; at most 200 characters of it.
     pub argument: Option<Value>,
+    /// With which arguments, of a verb that takes several, as sent.
+    #[serde(default)]
+    pub arguments: Option<Map<String, Value>>,
     /// The request's id.
     pub id: Option<String>,
     /// How a command ended.
@@ -94,6 +97,7 @@ impl Happening {
             by: None,
             verb: None,
             argument: None,
+            arguments: None,
             id: None,
             status: None,
             code: None,

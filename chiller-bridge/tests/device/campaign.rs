@@ -189,7 +189,7 @@ fn through_restarts_and_without_the_broker_nothing_is_run_twice_or_answered_twic
             let (_, ends) = campaign.terminal_replies(id);
             assert!(ends <= 1, "seed {seed}: {id}: {:#?}", campaign.rig.replies(id));
         }
-        assert_eq!(campaign.rig.state().mode, bus::message::Mode::Manual, "seed {seed}");
+        assert_eq!(campaign.rig.state().mode, chiller_device::Mode::Manual, "seed {seed}");
         assert!(!campaign.rig.model().hung(), "seed {seed}");
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bridge::controller::{Command, Effect};
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
 use bus::message::{Code, reason};
 
 use super::homing::{Homing, Known};
@@ -30,7 +31,7 @@ impl Focuser {
     pub(super) fn time_needed(
         &self,
         verb: &'static Verb,
-        argument: Argument,
+        arguments: &Arguments,
     ) -> Result<Option<Duration>, Refusal> {
         match verb.name {
             "set" | "offset" => {}
@@ -46,9 +47,9 @@ impl Focuser {
         if verb.name == "init" {
             return Ok(Some(self.homing_limit()));
         }
-        match argument {
-            Argument::Number(mm) => self.course(verb, mm).map(|course| Some(course.time)),
-            _ => Ok(None),
+        match arguments.number("mm") {
+            Some(mm) => self.course(verb, mm).map(|course| Some(course.time)),
+            None => Ok(None),
         }
     }
 
@@ -112,13 +113,13 @@ impl Focuser {
 
     pub(super) fn run_command(&mut self, command: Command, now: Now) {
         let ticket = command.ticket;
-        match (command.verb.name, command.argument) {
-            ("init", Argument::Flag(force)) => self.init(ticket, force, now),
-            ("set" | "offset", Argument::Number(mm)) => self.go(ticket, command.verb, mm, now),
+        match (command.verb.name, command.arguments.number("mm")) {
+            ("init", _) => self.init(ticket, command.arguments.flag("force"), now),
+            ("set" | "offset", Some(mm)) => self.go(ticket, command.verb, mm, now),
             ("stop", _) => self.stop(ticket, false, now),
             ("kill", _) => self.stop(ticket, true, now),
-            (verb, argument) => {
-                let message = format!("the focuser has no way to run {verb} with {argument:?}");
+            (verb, _) => {
+                let message = format!("the focuser has no way to run {verb}");
                 self.answer(ticket, Outcome::failed(Code::Failed, message));
             }
         }

@@ -22,10 +22,12 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity};
+use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange, Quantity};
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{Code, EventKind, FocuserState, FocuserStatus, Happening, Severity};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Code, EventKind, Happening, Severity};
+use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
 
 use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
@@ -291,11 +293,11 @@ impl Focuser {
             FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
             _ => Severity::Info,
         };
-        let message = format!("{} -> {} ({reason})", state::word(from), state::word(status));
+        let message = format!("{} -> {} ({reason})", from.word(), status.word());
         let happening = Happening::new(EventKind::Transition, severity, message)
             .because(reason)
-            .with("from", state::word(from))
-            .with("to", state::word(status))
+            .with("from", from.word())
+            .with("to", status.word())
             .with("steps", self.motor.steps);
         self.happened(happening);
         self.effects.push_back(Effect::Publish);
@@ -308,8 +310,8 @@ impl Controller for Focuser {
     type State = FocuserState;
     type Saved = Saved;
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
-        Ok(self.time_needed(verb, argument)?.map(|time| time + GRACE))
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        Ok(self.time_needed(verb, arguments)?.map(|time| time + GRACE))
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
@@ -461,10 +463,21 @@ impl Controller for Focuser {
     }
 
     fn status_word(&self) -> &'static str {
-        state::word(self.status)
+        self.status.word()
     }
 
-    fn state(&self, common: Common, now: Now) -> FocuserState {
-        self.published(common, now.instant)
+    fn facts(&self, _now: Now) -> Facts {
+        let status = self.current_status();
+        Facts {
+            status: status.word(),
+            reason: self.reason(),
+            summary: DESCRIPTION.status_label(status.word()).to_lowercase(),
+            date: self.motor.date,
+            connected: self.connected,
+        }
+    }
+
+    fn state(&self, now: Now) -> FocuserState {
+        self.published(now.instant)
     }
 }

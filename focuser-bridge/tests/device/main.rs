@@ -8,6 +8,7 @@ mod ending;
 mod homing;
 mod link;
 mod memory;
+mod meta;
 mod moving;
 mod rig;
 mod slack;

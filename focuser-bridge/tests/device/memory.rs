@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
@@ -306,7 +307,7 @@ fn a_reset_counter_is_not_shown_with_what_was_read_before() {
     rig.run_until(|rig| rig.state().status == FocuserStatus::NotHomed, 5 * SECOND);
     let steps: Vec<_> = rig
         .states()
-        .filter(|state| state.what.device.status == FocuserStatus::NotHomed)
+        .filter(|state| state.what.status == FocuserStatus::NotHomed)
         .map(|state| state.what.device.current_steps)
         .collect();
     assert!(!steps.is_empty() && steps.iter().all(|steps| *steps != before), "{before:?} {steps:?}");

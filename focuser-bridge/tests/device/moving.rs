@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault};
 use testbed::port::Device as _;
 
@@ -188,7 +189,7 @@ fn f16_the_state_with_the_position_comes_before_the_reply() {
     let (mut rig, id) = Rig::moving();
     assert_succeeded(&rig.wait_for(&id));
     let ended = rig.replies(&id).last().unwrap().order;
-    let before = rig.states().rfind(|state| state.order < ended).unwrap().what.device;
+    let before = rig.states().rfind(|state| state.order < ended).unwrap().what;
     assert_eq!((before.status, before.current_mm), (FocuserStatus::Idle, Some(5.0)));
     assert_eq!(before.last_command.unwrap().outcome, ReplyStatus::Succeeded);
 }

@@ -1,6 +1,7 @@
 //! Counters near zero: a controller that was reset reads 0 at rest, so that no place may be there.
 
-use bus::message::{Code, FocuserStatus};
+use bus::message::Code;
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 

@@ -153,7 +153,7 @@ fn two_clients_at_once_and_the_second_is_told_who_is_busy() {
 #[test]
 fn meta_tells_verbs_ranges_and_times() {
     let site = FocuserSite::start().unwrap();
-    let example = include_str!("../../../schemas/examples/meta/focuser.json");
+    let example = include_str!("../../../focuser-bridge/device/examples/meta.json");
     let meta = site.wait_json("meta", |_| true, LIMIT).unwrap();
     assert_eq!(meta["verbs"], serde_json::from_str::<Value>(example).unwrap()["verbs"]);
 

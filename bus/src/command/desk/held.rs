@@ -43,7 +43,11 @@ impl Desk {
         for running in &mut self.running {
             if running.awaits_save.is_some_and(|awaited| awaited <= number) {
                 running.awaits_save = None;
-                self.outputs.push_back(Output::Admit(running.ticket.clone(), running.verb, running.argument));
+                self.outputs.push_back(Output::Admit(
+                    running.ticket.clone(),
+                    running.verb,
+                    running.arguments.clone(),
+                ));
             }
         }
     }

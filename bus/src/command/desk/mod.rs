@@ -13,13 +13,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::arguments::Arguments;
 use super::asker::Asker;
 use super::cache::{Cache, Verdict};
 use super::flood::{Buckets, COMMANDS, STOPS, Summary};
 use super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
 use super::terms::{Arrival, DeskSettings, Gate, Outcome, Output, Refusal, Ticket};
-use super::verb::{Argument, Class, Verb, find};
 use crate::clock::{Instant, Now, Utc};
+use crate::device::{Class, Verb, find};
 use crate::message::{Code, LastCommand, ReplyStatus, reason};
 
 mod answer;
@@ -35,7 +36,7 @@ const BACK_LIMIT_S: f64 = 3600.0;
 struct Running {
     ticket: Ticket,
     verb: &'static Verb,
-    argument: Argument,
+    arguments: Arguments,
     class: Class,
     askers: Vec<Asker>,
     deadline: Utc,
@@ -178,7 +179,7 @@ impl Desk {
         &mut self,
         arrival: &Arrival,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) {
         // 1. Topic.
         let Ok(topic) = self.settings.base.parse_command(&arrival.topic) else {
@@ -277,20 +278,20 @@ impl Desk {
         };
         let understood = match id_error {
             Some(error) => Err(error),
-            None => envelope.and_then(|envelope| envelope.parse(verb)),
+            None => envelope.and_then(|envelope| envelope.parse(verb, &self.settings.names)),
         };
         let parsed = match understood {
             Ok(parsed) => parsed,
-            Err(_) if verb.stop => Parsed { ts: None, ttl_s: DEFAULT_TTL_S, argument: Argument::None },
+            Err(_) if verb.stop => Parsed { ts: None, ttl_s: DEFAULT_TTL_S, arguments: Arguments::NONE },
             Err(message) => return refuse(self, &asker, Refusal::new(Code::Malformed, message)),
         };
         if !verb.relative
-            && let Some(refusal) = self.outside_limits(verb, parsed.argument)
+            && let Some(refusal) = self.outside_limits(verb, &parsed.arguments)
         {
             return refuse(self, &asker, refusal);
         }
 
-        self.consider(asker, verb, &parsed, now, examine);
+        self.consider(asker, verb, parsed, now, examine);
     }
 
     /// Rules 9 to 13: from here on the verdict is remembered.
@@ -298,9 +299,9 @@ impl Desk {
         &mut self,
         asker: Asker,
         verb: &'static Verb,
-        parsed: &Parsed,
+        parsed: Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) {
         // 9. Seen before. A stop that has ended is run again: stopping twice harms nobody, and one
         // that is answered from memory stops nothing.
@@ -308,7 +309,7 @@ impl Desk {
             && let Some(entry) = self.cache.get(&asker.by, id, now.instant)
             && (!verb.stop || matches!(entry.verdict, Verdict::Running(_)))
         {
-            if !entry.is_same(verb, parsed.argument) {
+            if !entry.is_same(verb, &parsed.arguments) {
                 let message =
                     format!("this id stood for {} before: a new request needs a new id", entry.verb.name);
                 self.refuse(&asker, verb.name, &Refusal::new(Code::IdReused, message), now);
@@ -323,12 +324,12 @@ impl Desk {
             }
         }
 
-        let time = match self.time_allowed(&asker, verb, parsed, now, examine) {
+        let time = match self.time_allowed(&asker, verb, &parsed, now, examine) {
             Ok(time) => time,
             Err(refusal) => {
                 let reply = self.refuse(&asker, verb.name, &refusal, now);
                 if let Some(id) = asker.id {
-                    self.remember(&asker.by, id, (verb, parsed.argument), reply, now);
+                    self.remember(&asker.by, id, (verb, parsed.arguments), reply, now);
                 }
                 return;
             }
@@ -340,7 +341,7 @@ impl Desk {
         {
             return self.join(number, &asker, false, now);
         }
-        self.admit(asker, verb, parsed.argument, time, now);
+        self.admit(asker, verb, parsed.arguments, time, now);
     }
 
     fn running_stop(&self) -> Option<u64> {
@@ -354,7 +355,7 @@ impl Desk {
         verb: &'static Verb,
         parsed: &Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) -> Result<Duration, Refusal> {
         // 10. Relative without id.
         if verb.relative && asker.id.is_none() {
@@ -370,14 +371,14 @@ impl Desk {
         }
         // 12. Busy; then what only the device can say, a relative verb's range among it.
         let other = self.running.iter().find(|running| running.class != Class::Query);
-        if verb.class_with(parsed.argument) == Class::Exclusive
+        if verb.class_with(&parsed.arguments) == Class::Exclusive
             && let Some(other) = other
         {
             let id = other.ticket.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
             let message = format!("{}'s {}{id} is running", other.ticket.by, other.verb.name);
             return Err(Refusal::new(Code::Blocked, message));
         }
-        Ok(examine(verb, parsed.argument)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
+        Ok(examine(verb, &parsed.arguments)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
     }
 
     fn untimely(&self, verb: &Verb, parsed: &Parsed, now: Now) -> Option<Refusal> {
@@ -403,18 +404,19 @@ impl Desk {
         }
     }
 
-    fn outside_limits(&self, verb: &Verb, argument: Argument) -> Option<Refusal> {
-        let (range, Argument::Number(number)) = (self.settings.ranges.get(verb.name)?, argument) else {
-            return None;
-        };
-        (!range.contains(&number)).then(|| {
-            let message = format!("{number} is outside {} to {}", range.start(), range.end());
-            Refusal::new(Code::OutsideLimits, message)
+    fn outside_limits(&self, verb: &Verb, arguments: &Arguments) -> Option<Refusal> {
+        arguments.numbers().find_map(|(name, number)| {
+            let range = self.settings.ranges.get(&(verb.name, name))?;
+            let which = if verb.arguments.len() > 1 { format!("{name}: ") } else { String::new() };
+            (!range.contains(&number)).then(|| {
+                let message = format!("{which}{number} is outside {} to {}", range.start(), range.end());
+                Refusal::new(Code::OutsideLimits, message)
+            })
         })
     }
 
-    fn admit(&mut self, asker: Asker, verb: &'static Verb, argument: Argument, time: Duration, now: Now) {
-        let class = verb.class_with(argument);
+    fn admit(&mut self, asker: Asker, verb: &'static Verb, arguments: Arguments, time: Duration, now: Now) {
+        let class = verb.class_with(&arguments);
         self.next_ticket += 1;
         let ticket = Ticket {
             number: self.next_ticket,
@@ -424,7 +426,7 @@ impl Desk {
         };
         let deadline = now.utc.after(time);
         if let Some(id) = asker.id.clone() {
-            self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(ticket.number));
+            self.cache.put(&asker.by, id, (verb, arguments.clone()), Verdict::Running(ticket.number));
         }
         if class == Class::Overriding {
             self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);
@@ -434,7 +436,7 @@ impl Desk {
         self.running.push(Running {
             ticket: ticket.clone(),
             verb,
-            argument,
+            arguments: arguments.clone(),
             class,
             askers: vec![asker],
             deadline,
@@ -456,7 +458,7 @@ impl Desk {
         self.save();
         // 13. Motion starts when the disk has it.
         if awaits_save.is_none() {
-            self.outputs.push_back(Output::Admit(ticket, verb, argument));
+            self.outputs.push_back(Output::Admit(ticket, verb, arguments));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rules 1 to 8: what is refused before anything of it is remembered.
 
-use super::{CHILLER, Code, FOCUSER, Gate, ReplyStatus, Room, identity, settings};
+use super::{Code, Gate, MOVES, OUTLETS, ReplyStatus, Room, identity, settings};
 use crate::message::EventKind;
 
 #[test]
@@ -198,7 +198,7 @@ fn rule_06_while_the_acl_is_open_only_a_stop_is_obeyed() {
     assert_eq!(room.refusal("alice", "nonsense", ""), Code::AclOpen);
     room.admit("alice", "stop", "");
 
-    let mut lenient = settings("chiller", CHILLER);
+    let mut lenient = settings("chiller", OUTLETS);
     lenient.require_acl = false;
     let mut room = Room::with(lenient);
     room.desk.set_gate(Gate::AclOpen);
@@ -226,7 +226,7 @@ fn rule_07_a_stop_asks_for_stop_clients() {
     assert_eq!(room.refusal("visitor", "stop", ""), Code::NotAuthorised);
     room.admit("guard", "stop", "");
 
-    let mut strict = settings("focuser", FOCUSER);
+    let mut strict = settings("focuser", MOVES);
     strict.stop_clients = [identity("guard")].into();
     let mut room = Room::with(strict);
     assert_eq!(room.refusal("alice", "stop", ""), Code::NotAuthorised);

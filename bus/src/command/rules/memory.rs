@@ -1,6 +1,6 @@
 //! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
 
-use super::{Argument, Code, FOCUSER, Outcome, Refusal, ReplyStatus, Room, settings};
+use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, settings};
 
 #[test]
 fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
@@ -190,7 +190,7 @@ fn rule_11_motion_without_ts_gets_25() {
         let replies = room.send("alice", verb, payload);
         assert_eq!((replies[0].code, replies[0].reason.as_str()), (Some(Code::IdRequired), "ts_required"));
     }
-    let mut lenient = settings("focuser", FOCUSER);
+    let mut lenient = settings("focuser", MOVES);
     lenient.allow_bare_motion = true;
     let mut room = Room::with(lenient);
     room.admit("alice", "set", "2.5");
@@ -325,7 +325,7 @@ fn rule_13_a_disk_that_never_answers_does_not_block_the_device_for_good() {
     assert!(room.admitted.is_empty(), "it does not start late");
     let payload = room.stamped("b", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
-    assert_eq!(room.admitted[0].2, Argument::Number(2.0));
+    assert_eq!(room.admitted[0].2.number("mm"), Some(2.0));
     room.wait(20.0);
     assert_eq!(room.answer(&ticket, &Outcome::timed_out("still moving")).len(), 1, "the controller's to end");
 }

@@ -7,9 +7,9 @@ use proptest::prelude::{Strategy, any, prop, prop_oneof};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-use super::super::verb::find;
 use super::{Arrival, Gate, Journal, Outcome, Room, seconds};
 use crate::clock::{Instant, Utc};
+use crate::device::find;
 use crate::message::{Code, ReplyStatus};
 
 const VERBS: [&str; 14] = [
