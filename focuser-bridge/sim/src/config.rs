@@ -33,6 +33,8 @@ pub struct Config {
     pub counter: i32,
     /// Whether step mode 3 is quarters of a step and not eighths (undecided without hardware).
     pub quarter_steps: bool,
+    /// Full steps per second of the drive at constant speed, whatever speed was ordered.
+    pub run_speed: Option<f64>,
     /// From an order until its motion shows in the status, drawn anew each time.
     pub shows_after: RangeInclusive<Duration>,
     /// From a request's last byte to the reply's first, drawn anew each time.
@@ -55,6 +57,7 @@ impl Default for Config {
             backlash_mm: 0.5,
             counter: 0,
             quarter_steps: false,
+            run_speed: None,
             shows_after: Duration::from_millis(20)..=Duration::from_millis(50),
             latency: Duration::from_millis(1)..=Duration::from_millis(8),
             wire_time: false,

@@ -7,8 +7,9 @@ use bus::command::{Outcome, Ticket};
 use bus::message::{EventKind, Happening, Severity};
 
 use super::bounds::MOTION_SHOWS_WITHIN;
+use super::failure::Fault;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT, Told};
+use super::{Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT, Told};
 use crate::protocol::{Reply, Request};
 
 impl Focuser {

@@ -76,8 +76,20 @@ pub(super) enum Progress {
     Going,
     /// It stands there.
     Arrived(i32),
-    /// It stands elsewhere.
-    Failed(String),
+    Failed(MoveError),
+}
+
+/// Why a move did not arrive. How far from its target it is, is told: a leg may lead beyond that.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(super) enum MoveError {
+    #[error("the motor did not stand where it was before it was told to move")]
+    NotAtRest,
+    #[error("the motor did not start, {left_mm:.3} mm from its target")]
+    DidNotStart { left_mm: f64 },
+    #[error("the motor stopped on its way out, {left_mm:.3} mm from its target")]
+    StoppedOnTheWayOut { left_mm: f64 },
+    #[error("the motor stopped, {left_mm:.3} mm from its target")]
+    Stopped { left_mm: f64 },
 }
 
 /// See the module.
@@ -178,9 +190,7 @@ impl Moving {
                 if watch.stands() && is_at(reply, self.from) == Some(true) {
                     self.step = Step::Ready { watch: Standstill::new(now, false) };
                 } else if now.since(watch.began()) >= MOTION_SHOWS_WITHIN {
-                    return Progress::Failed(
-                        "the motor did not stand where it was before it was told to move".to_owned(),
-                    );
+                    return Progress::Failed(MoveError::NotAtRest);
                 }
                 Progress::Going
             }
@@ -215,14 +225,19 @@ impl Moving {
                 } else if let Some(at) = stood
                     && (seen_motion || overdue)
                 {
-                    let how = if seen_motion { "stopped" } else { "did not start" };
-                    let short = f64::from((at - end).abs()) / self.mechanics.steps_per_mm;
-                    return Progress::Failed(format!(
-                        "the motor {how}, {short:.3} mm from where it was sent"
-                    ));
+                    return Progress::Failed(self.fell_short(at, seen_motion));
                 }
                 Progress::Going
             }
+        }
+    }
+
+    fn fell_short(&self, at: i32, has_moved: bool) -> MoveError {
+        let left_mm = f64::from((at - self.target).abs()) / self.mechanics.steps_per_mm;
+        match (has_moved, self.legs.len() > 1) {
+            (false, _) => MoveError::DidNotStart { left_mm },
+            (true, true) => MoveError::StoppedOnTheWayOut { left_mm },
+            (true, false) => MoveError::Stopped { left_mm },
         }
     }
 

@@ -11,9 +11,10 @@ use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Severity};
 
 use super::bounds::{AT_REST, BELIEVED_CHANGE, MOTION_SHOWS_WITHIN, NEAR_ZERO};
+use super::failure::Fault;
 use super::memory::Unhomed;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
+use super::{Focuser, Job, Motion, STOP_LIMIT};
 use crate::geometry::{FullStep, may_be_reset};
 use crate::protocol::{Reply, Request};
 
@@ -251,9 +252,17 @@ impl Focuser {
     }
 
     /// Homing has found the end, twice, and stands at `at`.
-    pub(super) fn end_found(&mut self, end: i32, at: i32, full_step: Option<FullStep>, now: Now) {
+    pub(super) fn end_found(
+        &mut self,
+        end: i32,
+        at: i32,
+        full_step: Option<FullStep>,
+        measured: &str,
+        now: Now,
+    ) {
         self.job = Job::None;
         self.saved.full_step = full_step;
+        self.saved.failed_move = None;
         let before = self.saved.origin.filter(|_| self.checked);
         let moved = before.is_some_and(|origin| {
             f64::from((origin - end).abs()) / self.settings.mechanics.steps_per_mm > END_MOVED_MM
@@ -283,8 +292,6 @@ impl Focuser {
         self.saved.reset_cleared = false;
         self.rest_at(at, now);
         if let Some(run) = self.run.take() {
-            let measured = full_step.map(|it| format!(", a full step is {} of them", it.motor_steps()));
-            let measured = measured.unwrap_or_default();
             let message = format!("homed: the inner end is at {end} steps{measured}{last}");
             self.answer(run.ticket, Outcome::succeeded(message));
         }

@@ -186,6 +186,22 @@ fn homing_measures_what_a_full_step_is() {
 }
 
 #[test]
+fn a_speed_that_cannot_be_is_said_to_be_implausible() {
+    // Of the ordered 318 full steps/s, in eighths; the last is its greatest speed.
+    for (run_speed, measured) in [(79.5, "2.0"), (224.0, "5.6"), (477.0, "12.0"), (1000.0, "15.7")] {
+        let unit = Config { place_mm: 4.0, run_speed: Some(run_speed), ..Config::default() };
+        let mut rig = Rig::new(settings(), unit);
+        rig.run_until_checked();
+        let reply = rig.command_and_wait("alice", "init", "");
+        assert_succeeded(&reply);
+        let said = format!("; its speed is implausible: {measured} motor steps for each full step");
+        assert!(reply.message.contains(&said), "{}", reply.message);
+        assert!(!reply.message.contains("a full step is"), "{}", reply.message);
+        rig.assert_rests_at(0.0);
+    }
+}
+
+#[test]
 fn f17_a_homing_that_failed_leaves_an_event_that_says_why() {
     let mut rig = Rig::connected();
     rig.model().inject(Fault::Jammed);

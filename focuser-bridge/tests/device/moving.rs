@@ -91,6 +91,58 @@ fn f5_a_move_that_stops_short_has_failed_with_its_position() {
     rig.assert_rests_at(place);
 }
 
+/// What the attention of that name says, if it is there.
+fn failed_move(rig: &Rig) -> Option<String> {
+    let attention = rig.state().attention;
+    attention.iter().find(|it| it.name == "move_failed").map(|it| it.text.clone())
+}
+
+#[test]
+fn a_jam_is_told_by_how_far_from_its_target_it_is_and_stays_visible_until_something_moves_well() {
+    let mut rig = Rig::at("1.5");
+    rig.model().inject(Fault::Jammed);
+    let reply = rig.command_and_wait("scheduler", "set", "3");
+    let why = "the motor did not start, 1.500 mm from its target";
+    assert_failed(&reply, Code::Failed, why);
+    rig.run_for(60 * SECOND);
+    assert_eq!(rig.state().status, FocuserStatus::Idle);
+    assert!(failed_move(&rig).expect("an attention").contains(why));
+    rig.restart();
+    rig.run_until_checked();
+    assert!(failed_move(&rig).expect("over a restart too").contains(why));
+    // Nothing moves by that.
+    for (verb, argument) in [("set", "1.5"), ("init", ""), ("stop", "")] {
+        assert_succeeded(&rig.command_and_wait("alice", verb, argument));
+        assert!(failed_move(&rig).is_some(), "{verb}");
+    }
+    rig.model().clear_faults();
+    assert_succeeded(&rig.command_and_wait("scheduler", "set", "3"));
+    assert_eq!(failed_move(&rig), None);
+    // On its way out, and back; by then it is 0.1 mm beyond its target.
+    rig.command("scheduler", "set", "4");
+    while rig.model().place_mm() < 4.1 {
+        rig.run_for(MILLISECOND);
+    }
+    rig.model().inject(Fault::Jammed);
+    rig.run_for(SECOND);
+    let text = failed_move(&rig).expect("an attention");
+    assert!(text.contains("stopped on its way out, 0.1"), "{text}");
+    rig.model().clear_faults();
+    assert_succeeded(&rig.command_and_wait("alice", "init", "true"));
+    assert_eq!(failed_move(&rig), None);
+}
+
+#[test]
+fn a_move_that_never_ended_stays_visible_too() {
+    let (mut rig, id) = Rig::moving();
+    rig.model().inject(Fault::Stalled);
+    assert_eq!(rig.wait_for(&id).status, ReplyStatus::TimedOut);
+    assert!(failed_move(&rig).expect("an attention").contains("not there by"));
+    rig.model().clear_faults();
+    assert_succeeded(&rig.command_and_wait("scheduler", "offset", "-0.1"));
+    assert_eq!(failed_move(&rig), None);
+}
+
 #[test]
 fn f8_an_offset_after_a_failure_counts_from_where_it_is() {
     let (mut rig, id) = Rig::moving();
@@ -263,7 +315,7 @@ fn a_motor_that_leaves_its_way_is_stopped() {
     // Somebody else's order, or the chip's way round its circle.
     let now = rig.now().instant;
     rig.model().receive(b"#P103 F V 21341$\n", now);
-    assert_failed(&rig.wait_for(&id), Code::Failed, "left its way");
+    assert_failed(&rig.wait_for(&id), Code::Failed, "left the range of its motion");
     assert!(!rig.model().is_turning());
     // What moves it otherwise may as well have reset it.
     let state = rig.state();
