@@ -277,6 +277,10 @@ impl Focuser {
             self.next_question = self.next_question_after(now.instant);
             return Request::ReadPosition;
         }
+        if std::mem::take(&mut self.ask_temperature_next) {
+            self.next_question = now.instant;
+            return Request::ReadTemperature;
+        }
         self.idle_polls += 1;
         if self.idle_polls % TEMPERATURE_EVERY == 1 && self.motor.status.is_some() {
             self.next_question = now.instant;

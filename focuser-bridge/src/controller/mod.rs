@@ -15,6 +15,7 @@ mod halting;
 mod homing;
 mod memory;
 mod moving;
+mod plausibility;
 mod position;
 mod slack;
 mod state;
@@ -36,6 +37,7 @@ use failure::{Fault, MotionError};
 use homing::Homing;
 pub use memory::{FailedMove, Saved, Unhomed};
 use moving::Moving;
+use plausibility::Verdict;
 use slack::Approach;
 use watch::{Motor, Standstill};
 
@@ -94,6 +96,8 @@ enum Job {
 struct Halt {
     watch: Standstill,
     deadline: Instant,
+    /// There may have been something to stop.
+    turned: bool,
     /// Who is told what at standstill.
     answers: Vec<(Ticket, Told)>,
     let_go: bool,
@@ -134,6 +138,11 @@ pub struct Focuser {
     fault: Option<Fault>,
     /// A position that is too far from the one before to be believed at once.
     suspicious: Option<(i32, Instant)>,
+    /// The motor was said to turn, which it should not.
+    turned_once: bool,
+    /// A temperature that is too far from the one before.
+    doubted_temperature: Option<i32>,
+    ask_temperature_next: bool,
     /// When the request that is out was sent.
     asked_at: Instant,
     /// A motion was ordered then, and has not shown itself yet.
@@ -176,6 +185,9 @@ impl Focuser {
             stop_sent: now.instant,
             fault,
             suspicious: None,
+            turned_once: false,
+            doubted_temperature: None,
+            ask_temperature_next: false,
             asked_at: now.instant,
             ordered: None,
             approach: None,
@@ -330,10 +342,11 @@ impl Controller for Focuser {
         if reply != Reply::Written {
             self.connected = true;
         }
-        if !self.believe(reply, now) {
-            return;
+        match self.judge(reply, now) {
+            Verdict::Believed => self.motor.take(reply, self.asked_at, now),
+            Verdict::Unconfirmed => {}
+            Verdict::Doubted => return,
         }
-        self.motor.take(reply, self.asked_at, now);
         if self.motor.turns() == Some(true) {
             self.ordered = None;
         }
