@@ -10,6 +10,7 @@ use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
 use bus::message::{Happening, Severity};
+use serde_json::Value;
 
 use crate::line::Exchange;
 
@@ -220,6 +221,10 @@ pub trait Controller {
     fn state(&self, now: Now) -> Self::State;
     /// What of it a history is kept of: always the same names and units, in the same order.
     fn quantities(&self) -> Vec<Quantity>;
-    /// The status as it is published.
+    /// The status as it is published; the core makes an event of each change.
     fn status_word(&self) -> &'static str;
+    /// What stands in such an event beside the two statuses.
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 }

@@ -3,14 +3,12 @@
 #![expect(clippy::disallowed_methods, reason = "wiring is IO: it reads the clock once")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bus::clock::Now;
 use bus::command::{DeskSettings, Journal};
 use bus::device::Description;
-use bus::message::History;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
@@ -19,11 +17,12 @@ use serde::de::DeserializeOwned;
 
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, CoreSettings, File};
-use crate::device_loop::{self, Ended, Wiring};
+use crate::device_loop::{self, Ended, Requests, Wiring};
+use crate::history::Kept;
 use crate::line::{self, LineSettings};
 use crate::settings::BridgeSettings;
 use crate::store::{self, Loaded, Store};
-use crate::watchdog::{Watchdog, notify_ready, notify_stopping};
+use crate::watchdog::{Watchdog, notify_ready};
 
 /// What the process that stands still exits with.
 const STUCK: i32 = 70;
@@ -73,7 +72,7 @@ pub fn memory<T: DeserializeOwned>(settings: &BridgeSettings) -> Loaded<T> {
     load(settings, File::Device)
 }
 
-/// Runs the daemon until `stop` is ready.
+/// Runs the daemon until it is asked to stop.
 ///
 /// # Errors
 /// What it needs to begin with cannot be had.
@@ -82,17 +81,15 @@ pub async fn run<C, P>(
     kind: &Kind,
     controller: impl FnOnce(Now) -> C,
     protocol: P,
-    stop: impl Future<Output = ()>,
+    requests: Requests,
 ) -> Result<Ended, StartError>
 where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     let now = Now::read();
-    let name = settings.broker.identity().map_err(cannot("tell who we are"))?;
-    let identity = Identity::new(&name).map_err(cannot("tell who we are"))?;
-    let session_name =
-        random::word().map_err(|error| error.to_string()).map_err(cannot("get random numbers"))?;
+    let identity = settings.broker.identity().map_err(cannot("tell who we are"))?;
+    let session_name = random::word().map_err(cannot("name the session"))?;
     let core_settings = core_settings(settings, kind, session_name)?;
     let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));
@@ -137,12 +134,7 @@ where
     );
     notify_ready();
     let wiring = Wiring { line, session, store, watchdog, certificate };
-    let ended = device_loop::run(core, wiring, async {
-        stop.await;
-        notify_stopping();
-    })
-    .await;
-    Ok(ended)
+    Ok(device_loop::run(core, wiring, requests).await)
 }
 
 /// What the core must know; `session` is random for each start.
@@ -173,6 +165,8 @@ pub fn core_settings(
         version: kind.version,
         log_name: settings.log_name.clone(),
         session,
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        process: std::process::id(),
         stale_after: settings.stale_after,
         serial_timeout: settings.serial_timeout,
     })
@@ -212,8 +206,8 @@ fn journal(settings: &BridgeSettings) -> Journal {
     }
 }
 
-fn history(settings: &BridgeSettings) -> Option<History> {
-    match load::<History>(settings, File::History) {
+fn history(settings: &BridgeSettings) -> Option<Kept> {
+    match load::<Kept>(settings, File::History) {
         Loaded::Current(history) | Loaded::Previous(history, _) => match history.check() {
             Ok(()) => Some(history),
             Err(problem) => {

@@ -2,20 +2,20 @@
 //! and the store. It decides nothing, and nothing in it waits for bus or disk.
 #![expect(clippy::disallowed_methods, reason = "the loop is IO: it reads the clock and waits")]
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::clock::Now;
 use bus::session::bridge::{Session, SessionEvent};
-use bus::settings::certificate_expiry;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::certificate;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
+use crate::reload::Reloaded;
 use crate::store::{Saved, Store};
 use crate::watchdog::Watchdog;
 
@@ -30,11 +30,23 @@ const LINE_LIMIT: Duration = Duration::from_secs(1);
 pub enum Ended {
     /// It was asked to.
     Stopped,
-    /// Another bridge that started earlier owns the device.
+    /// Another bridge owns the device.
     AnotherInstance,
     /// A task it depends on is gone.
     Broken,
 }
+
+/// What the process is asked while it runs.
+#[derive(Debug)]
+pub enum Request {
+    /// End, in order.
+    Stop,
+    /// The settings were read again; or why they are refused.
+    Reloaded(Result<Reloaded, String>),
+}
+
+/// Where the loop takes such requests from.
+pub type Requests = mpsc::Receiver<Request>;
 
 /// What the loop connects.
 pub struct Wiring {
@@ -50,8 +62,8 @@ pub struct Wiring {
     pub certificate: Option<PathBuf>,
 }
 
-/// Runs until `stop` is ready, or another bridge owns the device.
-pub async fn run<C, P>(mut core: Core<C, P>, wiring: Wiring, stop: impl Future<Output = ()>) -> Ended
+/// Runs until it is asked to stop, or another bridge owns the device.
+pub async fn run<C, P>(mut core: Core<C, P>, wiring: Wiring, mut requests: Requests) -> Ended
 where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
@@ -63,7 +75,7 @@ where
         watchdog,
         certificate,
     } = wiring;
-    tokio::pin!(stop);
+    let (certificate, mut expiry) = certificate::Reader::new(certificate);
     let mut stopping = false;
     loop {
         let mut finish = None;
@@ -112,9 +124,15 @@ where
         let event = tokio::select! {
             // A stop of the daemon, then the device, then the bus.
             biased;
-            () = &mut stop, if !stopping => {
-                stopping = true;
-                Some(Event::Stop)
+            request = requests.recv(), if !stopping => {
+                // Whoever could ask is gone: then nobody could stop it any more.
+                match request.unwrap_or(Request::Stop) {
+                    Request::Stop => {
+                        stopping = true;
+                        Some(Event::Stop)
+                    }
+                    Request::Reloaded(result) => Some(Event::Reloaded(result)),
+                }
             }
             event = line_events.recv() => event.map(Event::Line),
             event = saved.recv() => event.map(|saved| {
@@ -125,6 +143,13 @@ where
                 }
             }),
             event = session_events.recv() => event.map(Event::Session),
+            Some(found) = expiry.recv() => Some(match found {
+                Ok(expires) => Event::Certificate(Some(expires)),
+                Err(error) => {
+                    tracing::warn!("cannot tell when our certificate ends: {error}");
+                    Event::Timeout
+                }
+            }),
             () = sleep(wait) => Some(Event::Timeout),
         };
         let Some(event) = event else {
@@ -133,8 +158,7 @@ where
         };
         core.note_dropped(session.dropped());
         if matches!(event, Event::Session(SessionEvent::Connected)) {
-            let expires = certificate.as_ref().and_then(|file| certificate_expiry(file).ok());
-            core.handle(Event::Certificate(expires), Now::read());
+            certificate.read();
         }
         core.handle(event, Now::read());
     }

@@ -1,13 +1,12 @@
 //! What makes a daemon a chiller's: its wire, its kind, and what it remembers.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::Duration;
 
 use bridge::controller::{Protocol, Undecodable};
 use bridge::core::CoreSettings;
 use bridge::daemon::{self, Kind, StartError};
-use bridge::device_loop::Ended;
+use bridge::device_loop::{Ended, Requests};
 use bridge::line::Exchange;
 use bridge::store::Loaded;
 use chiller_device::{DESCRIPTION, Mode};
@@ -64,14 +63,14 @@ impl Protocol for Wire {
     }
 }
 
-/// Runs the daemon until `stop` is ready.
+/// Runs the daemon until it is asked to stop.
 ///
 /// # Errors
 /// What it needs to begin with cannot be had; once it runs it does not fail.
-pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<Ended, StartError> {
+pub async fn run(settings: Settings, requests: Requests) -> Result<Ended, StartError> {
     let memory = memory(&settings);
     let controller = |now| Chiller::new(controller_settings(&settings), memory, now);
-    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), stop).await
+    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), requests).await
 }
 
 /// What the core must know; `session` is random for each start.

@@ -30,6 +30,7 @@ fn cooling() -> Snapshot<ChillerState> {
             schema: 1,
             session: "s".to_owned(),
             started_at: utc("2026-11-20T08:00:00Z"),
+            uptime_s: 9_999.0,
             seq: 7,
             published_at: utc("2026-11-20T10:32:03Z"),
             stale_after_s: 30.0,

@@ -6,7 +6,6 @@
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
-mod chance;
 mod disk;
 mod line;
 mod outcome;
@@ -19,17 +18,18 @@ use std::time::Duration;
 use bridge::controller::{Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::history::Kept;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::Journal;
 use bus::device::{ArgumentKind, Description};
-use bus::message::{Event, Health, History, LinkHealth, Meta, Reply};
+use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
 use harness::port::Device;
 use serde::de::DeserializeOwned;
 
 pub use broker::Published;
-pub use chance::Chance;
+pub use harness::seeded::SeededRandom;
 pub use outcome::{assert_failed, assert_succeeded};
 pub use shown::{Shown, ShownOf};
 
@@ -85,7 +85,7 @@ pub struct Left<'a> {
     /// The Desk's journal.
     pub journal: Journal,
     /// The history.
-    pub history: Option<History>,
+    pub history: Option<Kept>,
 }
 
 /// See the module.
@@ -353,12 +353,12 @@ impl<S: Subject> Rig<S> {
     }
 
     /// Another bridge publishes on our topics: our own state, but for these keys.
-    pub fn another_bridge_publishes(&mut self, session: &str, started_at: &str) {
+    pub fn another_bridge_publishes(&mut self, session: &str, uptime_s: f64) {
         let own = &self.broker.states.back().expect("a state was published").what;
         let mut state: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(own).expect("a state is one");
         state.insert("session".to_owned(), session.into());
-        state.insert("started_at".to_owned(), started_at.into());
+        state.insert("uptime_s".to_owned(), uptime_s.into());
         let state = serde_json::Value::Object(state).to_string();
         self.broker.publish(self.base.state(), state.into_bytes(), false, self.now);
         self.turn();

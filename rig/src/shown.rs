@@ -65,6 +65,7 @@ pub(crate) fn of<S: Subject>(facts: Facts, device: S::State, now: Utc) -> ShownO
             schema: SCHEMA,
             session: String::new(),
             started_at: now,
+            uptime_s: 0.0,
             seq: 0,
             published_at: now,
             stale_after_s: 0.0,

@@ -56,9 +56,9 @@ where
     pub(super) fn handle_message(&mut self, incoming: Incoming, now: Now) {
         let base = &self.settings.desk.base;
         if incoming.topic == base.state() {
-            match self.rival.heard_state(&incoming.payload, incoming.retain, now) {
-                Some(Found::Earlier) => self.yield_to_earlier(now),
-                Some(Found::Later) => {
+            match self.rival.heard_state(&incoming.payload, incoming.retain, now.instant) {
+                Some(Found::Stays) => self.yield_to_other(now),
+                Some(Found::Goes) => {
                     self.dirty = true;
                     self.heartbeat = now.instant;
                 }
@@ -69,7 +69,8 @@ where
                 self.heartbeat = now.instant;
             }
         } else if incoming.topic == base.event() {
-            self.rival.heard_event(now);
+            self.rival.heard_event(&incoming.payload, now.instant);
+            self.dirty = true;
         } else if base.is_command(&incoming.topic) {
             // While another bridge may be alive, the answer is its own; at the end, the next one's.
             if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
@@ -95,7 +96,7 @@ where
         self.desk.receive(&arrival, now, |verb, arguments| controller.examine(verb, arguments));
     }
 
-    pub(super) fn yield_to_earlier(&mut self, now: Now) {
+    pub(super) fn yield_to_other(&mut self, now: Now) {
         if self.finished {
             return;
         }
@@ -109,12 +110,15 @@ where
             }
         }
         self.outputs.push_back(Output::Clear);
-        let message = "another bridge that started earlier runs on these topics: this one ends";
+        let (host, process) = (&self.settings.host, self.settings.process);
+        let message =
+            format!("another bridge runs on these topics: this one ends (host {host}, process {process})");
         self.announced = true;
-        self.happened(
-            Happening::new(EventKind::Instance, Severity::Error, message).because("second_instance"),
-            now,
-        );
+        let ends = Happening::new(EventKind::Instance, Severity::Error, message)
+            .because("second_instance")
+            .with("host", host.as_str())
+            .with("process", process);
+        self.happened(ends, now);
         self.outputs.push_back(Output::Open);
         self.outputs.push_back(Output::Finish { say_offline: false });
     }
@@ -136,6 +140,7 @@ where
         }
         self.announce_at = None;
         self.announced = true;
+        self.rival.speaks();
         self.set_gate();
         self.dirty = true;
         self.heartbeat = now.instant;

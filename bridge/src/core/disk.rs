@@ -88,9 +88,9 @@ where
         self.save(File::Device, self.disk.device_saves, self.disk.device.clone(), now);
     }
 
-    pub(super) fn save_history(&mut self, contents: Vec<u8>, now: Now) {
+    pub(super) fn save_history(&mut self, now: Now) {
         self.disk.history_saves += 1;
-        self.save(File::History, self.disk.history_saves, contents, now);
+        self.save(File::History, self.disk.history_saves, encode(&self.history.kept(now)), now);
     }
 
     pub(super) fn save_journal(&mut self, now: Now) {
@@ -159,7 +159,7 @@ where
                     self.save(file, self.disk.device_saves, self.disk.device.clone(), now);
                 }
                 File::Commands => self.journal_due = self.journal_due.or(Some(self.disk.journal_saves)),
-                File::History => self.save_history(encode(&self.history.history(now)), now),
+                File::History => self.save_history(now),
             }
         }
     }

@@ -3,29 +3,33 @@
 //! Events go in, outputs come out; the device loop carries them between here and the line, the
 //! session and the store. It is the same code in the daemon and in a test's virtual time.
 
+mod clock;
 mod connection;
 mod disk;
 mod exchange;
+mod host;
 mod meta;
 mod publish;
+mod settle;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Desk, DeskSettings, Journal, Output as DeskOutput, Post};
+use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
-use bus::message::{Code, Happening, History};
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
-use crate::controller::{Command, Controller, Effect, Protocol};
-use crate::history::Recorder;
+use crate::controller::{Controller, Protocol};
+use crate::history::{Kept, Recorder};
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
+use crate::reload::Reloaded;
 use crate::rival::Rival;
+use clock::{Doubts, Steps};
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
@@ -33,7 +37,6 @@ const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 const READ_LATE: Duration = Duration::from_millis(500);
 /// How long the end of the daemon waits for the device to come to rest.
 const REST_LIMIT: Duration = Duration::from_secs(2);
-const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
 #[derive(Clone, Debug)]
@@ -48,6 +51,10 @@ pub struct CoreSettings {
     pub log_name: String,
     /// Random for each start.
     pub session: String,
+    /// The name of the machine it runs on.
+    pub host: String,
+    /// Its number there.
+    pub process: u32,
     /// From when on nobody may believe a state that was not renewed.
     pub stale_after: Duration,
     /// Asking for so long without a valid reply loses the link.
@@ -76,8 +83,10 @@ pub enum Event {
     Saved(File, u64, Result<(), String>),
     /// The state directory was tried: it can be written, or not.
     Probed(Result<(), String>),
-    /// When our certificate ends, as read at a connect.
+    /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
+    /// The settings were read again; or why they are refused.
+    Reloaded(Result<Reloaded, String>),
     /// Time has passed.
     Timeout,
     /// The daemon is to end.
@@ -144,12 +153,16 @@ where
     link: Link,
     rival: Rival,
     ledger: Ledger,
+    /// The status of which the last transition told.
+    status: &'static str,
     started: Now,
     outputs: VecDeque<Output>,
     // The line.
     port_open: bool,
     /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
     let_go: bool,
+    /// An event has told of the link what its attention says.
+    link_news: bool,
     asked: Option<Asked<P::Request>>,
     /// What found no valid answer and is to be asked again, the newest first.
     repeats: VecDeque<P::Request>,
@@ -168,7 +181,8 @@ where
     dropped_messages: u64,
     state_seq: u64,
     event_seq: u64,
-    skew: Option<(Instant, String)>,
+    clock: Steps,
+    doubts: Doubts,
     /// When the parts were last asked what they want.
     pumped: Instant,
     // The disk.
@@ -196,14 +210,15 @@ where
         controller: C,
         protocol: P,
         journal: Journal,
-        history: Option<&History>,
+        history: Option<&Kept>,
         now: Now,
     ) -> Self {
         let desk = Desk::new(settings.desk.clone());
         let mut core = Self {
             history: Recorder::new(history, settings.stale_after),
             link: Link::new(settings.serial_timeout, settings.stale_after),
-            rival: Rival::new(settings.session.clone(), now.utc, settings.stale_after),
+            rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
+            status: controller.status_word(),
             settings,
             controller,
             protocol,
@@ -213,6 +228,7 @@ where
             outputs: VecDeque::new(),
             port_open: false,
             let_go: false,
+            link_news: false,
             asked: None,
             repeats: VecDeque::new(),
             announce_at: None,
@@ -228,7 +244,8 @@ where
             dropped_messages: 0,
             state_seq: 0,
             event_seq: 0,
-            skew: None,
+            clock: Steps::new(now),
+            doubts: Doubts::default(),
             pumped: now.instant,
             disk: disk::Disk::default(),
             journal_due: None,
@@ -282,12 +299,17 @@ where
 
     /// Takes what happened, and decides what follows.
     pub fn handle(&mut self, event: Event, now: Now) {
+        self.look_at_the_clock(now);
         match event {
             Event::Line(event) => self.handle_line(event, now),
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Probed(result) => self.handle_probed(result, now),
-            Event::Certificate(expires) => self.certificate_expires = expires,
+            Event::Certificate(expires) => {
+                self.certificate_expires = expires;
+                self.dirty = true;
+            }
+            Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {
                 self.stopping = Some(now.instant + REST_LIMIT);
@@ -304,6 +326,9 @@ where
             return;
         }
         self.pumped = now.instant;
+        let (mut posts, mut happenings) = (Vec::new(), Vec::new());
+        // What the event before has changed, before time changes it again.
+        self.hear_controller(&mut happenings, now);
         if let Some(verdict) = self.link.handle_timeout(now.instant) {
             self.follow(verdict, now);
         }
@@ -320,8 +345,6 @@ where
         }
         self.watch_disk(now);
         let opens = self.announce(now);
-        let mut posts = Vec::new();
-        let mut happenings = Vec::new();
         while self.settle(&mut posts, &mut happenings, now) {}
         self.record(now);
         self.publish(&mut happenings, now);
@@ -341,7 +364,7 @@ where
                 return;
             }
             self.finished = true;
-            self.save_history(bus::message::encode(&self.history.history(now)), now);
+            self.save_history(now);
             // While another bridge may be alive, its availability is its own.
             let say_offline = !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });
@@ -357,58 +380,5 @@ where
             (self.asked.is_none() && self.controller.is_at_rest())
                 || (now >= limit && !self.controller.is_at_rest())
         })
-    }
-
-    /// One round between controller and Desk; true while there may be more.
-    fn settle(&mut self, posts: &mut Vec<Post>, happenings: &mut Vec<Happening>, now: Now) -> bool {
-        let mut busy = false;
-        while let Some(effect) = self.controller.poll_effect() {
-            busy = true;
-            match effect {
-                Effect::Publish => self.dirty = true,
-                Effect::Answer(ticket, outcome) => {
-                    self.desk.answer(&ticket, &outcome, now);
-                    self.dirty = true;
-                }
-                Effect::Happened(happening) => happenings.push(happening),
-                Effect::Save(saved) => self.save_device(&saved, now),
-                // With the port closed there is nothing that could hear it.
-                Effect::WriteNow(_) if !self.port_open => {}
-                Effect::WriteNow(request) => {
-                    let bytes = self.protocol.exchange(&request).bytes;
-                    self.outputs.push_back(Output::WriteNow(bytes));
-                }
-                Effect::LetGo(true) => self.let_go(),
-                Effect::LetGo(false) => {
-                    self.let_go = false;
-                    self.link.pause(false);
-                    self.outputs.push_back(Output::Reopen);
-                }
-                Effect::Pause(paused) => {
-                    self.link.pause(paused);
-                    self.dirty = true;
-                }
-            }
-        }
-        while let Some(output) = self.desk.poll_output() {
-            busy = true;
-            match output {
-                DeskOutput::Post(post) => {
-                    if post.reply.code == Some(Code::ClockSkew) {
-                        self.skew = Some((now.instant, format!("{}: {}", post.reply.by, post.reply.message)));
-                        self.dirty = true;
-                    }
-                    posts.push(post);
-                }
-                DeskOutput::Happened(happening) => happenings.push(happening),
-                DeskOutput::Admit(ticket, verb, arguments) => {
-                    self.controller.handle_command(Command { ticket, verb, arguments }, now);
-                    self.dirty = true;
-                }
-                DeskOutput::Save(number) => self.journal_due = Some(number),
-                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
-            }
-        }
-        busy
     }
 }

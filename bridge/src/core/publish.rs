@@ -6,12 +6,13 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::Post;
 use bus::message::{
-    Common, Event, Happening, Health, LinkHealth, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
+    Common, Event, Happening, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
 
-use super::{Core, Output, SKEW_SHOWN_FOR, meta};
+use super::{Core, Output, meta};
 use crate::controller::{Concern, Controller, Protocol};
+use crate::link::{Cause, Loss};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
 /// From one publication of what changed in the counters to the next.
@@ -75,7 +76,11 @@ where
         if self.dirty || heartbeat {
             let mut concerns = self.concerns(now);
             concerns.extend(self.controller.concerns(now));
-            happenings.extend(self.ledger.update(concerns, now));
+            let mut changes = self.ledger.update(concerns, now);
+            if std::mem::take(&mut self.link_news) {
+                changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
+            }
+            happenings.append(&mut changes);
         }
         if self.announced && (self.dirty || heartbeat) {
             self.dirty = false;
@@ -101,10 +106,15 @@ where
     fn publish_state(&mut self, now: Now) {
         self.state_seq += 1;
         let facts = self.controller.facts(now);
+        // What is wrong with the line the core knows better than any controller.
+        let summary = match self.link.loss() {
+            Some(loss) if facts.status == OFFLINE => format!("{OFFLINE}: {}", Loss::in_words(loss)),
+            _ => facts.summary,
+        };
         let common = Common {
             status: facts.status,
             status_label: self.settings.description.status_label(facts.status).to_owned(),
-            summary: facts.summary,
+            summary,
             reason: facts.reason.to_owned(),
             date: facts.date,
             connected: facts.connected,
@@ -116,6 +126,7 @@ where
                 schema: SCHEMA,
                 session: self.settings.session.clone(),
                 started_at: self.started.utc,
+                uptime_s: self.uptime_s(now),
                 seq: self.state_seq,
                 published_at: now.utc,
                 stale_after_s: self.settings.stale_after.as_secs_f64(),
@@ -125,6 +136,11 @@ where
         };
         let expiry = Some(self.settings.stale_after);
         self.set(self.settings.desk.base.state(), encode(&snapshot), expiry);
+    }
+
+    /// Seconds, to the millisecond.
+    fn uptime_s(&self, now: Now) -> f64 {
+        (now.instant.since(self.started.instant).as_secs_f64() * 1000.0).round() / 1000.0
     }
 
     /// A verdict at once, whatever else changes within a second, all of it every minute.
@@ -168,7 +184,7 @@ where
             version: self.settings.version.to_owned(),
             session: self.settings.session.clone(),
             started_at: self.started.utc,
-            uptime_s: now.instant.since(self.started.instant).as_secs_f64().round(),
+            uptime_s: self.uptime_s(now).round(),
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
             journal_ok: self.disk.is_well(),
@@ -193,11 +209,10 @@ where
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
-            let contents = encode(&self.history.history(now));
             if self.announced {
-                self.set(self.settings.desk.base.history(), contents.clone(), None);
+                self.publish_history(now);
             }
-            self.save_history(contents, now);
+            self.save_history(now);
         }
     }
 
@@ -244,6 +259,9 @@ where
     /// What a human should know of the bridge itself.
     fn concerns(&self, now: Now) -> Vec<Concern> {
         let mut concerns = Vec::new();
+        if let Some(loss) = self.link.loss() {
+            concerns.push(Concern::error(loss.cause.word(), loss.in_words()));
+        }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
                 "commands are refused (code 31)"
@@ -260,24 +278,21 @@ where
         }
         concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
-            let text = "a second bridge tries to run on these topics";
+            let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
+            let text = format!("a second bridge tries to run on these topics{place}");
             concerns.push(Concern::error("second_instance", text));
         }
         if let Some(expires) = self.certificate_expires {
             let left = expires.seconds_since(now.utc);
             if left <= 0.0 {
-                let text = format!("the bridge's certificate has expired on {expires}");
+                let text = format!("the bridge's certificate has expired on {}", expires.in_words());
                 concerns.push(Concern::error("certificate_expiring", text));
             } else if left < CERTIFICATE_WARNING_S {
-                let text = format!("the bridge's certificate expires on {expires}");
+                let text = format!("the bridge's certificate expires on {}", expires.in_words());
                 concerns.push(Concern::warning("certificate_expiring", text));
             }
         }
-        if let Some((at, text)) = &self.skew
-            && now.instant.since(*at) < SKEW_SHOWN_FOR
-        {
-            concerns.push(Concern::warning("clock_skew", text.clone()));
-        }
+        concerns.extend(self.doubts.concern(now.instant));
         concerns
     }
 }

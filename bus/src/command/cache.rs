@@ -1,7 +1,7 @@
 //! What each identity asked lately and what became of it, so that a request that comes twice runs
 //! once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::arguments::Arguments;
@@ -45,7 +45,8 @@ impl Entry {
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    by_identity: HashMap<Identity, VecDeque<Entry>>,
+    // In the identities' order, so that the same commands make the same journal.
+    by_identity: BTreeMap<Identity, VecDeque<Entry>>,
 }
 
 impl Cache {

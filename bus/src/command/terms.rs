@@ -176,6 +176,8 @@ pub enum Output {
     Post(Post),
     /// Log and publish this event.
     Happened(Happening),
+    /// The sender's clock agrees with the bridge's: a request came with its time, and in time.
+    ClocksAgree,
     /// Run this command.
     Admit(Ticket, &'static Verb, Arguments),
     /// The journal changed: save it, then say [`Desk::journalled`](super::Desk::journalled) with this number.

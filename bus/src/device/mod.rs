@@ -51,6 +51,12 @@ impl Description {
         self.statuses.iter().find(|word| word.word == status).map_or(status, |word| word.label)
     }
 
+    /// How good or bad a status is, if the table has it.
+    #[must_use]
+    pub fn status_tone(&self, status: &str) -> Option<Tone> {
+        self.statuses.iter().find(|word| word.word == status).map(|word| word.tone)
+    }
+
     /// Whether something can be told to stop.
     #[must_use]
     pub fn has_stop(&self) -> bool {

@@ -25,6 +25,8 @@ pub enum EventKind {
     Flood,
     /// A second bridge was found on the same topics.
     Instance,
+    /// Something happened to the bridge itself: its settings were read again, its clock was set.
+    Bridge,
 }
 
 /// How bad it is.

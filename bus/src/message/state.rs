@@ -33,6 +33,11 @@ pub struct Stamp {
     pub session: String,
     /// When the bridge started.
     pub started_at: Utc,
+    /// Seconds since then, by a clock that nobody can set: of two bridges the one with the longer
+    /// stays.
+    // A state that an older bridge has left behind has none.
+    #[serde(default)]
+    pub uptime_s: f64,
     /// Counts what this session published here.
     pub seq: u64,
     /// When this was published; moves with heartbeats.

@@ -246,7 +246,7 @@ impl Chiller {
         }
     }
 
-    /// After every event: decide, steer, and tell what changed.
+    /// After every event: decide, steer, and see what changed.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
@@ -255,23 +255,7 @@ impl Chiller {
     }
 
     fn note_status(&mut self, now: Now) {
-        let status = self.current_status(now.instant);
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let message = format!("{} -> {} ({reason})", from.word(), status.word());
-        let severity = match status {
-            ChillerStatus::Offline | ChillerStatus::Fault => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", from.word())
-            .with("to", status.word());
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status(now.instant);
     }
 }
 

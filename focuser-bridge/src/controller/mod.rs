@@ -28,8 +28,9 @@ use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, Lin
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::Happening;
 use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
+use serde_json::Value;
 
 use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};
@@ -294,24 +295,7 @@ impl Focuser {
     }
 
     fn note_status(&mut self) {
-        let status = self.current_status();
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let severity = match status {
-            FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let message = format!("{} -> {} ({reason})", from.word(), status.word());
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", from.word())
-            .with("to", status.word())
-            .with("steps", self.motor.steps);
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status();
     }
 }
 
@@ -476,6 +460,10 @@ impl Controller for Focuser {
 
     fn status_word(&self) -> &'static str {
         self.status.word()
+    }
+
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        vec![("steps", self.motor.steps.into())]
     }
 
     fn facts(&self, _now: Now) -> Facts {

@@ -15,6 +15,7 @@ mod broker;
 mod disk;
 mod instances;
 mod line;
+mod reload;
 mod stop;
 mod watch;
 

@@ -10,7 +10,7 @@
 //!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::arguments::Arguments;
@@ -22,6 +22,7 @@ use super::terms::{Arrival, DeskSettings, Gate, Outcome, Output, Refusal, Ticket
 use crate::clock::{Instant, Now, Utc};
 use crate::device::{Class, Verb, find};
 use crate::message::{Code, LastCommand, ReplyStatus, reason};
+use crate::topic::Identity;
 
 mod answer;
 mod held;
@@ -101,6 +102,12 @@ impl Desk {
     #[must_use]
     pub fn settings(&self) -> &DeskSettings {
         &self.settings
+    }
+
+    /// Who may command and who may stop, from now on. What runs goes on.
+    pub fn set_clients(&mut self, control: BTreeSet<Identity>, stop: BTreeSet<Identity>) {
+        self.settings.control_clients = control;
+        self.settings.stop_clients = stop;
     }
 
     /// Takes the verdict on the connection; [`Gate::Pending`] after each connect.
@@ -335,6 +342,9 @@ impl Desk {
             }
         };
 
+        if parsed.ts.is_some_and(|ts| now.utc.seconds_since(ts) <= DEFAULT_TTL_S) && !verb.stop {
+            self.outputs.push_back(Output::ClocksAgree);
+        }
         // A second stop joins the first.
         if verb.stop
             && let Some(number) = self.running_stop()

@@ -1,6 +1,6 @@
 //! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
 
-use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, settings};
+use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, identity, settings};
 
 #[test]
 fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
@@ -184,6 +184,23 @@ fn rule_11_a_clock_that_cannot_be_right_gets_24_with_by_how_much() {
 }
 
 #[test]
+fn rule_11_only_a_request_that_was_sent_just_now_shows_that_the_clocks_agree() {
+    let mut room = Room::focuser();
+    let unix = room.now.utc.unix_milliseconds() as f64 / 1000.0;
+    for (age, agrees) in [(-2.5, 0), (-1.5, 1), (0.0, 1), (9.0, 1), (11.0, 0), (3000.0, 0), (4000.0, 0)] {
+        room.agreements = 0;
+        let payload = format!(r#"{{"ts":{},"ttl_s":3600,"mm":1}}"#, unix - age);
+        room.send("alice", "set", &payload);
+        assert_eq!(room.agreements, agrees, "{age} s old");
+        room.send("alice", "stop", &payload);
+        assert_eq!(room.agreements, agrees, "the time of a stop does not count");
+        room = Room::focuser();
+    }
+    room.send("alice", "ping", "");
+    assert_eq!(room.agreements, 0, "without a time nothing is known");
+}
+
+#[test]
 fn rule_11_motion_without_ts_gets_25() {
     let mut room = Room::focuser();
     for (verb, payload) in [("set", "2.5"), ("init", ""), ("offset", r#"{"id":"o","mm":1}"#)] {
@@ -256,6 +273,23 @@ fn rule_12_what_the_device_refuses_ends_nothing() {
     room.device = Err(Refusal::new(Code::ModeIsAutomatic, "the mode is automatic"));
     assert_eq!(room.refusal("bob", "enabled", "off"), Code::ModeIsAutomatic);
     assert_eq!(room.succeed(&running)[0].status, ReplyStatus::Succeeded);
+}
+
+#[test]
+fn rule_13_the_same_commands_make_the_same_journal() {
+    let names: Vec<_> = (0..16).map(|number| format!("client{number}")).collect();
+    let journal = || {
+        let mut settings = settings("focuser", MOVES);
+        settings.control_clients = names.iter().map(|name| identity(name)).collect();
+        let mut room = Room::with(settings);
+        for name in &names {
+            let payload = room.stamped("a", r#""mm":2"#);
+            let ticket = room.admit(name, "set", &payload);
+            room.succeed(&ticket);
+        }
+        serde_json::to_string(&room.desk.journal(room.now)).unwrap()
+    };
+    assert_eq!(journal(), journal());
 }
 
 #[test]

@@ -66,6 +66,8 @@ struct Room {
     admitted: Vec<(Ticket, &'static Verb, Arguments)>,
     saves: Vec<u64>,
     reconnects: usize,
+    /// How often a sender's clock was found to agree.
+    agreements: usize,
 }
 
 impl Room {
@@ -81,6 +83,7 @@ impl Room {
             admitted: Vec::new(),
             saves: Vec::new(),
             reconnects: 0,
+            agreements: 0,
         }
     }
 
@@ -128,6 +131,7 @@ impl Room {
                 Output::Admit(ticket, verb, arguments) => self.admitted.push((ticket, verb, arguments)),
                 Output::Save(number) => self.saves.push(number),
                 Output::Reconnect => self.reconnects += 1,
+                Output::ClocksAgree => self.agreements += 1,
             }
         }
     }
