@@ -35,7 +35,8 @@ pub struct Config {
     pub quarter_steps: bool,
     /// Full steps per second of the drive at constant speed, whatever speed was ordered.
     pub run_speed: Option<f64>,
-    /// From an order until its motion shows in the status, drawn anew each time.
+    /// From an order until its motion shows in the status, drawn anew each time. Not at all usually: the
+    /// predecessor's daemon asks at once and takes rest for arrival, and it worked.
     pub shows_after: RangeInclusive<Duration>,
     /// From a request's last byte to the reply's first, drawn anew each time.
     pub latency: RangeInclusive<Duration>,
@@ -58,7 +59,7 @@ impl Default for Config {
             counter: 0,
             quarter_steps: false,
             run_speed: None,
-            shows_after: Duration::from_millis(20)..=Duration::from_millis(50),
+            shows_after: Duration::ZERO..=Duration::ZERO,
             latency: Duration::from_millis(1)..=Duration::from_millis(8),
             wire_time: false,
             reset_flag: ResetFlag::ClearsWithMotion,

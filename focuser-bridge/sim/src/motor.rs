@@ -196,8 +196,12 @@ impl Motor {
         if self.stalled && self.is_turning() {
             return 'C';
         }
-        if !self.is_turning() || self.begins.is_some() || now < self.shows {
+        // With no delay it turns from the moment of its order.
+        if !self.is_turning() || now < self.shows {
             return 'S';
+        }
+        if self.begins.is_some() {
+            return 'A';
         }
         match self.accelerating {
             1.. => 'A',

@@ -78,7 +78,7 @@ pub(super) enum HomingError {
     NoRest,
     #[error("the motor does not turn inwards: is it jammed?")]
     NotInwards,
-    #[error("it went to {at} instead of {to} steps near the inner end: is it jammed?")]
+    #[error("it went to {at} instead of {to} steps near the inner end: is it jammed, or was it reset?")]
     WentElsewhere { at: i32, to: i32 },
     #[error("no end within {range_mm} mm: is the end stop there?")]
     NoEnd { range_mm: f64 },
@@ -115,6 +115,8 @@ pub(super) struct Homing {
     approaches: u32,
     /// Where it is to rest, if not at the end.
     rest: Option<i32>,
+    /// It was seen on its way there: a counter that was reset would be there at once.
+    came_from_afar: bool,
     /// The last position on the way inwards.
     passed: Option<i32>,
     /// Drives inwards of which nothing was seen.
@@ -137,6 +139,7 @@ impl Homing {
             first_end: None,
             approaches: 0,
             rest: None,
+            came_from_afar: false,
             passed: None,
             unheard: 0,
             reset_cleared: false,
@@ -229,12 +232,19 @@ impl Homing {
                 let to = *to;
                 let stood = watch.take(reply, now);
                 let (seen_motion, began) = (watch.seen_motion(), watch.began());
+                if let Reply::Position(steps) = reply
+                    && !watch.stands()
+                {
+                    self.came_from_afar |= to - steps > SEEN_COMING;
+                }
                 match stood {
-                    Some(at) if self.mechanics.is_there(at, to) => match self.rest {
-                        None => self.step = Step::DriveIn,
-                        Some(rest) if rest == to => return Progress::Found { end: AT_ZERO, at },
-                        Some(rest) => self.step = Step::Go { to: rest },
-                    },
+                    Some(at) if self.rest == Some(to) && at == to && self.came_from_afar => {
+                        return Progress::Found { end: AT_ZERO, at };
+                    }
+                    Some(at) if self.rest != Some(to) && self.mechanics.is_there(at, to) => {
+                        self.came_from_afar = false;
+                        self.step = self.rest.map_or(Step::DriveIn, |rest| Step::Go { to: rest });
+                    }
                     Some(at) if seen_motion || now.since(began) >= MOTION_SHOWS_WITHIN => {
                         return Progress::Failed(HomingError::WentElsewhere { at, to });
                     }

@@ -100,6 +100,8 @@ pub(super) struct Moving {
     pub(super) target: i32,
     /// The last first.
     legs: Vec<i32>,
+    /// The first of two legs is over.
+    has_turned: bool,
     step: Step,
     /// Steps to go over all legs, from where it began.
     distance: i32,
@@ -120,7 +122,16 @@ impl Moving {
         let target = legs.last().copied().unwrap_or(from);
         legs.reverse();
         let watch = if stands { Standstill::standing(now) } else { Standstill::new(now, false) };
-        Self { mechanics, from, target, legs, step: Step::Before { watch }, distance, progress: 0.0 }
+        Self {
+            mechanics,
+            from,
+            target,
+            legs,
+            has_turned: false,
+            step: Step::Before { watch },
+            distance,
+            progress: 0.0,
+        }
     }
 
     /// Whether it was told to go anywhere.
@@ -221,18 +232,20 @@ impl Moving {
                     }
                     // It stands there: a position that was read may be from shortly before.
                     self.from = end;
+                    self.has_turned = true;
                     self.step = Step::Send;
                 } else if let Some(at) = stood
                     && (seen_motion || overdue)
                 {
-                    return Progress::Failed(self.fell_short(at, seen_motion));
+                    return Progress::Failed(self.fell_short(at));
                 }
                 Progress::Going
             }
         }
     }
 
-    fn fell_short(&self, at: i32, has_moved: bool) -> MoveError {
+    fn fell_short(&self, at: i32) -> MoveError {
+        let has_moved = (at - self.from).abs() > BELIEVED_CHANGE || self.has_turned;
         let left_mm = f64::from((at - self.target).abs()) / self.mechanics.steps_per_mm;
         match (has_moved, self.legs.len() > 1) {
             (false, _) => MoveError::DidNotStart { left_mm },
