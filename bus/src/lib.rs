@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod command;
+pub mod incoming;
 pub mod log;
 pub mod message;
 pub mod outbox;

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Arrival, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Output};
+use bus::command::{CHILLER, Desk, DeskSettings, FOCUSER, Gate, Output};
+use bus::incoming::Incoming;
 use bus::message::{ChillerState, Event, FocuserState, Health, History, Meta, Reply, ReplyStatus, Snapshot};
 use bus::topic::{Base, Identity};
 use serde::Serialize;
@@ -176,7 +177,7 @@ fn every_example_of_a_command_is_admitted() {
             greeting: String::new(),
         });
         desk.set_gate(Gate::Ready);
-        let arrival = Arrival {
+        let arrival = Incoming {
             topic: base.command(&alice, verb),
             payload: serde_json::to_vec(&example).unwrap(),
             retain: false,

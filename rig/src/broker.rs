@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::incoming::Incoming;
 use bus::message::{Event, OFFLINE, Reply};
 use bus::outbox::{Outbox, Outgoing};
 use bus::probe::Verdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 use bus::topic::Base;
 
 /// From the connection to the loopback.

@@ -1,10 +1,11 @@
 //! The core's side towards the bus: connections, messages, other bridges, and when to be heard.
 
 use bus::clock::Now;
-use bus::command::{Arrival, Gate};
+use bus::command::Gate;
+use bus::incoming::Incoming;
 use bus::message::{EventKind, Happening, Severity};
 use bus::probe::Verdict as ProbeVerdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 
 use super::{Core, Output, SETTLE_LIMIT};
 use crate::controller::{Controller, Effect, Input, Protocol};
@@ -72,26 +73,13 @@ where
         } else if base.is_command(&incoming.topic) {
             // While another bridge may be alive, the answer is its own; at the end, the next one's.
             if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
-                self.handle_arrival(incoming, now);
+                let controller = &self.controller;
+                self.desk.receive(&incoming, now, |verb, argument| controller.examine(verb, argument));
             }
         } else {
             let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
             self.controller.handle_input(input, now);
         }
-    }
-
-    pub(super) fn handle_arrival(&mut self, incoming: Incoming, now: Now) {
-        let arrival = Arrival {
-            topic: incoming.topic,
-            payload: incoming.payload,
-            retain: incoming.retain,
-            response_topic: incoming.response_topic,
-            correlation: incoming.correlation,
-            received: incoming.received,
-            stalled: incoming.stalled,
-        };
-        let controller = &self.controller;
-        self.desk.receive(&arrival, now, |verb, argument| controller.examine(verb, argument));
     }
 
     pub(super) fn yield_to_earlier(&mut self, now: Now) {

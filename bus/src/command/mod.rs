@@ -14,5 +14,5 @@ mod verb;
 
 pub use desk::Desk;
 pub use journal::Journal;
-pub use terms::{Arrival, DeskSettings, Gate, Outcome, Output, Post, Refusal, Ticket};
+pub use terms::{DeskSettings, Gate, Outcome, Output, Post, Refusal, Ticket};
 pub use verb::{Argument, ArgumentKind, ArgumentSpec, CHILLER, Class, FOCUSER, Verb, find};

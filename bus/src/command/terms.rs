@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::verb::{Argument, Verb};
-use crate::clock::{Instant, Now};
+use crate::clock::Instant;
 use crate::message::{Code, Happening, Reply, ReplyStatus};
 use crate::topic::{Base, Identity, RequestId};
 
@@ -42,25 +42,6 @@ impl DeskSettings {
     pub fn timeout(&self, verb: &str) -> Duration {
         self.timeouts.get(verb).copied().unwrap_or(DEFAULT_TIMEOUT)
     }
-}
-
-/// A message on a command topic.
-#[derive(Clone, Debug)]
-pub struct Arrival {
-    /// Its topic.
-    pub topic: String,
-    /// Its payload.
-    pub payload: Vec<u8>,
-    /// Its retain flag, as published.
-    pub retain: bool,
-    /// v5 Response Topic.
-    pub response_topic: Option<String>,
-    /// v5 Correlation Data.
-    pub correlation: Option<Vec<u8>>,
-    /// When it was taken off the connection.
-    pub received: Now,
-    /// Whether the connection had stood still before.
-    pub stalled: bool,
 }
 
 /// What the canary and the loopback have shown.

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::connect::{ClientId, ConnectError};
-use crate::clock::Now;
+use crate::incoming::Incoming;
 use crate::outbox::{Message, Outbox};
 use crate::probe::Verdict;
 use crate::settings::BrokerSettings;
@@ -65,25 +65,6 @@ pub struct SessionSettings {
     pub subscriptions: Vec<Subscription>,
     /// Not scheduled for longer than this: what is buffered is not trusted.
     pub stall_guard: Duration,
-}
-
-/// A message that arrived.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Incoming {
-    /// Its topic.
-    pub topic: String,
-    /// Its payload.
-    pub payload: Vec<u8>,
-    /// Its retain flag; what it says depends on [`Listen`].
-    pub retain: bool,
-    /// v5 Response Topic.
-    pub response_topic: Option<String>,
-    /// v5 Correlation Data.
-    pub correlation: Option<Vec<u8>>,
-    /// When it was taken off the connection.
-    pub received: Now,
-    /// Whether it may have waited while the bridge or the broker stood still.
-    pub stalled: bool,
 }
 
 /// What the session reports.

@@ -5,7 +5,7 @@
 //! just now the controller says when asked (`examine`).
 //!
 //! ```text
-//!  Arrival -- rules 1-12 --> refused (one reply, one event)
+//!  Incoming -- rules 1-12 --> refused (one reply, one event)
 //!     |
 //!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
 //! ```
@@ -17,9 +17,10 @@ use super::asker::Asker;
 use super::cache::{Cache, Verdict};
 use super::flood::{Buckets, COMMANDS, STOPS, Summary};
 use super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
-use super::terms::{Arrival, DeskSettings, Gate, Outcome, Output, Refusal, Ticket};
+use super::terms::{DeskSettings, Gate, Outcome, Output, Refusal, Ticket};
 use super::verb::{Argument, Class, Verb, find};
 use crate::clock::{Instant, Now, Utc};
+use crate::incoming::Incoming;
 use crate::message::{Code, LastCommand, ReplyStatus, reason};
 
 mod answer;
@@ -176,12 +177,12 @@ impl Desk {
     /// another than the verb's usual one.
     pub fn receive(
         &mut self,
-        arrival: &Arrival,
+        incoming: &Incoming,
         now: Now,
         examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
     ) {
         // 1. Topic.
-        let Ok(topic) = self.settings.base.parse_command(&arrival.topic) else {
+        let Ok(topic) = self.settings.base.parse_command(&incoming.topic) else {
             self.dropped_topics += 1;
             return;
         };
@@ -189,23 +190,23 @@ impl Desk {
         let is_stop = verb.is_some_and(|verb| verb.stop);
 
         // 2. Retained: an empty one is how clearing arrives.
-        if arrival.retain && arrival.payload.is_empty() {
+        if incoming.retain && incoming.payload.is_empty() {
             return;
         }
-        let oversized = arrival.payload.len() > PAYLOAD_LIMIT;
+        let oversized = incoming.payload.len() > PAYLOAD_LIMIT;
         let envelope = if oversized {
-            Err(format!("the payload has {} bytes: {PAYLOAD_LIMIT} are allowed", arrival.payload.len()))
+            Err(format!("the payload has {} bytes: {PAYLOAD_LIMIT} are allowed", incoming.payload.len()))
         } else {
-            Envelope::read(&arrival.payload)
+            Envelope::read(&incoming.payload)
         };
-        let (asker, id_error) = Asker::of(arrival, topic.identity, &envelope, verb, &self.settings.base);
+        let (asker, id_error) = Asker::of(incoming, topic.identity, &envelope, verb, &self.settings.base);
         let refuse = |desk: &mut Self, asker: &Asker, refusal: Refusal| {
             desk.refuse(asker, &topic.verb, &refusal, now);
         };
         // Refusals by rules 2 and 3 count too: what is refused too often is dropped without a word.
         let buckets = if is_stop { &mut self.stops } else { &mut self.commands };
         let in_rate = buckets.take(&asker.by, now.instant);
-        if arrival.retain && in_rate {
+        if incoming.retain && in_rate {
             let message = "a command must not be retained; clear it with an empty retained message";
             return refuse(self, &asker, Refusal::new(Code::Retained, message));
         }
@@ -217,7 +218,7 @@ impl Desk {
 
         // 4. Rate. A stop of one who may is obeyed all the same, or joins the one that runs.
         if !in_rate {
-            if arrival.retain || !is_stop || !self.settings.stop_clients.contains(&asker.by) {
+            if incoming.retain || !is_stop || !self.settings.stop_clients.contains(&asker.by) {
                 let summary = self.flood.count(&asker.by, now.instant);
                 self.outputs.extend(summary.map(Output::Happened));
                 return;
@@ -228,7 +229,7 @@ impl Desk {
         }
 
         // 5. Stall guard.
-        if arrival.stalled || now.instant.since(arrival.received.instant) > self.settings.stall_guard {
+        if incoming.stalled || now.instant.since(incoming.received.instant) > self.settings.stall_guard {
             self.note_stall(!is_stop);
             if !is_stop {
                 return;

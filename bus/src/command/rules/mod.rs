@@ -11,10 +11,11 @@ mod replies;
 use std::time::Duration;
 
 use super::{
-    Argument, Arrival, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Journal, Outcome, Output, Post, Refusal,
-    Ticket, Verb,
+    Argument, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Journal, Outcome, Output, Post, Refusal, Ticket,
+    Verb,
 };
 use crate::clock::{Instant, Now, Utc};
+use crate::incoming::Incoming;
 use crate::message::{Code, Happening, Reply, ReplyStatus};
 use crate::topic::{Base, Identity};
 
@@ -102,8 +103,8 @@ impl Room {
     }
 
     /// A message as it comes off the connection just now.
-    fn arrival(&self, by: &str, verb: &str, payload: &str) -> Arrival {
-        Arrival {
+    fn arrival(&self, by: &str, verb: &str, payload: &str) -> Incoming {
+        Incoming {
             topic: format!("{}/command/{by}/{verb}", self.desk.settings().base),
             payload: payload.as_bytes().to_vec(),
             retain: false,
@@ -127,7 +128,7 @@ impl Room {
     }
 
     /// Hands `arrival` in; the replies to it.
-    fn deliver(&mut self, arrival: &Arrival) -> Vec<Reply> {
+    fn deliver(&mut self, arrival: &Incoming) -> Vec<Reply> {
         let before = self.posts.len();
         let device = self.device.clone();
         self.desk.receive(arrival, self.now, |_, _| device);
@@ -151,7 +152,7 @@ impl Room {
 
     /// The code with which `arrival` is refused.
     #[track_caller]
-    fn refusal_of(&mut self, arrival: &Arrival) -> Code {
+    fn refusal_of(&mut self, arrival: &Incoming) -> Code {
         let replies = self.deliver(arrival);
         assert_eq!(replies.len(), 1, "{arrival:?}: {replies:?}");
         assert_eq!(replies[0].status, ReplyStatus::Rejected);
@@ -166,7 +167,7 @@ impl Room {
     }
 
     #[track_caller]
-    fn admit_arrival(&mut self, arrival: &Arrival) -> Ticket {
+    fn admit_arrival(&mut self, arrival: &Incoming) -> Ticket {
         let before = self.admitted.len();
         let posted = self.posts.len();
         self.deliver(arrival);

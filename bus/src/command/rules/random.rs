@@ -8,7 +8,7 @@ use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 use super::super::verb::find;
-use super::{Arrival, Gate, Journal, Outcome, Room, seconds};
+use super::{Gate, Incoming, Journal, Outcome, Room, seconds};
 use crate::clock::{Instant, Utc};
 use crate::message::{Code, ReplyStatus};
 
@@ -175,7 +175,7 @@ impl World {
         self.settle()
     }
 
-    fn arrival(&mut self, by: &str, verb: usize, id: Option<&str>, argument: usize, aged: bool) -> Arrival {
+    fn arrival(&mut self, by: &str, verb: usize, id: Option<&str>, argument: usize, aged: bool) -> Incoming {
         self.pass(0.001);
         let stamp = self.room.now.utc.unix_milliseconds() as f64 / 1000.0 - if aged { 30.0 } else { 0.0 };
         let mut members = vec![format!(r#""ts":{stamp}"#)];
@@ -186,7 +186,7 @@ impl World {
         self.room.arrival(by, VERBS[verb], &format!("{{{}}}", members.join(",")))
     }
 
-    fn deliver(&mut self, arrival: &Arrival) {
+    fn deliver(&mut self, arrival: &Incoming) {
         self.room.desk.receive(arrival, self.room.now, |_, _| Ok(None));
         self.room.take();
     }

@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::connect;
-use super::{Incoming, Listen, Subscription};
+use super::{Listen, Subscription};
 use crate::clock::Now;
+use crate::incoming::Incoming;
 use crate::outbox::{Outgoing, Token};
 use crate::probe::{Ping, Probe};
 use crate::settings::BrokerSettings;
