@@ -326,6 +326,7 @@ where
         }
         if self.desk.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.desk.handle_timeout(now);
+            self.dirty = true;
         }
         if !self.ending && self.is_over(now.instant) {
             self.ending = true;
@@ -336,6 +337,7 @@ where
         let mut posts = Vec::new();
         let mut happenings = Vec::new();
         while self.settle(&mut posts, &mut happenings, now) {}
+        self.dirty |= self.desk.note_rest(self.controller.is_at_rest());
         self.record(now);
         self.publish(&mut happenings, now);
         if opens {
@@ -421,7 +423,7 @@ where
                 }
                 DeskOutput::Happened(happening) => happenings.push(happening),
                 DeskOutput::Admit(ticket, verb, argument) => {
-                    self.controller.handle_command(Command { ticket, verb, argument }, now);
+                    self.begin(Command { ticket, verb, argument }, now);
                     self.dirty = true;
                 }
                 DeskOutput::Save(number) => self.journal_due = Some(number),
@@ -429,6 +431,14 @@ where
             }
         }
         busy
+    }
+
+    /// What was examined may have changed while the journal went to the disk.
+    fn begin(&mut self, command: Command, now: Now) {
+        match self.controller.examine(command.verb, command.argument) {
+            Err(refusal) if !command.verb.stop => self.desk.answer(&command.ticket, &refusal.into(), now),
+            _ => self.controller.handle_command(command, now),
+        }
     }
 
     fn save_journal(&mut self, now: Now) {

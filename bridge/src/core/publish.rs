@@ -262,6 +262,9 @@ where
                 concerns.push(Concern::warning("certificate_expiring", text));
             }
         }
+        if let Some(text) = self.desk.unanswered() {
+            concerns.push(Concern::error("command_unanswered", text));
+        }
         if let Some((at, text)) = &self.skew
             && now.instant.since(*at) < SKEW_SHOWN_FOR
         {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::verb::{Argument, Verb};
+use super::verb::{Argument, Class, Verb};
 use crate::clock::Instant;
 use crate::message::Reply;
 use crate::topic::{Identity, RequestId};
@@ -32,6 +32,10 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn is_same(&self, verb: &Verb, argument: Argument) -> bool {
         self.verb.name == verb.name && self.argument == argument
+    }
+
+    fn acts(&self) -> bool {
+        !self.verb.stop && self.verb.class_with(self.argument) != Class::Query
     }
 
     fn counts(&self, now: Instant) -> bool {
@@ -82,10 +86,11 @@ impl Cache {
         }
     }
 
-    /// The verdicts on motion that still count: what the journal keeps.
-    pub(super) fn ended_motion(&self, now: Instant) -> impl Iterator<Item = (&Entry, &Reply)> {
+    /// The verdicts on what acted on the device that still count: what the journal keeps. A stop
+    /// that has ended is run again.
+    pub(super) fn ended_actions(&self, now: Instant) -> impl Iterator<Item = (&Entry, &Reply)> {
         self.by_identity.values().flatten().filter_map(move |entry| match &entry.verdict {
-            Verdict::Ended(reply, until) if entry.verb.motion && now < *until => Some((entry, &**reply)),
+            Verdict::Ended(reply, until) if entry.acts() && now < *until => Some((entry, &**reply)),
             _ => None,
         })
     }

@@ -1,4 +1,4 @@
-//! What of the Desk outlives the process: commands that were running, and verdicts on motion.
+//! What of the Desk outlives the process: commands that were running, and the verdicts on those that had ended.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,8 +13,11 @@ use crate::topic::RequestId;
 pub struct Journal {
     /// Admitted and not yet answered: one entry for each who is owed a reply.
     pub(super) open: Vec<OpenCommand>,
-    /// Answered motion, so that a request repeated after a restart is still known.
+    /// Answered commands, so that a request repeated after a restart is still known.
     pub(super) ended: Vec<EndedCommand>,
+    /// Verdicts that wait for this very journal to be on the disk: who was to be told.
+    #[serde(default)]
+    pub(super) untold: Vec<UntoldVerdict>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +26,12 @@ pub(super) struct OpenCommand {
     pub(super) verb: String,
     pub(super) argument: Option<Value>,
     pub(super) deadline: Utc,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct UntoldVerdict {
+    pub(super) asker: Asker,
+    pub(super) reply: Reply,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -136,6 +136,13 @@ impl Outcome {
     }
 }
 
+impl From<Refusal> for Outcome {
+    /// What was possible when it was admitted, and is no longer.
+    fn from(Refusal { code, reason, message }: Refusal) -> Self {
+        Self { status: ReplyStatus::Failed, code, reason, message }
+    }
+}
+
 /// A reply to publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Post {
@@ -154,7 +161,7 @@ pub enum Output {
     Post(Post),
     /// Log and publish this event.
     Happened(Happening),
-    /// Run this command.
+    /// Run this command, if it is still possible.
     Admit(Ticket, &'static Verb, Argument),
     /// The journal changed: save it, then say [`Desk::journalled`](super::Desk::journalled) with this number.
     Save(u64),

@@ -288,6 +288,9 @@ impl Desk {
         if verb.class_with(parsed.argument) == Class::Exclusive {
             self.not_busy()?;
         }
+        if verb.motion {
+            self.at_rest()?;
+        }
         Ok(examine(verb, parsed.argument)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
     }
 
@@ -317,12 +320,10 @@ impl Desk {
 
     /// 12. Busy: nothing queues.
     fn not_busy(&self) -> Result<(), Refusal> {
-        let Some(other) = self.running.iter().find(|running| running.class != Class::Query) else {
-            return Ok(());
-        };
-        let id = other.ticket.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
-        let message = format!("{}'s {}{id} is running", other.ticket.by, other.verb.name);
-        Err(Refusal::new(Code::Blocked, message))
+        let other = self.running.iter().find(|running| running.class != Class::Query);
+        other.map_or(Ok(()), |other| {
+            Err(Refusal::new(Code::Blocked, format!("{} is running", other.in_words())))
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::asker::Asker;
 use super::super::cache::{KEEP_FOR, Verdict};
-use super::super::journal::{EndedCommand, Journal, OpenCommand};
+use super::super::journal::{EndedCommand, Journal, OpenCommand, UntoldVerdict};
 use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
 use super::super::verb::{Argument, Class, Verb, find};
 use super::Desk;
@@ -19,8 +19,14 @@ use crate::topic::{Identity, RequestId};
 const ASKER_LIMIT: usize = 256;
 
 impl Desk {
-    /// Gives an admitted command its one terminal reply; nothing if it has had it.
+    /// The device's controller is done with a command: its one terminal reply, or nothing if it
+    /// has had it.
     pub fn answer(&mut self, ticket: &Ticket, outcome: &Outcome, now: Now) {
+        self.note_answer(ticket.number);
+        self.end(ticket, outcome, now);
+    }
+
+    pub(super) fn end(&mut self, ticket: &Ticket, outcome: &Outcome, now: Now) {
         let Some(index) = self.running.iter().position(|running| running.ticket.number == ticket.number)
         else {
             return;
@@ -47,7 +53,7 @@ impl Desk {
     /// The bridge is to end, as soon as the device is at rest: nothing begins any more.
     pub fn close(&mut self, now: Now) {
         self.closed = true;
-        let outcome = Outcome::interrupted("the bridge was stopped before it began: nothing was moved");
+        let outcome = Outcome::interrupted("the bridge was stopped before it began: nothing was done");
         self.end_unstarted(&outcome, now, |_| true);
     }
 
@@ -55,7 +61,7 @@ impl Desk {
     /// [`Desk::holds_replies`], and must not receive any more.
     pub fn interrupt(&mut self, now: Now) {
         for ticket in self.running.iter().map(|running| running.ticket.clone()).collect::<Vec<_>>() {
-            self.answer(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
+            self.end(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
         }
     }
 
@@ -76,7 +82,7 @@ impl Desk {
                 .collect(),
             ended: self
                 .cache
-                .ended_motion(now.instant)
+                .ended_actions(now.instant)
                 .map(|(entry, reply)| EndedCommand {
                     id: entry.id.clone(),
                     verb: entry.verb.name.to_owned(),
@@ -84,6 +90,7 @@ impl Desk {
                     reply: reply.clone(),
                 })
                 .collect(),
+            untold: self.untold(),
         }
     }
 
@@ -103,6 +110,10 @@ impl Desk {
                 let verdict = Verdict::Ended(Box::new(ended.reply), now.instant + left);
                 self.cache.put(&by, ended.id, what, verdict);
             }
+        }
+        for UntoldVerdict { asker, reply } in journal.untold {
+            self.save();
+            self.post(&asker, Reply { duplicate: true, ..reply });
         }
         let save = if journal.open.is_empty() { 0 } else { self.save() };
         let outcome =
@@ -165,8 +176,8 @@ impl Desk {
         let mut reply = self.reply(&asker, verb.name, ReplyStatus::InProgress);
         reply.deadline = Some(deadline);
         reply.message = "this request is still running".to_owned();
-        // Not before `accepted`, which of motion waits for the disk.
-        let save = if verb.motion { self.saves } else { 0 };
+        // Who is told is owed the end, and `accepted` comes first. A stop waits for nothing.
+        let save = if verb.stop { 0 } else { self.saves };
         self.post_saved(save, asker, reply, now);
     }
 

@@ -7,25 +7,30 @@
 //! ```text
 //!  Incoming -- rules 1-12 --> refused (one reply, one event)
 //!     |
-//!     +--> accepted --(motion: journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
+//!     +--> accepted --(journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
+//!                                                          |                                   ^
+//!                                                          +--no answer by the deadline--------+
 //! ```
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::asker::Asker;
-use super::cache::{Cache, Verdict};
+use super::cache::Cache;
 use super::flood::{Buckets, COMMANDS, STOPS, Summary};
-use super::terms::{DeskSettings, Gate, Outcome, Output, Ticket};
+use super::terms::{DeskSettings, Gate, Output, Ticket};
 use super::verb::{Argument, Class, Verb};
 use crate::clock::{Instant, Now, Utc};
-use crate::message::{LastCommand, ReplyStatus};
+use crate::message::LastCommand;
 
 mod admission;
 mod answer;
+mod begin;
 mod held;
+mod overdue;
 
-use held::{Held, VERDICT_LIMIT};
+use begin::Waits;
+use held::Held;
+use overdue::Unanswered;
 
 #[derive(Debug)]
 struct Running {
@@ -35,8 +40,10 @@ struct Running {
     class: Class,
     askers: Vec<Asker>,
     deadline: Utc,
-    /// Motion waits for this save of the journal.
-    awaits_save: Option<u64>,
+    /// It has not begun.
+    waits: Option<Waits>,
+    /// Without an answer by then it ends all the same.
+    overdue: Instant,
 }
 
 /// See the module.
@@ -54,7 +61,7 @@ pub struct Desk {
     /// With its ticket's number.
     last_command: Option<(u64, LastCommand)>,
     outputs: VecDeque<Output>,
-    next_ticket: u64,
+    tickets: u64,
     reply_seq: u64,
     saves: u64,
     /// The newest of them that is over.
@@ -62,6 +69,7 @@ pub struct Desk {
     dropped_topics: u64,
     stalled_commands: u64,
     stall_announced: bool,
+    unanswered: Option<Unanswered>,
     /// The bridge is to end.
     closed: bool,
 }
@@ -81,13 +89,14 @@ impl Desk {
             held: Vec::new(),
             last_command: None,
             outputs: VecDeque::new(),
-            next_ticket: 0,
+            tickets: 0,
             reply_seq: 0,
             saves: 0,
             saved: 0,
             dropped_topics: 0,
             stalled_commands: 0,
             stall_announced: false,
+            unanswered: None,
             closed: false,
         }
     }
@@ -150,67 +159,16 @@ impl Desk {
     /// When [`Desk::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some());
-        let overdue = unstarted.map(|running| running.ticket.deadline - VERDICT_LIMIT);
-        overdue.chain(self.held_until()).chain(self.flood.poll_timeout()).min()
+        let own = [self.slow_disk_timeout(), self.overdue_timeout(), self.flood.poll_timeout()];
+        own.into_iter().flatten().min()
     }
 
-    /// Sums up floods, gives up motion whose journal did not reach the disk in time, and no longer
-    /// holds replies back that wait for it.
+    /// Holds nothing back any longer that has waited for the disk long enough, ends what the
+    /// controller does not answer, and sums up floods.
     pub fn handle_timeout(&mut self, now: Now) {
-        let outcome = Outcome::timed_out("the journal did not reach the disk in time: nothing was moved");
-        // Its answer may wait for the disk, too.
-        let is_overdue = |running: &Running| running.ticket.deadline - VERDICT_LIMIT <= now.instant;
-        self.end_unstarted(&outcome, now, is_overdue);
-        self.release_overdue(now.instant);
+        self.handle_slow_disk(now);
+        self.handle_overdue(now);
         let summary = self.flood.handle_timeout(now.instant);
         self.outputs.extend(summary.map(Output::Happened));
-    }
-
-    fn admit(&mut self, asker: Asker, verb: &'static Verb, argument: Argument, time: Duration, now: Now) {
-        let class = verb.class_with(argument);
-        self.next_ticket += 1;
-        let ticket = Ticket {
-            number: self.next_ticket,
-            by: asker.by.clone(),
-            id: asker.id.clone(),
-            deadline: now.instant + time,
-        };
-        let deadline = now.utc.after(time);
-        if let Some(id) = asker.id.clone() {
-            self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(ticket.number));
-        }
-        if class == Class::Overriding {
-            self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);
-        }
-        let awaits_save = verb.motion.then_some(self.saves + 1);
-        self.accept(awaits_save.unwrap_or(0), &asker, verb.name, deadline, now);
-        self.running.push(Running {
-            ticket: ticket.clone(),
-            verb,
-            argument,
-            class,
-            askers: vec![asker],
-            deadline,
-            awaits_save,
-        });
-        if class == Class::Query {
-            let greeting = self.settings.greeting.clone();
-            return self.answer(&ticket, &Outcome::succeeded(greeting), now);
-        }
-        let last = LastCommand {
-            id: ticket.id.clone(),
-            by: ticket.by.clone(),
-            verb: verb.name.to_owned(),
-            outcome: ReplyStatus::Accepted,
-            code: None,
-            date: now.utc,
-        };
-        self.last_command = Some((ticket.number, last));
-        self.save();
-        // 13. Motion starts when the disk has it.
-        if awaits_save.is_none() {
-            self.outputs.push_back(Output::Admit(ticket, verb, argument));
-        }
     }
 }

@@ -5,6 +5,7 @@
 mod admission;
 mod disk;
 mod memory;
+mod overdue;
 mod random;
 mod replies;
 
