@@ -27,6 +27,7 @@ pub(super) struct HealthMark {
     losses: u64,
     stalled: u64,
     flooding: bool,
+    drops_topics: bool,
 }
 
 impl<C, P> Core<C, P>
@@ -102,6 +103,7 @@ where
             losses: self.link.health().losses,
             stalled: self.desk.stalled_commands(),
             flooding: self.desk.is_flooded(),
+            drops_topics: self.desk.drops_topics(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! What each identity asked lately and what became of it, so that a request that comes twice runs
 //! once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::verb::{Argument, Class, Verb};
 use crate::clock::Instant;
-use crate::message::Reply;
+use crate::message::{Reply, ReplyStatus};
 use crate::topic::{Identity, RequestId};
 
 pub(super) const KEEP_FOR: Duration = Duration::from_secs(15 * 60);
@@ -21,6 +21,17 @@ pub(super) enum Verdict {
     Ended(Box<Reply>, Instant),
 }
 
+/// What would follow if a verdict were forgotten and the request came again; the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// A question is answered again.
+    Harmless,
+    /// What never ran is judged again.
+    Refused,
+    /// It would run twice.
+    Acted,
+}
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: RequestId,
@@ -32,6 +43,16 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn is_same(&self, verb: &Verb, argument: Argument) -> bool {
         self.verb.name == verb.name && self.argument == argument
+    }
+
+    /// What its verdict is worth; `None` while it runs.
+    fn worth(&self) -> Option<Worth> {
+        match &self.verdict {
+            Verdict::Running(_) => None,
+            Verdict::Ended(..) if !self.acts() => Some(Worth::Harmless),
+            Verdict::Ended(reply, _) if reply.status == ReplyStatus::Rejected => Some(Worth::Refused),
+            Verdict::Ended(..) => Some(Worth::Acted),
+        }
     }
 
     fn acts(&self) -> bool {
@@ -48,7 +69,8 @@ impl Entry {
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    by_identity: HashMap<Identity, VecDeque<Entry>>,
+    /// In an order, so that the journal has one.
+    by_identity: BTreeMap<Identity, VecDeque<Entry>>,
 }
 
 impl Cache {
@@ -58,21 +80,26 @@ impl Cache {
         entries.iter().find(|entry| entry.id == *id)
     }
 
+    /// Remembers a request. True if the verdict on one that acted on the device was forgotten
+    /// before its time to make room: repeated, that one would run again.
     pub(super) fn put(
         &mut self,
         by: &Identity,
         id: RequestId,
         (verb, argument): (&'static Verb, Argument),
         verdict: Verdict,
-    ) {
+        now: Instant,
+    ) -> bool {
         let entries = self.by_identity.entry(by.clone()).or_default();
-        entries.retain(|entry| entry.id != id);
-        if entries.len() >= KEEP_PER_IDENTITY
-            && let Some(oldest) = entries.iter().position(|entry| matches!(entry.verdict, Verdict::Ended(..)))
-        {
-            entries.remove(oldest);
+        entries.retain(|entry| entry.id != id && entry.counts(now));
+        let mut forgotten = None;
+        if entries.len() >= KEEP_PER_IDENTITY {
+            // The oldest of what is least worth being kept.
+            let ended = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.worth()?, at)));
+            forgotten = ended.min().and_then(|(_, at)| entries.remove(at));
         }
         entries.push_back(Entry { id, verb, argument, verdict });
+        forgotten.and_then(|entry| entry.worth()) == Some(Worth::Acted)
     }
 
     /// The command with ticket `number`, known under `id`, ended with `reply`.

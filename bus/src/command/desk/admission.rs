@@ -109,9 +109,13 @@ impl Desk {
         examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
     ) {
         // 1. Topic.
-        let Ok(topic) = self.settings.base.parse_command(&incoming.topic) else {
-            self.dropped_topics += 1;
-            return;
+        let topic = match self.settings.base.parse_command(&incoming.topic) {
+            Ok(topic) => topic,
+            Err(wrong) => {
+                let summary = self.topics.count(&incoming.topic, wrong, now.instant);
+                self.outputs.extend(summary.map(Output::Happened));
+                return;
+            }
         };
         // 2. An empty retained message is how clearing arrives.
         if incoming.retain && incoming.payload.is_empty() {
@@ -156,8 +160,7 @@ impl Desk {
     fn beyond_rate(&mut self, request: &Request<'_>, retain: bool, now: Now) -> Result<(), Turned> {
         let by = &request.asker.by;
         if retain || !request.is_stop() || !self.settings.stop_clients.contains(by) {
-            let summary = self.flood.count(by, now.instant);
-            self.outputs.extend(summary.map(Output::Happened));
+            self.count_flood(by, now);
             return Err(Turned::Unheard);
         }
         self.running_stop().map_or(Ok(()), |number| Err(Turned::Joins(number)))
@@ -304,18 +307,19 @@ impl Desk {
             return Err(Refusal::because(Code::IdRequired, reason::TS_REQUIRED, message));
         };
         let age = now.utc.seconds_since(ts);
-        if age < -AHEAD_LIMIT_S {
-            let message =
-                format!("\"ts\" is {:.1} s ahead of the bridge's clock: set the sender's clock", -age);
-            Err(Refusal::new(Code::ClockSkew, message))
+        let (code, what, unless) = if age < -AHEAD_LIMIT_S {
+            (Code::ClockSkew, format!("\"ts\" is {:.1} s ahead", -age), "")
         } else if age > BACK_LIMIT_S {
-            let message = format!("\"ts\" is {age:.0} s back: set the sender's clock");
-            Err(Refusal::new(Code::ClockSkew, message))
+            (Code::ClockSkew, format!("\"ts\" is {age:.0} s back"), "")
         } else if age > parsed.ttl_s {
-            Err(Refusal::new(Code::Expired, format!("sent {age:.1} s ago, to live for {} s", parsed.ttl_s)))
+            let what = format!("sent {age:.1} s ago, to live for {} s", parsed.ttl_s);
+            (Code::Expired, what, "unless it was held up, ")
         } else {
-            Ok(())
-        }
+            return Ok(());
+        };
+        // Which of the two is wrong nobody here can know.
+        let clocks = format!("the sender's clock said {ts}, the bridge's says {}", now.utc);
+        Err(Refusal::new(code, format!("{what}: {clocks}; {unless}one of the two clocks is wrong")))
     }
 
     /// 12. Busy: nothing queues.

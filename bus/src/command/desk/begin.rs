@@ -44,7 +44,7 @@ impl Desk {
         let ticket = self.next_ticket(asker.by.clone(), asker.id.clone(), now.instant + time);
         let deadline = now.utc.after(time);
         if let Some(id) = asker.id.clone() {
-            self.cache.put(&asker.by, id, (verb, argument), Verdict::Running(ticket.number));
+            self.keep(&asker.by, id, (verb, argument), Verdict::Running(ticket.number), now);
         }
         if class == Class::Overriding {
             self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);

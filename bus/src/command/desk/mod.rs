@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 use super::asker::Asker;
 use super::cache::Cache;
-use super::flood::{Buckets, COMMANDS, STOPS, Summary};
+use super::flood::{Buckets, COMMANDS, STOPS, Summary, Topics};
 use super::terms::{DeskSettings, Gate, Output, Ticket};
 use super::verb::{Argument, Class, Verb};
 use crate::clock::{Instant, Now, Utc};
@@ -54,7 +54,9 @@ pub struct Desk {
     commands: Buckets,
     stops: Buckets,
     flood: Summary,
+    topics: Topics,
     cache: Cache,
+    forgotten: Summary,
     running: Vec<Running>,
     /// In the order in which they go out.
     held: Vec<Held>,
@@ -66,7 +68,6 @@ pub struct Desk {
     saves: u64,
     /// The newest of them that is over.
     saved: u64,
-    dropped_topics: u64,
     stalled_commands: u64,
     stall_announced: bool,
     unanswered: Option<Unanswered>,
@@ -83,8 +84,10 @@ impl Desk {
             gate: Gate::Pending,
             commands: Buckets::new(COMMANDS),
             stops: Buckets::new(STOPS),
-            flood: Summary::default(),
+            flood: Summary::flood(),
+            topics: Topics::default(),
             cache: Cache::default(),
+            forgotten: Summary::forgotten(),
             running: Vec::new(),
             held: Vec::new(),
             last_command: None,
@@ -93,7 +96,6 @@ impl Desk {
             reply_seq: 0,
             saves: 0,
             saved: 0,
-            dropped_topics: 0,
             stalled_commands: 0,
             stall_announced: false,
             unanswered: None,
@@ -130,7 +132,13 @@ impl Desk {
     /// Command topics that were none.
     #[must_use]
     pub fn dropped_topics(&self) -> u64 {
-        self.dropped_topics
+        self.topics.total()
+    }
+
+    /// Whether such messages come just now.
+    #[must_use]
+    pub fn drops_topics(&self) -> bool {
+        self.topics.poll_timeout().is_some()
     }
 
     /// Commands dropped as too many.
@@ -159,7 +167,13 @@ impl Desk {
     /// When [`Desk::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let own = [self.slow_disk_timeout(), self.overdue_timeout(), self.flood.poll_timeout()];
+        let own = [
+            self.slow_disk_timeout(),
+            self.overdue_timeout(),
+            self.flood.poll_timeout(),
+            self.topics.poll_timeout(),
+            self.forgotten.poll_timeout(),
+        ];
         own.into_iter().flatten().min()
     }
 
@@ -168,7 +182,11 @@ impl Desk {
     pub fn handle_timeout(&mut self, now: Now) {
         self.handle_slow_disk(now);
         self.handle_overdue(now);
-        let summary = self.flood.handle_timeout(now.instant);
-        self.outputs.extend(summary.map(Output::Happened));
+        let summaries = [
+            self.flood.handle_timeout(now.instant),
+            self.topics.handle_timeout(now.instant),
+            self.forgotten.handle_timeout(now.instant),
+        ];
+        self.outputs.extend(summaries.into_iter().flatten().map(Output::Happened));
     }
 }
