@@ -46,7 +46,7 @@ impl Identity {
         if is_name(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("\"{}\" is no identity: 1 to 64 of a-z 0-9 _ -", text.escape_debug()))
+            Err(format!("\"{}\" is not a valid identity: 1 to 64 of a-z 0-9 _ -", text.escape_debug()))
         }
     }
 
@@ -145,7 +145,7 @@ impl Base {
         for (what, text) in [("site", site), ("device", device)] {
             if !is_name(text) {
                 return Err(format!(
-                    "\"{}\" is no name of a {what}: 1 to 64 of a-z 0-9 _ -",
+                    "\"{}\" is not a valid name of a {what}: 1 to 64 of a-z 0-9 _ -",
                     text.escape_debug()
                 ));
             }

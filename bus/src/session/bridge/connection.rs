@@ -80,10 +80,7 @@ impl Connection {
     }
 
     pub(super) fn publish(&mut self, outgoing: Outgoing, purpose: Purpose) -> Result<(), String> {
-        let expiry = outgoing.expiry.map(|expiry| {
-            // Zero would mean "at once": what is still worth sending lives for a second.
-            u32::try_from(expiry.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
-        });
+        let expiry = outgoing.expiry.map(whole_seconds);
         let properties = PublishProperties {
             message_expiry_interval: expiry,
             correlation_data: outgoing.correlation.map(Into::into),
@@ -108,6 +105,14 @@ impl Connection {
             self.unacknowledged.insert(id, purpose);
         }
     }
+}
+
+/// The nearest whole number of seconds. Not the next: the moment that is reckoned from may be some
+/// milliseconds old, and what was to live for 60 s would for 61. Zero would mean "at once": what is
+/// still worth sending lives for a second.
+fn whole_seconds(expiry: Duration) -> u32 {
+    let seconds = expiry.saturating_add(Duration::from_millis(500)).as_secs();
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
 /// Polls in a task of its own, so that no poll is ever dropped half-way; bounded, because rumqttc
@@ -165,4 +170,18 @@ pub(super) fn incoming(publish: Publish, received: Now, stalled: bool) -> Option
         received,
         stalled,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_lives_for_60_s_whichever_task_read_the_clock_first() {
+        for milliseconds in [59_600, 59_990, 60_000, 60_004, 60_300] {
+            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), 60, "{milliseconds}");
+        }
+        assert_eq!(whole_seconds(Duration::from_millis(3)), 1);
+        assert_eq!(whole_seconds(Duration::MAX), u32::MAX);
+    }
 }
