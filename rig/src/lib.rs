@@ -8,6 +8,7 @@
 mod broker;
 mod chance;
 mod disk;
+mod forgetful;
 mod line;
 mod outcome;
 pub mod settings;
@@ -28,6 +29,7 @@ use testbed::port::Device;
 
 pub use broker::Published;
 pub use chance::Chance;
+pub use forgetful::Forgetful;
 pub use outcome::{assert_failed, assert_succeeded};
 
 use broker::Broker;
@@ -246,6 +248,7 @@ impl<S: Subject> Rig<S> {
                 Output::Finish { say_offline } => {
                     self.finished = true;
                     self.broker.farewell(say_offline, self.now);
+                    self.disk.process_ends(self.now.instant);
                 }
             }
         }

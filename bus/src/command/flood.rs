@@ -159,7 +159,7 @@ impl Summary {
     }
 }
 
-/// Counts messages on what is no command topic; nobody can be told but by an event.
+/// Counts messages on topics that are not valid for a command; nobody can be told but by an event.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     total: u64,
@@ -184,7 +184,8 @@ impl Topics {
     fn sum_up(&mut self) -> Happening {
         let count = std::mem::take(&mut self.since_last);
         let (topic, wrong) = self.newest.take().unwrap_or_default();
-        let message = format!("ignored {count} messages on what is no command topic: {wrong}: {topic}");
+        let message =
+            format!("ignored {count} messages on topics that are not valid for a command: {wrong}: {topic}");
         Happening::new(EventKind::Flood, Severity::Warning, message)
             .because("dropped_topics")
             .with("dropped", count)

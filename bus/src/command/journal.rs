@@ -15,9 +15,6 @@ pub struct Journal {
     pub(super) open: Vec<OpenCommand>,
     /// Answered commands, so that a request repeated after a restart is still known.
     pub(super) ended: Vec<EndedCommand>,
-    /// Verdicts that wait for this very journal to be on the disk: who was to be told.
-    #[serde(default)]
-    pub(super) untold: Vec<UntoldVerdict>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,12 +23,6 @@ pub(super) struct OpenCommand {
     pub(super) verb: String,
     pub(super) argument: Option<Value>,
     pub(super) deadline: Utc,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct UntoldVerdict {
-    pub(super) asker: Asker,
-    pub(super) reply: Reply,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::asker::Asker;
 use super::super::cache::{KEEP_FOR, Verdict};
-use super::super::journal::{EndedCommand, Journal, OpenCommand, UntoldVerdict};
+use super::super::journal::{EndedCommand, Journal, OpenCommand};
 use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
 use super::super::verb::{Argument, Class, Verb, find};
 use super::Desk;
@@ -98,7 +98,6 @@ impl Desk {
                     reply: reply.clone(),
                 })
                 .collect(),
-            untold: self.untold(),
         }
     }
 
@@ -118,10 +117,6 @@ impl Desk {
                 let verdict = Verdict::Ended(Box::new(ended.reply), now.instant + left);
                 self.keep(&by, ended.id, what, verdict, now);
             }
-        }
-        for UntoldVerdict { asker, reply } in journal.untold {
-            self.save();
-            self.post(&asker, Reply { duplicate: true, ..reply });
         }
         let save = if journal.open.is_empty() { 0 } else { self.save() };
         let outcome =

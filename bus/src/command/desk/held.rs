@@ -3,14 +3,13 @@
 //!
 //! A terminal reply goes out when the journal that says so is on the disk: killed before that, the
 //! command is answered by the next process, and by that alone. Killed just then, whether it went
-//! out nobody knows: the next process gives it again, as a duplicate. So does `accepted` of what acts on
+//! out nobody knows: who asks again is told. So does `accepted` of what acts on
 //! the device: whoever was told that is owed an answer. A disk that hangs or fails holds a reply back for a moment only;
 //! then it goes out all the same.
 
 use std::time::Duration;
 
 use super::super::asker::Asker;
-use super::super::journal::UntoldVerdict;
 use super::Desk;
 use crate::clock::{Instant, Now};
 use crate::message::Reply;
@@ -78,19 +77,8 @@ impl Desk {
     pub(super) fn release(&mut self, which: impl Fn(&Held) -> bool) {
         let (due, held): (Vec<_>, _) = std::mem::take(&mut self.held).into_iter().partition(which);
         self.held = held;
-        // That it was told, the next process is to know, too.
-        if due.iter().any(|held| held.reply.status.is_terminal()) {
-            self.save();
-        }
         for Held { asker, reply, .. } in due {
             self.post(&asker, reply);
         }
-    }
-
-    /// The verdicts that the next process must give if this one is killed now.
-    pub(super) fn untold(&self) -> Vec<UntoldVerdict> {
-        let verdicts = self.held.iter().filter(|held| held.reply.status.is_terminal());
-        let untold = |held: &Held| UntoldVerdict { asker: held.asker.clone(), reply: held.reply.clone() };
-        verdicts.map(untold).collect()
     }
 }

@@ -114,6 +114,10 @@ struct World {
     may_turn: bool,
     /// How many of the admitted were looked at.
     looked_at: usize,
+    /// What was asked for: verb and argument.
+    sent: BTreeMap<Request, (usize, usize)>,
+    /// Told the verdict again.
+    repeated: BTreeSet<(String, Option<String>)>,
 }
 
 impl World {
@@ -130,6 +134,8 @@ impl World {
             ended: BTreeSet::new(),
             may_turn: false,
             looked_at: 0,
+            sent: BTreeMap::new(),
+            repeated: BTreeSet::new(),
         }
     }
 
@@ -139,6 +145,7 @@ impl World {
                 let by = ["alice", "bob", "guard", "visitor"][by];
                 let id = (id > 0).then(|| format!("r{id}"));
                 let mut arrival = self.arrival(by, verb, id.as_deref(), argument, aged)?;
+                self.sent.insert((by.to_owned(), id, self.room.now.utc), (verb, argument));
                 arrival.retain = retain;
                 arrival.stalled = stalled;
                 if elsewhere {
@@ -303,11 +310,8 @@ impl World {
                     let before = self.accepted.insert(request, (by, reply.verb.clone()));
                     prop_assert!(before.is_none(), "accepted twice: {reply:?}");
                 }
-                // What a process that was killed may have told already.
                 _ if reply.duplicate => {
-                    if self.accepted.contains_key(&request) {
-                        self.ended.insert(request);
-                    }
+                    self.repeated.insert((request.0, request.1));
                 }
                 _ => {
                     self.may_turn |= reply.message.contains("a stop was ordered");
@@ -335,7 +339,9 @@ impl World {
         Ok(())
     }
 
-    /// The process is killed. Who was told `accepted` of anything but a stop hears more by itself.
+    /// The process is killed. Who was told `accepted` hears more by itself; or the verdict was on
+    /// its way when it was killed, and is told to who asks again. Of a stop, which does not wait for
+    /// the disk, the next process may know nothing.
     fn die(&mut self) -> Result<(), TestCaseError> {
         self.settle()?;
         self.room = self.room.next_life(self.disk.clone(), 0.5);
@@ -343,15 +349,26 @@ impl World {
         (self.queued, self.waits_since, self.unreported) = (0, None, None);
         (self.looked_at, self.may_turn) = (0, false);
         self.grant_time();
-        let open = self.disk.open.iter().map(|open| &open.asker);
-        let owed = open.chain(self.disk.untold.iter().map(|untold| &untold.asker)).map(|asker| {
-            (asker.by.to_string(), asker.id.as_ref().map(ToString::to_string), asker.received_at)
+        let owed = self.disk.open.iter().map(|open| {
+            let id = open.asker.id.as_ref().map(ToString::to_string);
+            (open.asker.by.to_string(), id, open.asker.received_at)
         });
         let owed: BTreeSet<Request> = owed.collect();
         let lost = self.accepted.keys().filter(|it| !self.ended.contains(*it) && !owed.contains(*it));
         for request in lost.cloned().collect::<Vec<_>>() {
             let (_, verb) = self.accepted.remove(&request).unwrap_or_default();
-            prop_assert_eq!(verb, "stop", "{:?} was accepted, and its verdict is lost", request);
+            let (by, Some(id), _) = &request else { continue };
+            let Some((sent, argument)) = self.sent.get(&request).copied().filter(|_| verb != "stop") else {
+                continue;
+            };
+            let who = (by.clone(), Some(id.clone()));
+            self.repeated.remove(&who);
+            let arrival = self.arrival(by, sent, Some(id), argument, false)?;
+            self.deliver(&arrival);
+            self.queue_newest();
+            self.write_all();
+            self.settle()?;
+            prop_assert!(self.repeated.contains(&who), "{request:?} was done, and its verdict is lost");
         }
         self.settle()
     }

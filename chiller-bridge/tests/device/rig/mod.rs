@@ -10,7 +10,7 @@ use bus::message::{ChillerState, Mode};
 use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::{Wire, controller_settings, core_settings};
 use chiller_bridge::settings::{Settings, StartMode};
-use rig::{Left, Subject};
+use rig::{Forgetful, Left, Subject};
 use testbed::chiller::{Chiller as Model, Config};
 
 pub(crate) use rig::assert_succeeded;
@@ -37,7 +37,8 @@ pub(crate) struct Bridge;
 impl Subject for Bridge {
     type Settings = Settings;
     type State = ChillerState;
-    type Controller = Chiller;
+    /// Answers but for requests whose id begins with `lost`.
+    type Controller = Forgetful<Chiller>;
     type Wire = Wire;
     type Model = Model;
     type Sent = Sent;
@@ -47,7 +48,12 @@ impl Subject for Bridge {
         settings.xon_xoff
     }
 
-    fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Chiller, Wire> {
+    fn start(
+        settings: &Settings,
+        session: String,
+        left: Left<'_>,
+        now: Now,
+    ) -> Core<Forgetful<Chiller>, Wire> {
         let memory = match left.memory.map(serde_json::from_slice) {
             Some(Ok(saved)) => Memory::Kept(saved),
             Some(Err(_)) => Memory::Lost,
@@ -58,7 +64,8 @@ impl Subject for Bridge {
         };
         let controller = Chiller::new(controller_settings(settings), memory, now);
         let core_settings = core_settings(settings, session).expect("names");
-        Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
+        let (controller, history) = (Forgetful(controller), left.history.as_ref());
+        Core::new(core_settings, controller, Wire::new(settings), left.journal, history, now)
     }
 
     fn sent(at: Instant, bytes: &[u8]) -> Sent {

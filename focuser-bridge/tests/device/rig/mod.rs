@@ -11,7 +11,7 @@ use bus::message::{FocuserState, FocuserStatus};
 use focuser_bridge::controller::{Focuser, Saved};
 use focuser_bridge::daemon::{Wire, controller_settings, core_settings, remembered};
 use focuser_bridge::settings::Settings;
-use rig::{Left, Subject};
+use rig::{Forgetful, Left, Subject};
 use testbed::focuser::{Config, Focuser as Model, ResetFlag};
 
 pub(crate) use rig::{assert_failed, assert_succeeded};
@@ -43,7 +43,8 @@ pub(crate) struct Bridge;
 impl Subject for Bridge {
     type Settings = Settings;
     type State = FocuserState;
-    type Controller = Focuser;
+    /// Answers but for requests whose id begins with `lost`.
+    type Controller = Forgetful<Focuser>;
     type Wire = Wire;
     type Model = Model;
     type Sent = Sent;
@@ -53,7 +54,12 @@ impl Subject for Bridge {
         false
     }
 
-    fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Focuser, Wire> {
+    fn start(
+        settings: &Settings,
+        session: String,
+        left: Left<'_>,
+        now: Now,
+    ) -> Core<Forgetful<Focuser>, Wire> {
         let parse = |bytes| match serde_json::from_slice::<Saved>(bytes) {
             Ok(saved) => Loaded::Current(saved),
             Err(error) => Loaded::Damaged(error.to_string()),
@@ -61,7 +67,8 @@ impl Subject for Bridge {
         let saved = remembered(left.memory.map_or(Loaded::Missing, parse));
         let controller = Focuser::new(controller_settings(settings), saved, now);
         let core_settings = core_settings(settings, session).expect("names");
-        Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
+        let (controller, history) = (Forgetful(controller), left.history.as_ref());
+        Core::new(core_settings, controller, Wire::new(settings), left.journal, history, now)
     }
 
     fn sent(at: Instant, bytes: &[u8]) -> Sent {

@@ -1,0 +1,96 @@
+//! A controller that loses commands: it does as it is told, and never answers a request whose id
+//! begins with `lost`.
+
+use std::time::Duration;
+
+use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity};
+use bus::clock::{Instant, Now};
+use bus::command::{Argument, Refusal, Ticket, Verb};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Forgetful<C>(pub C);
+
+fn is_lost(ticket: &Ticket) -> bool {
+    ticket.id.as_ref().is_some_and(|id| id.as_str().starts_with("lost"))
+}
+
+impl<C: Controller> Controller for Forgetful<C> {
+    type Request = C::Request;
+    type Reply = C::Reply;
+    type State = C::State;
+    type Saved = C::Saved;
+
+    fn poll_effect(&mut self) -> Option<Effect<C::Request, C::Saved>> {
+        loop {
+            match self.0.poll_effect() {
+                Some(Effect::Answer(ticket, _)) if is_lost(&ticket) => {}
+                effect => return effect,
+            }
+        }
+    }
+
+    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
+        self.0.examine(verb, argument)
+    }
+
+    fn handle_command(&mut self, command: Command, now: Now) {
+        self.0.handle_command(command, now);
+    }
+
+    fn handle_input(&mut self, input: Input<'_>, now: Now) {
+        self.0.handle_input(input, now);
+    }
+
+    fn handle_reply(&mut self, request: C::Request, reply: Result<C::Reply, String>, now: Now) {
+        self.0.handle_reply(request, reply, now);
+    }
+
+    fn handle_link(&mut self, change: LinkChange, now: Now) {
+        self.0.handle_link(change, now);
+    }
+
+    fn handle_saved(&mut self, result: Result<(), String>, now: Now) {
+        self.0.handle_saved(result, now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn poll_request(&mut self, now: Now) -> Option<C::Request> {
+        self.0.poll_request(now)
+    }
+
+    fn is_wanted(&self, request: &C::Request) -> bool {
+        self.0.is_wanted(request)
+    }
+
+    fn handle_shutdown(&mut self, now: Now) {
+        self.0.handle_shutdown(now);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.0.is_at_rest()
+    }
+
+    fn concerns(&self, now: Now) -> Vec<Concern> {
+        self.0.concerns(now)
+    }
+
+    fn state(&self, common: Common, now: Now) -> C::State {
+        self.0.state(common, now)
+    }
+
+    fn quantities(&self) -> Vec<Quantity> {
+        self.0.quantities()
+    }
+
+    fn status_word(&self) -> &'static str {
+        self.0.status_word()
+    }
+}
