@@ -4,7 +4,7 @@ CARGO ?= cargo
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test check bench schemas
+.PHONY: help demo test check bench generated
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -13,7 +13,7 @@ help:
 	@echo 'make test           every test'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
-	@echo 'make schemas        writes schemas/ anew, after a message has changed'
+	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
 # is compiled twice. `cargo run` is there to find the program wherever the target folder is.
@@ -36,6 +36,9 @@ bench:
 	$(CARGO) build --workspace --bins --release --locked --quiet
 	$(CARGO) run --release --quiet --locked --bin bench
 
-schemas:
+# Those of the instruments first: the others are assembled from them.
+generated:
 	@tools/setup rust
-	$(CARGO) run --quiet --locked -p bus --example schemas
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-bridge' --test device meta::
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-device' --test contract
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract

@@ -1,4 +1,7 @@
-//! Since when each concern holds; an event when one comes and when one goes. Pure.
+//! Since when each concern holds; an event when one comes, when one goes, and when it becomes better or
+//! worse. Pure.
+
+use std::cmp::Ordering;
 
 use bus::clock::Now;
 use bus::message::{Attention, EventKind, Happening, Severity};
@@ -18,12 +21,15 @@ impl Ledger {
         let mut next: Vec<Attention> = Vec::new();
         for concern in concerns {
             let known = self.current.iter().find(|attention| attention.name == concern.name);
-            if known.is_none() {
-                happenings.push(
-                    Happening::new(EventKind::Attention, concern.severity, concern.text.clone())
-                        .because(concern.name),
-                );
-            }
+            let news = match known.map(|known| concern.severity.cmp(&known.severity)) {
+                Some(Ordering::Equal) => None,
+                Some(Ordering::Less) => Some(format!("less bad now: {}", concern.text)),
+                Some(Ordering::Greater) => Some(format!("worse now: {}", concern.text)),
+                None => Some(concern.text.clone()),
+            };
+            happenings.extend(news.map(|message| {
+                Happening::new(EventKind::Attention, concern.severity, message).because(concern.name)
+            }));
             let since = known.map_or(now.utc, |attention| attention.since);
             next.push(Attention {
                 name: concern.name.to_owned(),
@@ -41,6 +47,13 @@ impl Ledger {
         next.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
         self.current = next;
         happenings
+    }
+
+    /// The clock was set by so many milliseconds: what it said before is put right.
+    pub fn clock_set(&mut self, milliseconds: i64) {
+        for attention in &mut self.current {
+            attention.since = attention.since.shifted(milliseconds);
+        }
     }
 
     /// What holds now, the worst first.
@@ -76,5 +89,34 @@ mod tests {
         let gone = ledger.update(vec![open()], now(9));
         assert_eq!(gone[0].message, "no longer: manual for a day");
         assert!(ledger.update(vec![open()], now(10)).is_empty());
+    }
+
+    #[test]
+    fn a_concern_that_becomes_worse_or_better_is_told_and_keeps_its_date() {
+        let mut ledger = Ledger::default();
+        ledger.update(vec![Concern::warning("certificate_expiring", "it expires soon")], now(0));
+        let expired = || vec![Concern::error("certificate_expiring", "it has expired")];
+        let told = ledger.update(expired(), now(5));
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (told[0].severity, told[0].message.as_str()),
+            (Severity::Error, "worse now: it has expired")
+        );
+        assert_eq!(told[0].reason.as_deref(), Some("certificate_expiring"));
+        assert_eq!(ledger.current()[0].since, now(0).utc);
+        assert!(ledger.update(expired(), now(6)).is_empty());
+        let told = ledger.update(vec![Concern::warning("certificate_expiring", "renewed")], now(7));
+        assert_eq!(
+            (told[0].severity, told[0].message.as_str()),
+            (Severity::Warning, "less bad now: renewed")
+        );
+    }
+
+    #[test]
+    fn another_text_alone_is_no_news() {
+        let mut ledger = Ledger::default();
+        ledger.update(vec![Concern::warning("input_stale", "12 s old")], now(0));
+        assert!(ledger.update(vec![Concern::warning("input_stale", "13 s old")], now(1)).is_empty());
+        assert_eq!(ledger.current()[0].text, "13 s old");
     }
 }

@@ -1,23 +1,31 @@
 //! `<kind>-bridge [--check-config] SETTINGS`: what `main` of every bridge does.
 
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::Pin;
+#![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bus::clock::Now;
 use bus::settings::process_environment;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::daemon::StartError;
-use crate::device_loop::Ended;
+use crate::device_loop::{Ended, Request, Requests};
+use crate::reload::Reloader;
+use crate::service_user;
 use crate::settings::DeviceSettings;
+use crate::signals::{self, Wish};
+use crate::watchdog::notify_stopping;
 
 #[derive(Parser)]
 struct Arguments {
-    /// Only check the settings file, then exit.
+    /// Check the settings file and all that can be known without connecting, then exit: 0 if good.
     #[arg(long)]
     check_config: bool,
+    /// Started by root, check as this user, the one that the service runs as.
+    #[arg(long, value_name = "NAME", requires = "check_config", default_value = service_user::NAME)]
+    user: String,
     /// The settings file (TOML, or JSON by extension).
     #[arg(value_name = "SETTINGS")]
     file: PathBuf,
@@ -27,9 +35,6 @@ struct Arguments {
 const USAGE: u8 = 64;
 /// Another bridge runs: try again later.
 const TRY_LATER: u8 = 75;
-
-/// Is ready when the process is asked to end.
-pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What tells one bridge from another on the command line.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +48,13 @@ pub struct Program {
 }
 
 /// Reads the arguments and the settings, begins the log and runs the daemon to its end.
-pub async fn run<S: DeviceSettings>(
+pub fn run<S>(
     program: Program,
-    daemon: impl AsyncFnOnce(S, Stop) -> Result<Ended, StartError>,
-) -> ExitCode {
+    daemon: impl AsyncFnOnce(S, Requests) -> Result<Ended, StartError>,
+) -> ExitCode
+where
+    S: DeviceSettings + Clone + PartialEq + Send + 'static,
+{
     let command = Arguments::command().name(program.name).about(program.about).version(program.version);
     let arguments = match command.try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
@@ -55,43 +63,121 @@ pub async fn run<S: DeviceSettings>(
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    let settings = match S::load(&arguments.file, &process_environment()) {
+    let environment = process_environment();
+    if arguments.check_config {
+        return check::<S>(&arguments.file, &environment, &arguments.user);
+    }
+    let settings = match S::load(&arguments.file, &environment) {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems.to_string(), USAGE),
     };
-    if arguments.check_config {
-        return ExitCode::SUCCESS;
-    }
     if let Err(error) = bus::log::start(&settings.bridge().log_name) {
         return fail(&chain(&error), 1);
     }
-    let stop = match asked_to_stop() {
-        Ok(stop) => stop,
+    warn_of_findings::<S>(&arguments.file, &environment);
+    // Before there is another thread: all are to inherit that.
+    let signals = match signals::block().and_then(|()| signals::listen()) {
+        Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot listen to signals: {error}"), 1),
     };
-    // On the heap: it holds everything that the daemon is.
-    match Box::pin(daemon(settings, stop)).await {
-        Ok(Ended::Stopped) => ExitCode::SUCCESS,
-        Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
-        Ok(Ended::Broken) => ExitCode::FAILURE,
-        Err(error) => fail(&chain(&error), 1),
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start the runtime: {error}"), 1),
+    };
+    let code = runtime.block_on(async {
+        let reloader = Reloader::new(arguments.file, environment, settings.clone());
+        let (asked, requests) = mpsc::channel(4);
+        tokio::spawn(obey(signals, reloader, asked));
+        // On the heap: it holds everything that the daemon is.
+        match Box::pin(daemon(settings, requests)).await {
+            Ok(Ended::Stopped) => ExitCode::SUCCESS,
+            Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
+            Ok(Ended::Broken) => ExitCode::FAILURE,
+            Err(error) => fail(&chain(&error), 1),
+        }
+    });
+    // A thread that waits for a disk that hangs is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+/// Carries the signals to the daemon, for as long as it runs.
+async fn obey<S>(
+    mut signals: mpsc::Receiver<(Wish, String)>,
+    reloader: Reloader<S>,
+    asked: mpsc::Sender<Request>,
+) where
+    S: DeviceSettings + PartialEq + Send + 'static,
+{
+    // One more may wait while one is read: what changed since is seen by it.
+    let (wake, woken) = mpsc::channel(1);
+    tokio::spawn(reload(reloader, woken, asked.clone()));
+    while let Some((wish, signal)) = signals.recv().await {
+        match wish {
+            Wish::Stop => {
+                tracing::info!("asked to stop: {signal}");
+                notify_stopping();
+                let _ = asked.send(Request::Stop).await;
+            }
+            Wish::Reload => {
+                tracing::info!("asked to read the settings again: {signal}");
+                let _ = wake.try_send(());
+            }
+            Wish::Nothing => tracing::debug!("ignored: {signal}"),
+        }
+    }
+    let _ = asked.send(Request::Stop).await;
+}
+
+/// Reads the settings again whenever it is woken, on a thread that may wait for the disk.
+async fn reload<S>(mut reloader: Reloader<S>, mut woken: mpsc::Receiver<()>, asked: mpsc::Sender<Request>)
+where
+    S: DeviceSettings + PartialEq + Send + 'static,
+{
+    while woken.recv().await.is_some() {
+        let read = tokio::task::spawn_blocking(move || {
+            let result = reloader.reload(Now::read().utc);
+            (reloader, result)
+        });
+        let Ok((back, result)) = read.await else { return };
+        reloader = back;
+        if asked.send(Request::Reloaded(result)).await.is_err() {
+            return;
+        }
     }
 }
 
-fn asked_to_stop() -> std::io::Result<Stop> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(Box::pin(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("asked to stop");
-    }))
+/// Says everything that is wrong, and as whom it was looked at.
+#[expect(clippy::print_stdout, reason = "the answer to --check-config")]
+fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user: &str) -> ExitCode {
+    let checked = service_user::as_service(user, || S::check(file, environment, Now::read().utc));
+    let (findings, user) = match checked {
+        Ok(checked) => checked,
+        Err(error) => return fail(&chain(&error), 1),
+    };
+    let words = findings.to_string();
+    if !findings.is_good() {
+        return fail(&words, USAGE);
+    }
+    if !words.is_empty() {
+        say(&words);
+    }
+    println!("{}: settings are good (looked at as user {user}; the broker was not asked)", file.display());
+    ExitCode::SUCCESS
+}
+
+/// What is wrong with certificates and the like does not keep a bridge from its device. It is said
+/// once, all of it, before the connection fails for the first of it.
+fn warn_of_findings<S: DeviceSettings>(file: &Path, environment: &[(String, String)]) {
+    let findings = S::check(file, environment, Now::read().utc);
+    for finding in findings.problems.0.iter().chain(&findings.warnings.0) {
+        tracing::warn!("{finding}");
+    }
 }
 
 /// The error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -102,8 +188,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     words
 }
 
-#[expect(clippy::print_stderr, reason = "before there is a log, words go to the terminal")]
 fn fail(words: &str, code: u8) -> ExitCode {
-    eprintln!("{words}");
+    say(words);
     ExitCode::from(code)
+}
+
+#[expect(clippy::print_stderr, reason = "before there is a log, words go to the terminal")]
+fn say(words: &str) {
+    eprintln!("{words}");
 }

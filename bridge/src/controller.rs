@@ -3,12 +3,14 @@
 //! for every device.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use bus::clock::Utc;
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{Attention, Happening, LastCommand, Severity};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Happening, Severity};
+use serde_json::Value;
 
 use crate::line::Exchange;
 
@@ -107,13 +109,20 @@ pub struct Quantity {
     pub value: Option<f64>,
 }
 
-/// What the core adds to a device's state.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Common {
-    /// All concerns, with the time since when.
-    pub attention: Vec<Attention>,
-    /// The last command that was admitted.
-    pub last_command: Option<LastCommand>,
+/// What every device states; the core makes the common keys of the state from it, and tells when
+/// the status changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// A word of the description's statuses.
+    pub status: &'static str,
+    /// Why, as one word.
+    pub reason: &'static str,
+    /// One sentence for people: what it does, and why.
+    pub summary: String,
+    /// Time of the last valid reading.
+    pub date: Option<Utc>,
+    /// Whether the device answers.
+    pub connected: bool,
 }
 
 /// An admitted command.
@@ -123,8 +132,8 @@ pub struct Command {
     pub ticket: Ticket,
     /// Its row in the table.
     pub verb: &'static Verb,
-    /// Its argument.
-    pub argument: Argument,
+    /// Its arguments.
+    pub arguments: Arguments,
 }
 
 /// A message of another service.
@@ -138,7 +147,8 @@ pub struct Input<'a> {
     pub stored: bool,
 }
 
-/// What decides for a device. Time is an argument; nothing here does IO.
+/// What decides for a device. Time is an argument; nothing here does IO. Where nothing is the honest
+/// answer, it is the default.
 ///
 /// At most one request is out: the next is chosen, by [`Controller::poll_request`], from the state
 /// when the reply is in, so that what is urgent overtakes by itself.
@@ -157,40 +167,64 @@ pub trait Controller {
     ///
     /// # Errors
     /// Why it is not possible.
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal>;
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        let _ = (verb, arguments);
+        Ok(None)
+    }
     /// Runs an admitted command; it must end with [`Effect::Answer`] before its deadline.
     fn handle_command(&mut self, command: Command, now: Now);
     /// Takes what another service published.
-    fn handle_input(&mut self, input: Input<'_>, now: Now);
+    fn handle_input(&mut self, input: Input<'_>, now: Now) {
+        let _ = (input, now);
+    }
     /// Takes the answer to a request, or the device's refusal.
     fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, String>, now: Now);
     /// The link to the device was lost or restored.
     fn handle_link(&mut self, change: LinkChange, now: Now);
     /// The last [`Effect::Save`] is on the disk, or is not.
-    fn handle_saved(&mut self, result: Result<(), String>, now: Now);
+    fn handle_saved(&mut self, result: Result<(), String>, now: Now) {
+        let _ = (result, now);
+    }
     /// Time has passed.
-    fn handle_timeout(&mut self, now: Now);
+    fn handle_timeout(&mut self, now: Now) {
+        let _ = now;
+    }
     /// When [`Controller::handle_timeout`] or [`Controller::poll_request`] wants to be called.
     fn poll_timeout(&self) -> Option<Instant>;
     /// What to ask the device now, if anything.
     fn poll_request(&mut self, now: Now) -> Option<Self::Request>;
+    /// The order that [`Controller::poll_request`] would give, but for questions that come first: asked
+    /// for while a question that found no answer waits to be asked again, since that may take seconds.
+    fn poll_order(&mut self, _now: Now) -> Option<Self::Request> {
+        None
+    }
     /// Whether a request that brought no valid answer is worth asking again.
     fn is_wanted(&self, request: &Self::Request) -> bool;
     /// What is to be done.
     fn poll_effect(&mut self) -> Option<Effect<Self::Request, Self::Saved>>;
     /// The daemon is to end: bring the device to rest.
-    fn handle_shutdown(&mut self, now: Now);
+    fn handle_shutdown(&mut self, now: Now) {
+        let _ = now;
+    }
     /// Whether the device is at rest, so that the daemon may end.
-    fn is_at_rest(&self) -> bool;
+    fn is_at_rest(&self) -> bool {
+        true
+    }
     /// What a human should know.
-    fn concerns(&self, now: Now) -> Vec<Concern>;
-    /// What is published.
-    fn state(&self, common: Common, now: Now) -> Self::State;
+    fn concerns(&self, now: Now) -> Vec<Concern> {
+        let _ = now;
+        Vec::new()
+    }
+    /// What every device states.
+    fn facts(&self, now: Now) -> Facts;
+    /// What is published beyond the common keys.
+    fn state(&self, now: Now) -> Self::State;
     /// What of it a history is kept of: always the same names and units, in the same order.
     fn quantities(&self) -> Vec<Quantity>;
-    /// The status as it is published.
+    /// The status as it is published; the core makes an event of each change.
     fn status_word(&self) -> &'static str;
+    /// What stands in such an event beside the two statuses.
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 }
-
-/// The range of a verb's number, for the Desk and for `meta`.
-pub type Range = (&'static str, RangeInclusive<f64>);

@@ -3,13 +3,12 @@
 #![expect(clippy::disallowed_methods, reason = "wiring is IO: it reads the clock once")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::command::{DeskSettings, Journal, Verb};
-use bus::message::History;
+use bus::command::{DeskSettings, Journal};
+use bus::device::Description;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
@@ -18,11 +17,12 @@ use serde::de::DeserializeOwned;
 
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, CoreSettings, File};
-use crate::device_loop::{self, Ended, Wiring};
+use crate::device_loop::{self, Ended, Requests, Wiring};
+use crate::history::Kept;
 use crate::line::{self, LineSettings};
 use crate::settings::BridgeSettings;
 use crate::store::{self, Loaded, Store};
-use crate::watchdog::{Watchdog, notify_ready, notify_stopping};
+use crate::watchdog::{Watchdog, notify_ready};
 
 /// What the process that stands still exits with.
 const STUCK: i32 = 70;
@@ -45,16 +45,14 @@ fn cannot<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 /// What kind of device it is.
 #[derive(Clone, Debug)]
 pub struct Kind {
-    /// `chiller` or `focuser`.
-    pub name: &'static str,
-    /// Maker and type of the instrument.
-    pub model: &'static str,
+    /// What it is.
+    pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
-    /// Its commands.
-    pub verbs: &'static [Verb],
-    /// Allowed range of a verb's number, by verb.
-    pub ranges: BTreeMap<&'static str, RangeInclusive<f64>>,
+    /// Allowed range of a number, by verb and argument.
+    pub ranges: BTreeMap<(&'static str, &'static str), RangeInclusive<f64>>,
+    /// The names that may be given, by the key of their list in the settings.
+    pub names: BTreeMap<&'static str, Vec<String>>,
     /// Longest time to the terminal reply, by verb.
     pub timeouts: BTreeMap<&'static str, Duration>,
     /// Let motion run without a time.
@@ -74,7 +72,7 @@ pub fn memory<T: DeserializeOwned>(settings: &BridgeSettings) -> Loaded<T> {
     load(settings, File::Device)
 }
 
-/// Runs the daemon until `stop` is ready.
+/// Runs the daemon until it is asked to stop.
 ///
 /// # Errors
 /// What it needs to begin with cannot be had.
@@ -83,29 +81,27 @@ pub async fn run<C, P>(
     kind: &Kind,
     controller: impl FnOnce(Now) -> C,
     protocol: P,
-    stop: impl Future<Output = ()>,
+    requests: Requests,
 ) -> Result<Ended, StartError>
 where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     let now = Now::read();
-    let name = settings.broker.identity().map_err(cannot("tell who we are"))?;
-    let identity = Identity::new(&name).map_err(cannot("tell who we are"))?;
-    let session_name =
-        random::word().map_err(|error| error.to_string()).map_err(cannot("get random numbers"))?;
+    let identity = settings.broker.identity().map_err(cannot("tell who we are"))?;
+    let session_name = random::word().map_err(cannot("name the session"))?;
     let core_settings = core_settings(settings, kind, session_name)?;
     let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));
     let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
-    if store::prepare(&settings.state_directory).is_err() {
-        core.note_unwritable();
+    if let Err(error) = store::prepare(&settings.state_directory) {
+        core.note_unwritable(&error.to_string(), now);
     }
 
     let mut line_settings =
         LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff);
     line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let (line, line_events, _line_task) = line::start(line_settings);
+    let line = line::start(line_settings);
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
@@ -134,16 +130,11 @@ where
         broker = format!("{}:{}", settings.broker.host, settings.broker.port),
         identity = %identity,
         "{} bridge begins",
-        kind.name
+        kind.description.kind
     );
     notify_ready();
-    let wiring = Wiring { line: (line, line_events), session, store, watchdog, certificate };
-    let ended = device_loop::run(core, wiring, async {
-        stop.await;
-        notify_stopping();
-    })
-    .await;
-    Ok(ended)
+    let wiring = Wiring { line, session, store, watchdog, certificate };
+    Ok(device_loop::run(core, wiring, requests).await)
 }
 
 /// What the core must know; `session` is random for each start.
@@ -157,23 +148,25 @@ pub fn core_settings(
 ) -> Result<CoreSettings, StartError> {
     let desk = DeskSettings {
         base: Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?,
-        verbs: kind.verbs,
+        verbs: kind.description.verbs,
         control_clients: identities(&settings.control_clients)?,
         stop_clients: identities(&settings.stop_clients)?,
         ranges: kind.ranges.clone(),
+        names: kind.names.clone(),
         timeouts: kind.timeouts.clone(),
         require_acl: settings.require_acl,
         allow_bare_motion: kind.allow_bare_motion,
         stall_guard: settings.stall_guard,
-        greeting: format!("{}-bridge {} hears you", kind.name, kind.version),
+        greeting: format!("{}-bridge {} hears you", kind.description.kind, kind.version),
     };
     Ok(CoreSettings {
         desk,
-        kind: kind.name,
-        model: kind.model,
+        description: kind.description,
         version: kind.version,
         log_name: settings.log_name.clone(),
         session,
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        process: std::process::id(),
         stale_after: settings.stale_after,
         serial_timeout: settings.serial_timeout,
     })
@@ -213,8 +206,8 @@ fn journal(settings: &BridgeSettings) -> Journal {
     }
 }
 
-fn history(settings: &BridgeSettings) -> Option<History> {
-    match load::<History>(settings, File::History) {
+fn history(settings: &BridgeSettings) -> Option<Kept> {
+    match load::<Kept>(settings, File::History) {
         Loaded::Current(history) | Loaded::Previous(history, _) => match history.check() {
             Ok(()) => Some(history),
             Err(problem) => {

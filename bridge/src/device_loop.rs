@@ -2,20 +2,20 @@
 //! and the store. It decides nothing, and nothing in it waits for bus or disk.
 #![expect(clippy::disallowed_methods, reason = "the loop is IO: it reads the clock and waits")]
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::clock::Now;
 use bus::session::bridge::{Session, SessionEvent};
-use bus::settings::certificate_expiry;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::certificate;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
+use crate::reload::Reloaded;
 use crate::store::{Saved, Store};
 use crate::watchdog::Watchdog;
 
@@ -23,22 +23,35 @@ use crate::watchdog::Watchdog;
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
 const STORE_LIMIT: Duration = Duration::from_secs(2);
+const LINE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It was asked to.
     Stopped,
-    /// Another bridge that started earlier owns the device.
+    /// Another bridge owns the device.
     AnotherInstance,
     /// A task it depends on is gone.
     Broken,
 }
 
+/// What the process is asked while it runs.
+#[derive(Debug)]
+pub enum Request {
+    /// End, in order.
+    Stop,
+    /// The settings were read again; or why they are refused.
+    Reloaded(Result<Reloaded, String>),
+}
+
+/// Where the loop takes such requests from.
+pub type Requests = mpsc::Receiver<Request>;
+
 /// What the loop connects.
 pub struct Wiring {
     /// The serial line.
-    pub line: (Line, mpsc::Receiver<LineEvent>),
+    pub line: (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>),
     /// The session with the broker.
     pub session: (Session, mpsc::Receiver<SessionEvent>, JoinHandle<()>),
     /// The state directory.
@@ -49,20 +62,20 @@ pub struct Wiring {
     pub certificate: Option<PathBuf>,
 }
 
-/// Runs until `stop` is ready, or another bridge owns the device.
-pub async fn run<C, P>(mut core: Core<C, P>, wiring: Wiring, stop: impl Future<Output = ()>) -> Ended
+/// Runs until it is asked to stop, or another bridge owns the device.
+pub async fn run<C, P>(mut core: Core<C, P>, wiring: Wiring, mut requests: Requests) -> Ended
 where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     let Wiring {
-        line: (line, mut line_events),
+        line: (line, mut line_events, line_task),
         session: (session, mut session_events, session_task),
         store: (store, mut saved),
         watchdog,
         certificate,
     } = wiring;
-    tokio::pin!(stop);
+    let (certificate, mut expiry) = certificate::Reader::new(certificate);
     let mut stopping = false;
     loop {
         let mut finish = None;
@@ -77,6 +90,7 @@ where
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
+                Output::Probe => store.probe(),
                 Output::Reconnect => session.reconnect(),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
@@ -84,6 +98,8 @@ where
         watchdog.progress();
         if let Some(say_offline) = finish {
             session.stop(say_offline);
+            // What it was told last, perhaps a stop, is written beside the farewell.
+            drop(line);
             // The session reports to nobody from here on.
             drop(session_events);
             if timeout(FAREWELL_LIMIT, session_task).await.is_err() {
@@ -91,6 +107,14 @@ where
             }
             if timeout(STORE_LIMIT, store.finish()).await.is_err() {
                 tracing::warn!("the disk did not take what was to be saved in time");
+            }
+            let written = async {
+                // Reports that nobody reads would hold the line up.
+                while line_events.recv().await.is_some() {}
+                let _ = line_task.await;
+            };
+            if timeout(LINE_LIMIT, written).await.is_err() {
+                tracing::warn!("the serial port did not take what was to be written in time");
             }
             return if stopping || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
         }
@@ -100,16 +124,32 @@ where
         let event = tokio::select! {
             // A stop of the daemon, then the device, then the bus.
             biased;
-            () = &mut stop, if !stopping => {
-                stopping = true;
-                Some(Event::Stop)
+            request = requests.recv(), if !stopping => {
+                // Whoever could ask is gone: then nobody could stop it any more.
+                match request.unwrap_or(Request::Stop) {
+                    Request::Stop => {
+                        stopping = true;
+                        Some(Event::Stop)
+                    }
+                    Request::Reloaded(result) => Some(Event::Reloaded(result)),
+                }
             }
             event = line_events.recv() => event.map(Event::Line),
             event = saved.recv() => event.map(|saved| {
                 let result = saved.result.map_err(|error| error.to_string());
-                Event::Saved(file(saved.name), saved.number, result)
+                match file(saved.name) {
+                    Some(file) => Event::Saved(file, saved.number, result),
+                    None => Event::Probed(result),
+                }
             }),
             event = session_events.recv() => event.map(Event::Session),
+            Some(found) = expiry.recv() => Some(match found {
+                Ok(expires) => Event::Certificate(Some(expires)),
+                Err(error) => {
+                    tracing::warn!("cannot tell when our certificate ends: {error}");
+                    Event::Timeout
+                }
+            }),
             () = sleep(wait) => Some(Event::Timeout),
         };
         let Some(event) = event else {
@@ -118,8 +158,7 @@ where
         };
         core.note_dropped(session.dropped());
         if matches!(event, Event::Session(SessionEvent::Connected)) {
-            let expires = certificate.as_ref().and_then(|file| certificate_expiry(file).ok());
-            core.handle(Event::Certificate(expires), Now::read());
+            certificate.read();
         }
         core.handle(event, Now::read());
     }
@@ -135,7 +174,6 @@ pub fn name(file: File) -> &'static str {
     }
 }
 
-fn file(name: &str) -> File {
-    let files = [File::Device, File::Commands, File::History];
-    files.into_iter().find(|file| self::name(*file) == name).unwrap_or(File::Commands)
+fn file(name: &str) -> Option<File> {
+    [File::Device, File::Commands, File::History].into_iter().find(|file| self::name(*file) == name)
 }

@@ -2,19 +2,24 @@
 //! longest status, in bins of 5 minutes UTC.
 //!
 //! Pure, and cheap: a sample is held until the next one, and only means are kept. Whatever the
-//! clock does, no bin is shown that lies ahead of it, and no bin that is older than 24 h.
+//! clock does, no bin is shown that lies ahead of it, and no bin that is older than 24 h; and none is
+//! lost. When the clock is set, what this process has recorded is dated anew, so that it ends now and
+//! has no gap. What another process has saved keeps its dates: while the clock is wrong it may be out of
+//! sight, and it is back when the clock is right.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Now, Utc};
 use bus::message::{BIN_S, History, MAX_BINS, SCHEMA};
+use serde::{Deserialize, Serialize};
 
 use crate::controller::Quantity;
 
 const BIN_MS: i64 = BIN_S as i64 * 1000;
 const BINS: i64 = MAX_BINS as i64;
+const DAY: Duration = Duration::from_secs(MAX_BINS as u64 * BIN_S as u64);
 /// The clock was stepped if it went differently from the steady one by more than this; less, NTP
 /// slews.
 const STEP_MS: i64 = 1000;
@@ -32,24 +37,53 @@ impl Mean {
         self.sum += value * seconds;
     }
 
+    fn join(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.sum += other.sum;
+    }
+
     fn value(self) -> Option<f64> {
         // Adding zero makes of -0.0 what people expect.
         (self.seconds > 0.0).then(|| (self.sum / self.seconds * 1000.0).round() / 1000.0 + 0.0)
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What held from `first` until `last`, which is within one bin unless the clock was set since.
+#[derive(Clone, Debug, PartialEq)]
 struct Bin {
+    first: Utc,
+    last: Utc,
     // In the order of the recorder's columns.
     means: Vec<Mean>,
     statuses: Vec<(Cow<'static, str>, f64)>,
 }
 
 impl Bin {
+    fn new(first: Utc, last: Utc) -> Self {
+        Self { first, last, means: Vec::new(), statuses: Vec::new() }
+    }
+
+    /// In which bin it is shown: where its middle is.
+    fn number(&self) -> i64 {
+        bin_of(self.first.shifted(elapsed_ms(self.first, self.last) / 2))
+    }
+
     fn lasted(&mut self, status: Cow<'static, str>, seconds: f64) {
         match self.statuses.iter_mut().find(|(word, _)| *word == status) {
             Some((_, so_far)) => *so_far += seconds,
             None => self.statuses.push((status, seconds)),
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.means.resize(self.means.len().max(other.means.len()), Mean::default());
+        for (mean, theirs) in self.means.iter_mut().zip(&other.means) {
+            mean.join(*theirs);
+        }
+        for (status, seconds) in &other.statuses {
+            self.lasted(status.clone(), *seconds);
         }
     }
 
@@ -79,12 +113,38 @@ struct Sample {
     status: &'static str,
 }
 
+/// What is kept on the disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// As it was published last.
+    #[serde(flatten)]
+    pub history: History,
+    /// What an earlier process had saved and the clock, as it is, puts out of sight.
+    #[serde(default)]
+    pub out_of_sight: Vec<History>,
+}
+
+impl Kept {
+    /// Whether all of it is sound.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn check(&self) -> Result<(), String> {
+        self.out_of_sight.iter().chain([&self.history]).try_for_each(History::check)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Recorder {
     hold: Duration,
     columns: Vec<Column>,
-    bins: BTreeMap<i64, Bin>,
+    /// When this process began to record, by the clock as it is now.
+    began: Option<Now>,
+    /// What was saved before that.
+    restored: Vec<Bin>,
+    /// What this process has recorded, oldest first.
+    own: VecDeque<Bin>,
     last: Option<Sample>,
 }
 
@@ -92,26 +152,27 @@ impl Recorder {
     /// Goes on from what was saved, if anything was; a history that does not fit is as none. A
     /// sample counts for no longer than `hold`: after that nothing is known.
     #[must_use]
-    pub fn new(saved: Option<&History>, hold: Duration) -> Self {
-        let mut recorder = Self { hold, columns: Vec::new(), bins: BTreeMap::new(), last: None };
-        if let Some(history) = saved.filter(|history| history.check().is_ok()) {
-            recorder.restore(history);
+    pub fn new(saved: Option<&Kept>, hold: Duration) -> Self {
+        let (columns, restored, own) = (Vec::new(), Vec::new(), VecDeque::new());
+        let mut recorder = Self { hold, columns, began: None, restored, own, last: None };
+        if let Some(kept) = saved.filter(|kept| kept.check().is_ok()) {
+            for history in kept.out_of_sight.iter().chain([&kept.history]) {
+                recorder.restore(history);
+            }
         }
         recorder
     }
 
     fn restore(&mut self, history: &History) {
         let unit = |name| history.units.get(name).cloned().unwrap_or_default();
-        self.columns = history
-            .columns
-            .keys()
-            .map(|name| Column { name: name.clone().into(), unit: unit(name).into() })
-            .collect();
-        let first = bin_of(history.from);
+        let columns =
+            history.columns.keys().map(|name| Column { name: name.clone().into(), unit: unit(name).into() });
+        self.arrange(columns.collect());
         for (number, status) in history.status.iter().enumerate() {
+            let first = history.start_of(number);
             // The last one ran until it was saved, and goes on if it is not over yet.
-            let seconds = history.date.seconds_since(history.start_of(number)).clamp(0.001, f64::from(BIN_S));
-            let mut bin = Bin::default();
+            let seconds = history.date.seconds_since(first).clamp(0.001, f64::from(BIN_S));
+            let mut bin = Bin::new(first, first.after(Duration::from_secs_f64(seconds)));
             for column in history.columns.values() {
                 let mut mean = Mean::default();
                 if let Some(value) = column.get(number).copied().flatten().filter(|value| value.is_finite()) {
@@ -122,32 +183,36 @@ impl Recorder {
             if let Some(word) = status {
                 bin.lasted(word.clone().into(), seconds);
             }
-            if let Ok(offset) = i64::try_from(number) {
-                self.bins.insert(first + offset, bin);
-            }
+            self.restored.push(bin);
         }
     }
 
-    /// Takes what is known now; whether a bin has closed since the last time.
+    /// Takes what is known now; whether a bin has closed since the last time, or the clock was set.
     pub fn record(&mut self, quantities: &[Quantity], status: &'static str, now: Now) -> bool {
-        self.arrange(quantities);
-        let current = bin_of(now.utc);
+        let same = |(column, quantity): (&Column, &Quantity)| {
+            column.name == quantity.name && column.unit == quantity.unit
+        };
+        if self.columns.len() != quantities.len() || !self.columns.iter().zip(quantities).all(same) {
+            let column =
+                |quantity: &Quantity| Column { name: quantity.name.into(), unit: quantity.unit.into() };
+            self.arrange(quantities.iter().map(column).collect());
+        }
+        self.began.get_or_insert(now);
         let mut values = Vec::new();
         let mut closed = false;
         if let Some(sample) = self.last.take() {
-            let before = bin_of(sample.at.utc);
-            closed = before != current;
-            if before < current && !is_stepped(sample.at, now) {
-                // Recorded ahead, by a clock that was put back since: what comes now takes their place.
-                self.bins.retain(|bin, _| *bin <= before || *bin > current);
-            }
             self.hold(&sample, now);
+            let step = now.stepped_since(sample.at);
+            if step.abs() > STEP_MS {
+                self.clock_set(step);
+                closed = true;
+            }
+            closed |= bin_of(sample.at.utc) != bin_of(now.utc);
             // Its memory serves again.
             values = sample.values;
         }
-        if closed || self.last.is_none() {
-            self.bins.entry(current).or_default();
-            self.forget(current);
+        if closed {
+            self.forget(now);
         }
         values.clear();
         values.extend(quantities.iter().map(|quantity| quantity.value.filter(|value| value.is_finite())));
@@ -159,8 +224,52 @@ impl Recorder {
     #[must_use]
     pub fn history(&self, now: Now) -> History {
         let last = bin_of(now.utc);
-        let first = self.bins.range(last - BINS + 1..=last).next().map_or(last, |(bin, _)| *bin);
-        let bins: Vec<Option<&Bin>> = (first..=last).map(|bin| self.bins.get(&bin)).collect();
+        let shown = self.bins(|number| (last - BINS + 1..=last).contains(&number));
+        self.history_of(&shown, last, now.utc)
+    }
+
+    /// What is to be saved at `now`.
+    #[must_use]
+    pub fn kept(&self, now: Now) -> Kept {
+        let last = bin_of(now.utc);
+        let mut hidden: BTreeMap<i64, Bin> = BTreeMap::new();
+        for bin in self.restored.iter().filter(|bin| !self.is_shown(bin, last)) {
+            add(&mut hidden, bin.number(), bin);
+        }
+        let mut out_of_sight = Vec::new();
+        while let Some((first, _)) = hidden.first_key_value() {
+            let later = hidden.split_off(&(first + BINS));
+            let date = hidden.last_key_value().map_or(now.utc, |(_, bin)| bin.last);
+            out_of_sight.push(self.history_of(&hidden, bin_of(date.shifted(-1)), date));
+            hidden = later;
+        }
+        Kept { history: self.history(now), out_of_sight }
+    }
+
+    /// Whether what an earlier process has saved belongs to the last day. What lies after this process
+    /// began was saved under another clock.
+    fn is_shown(&self, bin: &Bin, last: i64) -> bool {
+        let began = self.began.map_or(last, |began| bin_of(began.utc));
+        (last - BINS + 1..=last.min(began)).contains(&bin.number())
+    }
+
+    /// The bins with these numbers, by number.
+    fn bins(&self, wanted: impl Fn(i64) -> bool) -> BTreeMap<i64, Bin> {
+        let began = self.began.map_or(i64::MAX, |began| bin_of(began.utc));
+        let mut bins = BTreeMap::new();
+        let restored = self.restored.iter().filter(|bin| bin.number() <= began);
+        for bin in restored.chain(&self.own) {
+            let number = bin.number();
+            if wanted(number) {
+                add(&mut bins, number, bin);
+            }
+        }
+        bins
+    }
+
+    fn history_of(&self, bins: &BTreeMap<i64, Bin>, last: i64, date: Utc) -> History {
+        let first = bins.first_key_value().map_or(last, |(number, _)| *number);
+        let bins: Vec<Option<&Bin>> = (first..=last).map(|number| bins.get(&number)).collect();
         let column = |index: usize| {
             bins.iter()
                 .map(|bin| bin.and_then(|bin| bin.means.get(index)).and_then(|mean| mean.value()))
@@ -169,35 +278,24 @@ impl Recorder {
         let names = || self.columns.iter().map(|column| column.name.to_string());
         History {
             schema: SCHEMA,
-            date: now.utc,
+            date,
             bin_s: BIN_S,
-            from: Utc::from_unix_milliseconds(first * BIN_MS).unwrap_or(now.utc),
+            from: Utc::from_unix_milliseconds(first * BIN_MS).unwrap_or(date),
             columns: names().enumerate().map(|(index, name)| (name, column(index))).collect(),
             units: names().zip(self.columns.iter().map(|column| column.unit.to_string())).collect(),
             status: bins.iter().map(|bin| bin.and_then(Bin::status)).collect(),
         }
     }
 
-    /// Makes the columns those of `quantities`. One that is gone, or has another unit, is forgotten.
-    fn arrange(&mut self, quantities: &[Quantity]) {
-        let same = |(column, quantity): (&Column, &Quantity)| {
-            column.name == quantity.name && column.unit == quantity.unit
-        };
-        if self.columns.len() == quantities.len() && self.columns.iter().zip(quantities).all(same) {
-            return;
-        }
-        let before: Vec<Option<usize>> = quantities
-            .iter()
-            .map(|quantity| self.columns.iter().position(|column| same((column, quantity))))
-            .collect();
-        for bin in self.bins.values_mut() {
+    /// Makes the columns these. One that is gone, or has another unit, is forgotten.
+    fn arrange(&mut self, columns: Vec<Column>) {
+        let before: Vec<Option<usize>> =
+            columns.iter().map(|column| self.columns.iter().position(|known| known == column)).collect();
+        for bin in self.restored.iter_mut().chain(&mut self.own) {
             let mean = |index: &Option<usize>| index.and_then(|index| bin.means.get(index)).copied();
             bin.means = before.iter().map(|index| mean(index).unwrap_or_default()).collect();
         }
-        self.columns = quantities
-            .iter()
-            .map(|quantity| Column { name: quantity.name.into(), unit: quantity.unit.into() })
-            .collect();
+        self.columns = columns;
         self.last = None;
     }
 
@@ -210,26 +308,60 @@ impl Recorder {
         let mut from = sample.at.utc;
         let until = from.after(elapsed);
         while from < until {
-            let index = bin_of(from);
-            let end = Utc::from_unix_milliseconds((index + 1) * BIN_MS).map_or(until, |end| end.min(until));
+            let number = bin_of(from);
+            let end = Utc::from_unix_milliseconds((number + 1) * BIN_MS).map_or(until, |end| end.min(until));
             let seconds = end.seconds_since(from);
-            let bin = self.bins.entry(index).or_default();
-            bin.means.resize(sample.values.len(), Mean::default());
-            for (mean, value) in bin.means.iter_mut().zip(&sample.values) {
-                if let Some(value) = value {
-                    mean.add(*value, seconds);
-                }
+            if self.own.back().is_none_or(|bin| bin.number() != number) {
+                self.own.push_back(Bin::new(from, end));
             }
-            bin.lasted(sample.status.into(), seconds);
+            if let Some(bin) = self.own.back_mut() {
+                bin.last = end;
+                bin.means.resize(sample.values.len(), Mean::default());
+                for (mean, value) in bin.means.iter_mut().zip(&sample.values) {
+                    if let Some(value) = value {
+                        mean.add(*value, seconds);
+                    }
+                }
+                bin.lasted(sample.status.into(), seconds);
+            }
             from = end;
         }
     }
 
-    fn forget(&mut self, current: i64) {
-        self.bins.retain(|bin, _| *bin > current - BINS);
-        // Ahead of a clock that is put back again and again, farthest first.
-        while self.bins.len() > 2 * MAX_BINS {
-            self.bins.pop_last();
+    fn clock_set(&mut self, step: i64) {
+        for bin in &mut self.own {
+            bin.first = bin.first.shifted(step);
+            bin.last = bin.last.shifted(step);
+        }
+        if let Some(began) = &mut self.began {
+            began.utc = began.utc.shifted(step);
+        }
+    }
+
+    fn forget(&mut self, now: Now) {
+        let current = bin_of(now.utc);
+        self.own.retain(|bin| bin.number() > current - BINS);
+        // A clock that is set all the time makes many short ones.
+        while self.own.len() > 2 * MAX_BINS {
+            let Some(oldest) = self.own.pop_front() else { break };
+            if let Some(next) = self.own.front_mut().filter(|next| next.number() == oldest.number()) {
+                next.join(&oldest);
+            }
+        }
+        // By now this process knows the last day by itself.
+        if self.began.is_some_and(|began| now.instant.since(began.instant) >= DAY) {
+            self.restored.clear();
+        }
+        let excess = self.restored.len().saturating_sub(3 * MAX_BINS);
+        self.restored.drain(..excess);
+    }
+}
+
+fn add(bins: &mut BTreeMap<i64, Bin>, number: i64, bin: &Bin) {
+    match bins.get_mut(&number) {
+        Some(known) => known.join(bin),
+        None => {
+            bins.insert(number, bin.clone());
         }
     }
 }
@@ -238,10 +370,8 @@ fn bin_of(date: Utc) -> i64 {
     date.unix_milliseconds().div_euclid(BIN_MS)
 }
 
-/// Whether the clock did not just go on between these.
-fn is_stepped(from: Now, to: Now) -> bool {
-    let steady = i64::try_from(to.instant.since(from.instant).as_millis()).unwrap_or(i64::MAX);
-    (to.utc.unix_milliseconds() - from.utc.unix_milliseconds()).saturating_sub(steady).abs() > STEP_MS
+fn elapsed_ms(from: Utc, until: Utc) -> i64 {
+    until.unix_milliseconds() - from.unix_milliseconds()
 }
 
 #[cfg(test)]

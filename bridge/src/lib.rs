@@ -2,6 +2,7 @@
 //! the loop between them and the bus, and what a daemon's `main` does.
 
 pub mod attention;
+pub mod certificate;
 pub mod command_line;
 pub mod controller;
 pub mod core;
@@ -10,7 +11,10 @@ pub mod device_loop;
 pub mod history;
 pub mod line;
 pub mod link;
+pub mod reload;
 pub mod rival;
+pub mod service_user;
 pub mod settings;
+mod signals;
 pub mod store;
 pub mod watchdog;

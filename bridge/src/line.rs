@@ -14,12 +14,13 @@
 //!     |  +-- gone, reopen +        +---- reply ---+   |
 //!     |  +------------------------- gone, reopen -----+
 //!     |
-//!   Released (until reopen)
+//!   Released (from the start, until reopen)
 //! ```
 #![expect(clippy::disallowed_methods, reason = "the IO shell: stamps replies, keeps limits, waits to reopen")]
 
 mod exchange;
 mod open;
+mod queue;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,9 +32,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant as Alarm, sleep_until, timeout_at};
 use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 
-pub use exchange::{Exchange, LineError, LineEvent, Timing};
+pub use exchange::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
+use queue::Command;
 
-/// Commands and events under way. Correct use has one exchange and a few direct writes out at a time.
+/// Events that the loop has not read.
 const CHANNEL: usize = 64;
 
 /// How long a write without a reply may be held up by XOFF.
@@ -70,52 +72,38 @@ impl LineSettings {
 /// that is out.
 #[derive(Debug)]
 pub struct Line {
-    commands: mpsc::Sender<Command>,
-}
-
-#[derive(Debug)]
-enum Command {
-    Ask(Exchange),
-    WriteNow(Vec<u8>),
-    Reopen,
-    Release,
+    commands: queue::Sender,
 }
 
 impl Line {
     /// Starts an exchange; its end is a [`LineEvent::Reply`]. One at a time.
     pub fn ask(&self, exchange: Exchange) {
-        self.command(Command::Ask(exchange));
+        self.commands.put(Command::Ask(exchange));
     }
 
     /// Writes at once, also while an exchange is out, and waits for no reply.
     pub fn write_now(&self, bytes: Vec<u8>) {
-        self.command(Command::WriteNow(bytes));
+        self.commands.put(Command::WriteNow(bytes));
     }
 
     /// Closes and opens again at once, or as soon as the back-off allows. Ends [`Self::release`].
     pub fn reopen(&self) {
-        self.command(Command::Reopen);
+        self.commands.put(Command::Reopen);
     }
 
     /// Closes, and stays closed until [`Self::reopen`].
     pub fn release(&self) {
-        self.command(Command::Release);
-    }
-
-    fn command(&self, command: Command) {
-        if let Err(error) = self.commands.try_send(command) {
-            tracing::error!(%error, "the serial line's task does not listen");
-        }
+        self.commands.put(Command::Release);
     }
 }
 
-/// Starts the task that owns the port; it begins by opening it.
+/// Starts the task that owns the port; it opens nothing before [`Line::reopen`].
 ///
 /// # Panics
 /// Outside a tokio runtime with IO and time.
 #[must_use]
 pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>) {
-    let (commands, received) = mpsc::channel(CHANNEL);
+    let (commands, received) = queue::new();
     let (events, told) = mpsc::channel(CHANNEL);
     let task = Task {
         settings,
@@ -133,9 +121,9 @@ pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHa
 
 struct Task {
     settings: LineSettings,
-    commands: mpsc::Receiver<Command>,
+    commands: queue::Receiver,
     events: mpsc::Sender<LineEvent>,
-    last_open_error: Option<String>,
+    last_open_error: Option<OpenError>,
     /// No attempt to open before this.
     next_open: Alarm,
     last_open: Alarm,
@@ -155,6 +143,9 @@ enum Leave {
 
 impl Task {
     async fn run(mut self) {
+        if !self.reopen_asked().await {
+            return;
+        }
         loop {
             let Some(mut port) = self.opened().await else { return };
             self.tell(LineEvent::Opened).await;
@@ -184,7 +175,7 @@ impl Task {
             tokio::select! {
                 // What is to be let go of is not opened first.
                 biased;
-                command = self.commands.recv() => match command? {
+                command = self.commands.next() => match command? {
                     Command::Release => {
                         if !self.reopen_asked().await {
                             return None;
@@ -211,7 +202,7 @@ impl Task {
                         Err(error) => {
                             if self.last_open_error.as_ref() != Some(&error) {
                                 self.last_open_error = Some(error.clone());
-                                self.tell(LineEvent::OpenFailed { error }).await;
+                                self.tell(LineEvent::OpenFailed(error)).await;
                             }
                         }
                     }
@@ -223,7 +214,7 @@ impl Task {
     /// Waits, released, until the port is wanted again; `false` when the handle is gone.
     async fn reopen_asked(&mut self) -> bool {
         loop {
-            match self.commands.recv().await {
+            match self.commands.next().await {
                 None => return false,
                 Some(Command::Reopen) => return true,
                 Some(Command::Release) => {}
@@ -244,7 +235,7 @@ impl Task {
         let mut stale = [0; 256];
         loop {
             tokio::select! {
-                command = self.commands.recv() => match command {
+                command = self.commands.next() => match command {
                     None => return Leave::Ended,
                     Some(Command::Reopen) => return Leave::Closed("reopened on request".to_owned()),
                     Some(Command::Release) => return Leave::Released,
@@ -290,7 +281,7 @@ impl Task {
             let due = last + exchange.gap;
             while Alarm::now() < due {
                 tokio::select! {
-                    command = self.commands.recv(), if !self.handle_gone => {
+                    command = self.commands.next(), if !self.handle_gone => {
                         self.during_exchange(port, command).await?;
                     }
                     () = sleep_until(due) => {}
@@ -311,7 +302,7 @@ impl Task {
         loop {
             tokio::select! {
                 biased;
-                command = self.commands.recv(), if !self.handle_gone => {
+                command = self.commands.next(), if !self.handle_gone => {
                     wrote_now |= self.during_exchange(port, command).await?;
                 }
                 read = port.read(&mut buffer) => {

@@ -1,53 +1,81 @@
 //! Two bridges on one base: who yields. Pure.
 //!
-//! The one that started later admits nothing and goes. It knows the other by its state: a live one
-//! of another session proves it; a stored one that is fresh, under a stored `online`, is a reason
-//! to keep quiet until the other has had time to speak.
+//! Whoever is heard to be running stays: a bridge that has not spoken yet goes when it hears
+//! another. Of two that both speak, the one with the longer uptime stays. No date decides anything:
+//! the clock of either host may be wrong.
+//!
+//! A bridge knows the other by its state: a live one of another session proves it; a stored one
+//! under a stored `online` is a reason to keep quiet until the other has had time to speak. That a
+//! stored one is fresh, the broker vouches for: it forgets a state that nobody renews.
 
 use std::time::Duration;
 
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::Instant;
 use bus::message::{OFFLINE, ONLINE};
 use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Uptimes that differ by less say nothing: the lower session stays.
+const TIE: Duration = Duration::from_secs(2);
+/// A state may have been so long under way that the two do not agree on whether it is a tie. While
+/// both go on, what counts as one grows to this.
+const WIDEST_TIE: Duration = Duration::from_secs(12);
 
 /// What of another bridge's state matters here.
 #[derive(Deserialize)]
 struct Stamp {
     session: String,
-    started_at: Utc,
-    published_at: Utc,
-    stale_after_s: f64,
+    /// A bridge from before there was one has none.
+    uptime_s: Option<f64>,
+}
+
+/// What of another bridge's farewell matters here.
+#[derive(Deserialize)]
+struct Farewell {
+    values: Map<String, Value>,
 }
 
 /// What follows from hearing another bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// It was here first: go.
-    Earlier,
-    /// It came later: say that we are here.
-    Later,
+    /// It stays: go.
+    Stays,
+    /// It is to go: say that we are here.
+    Goes,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Rival {
     session: String,
-    started_at: Utc,
+    started: Instant,
     stale_after: Duration,
+    /// We have published on these topics.
+    has_spoken: bool,
     stored_online: bool,
     stored_state: bool,
     quiet_until: Option<Instant>,
-    heard: Option<Instant>,
+    heard: Option<Heard>,
+}
+
+/// Another bridge that is to go.
+#[derive(Debug)]
+struct Heard {
+    first: Instant,
+    last: Instant,
+    /// Which it is, if it has said so.
+    place: Option<String>,
 }
 
 impl Rival {
-    /// Watches for others than `session`.
+    /// Watches for others than `session`, which started at that moment.
     #[must_use]
-    pub fn new(session: String, started_at: Utc, stale_after: Duration) -> Self {
+    pub fn new(session: String, started: Instant, stale_after: Duration) -> Self {
         Self {
             session,
-            started_at,
+            started,
             stale_after,
+            has_spoken: false,
             stored_online: false,
             stored_state: false,
             quiet_until: None,
@@ -77,28 +105,50 @@ impl Rival {
         self.quiet_until
     }
 
+    /// Our own state goes out: from here on we are heard to be running.
+    pub fn speaks(&mut self) {
+        self.has_spoken = true;
+    }
+
     /// A state on our own topic.
-    pub fn heard_state(&mut self, payload: &[u8], stored: bool, now: Now) -> Option<Found> {
+    pub fn heard_state(&mut self, payload: &[u8], stored: bool, now: Instant) -> Option<Found> {
         let other: Stamp = serde_json::from_slice(payload).ok()?;
         if other.session == self.session {
             return None;
         }
         if stored {
-            let age = now.utc.seconds_since(other.published_at);
-            self.stored_state = age <= other.stale_after_s + 1.0;
+            self.stored_state = true;
             return None;
         }
-        let (theirs, ours) = ((other.started_at, &other.session), (self.started_at, &self.session));
-        if theirs < ours {
-            return Some(Found::Earlier);
-        }
-        self.heard = Some(now.instant);
-        Some(Found::Later)
+        let uptime = other.uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let first = self.heard_at(now).first;
+        let stays = self.has_spoken
+            && uptime.is_some_and(|theirs| {
+                let ours = now.since(self.started);
+                let tie = (TIE + now.since(first)).min(WIDEST_TIE);
+                if ours.abs_diff(theirs) < tie { self.session < other.session } else { ours > theirs }
+            });
+        Some(if stays { Found::Goes } else { Found::Stays })
     }
 
-    /// An event on our own topic that is not ours: a bridge that yields says so.
-    pub fn heard_event(&mut self, now: Now) {
-        self.heard = Some(now.instant);
+    /// An event on our own topic that is not ours: a bridge that yields says so, and which it is.
+    pub fn heard_event(&mut self, payload: &[u8], now: Instant) {
+        let told = serde_json::from_slice::<Farewell>(payload).ok().and_then(|farewell| {
+            let host = farewell.values.get("host")?.as_str().map(bus::message::echo)?;
+            let process = farewell.values.get("process")?.as_u64()?;
+            Some(format!("host {host}, process {process}"))
+        });
+        let heard = self.heard_at(now);
+        heard.place = told.or(heard.place.take());
+    }
+
+    fn heard_at(&mut self, now: Instant) -> &mut Heard {
+        if !self.is_near(now) {
+            self.heard = None;
+        }
+        let heard = self.heard.get_or_insert(Heard { first: now, last: now, place: None });
+        heard.last = now;
+        heard
     }
 
     /// A word on our own availability topic. True if it must be contradicted.
@@ -115,7 +165,13 @@ impl Rival {
     /// Whether another bridge was heard lately.
     #[must_use]
     pub fn is_near(&self, now: Instant) -> bool {
-        self.heard.is_some_and(|heard| now.since(heard) < 2 * self.stale_after)
+        self.heard.as_ref().is_some_and(|heard| now.since(heard.last) < 2 * self.stale_after)
+    }
+
+    /// Host and process of the other one, if it has said so.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.heard.as_ref()?.place.as_deref()
     }
 }
 
@@ -123,76 +179,148 @@ impl Rival {
 mod tests {
     use super::*;
 
-    fn now() -> Now {
-        let utc = Utc::from_unix_milliseconds(1_700_000_000_000).unwrap();
-        Now { instant: Instant::from_boot(Duration::from_secs(100)), utc }
+    const STARTED: Instant = Instant::from_boot(Duration::from_secs(100));
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(uptime_s: f64) -> Instant {
+        STARTED + Duration::from_secs_f64(uptime_s)
     }
 
-    fn rival() -> Rival {
-        Rival::new("m".to_owned(), now().utc, Duration::from_secs(30))
+    fn quiet() -> Rival {
+        Rival::new("m".to_owned(), STARTED, Duration::from_secs(30))
     }
 
-    fn state(session: &str, started_s: i64, age_s: i64) -> Vec<u8> {
-        let at = |s: i64| Utc::from_unix_milliseconds(1_700_000_000_000 + 1000 * s).unwrap();
-        format!(
-            "{{\"session\":\"{session}\",\"started_at\":\"{}\",\"published_at\":\"{}\",\"stale_after_s\":30.0}}",
-            at(started_s),
-            at(-age_s)
-        )
-        .into_bytes()
+    fn speaking() -> Rival {
+        let mut rival = quiet();
+        rival.speaks();
+        rival
     }
 
-    #[test]
-    fn the_one_that_started_later_yields() {
-        assert_eq!(rival().heard_state(&state("a", -5, 0), false, now()), Some(Found::Earlier));
-        assert_eq!(rival().heard_state(&state("a", 5, 0), false, now()), Some(Found::Later));
-        assert_eq!(rival().heard_state(&state("a", 0, 0), false, now()), Some(Found::Earlier));
-        assert_eq!(rival().heard_state(&state("z", 0, 0), false, now()), Some(Found::Later));
-        assert_eq!(rival().heard_state(&state("m", -5, 0), false, now()), None);
+    fn state(session: &str, uptime_s: f64) -> Vec<u8> {
+        format!("{{\"session\":\"{session}\",\"uptime_s\":{uptime_s}}}").into_bytes()
     }
 
     #[test]
-    fn the_earlier_one_remembers_the_later_for_a_while() {
-        let mut rival = rival();
-        rival.heard_state(&state("z", 5, 0), false, now());
-        assert!(rival.is_near(now().instant + Duration::from_secs(59)));
-        assert!(!rival.is_near(now().instant + Duration::from_secs(60)));
+    fn the_longer_uptime_stays_whatever_the_session() {
+        for session in ["a", "z"] {
+            let hear = |theirs| speaking().heard_state(&state(session, theirs), false, at(100.0));
+            assert_eq!(hear(102.0), Some(Found::Stays));
+            assert_eq!(hear(98.0), Some(Found::Goes));
+            assert_eq!(hear(1e9), Some(Found::Stays));
+            assert_eq!(hear(0.0), Some(Found::Goes));
+        }
+        assert_eq!(speaking().heard_state(&state("m", 500.0), false, at(100.0)), None);
     }
 
     #[test]
-    fn a_fresh_stored_state_under_online_is_a_reason_to_keep_quiet() {
-        let mut rival = rival();
-        rival.heard_availability(b"online", true);
-        rival.heard_state(&state("a", -500, 3), true, now());
-        assert!(rival.settle(now().instant));
+    fn below_two_seconds_the_lower_session_stays() {
+        for theirs in [98.1, 100.0, 101.9] {
+            let hear = |session| speaking().heard_state(&state(session, theirs), false, at(100.0));
+            assert_eq!(hear("a"), Some(Found::Stays), "{theirs}");
+            assert_eq!(hear("z"), Some(Found::Goes), "{theirs}");
+        }
+    }
+
+    #[test]
+    fn one_that_has_not_spoken_goes_when_it_hears_one_that_does() {
+        // It may have waited for the broker for a day while the other ran.
+        assert_eq!(quiet().heard_state(&state("z", 5.0), false, at(86_400.0)), Some(Found::Stays));
+    }
+
+    #[test]
+    fn without_a_sane_uptime_the_other_stays() {
+        for other in ["{\"session\":\"z\"}", "{\"session\":\"z\",\"uptime_s\":-1}"] {
+            assert_eq!(speaking().heard_state(other.as_bytes(), false, at(100.0)), Some(Found::Stays));
+        }
+        assert_eq!(speaking().heard_state(b"{}", false, at(100.0)), None);
+    }
+
+    /// Two that have both spoken, with states so long under way, until one goes: which.
+    fn who_stays(first_is_older_by: f64, lower: usize, under_way: [f64; 2]) -> usize {
+        let sessions = if lower == 0 { ["a", "z"] } else { ["z", "a"] };
+        let mut rivals = sessions.map(|session| {
+            let mut rival = Rival::new(session.to_owned(), STARTED, Duration::from_secs(30));
+            rival.speaks();
+            rival
+        });
+        for round in 0..200 {
+            let uptimes = [60.0 + first_is_older_by + f64::from(round), 60.0 + f64::from(round)];
+            let goes: Vec<_> = (0..2)
+                .filter(|own| {
+                    let other = 1 - own;
+                    let heard = state(sessions[other], uptimes[other] - under_way[other]);
+                    rivals[*own].heard_state(&heard, false, at(uptimes[*own])) == Some(Found::Stays)
+                })
+                .collect();
+            match goes[..] {
+                [] => {}
+                [gone] => return 1 - gone,
+                _ => panic!("both go: {first_is_older_by} {lower} {under_way:?}"),
+            }
+        }
+        panic!("both stay: {first_is_older_by} {lower} {under_way:?}");
+    }
+
+    #[test]
+    fn of_two_one_stays_however_long_their_states_are_under_way() {
+        for tenths in -60..=60 {
+            let older_by = f64::from(tenths) / 10.0;
+            for lower in [0, 1] {
+                for under_way in [[0.0, 0.0], [0.3, 0.0], [0.0, 0.3], [4.0, 4.0], [0.1, 5.0]] {
+                    let stays = who_stays(older_by, lower, under_way);
+                    if under_way == [0.0, 0.0] && older_by.abs() >= 2.0 {
+                        assert_eq!(stays, usize::from(older_by < 0.0));
+                    } else if under_way == [0.0, 0.0] {
+                        assert_eq!(stays, lower);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_one_that_stays_remembers_the_other_for_a_while_and_by_its_name() {
+        let mut rival = speaking();
+        rival.heard_state(&state("z", 5.0), false, at(100.0));
+        assert_eq!(rival.place(), None);
+        rival.heard_event(b"{\"values\":{\"host\":\"obs2\",\"process\":4711}}", at(100.0));
+        assert_eq!(rival.place(), Some("host obs2, process 4711"));
+        rival.heard_event(b"{\"values\":{}}", at(100.0));
+        assert_eq!(rival.place(), Some("host obs2, process 4711"));
+        assert!(rival.is_near(at(159.0)));
+        assert!(!rival.is_near(at(160.0)));
+        rival.heard_state(&state("y", 5.0), false, at(200.0));
+        assert_eq!(rival.place(), None, "that may be another one");
+    }
+
+    /// Stored messages as they arrive at a connect.
+    fn stored(availability: &str) -> Rival {
+        let mut rival = quiet();
+        rival.heard_availability(availability.as_bytes(), true);
+        rival.heard_state(&state("a", 500.0), true, at(0.0));
+        rival
+    }
+
+    #[test]
+    fn a_stored_state_under_online_is_a_reason_to_keep_quiet() {
+        let mut rival = stored("online");
+        assert!(rival.settle(at(0.0)));
         let end = rival.poll_timeout().unwrap();
-        assert!(rival.settle(end - Duration::from_millis(1)));
+        assert_eq!(end, at(11.0));
+        assert!(rival.settle(end - SECOND / 1000));
         assert!(!rival.settle(end));
     }
 
     #[test]
     fn after_a_death_that_the_broker_knows_of_there_is_no_reason() {
-        let mut rival = rival();
-        rival.heard_availability(b"offline", true);
-        rival.heard_state(&state("a", -500, 3), true, now());
-        assert!(!rival.settle(now().instant));
-    }
-
-    #[test]
-    fn a_stale_stored_state_is_no_reason() {
-        let mut rival = rival();
-        rival.heard_availability(b"online", true);
-        rival.heard_state(&state("a", -500, 40), true, now());
-        assert!(!rival.settle(now().instant));
+        assert!(!stored("offline").settle(at(0.0)));
     }
 
     #[test]
     fn offline_ends_the_silence_and_is_contradicted() {
-        let mut rival = rival();
-        rival.heard_availability(b"online", true);
-        rival.heard_state(&state("a", -500, 3), true, now());
-        assert!(rival.settle(now().instant));
+        let mut rival = stored("online");
+        assert!(rival.settle(at(0.0)));
         assert!(rival.heard_availability(b"offline", false));
-        assert!(!rival.settle(now().instant));
+        assert!(!rival.settle(at(0.0)));
     }
 }

@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bridge::line::{Exchange, Line, LineError, LineEvent, LineSettings, Timing, start};
+use bridge::line::{
+    Exchange, Line, LineError, LineEvent, LineSettings, OpenError, PortTrouble, Timing, start,
+};
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_setfl, flock, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, ioctl_tiocnxcl, tcgetattr, tcsetattr};
@@ -82,6 +84,7 @@ impl Rig {
         let settings =
             LineSettings { reopen_first, reopen_max, ..LineSettings::new(path.into(), 9600, xon_xoff) };
         let (line, events, task) = start(settings);
+        line.reopen();
         Self { line, events, task }
     }
 
@@ -113,9 +116,9 @@ impl Rig {
         }
     }
 
-    async fn open_failed(&mut self) -> String {
+    async fn open_failed(&mut self) -> OpenError {
         match self.event().await {
-            LineEvent::OpenFailed { error } => error,
+            LineEvent::OpenFailed(error) => error,
             other => panic!("{other:?}"),
         }
     }
@@ -252,7 +255,9 @@ async fn an_unplugged_port_is_gone_and_comes_back_by_itself() {
     assert!(matches!(rig.reply().await, Err(LineError::Gone(_))));
     assert!(rig.closed().await.contains("unplugged"));
     let error = rig.open_failed().await;
-    assert!(error.contains(path.to_str().unwrap()) && error.contains("plugged in"), "{error}");
+    assert_eq!(error.trouble, PortTrouble::Missing);
+    let text = error.text;
+    assert!(text.contains(path.to_str().unwrap()) && text.contains("plugged in"), "{text}");
     rig.line.ask(question(b".one\r", PATIENCE));
     assert_eq!(rig.reply().await, Err(LineError::NotOpen));
     rig.line.write_now(b"stop".to_vec());
@@ -276,8 +281,10 @@ async fn a_port_that_is_held_says_who_may_hold_it() {
     flock(&device.slave, FlockOperation::LockExclusive).unwrap();
     let mut rig = Rig::start(&device.path, true);
     let error = rig.open_failed().await;
-    assert!(error.contains(device.path.to_str().unwrap()), "{error}");
-    assert!(error.contains("busy") && error.contains("ModemManager"), "{error}");
+    assert_eq!(error.trouble, PortTrouble::Busy);
+    let text = error.text;
+    assert!(text.contains(device.path.to_str().unwrap()), "{text}");
+    assert!(text.contains("busy") && text.contains("ModemManager"), "{text}");
     flock(&device.slave, FlockOperation::Unlock).unwrap();
     assert_eq!(rig.event().await, LineEvent::Opened);
 }
@@ -287,7 +294,9 @@ async fn what_is_no_serial_port_is_said_with_its_path() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut rig = Rig::start(file.path(), true);
     let error = rig.open_failed().await;
-    assert!(error.starts_with(&format!("cannot open serial port {}", file.path().display())), "{error}");
+    assert_eq!(error.trouble, PortTrouble::Failed);
+    let said = format!("cannot open serial port {}", file.path().display());
+    assert!(error.text.starts_with(&said), "{error}");
 }
 
 #[tokio::test]
@@ -295,7 +304,7 @@ async fn an_open_line_holds_its_port_for_itself() {
     let device = Device::new();
     let _first = Rig::opened(&device, true).await;
     let mut second = Rig::start(&device.path, true);
-    assert!(second.open_failed().await.contains("busy"));
+    assert_eq!(second.open_failed().await.trouble, PortTrouble::Busy);
 }
 
 #[tokio::test]
@@ -306,6 +315,27 @@ async fn a_direct_write_does_not_wait_for_the_exchange_that_is_out() {
     device.hears(b".ask\r").await;
     rig.line.write_now(b"stop".to_vec());
     device.hears(b"stop").await;
+    device.says(b"#ok\r");
+    assert_eq!(rig.reply().await, Ok(b"#ok\r".to_vec()));
+}
+
+#[tokio::test]
+async fn a_direct_write_is_not_lost_behind_any_number_of_others() {
+    let device = Device::new();
+    let mut rig = Rig::opened(&device, true).await;
+    let mut expected = Vec::new();
+    // The line's task does not run before the first await.
+    for number in 0..500 {
+        let bytes = format!("{number:03} ").into_bytes();
+        expected.extend_from_slice(&bytes);
+        rig.line.write_now(bytes);
+    }
+    for _ in 0..500 {
+        rig.line.write_now(b"stop".to_vec());
+    }
+    expected.extend_from_slice(b"stop.ask\r");
+    rig.line.ask(question(b".ask\r", PATIENCE));
+    device.hears(&expected).await;
     device.says(b"#ok\r");
     assert_eq!(rig.reply().await, Ok(b"#ok\r".to_vec()));
 }
@@ -398,8 +428,38 @@ async fn a_dropped_handle_lets_the_exchange_finish_and_ends_the_task() {
 }
 
 #[tokio::test]
+async fn what_was_commanded_before_the_handle_was_dropped_is_written_before_the_task_ends() {
+    let device = Device::new();
+    let Rig { line, mut events, task } = Rig::opened(&device, false).await;
+    let mut order = question(b"go", PATIENCE);
+    order.terminator = None;
+    line.ask(order);
+    line.write_now(b"stop".to_vec());
+    drop(line);
+    timeout(PATIENCE, async { while events.recv().await.is_some() {} }).await.unwrap();
+    timeout(PATIENCE, task).await.unwrap().unwrap();
+    device.hears(b"gostop").await;
+}
+
+#[tokio::test]
 async fn a_dropped_handle_ends_the_task_of_a_port_that_does_not_open() {
     let Rig { line, events: _events, task } = Rig::start(Path::new("/nonexistent/chiller"), true);
     drop(line);
     timeout(PATIENCE, task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_line_opens_nothing_before_it_is_told_to() {
+    let device = Device::new();
+    let (line, mut events, _task) = start(LineSettings::new(device.path.clone(), 9600, true));
+    // Answered by the task, which has had the chance to open by then.
+    line.ask(question(b".ask\r", PATIENCE));
+    let event = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert!(matches!(event, Some(LineEvent::Reply(Err(LineError::NotOpen), _))), "{event:?}");
+    line.release();
+    line.write_now(b"stop".to_vec());
+    let event = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert_eq!(event, Some(LineEvent::WriteNowFailed(LineError::NotOpen)));
+    line.reopen();
+    assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some(LineEvent::Opened));
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bridge::store::{Loaded, Saved, Store, load, prepare};
+use bridge::store::{Loaded, PROBE, Saved, Store, load, prepare};
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -348,4 +348,23 @@ async fn a_write_that_breaks_off_half_way_costs_nothing_that_was_saved() {
     store.save("mode", 2, b"good 3".to_vec());
     assert_eq!(next(&mut reports).await.result, Ok(()));
     assert_eq!(loaded(directory.path()), Loaded::Current("good 3".to_owned()));
+}
+
+#[tokio::test]
+async fn a_directory_that_could_not_be_written_is_tried_again_and_made() {
+    let directory = directory_with(&[("state", "in the way")]);
+    let path = directory.path().join("state");
+    let (store, mut reports) = Store::start(&path).unwrap();
+    store.probe();
+    let report = next(&mut reports).await;
+    assert_eq!((report.name, report.result.unwrap_err().attempt), (PROBE, "create"));
+
+    fs::remove_file(&path).unwrap();
+    store.probe();
+    let report = next(&mut reports).await;
+    assert_eq!((report.name, report.result), (PROBE, Ok(())));
+    assert_eq!(names(&path), [""; 0], "the try leaves nothing behind");
+    store.save("mode", 1, b"good 1".to_vec());
+    next(&mut reports).await.result.unwrap();
+    assert_eq!(loaded(&path), Loaded::Current("good 1".to_owned()));
 }

@@ -88,8 +88,25 @@ impl Utc {
     /// The date `duration` later, or the last representable one.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self::from_unix_milliseconds(self.unix_milliseconds().saturating_add(milliseconds)).unwrap_or(self)
+        self.shifted(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The date `milliseconds` later, earlier if they are negative; the first or the last
+    /// representable one if that lies beyond the calendar.
+    #[must_use]
+    pub fn shifted(self, milliseconds: i64) -> Self {
+        let end = if milliseconds < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let wanted = self.unix_milliseconds().saturating_add(milliseconds);
+        // The library's last whole second; it takes no milliseconds beyond that.
+        Self::from_unix_milliseconds(wanted)
+            .or_else(|| Self::from_unix_milliseconds(end.as_second() * 1000))
+            .unwrap_or(self)
+    }
+
+    /// How a date stands in a text for people: `2026-11-30 03:12 UTC`.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        self.0.strftime("%Y-%m-%d %H:%M UTC").to_string()
     }
 }
 
@@ -155,6 +172,15 @@ impl Now {
         }
     }
 
+    /// By how many milliseconds the date was set forward since `earlier` (negative: back), beyond
+    /// what the steady clock says has passed.
+    #[must_use]
+    pub fn stepped_since(self, earlier: Self) -> i64 {
+        let steady = i64::try_from(self.instant.since(earlier.instant).as_millis()).unwrap_or(i64::MAX);
+        let by_date = self.utc.unix_milliseconds() - earlier.utc.unix_milliseconds();
+        by_date.saturating_sub(steady)
+    }
+
     /// This moment and date, `duration` later: how a test lets time pass.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
@@ -177,6 +203,33 @@ mod tests {
     fn a_date_with_an_offset_is_the_same_moment() {
         assert_eq!(Utc::parse("2023-11-14T23:13:20+01:00"), Utc::parse("2023-11-14T22:13:20Z"));
         assert!(Utc::parse("yesterday").is_err());
+    }
+
+    #[test]
+    fn beyond_the_calendar_stands_its_end() {
+        let date = Utc::parse("2026-11-20T10:32:00Z").unwrap();
+        assert_eq!(date.after(Duration::MAX).to_string(), "9999-12-30T22:00:00.000Z");
+        assert_eq!(date.after(Duration::MAX).after(Duration::from_secs(1)), date.after(Duration::MAX));
+        assert_eq!(date.shifted(i64::MIN), date.shifted(-1).shifted(i64::MIN));
+        assert!(date.shifted(i64::MIN) < Utc::parse("-009999-06-01T00:00:00Z").unwrap());
+        assert_eq!(date.shifted(-1000).to_string(), "2026-11-20T10:31:59.000Z");
+    }
+
+    #[test]
+    fn a_date_in_a_text_names_its_zone() {
+        assert_eq!(Utc::parse("2026-11-30T03:12:59.999Z").unwrap().in_words(), "2026-11-30 03:12 UTC");
+        assert_eq!(Utc::parse("2026-11-30T03:12:59+01:00").unwrap().in_words(), "2026-11-30 02:12 UTC");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_told_from_one_that_runs() {
+        let date = Utc::parse("2026-11-20T10:32:00Z").unwrap();
+        let now = Now { instant: Instant::from_boot(Duration::from_secs(5)), utc: date };
+        let later = now.after(Duration::from_secs(60));
+        assert_eq!(later.stepped_since(now), 0);
+        let set = Now { utc: later.utc.shifted(-1_200_000), ..later };
+        assert_eq!(set.stepped_since(now), -1_200_000);
+        assert_eq!(set.after(Duration::from_secs(9)).stepped_since(later), -1_200_000);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 
 pub mod clock;
 pub mod command;
+pub mod device;
 pub mod incoming;
 pub mod log;
 pub mod message;
 pub mod outbox;
 pub mod probe;
 pub mod random;
+pub mod reserved;
 pub mod session;
 pub mod settings;
 pub mod topic;

@@ -1,17 +1,15 @@
 //! What makes a daemon a chiller's: its wire, its kind, and what it remembers.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::Duration;
 
 use bridge::controller::{Protocol, Undecodable};
 use bridge::core::CoreSettings;
 use bridge::daemon::{self, Kind, StartError};
-use bridge::device_loop::Ended;
+use bridge::device_loop::{Ended, Requests};
 use bridge::line::Exchange;
 use bridge::store::Loaded;
-use bus::command::CHILLER;
-use bus::message::Mode;
+use chiller_device::{DESCRIPTION, Mode};
 
 use crate::controller::inputs::PowerSettings;
 use crate::controller::{Chiller, ControllerSettings, Memory, Saved};
@@ -65,14 +63,14 @@ impl Protocol for Wire {
     }
 }
 
-/// Runs the daemon until `stop` is ready.
+/// Runs the daemon until it is asked to stop.
 ///
 /// # Errors
 /// What it needs to begin with cannot be had; once it runs it does not fail.
-pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<Ended, StartError> {
+pub async fn run(settings: Settings, requests: Requests) -> Result<Ended, StartError> {
     let memory = memory(&settings);
     let controller = |now| Chiller::new(controller_settings(&settings), memory, now);
-    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), stop).await
+    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), requests).await
 }
 
 /// What the core must know; `session` is random for each start.
@@ -105,11 +103,13 @@ fn kind(settings: &Settings) -> Kind {
     let power = settings.automatic.power.iter().flat_map(PowerSettings::topics);
     let dome = settings.automatic.dome.iter().map(|dome| dome.topic.clone());
     Kind {
-        name: "chiller",
-        model: "ThermoTek T257P",
+        description: &DESCRIPTION,
         version: env!("CARGO_PKG_VERSION"),
-        verbs: CHILLER,
-        ranges: BTreeMap::from([("setpoint", lowest..=highest), ("release", 0.0..=RELEASE_MINUTES)]),
+        ranges: BTreeMap::from([
+            (("setpoint", "celsius"), lowest..=highest),
+            (("release", "minutes"), 0.0..=RELEASE_MINUTES),
+        ]),
+        names: BTreeMap::new(),
         timeouts: BTreeMap::from([
             ("enabled", switching),
             ("clear_alarms", 3 * GRACE),

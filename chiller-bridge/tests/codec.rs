@@ -10,7 +10,7 @@ use chiller_bridge::protocol::{
 };
 use proptest::prelude::*;
 
-const TRANSCRIPT: &str = include_str!("../../testbed/transcripts/t257p.txt");
+const TRANSCRIPT: &str = include_str!("../transcript.txt");
 
 /// (request, reply), each with its carriage return.
 fn transcript() -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -5,7 +5,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bus::message::{ChillerState, Code};
+use crate::typed::ChillerState;
+use bus::message::Code;
 
 use crate::args::{ChillerArgs, ChillerCommand, ModeArg};
 use crate::output::{print, say};
@@ -22,7 +23,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &ChillerArgs) -> Result<u8, Failure> {
-    let way = find_way(&args.target, |settings| &settings.chiller)?;
+    let way = find_way(&args.target, "chiller")?;
     block_on(async {
         match &args.command {
             ChillerCommand::Status => show::status::<ChillerState>(&way).await,
@@ -85,7 +86,8 @@ fn request(command: &ChillerCommand) -> Option<(Request, String)> {
 
 #[cfg(test)]
 mod tests {
-    use bus::command::{ArgumentKind, CHILLER, find};
+    use bus::device::{ArgumentKind, find};
+    use chiller_device::DESCRIPTION;
 
     use super::*;
 
@@ -103,16 +105,23 @@ mod tests {
             ChillerCommand::Ping,
         ] {
             let (request, words) = request(&command).unwrap();
-            let verb = find(CHILLER, request.verb).unwrap();
-            match (verb.argument, &request.argument) {
+            let verb = find(DESCRIPTION.verbs, request.verb).unwrap();
+            match (verb.bare(), &request.argument) {
                 (None, None) => {}
                 (Some(spec), Some((key, value))) => {
                     assert_eq!(spec.name, *key, "{words}");
                     match spec.kind {
                         ArgumentKind::Choice(known) => {
-                            assert!(known.iter().any(|(word, _)| Some(*word) == value.as_str()), "{words}");
+                            assert!(
+                                known.iter().any(|choice| choice
+                                    .aliases
+                                    .iter()
+                                    .chain([&choice.word])
+                                    .any(|word| Some(*word) == value.as_str())),
+                                "{words}"
+                            );
                         }
-                        ArgumentKind::Number(_) => assert!(value.is_number(), "{words}"),
+                        ArgumentKind::Number { .. } => assert!(value.is_number(), "{words}"),
                         ArgumentKind::Flag => assert!(value.is_boolean(), "{words}"),
                     }
                 }
@@ -120,7 +129,7 @@ mod tests {
             }
             asked.push(request.verb);
         }
-        for verb in CHILLER {
+        for verb in DESCRIPTION.verbs {
             assert!(asked.contains(&verb.name), "no command sends {}", verb.name);
         }
     }

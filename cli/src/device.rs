@@ -1,8 +1,9 @@
 //! What the commands must know of a kind of device, so that `status`, `json`, `watch` and
 //! `history` are the same for all.
 
+use crate::typed::Snapshot;
 use bus::clock::{Now, Utc};
-use bus::message::{Attention, Snapshot};
+use bus::message::Attention;
 use serde::de::DeserializeOwned;
 
 use crate::history::Charts;

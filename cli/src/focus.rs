@@ -7,11 +7,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::typed::FocuserState;
 use bus::clock::Now;
-use bus::message::{Code, FocuserState, FocuserStatus};
+use bus::message::Code;
 use bus::session::client::SessionError;
 use bus::settings::process_environment;
 use bus::topic::RequestId;
+use focuser_device::FocuserStatus;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{FocusArgs, FocusCommand, Waiting};
@@ -38,7 +40,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &FocusArgs) -> Result<u8, Failure> {
-    let way = find_way(&args.target, |settings| &settings.focuser)?;
+    let way = find_way(&args.target, "focuser")?;
     let limit = args.target.timeout;
     block_on(async {
         match &args.command {
@@ -222,7 +224,8 @@ fn tell(code: u8, message: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use bus::command::{ArgumentKind, FOCUSER, find};
+    use bus::device::{ArgumentKind, find};
+    use focuser_device::DESCRIPTION;
 
     use super::*;
 
@@ -240,16 +243,16 @@ mod tests {
             FocusCommand::Ping,
         ] {
             let (request, words) = request(&command).unwrap();
-            let verb = find(FOCUSER, request.verb).unwrap();
-            match (verb.argument, &request.argument) {
+            let verb = find(DESCRIPTION.verbs, request.verb).unwrap();
+            match (verb.bare(), &request.argument) {
                 (None, None) => {}
                 (Some(spec), None) => assert_eq!(spec.kind, ArgumentKind::Flag, "{words}"),
                 (Some(spec), Some((key, value))) => {
                     assert_eq!(spec.name, *key, "{words}");
                     let fits = match spec.kind {
-                        ArgumentKind::Number(_) => value.is_number(),
+                        ArgumentKind::Number { .. } => value.is_number(),
                         ArgumentKind::Flag => value.is_boolean(),
-                        ArgumentKind::Choice(_) => false,
+                        ArgumentKind::Choice(_) | ArgumentKind::Name(_) => false,
                     };
                     assert!(fits, "{words}: {value}");
                 }
@@ -257,7 +260,7 @@ mod tests {
             }
             asked.push(request.verb);
         }
-        for verb in FOCUSER {
+        for verb in DESCRIPTION.verbs {
             assert!(asked.contains(&verb.name), "no command sends {}", verb.name);
         }
     }

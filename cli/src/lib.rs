@@ -21,6 +21,7 @@ pub mod render;
 pub mod request;
 pub mod screen;
 pub mod show;
+pub mod typed;
 pub mod view;
 pub mod wait;
 pub mod watch;

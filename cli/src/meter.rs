@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use crate::typed::{FocuserState, Snapshot};
 use bus::clock::{Instant, Now};
-use bus::message::{FocuserState, FocuserStatus, Snapshot};
 use bus::topic::RequestId;
+use focuser_device::FocuserStatus;
 
 use crate::output::{draw_over, line_width, say};
 use crate::progress::{bar, words};
@@ -71,12 +72,12 @@ impl Witness for Meter {
 
     fn state(&mut self, payload: &[u8]) {
         let Ok(snapshot) = serde_json::from_slice::<Snapshot<FocuserState>>(payload) else { return };
-        self.status = Some(snapshot.device.status);
-        let running = snapshot.device.last_command.as_ref().and_then(|command| command.id.as_ref());
+        self.status = Some(snapshot.device.common.status);
+        let running = snapshot.device.common.last_command.as_ref().and_then(|command| command.id.as_ref());
         // What was stored may speak of the motion before.
         let ours = match &self.only {
             Some(only) => running == Some(only),
-            None => snapshot.device.status == FocuserStatus::Stopping,
+            None => snapshot.device.common.status == FocuserStatus::Stopping,
         };
         if !ours {
             return;

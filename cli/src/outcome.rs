@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
+use crate::typed::FocuserState;
 use bus::clock::Now;
-use bus::command::FOCUSER;
-use bus::message::{Code, FocuserState, LastCommand, Reply};
+use bus::message::{Code, LastCommand, Reply};
 use bus::session::client::{Client, SessionError};
 use bus::topic::{Base, RequestId};
+use focuser_device::DESCRIPTION;
 
 use crate::meter::Meter;
 use crate::program::{EXIT_FAILED, Failure, Way, unreachable};
@@ -36,7 +37,7 @@ pub async fn outcome(
     id: &RequestId,
     limit: Option<Duration>,
 ) -> Result<(u8, String), Failure> {
-    let note = notes.and_then(|notes| notes.read(id, &way.sender(), FOCUSER));
+    let note = notes.and_then(|notes| notes.read(id, &way.sender(), DESCRIPTION.verbs));
     // Asked later than that, the bridge would take it for a new one that is too old, and remember
     // that instead.
     let note = note.filter(|note| Now::read().utc.seconds_since(note.asked_at) < REMEMBERED_S);
@@ -128,7 +129,7 @@ fn known_from(
     settled: bool,
 ) -> Option<Known> {
     let standing = view.standing(now);
-    let last = view.snapshot().and_then(|snapshot| snapshot.device.last_command.as_ref());
+    let last = view.snapshot().and_then(|snapshot| snapshot.device.common.last_command.as_ref());
     match last.filter(|last| last.id.as_ref() == Some(id)) {
         // That does not age.
         Some(last) if last.outcome.is_terminal() => Some(Known::Ended(last.clone())),

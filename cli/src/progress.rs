@@ -1,6 +1,7 @@
 //! How far a motion has come, as one line: a bar for a terminal, words for a file. Pure.
 
-use bus::message::{FocuserState, FocuserStatus, Snapshot};
+use crate::typed::{FocuserState, Snapshot};
+use focuser_device::FocuserStatus;
 
 use crate::render::motion_left;
 
@@ -24,7 +25,7 @@ pub fn words(snapshot: &Snapshot<FocuserState>) -> Option<String> {
 pub fn bar(snapshot: &Snapshot<FocuserState>, columns: usize) -> Option<String> {
     let (words, figures) = (words(snapshot)?, figures(snapshot));
     let room = |text: &str| columns.saturating_sub(text.chars().count() + AROUND).min(WIDEST);
-    let is_narrow = room(&words) < NARROWEST && snapshot.device.status == FocuserStatus::Moving;
+    let is_narrow = room(&words) < NARROWEST && snapshot.device.common.status == FocuserStatus::Moving;
     let text = if is_narrow { figures } else { words };
     let room = room(&text);
     let line = match snapshot.device.progress {
@@ -39,7 +40,7 @@ pub fn bar(snapshot: &Snapshot<FocuserState>, columns: usize) -> Option<String> 
 }
 
 fn word(snapshot: &Snapshot<FocuserState>) -> Option<&'static str> {
-    match snapshot.device.status {
+    match snapshot.device.common.status {
         FocuserStatus::Moving => Some("moving"),
         FocuserStatus::Homing => Some("homing"),
         FocuserStatus::Stopping => Some("stopping"),
@@ -51,7 +52,7 @@ fn word(snapshot: &Snapshot<FocuserState>) -> Option<&'static str> {
 fn figures(snapshot: &Snapshot<FocuserState>) -> String {
     let device = &snapshot.device;
     let position = match (device.current_mm, device.target_mm) {
-        (Some(at), Some(to)) if device.status == FocuserStatus::Moving => {
+        (Some(at), Some(to)) if device.common.status == FocuserStatus::Moving => {
             Some(format!("{at:.3} / {to:.3} mm"))
         }
         (Some(at), _) => Some(format!("{at:.3} mm")),

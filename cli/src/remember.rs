@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bus::clock::Utc;
-use bus::command::{Verb, find};
+use bus::device::{Verb, find};
 use bus::topic::{Base, Identity, RequestId};
 use serde_json::{Map, Value};
 
@@ -83,7 +83,7 @@ impl Notes {
         }
         let verb = find(table, text("verb")?)?;
         let value = note.get("argument").filter(|value| !value.is_null());
-        let argument = value.and_then(|value| Some((verb.argument?.name, value.clone())));
+        let argument = value.and_then(|value| Some((verb.bare()?.name, value.clone())));
         Some(Note { request: Request { verb: verb.name, argument }, asked_at: Utc::parse(text("ts")?).ok()? })
     }
 
@@ -110,7 +110,7 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
-    use bus::command::FOCUSER;
+    use focuser_device::DESCRIPTION;
 
     use super::*;
 
@@ -130,11 +130,11 @@ mod tests {
             Request { verb: "init", argument: None },
         ] {
             notes.write(&id, &from, &request, asked_at).unwrap();
-            assert_eq!(notes.read(&id, &from, FOCUSER), Some(Note { request, asked_at }));
+            assert_eq!(notes.read(&id, &from, DESCRIPTION.verbs), Some(Note { request, asked_at }));
         }
-        assert_eq!(notes.read(&id, &Sender { base: &other_base, ..from }, FOCUSER), None);
-        assert_eq!(notes.read(&id, &Sender { identity: &ops, ..from }, FOCUSER), None);
-        assert_eq!(notes.read(&RequestId::new("a1").unwrap(), &from, FOCUSER), None);
+        assert_eq!(notes.read(&id, &Sender { base: &other_base, ..from }, DESCRIPTION.verbs), None);
+        assert_eq!(notes.read(&id, &Sender { identity: &ops, ..from }, DESCRIPTION.verbs), None);
+        assert_eq!(notes.read(&RequestId::new("a1").unwrap(), &from, DESCRIPTION.verbs), None);
         assert!(home.path().join("obsbus/requests/...json").is_file());
     }
 

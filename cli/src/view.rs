@@ -4,11 +4,12 @@
 //! in doubt a state counts as old.
 
 use bus::clock::Now;
-use bus::message::{ChillerState, ONLINE, Snapshot};
+use bus::message::ONLINE;
 use bus::session::client::Message;
 use bus::topic::Base;
 
 use crate::device::{Device, Link};
+use crate::typed::{ChillerState, Snapshot};
 
 /// Broker or bridge not reached.
 pub const EXIT_UNREACHABLE: u8 = 155;

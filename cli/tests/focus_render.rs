@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::message::{
-    Attention, Code, FocuserState, FocuserStatus, LastCommand, ReplyStatus, Severity, Snapshot, Stamp, encode,
-};
+use bus::message::{Attention, Code, LastCommand, ReplyStatus, Severity, Stamp, encode};
 use bus::topic::{Base, Identity};
 use cli::progress::{bar, words};
 use cli::render::{Style, line, status};
+use cli::typed::{FocuserState, Snapshot};
 use cli::view::{Seen, View};
+use focuser_device::FocuserStatus;
 
 fn utc(text: &str) -> Utc {
     Utc::parse(text).unwrap()
@@ -30,6 +30,7 @@ fn idle() -> Snapshot<FocuserState> {
             schema: 1,
             session: "s".to_owned(),
             started_at: utc("2026-11-20T08:00:00Z"),
+            uptime_s: 9_999.0,
             seq: 7,
             published_at: utc("2026-11-20T10:32:04Z"),
             stale_after_s: 5.0,

@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::message::{
-    Attention, ChillerState, ChillerStatus, Code, Input, InputStatus, Inputs, LastCommand, Mode, Reading,
-    ReplyStatus, Severity, Snapshot, Stamp, TecMode, UnitMode, encode,
-};
+use bus::message::{Attention, Code, LastCommand, ReplyStatus, Severity, Stamp, encode};
 use bus::topic::{Base, Identity};
+use chiller_device::{ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode};
 use cli::render::{Style, age, line, raw, status};
+use cli::typed::{ChillerState, Snapshot};
 use cli::view::{Seen, View};
 
 fn utc(text: &str) -> Utc {
@@ -31,6 +30,7 @@ fn cooling() -> Snapshot<ChillerState> {
             schema: 1,
             session: "s".to_owned(),
             started_at: utc("2026-11-20T08:00:00Z"),
+            uptime_s: 9_999.0,
             seq: 7,
             published_at: utc("2026-11-20T10:32:03Z"),
             stale_after_s: 30.0,

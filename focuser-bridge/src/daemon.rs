@@ -1,16 +1,15 @@
 //! What makes a daemon a focuser's: its wire, its kind, and what it remembers.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::Duration;
 
 use bridge::controller::{Protocol, Undecodable};
 use bridge::core::CoreSettings;
 use bridge::daemon::{self, Kind, StartError};
-use bridge::device_loop::Ended;
+use bridge::device_loop::{Ended, Requests};
 use bridge::line::Exchange;
 use bridge::store::Loaded;
-use bus::command::FOCUSER;
+use focuser_device::DESCRIPTION;
 
 use crate::controller::{ControllerSettings, Focuser, GRACE, Saved, Unhomed};
 use crate::protocol::{MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
@@ -53,14 +52,14 @@ impl Protocol for Wire {
     }
 }
 
-/// Runs the daemon until `stop` is ready.
+/// Runs the daemon until it is asked to stop.
 ///
 /// # Errors
 /// What it needs to begin with cannot be had; once it runs it does not fail.
-pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<Ended, StartError> {
+pub async fn run(settings: Settings, requests: Requests) -> Result<Ended, StartError> {
     let saved = remembered(daemon::memory(&settings.bridge));
     let controller = |now| Focuser::new(controller_settings(&settings), saved, now);
-    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), stop).await
+    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), requests).await
 }
 
 /// What the core must know; `session` is random for each start.
@@ -85,11 +84,10 @@ fn kind(settings: &Settings) -> Kind {
     let range = settings.mechanics.focus_range_mm;
     let moving = settings.move_timeout + GRACE;
     Kind {
-        name: "focuser",
-        model: "ASA OK3Z",
+        description: &DESCRIPTION,
         version: env!("CARGO_PKG_VERSION"),
-        verbs: FOCUSER,
-        ranges: BTreeMap::from([("set", 0.0..=range), ("offset", -range..=range)]),
+        ranges: BTreeMap::from([(("set", "mm"), 0.0..=range), (("offset", "mm"), -range..=range)]),
+        names: BTreeMap::new(),
         timeouts: BTreeMap::from([
             ("init", moving),
             ("set", moving),

@@ -20,6 +20,14 @@ const RUN_SPEED_UNIT: f64 = 67.108_864;
 const HOMING_SPEED: f64 = 0.5;
 /// How far out of the end a further approach begins, mm.
 pub const RETREAT_MM: f64 = 0.5;
+/// A target is so far from a counter that may have been reset, steps.
+const CLEAR_OF_ZERO: i32 = 2;
+
+/// Whether a counter at rest may be one that was reset: it reads 0, give or take a step.
+#[must_use]
+pub fn may_be_reset(steps: i32) -> bool {
+    steps.abs() < CLEAR_OF_ZERO
+}
 
 /// What is known of the mechanics.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -165,24 +173,48 @@ impl Mechanics {
         (mm * 1000.0).round() / 1000.0 + 0.0
     }
 
-    /// The counter at `mm`.
+    /// Where to go for `mm`: the nearest counter that [`may_be_reset`] is not true of.
     #[must_use]
     pub fn target(&self, origin: i32, mm: f64) -> i32 {
-        origin - self.steps(mm)
+        self.clear_of_zero(f64::from(origin) - mm * self.steps_per_mm)
     }
 
-    /// The legs from `from` to `to`: none if it is there, and a move outwards goes further and
-    /// comes back in.
+    /// The counter nearest to `exact` that a restart can tell from one that was reset, unless that is
+    /// half a micrometre away: the position is to be shown as it was asked.
     #[must_use]
-    pub fn legs(&self, from: i32, to: i32) -> Vec<i32> {
-        let beyond = self.steps(self.anti_backlash_mm);
-        if self.is_there(from, to) {
+    #[expect(clippy::cast_possible_truncation, reason = "steps of a focuser; the cast saturates")]
+    pub fn clear_of_zero(&self, exact: f64) -> i32 {
+        let nearest = exact.round() as i32;
+        let is_too_coarse = f64::from(CLEAR_OF_ZERO) / self.steps_per_mm >= 0.0005;
+        if is_too_coarse || !may_be_reset(nearest) {
+            nearest
+        } else if exact > 0.0 {
+            CLEAR_OF_ZERO
+        } else {
+            // Right on zero both are as near; inwards may be the end.
+            -CLEAR_OF_ZERO
+        }
+    }
+
+    /// The legs from `from`, where it came inwards by `run` steps, to `to`: none if it is there, and
+    /// two if it would not end inwards from far enough: it goes further out and comes back in.
+    #[must_use]
+    pub fn legs(&self, from: i32, run: i32, to: i32) -> Vec<i32> {
+        let is_there = self.is_there(from, to) && (may_be_reset(to) || !may_be_reset(from));
+        if is_there && self.takes_up_slack(run) {
             Vec::new()
-        } else if to > from || beyond == 0 {
+        } else if !is_there && to > from && self.takes_up_slack(run.saturating_add(to - from)) {
             vec![to]
         } else {
-            vec![to.saturating_sub(beyond), to]
+            let beyond = self.steps(self.anti_backlash_mm);
+            if beyond == 0 { vec![to] } else { vec![to.saturating_sub(beyond), to] }
         }
+    }
+
+    /// Whether the slack of the drive is taken up after `run` steps inwards.
+    #[must_use]
+    pub fn takes_up_slack(&self, run: i32) -> bool {
+        f64::from(run) >= (self.anti_backlash_mm - self.tolerance_mm) * self.steps_per_mm
     }
 
     /// Whether `steps` is at the target.
@@ -278,14 +310,73 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn no_target_is_where_a_reset_counter_may_be_and_all_are_shown_as_they_were_asked() {
+        let check = |origin: i32, micrometres: i32| {
+            let mm = f64::from(micrometres) / 1000.0;
+            let target = NGTS.target(origin, mm);
+            let (shown, exact) = (NGTS.millimetres(origin, target), f64::from(origin) - mm * 5088.0);
+            assert!((shown - mm).abs() < 1e-9, "{mm} {shown}, origin {origin}");
+            assert!(target.abs() >= 2, "{mm} is at {target}, origin {origin}");
+            let most = if exact.abs() < 1.5 { 2.0 } else { 0.5 };
+            assert!((exact - f64::from(target)).abs() <= most + 1e-9, "{mm} is at {target}, origin {origin}");
+        };
+        for origin in [-1, 0, 1, 2, 5, 1234, 10_176, 15_264, 30_527, 30_528, 30_530, 100_000] {
+            for micrometres in 0..=6000 {
+                check(origin, micrometres);
+            }
+        }
+        // Every origin, with the targets around zero.
+        for origin in -2..=30_530 {
+            for micrometres in origin * 125 / 636 - 2..=origin * 125 / 636 + 2 {
+                check(origin, micrometres);
+            }
+        }
+        assert_eq!(NGTS.target(0, 0.0), -2, "never into the end");
+        assert_eq!([NGTS.clear_of_zero(0.6), NGTS.clear_of_zero(-0.4)], [2, -2], "the nearer side");
+        // There 2 steps would show.
+        let coarse = Mechanics { steps_per_mm: 1000.0, ..NGTS };
+        assert_eq!((coarse.target(2000, 2.0), coarse.target(2000, 1.999)), (0, 1));
+    }
+
+    #[test]
+    fn from_where_a_reset_counter_may_be_a_move_leads_away() {
+        assert_eq!(NGTS.legs(0, 2544, 2), [2]);
+        assert_eq!(NGTS.legs(0, 2544, -2), [-2546, -2]);
+        assert_eq!(NGTS.legs(2, 2544, 2), [0; 0]);
+        assert_eq!(NGTS.legs(0, 2544, 0), [0; 0]);
+    }
+
+    #[test]
     fn a_move_outwards_ends_inwards() {
-        assert_eq!(NGTS.legs(0, -30_528), [-33_072, -30_528]);
-        assert_eq!(NGTS.legs(-30_528, -10_000), [-10_000]);
+        assert_eq!(NGTS.legs(0, 2544, -30_528), [-33_072, -30_528]);
+        assert_eq!(NGTS.legs(-30_528, 2544, -10_000), [-10_000]);
+    }
+
+    #[test]
+    fn a_move_ends_only_where_the_slack_is_taken_up() {
+        // Half a millimetre is 2544 steps.
+        for (run, to, legs) in [
+            (2544, -10_000, &[][..]),
+            (2543, -10_001, &[]),
+            (0, -10_000, &[-12_544, -10_000]),
+            (2500, -10_000, &[-12_544, -10_000]),
+            (2500, -9_970, &[-12_514, -9_970]),
+            (2500, -9_950, &[-9_950]),
+            (0, -9_746, &[-12_290, -9_746]),
+            (0, -7_459, &[-10_003, -7_459]),
+            (0, -7_458, &[-7_458]),
+            (2544, -10_100, &[-12_644, -10_100]),
+        ] {
+            assert_eq!(NGTS.legs(-10_000, run, to), legs, "{run} {to}");
+        }
+        let without = Mechanics { anti_backlash_mm: 0.0, ..NGTS };
+        assert_eq!(without.legs(-10_000, 0, -10_000), [0; 0]);
+        assert_eq!(without.legs(-10_000, 0, -10_100), [-10_100]);
     }
 
     #[test]
     fn six_millimetres_take_twelve_seconds() {
-        let time = NGTS.legs_time(0, &NGTS.legs(0, -30_528)).as_secs_f64();
+        let time = NGTS.legs_time(0, &NGTS.legs(0, 2544, -30_528)).as_secs_f64();
         assert!((14.0..14.5).contains(&time), "{time}");
         assert!(NGTS.homing_time() < Duration::from_secs(60));
     }

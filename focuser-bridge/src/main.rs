@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use bridge::command_line::{self, Program};
 use focuser_bridge::daemon;
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let program = Program {
         name: env!("CARGO_PKG_NAME"),
         about: "Puts an ASA OK3Z focuser on MQTT",
         version: env!("CARGO_PKG_VERSION"),
     };
-    command_line::run(program, daemon::run).await
+    command_line::run(program, daemon::run)
 }

@@ -2,7 +2,7 @@
 
 use focuser_bridge::protocol::{Reply, Request};
 
-const TRANSCRIPT: &str = include_str!("../../testbed/transcripts/ok3z.txt");
+const TRANSCRIPT: &str = include_str!("../transcript.txt");
 
 const REQUESTS: [Request; 12] = [
     Request::ReadPosition,

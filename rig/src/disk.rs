@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use bridge::core::File;
+use bridge::core::{Event, File};
 use bridge::device_loop;
 use bus::clock::Instant;
+
+pub(crate) const FULL: &str = "no space left on device";
 
 const SAVE_TIME: Duration = Duration::from_millis(5);
 /// The device loop's limit for the store to finish.
@@ -20,7 +22,13 @@ pub(crate) struct Disk {
     pub(crate) full: bool,
     /// How long a save takes.
     pub(crate) save_time: Duration,
-    pending: VecDeque<(Instant, File, u64, Vec<u8>)>,
+    pending: VecDeque<(Instant, Order)>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Save(File, u64, Vec<u8>),
+    Probe,
 }
 
 impl Default for Disk {
@@ -31,7 +39,11 @@ impl Default for Disk {
 
 impl Disk {
     pub(crate) fn save(&mut self, file: File, number: u64, contents: Vec<u8>, now: Instant) {
-        self.pending.push_back((now + self.save_time, file, number, contents));
+        self.pending.push_back((now + self.save_time, Order::Save(file, number, contents)));
+    }
+
+    pub(crate) fn probe(&mut self, now: Instant) {
+        self.pending.push_back((now + self.save_time, Order::Probe));
     }
 
     /// What was not yet written when the process died never will be.
@@ -46,19 +58,24 @@ impl Disk {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.pending.front().map(|(at, ..)| *at)
+        self.pending.front().map(|(at, _)| *at)
     }
 
-    /// The save that is done, or has failed.
-    pub(crate) fn turn(&mut self, now: Instant) -> Option<(File, u64, Result<(), String>)> {
+    /// The save or probe that is done, or has failed.
+    pub(crate) fn turn(&mut self, now: Instant) -> Option<Event> {
         if self.poll_timeout()? > now {
             return None;
         }
-        let (_, file, number, contents) = self.pending.pop_front()?;
-        if self.full {
-            return Some((file, number, Err("no space left on device".to_owned())));
-        }
-        self.files.insert(device_loop::name(file), contents);
-        Some((file, number, Ok(())))
+        let (_, order) = self.pending.pop_front()?;
+        let result = if self.full { Err(FULL.to_owned()) } else { Ok(()) };
+        Some(match order {
+            Order::Probe => Event::Probed(result),
+            Order::Save(file, number, contents) => {
+                if result.is_ok() {
+                    self.files.insert(device_loop::name(file), contents);
+                }
+                Event::Saved(file, number, result)
+            }
+        })
     }
 }

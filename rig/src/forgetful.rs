@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity};
+use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange, Quantity};
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Refusal, Ticket, Verb};
+use bus::command::{Arguments, Refusal, Ticket};
+use bus::device::Verb;
+use serde_json::Value;
 
 /// See the module.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ impl<C: Controller> Controller for Forgetful<C> {
         }
     }
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
-        self.0.examine(verb, argument)
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        self.0.examine(verb, arguments)
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
@@ -66,6 +68,10 @@ impl<C: Controller> Controller for Forgetful<C> {
         self.0.poll_request(now)
     }
 
+    fn poll_order(&mut self, now: Now) -> Option<C::Request> {
+        self.0.poll_order(now)
+    }
+
     fn is_wanted(&self, request: &C::Request) -> bool {
         self.0.is_wanted(request)
     }
@@ -82,8 +88,12 @@ impl<C: Controller> Controller for Forgetful<C> {
         self.0.concerns(now)
     }
 
-    fn state(&self, common: Common, now: Now) -> C::State {
-        self.0.state(common, now)
+    fn facts(&self, now: Now) -> Facts {
+        self.0.facts(now)
+    }
+
+    fn state(&self, now: Now) -> C::State {
+        self.0.state(now)
     }
 
     fn quantities(&self) -> Vec<Quantity> {
@@ -92,5 +102,9 @@ impl<C: Controller> Controller for Forgetful<C> {
 
     fn status_word(&self) -> &'static str {
         self.0.status_word()
+    }
+
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        self.0.details()
     }
 }

@@ -6,31 +6,34 @@
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
-mod chance;
 mod disk;
 mod forgetful;
 mod line;
 mod outcome;
 pub mod settings;
+mod shown;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bridge::controller::{Common, Controller, Protocol};
+use bridge::controller::{Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
+use bridge::history::Kept;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{ArgumentKind, Journal, Verb, find};
-use bus::message::{Event, Health, History, LinkHealth, Reply, Snapshot};
+use bus::command::Journal;
+use bus::device::{ArgumentKind, Description};
+use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
+use harness::port::Device;
 use serde::de::DeserializeOwned;
-use testbed::port::Device;
 
 pub use broker::Published;
-pub use chance::Chance;
 pub use forgetful::Forgetful;
+pub use harness::seeded::SeededRandom;
 pub use outcome::{assert_failed, assert_succeeded};
+pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
@@ -43,8 +46,10 @@ const TICK: Duration = Duration::from_millis(1);
 pub trait Subject: Sized {
     /// Its settings.
     type Settings: DeviceSettings;
-    /// What it publishes.
+    /// What it publishes beyond the common keys.
     type State: DeserializeOwned + Debug;
+    /// Its status.
+    type Status: DeserializeOwned + Copy + Debug + PartialEq;
     /// What decides.
     type Controller: Controller<State = Self::State>;
     /// Its codec.
@@ -56,8 +61,11 @@ pub trait Subject: Sized {
     type Model: Device;
     /// How a test wants to look at what was written.
     type Sent;
-    /// Its commands.
-    const VERBS: &'static [Verb];
+    /// What it is.
+    const DESCRIPTION: &'static Description;
+
+    /// The status that is this word on the bus.
+    fn status(word: &str) -> Self::Status;
 
     /// Whether the line has software flow control.
     fn xon_xoff(settings: &Self::Settings) -> bool;
@@ -79,7 +87,7 @@ pub struct Left<'a> {
     /// The Desk's journal.
     pub journal: Journal,
     /// The history.
-    pub history: Option<History>,
+    pub history: Option<Kept>,
 }
 
 /// See the module.
@@ -211,8 +219,8 @@ impl<S: Subject> Rig<S> {
             self.broker.turn(self.now);
             let event = if let Some(event) = self.line.events.pop_front() {
                 CoreEvent::Line(event)
-            } else if let Some((file, number, result)) = self.disk.turn(self.now.instant) {
-                CoreEvent::Saved(file, number, result)
+            } else if let Some(event) = self.disk.turn(self.now.instant) {
+                event
             } else if let Some(event) = self.broker.events_in.pop_front() {
                 CoreEvent::Session(event)
             } else if !woken && self.core.poll_timeout().is_some_and(|at| at <= self.now.instant) {
@@ -244,6 +252,7 @@ impl<S: Subject> Rig<S> {
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
+                Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect => self.broker.reconnect(self.now),
                 Output::Finish { say_offline } => {
                     self.finished = true;
@@ -321,14 +330,14 @@ impl<S: Subject> Rig<S> {
 
     /// [`Rig::command`] under an id of the test's own, to ask again with it.
     pub fn ask(&mut self, id: &str, by: &str, verb: &str, argument: &str) {
-        let row = find(S::VERBS, verb);
+        let row = S::DESCRIPTION.verb(verb);
         // Motion needs the time at which it was asked for.
         let ts = if row.is_some_and(|row| row.motion) {
             format!(",\"ts\":\"{}\"", self.now.utc)
         } else {
             String::new()
         };
-        let payload = match row.and_then(|row| row.argument) {
+        let payload = match row.and_then(|row| row.bare()) {
             Some(spec) if !argument.is_empty() => {
                 let quote = if matches!(spec.kind, ArgumentKind::Choice(_)) { "\"" } else { "" };
                 format!("{{\"id\":\"{id}\"{ts},\"{}\":{quote}{argument}{quote}}}", spec.name)
@@ -347,12 +356,12 @@ impl<S: Subject> Rig<S> {
     }
 
     /// Another bridge publishes on our topics: our own state, but for these keys.
-    pub fn another_bridge_publishes(&mut self, session: &str, started_at: &str) {
+    pub fn another_bridge_publishes(&mut self, session: &str, uptime_s: f64) {
         let own = &self.broker.states.back().expect("a state was published").what;
         let mut state: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(own).expect("a state is one");
         state.insert("session".to_owned(), session.into());
-        state.insert("started_at".to_owned(), started_at.into());
+        state.insert("uptime_s".to_owned(), uptime_s.into());
         let state = serde_json::Value::Object(state).to_string();
         self.broker.publish(self.base.state(), state.into_bytes(), false, self.now);
         self.turn();
@@ -409,23 +418,29 @@ impl<S: Subject> Rig<S> {
     }
 
     /// The newest states that were published.
-    pub fn states(&self) -> impl DoubleEndedIterator<Item = Published<Snapshot<S::State>>> + '_ {
+    pub fn states(&self) -> impl DoubleEndedIterator<Item = Published<ShownOf<S>>> + '_ {
         self.broker.states.iter().map(|state| Published {
             at: state.at,
             order: state.order,
-            what: serde_json::from_slice(&state.what).expect("a state is one"),
+            what: Shown::read(&state.what),
         })
     }
 
     /// The state as a subscriber has it.
-    pub fn state(&self) -> S::State {
-        self.states().next_back().expect("a state was published").what.device
+    pub fn state(&self) -> ShownOf<S> {
+        self.states().next_back().expect("a state was published").what
     }
 
     /// The health as a subscriber has it.
     pub fn health(&self) -> Health {
         let payload = self.broker.retained.get(&self.base.health()).expect("health was published");
         serde_json::from_slice(payload).expect("health is health")
+    }
+
+    /// What the bridge says of itself, as a subscriber has it.
+    pub fn meta(&self) -> Meta {
+        let payload = self.broker.retained.get(&self.base.meta()).expect("meta was published");
+        serde_json::from_slice(payload).expect("meta is meta")
     }
 
     /// The counters of the line, as they will be published within the minute.
@@ -440,8 +455,9 @@ impl<S: Subject> Rig<S> {
     }
 
     /// The controller's own view, published or not; cheap enough for every step.
-    pub fn view(&self) -> S::State {
-        self.core.controller().state(Common::default(), self.now)
+    pub fn view(&self) -> ShownOf<S> {
+        let controller = self.core.controller();
+        shown::of::<S>(controller.facts(self.now), controller.state(self.now), self.now.utc)
     }
 
     // The process and its disk.
@@ -495,5 +511,9 @@ fn start<S: Subject>(
     let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
-    S::start(settings, format!("session{starts}"), left, now)
+    let mut core = S::start(settings, format!("session{starts}"), left, now);
+    if disk.full {
+        core.note_unwritable(disk::FULL, now);
+    }
+    core
 }

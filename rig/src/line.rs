@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::line::{Exchange, LineError, LineEvent, Timing};
+use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
 use bus::clock::Instant;
-use testbed::port::Device;
+use harness::port::Device;
 
 const REOPEN_FIRST: Duration = Duration::from_millis(250);
 
@@ -62,7 +62,7 @@ impl Line {
             events: VecDeque::new(),
             sent: Vec::new(),
             attempts: 0,
-            released: false,
+            released: true,
         }
     }
 
@@ -180,7 +180,10 @@ impl Line {
             self.open_error_said = false;
             self.events.push_back(LineEvent::Opened);
         } else if !std::mem::replace(&mut self.open_error_said, true) {
-            self.events.push_back(LineEvent::OpenFailed { error: "no such device".to_owned() });
+            self.events.push_back(LineEvent::OpenFailed(OpenError {
+                trouble: PortTrouble::Missing,
+                text: "no such device".to_owned(),
+            }));
         }
     }
 

@@ -8,8 +8,8 @@ mod console;
 mod focusing;
 mod night;
 mod services;
-mod simulator;
 mod stage;
+mod step;
 mod tour;
 mod voice;
 
@@ -20,7 +20,6 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 pub use console::Console;
-pub use simulator::simulate;
 pub use stage::{Stage, folder};
 pub use tour::tour;
 pub use voice::Voice;

@@ -1,18 +1,10 @@
-//! Simulators and harness.
+//! The observatory's instruments together: the demo, end-to-end tests, benchmarks. What they are made
+//! of is in `harness`; each instrument's model is in its own folder.
 
-pub mod broker;
-pub mod certs;
-mod chance;
-pub mod chiller;
-pub mod client;
 pub mod demo;
-pub mod fault;
-pub mod focuser;
-pub mod obedient;
-pub mod operator;
-pub mod port;
-pub mod process;
-pub mod publisher;
 pub mod site;
-mod uart;
-pub mod wait;
+
+pub use chiller_sim as chiller;
+pub use chiller_sim::publisher;
+pub use focuser_sim as focuser;
+pub use harness::{broker, certs, client, fault, obedient, operator, port, process, wait};

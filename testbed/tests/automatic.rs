@@ -54,7 +54,7 @@ fn has_attention(name: &str) -> impl Fn(&Value) -> bool {
 }
 
 fn orders(site: &Site) -> Vec<String> {
-    site.writes().into_iter().map(|(command, data)| format!("{command}/{data}")).collect()
+    site.orders().into_iter().map(|(command, data)| format!("{command}/{data}")).collect()
 }
 
 /// The events of this kind so far.
@@ -85,7 +85,7 @@ fn a_camera_is_powered_and_the_chiller_follows_until_a_while_after_its_end() {
     let state = site.wait_state(is_because("camera_power", true), SECONDS).unwrap();
     assert_eq!(state["channels_enabled"], json!(["cmos"]), "{state}");
     site.wait_state(|state| state["cooling_ok"] == true && state["status"] == "heating", SECONDS).unwrap();
-    let text = site.chiller("visitor", &["status"]).unwrap().stdout;
+    let text = site.tool("visitor", &["status"]).unwrap().stdout;
     assert!(text.contains("\n   HEATING because camera cmos is powered\n"), "{text}");
     assert!(text.contains("\n   Inputs: power ok (") && text.contains("), dome ok ("), "{text}");
 
@@ -135,7 +135,7 @@ fn when_the_power_publisher_dies_the_chiller_is_held_as_it_is_and_then_runs() {
     assert!(attention(&held, "input_stale").unwrap().contains("clasp/power/state"), "{held}");
     let state = site.wait_state(is_because("input_failsafe", true), SECONDS).unwrap();
     assert_eq!((&state["wanted_by_automatic"], &state["channels_enabled"]), (&json!(true), &Value::Null));
-    let text = site.chiller("visitor", &["status"]).unwrap().stdout;
+    let text = site.tool("visitor", &["status"]).unwrap().stdout;
     assert!(text.contains("because camera power is stale for too long: it runs to be safe\n"), "{text}");
 
     // With a camera on it just goes on, hold or not.
@@ -223,7 +223,7 @@ fn on_a_cold_night_the_chiller_runs_until_it_is_warmer() {
     dome.set(4.0).unwrap();
     let state = site.wait_state(is_because("antifreeze", true), SECONDS).unwrap();
     assert_eq!((&state["antifreeze_enabled"], &state["dome_temp"]), (&json!(true), &json!(4.0)), "{state}");
-    let text = site.chiller("visitor", &["status"]).unwrap().stdout;
+    let text = site.tool("visitor", &["status"]).unwrap().stdout;
     assert!(text.contains(" because it may freeze: dome is at 4.0°C\n"), "{text}");
     // Between the limits nothing changes.
     dome.set(6.0).unwrap();
@@ -288,7 +288,7 @@ fn an_alarm_is_read_in_standby_and_kept_until_somebody_clears_it() {
     site.wait_state(has_attention("camera_without_cooling"), SECONDS).unwrap();
     assert!(!orders(&site)[before.len()..].contains(&"15/1".to_owned()), "{:?}", orders(&site));
 
-    let cleared = site.chiller("alice", &["clear-alarms"]).unwrap();
+    let cleared = site.tool("alice", &["clear-alarms"]).unwrap();
     assert_eq!(cleared.code, 0, "{cleared:?}");
     let state = site.wait_state(is_because("camera_power", true), SECONDS).unwrap();
     assert_eq!((&state["alarms"], attention(&state, "alarm")), (&json!([]), None), "{state}");

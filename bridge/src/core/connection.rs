@@ -7,6 +7,7 @@ use bus::message::{EventKind, Happening, Severity};
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
+use super::publish::Shown;
 use super::{Core, Output, SETTLE_LIMIT};
 use crate::controller::{Controller, Effect, Input, Protocol};
 use crate::rival::Found;
@@ -36,7 +37,7 @@ where
                 self.announce_at = self.announce_at.map(|at| at.min(now.instant));
                 self.dirty = true;
             }
-            SessionEvent::Message(incoming) => self.handle_message(incoming, now),
+            SessionEvent::Message(incoming) => self.handle_message(&incoming, now),
             SessionEvent::Lost { error } => {
                 if self.broker_error.as_ref() != Some(&error) {
                     tracing::warn!(error, "no connection to the broker");
@@ -53,12 +54,12 @@ where
         }
     }
 
-    pub(super) fn handle_message(&mut self, incoming: Incoming, now: Now) {
+    pub(super) fn handle_message(&mut self, incoming: &Incoming, now: Now) {
         let base = &self.settings.desk.base;
         if incoming.topic == base.state() {
-            match self.rival.heard_state(&incoming.payload, incoming.retain, now) {
-                Some(Found::Earlier) => self.yield_to_earlier(now),
-                Some(Found::Later) => {
+            match self.rival.heard_state(&incoming.payload, incoming.retain, now.instant) {
+                Some(Found::Stays) => self.yield_to_other(now),
+                Some(Found::Goes) => {
                     self.dirty = true;
                     self.heartbeat = now.instant;
                 }
@@ -69,12 +70,13 @@ where
                 self.heartbeat = now.instant;
             }
         } else if incoming.topic == base.event() {
-            self.rival.heard_event(now);
+            self.rival.heard_event(&incoming.payload, now.instant);
+            self.dirty = true;
         } else if base.is_command(&incoming.topic) {
             // While another bridge may be alive, the answer is its own; at the end, the next one's.
             if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
                 let controller = &self.controller;
-                self.desk.receive(&incoming, now, |verb, argument| controller.examine(verb, argument));
+                self.desk.receive(incoming, now, |verb, arguments| controller.examine(verb, arguments));
             }
         } else {
             let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
@@ -82,7 +84,7 @@ where
         }
     }
 
-    pub(super) fn yield_to_earlier(&mut self, now: Now) {
+    pub(super) fn yield_to_other(&mut self, now: Now) {
         if self.finished {
             return;
         }
@@ -96,12 +98,15 @@ where
             }
         }
         self.outputs.push_back(Output::Clear);
-        let message = "another bridge that started earlier runs on these topics: this one ends";
+        let (host, process) = (&self.settings.host, self.settings.process);
+        let message =
+            format!("another bridge runs on these topics: this one ends (host {host}, process {process})");
         self.announced = true;
-        self.happened(
-            Happening::new(EventKind::Instance, Severity::Error, message).because("second_instance"),
-            now,
-        );
+        let ends = Happening::new(EventKind::Instance, Severity::Error, message)
+            .because("second_instance")
+            .with("host", host.as_str())
+            .with("process", process);
+        self.happened(ends, now);
         self.outputs.push_back(Output::Open);
         self.outputs.push_back(Output::Finish { say_offline: false });
     }
@@ -123,10 +128,11 @@ where
         }
         self.announce_at = None;
         self.announced = true;
+        self.rival.speaks();
         self.set_gate();
         self.dirty = true;
         self.heartbeat = now.instant;
-        self.health_shown = None;
+        self.health_shown = Shown::default();
         self.publish_meta();
         self.publish_history(now);
         if let Some(journal) = self.left.take() {

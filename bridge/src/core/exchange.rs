@@ -8,8 +8,8 @@ use bus::message::{EventKind, Happening, Severity};
 
 use super::{Asked, Core, Output, READ_LATE};
 use crate::controller::{Controller, LinkChange, Protocol, Undecodable};
-use crate::line::{LineError, LineEvent};
-use crate::link::{Trouble, Verdict};
+use crate::line::{LineError, LineEvent, PortTrouble};
+use crate::link::{Cause, Loss, Trouble, Verdict};
 
 impl<C, P> Core<C, P>
 where
@@ -17,27 +17,36 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     pub(super) fn handle_line(&mut self, event: LineEvent, now: Now) {
+        if self.let_go {
+            // From before the port was closed on purpose, or of its closing. To take it for a loss
+            // would open the port again.
+            tracing::debug!(?event, "the port is let go of");
+            return;
+        }
         match event {
             LineEvent::Opened => {
                 self.port_open = true;
                 self.asked = None;
                 self.link.opened();
+                self.dirty = true;
                 self.controller.handle_link(LinkChange::Opened, now);
             }
-            LineEvent::OpenFailed { error } => {
-                let verdict = self.link.lost(error);
+            LineEvent::OpenFailed(error) => {
+                let verdict = self.link.lost(Cause::Port(error.trouble), error.text);
                 self.follow(verdict, now);
             }
             LineEvent::Closed { reason } => {
                 self.port_open = false;
                 self.asked = None;
                 if self.link.is_up() {
-                    let verdict = self.link.lost(reason);
+                    let reason = format!("serial port gone: {reason}");
+                    let verdict = self.link.lost(Cause::Port(PortTrouble::Missing), reason);
                     self.follow(verdict, now);
                 }
             }
             LineEvent::WriteNowFailed(error) => {
-                let verdict = self.link.lost(format!("an order did not go out: {error}"));
+                let text = format!("an order did not go out: {error}");
+                let verdict = self.link.lost(Cause::NoAnswer, text);
                 self.follow(verdict, now);
             }
             LineEvent::Reply(result, timing) => {
@@ -71,6 +80,7 @@ where
             Err(error @ (LineError::Silent | LineError::Truncated(_) | LineError::Overlong(_))) => {
                 Err(Trouble::Missing(error.to_string()))
             }
+            Err(error @ LineError::WriteFailed(_)) => Err(Trouble::Unsent(error.to_string())),
             Err(error) => Err(Trouble::Gone(error.to_string())),
         };
         if !asked.has_reply
@@ -91,6 +101,7 @@ where
                             .because("restored"),
                         now,
                     );
+                    self.link_news = true;
                     self.controller.handle_link(LinkChange::Restored, now);
                 }
                 if let Some(reply) = reply {
@@ -99,26 +110,37 @@ where
                 self.dirty = true;
             }
             Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
-            // What a command has overridden meanwhile must not be ordered again.
-            Verdict::Repeat => {
-                self.repeat = Some(asked.request).filter(|request| self.controller.is_wanted(request));
-            }
+            Verdict::Repeat => self.repeats.push_front(asked.request),
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
+    }
+
+    /// The port is closed until [`Effect::LetGo`](crate::controller::Effect::LetGo) ends; whoever waits
+    /// for an answer waits no longer.
+    pub(super) fn let_go(&mut self) {
+        self.let_go = true;
+        self.port_open = false;
+        self.asked = None;
+        self.repeats.clear();
+        self.link.let_go();
+        self.outputs.push_back(Output::LetGo);
     }
 
     pub(super) fn follow(&mut self, verdict: Verdict, now: Now) {
         let Verdict::Lost { reason, news } = verdict else { return };
         self.asked = None;
-        self.repeat = None;
+        self.repeats.clear();
         if self.port_open {
             self.port_open = false;
             self.outputs.push_back(Output::Reopen);
         }
         if news {
-            let message = format!("the device does not answer: {reason}");
+            let loss = self.link.loss();
+            let message = loss.map_or_else(|| reason.clone(), Loss::in_words);
+            let cause = loss.map(|loss| loss.cause.word());
             let lost = Happening::new(EventKind::Link, Severity::Error, message).because("link_lost");
-            self.happened(lost, now);
+            self.happened(lost.with("cause", cause), now);
+            self.link_news = true;
         }
         self.controller.handle_link(LinkChange::Lost { reason }, now);
         self.dirty = true;
@@ -128,9 +150,7 @@ where
         if !self.port_open || self.asked.is_some() {
             return;
         }
-        let Some(request) = self.repeat.take().or_else(|| self.controller.poll_request(now)) else {
-            return;
-        };
+        let Some(request) = self.next_request(now) else { return };
         let exchange = self.protocol.exchange(&request);
         if exchange.terminator.is_some() {
             self.link.asked(now.instant);
@@ -139,5 +159,14 @@ where
         let sent = exchange.bytes.clone();
         self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
         self.outputs.push_back(Output::Ask(exchange));
+    }
+
+    /// An order that waits is not kept waiting by the silence of an earlier question.
+    fn next_request(&mut self, now: Now) -> Option<P::Request> {
+        // What a command has overridden meanwhile must not be ordered again.
+        let controller = &self.controller;
+        self.repeats.retain(|request| controller.is_wanted(request));
+        let order = if self.repeats.is_empty() { None } else { self.controller.poll_order(now) };
+        order.or_else(|| self.repeats.pop_front()).or_else(|| self.controller.poll_request(now))
     }
 }

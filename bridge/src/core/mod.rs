@@ -3,26 +3,33 @@
 //! Events go in, outputs come out; the device loop carries them between here and the line, the
 //! session and the store. It is the same code in the daemon and in a test's virtual time.
 
+mod clock;
 mod connection;
+mod disk;
 mod exchange;
+mod host;
+mod meta;
 mod publish;
+mod settle;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Desk, DeskSettings, Journal, Output as DeskOutput, Post};
-use bus::message::{Code, Happening, History};
+use bus::command::{Desk, DeskSettings, Journal};
+use bus::device::Description;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
-use crate::controller::{Command, Controller, Effect, Protocol};
-use crate::history::Recorder;
+use crate::controller::{Controller, Protocol};
+use crate::history::{Kept, Recorder};
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
+use crate::reload::Reloaded;
 use crate::rival::Rival;
+use clock::{Doubts, Steps};
 
 /// Stored messages of our own topics arrive before the loopback; without it, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
@@ -30,23 +37,24 @@ const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 const READ_LATE: Duration = Duration::from_millis(500);
 /// How long the end of the daemon waits for the device to come to rest.
 const REST_LIMIT: Duration = Duration::from_secs(2);
-const SKEW_SHOWN_FOR: Duration = Duration::from_secs(600);
 
 /// What a bridge says about itself.
 #[derive(Clone, Debug)]
 pub struct CoreSettings {
     /// Topics, commands and who may give them.
     pub desk: DeskSettings,
-    /// `chiller` or `focuser`.
-    pub kind: &'static str,
-    /// Maker and type of the instrument.
-    pub model: &'static str,
+    /// What the instrument is.
+    pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
     /// `source` of events.
     pub log_name: String,
     /// Random for each start.
     pub session: String,
+    /// The name of the machine it runs on.
+    pub host: String,
+    /// Its number there.
+    pub process: u32,
     /// From when on nobody may believe a state that was not renewed.
     pub stale_after: Duration,
     /// Asking for so long without a valid reply loses the link.
@@ -73,8 +81,12 @@ pub enum Event {
     Session(SessionEvent),
     /// On the disk: the save with this number is done, or failed.
     Saved(File, u64, Result<(), String>),
-    /// When our certificate ends, as read at a connect.
+    /// The state directory was tried: it can be written, or not.
+    Probed(Result<(), String>),
+    /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
+    /// The settings were read again; or why they are refused.
+    Reloaded(Result<Reloaded, String>),
     /// Time has passed.
     Timeout,
     /// The daemon is to end.
@@ -88,7 +100,7 @@ pub enum Output {
     Ask(Exchange),
     /// Write to the device at once; nothing is answered.
     WriteNow(Vec<u8>),
-    /// Close and open the serial port.
+    /// Open the serial port; one that is open is closed first.
     Reopen,
     /// Close the serial port until it is to be reopened.
     LetGo,
@@ -109,6 +121,8 @@ pub enum Output {
     Push(Message),
     /// Write a file.
     Save(File, u64, Vec<u8>),
+    /// Try whether the state directory can be written.
+    Probe,
     /// Drop the connection to the broker and make it anew.
     Reconnect,
     /// End the session, then the daemon.
@@ -139,38 +153,45 @@ where
     link: Link,
     rival: Rival,
     ledger: Ledger,
+    /// The status of which the last transition told.
+    status: &'static str,
     started: Now,
     outputs: VecDeque<Output>,
     // The line.
     port_open: bool,
+    /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
+    let_go: bool,
+    /// An event has told of the link what its attention says.
+    link_news: bool,
     asked: Option<Asked<P::Request>>,
-    repeat: Option<P::Request>,
+    /// What found no valid answer and is to be asked again, the newest first.
+    repeats: VecDeque<P::Request>,
     // The bus.
     announce_at: Option<Instant>,
     announced: bool,
     probe: Option<ProbeVerdict>,
     dirty: bool,
     heartbeat: Instant,
-    health_due: Instant,
-    health_shown: Option<publish::HealthMark>,
+    /// When health and history are due again.
+    minute: Instant,
+    health_shown: publish::Shown,
     connections: u64,
     broker_error: Option<String>,
     certificate_expires: Option<Utc>,
     dropped_messages: u64,
     state_seq: u64,
     event_seq: u64,
-    skew: Option<(Instant, String)>,
+    clock: Steps,
+    doubts: Doubts,
     /// When the parts were last asked what they want.
     pumped: Instant,
     // The disk.
-    unsaved: BTreeSet<File>,
+    disk: disk::Disk,
     journal_due: Option<u64>,
     /// What the process before left, until it is known that no other bridge is there: another's
     /// journal is not ours to write, nor are its commands ours to answer.
     left: Option<Journal>,
-    device_saves: u64,
     history: Recorder,
-    history_saves: u64,
     // The end.
     stopping: Option<Instant>,
     /// What ran was answered; the journal that says so is on its way to the disk.
@@ -189,14 +210,15 @@ where
         controller: C,
         protocol: P,
         journal: Journal,
-        history: Option<&History>,
+        history: Option<&Kept>,
         now: Now,
     ) -> Self {
         let desk = Desk::new(settings.desk.clone());
         let mut core = Self {
             history: Recorder::new(history, settings.stale_after),
             link: Link::new(settings.serial_timeout, settings.stale_after),
-            rival: Rival::new(settings.session.clone(), now.utc, settings.stale_after),
+            rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
+            status: controller.status_word(),
             settings,
             controller,
             protocol,
@@ -205,33 +227,38 @@ where
             started: now,
             outputs: VecDeque::new(),
             port_open: false,
+            let_go: false,
+            link_news: false,
             asked: None,
-            repeat: None,
+            repeats: VecDeque::new(),
             announce_at: None,
             announced: false,
             probe: None,
             dirty: true,
             heartbeat: now.instant,
-            health_due: now.instant,
-            health_shown: None,
+            minute: now.instant,
+            health_shown: publish::Shown::default(),
             connections: 0,
             broker_error: None,
             certificate_expires: None,
             dropped_messages: 0,
             state_seq: 0,
             event_seq: 0,
-            skew: None,
+            clock: Steps::new(now),
+            doubts: Doubts::default(),
             pumped: now.instant,
-            unsaved: BTreeSet::new(),
+            disk: disk::Disk::default(),
             journal_due: None,
             left: Some(journal),
-            device_saves: 0,
-            history_saves: 0,
             stopping: None,
             ending: false,
             finished: false,
         };
         core.pump(now);
+        // The line opens nothing by itself: what was let go of before the restart is not even touched.
+        if !core.let_go {
+            core.outputs.push_front(Output::Reopen);
+        }
         core
     }
 
@@ -243,12 +270,6 @@ where
     /// The device's controller, for tests.
     pub fn controller(&self) -> &C {
         &self.controller
-    }
-
-    /// The state directory was found not to be writable before anything was to be saved.
-    pub fn note_unwritable(&mut self) {
-        self.unsaved.insert(File::Device);
-        self.dirty = true;
     }
 
     /// How many replies and events the session had to drop.
@@ -266,8 +287,10 @@ where
             controller,
             self.desk.poll_timeout(),
             self.link.poll_timeout(),
+            self.disk.poll_timeout(),
             Some(self.heartbeat),
-            Some(self.health_due),
+            Some(self.minute),
+            self.health_shown.poll_timeout().filter(|_| self.announced),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
         ];
@@ -276,11 +299,17 @@ where
 
     /// Takes what happened, and decides what follows.
     pub fn handle(&mut self, event: Event, now: Now) {
+        self.look_at_the_clock(now);
         match event {
             Event::Line(event) => self.handle_line(event, now),
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
-            Event::Certificate(expires) => self.certificate_expires = expires,
+            Event::Probed(result) => self.handle_probed(result, now),
+            Event::Certificate(expires) => {
+                self.certificate_expires = expires;
+                self.dirty = true;
+            }
+            Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {
                 self.stopping = Some(now.instant + REST_LIMIT);
@@ -291,33 +320,15 @@ where
         self.pump(now);
     }
 
-    fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
-        // Each file for itself: a short one may fit on a disk that a long one does not.
-        match &result {
-            Ok(()) => {
-                self.unsaved.remove(&file);
-            }
-            Err(error) => {
-                if self.unsaved.is_empty() {
-                    tracing::error!(error, "cannot save; what is set now is lost with the next restart");
-                }
-                self.unsaved.insert(file);
-            }
-        }
-        self.dirty = true;
-        match file {
-            File::Commands => self.desk.journalled(number),
-            File::Device if number == self.device_saves => self.controller.handle_saved(result, now),
-            File::Device | File::History => {}
-        }
-    }
-
     /// Carries everything to its end: what the parts want of each other, then what they want done.
     fn pump(&mut self, now: Now) {
         if self.finished {
             return;
         }
         self.pumped = now.instant;
+        let (mut posts, mut happenings) = (Vec::new(), Vec::new());
+        // What the event before has changed, before time changes it again.
+        self.hear_controller(&mut happenings, now);
         if let Some(verdict) = self.link.handle_timeout(now.instant) {
             self.follow(verdict, now);
         }
@@ -333,9 +344,8 @@ where
             self.desk.interrupt(now);
             self.dirty = true;
         }
+        self.watch_disk(now);
         let opens = self.announce(now);
-        let mut posts = Vec::new();
-        let mut happenings = Vec::new();
         while self.settle(&mut posts, &mut happenings, now) {}
         self.dirty |= self.desk.note_rest(self.controller.is_at_rest());
         self.record(now);
@@ -356,7 +366,7 @@ where
                 return;
             }
             self.finished = true;
-            self.save_history(bus::message::encode(&self.history.history(now)));
+            self.save_history(now);
             // While another bridge may be alive, its availability is its own.
             let say_offline = !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });
@@ -372,82 +382,5 @@ where
             (self.asked.is_none() && self.controller.is_at_rest())
                 || (now >= limit && !self.controller.is_at_rest())
         })
-    }
-
-    /// One round between controller and Desk; true while there may be more.
-    fn settle(&mut self, posts: &mut Vec<Post>, happenings: &mut Vec<Happening>, now: Now) -> bool {
-        let mut busy = false;
-        while let Some(effect) = self.controller.poll_effect() {
-            busy = true;
-            match effect {
-                Effect::Publish => self.dirty = true,
-                Effect::Answer(ticket, outcome) => {
-                    self.desk.answer(&ticket, &outcome, now);
-                    self.dirty = true;
-                }
-                Effect::Happened(happening) => happenings.push(happening),
-                Effect::Save(saved) => {
-                    self.device_saves += 1;
-                    let contents = bus::message::encode(&saved);
-                    self.outputs.push_back(Output::Save(File::Device, self.device_saves, contents));
-                }
-                // With the port closed there is nothing that could hear it.
-                Effect::WriteNow(_) if !self.port_open => {}
-                Effect::WriteNow(request) => {
-                    let bytes = self.protocol.exchange(&request).bytes;
-                    self.outputs.push_back(Output::WriteNow(bytes));
-                }
-                Effect::LetGo(true) => {
-                    self.link.let_go();
-                    self.outputs.push_back(Output::LetGo);
-                }
-                Effect::LetGo(false) => {
-                    self.link.pause(false);
-                    self.outputs.push_back(Output::Reopen);
-                }
-                Effect::Pause(paused) => {
-                    self.link.pause(paused);
-                    self.dirty = true;
-                }
-            }
-        }
-        while let Some(output) = self.desk.poll_output() {
-            busy = true;
-            match output {
-                DeskOutput::Post(post) => {
-                    if post.reply.code == Some(Code::ClockSkew) {
-                        self.skew = Some((now.instant, format!("{}: {}", post.reply.by, post.reply.message)));
-                        self.dirty = true;
-                    }
-                    posts.push(post);
-                }
-                DeskOutput::Happened(happening) => happenings.push(happening),
-                DeskOutput::Admit(ticket, verb, argument) => {
-                    self.begin(Command { ticket, verb, argument }, now);
-                    self.dirty = true;
-                }
-                DeskOutput::Save(number) => self.journal_due = Some(number),
-                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
-            }
-        }
-        busy
-    }
-
-    /// What was examined may have changed while the journal went to the disk.
-    fn begin(&mut self, command: Command, now: Now) {
-        match self.controller.examine(command.verb, command.argument) {
-            Err(refusal) if !command.verb.stop => self.desk.answer(&command.ticket, &refusal.into(), now),
-            _ => self.controller.handle_command(command, now),
-        }
-    }
-
-    fn save_journal(&mut self, now: Now) {
-        if self.left.is_some() {
-            return;
-        }
-        if let Some(number) = self.journal_due.take() {
-            let contents = bus::message::encode(&self.desk.journal(now));
-            self.outputs.push_back(Output::Save(File::Commands, number, contents));
-        }
     }
 }

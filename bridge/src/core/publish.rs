@@ -3,31 +3,59 @@
 
 use std::time::Duration;
 
-use bus::clock::Now;
-use bus::command::{ArgumentKind, Post, Verb};
+use bus::clock::{Instant, Now, Utc};
+use bus::command::Post;
 use bus::message::{
-    ArgumentMeta, Event, Happening, Health, Meta, ONLINE, SCHEMA, Severity, Snapshot, Stamp, VerbMeta, encode,
+    Common, Event, Happening, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
 
-use super::{Core, File, Output, SKEW_SHOWN_FOR};
-use crate::controller::{Common, Concern, Controller, Protocol};
+use super::{Core, Output, meta};
+use crate::controller::{Concern, Controller, Protocol};
+use crate::link::{Cause, Loss};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
+/// From one publication of what changed in the counters to the next.
+const COUNTERS_PERIOD: Duration = Duration::from_secs(1);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);
 const CERTIFICATE_WARNING_S: f64 = 60.0 * 86_400.0;
 
-/// What of the health makes it worth publishing at once.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct HealthMark {
+/// What changes rarely, and is to be known at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Verdicts {
     acl_ok: Option<bool>,
     command_path_ok: Option<bool>,
     journal_ok: bool,
+}
+
+/// What of the health was published last: all that may change by itself, but for what every exchange
+/// with the device changes.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    verdicts: Option<Verdicts>,
+    counters: Option<Counters>,
+    at: Instant,
+    /// The counters have changed since.
+    changed: bool,
+}
+
+impl Shown {
+    /// What changed goes out by then.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.changed.then_some(self.at + COUNTERS_PERIOD)
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Counters {
     connections: u64,
-    losses: u64,
+    broker_error: Option<String>,
+    certificate_expires: Option<Utc>,
+    dropped_topics: u64,
+    flooded: u64,
     stalled: u64,
-    flooding: bool,
-    drops_topics: bool,
+    dropped_messages: u64,
+    link: LinkHealth,
 }
 
 impl<C, P> Core<C, P>
@@ -48,7 +76,11 @@ where
         if self.dirty || heartbeat {
             let mut concerns = self.concerns(now);
             concerns.extend(self.controller.concerns(now));
-            happenings.extend(self.ledger.update(concerns, now));
+            let mut changes = self.ledger.update(concerns, now);
+            if std::mem::take(&mut self.link_news) {
+                changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
+            }
+            happenings.append(&mut changes);
         }
         if self.announced && (self.dirty || heartbeat) {
             self.dirty = false;
@@ -58,24 +90,34 @@ where
             }
             self.publish_state(now);
         }
-        let mark = self.health_mark();
-        let minute = now.instant >= self.health_due;
-        if minute || (self.announced && self.health_shown.as_ref() != Some(&mark)) {
-            self.health_due = now.instant + HEALTH_PERIOD;
-            if self.announced {
-                self.health_shown = Some(mark);
-                self.publish_health(now);
-                // The running bin of the history grows; a panel that opens now wants to see it.
-                if minute {
-                    self.publish_history(now);
-                }
-            }
+        let minute = now.instant >= self.minute;
+        if minute {
+            self.minute = now.instant + HEALTH_PERIOD;
+        }
+        if self.announced {
+            self.show_health(minute, now);
+        }
+        // The running bin of the history grows; a panel that opens now wants to see it.
+        if self.announced && minute {
+            self.publish_history(now);
         }
     }
 
     fn publish_state(&mut self, now: Now) {
         self.state_seq += 1;
+        let facts = self.controller.facts(now);
+        // What is wrong with the line the core knows better than any controller.
+        let summary = match self.link.loss() {
+            Some(loss) if facts.status == OFFLINE => format!("{OFFLINE}: {}", Loss::in_words(loss)),
+            _ => facts.summary,
+        };
         let common = Common {
+            status: facts.status,
+            status_label: self.settings.description.status_label(facts.status).to_owned(),
+            summary,
+            reason: facts.reason.to_owned(),
+            date: facts.date,
+            connected: facts.connected,
             attention: self.ledger.current().to_vec(),
             last_command: self.desk.last_command().cloned(),
         };
@@ -84,26 +126,54 @@ where
                 schema: SCHEMA,
                 session: self.settings.session.clone(),
                 started_at: self.started.utc,
+                uptime_s: self.uptime_s(now),
                 seq: self.state_seq,
                 published_at: now.utc,
                 stale_after_s: self.settings.stale_after.as_secs_f64(),
             },
-            device: self.controller.state(common, now),
+            common,
+            device: self.controller.state(now),
         };
         let expiry = Some(self.settings.stale_after);
         self.set(self.settings.desk.base.state(), encode(&snapshot), expiry);
     }
 
-    fn health_mark(&self) -> HealthMark {
-        HealthMark {
+    /// Seconds, to the millisecond.
+    fn uptime_s(&self, now: Now) -> f64 {
+        (now.instant.since(self.started.instant).as_secs_f64() * 1000.0).round() / 1000.0
+    }
+
+    /// A verdict at once, whatever else changes within a second, all of it every minute.
+    fn show_health(&mut self, minute: bool, now: Now) {
+        let verdicts = Some(self.verdicts());
+        let counters = Some(self.counters());
+        let shown = &mut self.health_shown;
+        shown.changed = shown.counters != counters;
+        let due = shown.changed && now.instant >= shown.at + COUNTERS_PERIOD;
+        if minute || due || shown.verdicts != verdicts {
+            *shown = Shown { verdicts, counters, at: now.instant, changed: false };
+            self.publish_health(now);
+        }
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        Verdicts {
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.unsaved.is_empty(),
+            journal_ok: self.disk.is_well(),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
             connections: self.connections,
-            losses: self.link.health().losses,
+            broker_error: self.broker_error.clone(),
+            certificate_expires: self.certificate_expires,
+            dropped_topics: self.desk.dropped_topics(),
+            flooded: self.desk.flooded_commands(),
             stalled: self.desk.stalled_commands(),
-            flooding: self.desk.is_flooded(),
-            drops_topics: self.desk.drops_topics(),
+            dropped_messages: self.dropped_messages,
+            link: LinkHealth { exchanges: 0, ..self.link.health().clone() },
         }
     }
 
@@ -114,10 +184,10 @@ where
             version: self.settings.version.to_owned(),
             session: self.settings.session.clone(),
             started_at: self.started.utc,
-            uptime_s: now.instant.since(self.started.instant).as_secs_f64().round(),
+            uptime_s: self.uptime_s(now).round(),
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
-            journal_ok: self.unsaved.is_empty(),
+            journal_ok: self.disk.is_well(),
             certificate_expires: self.certificate_expires,
             broker_connections: self.connections,
             broker_error: self.broker_error.clone(),
@@ -131,67 +201,24 @@ where
     }
 
     pub(super) fn publish_meta(&mut self) {
-        let desk = &self.settings.desk;
-        let meta = Meta {
-            schema: SCHEMA,
-            kind: self.settings.kind.to_owned(),
-            model: self.settings.model.to_owned(),
-            version: self.settings.version.to_owned(),
-            stale_after_s: self.settings.stale_after.as_secs_f64(),
-            verbs: desk.verbs.iter().map(|verb| self.verb_meta(verb)).collect(),
-        };
-        self.set(desk.base.meta(), encode(&meta), None);
+        let meta = meta::of(&self.settings);
+        self.set(self.settings.desk.base.meta(), encode(&meta), None);
     }
 
     /// Keeps the history; whenever a bin closes, on the bus and on the disk.
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
-            let contents = encode(&self.history.history(now));
             if self.announced {
-                self.set(self.settings.desk.base.history(), contents.clone(), None);
+                self.publish_history(now);
             }
-            self.save_history(contents);
+            self.save_history(now);
         }
-    }
-
-    pub(super) fn save_history(&mut self, contents: Vec<u8>) {
-        self.history_saves += 1;
-        self.outputs.push_back(Output::Save(File::History, self.history_saves, contents));
     }
 
     pub(super) fn publish_history(&mut self, now: Now) {
         let history = self.history.history(now);
         self.set(self.settings.desk.base.history(), encode(&history), None);
-    }
-
-    fn verb_meta(&self, verb: &Verb) -> VerbMeta {
-        let desk = &self.settings.desk;
-        let range = desk.ranges.get(verb.name);
-        VerbMeta {
-            name: verb.name.to_owned(),
-            class: verb.class,
-            overriding_for: verb.overriding_for.iter().map(|word| (*word).to_owned()).collect(),
-            motion: verb.motion,
-            needs_id: verb.relative,
-            timeout_s: desk.timeout(verb.name).as_secs_f64(),
-            argument: verb.argument.map(|spec| ArgumentMeta {
-                name: spec.name.to_owned(),
-                unit: match spec.kind {
-                    ArgumentKind::Number(unit) => Some(unit.to_owned()),
-                    ArgumentKind::Choice(_) | ArgumentKind::Flag => None,
-                },
-                minimum: range.map(|range| *range.start()),
-                maximum: range.map(|range| *range.end()),
-                choices: match spec.kind {
-                    ArgumentKind::Choice(words) => {
-                        Some(words.iter().map(|(word, _)| (*word).to_owned()).collect())
-                    }
-                    ArgumentKind::Number(_) | ArgumentKind::Flag => None,
-                },
-                optional: spec.kind == ArgumentKind::Flag,
-            }),
-        }
     }
 
     pub(super) fn post(&mut self, post: Post, now: Now) {
@@ -232,6 +259,9 @@ where
     /// What a human should know of the bridge itself.
     fn concerns(&self, now: Now) -> Vec<Concern> {
         let mut concerns = Vec::new();
+        if let Some(loss) = self.link.loss() {
+            concerns.push(Concern::error(loss.cause.word(), loss.in_words()));
+        }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
                 "commands are refused (code 31)"
@@ -246,32 +276,25 @@ where
             let text = "commands do not reach the bridge: it does not hear its own";
             concerns.push(Concern::error("command_path", text));
         }
-        if !self.unsaved.is_empty() {
-            let text = "the state directory cannot be written: what is set now is lost with the next restart";
-            concerns.push(Concern::warning("journal_failed", text));
-        }
+        concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
-            let text = "a second bridge tries to run on these topics";
+            let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
+            let text = format!("a second bridge tries to run on these topics{place}");
             concerns.push(Concern::error("second_instance", text));
         }
         if let Some(expires) = self.certificate_expires {
             let left = expires.seconds_since(now.utc);
             if left <= 0.0 {
-                let text = format!("the bridge's certificate has expired on {expires}");
+                let text = format!("the bridge's certificate has expired on {}", expires.in_words());
                 concerns.push(Concern::error("certificate_expiring", text));
             } else if left < CERTIFICATE_WARNING_S {
-                let text = format!("the bridge's certificate expires on {expires}");
+                let text = format!("the bridge's certificate expires on {}", expires.in_words());
                 concerns.push(Concern::warning("certificate_expiring", text));
             }
         }
-        if let Some(text) = self.desk.unanswered() {
-            concerns.push(Concern::error("command_unanswered", text));
-        }
-        if let Some((at, text)) = &self.skew
-            && now.instant.since(*at) < SKEW_SHOWN_FOR
-        {
-            concerns.push(Concern::warning("clock_skew", text.clone()));
-        }
+        concerns.extend(self.doubts.concern(now.instant));
+        let unanswered = self.desk.unanswered();
+        concerns.extend(unanswered.map(|text| Concern::error("command_unanswered", text)));
         concerns
     }
 }

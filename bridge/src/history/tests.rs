@@ -17,6 +17,12 @@ fn water(value: Option<f64>) -> [Quantity; 1] {
     [Quantity { name: "water_temp", unit: "degC", value }]
 }
 
+/// A process that finds what another has saved.
+fn after(saved: Kept) -> Recorder {
+    let saved: Kept = serde_json::from_slice(&encode(&saved)).unwrap();
+    Recorder::new(Some(&saved), HOLD)
+}
+
 fn column(history: &History) -> &[Option<f64>] {
     history.check().unwrap();
     &history.columns["water_temp"]
@@ -127,7 +133,7 @@ fn a_day_and_not_a_bin_more_is_kept_and_it_fits_into_a_message() {
     let last = history.start_of(MAX_BINS - 1);
     assert!(last <= history.date && history.date < last.after(Duration::from_secs(300)));
     assert!(encode(&history).len() < PAYLOAD_LIMIT / 2);
-    assert_eq!(recorder.bins.len(), MAX_BINS);
+    assert_eq!(recorder.own.len(), MAX_BINS);
 }
 
 #[test]
@@ -135,10 +141,9 @@ fn a_restart_goes_on_where_the_saved_history_ended() {
     let mut now = at("2026-11-20T10:00:00Z");
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 400);
-    let saved: History = serde_json::from_slice(&encode(&before.history(now))).unwrap();
     // Off for 20 s, and on again in the same bin.
+    let mut after = after(before.kept(now));
     now = Now { instant: Instant::default(), ..now.after(20 * SECOND) };
-    let mut after = Recorder::new(Some(&saved), HOLD);
     hold(&mut after, Some(16.0), "idle", &mut now, 50);
     let history = after.history(now);
     assert_eq!(column(&history), [Some(10.0), Some(12.0)]);
@@ -150,9 +155,9 @@ fn the_time_between_two_daemons_is_a_gap_and_what_is_older_than_a_day_is_gone() 
     let mut now = at("2026-11-20T10:00:00Z");
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 3600);
-    let saved = before.history(now);
+    let saved = before.kept(now);
     let mut soon = now.after(Duration::from_secs(900));
-    let mut after = Recorder::new(Some(&saved), HOLD);
+    let mut after = after(saved.clone());
     hold(&mut after, Some(11.0), "cooling", &mut soon, 10);
     // The bin at 11:00 has begun, and nothing was recorded in it.
     let expected = [vec![Some(10.0); 12], vec![None; 3], vec![Some(11.0)]].concat();
@@ -177,6 +182,7 @@ fn a_saved_history_that_does_not_fit_is_as_none() {
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 900);
     let good = before.history(now);
+    let out_of_sight = Vec::new();
     let mut short = good.clone();
     short.columns.get_mut("water_temp").unwrap().pop();
     let coarse = History { bin_s: 600, ..good.clone() };
@@ -184,6 +190,7 @@ fn a_saved_history_that_does_not_fit_is_as_none() {
     let mut other_unit = good;
     other_unit.units.insert("water_temp".to_owned(), "degF".to_owned());
     for saved in [short, coarse, long, other_unit] {
+        let saved = Kept { history: saved, out_of_sight: out_of_sight.clone() };
         let mut after = Recorder::new(Some(&saved), HOLD);
         let mut later = now;
         hold(&mut after, Some(11.0), "idle", &mut later, 1);
@@ -202,7 +209,7 @@ fn columns_of_another_order_or_name_are_matched_by_name() {
     before.record(&both(Some(1.0), Some(2.0)), "idle", start);
     let now = start.after(10 * SECOND);
     before.record(&both(Some(1.0), Some(2.0)), "idle", now);
-    let mut after = Recorder::new(Some(&before.history(now)), HOLD);
+    let mut after = after(before.kept(now));
     after.record(
         &[Quantity { name: "a", unit: "mm", value: None }, Quantity { name: "c", unit: "s", value: None }],
         "idle",
@@ -227,26 +234,97 @@ fn a_clock_put_back_a_little_goes_on_in_the_bin_before() {
 }
 
 #[test]
-fn a_clock_put_back_an_hour_shows_nothing_ahead_and_writes_over_it() {
-    let mut recorder = Recorder::new(None, HOLD);
-    let mut now = at("2026-11-20T10:00:00Z");
-    hold(&mut recorder, Some(10.0), "cooling", &mut now, 3600);
-    now.utc = Utc::parse("2026-11-20T10:02:30Z").unwrap();
-    hold(&mut recorder, Some(20.0), "idle", &mut now, 150 + 600);
-    let history = recorder.history(now);
-    assert_eq!(history.date.to_string(), "2026-11-20T10:15:00.000Z");
-    assert_eq!(column(&history)[1..], [Some(20.0), Some(20.0), None]);
-    assert_eq!(statuses(&history)[1..], ["idle", "idle", "-"]);
+fn what_was_recorded_under_a_wrong_clock_is_dated_anew_when_it_is_put_right() {
+    for (wrong_s, name) in
+        [(-1200, "behind"), (1200, "ahead"), (-699_999_900, "years behind"), (3_000_000_000, "years ahead")]
+    {
+        let mut recorder = Recorder::new(None, HOLD);
+        let mut right = at("2026-11-20T22:00:00Z");
+        let mut wrong = Now { utc: right.utc.shifted(wrong_s * 1000), ..right };
+        hold(&mut recorder, Some(10.0), "cooling", &mut wrong, 1800);
+        hold(&mut recorder, Some(20.0), "idle", &mut wrong, 900);
+        right = right.after(Duration::from_secs(2700));
+        assert_eq!(right.instant, wrong.instant);
+        assert!(recorder.record(&water(Some(20.0)), "idle", right), "it is published at once");
+        hold(&mut recorder, Some(20.0), "idle", &mut right, 60);
+        let history = recorder.history(right);
+        assert_eq!(history.from.to_string(), "2026-11-20T22:00:00.000Z", "{name}");
+        let expected = [vec![Some(10.0); 6], vec![Some(20.0); 4]].concat();
+        assert_eq!(column(&history), expected, "{name}");
+    }
 }
 
 #[test]
-fn a_clock_put_forward_leaves_a_gap() {
-    let mut recorder = Recorder::new(None, HOLD);
-    let mut now = at("2026-11-20T10:00:00Z");
-    hold(&mut recorder, Some(10.0), "cooling", &mut now, 300);
-    now.utc = now.utc.after(Duration::from_secs(900));
-    hold(&mut recorder, Some(10.0), "cooling", &mut now, 10);
-    assert_eq!(column(&recorder.history(now)), [Some(10.0), None, None, None, Some(10.0)]);
+fn a_clock_that_is_wrong_for_a_while_costs_nothing() {
+    for wrong_s in [-1200_i64, 1200, 777, -700_000_000, 3_000_000_000] {
+        let mut recorder = Recorder::new(None, HOLD);
+        let mut now = at("2026-11-20T22:00:00Z");
+        hold(&mut recorder, Some(10.0), "cooling", &mut now, 3600);
+        now.utc = now.utc.shifted(wrong_s * 1000);
+        hold(&mut recorder, Some(11.0), "cooling", &mut now, 3600);
+        now.utc = now.utc.shifted(-wrong_s * 1000);
+        hold(&mut recorder, Some(12.0), "cooling", &mut now, 3600);
+        let history = recorder.history(now);
+        assert_eq!(history.from.to_string(), "2026-11-20T22:00:00.000Z");
+        let shown = column(&history);
+        assert_eq!(shown.len(), 37, "{wrong_s}");
+        assert!(shown[..36].iter().all(Option::is_some), "{wrong_s}: {shown:?}");
+        assert_eq!((shown[5], shown[18], shown[30]), (Some(10.0), Some(11.0), Some(12.0)), "{wrong_s}");
+    }
+}
+
+#[test]
+fn the_night_that_was_saved_is_back_when_the_clock_is_right_even_after_a_restart() {
+    for wrong_s in [-86_400_000_i64, 90_000, 3_000_000_000] {
+        let mut now = at("2026-11-20T22:00:00Z");
+        let mut night = Recorder::new(None, HOLD);
+        hold(&mut night, Some(10.0), "cooling", &mut now, 6 * 3600);
+        // Two processes in turn whose clock is wrong.
+        let mut kept = night.kept(now);
+        for _ in 0..2 {
+            let mut wrong = Recorder::new(Some(&kept), HOLD);
+            now.utc = now.utc.shifted(wrong_s * 1000);
+            hold(&mut wrong, Some(11.0), "idle", &mut now, 900);
+            kept = serde_json::from_slice(&encode(&wrong.kept(now))).unwrap();
+            kept.check().unwrap();
+            now.utc = now.utc.shifted(-wrong_s * 1000);
+        }
+        let mut right = Recorder::new(Some(&kept), HOLD);
+        hold(&mut right, Some(12.0), "idle", &mut now, 10);
+        let history = right.history(now);
+        assert_eq!(history.from.to_string(), "2026-11-20T22:00:00.000Z", "{wrong_s}");
+        assert_eq!(column(&history)[..72], vec![Some(10.0); 72], "{wrong_s}");
+        assert_eq!(column(&history).last(), Some(&Some(12.0)));
+    }
+}
+
+#[test]
+fn what_was_saved_under_a_clock_that_was_ahead_is_not_mixed_with_what_comes() {
+    let mut now = at("2026-11-20T22:00:00Z");
+    let mut ahead = Recorder::new(None, HOLD);
+    hold(&mut ahead, Some(10.0), "cooling", &mut now, 3600);
+    now.utc = Utc::parse("2026-11-20T22:30:00Z").unwrap();
+    let mut after = after(ahead.kept(now));
+    hold(&mut after, Some(20.0), "idle", &mut now, 1200);
+    let history = after.history(now);
+    let expected = [vec![Some(10.0); 6], vec![Some(20.0); 4], vec![None]].concat();
+    assert_eq!(column(&history), expected);
+}
+
+#[test]
+fn what_an_earlier_process_saved_is_gone_when_this_one_knows_the_day_by_itself() {
+    let mut now = at("2026-11-20T22:00:00Z");
+    let mut night = Recorder::new(None, HOLD);
+    hold(&mut night, Some(10.0), "cooling", &mut now, 3600);
+    let kept = night.kept(now);
+    now.utc = now.utc.shifted(-86_400_000_000);
+    let mut recorder = after(kept);
+    for _ in 0..=24 * 360 {
+        recorder.record(&water(Some(11.0)), "idle", now);
+        now = now.after(10 * SECOND);
+    }
+    assert_eq!(recorder.kept(now).out_of_sight, []);
+    assert_eq!(recorder.restored, []);
 }
 
 #[test]
@@ -254,13 +332,15 @@ fn a_machine_that_starts_without_the_time_keeps_what_was_saved() {
     let mut now = at("2026-11-20T10:00:00Z");
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 600);
-    let mut after = Recorder::new(Some(&before.history(now)), HOLD);
+    let mut after = after(before.kept(now));
     let mut early = at("1970-01-01T00:00:10Z");
     hold(&mut after, Some(11.0), "idle", &mut early, 400);
     assert_eq!(column(&after.history(early)), [Some(11.0), Some(11.0)]);
-    let mut known = Now { instant: early.instant, utc: now.utc.after(Duration::from_secs(300)) };
+    let mut known = Now { instant: early.instant, utc: now.utc.after(Duration::from_secs(900)) };
     hold(&mut after, Some(12.0), "idle", &mut known, 10);
-    assert_eq!(column(&after.history(known)), [Some(10.0), Some(10.0), None, Some(12.0)]);
+    // The 400 s began at 10:18:20.
+    let expected = [Some(10.0), Some(10.0), None, None, Some(11.0), Some(12.0)];
+    assert_eq!(column(&after.history(known)), expected);
 }
 
 #[test]
@@ -276,6 +356,10 @@ fn a_clock_that_jumps_about_neither_panics_nor_grows() {
         recorder.record(&water(Some(1.0)), "idle", now);
         let history = recorder.history(now);
         history.check().unwrap();
-        assert!(history.from <= now.utc && recorder.bins.len() <= 2 * MAX_BINS);
+        recorder.kept(now).check().unwrap();
+        assert!(history.from <= now.utc && recorder.own.len() <= 2 * MAX_BINS);
+        // No second was lost: it ran all the time.
+        let seconds: f64 = recorder.own.iter().map(|bin| bin.means[0].seconds).sum();
+        assert!((seconds - number as f64).abs() < 0.5, "{seconds} s after {number}");
     }
 }

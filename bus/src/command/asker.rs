@@ -1,11 +1,11 @@
 //! One who waits for a command's end, and where the answer goes.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::payload::Envelope;
-use super::verb::Verb;
 use crate::clock::Utc;
+use crate::device::Verb;
 use crate::incoming::Incoming;
 use crate::topic::{Base, Identity, RequestId};
 
@@ -22,6 +22,9 @@ pub(super) struct Asker {
     pub(super) duplicate: bool,
     /// The argument as it was sent.
     pub(super) argument: Option<Value>,
+    /// The arguments as they were sent, of a verb that takes several.
+    #[serde(default)]
+    pub(super) arguments: Option<Map<String, Value>>,
 }
 
 impl Asker {
@@ -47,6 +50,7 @@ impl Asker {
             .filter(|topic| id_error.is_none() && base.may_reply_on(topic, &by));
         let note = (incoming.response_topic.is_some() && honoured.is_none())
             .then(|| "response_topic_ignored".to_owned());
+        let sent = envelope.as_ref().map(|envelope| envelope.arguments_as_sent(verb)).unwrap_or_default();
         let asker = Self {
             topic: honoured.map_or_else(|| base.reply(&by, id.as_ref()), str::to_owned),
             by,
@@ -55,7 +59,8 @@ impl Asker {
             note,
             received_at: incoming.received.utc,
             duplicate: false,
-            argument: envelope.as_ref().ok().and_then(|envelope| envelope.argument_as_sent(verb)),
+            argument: sent.one,
+            arguments: sent.several,
         };
         (asker, id_error)
     }

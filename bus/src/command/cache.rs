@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::verb::{Argument, Class, Verb};
+use super::arguments::Arguments;
 use crate::clock::Instant;
+use crate::device::{Class, Verb};
 use crate::message::{Reply, ReplyStatus};
 use crate::topic::{Identity, RequestId};
 
@@ -36,13 +37,13 @@ enum Worth {
 pub(super) struct Entry {
     pub(super) id: RequestId,
     pub(super) verb: &'static Verb,
-    pub(super) argument: Argument,
+    pub(super) arguments: Arguments,
     pub(super) verdict: Verdict,
 }
 
 impl Entry {
-    pub(super) fn is_same(&self, verb: &Verb, argument: Argument) -> bool {
-        self.verb.name == verb.name && self.argument == argument
+    pub(super) fn is_same(&self, verb: &Verb, arguments: &Arguments) -> bool {
+        self.verb.name == verb.name && self.arguments == *arguments
     }
 
     /// What its verdict is worth; `None` while it runs.
@@ -56,7 +57,7 @@ impl Entry {
     }
 
     fn acts(&self) -> bool {
-        !self.verb.stop && self.verb.class_with(self.argument) != Class::Query
+        !self.verb.stop && self.verb.class_with(&self.arguments) != Class::Query
     }
 
     fn counts(&self, now: Instant) -> bool {
@@ -86,7 +87,7 @@ impl Cache {
         &mut self,
         by: &Identity,
         id: RequestId,
-        (verb, argument): (&'static Verb, Argument),
+        (verb, arguments): (&'static Verb, Arguments),
         verdict: Verdict,
         now: Instant,
     ) -> bool {
@@ -98,7 +99,7 @@ impl Cache {
             let ended = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.worth()?, at)));
             forgotten = ended.min().and_then(|(_, at)| entries.remove(at));
         }
-        entries.push_back(Entry { id, verb, argument, verdict });
+        entries.push_back(Entry { id, verb, arguments, verdict });
         forgotten.and_then(|entry| entry.worth()) == Some(Worth::Acted)
     }
 

@@ -1,19 +1,27 @@
 //! The syntax of a command's payload: a strict JSON object, the bare value of the argument, or
 //! nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::verb::{Argument, ArgumentKind, ArgumentSpec, Verb};
+use super::arguments::{Argument, Arguments};
 use crate::clock::Utc;
+use crate::device::{ArgumentKind, ArgumentSpec, Choice, Verb};
 use crate::message::echo;
 use crate::topic::RequestId;
 
 /// Time to live of a request that has a time but says nothing of it, s.
 pub(super) const DEFAULT_TTL_S: f64 = 10.0;
 const TTL_RANGE_S: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
+
+/// Keys of every request.
+const ENVELOPE: [&str; 3] = ["id", "ts", "ttl_s"];
+
+/// The configured lists of names, by the keys of the settings.
+pub(super) type Names = BTreeMap<&'static str, Vec<String>>;
 
 /// A payload, read but not yet understood.
 #[derive(Debug)]
@@ -27,7 +35,16 @@ pub(super) enum Envelope<'a> {
 pub(super) struct Parsed {
     pub(super) ts: Option<Utc>,
     pub(super) ttl_s: f64,
-    pub(super) argument: Argument,
+    pub(super) arguments: Arguments,
+}
+
+/// What was sent as arguments, for the record.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// Of a verb that takes one, or a bare payload.
+    pub(super) one: Option<Value>,
+    /// Of a verb that takes several.
+    pub(super) several: Option<Map<String, Value>>,
 }
 
 /// An object's members in order; a key that comes twice is an error.
@@ -84,54 +101,63 @@ impl<'a> Envelope<'a> {
     pub(super) fn id(&self) -> Result<Option<RequestId>, String> {
         match self.get("id") {
             None => Ok(None),
-            Some(Value::String(text)) => RequestId::new(text).map(Some),
+            Some(Value::String(text)) => RequestId::new(text).map(Some).map_err(|error| error.to_string()),
             Some(_) => Err("\"id\" must be text".to_owned()),
         }
     }
 
-    /// What was sent as the argument, for the record; at most 200 characters.
-    pub(super) fn argument_as_sent(&self, verb: Option<&Verb>) -> Option<Value> {
-        match self {
-            Self::Bare("") => None,
-            Self::Bare(text) => Some(echo(text).into()),
-            Self::Object(_) => {
-                let value = self.get(verb?.argument?.name)?;
-                Some(match value {
-                    Value::String(text) => echo(text).into(),
-                    Value::Array(_) | Value::Object(_) => echo(&value.to_string()).into(),
-                    scalar => scalar.clone(),
-                })
+    /// What was sent as arguments, for the record; at most 200 characters of each.
+    pub(super) fn arguments_as_sent(&self, verb: Option<&Verb>) -> Sent {
+        let specs = verb.map_or(&[][..], |verb| verb.arguments);
+        match (self, specs) {
+            (Self::Bare(""), _) => Sent::default(),
+            (Self::Bare(text), _) => Sent { one: Some(echo(text).into()), several: None },
+            (Self::Object(_), [only]) => Sent { one: self.get(only.name).map(echo_value), several: None },
+            (Self::Object(_), specs) => {
+                let sent = specs.iter().filter_map(|spec| {
+                    self.get(spec.name).map(|value| (spec.name.to_owned(), echo_value(value)))
+                });
+                let several: Map<String, Value> = sent.collect();
+                Sent { one: None, several: (!several.is_empty()).then_some(several) }
             }
         }
     }
 
-    /// Understands the payload as that of `verb`.
-    pub(super) fn parse(&self, verb: &Verb) -> Result<Parsed, String> {
+    /// Understands the payload as that of `verb`; `names` are the configured lists.
+    pub(super) fn parse(&self, verb: &Verb, names: &Names) -> Result<Parsed, String> {
         match self {
             Self::Bare(text) => {
-                let argument = match verb.argument {
+                let mut arguments = Arguments::NONE;
+                match (verb.arguments, verb.bare()) {
                     // Home Assistant's buttons send `PRESS`: nothing bare can mean anything else.
-                    None => Argument::None,
-                    Some(spec) => bare_argument(&spec, text)?,
-                };
-                Ok(Parsed { ts: None, ttl_s: DEFAULT_TTL_S, argument })
-            }
-            Self::Object(members) => {
-                let argument_name = verb.argument.map(|spec| spec.name);
-                for (key, _) in members {
-                    if !["id", "ts", "ttl_s"].contains(&key.as_str()) && Some(key.as_str()) != argument_name {
-                        let known = argument_name.map(|name| format!(", \"{name}\"")).unwrap_or_default();
+                    ([], _) => {}
+                    (_, Some(spec)) => take(&mut arguments, spec, bare_argument(spec, text, names)?),
+                    (specs, None) => {
+                        let keys: Vec<String> =
+                            specs.iter().map(|spec| format!("\"{}\"", spec.name)).collect();
                         return Err(format!(
-                            "unknown key \"{}\": known are \"id\", \"ts\", \"ttl_s\"{known}",
-                            echo(key)
+                            "{} takes several arguments: a JSON object with {} is right",
+                            verb.name,
+                            keys.join(", ")
                         ));
                     }
                 }
-                let argument = match verb.argument {
-                    None => Argument::None,
-                    Some(spec) => json_argument(&spec, self.get(spec.name))?,
-                };
-                Ok(Parsed { ts: self.ts()?, ttl_s: self.ttl_s()?, argument })
+                Ok(Parsed { ts: None, ttl_s: DEFAULT_TTL_S, arguments })
+            }
+            Self::Object(members) => {
+                let argument_names = || verb.arguments.iter().map(|spec| spec.name);
+                for (key, _) in members {
+                    if !ENVELOPE.into_iter().chain(argument_names()).any(|known| known == key) {
+                        let known = ENVELOPE.into_iter().chain(argument_names());
+                        let known: Vec<String> = known.map(|name| format!("\"{name}\"")).collect();
+                        return Err(format!("unknown key \"{}\": known are {}", echo(key), known.join(", ")));
+                    }
+                }
+                let mut arguments = Arguments::NONE;
+                for spec in verb.arguments {
+                    take(&mut arguments, spec, json_argument(spec, self.get(spec.name), names)?);
+                }
+                Ok(Parsed { ts: self.ts()?, ttl_s: self.ttl_s()?, arguments })
             }
         }
     }
@@ -167,79 +193,132 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn what_is_right(spec: &ArgumentSpec) -> String {
-    match spec.kind {
-        ArgumentKind::Choice(words) => {
-            let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-            format!("one of {} is right", words.join(", "))
-        }
-        ArgumentKind::Number(unit) => format!("a number ({unit}) is right"),
-        ArgumentKind::Flag => "true or false is right".to_owned(),
+fn echo_value(value: &Value) -> Value {
+    match value {
+        Value::String(text) => echo(text).into(),
+        Value::Array(_) | Value::Object(_) => echo(&value.to_string()).into(),
+        scalar => scalar.clone(),
     }
 }
 
-fn choice(words: &'static [(&'static str, &'static str)], text: &str) -> Option<Argument> {
-    words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, word)| Argument::Word(word))
+fn take(arguments: &mut Arguments, spec: &ArgumentSpec, argument: Option<Argument>) {
+    if let Some(argument) = argument {
+        arguments.push(spec, argument);
+    }
 }
 
-fn bare_argument(spec: &ArgumentSpec, text: &str) -> Result<Argument, String> {
+fn known_names<'a>(list: &str, names: &'a Names) -> &'a [String] {
+    names.get(list).map_or(&[], Vec::as_slice)
+}
+
+fn what_is_right(spec: &ArgumentSpec, names: &Names) -> String {
+    let one_of = |words: Vec<String>| format!("one of {} is right", words.join(", "));
+    match spec.kind {
+        ArgumentKind::Choice(choices) => {
+            let words = choices.iter().flat_map(|choice| choice.aliases.iter().chain([&choice.word]));
+            one_of(words.map(|word| format!("\"{word}\"")).collect())
+        }
+        ArgumentKind::Number { unit, .. } => format!("a number ({unit}) is right"),
+        ArgumentKind::Flag => "true or false is right".to_owned(),
+        ArgumentKind::Name(list) => {
+            one_of(known_names(list, names).iter().map(|name| format!("\"{name}\"")).collect())
+        }
+    }
+}
+
+fn choice(choices: &'static [Choice], text: &str) -> Option<Argument> {
+    let is_it = |choice: &&Choice| {
+        choice.word.eq_ignore_ascii_case(text)
+            || choice.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(text))
+    };
+    choices.iter().find(is_it).map(|choice| Argument::Word(choice.word))
+}
+
+fn name(list: &str, names: &Names, text: &str) -> Option<Argument> {
+    known_names(list, names).iter().find(|name| *name == text).cloned().map(Argument::Name)
+}
+
+/// The argument that `value` stands for; `None` where it was left out and may be.
+fn bare_argument(spec: &ArgumentSpec, text: &str, names: &Names) -> Result<Option<Argument>, String> {
+    if text.is_empty() && spec.optional {
+        return json_argument(spec, None, names);
+    }
     let argument = match spec.kind {
-        ArgumentKind::Choice(words) => choice(words, text),
-        ArgumentKind::Flag if text.is_empty() => Some(Argument::Flag(false)),
-        ArgumentKind::Number(_) | ArgumentKind::Flag => match serde_json::from_str::<Value>(text) {
-            Ok(value) => return json_argument(spec, Some(&value)),
+        ArgumentKind::Choice(choices) => choice(choices, text),
+        ArgumentKind::Name(list) => name(list, names, text),
+        ArgumentKind::Number { .. } | ArgumentKind::Flag => match serde_json::from_str::<Value>(text) {
+            Ok(value) => return json_argument(spec, Some(&value), names),
             Err(_) => None,
         },
     };
     let sent = if text.is_empty() { "missing".to_owned() } else { format!("\"{}\"", echo(text)) };
-    argument.ok_or_else(|| format!("\"{}\" is {sent}: {}", spec.name, what_is_right(spec)))
+    argument.map(Some).ok_or_else(|| format!("\"{}\" is {sent}: {}", spec.name, what_is_right(spec, names)))
 }
 
-fn json_argument(spec: &ArgumentSpec, value: Option<&Value>) -> Result<Argument, String> {
+fn json_argument(
+    spec: &ArgumentSpec,
+    value: Option<&Value>,
+    names: &Names,
+) -> Result<Option<Argument>, String> {
     let argument = match (spec.kind, value) {
-        (ArgumentKind::Choice(words), Some(Value::String(text))) => choice(words, text),
-        (ArgumentKind::Number(_), Some(Value::Number(number))) => {
+        (ArgumentKind::Choice(choices), Some(Value::String(text))) => choice(choices, text),
+        (ArgumentKind::Name(list), Some(Value::String(text))) => name(list, names, text),
+        (ArgumentKind::Number { .. }, Some(Value::Number(number))) => {
             number.as_f64().filter(|number| number.is_finite()).map(Argument::Number)
         }
         (ArgumentKind::Flag, Some(Value::Bool(flag))) => Some(Argument::Flag(*flag)),
         (ArgumentKind::Flag, None) => Some(Argument::Flag(false)),
+        (_, None) if spec.optional => return Ok(None),
         _ => None,
     };
     let sent = value.map_or_else(|| "missing".to_owned(), |value| echo(&value.to_string()));
-    argument.ok_or_else(|| format!("\"{}\" is {sent}: {}", spec.name, what_is_right(spec)))
+    argument.map(Some).ok_or_else(|| format!("\"{}\" is {sent}: {}", spec.name, what_is_right(spec, names)))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{MOVES, OUTLETS, names};
     use super::*;
-    use crate::command::{CHILLER, FOCUSER, find};
+    use crate::device::find;
 
     fn parse(verb: &str, payload: &str) -> Result<Parsed, String> {
-        let table = if find(CHILLER, verb).is_some() { CHILLER } else { FOCUSER };
-        Envelope::read(payload.as_bytes()).and_then(|envelope| envelope.parse(find(table, verb).unwrap()))
+        let verb = find(OUTLETS, verb).or_else(|| find(MOVES, verb)).unwrap();
+        Envelope::read(payload.as_bytes()).and_then(|envelope| envelope.parse(verb, &names()))
     }
 
-    fn argument(verb: &str, payload: &str) -> Argument {
-        parse(verb, payload).unwrap().argument
+    fn argument(verb: &str, payload: &str, name: &str) -> Option<Argument> {
+        parse(verb, payload).unwrap().arguments.get(name).cloned()
     }
 
     #[test]
     fn a_bare_value_is_the_argument() {
-        assert_eq!(argument("mode", "manual"), Argument::Word("manual"));
-        assert_eq!(argument("mode", "auto\n"), Argument::Word("automatic"));
-        assert_eq!(argument("enabled", "ON"), Argument::Word("on"));
-        assert_eq!(argument("setpoint", "12.5"), Argument::Number(12.5));
-        assert_eq!(argument("clear_alarms", "PRESS"), Argument::None);
-        assert_eq!(argument("clear_alarms", ""), Argument::None);
-        assert_eq!(argument("init", ""), Argument::Flag(false));
+        assert_eq!(argument("mode", "manual", "mode"), Some(Argument::Word("manual")));
+        assert_eq!(argument("mode", "auto\n", "mode"), Some(Argument::Word("automatic")));
+        assert_eq!(argument("enabled", "ON", "enabled"), Some(Argument::Word("on")));
+        assert_eq!(argument("setpoint", "12.5", "celsius"), Some(Argument::Number(12.5)));
+        assert_eq!(parse("clear_alarms", "PRESS").unwrap().arguments, Arguments::NONE);
+        assert_eq!(parse("clear_alarms", "").unwrap().arguments, Arguments::NONE);
+        assert_eq!(argument("init", "", "force"), Some(Argument::Flag(false)));
     }
 
     #[test]
     fn an_object_carries_time_and_argument() {
         let parsed = parse("setpoint", r#"{"id":"a","ts":1700000000.5,"ttl_s":3,"celsius":-2}"#).unwrap();
-        assert_eq!(parsed.argument, Argument::Number(-2.0));
+        assert_eq!(parsed.arguments.number("celsius"), Some(-2.0));
         assert!((parsed.ttl_s - 3.0).abs() < f64::EPSILON);
         assert_eq!(parsed.ts, Utc::from_unix_milliseconds(1_700_000_000_500));
+    }
+
+    #[test]
+    fn several_arguments_come_by_name_and_some_may_be_left_out() {
+        let arguments = parse("switch", r#"{"on":true,"outlet":"dew"}"#).unwrap().arguments;
+        assert_eq!(arguments.name("outlet"), Some("dew"));
+        assert!(arguments.flag("on"));
+        assert_eq!(arguments.number("minutes"), None);
+        assert_eq!(
+            argument("switch", r#"{"outlet":"dew","minutes":3}"#, "minutes"),
+            Some(Argument::Number(3.0))
+        );
     }
 
     #[test]
@@ -259,6 +338,14 @@ mod tests {
             ("mode", "\u{feff}manual", "byte order mark"),
             ("clear_alarms", r#"{"now":true}"#, "unknown key \"now\""),
             ("clear_alarms", "{", "not a JSON object"),
+            ("switch", "dew", "switch takes several arguments: a JSON object with \"outlet\""),
+            ("switch", r#"{"on":true}"#, "\"outlet\" is missing: one of \"dew\", \"mount\" is right"),
+            ("switch", r#"{"outlet":"sun"}"#, "\"outlet\" is \"sun\": one of \"dew\""),
+            (
+                "switch",
+                r#"{"outlet":"dew","mode":1}"#,
+                "known are \"id\", \"ts\", \"ttl_s\", \"outlet\", \"on\"",
+            ),
         ] {
             let error = parse(verb, payload).unwrap_err();
             assert!(error.contains(expected), "{verb} {payload}: {error}");

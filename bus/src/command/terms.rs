@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::verb::{Argument, Verb};
+use super::arguments::Arguments;
 use crate::clock::Instant;
+use crate::device::Verb;
 use crate::message::{Code, Happening, Reply, ReplyStatus};
 use crate::topic::{Base, Identity, RequestId};
 
@@ -22,8 +23,10 @@ pub struct DeskSettings {
     pub control_clients: BTreeSet<Identity>,
     /// Who may stop.
     pub stop_clients: BTreeSet<Identity>,
-    /// Allowed range of a verb's number, by verb.
-    pub ranges: BTreeMap<&'static str, RangeInclusive<f64>>,
+    /// Allowed range of a number, by verb and argument.
+    pub ranges: BTreeMap<(&'static str, &'static str), RangeInclusive<f64>>,
+    /// The names that may be given, by the key of their list in the settings.
+    pub names: BTreeMap<&'static str, Vec<String>>,
     /// Longest time to the terminal reply, by verb; 10 s otherwise. The device may promise less.
     pub timeouts: BTreeMap<&'static str, Duration>,
     /// Refuse to be commanded through a broker without an ACL.
@@ -161,8 +164,10 @@ pub enum Output {
     Post(Post),
     /// Log and publish this event.
     Happened(Happening),
+    /// The sender's clock agrees with the bridge's: a request came with its time, and in time.
+    ClocksAgree,
     /// Run this command, if it is still possible.
-    Admit(Ticket, &'static Verb, Argument),
+    Admit(Ticket, &'static Verb, Arguments),
     /// The journal changed: save it, then say [`Desk::journalled`](super::Desk::journalled) with this number.
     Save(u64),
     /// What the connection holds cannot be trusted: drop it and connect anew.

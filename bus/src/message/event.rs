@@ -25,6 +25,8 @@ pub enum EventKind {
     Flood,
     /// A second bridge was found on the same topics.
     Instance,
+    /// Something happened to the bridge itself: its settings were read again, its clock was set.
+    Bridge,
 }
 
 /// How bad it is.
@@ -70,6 +72,9 @@ pub struct Happening {
     pub verb: Option<String>,
     /// With which argument, as sent; at most 200 characters of it.
     pub argument: Option<Value>,
+    /// With which arguments, of a verb that takes several, as sent.
+    #[serde(default)]
+    pub arguments: Option<Map<String, Value>>,
     /// The request's id.
     pub id: Option<String>,
     /// How a command ended.
@@ -94,6 +99,7 @@ impl Happening {
             by: None,
             verb: None,
             argument: None,
+            arguments: None,
             id: None,
             status: None,
             code: None,

@@ -1,4 +1,5 @@
-//! `<base>/health`: how the bridge itself is, every minute and on change.
+//! `<base>/health`: how the bridge itself is, every minute and within a second of a change (of all but
+//! `exchanges`).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,17 +1,22 @@
 //! `<base>/meta`: the bridge's description of itself, for programs that were not written for it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::command::Class;
+use crate::device::{Class, Quantity, Role, Tone};
 
-/// What this device is and which commands it takes.
+/// What this device is, what its state says and which commands it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Meta {
     /// Version of the payloads' shape.
     pub schema: u32,
-    /// `chiller` or `focuser`.
+    /// What sort of instrument: one word.
     pub kind: String,
+    /// What people call it.
+    #[serde(default)]
+    pub label: String,
     /// Maker and type of the instrument.
     pub model: String,
     /// The bridge's version.
@@ -20,6 +25,9 @@ pub struct Meta {
     pub stale_after_s: f64,
     /// The commands.
     pub verbs: Vec<VerbMeta>,
+    /// What its state says: `status`, then the keys of the device.
+    #[serde(default)]
+    pub properties: Vec<PropertyMeta>,
 }
 
 /// One command.
@@ -27,18 +35,30 @@ pub struct Meta {
 pub struct VerbMeta {
     /// Last level of the topic.
     pub name: String,
+    /// For people: what a button says.
+    #[serde(default)]
+    pub label: String,
     /// How it goes together with others.
     pub class: Class,
-    /// Arguments with which it is overriding all the same.
+    /// Words of an argument with which it is overriding all the same.
     pub overriding_for: Vec<String>,
-    /// Whether something moves.
+    /// Whether something moves: it needs a time.
     pub motion: bool,
+    /// Whether it stops what moves.
+    #[serde(default)]
+    pub stop: bool,
     /// Whether it needs an id.
     pub needs_id: bool,
     /// Longest time to the terminal reply, s.
     pub timeout_s: f64,
-    /// Its one argument.
+    /// Where it is dangerous: what to ask before it is sent.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// The argument of a verb that takes just one, whose bare value is a payload, too; as version 1 had it.
     pub argument: Option<ArgumentMeta>,
+    /// All its arguments.
+    #[serde(default)]
+    pub arguments: Vec<ArgumentMeta>,
 }
 
 /// A command's argument.
@@ -46,14 +66,76 @@ pub struct VerbMeta {
 pub struct ArgumentMeta {
     /// Key in the payload.
     pub name: String,
+    /// For people.
+    #[serde(default)]
+    pub label: String,
+    /// What it may be; version 1 did not say.
+    #[serde(default)]
+    pub kind: Option<ArgumentType>,
     /// Unit, of a number.
     pub unit: Option<String>,
     /// Smallest value, of a number.
     pub minimum: Option<f64>,
     /// Largest value, of a number.
     pub maximum: Option<f64>,
-    /// The words, of a choice.
+    /// What a control goes up and down by, of a number.
+    #[serde(default)]
+    pub step: Option<f64>,
+    /// The words, of a choice: every one that is taken. Of a name: those that are configured.
     pub choices: Option<Vec<String>>,
+    /// The words to offer, of a choice, with what people call them.
+    #[serde(default)]
+    pub choice_labels: BTreeMap<String, String>,
     /// Whether it may be left out.
     pub optional: bool,
+}
+
+/// What an argument may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArgumentType {
+    /// One of the words in `choices`.
+    Choice,
+    /// A finite number.
+    Number,
+    /// `true` or `false`; `false` if left out.
+    Flag,
+    /// One of the configured names in `choices`.
+    Name,
+}
+
+/// One key of the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PropertyMeta {
+    /// The key; a dot for each level of nesting.
+    pub key: String,
+    /// For people.
+    pub label: String,
+    /// What sort of thing it is.
+    pub quantity: Quantity,
+    /// Unit, of a number that has one.
+    pub unit: Option<String>,
+    /// How many decimals are worth showing, of a number.
+    pub decimals: Option<u8>,
+    /// The values, of an enumeration.
+    pub words: Vec<WordMeta>,
+    /// What it is for.
+    pub role: Role,
+    /// Whether it is a list of such.
+    pub many: bool,
+    /// Whether a history is kept of it.
+    pub history: bool,
+    /// The verb that sets it.
+    pub set_by: Option<String>,
+}
+
+/// One value of an enumeration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WordMeta {
+    /// On the bus.
+    pub word: String,
+    /// For people.
+    pub label: String,
+    /// How good it is.
+    pub tone: Tone,
 }

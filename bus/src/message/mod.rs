@@ -2,28 +2,22 @@
 //!
 //! Keys are always present, `null` if unknown. Only these types are serialised.
 
-mod chiller;
 mod event;
-mod focuser;
 mod health;
 mod history;
 mod meta;
 mod reply;
 mod state;
 
-pub use chiller::{
-    ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode,
-};
 pub use event::{Event, EventKind, Happening, Severity};
-pub use focuser::{FocuserState, FocuserStatus};
 pub use health::{Health, LinkHealth};
 pub use history::{BIN_S, History, MAX_BINS};
-pub use meta::{ArgumentMeta, Meta, VerbMeta};
+pub use meta::{ArgumentMeta, ArgumentType, Meta, PropertyMeta, VerbMeta, WordMeta};
 pub use reply::{Code, Reply, ReplyStatus, reason};
-pub use state::{Attention, LastCommand, Snapshot, Stamp};
+pub use state::{Attention, Common, LastCommand, Snapshot, Stamp};
 
 /// Version of every payload's shape; grows when a key changes its meaning or goes away.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Payload of the availability topic while the bridge is there.
 pub const ONLINE: &str = "online";

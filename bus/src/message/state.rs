@@ -8,12 +8,17 @@ use super::reply::{Code, ReplyStatus};
 use crate::clock::Utc;
 use crate::topic::{Identity, RequestId};
 
-/// `<base>/state`: who publishes it and when, then what the device is.
+/// `<base>/state`: who publishes it and when, what every device has, then what this one is.
+///
+/// `D` has the keys of the device; `S` is the type of its status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Snapshot<D> {
+pub struct Snapshot<D, S = String> {
     /// Who publishes, when, and for how long it may be believed.
     #[serde(flatten)]
     pub stamp: Stamp,
+    /// What every device has.
+    #[serde(flatten)]
+    pub common: Common<S>,
     /// The device.
     #[serde(flatten)]
     pub device: D,
@@ -28,12 +33,40 @@ pub struct Stamp {
     pub session: String,
     /// When the bridge started.
     pub started_at: Utc,
+    /// Seconds since then, by a clock that nobody can set: of two bridges the one with the longer
+    /// stays.
+    // A state that an older bridge has left behind has none.
+    #[serde(default)]
+    pub uptime_s: f64,
     /// Counts what this session published here.
     pub seq: u64,
     /// When this was published; moves with heartbeats.
     pub published_at: Utc,
     /// Seconds after `published_at`, and after `date`, from which nobody may believe this.
     pub stale_after_s: f64,
+}
+
+/// The keys that the state of every device has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Common<S = String> {
+    /// What the device is doing, as one word.
+    pub status: S,
+    /// The same for people, upper case; FITS headers carry it.
+    #[serde(default)]
+    pub status_label: String,
+    /// One sentence: what it does, and why.
+    #[serde(default)]
+    pub summary: String,
+    /// Why, as one word: `manual`, `link_lost`, …
+    pub reason: String,
+    /// Time of the last valid reading of the device; moves for no other reason.
+    pub date: Option<Utc>,
+    /// Whether the device answers.
+    pub connected: bool,
+    /// What a human should know.
+    pub attention: Vec<Attention>,
+    /// The last command that was admitted.
+    pub last_command: Option<LastCommand>,
 }
 
 /// Something a human should know.

@@ -9,7 +9,8 @@
 
 use bus::clock::{Now, Utc};
 use bus::command::Outcome;
-use bus::message::{Code, EventKind, Happening, Mode, Severity};
+use bus::message::{Code, EventKind, Happening, Severity};
+use chiller_device::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::Chiller;

@@ -3,7 +3,8 @@
 
 use bridge::controller::{Concern, Effect, Input as Message};
 use bus::clock::{Instant, Now};
-use bus::message::{EventKind, Happening, Input, InputStatus, Inputs, Mode, Severity};
+use bus::message::{EventKind, Happening, Severity};
+use chiller_device::{Input, InputStatus, Inputs, Mode};
 use serde_json::Value;
 
 use super::Chiller;

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bridge::controller::{Command, Effect};
 use bus::clock::Now;
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{Code, Mode, reason};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Code, reason};
 use bus::topic::Identity;
+use chiller_device::Mode;
 
 use super::steer::is_reached;
 use super::work::{Clear, SetPoint, Switch};
@@ -14,7 +16,7 @@ use super::{Chiller, Released, mode_word};
 use crate::protocol::{Temperature, UnitMode};
 
 impl Chiller {
-    pub(super) fn is_possible(&self, verb: &'static Verb, argument: Argument) -> Result<(), Refusal> {
+    pub(super) fn is_possible(&self, verb: &'static Verb, arguments: &Arguments) -> Result<(), Refusal> {
         if verb.name == "enabled" && self.saved.mode == Mode::Automatic {
             let message = "automatic control decides: set the mode to manual first";
             return Err(Refusal::new(Code::ModeIsAutomatic, message));
@@ -32,7 +34,7 @@ impl Chiller {
         if status.unit_mode == UnitMode::Test {
             return Err(Refusal::new(Code::Blocked, "the unit is in its test mode, in the hands of service"));
         }
-        if verb.name == "enabled" && argument == Argument::Word("on") && self.has_alarm() {
+        if verb.name == "enabled" && arguments.word("enabled") == Some("on") && self.has_alarm() {
             let message = format!("the unit has an alarm{}: clear it first", self.alarms_in_words());
             return Err(Refusal::new(Code::Alarm, message));
         }
@@ -41,21 +43,23 @@ impl Chiller {
 
     pub(super) fn run(&mut self, command: Command, now: Now) {
         let ticket = command.ticket;
-        match (command.verb.name, command.argument) {
-            ("mode", Argument::Word("manual")) => self.set_mode(Mode::Manual, ticket, now),
-            ("mode", Argument::Word(_)) => self.set_mode(Mode::Automatic, ticket, now),
-            ("enabled", Argument::Word(word)) => self.set_enabled(word == "on", ticket, now),
-            ("setpoint", Argument::Number(celsius)) => match Temperature::from_celsius(celsius) {
+        let arguments = command.arguments;
+        let (word, number) = (|name| arguments.word(name), |name| arguments.number(name));
+        match command.verb.name {
+            "mode" if word("mode") == Some("manual") => self.set_mode(Mode::Manual, ticket, now),
+            "mode" => self.set_mode(Mode::Automatic, ticket, now),
+            "enabled" => self.set_enabled(word("enabled") == Some("on"), ticket, now),
+            "setpoint" => match number("celsius").and_then(Temperature::from_celsius) {
                 Some(temperature) => self.set_point = Some(SetPoint::new(temperature, ticket)),
                 None => {
-                    let message = format!("{celsius} °C cannot be said to the unit");
+                    let message = "the unit has no such temperature";
                     self.answer(Some(ticket), Outcome::failed(Code::OutsideLimits, message));
                 }
             },
-            ("clear_alarms", _) => self.clear_alarms(ticket),
-            ("release", Argument::Number(minutes)) => self.release(minutes, ticket, now),
-            (verb, argument) => {
-                let message = format!("the chiller has no way to run {verb} with {argument:?}");
+            "clear_alarms" => self.clear_alarms(ticket),
+            "release" => self.release(number("minutes").unwrap_or_default(), ticket, now),
+            verb => {
+                let message = format!("the chiller has no way to run {verb}");
                 self.answer(Some(ticket), Outcome::failed(Code::Failed, message));
             }
         }

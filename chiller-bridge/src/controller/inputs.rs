@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge::controller::Input as Message;
 use bus::clock::{Instant, Now, Utc};
-use bus::message::{Input, InputStatus};
+use chiller_device::{Input, InputStatus};
 use serde_json::{Map, Value};
 
 /// A date further ahead than this cannot be right.

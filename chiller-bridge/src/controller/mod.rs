@@ -22,11 +22,13 @@ mod work;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange};
+use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{ChillerState, ChillerStatus, Code, EventKind, Happening, Mode, Severity};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Code, EventKind, Happening, Severity};
 use bus::topic::Identity;
+use chiller_device::{ChillerState, ChillerStatus, DESCRIPTION, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Reply, Request};
@@ -244,7 +246,7 @@ impl Chiller {
         }
     }
 
-    /// After every event: decide, steer, and tell what changed.
+    /// After every event: decide, steer, and see what changed.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
@@ -253,23 +255,7 @@ impl Chiller {
     }
 
     fn note_status(&mut self, now: Now) {
-        let status = self.current_status(now.instant);
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let message = format!("{} -> {} ({reason})", state::word(from), state::word(status));
-        let severity = match status {
-            ChillerStatus::Offline | ChillerStatus::Fault => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", state::word(from))
-            .with("to", state::word(status));
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status(now.instant);
     }
 }
 
@@ -279,8 +265,8 @@ impl Controller for Chiller {
     type State = ChillerState;
     type Saved = Saved;
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
-        self.is_possible(verb, argument).map(|()| None)
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        self.is_possible(verb, arguments).map(|()| None)
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
@@ -407,6 +393,21 @@ impl Controller for Chiller {
             .or_else(|| self.plan.next(at))
     }
 
+    fn poll_order(&mut self, now: Now) -> Option<Request> {
+        if !self.connected || self.is_released() {
+            return None;
+        }
+        // Clearing goes its steps one by one: once it has begun, nothing comes in between.
+        if let Some(clear) = &mut self.clear {
+            return if clear.is_out() { None } else { clear.poll_request(now.instant) };
+        }
+        let set_point = self.set_point.as_mut().filter(|work| !work.is_out());
+        set_point.and_then(SetPoint::poll_request).or_else(|| {
+            let switch = self.switch.as_mut().filter(|switch| !switch.is_out());
+            switch.and_then(|switch| switch.poll_request(now.instant))
+        })
+    }
+
     fn is_wanted(&self, request: &Request) -> bool {
         self.is_still_wanted(request)
     }
@@ -426,8 +427,19 @@ impl Controller for Chiller {
         self.all_concerns(now)
     }
 
-    fn state(&self, common: Common, now: Now) -> ChillerState {
-        self.published(common, now)
+    fn facts(&self, now: Now) -> Facts {
+        let status = self.current_status(now.instant);
+        Facts {
+            status: status.word(),
+            reason: self.reason(),
+            summary: DESCRIPTION.status_label(status.word()).to_lowercase(),
+            date: self.unit.date(),
+            connected: self.connected,
+        }
+    }
+
+    fn state(&self, _now: Now) -> ChillerState {
+        self.published()
     }
 
     fn quantities(&self) -> Vec<bridge::controller::Quantity> {
@@ -435,7 +447,7 @@ impl Controller for Chiller {
     }
 
     fn status_word(&self) -> &'static str {
-        state::word(self.status)
+        self.status.word()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the controller shows: status, reason, concerns, and the published state.
 
-use bridge::controller::{Common, Concern, Quantity};
+use bridge::controller::{Concern, Quantity};
 use bus::clock::{Instant, Now};
-use bus::message::{ChillerState, ChillerStatus, Mode, Reading, TecMode};
+use chiller_device::{ChillerState, ChillerStatus, Mode, Reading, TecMode};
 
 use super::{Chiller, decision};
 use crate::protocol::{Threshold, UnitMode};
@@ -108,14 +108,8 @@ impl Chiller {
         known.then_some(names)
     }
 
-    pub(super) fn published(&self, common: Common, now: Now) -> ChillerState {
+    pub(super) fn published(&self) -> ChillerState {
         ChillerState {
-            status: self.current_status(now.instant),
-            reason: self.reason().to_owned(),
-            date: self.unit.date(),
-            connected: self.connected,
-            attention: common.attention,
-            last_command: common.last_command,
             mode: self.saved.mode,
             mode_since: self.saved.since,
             mode_by: self.saved.by.clone(),
@@ -144,22 +138,6 @@ impl Chiller {
             quantity("tec_power", "%", reading.tec_power),
             quantity("flow", "l/min", reading.flow),
         ]
-    }
-}
-
-/// The word on the bus.
-pub(super) fn word(status: ChillerStatus) -> &'static str {
-    match status {
-        ChillerStatus::Offline => "offline",
-        ChillerStatus::Idle => "idle",
-        ChillerStatus::Starting => "starting",
-        ChillerStatus::Cooling => "cooling",
-        ChillerStatus::Heating => "heating",
-        ChillerStatus::Circulating => "circulating",
-        ChillerStatus::Stopping => "stopping",
-        ChillerStatus::Fault => "fault",
-        ChillerStatus::Service => "service",
-        ChillerStatus::Released => "released",
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
-use bus::message::{Code, EventKind, Happening, Mode, Severity};
+use bus::message::{Code, EventKind, Happening, Severity};
+use chiller_device::Mode;
 
 use super::Chiller;
 use super::work::Switch;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::message::{Reading, TecMode, UnitMode};
+use chiller_device::{Reading, TecMode, UnitMode};
 
 use crate::protocol::{
     AlarmBits, AlarmDetail1Bits, AlarmDetail2Bits, Drive, HeatOrCool, Reply, Request, Status, TecBank,

@@ -128,6 +128,11 @@ impl SetPoint {
         self.stage = SetPointStage::ReadBack;
     }
 
+    /// Whether the unit may have the order.
+    pub(super) fn is_out(&self) -> bool {
+        self.stage != SetPointStage::Send
+    }
+
     /// Whether a set point that is read says anything about this one.
     pub(super) fn is_sent(&self) -> bool {
         self.stage == SetPointStage::ReadingBack
@@ -164,6 +169,11 @@ impl Clear {
     /// Automatic control wants to start again if the alarm is gone.
     pub(super) fn again() -> Self {
         Self { again: true, ..Self::new(None) }
+    }
+
+    /// Whether the unit may have the first order, standby.
+    pub(super) fn is_out(&self) -> bool {
+        self.step != ClearStep::Standby || self.asked
     }
 
     /// Whether the unit is in standby and its alarms were not read yet.

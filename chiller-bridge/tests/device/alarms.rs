@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, Code, ReplyStatus, Severity};
+use bus::message::{Code, ReplyStatus, Severity};
+use chiller_device::ChillerStatus;
 use testbed::chiller::{AlarmBit, Config, Fault, Status};
 
 use crate::rig::{Rig, settings};
@@ -95,7 +96,7 @@ fn an_alarm_whose_cause_is_still_there_is_not_said_to_be_cleared() {
     let reply = rig.command_and_wait("alice", "clear_alarms", "");
     assert_eq!((reply.status, reply.code), (ReplyStatus::Failed, Some(Code::Alarm)));
     assert!(reply.message.contains("low_coolant_level"), "{}", reply.message);
-    let alarms = rig.state().reading.alarms.unwrap();
+    let alarms = rig.state().device.reading.alarms.unwrap();
     assert_eq!(alarms, ["low_coolant_level"]);
 }
 

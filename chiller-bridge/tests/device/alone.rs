@@ -1,6 +1,7 @@
 //! Without the broker: control runs on, inputs age, and what happened is told afterwards.
 
-use bus::message::{EventKind, InputStatus};
+use bus::message::EventKind;
+use chiller_device::InputStatus;
 use testbed::chiller::{AlarmBit, Fault};
 
 use crate::site::{MINUTE, SECOND, Site};

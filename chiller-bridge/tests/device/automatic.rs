@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, InputStatus, Mode};
 use chiller_bridge::controller::inputs::{DomeSettings, PowerFormat, PowerSettings};
 use chiller_bridge::settings::Settings;
+use chiller_device::{ChillerStatus, InputStatus, Mode};
 use testbed::chiller::Config;
 
 use crate::rig::{Rig, settings};

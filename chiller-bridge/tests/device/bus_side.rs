@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bus::clock::Utc;
-use bus::message::{Code, EventKind, Mode, ReplyStatus};
+use bus::message::{Code, EventKind, ReplyStatus};
+use chiller_device::Mode;
 use testbed::chiller::Fault;
 
 use crate::rig::Rig;
@@ -19,7 +20,7 @@ fn the_state_that_shows_an_outcome_comes_before_the_reply_that_tells_it() {
         let id = rig.command("alice", verb, argument);
         rig.wait_for(&id);
         let told = rig.replies(&id).last().unwrap().order;
-        let shown = rig.states().rfind(|state| state.order < told).unwrap().what.device;
+        let shown = rig.states().rfind(|state| state.order < told).unwrap().what;
         let last = shown.last_command.unwrap();
         assert_eq!(last.id.unwrap().as_str(), id, "{verb}");
         assert_eq!(last.outcome, ReplyStatus::Succeeded, "{verb}");
@@ -139,7 +140,27 @@ fn a_leap_of_the_wall_clock_moves_dates_and_nothing_else() {
         rig.set_date(date);
         rig.run_for(30 * SECOND);
         assert!(rig.state().date.unwrap().seconds_since(date) > 20.0);
-        assert!(rig.states().skip(seen).all(|state| state.what.device.connected));
+        assert!(rig.states().skip(seen).all(|state| state.what.connected));
     }
     assert_eq!(rig.health_of_link().losses, 0);
+}
+
+#[test]
+fn what_a_counter_of_the_health_counts_is_published_within_two_seconds() {
+    let mut rig = Rig::running();
+    rig.publish_command("alice", "Set-Point", b"");
+    rig.run_for(2 * SECOND);
+    assert_eq!(rig.health().dropped_topics, 1);
+
+    rig.model().inject_for(Fault::Garbled, 1);
+    rig.run_for(7 * SECOND);
+    let link = rig.health().link;
+    assert_eq!(link.bad_replies, 1);
+    assert!(link.last_error.is_some_and(|error| !error.is_empty()));
+
+    for _ in 0..40 {
+        rig.publish_command("alice", "ping", b"");
+    }
+    rig.run_for(2 * SECOND);
+    assert_eq!(rig.health().flooded_commands, 40 - 20);
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, EventKind, InputStatus};
+use bus::message::EventKind;
 use chiller_bridge::controller::inputs::PowerFormat;
+use chiller_device::{ChillerStatus, InputStatus};
 use testbed::chiller::Config;
 
 use crate::site::{DOME, MINUTE, POWER, SECOND, Site, with_inputs};

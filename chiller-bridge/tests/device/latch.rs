@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, Code, Severity};
+use bus::message::{Code, Severity};
+use chiller_device::ChillerStatus;
 use testbed::chiller::{AlarmBit, Config, Fault, Status};
 
 use crate::rig::settings;
@@ -81,7 +82,7 @@ fn a_clear_of_what_is_still_there_fails_and_keeps_only_what_is_still_there() {
     let mut site = cooling();
     site.model().inject(Fault::AlarmTrip(AlarmBit::FAN_FAILURE));
     trip(&mut site);
-    assert_eq!(site.state().reading.alarms.map(|names| names.len()), Some(2));
+    assert_eq!(site.state().device.reading.alarms.map(|names| names.len()), Some(2));
     site.model().clear_faults();
     site.model().inject(Fault::AlarmTrip(AlarmBit::FAN_FAILURE));
     let reply = site.rig.command_and_wait("alice", "clear_alarms", "");
@@ -147,7 +148,7 @@ fn in_manual_nothing_is_read_until_clear_alarms() {
     site.pass(10 * MINUTE);
     assert!(site.sent().iter().all(|sent| !matches!(sent.command, 15 | 18)));
     let state = site.state();
-    assert_eq!((state.status, state.reading.alarms), (ChillerStatus::Fault, None));
+    assert_eq!((state.status, state.device.reading.alarms), (ChillerStatus::Fault, None));
     site.model().clear_faults();
     // The unit's own latch is still lit; the 18 says its name and puts it out.
     let reply = site.rig.command_and_wait("alice", "clear_alarms", "");

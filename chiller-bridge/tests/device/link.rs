@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, EventKind, Reading};
+use bus::message::EventKind;
+use chiller_device::{ChillerStatus, Reading};
 use testbed::chiller::{Config, Fault};
 
 use crate::rig::{Rig, settings};
@@ -103,13 +104,13 @@ fn the_date_moves_with_valid_readings_and_heartbeats_go_on_without() {
     rig.run_for(SECOND);
     let date = rig.state().date;
     rig.run_for(600 * SECOND);
-    let states: Vec<_> = rig.states().filter(|state| !state.what.device.connected).collect();
+    let states: Vec<_> = rig.states().filter(|state| !state.what.connected).collect();
     assert!(states.len() >= 60);
     for pair in states.windows(2) {
         assert!(pair[1].at.instant.since(pair[0].at.instant) <= 10 * SECOND);
         assert!(pair[1].what.stamp.seq > pair[0].what.stamp.seq);
         assert!(pair[1].what.stamp.published_at >= pair[0].what.stamp.published_at);
-        assert_eq!(pair[1].what.device.date, date);
+        assert_eq!(pair[1].what.date, date);
     }
     assert!(rig.availability().iter().filter(|said| **said == "online").count() >= 60);
 }
@@ -122,7 +123,7 @@ fn after_a_stall_the_link_counts_as_lost_until_a_valid_reply() {
     rig.freeze(31 * SECOND);
     let state = rig.state();
     assert!(!state.connected);
-    assert_eq!((state.reading, state.date), (Reading::default(), date));
+    assert_eq!((state.device.reading, state.date), (Reading::default(), date));
     rig.run_until_connected();
     assert!(rig.state().connected);
 }
@@ -136,7 +137,7 @@ fn an_answer_that_was_read_after_a_stall_is_no_reading() {
     let date = rig.view().date;
     rig.freeze(31 * SECOND);
     let after: Vec<_> = rig.states().filter(|state| state.at == rig.now()).collect();
-    assert!(after.iter().all(|state| state.what.device.date == date), "{after:#?}");
+    assert!(after.iter().all(|state| state.what.date == date), "{after:#?}");
     rig.run_until_connected();
     assert!(rig.state().date > date);
 }

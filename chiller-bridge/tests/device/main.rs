@@ -11,6 +11,7 @@ mod latch;
 mod link;
 mod manual;
 mod memory;
+mod meta;
 mod polling;
 mod release;
 mod rig;

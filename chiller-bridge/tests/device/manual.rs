@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bridge::core::File;
-use bus::message::{ChillerStatus, Code, Mode};
+use bus::message::Code;
+use chiller_device::{ChillerStatus, Mode};
 use testbed::chiller::{Config, Fault, Status};
 
 use crate::site::{MINUTE, SECOND, Site, with_inputs};
@@ -107,7 +108,7 @@ fn c2_a_restart_during_maintenance_never_starts_the_pump_whatever_was_requested(
         site.model().set_status(Status::Standby);
         site.switch_camera(true);
         site.dome = Some(1.0);
-        let by = site.state().mode_by;
+        let by = site.state().device.mode_by;
         let since = site.state().mode_since;
         site.forget_sent();
         for _ in 0..3 {
@@ -118,7 +119,7 @@ fn c2_a_restart_during_maintenance_never_starts_the_pump_whatever_was_requested(
         assert_eq!(site.orders(), [""; 0]);
         let state = site.state();
         assert_eq!((state.mode, state.requested), (Mode::Manual, Some(requested == "on")));
-        assert_eq!((state.mode_by, state.mode_since), (by, since));
+        assert_eq!((state.mode_since, state.device.mode_by), (since, by));
     }
 }
 
@@ -173,7 +174,7 @@ fn c20_the_mode_says_who_set_it_and_when_and_manual_for_long_is_an_attention() {
     let mut site = Site::new(settings, Config::default());
     site.rig.command_and_wait("ops", "mode", "manual");
     let state = site.state();
-    assert_eq!(state.mode_by.map(|by| by.as_str().to_owned()), Some("ops".to_owned()));
+    assert_eq!(state.mode_by.as_ref().map(|by| by.as_str().to_owned()), Some("ops".to_owned()));
     let since = state.mode_since.expect("a date");
     site.restart();
     site.pass(55 * MINUTE);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bridge::core::File;
-use bus::message::{Code, Mode, ReplyStatus, Severity};
+use bus::message::{Code, ReplyStatus, Severity};
 use chiller_bridge::settings::{Settings, StartMode};
+use chiller_device::Mode;
 use testbed::chiller::{Config, Fault};
 
 use crate::rig::{Rig, settings};
@@ -23,7 +24,7 @@ fn c2_mode_request_and_who_set_them_survive_a_restart() {
     rig.run_until_connected();
     let after = rig.state();
     assert_eq!((after.mode, after.requested), (Mode::Manual, Some(true)));
-    assert_eq!((after.mode_since, after.mode_by), (before.mode_since, before.mode_by));
+    assert_eq!((after.mode_since, after.device.mode_by), (before.mode_since, before.device.mode_by));
     rig.run_for(600 * SECOND);
     assert_eq!(rig.model().writes().count(), orders);
     assert!(rig.model().pump_on());
@@ -95,7 +96,7 @@ fn the_first_start_is_in_the_configured_mode() {
     for (start_mode, mode) in [(StartMode::Automatic, Mode::Automatic), (StartMode::Manual, Mode::Manual)] {
         let mut rig = Rig::new(Settings { start_mode, ..settings() }, Config::default());
         rig.run_until_connected();
-        assert_eq!((rig.state().mode, rig.state().mode_by), (mode, None));
+        assert_eq!((rig.state().mode, rig.state().device.mode_by), (mode, None));
     }
 }
 
@@ -126,4 +127,68 @@ fn c23_a_clean_stop_ends_what_runs_and_leaves_the_unit_as_it_is() {
     assert_eq!(rig.availability().last(), Some(&"offline"));
     rig.run_for(60 * SECOND);
     assert!(rig.model().pump_on());
+}
+
+fn has_attention(rig: &Rig, name: &str) -> bool {
+    rig.state().attention.iter().any(|attention| attention.name == name)
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_well_again_soon_after_it_was_freed() {
+    let mut rig = Rig::running();
+    rig.set_disk_full(true);
+    rig.restart();
+    rig.run_until_connected();
+    rig.run_for(1200 * SECOND);
+    assert!(!rig.health().journal_ok && has_attention(&rig, "journal_failed"));
+    let text = &rig.state().attention[0].text;
+    assert!(text.contains("no space left on device"), "{text}");
+
+    rig.set_disk_full(false);
+    rig.run_for(20 * SECOND);
+    assert!(rig.health().journal_ok && !has_attention(&rig, "journal_failed"));
+}
+
+#[test]
+fn a_directory_that_can_be_written_is_proved_by_whatever_is_saved_first() {
+    let mut rig = Rig::running();
+    rig.set_disk_full(true);
+    rig.restart();
+    rig.run_until_connected();
+    rig.set_disk_full(false);
+    let reply = rig.command_and_wait("alice", "mode", "manual");
+    assert_eq!(reply.code, Some(Code::Succeeded), "{reply:?}");
+    rig.run_for(SECOND);
+    assert!(rig.health().journal_ok && !has_attention(&rig, "journal_failed"));
+}
+
+#[test]
+fn what_could_not_be_saved_is_saved_when_it_can_be() {
+    let mut rig = Rig::running();
+    rig.set_disk_full(true);
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.run_for(60 * SECOND);
+    assert!(!rig.health().journal_ok && has_attention(&rig, "mode_not_saved"));
+    rig.set_disk_full(false);
+    rig.run_for(20 * SECOND);
+    assert!(rig.health().journal_ok, "nothing was set meanwhile");
+    assert!(!has_attention(&rig, "journal_failed") && !has_attention(&rig, "mode_not_saved"));
+    rig.restart();
+    rig.run_until_connected();
+    assert_eq!(rig.state().mode, Mode::Manual);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_is_no_secret() {
+    let mut rig = Rig::running();
+    rig.set_disk_slow(600 * SECOND);
+    rig.command("alice", "mode", "manual");
+    rig.run_for(4 * SECOND);
+    assert!(rig.health().journal_ok);
+    rig.run_for(2 * SECOND);
+    assert!(!rig.health().journal_ok && has_attention(&rig, "journal_failed"));
+    rig.set_disk_slow(Duration::from_millis(5));
+    rig.run_for(600 * SECOND);
+    assert!(rig.health().journal_ok && !has_attention(&rig, "journal_failed"));
+    assert_eq!(rig.needless_wakes(), 0);
 }

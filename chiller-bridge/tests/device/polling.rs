@@ -101,11 +101,11 @@ fn c15_no_garbled_reply_is_ever_taken_for_a_reading() {
     let mut rig = Rig::new(settings(), unit);
     rig.run_until_connected();
     rig.run_for(Duration::from_secs(600));
-    let truth = rig.view().reading;
+    let truth = rig.view().device.reading;
     for _ in 0..200 {
         rig.model().inject_for(Fault::Garbled, 1);
         rig.run_for(Duration::from_secs(10));
-        let mut reading = rig.view().reading;
+        let mut reading = rig.view().device.reading;
         reading.device_uptime = truth.device_uptime;
         assert_eq!(reading, truth);
     }
@@ -117,14 +117,14 @@ fn c15_no_garbled_reply_is_ever_taken_for_a_reading() {
 #[test]
 fn c16_a_complete_bad_frame_is_asked_again_at_once_and_costs_nothing() {
     let mut rig = Rig::running();
-    let before = rig.state().reading;
+    let before = rig.state().device.reading;
     rig.forget_sent();
     rig.model().inject_for(Fault::Garbled, 1);
     rig.run_for(Duration::from_secs(5));
     assert_eq!(commands(&rig)[..3], [1, 1, 3]);
     assert!(rig.sent()[1].at.since(rig.sent()[0].at) < Duration::from_millis(50));
     assert_eq!(rig.health_of_link().bad_replies, 1);
-    assert!(rig.states().all(|state| state.what.device.connected));
+    assert!(rig.states().all(|state| state.what.connected));
     assert_eq!(rig.state().reading.setpoint_temp, before.setpoint_temp);
 }
 

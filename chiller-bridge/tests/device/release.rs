@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, Code, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use chiller_device::ChillerStatus;
 use testbed::chiller::Fault;
 
 use crate::rig::Rig;

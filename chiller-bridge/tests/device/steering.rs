@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bus::message::ChillerStatus;
+use chiller_device::ChillerStatus;
 use testbed::chiller::{Config, Fault, Status};
 
 use crate::site::{MINUTE, SECOND, Site, with_inputs};

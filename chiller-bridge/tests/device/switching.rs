@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use bus::message::{ChillerStatus, Code, EventKind, Mode, ReplyStatus, UnitMode};
+use bus::message::{Code, EventKind, ReplyStatus};
+use chiller_device::{ChillerStatus, Mode, UnitMode};
 use testbed::chiller::{Config, Fault};
 
 use crate::rig::{Rig, assert_succeeded, settings};
@@ -57,12 +58,14 @@ fn c11_enable_succeeds_when_the_unit_runs_and_not_before() {
     assert_eq!(orders(&mut rig), ["15:1"]);
     let [accepted, ended] = rig.replies(&id)[..] else { panic!("two replies") };
     let before: Vec<_> = rig.states().filter(|state| state.order < ended.order).collect();
-    let last = &before.last().unwrap().what.device;
+    let last = &before.last().unwrap().what;
     assert_eq!((last.reading.unit_mode, last.reading.pump_on), (Some(UnitMode::Run), Some(true)));
     assert_eq!(last.last_command.as_ref().unwrap().outcome, ReplyStatus::Succeeded);
-    assert!(before.iter().any(|state| {
-        state.order > accepted.order && state.what.device.status == ChillerStatus::Starting
-    }));
+    assert!(
+        before
+            .iter()
+            .any(|state| { state.order > accepted.order && state.what.status == ChillerStatus::Starting })
+    );
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn c9_a_unit_that_does_not_start_is_a_fault_told_once_and_not_tried_for_ever() {
     let reply = rig.wait_for(&id);
     assert_eq!((reply.status, reply.code), (ReplyStatus::Failed, Some(Code::Failed)));
     assert!(reply.message.contains("did not start within 30 s"), "{}", reply.message);
-    let starting = rig.states().skip(seen).map(|state| state.what.device.status).collect::<Vec<_>>();
+    let starting = rig.states().skip(seen).map(|state| state.what.status).collect::<Vec<_>>();
     assert!(starting.iter().filter(|status| **status == ChillerStatus::Starting).count() > 20);
     assert_eq!((rig.state().status, rig.state().reason.as_str()), (ChillerStatus::Fault, "start_failed"));
     let published = rig.states().count();
@@ -219,4 +222,22 @@ fn a_lost_link_ends_what_runs() {
     rig.plug();
     rig.run_for(120 * SECOND);
     assert_eq!(orders(&mut rig), ["15:1"], "and it is not begun anew");
+}
+
+#[test]
+fn an_order_does_not_wait_until_a_silent_reading_was_asked_for_again() {
+    for verb in [("enabled", "off"), ("setpoint", "14")] {
+        let mut rig = manual();
+        assert_succeeded(&rig.command_and_wait("alice", "enabled", "on"));
+        rig.run_until(|rig| !rig.is_asking(), SECOND);
+        rig.forget_sent();
+        rig.model().inject_for(Fault::Silent, 1);
+        rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
+        let id = rig.command("alice", verb.0, verb.1);
+        rig.run_until(|rig| rig.sent().len() == 3, 10 * SECOND);
+        let sent: Vec<_> = rig.sent().iter().map(|sent| sent.command).collect();
+        let order = if verb.0 == "enabled" { 15 } else { 17 };
+        assert_eq!((sent[1], sent[2]), (order, sent[0]), "{verb:?}: the reading is asked for after it");
+        assert_succeeded(&rig.wait_for(&id));
+    }
 }

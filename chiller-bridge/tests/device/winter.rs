@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::Instant;
-use bus::message::{ChillerState, ChillerStatus, Mode};
 use chiller_bridge::settings::Settings;
+use chiller_device::{ChillerStatus, Mode};
 use testbed::chiller::{AlarmBit, Config, Fault};
 
+use crate::rig::Shown;
 use crate::site::{MINUTE, SECOND, Site, with_inputs};
 use crate::weather::Weather;
-use rig::Chance;
+use rig::SeededRandom;
 
 /// One step: a message of each service.
 const STEP: Duration = Duration::from_secs(30);
@@ -59,7 +60,7 @@ enum Trouble {
 struct Winter {
     site: Site,
     weather: Weather,
-    chance: Chance,
+    chance: SeededRandom,
     first_minute: u64,
     step: u64,
     troubles: Vec<(Trouble, u64)>,
@@ -83,7 +84,7 @@ impl Winter {
         Self {
             site,
             weather: Weather::new(seed),
-            chance: Chance::new(seed),
+            chance: SeededRandom::new(seed),
             first_minute,
             step: 0,
             troubles: Vec::new(),
@@ -220,7 +221,7 @@ impl Winter {
         (self.dry, self.dry_though_known, self.cold, self.known) = Default::default();
     }
 
-    fn check(&mut self, before: &ChillerState) {
+    fn check(&mut self, before: &Shown) {
         let state = self.site.view();
         self.check_orders(before);
         self.latched = match (state.reason.as_str(), self.step < self.clearing_until) {
@@ -256,12 +257,12 @@ impl Winter {
         assert!(!self.site.model().hung(), "the panel hangs");
     }
 
-    fn has_alarm(&self, state: &ChillerState) -> bool {
+    fn has_alarm(&self, state: &Shown) -> bool {
         state.reason == "alarm" || state.reading.alarms.as_ref().is_some_and(|names| !names.is_empty())
     }
 
     /// Every frame that was sent in this step.
-    fn check_orders(&mut self, before: &ChillerState) {
+    fn check_orders(&mut self, before: &Shown) {
         let retries = self.site.rig.settings().automatic.alarm_retry;
         let runs: Vec<_> = self.site.sent_at("1");
         self.site.forget_sent();

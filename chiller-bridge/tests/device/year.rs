@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Common, Controller as _, Input};
+use bridge::controller::{Controller as _, Input};
 use bus::clock::{Instant, Now, Utc};
 use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::controller_settings;
@@ -15,7 +15,7 @@ use chiller_bridge::protocol::{Reply, Request, Status, Temperature, UnitMode};
 use crate::site::{DOME, POWER, with_inputs};
 use crate::weather::Weather;
 use crate::winter::setting;
-use rig::Chance;
+use rig::SeededRandom;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SET_POINT: f64 = 15.0;
@@ -38,7 +38,7 @@ struct Year {
     now: Now,
     minute: u64,
     weather: Weather,
-    chance: Chance,
+    chance: SeededRandom,
     services: [(Service, u64); 2],
     pump_on: bool,
     water: f64,
@@ -57,11 +57,11 @@ impl Year {
         };
         let settings = controller_settings(&with_inputs());
         Self {
-            chiller: Chiller::new(settings, Memory::First(bus::message::Mode::Automatic), now),
+            chiller: Chiller::new(settings, Memory::First(chiller_device::Mode::Automatic), now),
             now,
             minute: 0,
             weather: Weather::new(seed),
-            chance: Chance::new(seed),
+            chance: SeededRandom::new(seed),
             services: [(Service::Speaks, 0); 2],
             pump_on: false,
             water: 15.0,
@@ -190,7 +190,7 @@ impl Year {
             (self.unneeded > 12, "a powered-off, warm system does not end off"),
         ];
         if let Some((_, rule)) = broken.into_iter().find(|(broken, _)| *broken) {
-            let state = self.chiller.state(Common::default(), self.now);
+            let state = (self.chiller.facts(self.now), self.chiller.state(self.now));
             panic!("{rule}; water {}, air {}: {state:#?}", self.water, self.weather.celsius);
         }
     }

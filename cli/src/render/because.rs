@@ -1,13 +1,15 @@
 //! Why the chiller does what it does, as what follows "because": one clause for each reason word
 //! of the bridge. A word that is not known here is shown as it came.
 
-use bus::message::{ChillerState, Input, InputStatus, Inputs, echo};
+use crate::typed::ChillerState;
+use bus::message::echo;
+use chiller_device::{Input, InputStatus, Inputs};
 
 use super::age;
 
 /// The reason of a state, in words.
 pub(super) fn reason(device: &ChillerState) -> String {
-    match device.reason.as_str() {
+    match device.common.reason.as_str() {
         "camera_power" => cameras(device),
         "antifreeze" => freezing(device),
         "input_hold" => format!("{}: it is kept as it was", unknown_inputs(&device.inputs)),

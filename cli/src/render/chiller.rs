@@ -1,7 +1,9 @@
 //! The chiller as a [`Device`]: its part of `status` and of a line of `watch`; why is in `because`.
 
+use crate::typed::{ChillerState, Snapshot};
 use bus::clock::{Now, Utc};
-use bus::message::{Attention, ChillerState, ChillerStatus, Mode, Snapshot, TecMode, UnitMode, echo};
+use bus::message::{Attention, echo};
+use chiller_device::{ChillerStatus, Mode, TecMode, UnitMode};
 
 use super::{CYAN, GREEN, RED, Style, Tense, YELLOW, age, because, date, last_command};
 use crate::device::{Device, Link};
@@ -14,24 +16,24 @@ impl Device for ChillerState {
     const CHARTS: Charts = history::CHILLER;
 
     fn link(&self) -> Link {
-        match self.status {
+        match self.common.status {
             ChillerStatus::Released => Link::Released,
             ChillerStatus::Offline => Link::Silent,
-            _ if self.connected => Link::Answers,
+            _ if self.common.connected => Link::Answers,
             _ => Link::Silent,
         }
     }
 
     fn date(&self) -> Option<Utc> {
-        self.date
+        self.common.date
     }
 
     fn attention(&self) -> &[Attention] {
-        &self.attention
+        &self.common.attention
     }
 
     fn reason(&self) -> &str {
-        &self.reason
+        &self.common.reason
     }
 
     fn reason_in_words(&self) -> String {
@@ -52,12 +54,12 @@ fn body(snapshot: &Snapshot<ChillerState>, view: &View, now: Now, style: Style, 
     let device = &snapshot.device;
     let reading = &device.reading;
     let is = tense.reading;
-    match device.date {
+    match device.common.date {
         Some(at) => lines.push(format!("Data received {}:", date(at))),
         None => lines.push("No data received:".to_owned()),
     }
     let mut line = |text: String| lines.push(format!("   {text}"));
-    line(format!("Chiller {} {}", tense.status, status_word(device.status, style)));
+    line(format!("Chiller {} {}", tense.status, status_word(device.common.status, style)));
     line(format!("Mode {} {}", tense.bridge, mode_word(device.mode, style)));
     for (name, value) in [("Temperature", reading.water_temp), ("Set point", reading.setpoint_temp)] {
         if let Some(celsius) = value {
@@ -73,7 +75,7 @@ fn body(snapshot: &Snapshot<ChillerState>, view: &View, now: Now, style: Style, 
     }
 
     let then = if tense.bridge == "is" { "" } else { "It was " };
-    line(format!("{then}{} because {}", status_word(device.status, style), because::reason(device)));
+    line(format!("{then}{} because {}", status_word(device.common.status, style), because::reason(device)));
     if device.mode == Mode::Manual && tense.bridge == "is" {
         because::automatic_would(device).into_iter().for_each(&mut line);
     }
@@ -120,7 +122,7 @@ fn body(snapshot: &Snapshot<ChillerState>, view: &View, now: Now, style: Style, 
         let since = device.mode_since.map(|since| format!(", {}", date(since))).unwrap_or_default();
         line(format!("Mode was set by {by}{since}"));
     }
-    line(device.last_command.as_ref().map_or_else(|| "Last command: none".to_owned(), last_command));
+    line(device.common.last_command.as_ref().map_or_else(|| "Last command: none".to_owned(), last_command));
     if let Some(seconds) = view.state.as_ref().and_then(|seen| seen.ages(now).reading_s) {
         line(format!("Reading is {} old", age(seconds)));
     }
@@ -138,9 +140,9 @@ fn names(what: &str, names: &[String]) -> String {
 fn brief(device: &ChillerState) -> String {
     let reading = &device.reading;
     let mut parts = vec![
-        status_word(device.status, Style::Plain),
+        status_word(device.common.status, Style::Plain),
         mode_word(device.mode, Style::Plain),
-        format!("({})", echo(&device.reason)),
+        format!("({})", echo(&device.common.reason)),
     ];
     let number = |value: Option<f64>, before: &str, after: &str, decimals: usize| {
         value.map(|value| format!("{before}{value:.decimals$}{after}"))

@@ -2,8 +2,10 @@
 //!
 //! The first line is the predecessor's, word for word, for the three states that it had.
 
+use crate::typed::{FocuserState, Snapshot};
 use bus::clock::{Now, Utc};
-use bus::message::{Attention, FocuserState, FocuserStatus, Snapshot, echo};
+use bus::message::{Attention, echo};
+use focuser_device::FocuserStatus;
 
 use super::{CYAN, RED, Style, Tense, YELLOW, age, last_command};
 use crate::device::{Device, Link};
@@ -16,28 +18,28 @@ impl Device for FocuserState {
     const CHARTS: Charts = history::FOCUSER;
 
     fn link(&self) -> Link {
-        match self.status {
+        match self.common.status {
             FocuserStatus::Released => Link::Released,
             FocuserStatus::Offline => Link::Silent,
-            _ if self.connected => Link::Answers,
+            _ if self.common.connected => Link::Answers,
             _ => Link::Silent,
         }
     }
 
     fn date(&self) -> Option<Utc> {
-        self.date
+        self.common.date
     }
 
     fn attention(&self) -> &[Attention] {
-        &self.attention
+        &self.common.attention
     }
 
     fn reason(&self) -> &str {
-        &self.reason
+        &self.common.reason
     }
 
     fn reason_in_words(&self) -> String {
-        match self.reason.as_str() {
+        match self.common.reason.as_str() {
             "link_lost" => "it does not answer on its serial line".to_owned(),
             "released" => "it was killed".to_owned(),
             "power_cycled" => "controller was power-cycled".to_owned(),
@@ -80,7 +82,9 @@ impl Device for FocuserState {
         }
         let [least, greatest] = device.limits_mm;
         line(format!("Limits: {least:.3} to {greatest:.3} mm"));
-        line(device.last_command.as_ref().map_or_else(|| "Last command: none".to_owned(), last_command));
+        line(
+            device.common.last_command.as_ref().map_or_else(|| "Last command: none".to_owned(), last_command),
+        );
         if let Some(seconds) = view.state.as_ref().and_then(|seen| seen.ages(now).reading_s) {
             line(format!("Reading is {} old", age(seconds)));
         }
@@ -88,16 +92,16 @@ impl Device for FocuserState {
     }
 
     fn brief(&self) -> String {
-        let word = word(self.status);
+        let word = word(self.common.status);
         // A position in it would make a new line ten times a second.
         let tens = self.progress.map(|progress| (progress.clamp(0.0, 1.0) * 10.0).floor() * 10.0);
-        let more = match (self.status, self.current_mm, self.target_mm) {
+        let more = match (self.common.status, self.current_mm, self.target_mm) {
             (FocuserStatus::Idle, Some(at), _) => format!(" {at:.3} mm"),
             (FocuserStatus::Moving, _, Some(to)) => {
                 format!(" to {to:.3} mm{}", tens.map(|tens| format!(" {tens:.0}%")).unwrap_or_default())
             }
             (FocuserStatus::Homing, ..) => tens.map(|tens| format!(" {tens:.0}%")).unwrap_or_default(),
-            _ => format!(" ({})", echo(&self.reason)),
+            _ => format!(" ({})", echo(&self.common.reason)),
         };
         format!("{word}{more}")
     }
@@ -105,14 +109,14 @@ impl Device for FocuserState {
 
 /// What the predecessor said after `Focuser is`.
 fn headline(device: &FocuserState, style: Style) -> String {
-    let colour = match device.status {
+    let colour = match device.common.status {
         FocuserStatus::Idle => "",
         FocuserStatus::Moving | FocuserStatus::Homing => CYAN,
         FocuserStatus::Stopping | FocuserStatus::NotHomed | FocuserStatus::Released => YELLOW,
         FocuserStatus::Offline | FocuserStatus::Fault => RED,
     };
-    let word = style.paint_if(colour, word(device.status));
-    let position = match (device.status, device.current_mm, device.target_mm) {
+    let word = style.paint_if(colour, word(device.common.status));
+    let position = match (device.common.status, device.current_mm, device.target_mm) {
         (FocuserStatus::Moving, Some(at), Some(to)) => Some(format!("{at:.3} / {to:.3} mm")),
         (FocuserStatus::Offline | FocuserStatus::Released, ..) => None,
         (_, at, _) => at.map(|at| format!("{at:.3} mm")),
@@ -126,13 +130,13 @@ fn headline(device: &FocuserState, style: Style) -> String {
 /// How far the running motion has come: `43%, 1.2 s left`.
 #[must_use]
 pub fn motion_left(device: &FocuserState, published: Utc) -> Option<String> {
-    if !matches!(device.status, FocuserStatus::Moving | FocuserStatus::Homing) {
+    if !matches!(device.common.status, FocuserStatus::Moving | FocuserStatus::Homing) {
         return None;
     }
     let done = device.progress.map(|progress| format!("{:.0}%", progress.clamp(0.0, 1.0) * 100.0));
     let left = match (device.eta_s, device.deadline) {
         // How far it is to the inner end is not known before it is there.
-        (Some(seconds), _) if device.status == FocuserStatus::Homing => {
+        (Some(seconds), _) if device.common.status == FocuserStatus::Homing => {
             Some(format!("at most {:.0} s left", seconds.max(0.0)))
         }
         (Some(seconds), _) => Some(format!("{:.1} s left", seconds.max(0.0))),
@@ -152,8 +156,8 @@ fn homing(device: &FocuserState, is: &str) -> Option<String> {
     if device.homed {
         return Some(["Homed".to_owned()].into_iter().chain(origin).collect::<Vec<_>>().join(", "));
     }
-    match (device.status, origin) {
-        (FocuserStatus::NotHomed, _) if device.reason == "checking" => {
+    match (device.common.status, origin) {
+        (FocuserStatus::NotHomed, _) if device.common.reason == "checking" => {
             Some(format!("not homed ({})", device.reason_in_words()))
         }
         (FocuserStatus::Homing, _) => Some(format!("Homing {is} under way")),

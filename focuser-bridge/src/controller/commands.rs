@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use bridge::controller::{Command, Effect};
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
 use bus::message::{Code, reason};
 
 use super::homing::{Homing, Known};
 use super::moving::Moving;
+use super::slack::Approach;
 use super::{AFTERWARDS, DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
 use crate::geometry::RETREAT_MM;
 use crate::protocol::{COUNTER, Request};
@@ -16,10 +18,9 @@ use crate::protocol::{COUNTER, Request};
 /// From one poll to the next of a motor that was not seen to stand.
 const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
 
-/// The way of a move.
+/// How a move goes.
 struct Course {
     from: i32,
-    target: i32,
     /// None if it is there already.
     legs: Vec<i32>,
     time: Duration,
@@ -30,7 +31,7 @@ impl Focuser {
     pub(super) fn time_needed(
         &self,
         verb: &'static Verb,
-        argument: Argument,
+        arguments: &Arguments,
     ) -> Result<Option<Duration>, Refusal> {
         match verb.name {
             "set" | "offset" => {}
@@ -46,9 +47,9 @@ impl Focuser {
         if verb.name == "init" {
             return Ok(Some(self.homing_limit()));
         }
-        match argument {
-            Argument::Number(mm) => self.course(verb, mm).map(|course| Some(course.time)),
-            _ => Ok(None),
+        match arguments.number("mm") {
+            Some(mm) => self.course(verb, mm).map(|course| Some(course.time)),
+            None => Ok(None),
         }
     }
 
@@ -71,31 +72,34 @@ impl Focuser {
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         };
         let mechanics = &self.settings.mechanics;
-        let target = if verb.relative {
-            from.saturating_sub(mechanics.steps(mm))
+        let asked = if verb.relative {
+            f64::from(from.saturating_sub(mechanics.steps(mm)))
         } else {
-            mechanics.target(origin, mm)
+            f64::from(origin) - mm * mechanics.steps_per_mm
         };
-        let legs = mechanics.legs(from, target);
-        let out = |at: i32| origin.saturating_sub(at);
-        let place = |at: i32| f64::from(out(at)) / mechanics.steps_per_mm;
+        let target = mechanics.clear_of_zero(asked);
+        let legs = mechanics.legs(from, self.saved.run_inwards, target);
+        // A step or two that it was moved away from zero count for nothing.
+        let moved = f64::from(target) - asked;
+        let out = |at: i32| (f64::from(origin) - f64::from(at) + moved) / mechanics.steps_per_mm;
+        let rounding = 0.5 / mechanics.steps_per_mm;
         let range = mechanics.focus_range_mm;
-        if !(0..=mechanics.steps(range)).contains(&out(target)) {
-            let message = format!("{:.3} mm is outside 0 to {range}", place(target));
+        if !(-rounding..=range + rounding).contains(&out(target)) {
+            let message = format!("{:.3} mm is outside 0 to {range}", out(target));
             return Err(Refusal::new(Code::OutsideLimits, message));
         }
         let furthest = legs.iter().copied().min().unwrap_or(target);
-        if out(furthest) > mechanics.steps(mechanics.mechanical_range_mm) {
+        if out(furthest) > mechanics.mechanical_range_mm + rounding {
             let message = format!(
                 "on its way to {:.3} mm it would go to {:.3}, beyond the mechanics' {} mm",
-                place(target),
-                place(furthest),
+                out(target),
+                out(furthest),
                 mechanics.mechanical_range_mm
             );
             return Err(Refusal::new(Code::OutsideLimits, message));
         }
         let time = self.limit(mechanics.legs_time(from, &legs));
-        Ok(Course { from, target, legs, time })
+        Ok(Course { from, legs, time })
     }
 
     /// How long homing may take.
@@ -109,13 +113,13 @@ impl Focuser {
 
     pub(super) fn run_command(&mut self, command: Command, now: Now) {
         let ticket = command.ticket;
-        match (command.verb.name, command.argument) {
-            ("init", Argument::Flag(force)) => self.init(ticket, force, now),
-            ("set" | "offset", Argument::Number(mm)) => self.go(ticket, command.verb, mm, now),
+        match (command.verb.name, command.arguments.number("mm")) {
+            ("init", _) => self.init(ticket, command.arguments.flag("force"), now),
+            ("set" | "offset", Some(mm)) => self.go(ticket, command.verb, mm, now),
             ("stop", _) => self.stop(ticket, false, now),
             ("kill", _) => self.stop(ticket, true, now),
-            (verb, argument) => {
-                let message = format!("the focuser has no way to run {verb} with {argument:?}");
+            (verb, _) => {
+                let message = format!("the focuser has no way to run {verb}");
                 self.answer(ticket, Outcome::failed(Code::Failed, message));
             }
         }
@@ -126,7 +130,7 @@ impl Focuser {
         if let Some(outcome) = self.is_busy() {
             return self.answer(ticket, outcome);
         }
-        let Course { from, target, legs, time } = match self.course(verb, mm) {
+        let Course { from, legs, time } = match self.course(verb, mm) {
             Ok(course) => course,
             Err(refusal) => return self.answer(ticket, Outcome::failed(refusal.code, refusal.message)),
         };
@@ -137,8 +141,9 @@ impl Focuser {
         let lowest = legs.iter().copied().fold(from, i32::min);
         let highest = legs.iter().copied().fold(from, i32::max);
         let stands = self.motor.turns() == Some(false);
-        let moving = Moving::new(self.settings.mechanics, from, stands, target, now.instant);
-        self.begin(ticket, Motion::Move(moving), (lowest, highest), time, now);
+        let moving = Moving::new(self.settings.mechanics, from, stands, legs, now.instant);
+        let approach = Approach::new(from, self.saved.run_inwards);
+        self.begin(ticket, Motion::Move(moving), (lowest, highest), approach, time, now);
     }
 
     fn is_busy(&self) -> Option<Outcome> {
@@ -181,11 +186,20 @@ impl Focuser {
         let time = self.homing_limit();
         let known = Known { end: self.saved.origin, full_step: self.saved.full_step };
         let homing = Homing::new(mechanics, known, now.instant);
-        self.begin(ticket, Motion::Home(homing), (lowest, highest), time, now);
+        // Its counter may get another unit.
+        self.begin(ticket, Motion::Home(homing), (lowest, highest), Approach::new(from, 0), time, now);
     }
 
     /// The disk knows of a motion before the motor turns.
-    fn begin(&mut self, ticket: Ticket, motion: Motion, range: (i32, i32), time: Duration, now: Now) {
+    fn begin(
+        &mut self,
+        ticket: Ticket,
+        motion: Motion,
+        range: (i32, i32),
+        approach: Approach,
+        time: Duration,
+        now: Now,
+    ) {
         let deadline = now.after(time);
         // The client was told by when it is answered.
         if deadline.instant + AFTERWARDS > ticket.deadline {
@@ -194,6 +208,9 @@ impl Focuser {
         }
         self.run = Some(Run { ticket, deadline });
         self.saved.motion = Some(range);
+        // Whoever finds it in the middle of this knows no more than that.
+        self.saved.run_inwards = approach.run_at(range.0);
+        self.approach = Some(approach);
         self.astray = 0;
         self.job = Job::Moving(motion);
         self.saving = true;

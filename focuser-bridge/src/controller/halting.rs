@@ -6,7 +6,7 @@ use bus::clock::Now;
 use bus::command::{Outcome, Ticket};
 use bus::message::{EventKind, Happening, Severity};
 
-use super::homing::MOTION_SHOWS_WITHIN;
+use super::bounds::MOTION_SHOWS_WITHIN;
 use super::watch::Standstill;
 use super::{Fault, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT, Told};
 use crate::protocol::{Reply, Request};

@@ -3,22 +3,21 @@
 //!
 //! ```text
 //!  LetGo -> Rest -> SetUp (speed, acceleration, step mode) -> DriveIn -> Inwards
-//!  Inwards --stopped after motion--> Stop -> first end -> Retreat -> DriveIn -> second end: done,
+//!  Inwards --stopped after motion--> Stop -> first end -> Go out -> DriveIn -> second end: done,
 //!                                            or, where a reset would show the same, once more
-//!  Inwards --no motion seen--> DriveIn again --none seen--> Retreat -> DriveIn
+//!  Inwards --no motion seen--> DriveIn again --none seen--> Go out -> DriveIn
+//!  an end that a restart could not tell from a reset: Go out -> Go to 2 steps before it
 //! ```
 
 use std::time::Duration;
 
 use bus::clock::Instant;
 
-use super::position::NEAR_ZERO;
+use super::bounds::{MOTION_SHOWS_WITHIN, NEAR_ZERO};
 use super::watch::Standstill;
-use crate::geometry::{FullStep, Mechanics, RETREAT_MM};
+use crate::geometry::{FullStep, Mechanics, RETREAT_MM, may_be_reset};
 use crate::protocol::{Motion, Reply, Request};
 
-/// Motion that was ordered shows by then, or there is none.
-pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
 /// At constant speed for so long, the drive tells what a full step is.
 const GAUGE: Duration = Duration::from_millis(500);
 /// A controller that is switched on at the end counts from zero there, as one does that was reset on
@@ -36,6 +35,9 @@ const REST_WITHIN: Duration = Duration::from_secs(3);
 /// Eighths of a step, in the motor chip's STEP_SEL.
 const STEP_MODE: u8 = 3;
 
+/// An end within a step of zero counts as here: it is not known that well.
+const AT_ZERO: i32 = 0;
+
 const LET_GO: [Request; 2] = [Request::Stop, Request::HighImpedance];
 
 #[derive(Debug)]
@@ -48,10 +50,10 @@ enum Step {
     Inwards(Standstill),
     StopAtEnd,
     ReadEnd(Standstill),
-    Retreat {
+    Go {
         to: i32,
     },
-    Retreating {
+    Going {
         to: i32,
         watch: Standstill,
     },
@@ -61,8 +63,11 @@ enum Step {
 #[derive(Debug, PartialEq)]
 pub(super) enum Progress {
     Going,
-    /// The end, twice found.
-    Found(i32),
+    /// The end, twice found, and where it stands.
+    Found {
+        end: i32,
+        at: i32,
+    },
     Failed(String),
 }
 
@@ -87,6 +92,8 @@ pub(super) struct Homing {
     start: Option<i32>,
     first_end: Option<i32>,
     approaches: u32,
+    /// Where it is to rest, if not at the end.
+    rest: Option<i32>,
     /// The last position on the way inwards.
     passed: Option<i32>,
     /// Drives inwards of which nothing was seen.
@@ -107,6 +114,7 @@ impl Homing {
             start: None,
             first_end: None,
             approaches: 0,
+            rest: None,
             passed: None,
             unheard: 0,
             reset_cleared: false,
@@ -129,10 +137,7 @@ impl Homing {
         let (request, next) = match &self.step {
             Step::LetGo(number) => return LET_GO.get(*number).copied(),
             Step::SetUp(number) => return self.set_up().get(*number).copied(),
-            Step::Rest(watch)
-            | Step::Inwards(watch)
-            | Step::ReadEnd(watch)
-            | Step::Retreating { watch, .. } => {
+            Step::Rest(watch) | Step::Inwards(watch) | Step::ReadEnd(watch) | Step::Going { watch, .. } => {
                 return Some(watch.request());
             }
             Step::DriveIn => (
@@ -140,8 +145,8 @@ impl Homing {
                 Step::Inwards(Standstill::new(now, false)),
             ),
             Step::StopAtEnd => (Request::Stop, Step::ReadEnd(Standstill::new(now, false))),
-            Step::Retreat { to } => {
-                (Request::GoTo(*to), Step::Retreating { to: *to, watch: Standstill::new(now, false) })
+            Step::Go { to } => {
+                (Request::GoTo(*to), Step::Going { to: *to, watch: Standstill::new(now, false) })
             }
         };
         self.step = next;
@@ -198,22 +203,26 @@ impl Homing {
                 Some(end) => self.found(end),
                 None => Progress::Going,
             },
-            Step::Retreating { to, watch } => {
+            Step::Going { to, watch } => {
                 let to = *to;
                 let stood = watch.take(reply, now);
                 let (seen_motion, began) = (watch.seen_motion(), watch.began());
                 match stood {
-                    Some(at) if self.mechanics.is_there(at, to) => self.step = Step::DriveIn,
+                    Some(at) if self.mechanics.is_there(at, to) => match self.rest {
+                        None => self.step = Step::DriveIn,
+                        Some(rest) if rest == to => return Progress::Found { end: AT_ZERO, at },
+                        Some(rest) => self.step = Step::Go { to: rest },
+                    },
                     Some(at) if seen_motion || now.since(began) >= MOTION_SHOWS_WITHIN => {
                         return Progress::Failed(format!(
-                            "it went to {at} instead of {to} steps on its way out of the end: is it jammed?"
+                            "it went to {at} instead of {to} steps near the inner end: is it jammed?"
                         ));
                     }
                     _ => {}
                 }
                 Progress::Going
             }
-            Step::DriveIn | Step::StopAtEnd | Step::Retreat { .. } => Progress::Going,
+            Step::DriveIn | Step::StopAtEnd | Step::Go { .. } => Progress::Going,
         }
     }
 
@@ -272,7 +281,7 @@ impl Homing {
 
     fn retreat(&mut self, from: i32) {
         self.passed = None;
-        self.step = Step::Retreat { to: from - self.mechanics.steps(RETREAT_MM) };
+        self.step = Step::Go { to: from - self.mechanics.steps(RETREAT_MM) };
     }
 
     fn found(&mut self, end: i32) -> Progress {
@@ -290,12 +299,23 @@ impl Homing {
         let doubtful = end.abs() <= NEAR_ZERO && !self.reset_cleared;
         let seen = self.passed.is_some_and(|at| (end - at).abs() <= SEEN_COMING);
         if !doubtful || (seen && self.approaches > 2) {
-            return Progress::Found(end);
+            return self.settle(end);
         }
         if self.approaches >= APPROACHES {
             return Progress::Failed("it was never seen to come to the inner end: bad line?".to_owned());
         }
         self.retreat(end);
+        Progress::Going
+    }
+
+    /// At an end that a restart could not tell from a counter that was reset, it is not left.
+    fn settle(&mut self, end: i32) -> Progress {
+        let rest = self.mechanics.target(AT_ZERO, 0.0);
+        if !may_be_reset(end) || may_be_reset(rest) {
+            return Progress::Found { end, at: end };
+        }
+        self.rest = Some(rest);
+        self.retreat(rest);
         Progress::Going
     }
 
@@ -314,7 +334,11 @@ impl Homing {
         let again = out(RETREAT_MM) + inwards(RETREAT_MM);
         let at = at.or(self.start);
         match (&self.step, self.first_end) {
-            (Step::Retreat { to } | Step::Retreating { to, .. }, end) => {
+            (Step::Go { to } | Step::Going { to, .. }, _) if self.rest.is_some() => {
+                let left = at.map_or(RETREAT_MM, |at| mm(at, *to));
+                out(left) + if self.rest == Some(*to) { 0.0 } else { out(RETREAT_MM) }
+            }
+            (Step::Go { to } | Step::Going { to, .. }, end) => {
                 let left = at.map_or(RETREAT_MM, |at| mm(at, *to));
                 out(left) + inwards(RETREAT_MM) + if end.is_none() { again } else { 0.0 }
             }

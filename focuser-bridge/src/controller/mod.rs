@@ -8,27 +8,34 @@
 //!  any --kill--> stopping --> released --init--> (check the counter)
 //! ```
 
+mod bounds;
 mod commands;
 mod halting;
 mod homing;
+mod memory;
 mod moving;
 mod position;
+mod slack;
 mod state;
 mod watch;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Common, Concern, Controller, Effect, Input, LinkChange, Quantity};
+use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange, Quantity};
 use bus::clock::{Instant, Now};
-use bus::command::{Argument, Outcome, Refusal, Ticket, Verb};
-use bus::message::{Code, EventKind, FocuserState, FocuserStatus, Happening, Severity};
+use bus::command::{Arguments, Outcome, Refusal, Ticket};
+use bus::device::Verb;
+use bus::message::{Code, Happening};
+use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
+use serde_json::Value;
 
 use crate::geometry::Mechanics;
 use crate::protocol::{Reply, Request};
 use homing::Homing;
+pub use memory::{Saved, Unhomed};
 use moving::Moving;
-pub use position::{Saved, Unhomed};
+use slack::Approach;
 use watch::{Motor, Standstill};
 
 /// No standstill so long after a stop is a fault.
@@ -142,6 +149,8 @@ pub struct Focuser {
     asked_at: Instant,
     /// A motion was ordered then, and has not shown itself yet.
     ordered: Option<Instant>,
+    /// Of the motion that runs, or was not seen to end.
+    approach: Option<Approach>,
     astray: u32,
     outstanding: bool,
     next_question: Instant,
@@ -179,6 +188,7 @@ impl Focuser {
             suspicious: None,
             asked_at: now.instant,
             ordered: None,
+            approach: None,
             astray: 0,
             outstanding: false,
             next_question: now.instant,
@@ -241,9 +251,9 @@ impl Focuser {
             },
             Motion::Home(homing) => match homing.take(reply, now.instant) {
                 homing::Progress::Going => {}
-                homing::Progress::Found(end) => {
+                homing::Progress::Found { end, at } => {
                     let full_step = homing.full_step();
-                    self.end_found(end, full_step, now);
+                    self.end_found(end, at, full_step, now);
                 }
                 homing::Progress::Failed(why) => self.motion_failed(Outcome::failed(Code::Failed, why), now),
             },
@@ -274,24 +284,7 @@ impl Focuser {
     }
 
     fn note_status(&mut self) {
-        let status = self.current_status();
-        if status == self.status {
-            return;
-        }
-        let from = std::mem::replace(&mut self.status, status);
-        let reason = self.reason();
-        let severity = match status {
-            FocuserStatus::Offline | FocuserStatus::Fault | FocuserStatus::NotHomed => Severity::Warning,
-            _ => Severity::Info,
-        };
-        let message = format!("{} -> {} ({reason})", state::word(from), state::word(status));
-        let happening = Happening::new(EventKind::Transition, severity, message)
-            .because(reason)
-            .with("from", state::word(from))
-            .with("to", state::word(status))
-            .with("steps", self.motor.steps);
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.status = self.current_status();
     }
 }
 
@@ -301,8 +294,8 @@ impl Controller for Focuser {
     type State = FocuserState;
     type Saved = Saved;
 
-    fn examine(&self, verb: &'static Verb, argument: Argument) -> Result<Option<Duration>, Refusal> {
-        Ok(self.time_needed(verb, argument)?.map(|time| time + GRACE))
+    fn examine(&self, verb: &'static Verb, arguments: &Arguments) -> Result<Option<Duration>, Refusal> {
+        Ok(self.time_needed(verb, arguments)?.map(|time| time + GRACE))
     }
 
     fn handle_command(&mut self, command: Command, now: Now) {
@@ -409,6 +402,7 @@ impl Controller for Focuser {
         self.asked_at = now.instant;
         if matches!(request, Request::GoTo(_) | Request::RunInwards(_)) {
             self.ordered = Some(now.instant);
+            self.note_order();
         }
         Some(request)
     }
@@ -453,10 +447,25 @@ impl Controller for Focuser {
     }
 
     fn status_word(&self) -> &'static str {
-        state::word(self.status)
+        self.status.word()
     }
 
-    fn state(&self, common: Common, now: Now) -> FocuserState {
-        self.published(common, now.instant)
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        vec![("steps", self.motor.steps.into())]
+    }
+
+    fn facts(&self, _now: Now) -> Facts {
+        let status = self.current_status();
+        Facts {
+            status: status.word(),
+            reason: self.reason(),
+            summary: DESCRIPTION.status_label(status.word()).to_lowercase(),
+            date: self.motor.date,
+            connected: self.connected,
+        }
+    }
+
+    fn state(&self, now: Now) -> FocuserState {
+        self.published(now.instant)
     }
 }

@@ -1,5 +1,5 @@
-//! A move: one leg inwards, or two when it goes outwards. A target is never sent while the motor
-//! turns, and arriving means standing at the target.
+//! A move: one leg inwards, or out and in, so that it ends where the slack is taken up. A target is
+//! never sent while the motor turns, and arriving means standing at the target.
 //!
 //! An answer takes some 10 ms and every move waits for the last ones, so near the end of a leg only
 //! that is asked which may end it: at the turn, whether the motor stands; at the target, where it
@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-use super::homing::MOTION_SHOWS_WITHIN;
-use super::position::BELIEVED_CHANGE;
+use super::bounds::{BELIEVED_CHANGE, MOTION_SHOWS_WITHIN};
 use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};
@@ -87,22 +86,29 @@ pub(super) struct Moving {
     mechanics: Mechanics,
     from: i32,
     pub(super) target: i32,
+    /// The last first.
     legs: Vec<i32>,
     step: Step,
     /// Steps to go over all legs, from where it began.
-    whole: i32,
+    distance: i32,
     /// From 0 to 1.
     pub(super) progress: f64,
 }
 
 impl Moving {
-    /// From `from`, where it was measured last, standing or not.
-    pub(super) fn new(mechanics: Mechanics, from: i32, stands: bool, target: i32, now: Instant) -> Self {
-        let mut legs = mechanics.legs(from, target);
-        let whole = way(from, &legs);
+    /// From `from`, where it was measured last, standing or not, over `legs`.
+    pub(super) fn new(
+        mechanics: Mechanics,
+        from: i32,
+        stands: bool,
+        mut legs: Vec<i32>,
+        now: Instant,
+    ) -> Self {
+        let distance = distance(from, &legs);
+        let target = legs.last().copied().unwrap_or(from);
         legs.reverse();
         let watch = if stands { Standstill::standing(now) } else { Standstill::new(now, false) };
-        Self { mechanics, from, target, legs, step: Step::Before { watch }, whole, progress: 0.0 }
+        Self { mechanics, from, target, legs, step: Step::Before { watch }, distance, progress: 0.0 }
     }
 
     /// Whether it was told to go anywhere.
@@ -113,6 +119,11 @@ impl Moving {
     /// Where it is sent just now.
     pub(super) fn leg(&self) -> Option<i32> {
         self.legs.last().copied()
+    }
+
+    /// Where the leg begins that is driven.
+    pub(super) fn leg_from(&self) -> i32 {
+        self.from
     }
 
     /// What to ask, or to order if that may be.
@@ -157,7 +168,8 @@ impl Moving {
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
         if let Reply::Position(at) = reply {
             // At the turn the motor may be a little short of it, or beyond.
-            self.progress = self.progress.max(1.0 - f64::from(self.left(at)) / f64::from(self.whole.max(1)));
+            self.progress =
+                self.progress.max(1.0 - f64::from(self.left(at)) / f64::from(self.distance.max(1)));
         }
         match &mut self.step {
             Step::Before { watch } => {
@@ -197,6 +209,8 @@ impl Moving {
                     if self.legs.is_empty() {
                         return Progress::Arrived(at);
                     }
+                    // It stands there: a position that was read may be from shortly before.
+                    self.from = end;
                     self.step = Step::Send;
                 } else if let Some(at) = stood
                     && (seen_motion || overdue)
@@ -215,7 +229,7 @@ impl Moving {
     /// Steps still to go from `at`.
     fn left(&self, at: i32) -> i32 {
         let legs: Vec<i32> = self.legs.iter().rev().copied().collect();
-        way(at, &legs)
+        distance(at, &legs)
     }
 
     /// Seconds still to go, but for the ramps.
@@ -230,7 +244,7 @@ fn is_at(reply: Reply, at: i32) -> Option<bool> {
     Some((steps - at).abs() <= BELIEVED_CHANGE)
 }
 
-fn way(from: i32, legs: &[i32]) -> i32 {
+fn distance(from: i32, legs: &[i32]) -> i32 {
     let mut at = from;
     let mut sum = 0;
     for leg in legs {

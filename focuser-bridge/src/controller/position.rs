@@ -6,109 +6,25 @@
 use std::time::Duration;
 
 use bridge::controller::Effect;
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::{Instant, Now};
 use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Severity};
-use serde::{Deserialize, Serialize};
 
-use super::homing::MOTION_SHOWS_WITHIN;
+use super::bounds::{AT_REST, BELIEVED_CHANGE, MOTION_SHOWS_WITHIN, NEAR_ZERO};
+use super::memory::Unhomed;
 use super::watch::Standstill;
 use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
-use crate::geometry::FullStep;
+use crate::geometry::{FullStep, may_be_reset};
 use crate::protocol::{Reply, Request};
 
-/// A counter so near to zero may be one that was reset.
-pub(super) const NEAR_ZERO: i32 = 50;
-/// A counter at rest may differ by so much.
-const AT_REST: i32 = 1;
 /// A motor that was stopped at a turn of its way may be so far beyond it.
 const ON_ITS_WAY: i32 = 25;
 /// Between two positions of a motion there is seldom more time.
 const GAP: Duration = Duration::from_millis(100);
-/// A change of more than this, with no motion ordered, is read twice.
-pub(super) const BELIEVED_CHANGE: i32 = 2;
 /// How far an end may be from the one that was found before, mm.
 const END_MOVED_MM: f64 = 0.05;
 /// Out of its way by so much, twice, and a motion is stopped, mm.
 const ASTRAY_MM: f64 = 0.1;
-
-/// What survives a restart.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Saved {
-    /// The counter at the inner end, if it is known.
-    pub origin: Option<i32>,
-    /// The counter when it last stood.
-    pub steps: Option<i32>,
-    /// When that was.
-    pub at: Option<Utc>,
-    /// Lowest and highest counter of the motion in progress.
-    pub motion: Option<(i32, i32)>,
-    /// Let go of, until `init`.
-    pub released: bool,
-    /// To be let go of as soon as it is back and stands.
-    #[serde(default)]
-    pub release_owed: bool,
-    /// What homing measured.
-    #[serde(default)]
-    pub full_step: Option<FullStep>,
-    /// Homing found the end here and not where it was: doubtful until found there again.
-    #[serde(default)]
-    pub end_moved: Option<i32>,
-    /// Where it last stood when the end was known, mm, and when; for humans.
-    #[serde(default)]
-    pub last_known: Option<(f64, Option<Utc>)>,
-    /// Why the end is not known, if it is not.
-    #[serde(default)]
-    pub unhomed: Unhomed,
-    /// The status letter `U` was seen to clear since homing, so that seeing it again means a reset.
-    pub reset_cleared: bool,
-}
-
-/// Why the inner end is not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unhomed {
-    /// No homing has found it yet.
-    #[default]
-    NeverHomed,
-    /// What was remembered cannot be read.
-    MemoryLost,
-    /// The counter was reset.
-    PowerCycled,
-    /// The counter may have been reset.
-    CounterNearZero,
-    /// The counter moved by itself.
-    CounterChanged,
-    /// The last homing did not come about.
-    HomingFailed,
-}
-
-impl Unhomed {
-    /// One word.
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::NeverHomed => "never_homed",
-            Self::MemoryLost => "memory_lost",
-            Self::PowerCycled => "power_cycled",
-            Self::CounterNearZero => "counter_near_zero",
-            Self::CounterChanged => "counter_changed",
-            Self::HomingFailed => "homing_failed",
-        }
-    }
-
-    /// For humans, after "not homed".
-    pub(super) const fn in_words(self) -> &'static str {
-        match self {
-            Self::NeverHomed => "it never was",
-            Self::MemoryLost => "what the bridge remembered of it cannot be read",
-            Self::PowerCycled => "controller was power-cycled",
-            Self::CounterNearZero => "its counter is near zero and may have been reset",
-            Self::CounterChanged => "its counter is not what it was",
-            Self::HomingFailed => "homing failed",
-        }
-    }
-}
 
 impl Focuser {
     /// Whether the inner end is known, and the counter was checked against it.
@@ -130,6 +46,9 @@ impl Focuser {
         self.motor.steps_asked = Some(self.asked_at);
         self.ordered = None;
         self.saved.steps = Some(steps);
+        if let Some(approach) = self.approach.take() {
+            self.saved.run_inwards = approach.run_at(steps);
+        }
         self.saved.at = Some(now.utc);
         self.saved.motion = None;
         self.astray = 0;
@@ -139,7 +58,20 @@ impl Focuser {
         self.effects.push_back(Effect::Publish);
     }
 
+    /// A motion is ordered now.
+    pub(super) fn note_order(&mut self) {
+        let from = match &self.job {
+            Job::Moving(Motion::Move(moving)) => Some(moving.leg_from()),
+            _ => self.motor.steps,
+        };
+        if let (Some(approach), Some(from)) = (&mut self.approach, from) {
+            approach.ordered_at(from);
+        }
+    }
+
     pub(super) fn lose_home(&mut self, unhomed: Unhomed, why: &str) {
+        self.approach = None;
+        self.saved.run_inwards = 0;
         if let Some(origin) = self.saved.origin.take() {
             let mm = self.saved.steps.map(|steps| self.settings.mechanics.millimetres(origin, steps));
             self.saved.last_known = mm.map(|mm| (mm, self.saved.at));
@@ -171,7 +103,8 @@ impl Focuser {
         self.checked = true;
         self.stop_when_back = false;
         self.standstill_seen();
-        let near_zero = steps.abs() <= NEAR_ZERO;
+        // At rest a reset counter reads zero; an order after the reset may have led away from it.
+        let near_zero = may_be_reset(steps) || (self.saved.motion.is_some() && steps.abs() <= NEAR_ZERO);
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
         let fits = match (self.saved.motion, self.saved.steps) {
             (Some((lowest, highest)), _) => (lowest - ON_ITS_WAY..=highest + ON_ITS_WAY).contains(&steps),
@@ -203,6 +136,8 @@ impl Focuser {
         // there but for a moment.
         let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= AT_REST;
         let zero = steps == 0 && apart > 0 && self.only_passes_zero();
+        // At rest too, from as near as a target may be.
+        let zero = zero || (steps == 0 && apart > AT_REST && !self.may_be_turning());
         // A motor that was reset stands; and the letter tells, if it was read after that.
         let newer = self.suspicious.is_some() && self.motor.status_is_newer;
         let stands = newer && self.motor.turns() == Some(false);
@@ -315,8 +250,8 @@ impl Focuser {
         self.astray >= 2
     }
 
-    /// Homing has found the end, twice.
-    pub(super) fn end_found(&mut self, end: i32, full_step: Option<FullStep>, now: Now) {
+    /// Homing has found the end, twice, and stands at `at`.
+    pub(super) fn end_found(&mut self, end: i32, at: i32, full_step: Option<FullStep>, now: Now) {
         self.job = Job::None;
         self.saved.full_step = full_step;
         let before = self.saved.origin.filter(|_| self.checked);
@@ -330,7 +265,7 @@ impl Focuser {
         if moved && !confirmed {
             self.fault = Some(Fault::EndMoved(end));
             self.saved.end_moved = Some(end);
-            self.rest_at(end, now);
+            self.rest_at(at, now);
             let message = format!(
                 "the inner end is at {end} steps and was at {}: init once more if that is right",
                 before.unwrap_or_default()
@@ -346,7 +281,7 @@ impl Focuser {
         let last = self.last_known();
         self.saved.last_known = None;
         self.saved.reset_cleared = false;
-        self.rest_at(end, now);
+        self.rest_at(at, now);
         if let Some(run) = self.run.take() {
             let measured = full_step.map(|it| format!(", a full step is {} of them", it.motor_steps()));
             let measured = measured.unwrap_or_default();
@@ -370,6 +305,7 @@ impl Focuser {
             }
         }
         self.saving = false;
+        self.approach = None;
         self.stop_when_back |= moved;
         let then = if self.saved.release_owed { ", and it is let go of until init" } else { "" };
         for ticket in tickets {

@@ -1,8 +1,8 @@
 //! What the controller shows: status, reason, concerns, and the published state.
 
-use bridge::controller::{Common, Concern, Quantity};
+use bridge::controller::{Concern, Quantity};
 use bus::clock::Instant;
-use bus::message::{FocuserState, FocuserStatus};
+use focuser_device::{FocuserState, FocuserStatus};
 
 use super::{Fault, Focuser, Job, Motion};
 use crate::geometry::FullStep;
@@ -75,7 +75,7 @@ impl Focuser {
         concerns
     }
 
-    pub(super) fn published(&self, common: Common, now: Instant) -> FocuserState {
+    pub(super) fn published(&self, now: Instant) -> FocuserState {
         let mechanics = &self.settings.mechanics;
         let steps = self.motor.steps.filter(|_| self.connected);
         let homed = self.homed();
@@ -100,12 +100,6 @@ impl Focuser {
             _ => None,
         };
         FocuserState {
-            status: self.current_status(),
-            reason: self.reason().to_owned(),
-            date: self.motor.date,
-            connected: self.connected,
-            attention: common.attention,
-            last_command: common.last_command,
             current_mm: self.current_mm(),
             target_mm,
             current_steps: steps,
@@ -126,19 +120,5 @@ impl Focuser {
             Quantity { name: "current_mm", unit: "mm", value: self.current_mm() },
             Quantity { name: "temperature_raw", unit: "", value: temperature },
         ]
-    }
-}
-
-/// The word on the bus.
-pub(super) fn word(status: FocuserStatus) -> &'static str {
-    match status {
-        FocuserStatus::Offline => "offline",
-        FocuserStatus::NotHomed => "not_homed",
-        FocuserStatus::Homing => "homing",
-        FocuserStatus::Idle => "idle",
-        FocuserStatus::Moving => "moving",
-        FocuserStatus::Stopping => "stopping",
-        FocuserStatus::Fault => "fault",
-        FocuserStatus::Released => "released",
     }
 }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus};
+use bus::message::Code;
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 
 use crate::rig::{FLAGS, MILLISECOND, Rig, SECOND, assert_succeeded, settings};

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Now, Utc};
-use bus::message::{Code, FocuserStatus, ReplyStatus};
-use rig::Chance;
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
+use rig::SeededRandom;
 use testbed::focuser::{Config, Fault, Forbidden, ResetFlag, Violation};
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, settings};
@@ -34,7 +35,7 @@ const MOTOR_FAULTS: [Fault; 4] =
 struct Campaign {
     seed: u64,
     rig: Rig,
-    chance: Chance,
+    chance: SeededRandom,
     /// Who asked, verb and argument of each request.
     requests: BTreeMap<String, (&'static str, &'static str, String)>,
     open: BTreeSet<String>,
@@ -51,7 +52,7 @@ struct Campaign {
 
 impl Campaign {
     fn new(seed: u64) -> Self {
-        let mut chance = Chance::new(seed);
+        let mut chance = SeededRandom::new(seed);
         let place = chance.below(8_000);
         let unit = Config {
             seed,
@@ -177,6 +178,10 @@ impl Campaign {
             if verb == "set" {
                 let target: f64 = argument.parse().expect("a number");
                 assert!((place - target).abs() < 0.001, "seed {seed}: it is at {place}: {reply:?}");
+            }
+            if ["set", "offset"].contains(&verb) {
+                let slack = self.rig.model().slack_mm();
+                assert!(slack < 0.0005, "seed {seed}: {slack} mm of slack are open: {reply:?}");
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
@@ -147,7 +148,7 @@ fn the_time_that_homing_still_takes_is_never_more_than_was_said() {
             let said: Vec<_> = rig
                 .states()
                 .filter(|state| state.at.instant >= begin)
-                .filter(|state| state.what.device.status == FocuserStatus::Homing)
+                .filter(|state| state.what.status == FocuserStatus::Homing)
                 .map(|state| (state.what.device.eta_s.expect("an eta"), end.seconds_since(state.at.utc)))
                 .collect();
             assert!(said.iter().all(|(eta, left)| eta + 1.0 > *left), "{quarter_steps} {said:?}");

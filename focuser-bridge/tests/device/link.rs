@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus};
+use bus::message::Code;
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault};
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};

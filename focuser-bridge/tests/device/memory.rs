@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use bus::message::{Code, FocuserStatus, ReplyStatus};
+use bus::message::{Code, ReplyStatus};
+use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
 use crate::rig::{FLAGS, MILLISECOND, Rig, SECOND, Sent, assert_failed, assert_succeeded, settings};
 
 /// It answers, is not homed for this reason, claims no position and moves nowhere.
-fn assert_not_homed(rig: &mut Rig, reason: &str) {
+pub(crate) fn assert_not_homed(rig: &mut Rig, reason: &str) {
     let state = rig.state();
     assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::NotHomed, reason));
     assert_eq!((state.current_mm, state.target_mm, state.origin_steps), (None, None, None));
@@ -167,17 +168,6 @@ fn a_power_cycle_while_the_bridge_is_down_is_noticed() {
 }
 
 #[test]
-fn a_stored_counter_near_zero_proves_nothing() {
-    // The end is at 10176: 2 mm out of it the counter is zero.
-    let mut rig = Rig::at("1.999");
-    assert!(rig.model().position().abs() < 50);
-    rig.run_for(SECOND);
-    rig.restart();
-    rig.run_until_checked();
-    assert_not_homed(&mut rig, "counter_near_zero");
-}
-
-#[test]
 fn a_letter_that_never_clears_means_nothing() {
     let mut rig = Rig::homed_with(Config { reset_flag: ResetFlag::Stays, ..Config::default() });
     assert_succeeded(&rig.command_and_wait("alice", "set", "3"));
@@ -317,7 +307,7 @@ fn a_reset_counter_is_not_shown_with_what_was_read_before() {
     rig.run_until(|rig| rig.state().status == FocuserStatus::NotHomed, 5 * SECOND);
     let steps: Vec<_> = rig
         .states()
-        .filter(|state| state.what.device.status == FocuserStatus::NotHomed)
+        .filter(|state| state.what.status == FocuserStatus::NotHomed)
         .map(|state| state.what.device.current_steps)
         .collect();
     assert!(!steps.is_empty() && steps.iter().all(|steps| *steps != before), "{before:?} {steps:?}");
@@ -379,89 +369,6 @@ fn a_motion_that_did_not_show_before_the_bridge_died_is_waited_for() {
 }
 
 #[test]
-fn a_motion_that_ends_at_zero_may_have_been_a_reset() {
-    // The counter is 10176 at the inner end, and 0 at 2 mm.
-    for reset_flag in FLAGS {
-        let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
-        assert_succeeded(&rig.command_and_wait("scheduler", "set", "1"));
-        let id = rig.command("scheduler", "set", "4");
-        while rig.model().place_mm() < 1.97 {
-            rig.run_for(MILLISECOND);
-        }
-        rig.model().power_cycle();
-        assert_eq!(rig.wait_for(&id).code, Some(Code::Failed));
-        rig.run_for(2 * SECOND);
-        let state = rig.state();
-        assert_eq!((state.status, state.current_mm), (FocuserStatus::NotHomed, None), "{reset_flag:?}");
-    }
-}
-
-#[test]
-fn a_reset_on_the_way_is_never_shown_as_a_place() {
-    // The counter is 10176 at the inner end, and 0 at 2 mm.
-    for reset_flag in FLAGS {
-        for hundredths in (150..250).step_by(3) {
-            let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
-            assert_succeeded(&rig.command_and_wait("scheduler", "set", "1"));
-            let id = rig.command("scheduler", "set", "4");
-            while rig.model().place_mm() < f64::from(hundredths) / 100.0 {
-                rig.run_for(MILLISECOND);
-            }
-            rig.model().power_cycle();
-            let place = rig.model().place_mm();
-            while rig.outcome(&id).is_none() {
-                rig.run_for(MILLISECOND);
-                let claimed = rig.state().current_mm;
-                if claimed.is_some_and(|mm| (mm - place).abs() > 0.05) {
-                    for state in rig.states().rev().take(12).collect::<Vec<_>>().iter().rev() {
-                        let d = &state.what.device;
-                        eprintln!(
-                            "DBGS {:?} {:?} {} steps {:?} {:?} {:?}",
-                            state.at.instant, d.status, d.reason, d.current_steps, d.current_mm, d.moving
-                        );
-                    }
-                    for sent in rig.sent().iter().rev().take(12).rev() {
-                        eprintln!("DBG {:?} {}", sent.at, sent.frame);
-                    }
-                    eprintln!("DBG {reset_flag:?} {hundredths}");
-                }
-                // Not newer than the reading before.
-                assert!(claimed.is_none_or(|mm| (mm - place).abs() < 0.05), "{claimed:?} at {place}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_stop_near_zero_keeps_the_position_where_the_letter_vouches_for_it() {
-    for (reset_flag, homed) in [(ResetFlag::ClearsWithMotion, true), (ResetFlag::Stays, false)] {
-        let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
-        assert_succeeded(&rig.command_and_wait("scheduler", "set", "1"));
-        let id = rig.command("scheduler", "set", "3");
-        // It brakes within 0.05 mm.
-        while rig.model().place_mm() < 1.955 {
-            rig.run_for(MILLISECOND);
-        }
-        assert_succeeded(&rig.command_and_wait("ops", "stop", ""));
-        assert_eq!(rig.outcome(&id).unwrap().code, Some(Code::Stopped));
-        let state = rig.state();
-        assert!(state.current_steps.unwrap().abs() <= 50, "{state:#?}");
-        assert_eq!(state.homed, homed, "{reset_flag:?}");
-    }
-}
-
-#[test]
-fn a_target_whose_counter_is_zero_is_a_target() {
-    let mut rig = Rig::homed_with(Config { reset_flag: ResetFlag::Stays, ..Config::default() });
-    for from in ["1", "3"] {
-        assert_succeeded(&rig.command_and_wait("scheduler", "set", from));
-        assert_succeeded(&rig.command_and_wait("scheduler", "set", "2"));
-        rig.assert_rests_at(2.0);
-        assert_eq!(rig.state().current_steps, Some(0));
-    }
-}
-
-#[test]
 fn an_init_right_after_a_power_cycle_comes_about() {
     for phase in 0..50 {
         let mut settings = settings();
@@ -476,23 +383,5 @@ fn an_init_right_after_a_power_cycle_comes_about() {
         let reply = rig.command_and_wait("alice", "init", "");
         assert_eq!(reply.code, Some(Code::Succeeded), "phase {phase}: {reply:?}");
         rig.assert_rests_at(0.0);
-    }
-}
-
-#[test]
-fn a_lost_reply_before_a_target_near_zero_is_no_reset() {
-    for reset_flag in FLAGS {
-        for milliseconds in (1600..2200).step_by(20) {
-            // The counter is 10176 at the inner end: 2.002 mm is at -10.
-            let unit = Config { reset_flag, wire_time: true, ..Config::default() };
-            let mut rig = Rig::homed_with(unit);
-            assert_succeeded(&rig.command_and_wait("scheduler", "set", "4"));
-            let id = rig.command("scheduler", "set", "2.002");
-            rig.run_for(milliseconds * MILLISECOND);
-            rig.model().inject_for(Fault::Silent, 1);
-            let reply = rig.wait_for(&id);
-            assert_succeeded(&reply);
-            rig.assert_rests_at(2.002);
-        }
     }
 }

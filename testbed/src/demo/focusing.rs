@@ -1,11 +1,11 @@
 //! The third act: the focuser. Two people want it at once, and its controller loses its power.
 
-use super::tour::{Deed, Step, run};
+use super::step::{Action, Step, run};
 use crate::focuser::Focuser;
 use crate::site::Instrument as _;
 
 const fn moved(command: &'static str, shows: &'static str, says: &'static str) -> Step {
-    Step { says, deed: Deed::Move { who: "alice", command, shows } }
+    Step { says, action: Action::Move { who: "alice", command, shows } }
 }
 
 /// It begins with a focuser that was just switched on and ends with one that was switched off and on.
@@ -27,19 +27,24 @@ pub(super) const FOCUSING: &[Step] = &[
     run("alice", "focus set 7", 6, "outside_limits", "The settings allow 0 to 6 mm: nothing is sent."),
     Step {
         says: "She sends it back. While it moves ...",
-        deed: Deed::Begin { who: "alice", command: "focus set 0.2" },
+        action: Action::Begin { who: "alice", command: "focus set 0.2" },
     },
     run("ops", "focus status", 0, "0.200 mm)", "... somebody else looks, from another terminal,"),
     run("ops", "focus set 2", 2, "alice", "is told who uses it,"),
     run("ops", "focus stop", 0, "stop: succeeded", "and stops it, which everybody may who may move it."),
     Step {
         says: "Alice's command ends with that, and says who it was.",
-        deed: Deed::End { code: 28, shows: "ops" },
+        action: Action::End { code: 28, shows: "ops" },
     },
     moved("focus offset -0.05", "offset -0.05: succeeded", "Nothing of it sticks: the next move just goes."),
     Step {
         says: "Somebody switches the controller off and on. It counts from zero again.",
-        deed: Deed::Happens { line: "focuser power-cycle", device: Focuser::KIND, key: "homed", is: false },
+        action: Action::Happens {
+            line: "focuser power-cycle",
+            device: Focuser::KIND,
+            key: "homed",
+            is: false,
+        },
     },
     run(
         "alice",

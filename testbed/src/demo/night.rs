@@ -1,10 +1,10 @@
 //! The second act, "a night": what happens to the services around the chiller, and what
 //! `chiller watch` shows when the chiller has followed.
 
-use super::tour::{Deed, Step, run};
+use super::step::{Action, Step, run};
 
 const fn watched(line: &'static str, until: &'static str, says: &'static str) -> Step {
-    Step { says, deed: Deed::Watched { line, until } }
+    Step { says, action: Action::Watched { line, until } }
 }
 
 /// It begins with a camera that is powered and ends with a chiller that stands by.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::focusing::FOCUSING;
 use super::night::NIGHT;
+use super::step::{Action, Step, run};
 use super::{Stage, Stop, Voice};
 use crate::chiller::Chiller;
 use crate::process::Process;
@@ -24,41 +25,8 @@ const SEEN_LIMIT: Duration = Duration::from_secs(15);
 /// For the chiller to follow in the night: the longest are the demo's delays.
 const NIGHT_LIMIT: Duration = Duration::from_secs(40);
 
-pub(super) struct Step {
-    pub(super) says: &'static str,
-    pub(super) deed: Deed,
-}
-
-pub(super) enum Deed {
-    /// Runs a command: who, what, its exit code, and what it must say.
-    Run { who: &'static str, command: &'static str, code: i32, shows: &'static str },
-    /// Runs a command that does not end, for some seconds; then Ctrl-C, to which it must answer 0.
-    Follow { who: &'static str, command: &'static str, seconds: u64, shows: &'static str },
-    /// Runs a motion, whose bar is seen as it grows if there is a terminal; it must succeed.
-    Move { who: &'static str, command: &'static str, shows: &'static str },
-    /// Begins a motion and goes on when the focuser is almost half-way.
-    Begin { who: &'static str, command: &'static str },
-    /// The end of what was begun: its exit code, and what it must say.
-    End { code: i32, shows: &'static str },
-    /// Something happens at the site (`help` there lists what can be said); then this flag of this
-    /// device's state is waited for.
-    Happens { line: &'static str, device: &'static str, key: &'static str, is: bool },
-    /// The same, with `chiller watch` running from before it until a line after it has this in it.
-    Watched { line: &'static str, until: &'static str },
-}
-
-pub(super) const fn run(
-    who: &'static str,
-    command: &'static str,
-    code: i32,
-    shows: &'static str,
-    says: &'static str,
-) -> Step {
-    Step { says, deed: Deed::Run { who, command, code, shows } }
-}
-
 const fn happens(line: &'static str, key: &'static str, is: bool, says: &'static str) -> Step {
-    Step { says, deed: Deed::Happens { line, device: Chiller::KIND, key, is } }
+    Step { says, action: Action::Happens { line, device: Chiller::KIND, key, is } }
 }
 
 const TOUR: &[Step] = &[
@@ -112,7 +80,7 @@ const TOUR: &[Step] = &[
     run("alice", "chiller setpoint 12", 0, "", "This one is."),
     Step {
         says: "The water cools down. On a terminal of its own `watch` is a live screen.",
-        deed: Deed::Follow { who: "alice", command: "chiller watch", seconds: 6, shows: "COOLING" },
+        action: Action::Follow { who: "alice", command: "chiller watch", seconds: 6, shows: "COOLING" },
     },
     run(
         "alice",
@@ -159,31 +127,31 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
     let mut begun: Option<Begun> = None;
     for step in acts() {
         voice.tell(step.says);
-        match &step.deed {
-            Deed::Run { who, command, code, shows } => {
+        match &step.action {
+            Action::Run { who, command, code, shows } => {
                 voice.prompt(who, command);
                 let process = stage.command(who, command)?.errors_in_output().spawn()?;
                 finish(process, voice, stop, command, *code, shows)?;
             }
-            Deed::Move { who, command, shows } => {
+            Action::Move { who, command, shows } => {
                 voice.prompt(who, command);
                 let launch = stage.command(who, command)?;
                 let launch =
                     if voice.is_on_terminal() { launch.errors_shown() } else { launch.errors_in_output() };
                 finish(launch.spawn()?, voice, stop, command, 0, shows)?;
             }
-            Deed::Begin { who, command } => {
+            Action::Begin { who, command } => {
                 voice.prompt(who, &format!("{command} &"));
                 let process = stage.command(who, command)?.errors_in_output().spawn()?;
                 begun = Some(Begun { who, command, process });
                 stage.wait_until_half_way(SEEN_LIMIT, stop)?;
             }
-            Deed::End { code, shows } => {
+            Action::End { code, shows } => {
                 let Begun { who, command, process } = begun.take().context("nothing was begun")?;
                 voice.prompt(who, &format!("wait   # for {command}"));
                 finish(process, voice, stop, command, *code, shows)?;
             }
-            Deed::Follow { who, command, seconds, shows } => {
+            Action::Follow { who, command, seconds, shows } => {
                 voice.prompt(who, &format!("{command}   # {seconds} s, then Ctrl-C"));
                 let process = stage.command(who, command)?.spawn()?;
                 let limit = Duration::from_secs(*seconds);
@@ -191,7 +159,7 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
                 let said = follow(process, voice, stop, 2 * limit, |_| Ok(deadline.left().is_zero()))?;
                 judge(voice, command, said.0, 0, &said.1, shows)?;
             }
-            Deed::Watched { line, until } => {
+            Action::Watched { line, until } => {
                 const WATCH: &str = "chiller watch";
                 voice.prompt("alice", &format!("{WATCH}   # until {until}, then Ctrl-C"));
                 let process = stage.command("alice", WATCH)?.spawn()?;
@@ -210,7 +178,7 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
                 })?;
                 judge(voice, WATCH, said.0, 0, &said.1, until)?;
             }
-            Deed::Happens { line, device, key, is } => {
+            Action::Happens { line, device, key, is } => {
                 voice.prompt("site", line);
                 stage.obey(line).map_err(anyhow::Error::msg)?;
                 stage.wait_until(device, key, &Value::from(*is), SEEN_LIMIT, stop)?;
@@ -219,7 +187,7 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
         stage.check()?;
     }
     stage.check_rules()?;
-    Ok(acts().filter(|step| !matches!(step.deed, Deed::Happens { .. } | Deed::End { .. })).count())
+    Ok(acts().filter(|step| !matches!(step.action, Action::Happens { .. } | Action::End { .. })).count())
 }
 
 /// Waits for a command's end, shows what it said, and judges it.

@@ -8,7 +8,7 @@ use testbed::wait::wait_for;
 
 /// Waits until the order to run has gone out and the unit was seen not to run yet.
 fn wait_starting(site: &Site) {
-    wait_for("the order to run", LIMIT, || (!site.writes().is_empty()).then_some(())).unwrap();
+    wait_for("the order to run", LIMIT, || (!site.orders().is_empty()).then_some(())).unwrap();
     site.wait_state(|state| state["status"] == "starting", LIMIT).unwrap();
 }
 
@@ -33,12 +33,12 @@ fn an_exclusive_command_is_refused_and_told_who_runs_what() {
         "{reply}"
     );
     assert_eq!(reply["message"], format!("alice's enabled (id {id}) is running"), "{reply}");
-    let output = site.chiller("ops", &["setpoint", "12.5"]).unwrap();
+    let output = site.tool("ops", &["setpoint", "12.5"]).unwrap();
     assert_eq!(output.code, 2, "{output:?}");
     assert!(output.stderr.contains(&format!("alice's enabled (id {id}) is running")), "{output:?}");
     // A question is no work.
     assert_eq!(ops.ask("ping", json!({})).unwrap()["code"], 0);
-    assert_eq!(site.writes(), [(15, "1".to_owned())]);
+    assert_eq!(site.orders(), [(15, "1".to_owned())]);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn disable_ends_a_start_in_progress_and_the_starter_is_told_who_did_it() {
         "{reply}"
     );
     assert!(reply["message"].as_str().unwrap().contains("ops"), "{reply}");
-    let writes: Vec<_> = site.writes().into_iter().map(|(_, data)| data).collect();
+    let writes: Vec<_> = site.orders().into_iter().map(|(_, data)| data).collect();
     assert_eq!(writes, ["1", "0"]);
     let state = site
         .wait_state(|state| state["status"] == "idle" && state["last_command"]["by"] == "ops", LIMIT)
@@ -65,9 +65,9 @@ fn disable_ends_a_start_in_progress_and_the_starter_is_told_who_did_it() {
 fn the_command_line_that_waits_for_a_start_exits_with_stopped() {
     let site = Site::builder().setting("start_deadline", "300").start().unwrap();
     site.port.with(|unit| unit.inject(Fault::WillNotStart));
-    let mut waiting = site.launch_chiller("alice", &["enable"]).unwrap().spawn().unwrap();
+    let mut waiting = site.launch_own_tool("alice", &["enable"]).unwrap().spawn().unwrap();
     wait_starting(&site);
-    assert_eq!(site.chiller("ops", &["disable"]).unwrap().code, 0);
+    assert_eq!(site.tool("ops", &["disable"]).unwrap().code, 0);
     assert_eq!(waiting.wait_exit(LIMIT).unwrap(), 28);
     assert!(waiting.stderr().contains("ops"), "{}", waiting.stderr());
 }
@@ -84,7 +84,7 @@ fn the_same_request_again_while_it_runs_shares_its_one_terminal_reply() {
     let statuses: Vec<_> = alice.replies(&id).iter().map(|reply| reply["status"].clone()).collect();
     assert_eq!(statuses, ["accepted", "in_progress", "stopped"]);
     assert_eq!(alice.events(&id).len(), 1);
-    let writes: Vec<_> = site.writes().into_iter().map(|(_, data)| data).collect();
+    let writes: Vec<_> = site.orders().into_iter().map(|(_, data)| data).collect();
     assert_eq!(writes, ["1", "0"]);
 }
 
@@ -100,5 +100,5 @@ fn a_change_of_mode_ends_the_wait_for_a_start_and_not_the_start() {
     assert_eq!(alice.terminal(&id).unwrap()["code"], 28);
     let state = site.wait_state(|state| state["last_command"]["verb"] == "mode", LIMIT).unwrap();
     assert_eq!((&state["status"], &state["requested"]), (&json!("starting"), &json!(true)), "{state}");
-    assert_eq!(site.writes(), [(15, "1".to_owned())]);
+    assert_eq!(site.orders(), [(15, "1".to_owned())]);
 }

@@ -40,7 +40,7 @@ fn a_flood_from_one_who_may_not_delays_nobody_and_leaves_a_line_per_ten_seconds(
     });
     assert!(answers.len() > 2, "the flood was over too soon to be one: {answers:?}");
     assert!(answers.iter().all(|seconds| *seconds < 2.0), "{answers:?}");
-    assert_eq!(site.writes().len(), answers.len());
+    assert_eq!(site.orders().len(), answers.len());
 
     // Every single one is accounted for: refused with a reply, or counted and summed up.
     let accounted = || {
@@ -87,7 +87,7 @@ fn a_flood_without_acknowledgement_delays_nobody_either() {
     assert!(slowest < 10.0, "{slowest} s");
     // This one is behind all of the others.
     assert_eq!(bob.client.publish(bob.post("ping", "")).unwrap(), Puback(0));
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     undisturbed(&site);
 }
 
@@ -103,5 +103,5 @@ fn a_flood_that_piles_up_in_the_broker_does_not_push_a_good_command_out() {
     let id = alice.send("setpoint", json!({ "celsius": 21.0, "ttl_s": 600 })).unwrap();
     site.bridge.thaw().unwrap();
     assert_eq!(alice.terminal(&id).unwrap()["code"], 0);
-    assert_eq!(site.writes(), [(17, "+0210".to_owned())]);
+    assert_eq!(site.orders(), [(17, "+0210".to_owned())]);
 }

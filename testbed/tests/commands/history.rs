@@ -11,7 +11,7 @@ fn the_history_is_there_as_soon_as_the_bridge_is_and_outlives_it() {
     let has_water = |history: &serde_json::Value| history["columns"]["water_temp"].is_array();
     let first = site.wait_json("history", has_water, LIMIT).unwrap();
     assert_eq!(first["units"]["water_temp"], "degC");
-    let output = site.chiller("visitor", &["history", "--json"]).unwrap();
+    let output = site.tool("visitor", &["history", "--json"]).unwrap();
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     let payload = output.stdout.strip_suffix('\n').unwrap();
     site.observer.wait_for(|message| message.payload == payload, LIMIT).unwrap();
@@ -22,7 +22,7 @@ fn the_history_is_there_as_soon_as_the_bridge_is_and_outlives_it() {
     assert_eq!(site.bridge.stop().unwrap(), 0);
     let saved = fs::read_to_string(site.dir().join("state/history.json")).unwrap();
     assert!(saved.contains("12.0"), "{saved}");
-    let output = site.chiller("alice", &["history"]).unwrap();
+    let output = site.tool("alice", &["history"]).unwrap();
     assert_eq!(output.code, 155, "{output:?}");
     assert!(output.stdout.starts_with("clasp/chiller "), "what was is drawn all the same: {output:?}");
     assert!(output.stderr.contains("OFFLINE"), "{output:?}");
@@ -32,7 +32,7 @@ fn the_history_is_there_as_soon_as_the_bridge_is_and_outlives_it() {
         water.is_some_and(|water| water.contains(&12.0.into()))
     };
     site.wait_json("history", known, LIMIT).unwrap();
-    let ascii = site.launch_chiller("alice", &["history"]).unwrap().env("LC_ALL", "C");
+    let ascii = site.launch_own_tool("alice", &["history"]).unwrap().env("LC_ALL", "C");
     let output = ascii.run(LIMIT).unwrap();
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     assert!(output.stdout.is_ascii(), "in the C locale: {output:?}");

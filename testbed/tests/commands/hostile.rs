@@ -48,7 +48,7 @@ fn an_id_that_is_no_level_of_a_topic_is_refused_on_last() {
         assert!(!reply.to_string().contains("\\u0000"), "{reply}");
     }
     alice.settle().unwrap();
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     undisturbed(&site);
     let topics: Vec<_> = alice.client.messages().into_iter().map(|message| message.topic).collect();
     let replies = topics.iter().filter(|topic| topic.contains("/reply/"));

@@ -31,15 +31,15 @@ fn an_identity_that_may_not_command_is_told_so_on_its_own_reply_topic() {
             "{events:?}"
         );
     }
-    assert_eq!(site.writes(), []);
-    let output = site.chiller("bob", &["enable"]).unwrap();
+    assert_eq!(site.orders(), []);
+    let output = site.tool("bob", &["enable"]).unwrap();
     assert_eq!(output.code, 3, "{output:?}");
     assert!(output.stderr.contains("refused by the bridge: not_authorised (code 3)"), "{output:?}");
     let log = site.bridge_log();
     assert!(log.lines().any(|line| line.contains("bob: setpoint 12.5: rejected")), "{log}");
     assert_eq!(site.state().unwrap()["last_command"], json!(null));
     // He may look all the same.
-    assert_eq!(site.chiller("bob", &["status"]).unwrap().code, 0);
+    assert_eq!(site.tool("bob", &["status"]).unwrap().code, 0);
 }
 
 #[test]
@@ -49,11 +49,11 @@ fn an_observer_is_refused_by_the_broker_and_the_command_line_says_so() {
     let (_, payload) = request(json!({ "enabled": "on" })).unwrap();
     let answer = visitor.publish(Post::to(topic("command/visitor/enabled"), payload)).unwrap();
     assert_eq!(answer, Puback::NOT_AUTHORISED);
-    let output = site.chiller("visitor", &["enable"]).unwrap();
+    let output = site.tool("visitor", &["enable"]).unwrap();
     assert_eq!(output.code, 3, "{output:?}");
     assert!(output.stderr.contains("refused by the broker"), "{output:?}");
     assert!(output.stderr.contains("visitor"), "{output:?}");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn nobody_can_command_in_another_name() {
         }
     }
     alice.settle().unwrap();
-    assert_eq!((site.writes(), alice.replies(&id).len(), alice.events(&id).len()), (vec![], 0, 0));
+    assert_eq!((site.orders(), alice.replies(&id).len(), alice.events(&id).len()), (vec![], 0, 0));
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn the_same_request_again_gets_the_same_verdict_and_is_not_run() {
     let third = alice.ask_raw(alice.post("setpoint", payload), &id).unwrap();
     expected["seq"] = third["seq"].clone();
     assert_eq!(third, expected);
-    assert_eq!(site.writes(), [(17, "+0125".to_owned())]);
+    assert_eq!(site.orders(), [(17, "+0125".to_owned())]);
 
     let events = alice.wait_events(&id, 3).unwrap();
     let repeated: Vec<_> = events.iter().map(|event| event["values"]["duplicate"] == true).collect();
@@ -48,7 +48,7 @@ fn an_id_that_stood_for_something_else_is_refused() {
     // Ids are each identity's own.
     let ops = Operator::new(&site, "ops").unwrap();
     assert_eq!(ops.ask("setpoint", json!({ "id": id, "celsius": 14.0 })).unwrap()["code"], 0);
-    assert_eq!(site.writes(), [(17, "+0125".to_owned()), (17, "+0140".to_owned())]);
+    assert_eq!(site.orders(), [(17, "+0125".to_owned()), (17, "+0140".to_owned())]);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_refusal_is_remembered_too() {
     assert_eq!(alice.ask("mode", json!({ "mode": "manual" })).unwrap()["code"], 0);
     let reply = alice.ask("enabled", json!({ "id": id, "enabled": "on" })).unwrap();
     assert_eq!((&reply["code"], &reply["duplicate"]), (&json!(10), &json!(true)), "{reply}");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn correlation_data_comes_back_as_it_went_and_serves_as_id() {
     let post = alice.post("setpoint", "12.5").correlation_data(id.clone());
     assert_eq!(alice.ask_raw(post.clone(), &id).unwrap()["id"], id);
     assert_eq!(alice.ask_raw(post, &id).unwrap()["duplicate"], true);
-    assert_eq!(site.writes().len(), 1);
+    assert_eq!(site.orders().len(), 1);
     let binary = vec![0, 1, 0xff, b'/', b'#'];
     alice.ask_raw(alice.post("ping", "").correlation_data(binary.clone()), "last").unwrap();
     let replies = alice.client.messages();

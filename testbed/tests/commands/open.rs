@@ -26,13 +26,13 @@ fn with_an_open_acl_every_command_is_refused_and_everybody_is_told_why() {
             "{reply}"
         );
     }
-    let output = site.chiller("alice", &["enable"]).unwrap();
+    let output = site.tool("alice", &["enable"]).unwrap();
     assert_eq!(output.code, 31, "{output:?}");
     assert!(output.stderr.contains("acl_open"), "{output:?}");
-    let output = site.chiller("alice", &["status"]).unwrap();
+    let output = site.tool("alice", &["status"]).unwrap();
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.lines().next().unwrap().contains("ACL"), "{}", output.stdout);
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn where_an_open_acl_is_allowed_commands_run_and_the_attention_stays() {
     let (id, payload) = request(json!({ "celsius": 13.5 })).unwrap();
     forger.publish(Post::to(topic("command/alice/setpoint"), payload)).unwrap();
     assert_eq!(alice.terminal(&id).unwrap()["code"], 0);
-    assert_eq!(site.writes().len(), 2);
+    assert_eq!(site.orders().len(), 2);
 }
 
 #[test]

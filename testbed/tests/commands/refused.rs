@@ -16,10 +16,10 @@ fn rejected(reply: &Value, code: u8, reason: &str) {
 /// Nothing went out to the unit, and the bridge still runs what is right.
 fn unharmed(site: &Site, operator: &Operator) {
     operator.settle().unwrap();
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     let reply = operator.ask("setpoint", json!({ "celsius": 21.0 })).unwrap();
     assert_eq!(reply["code"], 0, "{reply}");
-    assert_eq!(site.writes(), [(17, "+0210".to_owned())]);
+    assert_eq!(site.orders(), [(17, "+0210".to_owned())]);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn what_is_longer_than_four_kibibytes_is_not_even_read() {
         padded
     };
     rejected(&alice.ask_raw(alice.post("setpoint", padded(4097)), "last").unwrap(), 20, "malformed");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     let (id, mut payload) = request(json!({ "celsius": 12.5 })).unwrap();
     payload.resize(4096, b' ');
     let reply = alice.ask_raw(alice.post("setpoint", payload), &id).unwrap();
@@ -162,7 +162,7 @@ fn a_command_sent_while_the_bridge_is_down_is_not_run_afterwards() {
     let (id, payload) = request(json!({ "celsius": 12.5, "ttl_s": 3600 })).unwrap();
     let answer = alice.client.publish(alice.post("setpoint", payload)).unwrap();
     assert_eq!(answer, Puback::NO_SUBSCRIBERS);
-    let output = site.chiller("alice", &["setpoint", "12.5"]).unwrap();
+    let output = site.tool("alice", &["setpoint", "12.5"]).unwrap();
     assert_eq!(output.code, 155, "{output:?}");
     assert!(output.stderr.contains("its bridge is not running"), "{output:?}");
     site.start_bridge().unwrap();

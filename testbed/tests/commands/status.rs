@@ -6,7 +6,7 @@ use testbed::site::{LIMIT, Site};
 fn status_shows_what_the_unit_does() {
     let site = Site::start().unwrap();
     site.wait_state(|state| !state["tec_power"].is_null(), LIMIT).unwrap();
-    let output = site.chiller("alice", &["status"]).unwrap();
+    let output = site.tool("alice", &["status"]).unwrap();
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     for line in [
         "   Chiller is IDLE",
@@ -27,7 +27,7 @@ fn status_shows_what_the_unit_does() {
 #[test]
 fn json_is_the_payload_on_the_bus() {
     let site = Site::start().unwrap();
-    let output = site.chiller("visitor", &["json"]).unwrap();
+    let output = site.tool("visitor", &["json"]).unwrap();
     assert_eq!(output.code, 0, "{output:?}");
     let payload = output.stdout.strip_suffix('\n').unwrap();
     site.observer.wait_for(|message| message.payload == payload, LIMIT).unwrap();
@@ -54,26 +54,26 @@ fn status_of_a_unit_that_is_unplugged_shows_no_reading() {
     ] {
         assert!(state[reading].is_null(), "{reading} is still {}", state[reading]);
     }
-    let output = site.chiller("alice", &["status"]).unwrap();
+    let output = site.tool("alice", &["status"]).unwrap();
     assert_eq!(output.code, 4, "{output:?}");
     assert!(!output.stdout.contains("12.0°C"), "an old reading is shown: {}", output.stdout);
     site.port.plug().unwrap();
     site.wait_state(|state| state["connected"] == true && state["water_temp"] == 12.0, LIMIT).unwrap();
-    assert_eq!(site.chiller("alice", &["status"]).unwrap().code, 0);
+    assert_eq!(site.tool("alice", &["status"]).unwrap().code, 0);
 }
 
 #[test]
 fn a_stopped_bridge_leaves_the_unit_as_it_is_and_says_offline() {
     let mut site = Site::start().unwrap();
-    assert_eq!(site.chiller("alice", &["enable"]).unwrap().code, 0);
-    let written = site.writes();
+    assert_eq!(site.tool("alice", &["enable"]).unwrap().code, 0);
+    let written = site.orders();
     assert_eq!(site.bridge.stop().unwrap(), 0);
     site.wait_availability("offline", LIMIT).unwrap();
     assert!(site.port.with(|unit| unit.pump_on()));
-    assert_eq!(site.writes(), written);
-    let output = site.chiller("alice", &["status"]).unwrap();
+    assert_eq!(site.orders(), written);
+    let output = site.tool("alice", &["status"]).unwrap();
     assert_eq!(output.code, 155, "{output:?}");
-    let output = site.chiller("alice", &["ping"]).unwrap();
+    let output = site.tool("alice", &["ping"]).unwrap();
     assert_eq!(output.code, 155, "{output:?}");
     assert!(output.stderr.contains("not running") || output.stderr.contains("offline"), "{output:?}");
 }

@@ -37,7 +37,7 @@ fn enable_succeeds_only_when_the_unit_says_that_it_runs() {
     let id = alice.send("enabled", json!({ "enabled": "on" })).unwrap();
     succeeded(&alice.terminal(&id).unwrap());
     assert_eq!(site.port.with(|unit| unit.status()), Status::Run);
-    assert_eq!(site.writes(), [(15, "1".to_owned())]);
+    assert_eq!(site.orders(), [(15, "1".to_owned())]);
 
     let replies: Vec<_> = alice.replies(&id).iter().map(|reply| reply["status"].clone()).collect();
     assert_eq!(replies, ["accepted", "succeeded"]);
@@ -70,12 +70,12 @@ fn a_unit_that_acknowledges_run_and_does_not_start_is_a_failure_with_its_reason(
     let reply = alice.terminal(&id).unwrap();
     assert_eq!((&reply["status"], &reply["code"]), (&json!("failed"), &json!(1)), "{reply}");
     assert!(reply["message"].as_str().unwrap().contains("did not start within 5 s"), "{reply}");
-    assert_eq!(site.writes(), [(15, "1".to_owned())]);
+    assert_eq!(site.orders(), [(15, "1".to_owned())]);
     let state = site.wait_state(|state| state["status"] == "fault", LIMIT).unwrap();
     assert_eq!(state["reason"], "start_failed");
     assert!(state["attention"].as_array().unwrap().iter().any(|it| it["name"] == "start_failed"), "{state}");
     assert_eq!(statuses(&alice.client.messages()), ["idle", "starting", "fault"]);
-    assert!(site.chiller("alice", &["status"]).unwrap().stdout.contains("did not start"));
+    assert!(site.tool("alice", &["status"]).unwrap().stdout.contains("did not start"));
 
     // Once it can, the next attempt is taken, and nothing of the fault is left.
     site.port.with(testbed::chiller::Chiller::clear_faults);
@@ -90,11 +90,11 @@ fn disable_brings_the_unit_to_standby_and_reads_it_back() {
     let alice = Operator::new(&site, "alice").unwrap();
     succeeded(&alice.ask("enabled", json!({ "enabled": "off" })).unwrap());
     assert_eq!(site.port.with(|unit| unit.status()), Status::Standby);
-    assert_eq!(site.writes(), [(15, "0".to_owned())]);
+    assert_eq!(site.orders(), [(15, "0".to_owned())]);
     site.wait_state(|state| state["status"] == "idle", LIMIT).unwrap();
     // What is so already is a success, and nothing is written.
     succeeded(&alice.ask("enabled", json!({ "enabled": "off" })).unwrap());
-    assert_eq!(site.writes().len(), 1);
+    assert_eq!(site.orders().len(), 1);
 }
 
 #[test]
@@ -102,17 +102,17 @@ fn a_set_point_is_written_once_and_read_back() {
     let site = Site::start().unwrap();
     let alice = Operator::new(&site, "alice").unwrap();
     succeeded(&alice.ask("setpoint", json!({ "celsius": 12.5 })).unwrap());
-    assert_eq!(site.writes(), [(17, "+0125".to_owned())]);
+    assert_eq!(site.orders(), [(17, "+0125".to_owned())]);
     assert_eq!(site.port.with(|unit| unit.set_point_celsius()).to_string(), "12.5");
     assert_eq!(site.wait_state(|state| state["setpoint_temp"] == 12.5, LIMIT).unwrap()["connected"], true);
     for outside in [4.9, 30.1, -300.0] {
         let reply = alice.ask("setpoint", json!({ "celsius": outside })).unwrap();
         assert_eq!((&reply["status"], &reply["code"]), (&json!("rejected"), &json!(6)), "{reply}");
     }
-    assert_eq!(site.writes().len(), 1);
+    assert_eq!(site.orders().len(), 1);
     // The words of mosquitto_pub and Home Assistant.
     succeeded(&alice.ask_raw(alice.post("setpoint", "13"), "last").unwrap());
-    assert_eq!(site.writes()[1], (17, "+0130".to_owned()));
+    assert_eq!(site.orders()[1], (17, "+0130".to_owned()));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_reading_under_way_when_a_set_point_comes_is_not_taken_for_its_read_back() {
     // From now on, for half a second, the unit owes its old set point.
     wait_for("the set point to be asked for", LIMIT, || (asked() > before).then_some(())).unwrap();
     succeeded(&alice.ask("setpoint", json!({ "celsius": 12.5 })).unwrap());
-    assert_eq!(site.writes(), [(17, "+0125".to_owned())]);
+    assert_eq!(site.orders(), [(17, "+0125".to_owned())]);
 }
 
 #[test]
@@ -148,10 +148,10 @@ fn the_mode_is_changed_saved_and_kept_over_a_restart() {
     assert_eq!(state["mode_by"], "alice");
     let reply = alice.ask("enabled", json!({ "enabled": "off" })).unwrap();
     assert_eq!((&reply["status"], &reply["code"]), (&json!("rejected"), &json!(10)), "{reply}");
-    let output = site.chiller("alice", &["disable"]).unwrap();
+    let output = site.tool("alice", &["disable"]).unwrap();
     assert_eq!(output.code, 10, "{output:?}");
     assert!(output.stderr.contains("mode_is_automatic (code 10)"), "{output:?}");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
 
     assert_eq!(site.bridge.stop().unwrap(), 0);
     site.start_bridge().unwrap();
@@ -165,11 +165,11 @@ fn from_automatic_to_manual_a_running_unit_runs_on() {
         .model(|model| model.auto_start = true)
         .start()
         .unwrap();
-    let output = site.chiller("alice", &["mode", "manual"]).unwrap();
+    let output = site.tool("alice", &["mode", "manual"]).unwrap();
     assert_eq!(output.code, 0, "{output:?}");
     let state = site.wait_state(|state| state["mode"] == "manual", LIMIT).unwrap();
     assert_eq!((&state["requested"], &state["pump_on"]), (&json!(true), &json!(true)), "{state}");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
 }
 
 #[test]
@@ -197,10 +197,10 @@ fn release_stops_the_polling_until_it_is_ended() {
 fn a_release_ends_by_itself_and_is_no_loss_of_the_unit() {
     let site = Site::builder().setting("serial_timeout", "1").setting("exchange_limit", "1").start().unwrap();
     let alice = Operator::new(&site, "alice").unwrap();
-    let output = site.chiller("alice", &["release", "0.05"]).unwrap();
+    let output = site.tool("alice", &["release", "0.05"]).unwrap();
     assert_eq!(output.code, 0, "{output:?}");
     site.wait_state(|state| state["status"] == "released", LIMIT).unwrap();
-    let output = site.chiller("alice", &["status"]).unwrap();
+    let output = site.tool("alice", &["status"]).unwrap();
     assert_eq!(output.code, 4, "{output:?}");
     assert!(output.stdout.contains("Chiller is RELEASED") && !output.stdout.contains("°C"), "{output:?}");
     site.wait_state(|state| state["status"] == "idle" && state["connected"] == true, LIMIT).unwrap();
@@ -233,7 +233,7 @@ fn what_home_assistant_and_node_red_send_is_understood() {
         succeeded(&reply);
         assert_eq!((&reply["verb"], &reply["id"]), (&json!(verb), &Value::Null), "{reply}");
     }
-    let commands: Vec<_> = site.writes().into_iter().map(|(command, _)| command).collect();
+    let commands: Vec<_> = site.orders().into_iter().map(|(command, _)| command).collect();
     assert_eq!(commands, [15, 17, 17, 15]);
 }
 
@@ -255,16 +255,16 @@ fn mosquitto_pub_needs_no_code() {
         .unwrap();
     assert_eq!(output.code, 0, "{output:?}");
     site.wait_state(|state| state["setpoint_temp"] == 12.5, LIMIT).unwrap();
-    assert_eq!(site.writes(), [(17, "+0125".to_owned())]);
+    assert_eq!(site.orders(), [(17, "+0125".to_owned())]);
 }
 
 #[test]
 fn watch_tells_of_each_change() {
     let site = Site::start().unwrap();
-    let mut watch = site.launch_chiller("bob", &["watch"]).unwrap().spawn().unwrap();
+    let mut watch = site.launch_own_tool("bob", &["watch"]).unwrap().spawn().unwrap();
     watch.wait_for_line(|line| line.contains("IDLE"), LIMIT).unwrap();
     let mark = watch.mark();
-    assert_eq!(site.chiller("alice", &["enable"]).unwrap().code, 0);
+    assert_eq!(site.tool("alice", &["enable"]).unwrap().code, 0);
     watch
         .wait_for_line_after(mark, |line| line.contains("HEATING") && line.contains("set 15.0"), LIMIT)
         .unwrap();
@@ -277,7 +277,7 @@ fn alarms_are_cleared_in_standby_and_after_the_panels_pause() {
     let site = Site::start().unwrap();
     let alice = Operator::new(&site, "alice").unwrap();
     succeeded(&alice.ask("clear_alarms", json!({})).unwrap());
-    assert_eq!((site.writes().len(), site.port.with(|unit| unit.alarm_reads())), (0, 0));
+    assert_eq!((site.orders().len(), site.port.with(|unit| unit.alarm_reads())), (0, 0));
 
     succeeded(&alice.ask("enabled", json!({ "enabled": "on" })).unwrap());
     // Low coolant stays lit until it is cleared, though its cause has gone.
@@ -290,9 +290,9 @@ fn alarms_are_cleared_in_standby_and_after_the_panels_pause() {
     assert_eq!((&reply["status"], &reply["code"]), (&json!("failed"), &json!(32)), "{reply}");
 
     site.port.with(testbed::chiller::Chiller::clear_faults);
-    let before = site.writes().len();
+    let before = site.orders().len();
     succeeded(&alice.ask("clear_alarms", json!({})).unwrap());
-    assert_eq!(site.writes()[before..], [(15, "0".to_owned())]);
+    assert_eq!(site.orders()[before..], [(15, "0".to_owned())]);
     assert_eq!(site.port.with(|unit| (unit.alarm(), unit.hung(), unit.alarm_reads())), (false, false, 2));
     let state = site.wait_state(|state| state["status"] == "idle", LIMIT).unwrap();
     assert_eq!((&state["alarms"], &state["attention"]), (&json!([]), &json!([])), "{state}");
@@ -314,11 +314,11 @@ fn every_command_of_the_command_line_succeeds_and_says_so() {
     ] {
         let unit_read = |state: &Value| state["connected"] == true || state["status"] == "released";
         site.wait_state(unit_read, LIMIT).unwrap();
-        let output = site.chiller("ops", arguments).unwrap();
+        let output = site.tool("ops", arguments).unwrap();
         assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{arguments:?}: {output:?}");
         assert!(!output.stdout.is_empty(), "{arguments:?} says nothing");
     }
     let expected = [(15, "1"), (17, "+0115"), (15, "0")].map(|(command, data)| (command, data.to_owned()));
-    assert_eq!(site.writes(), expected);
+    assert_eq!(site.orders(), expected);
     site.wait_state(|state| state["last_command"]["by"] == "ops", LIMIT).unwrap();
 }

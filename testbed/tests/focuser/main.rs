@@ -13,6 +13,7 @@ mod moves;
 mod never;
 mod operators;
 mod outages;
+mod signals;
 mod stops;
 
 use serde_json::{Value, json};

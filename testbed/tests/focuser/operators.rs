@@ -19,7 +19,7 @@ fn exited(output: &Output, code: i32, said: &str) {
 }
 
 fn focus(site: &FocuserSite, identity: &str, args: &[&str]) -> Output {
-    site.focus(identity, args).unwrap()
+    site.tool(identity, args).unwrap()
 }
 
 /// Begins a motion and waits for nothing: its id.

@@ -24,7 +24,7 @@ fn a_killed_bridge_is_offline_within_a_second_and_its_last_state_is_not_believed
     let state = stored(&site, "state").unwrap();
     assert!(state.retain && state.json().unwrap()["connected"] == true);
     for command in [&["status"][..], &["json"], &["mode", "auto"], &["ping"]] {
-        let output = site.chiller("ops", command).unwrap();
+        let output = site.tool("ops", command).unwrap();
         assert_eq!(output.code, 155, "{command:?}: {output:?}");
         let words = format!("{}{}", output.stdout, output.stderr).to_lowercase();
         assert!(words.contains("offline") || words.contains("nobody listens"), "{command:?}: {words}");
@@ -53,7 +53,7 @@ fn a_restarted_bridge_has_the_mode_and_the_request_of_before_and_touches_nothing
         assert_eq!(after[key], before[key], "{key}");
     }
     assert_eq!(after["requested"], true);
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_command_that_ran_when_the_bridge_was_killed_is_answered_once_and_not_run_ag
     assert_eq!((&again["code"], &again["duplicate"]), (&json!(30), &json!(true)), "{again}");
     ping(&alice, "ping-1");
     assert_eq!(terminals(&alice, "run-1").len(), 2);
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
     let state = site.wait_state(|state| !state["last_command"].is_null(), LIMIT).unwrap();
     assert_eq!((&state["last_command"]["id"], &state["last_command"]["code"]), (&json!("run-1"), &json!(30)));
 
@@ -98,7 +98,7 @@ fn a_frozen_bridge_is_offline_within_twice_the_keep_alive_and_runs_nothing_on_wa
     // Taken by the broker: as far as it knows, somebody listens.
     send(&alice, "enabled", "frozen-1", json!({ "enabled": "on" }));
     site.wait_availability("offline", Duration::from_secs(20)).unwrap();
-    let output = site.chiller("ops", &["status"]).unwrap();
+    let output = site.tool("ops", &["status"]).unwrap();
     assert_eq!(output.code, 155, "{output:?}");
 
     site.bridge.thaw().unwrap();
@@ -109,7 +109,7 @@ fn a_frozen_bridge_is_offline_within_twice_the_keep_alive_and_runs_nothing_on_wa
     let state = site.wait_state(|state| state["connected"] == true, LIMIT).unwrap();
     assert_eq!(state["session"], session);
     assert_eq!(replies(&alice, "frozen-1").len(), 0);
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     send(&alice, "enabled", "awake-1", json!({ "enabled": "on" }));
     assert_eq!(terminal(&alice, "awake-1", 1)["code"], 0);
 }
@@ -126,7 +126,7 @@ fn an_order_that_was_accepted_and_not_yet_sent_when_the_bridge_froze_is_not_sent
     send(&alice, "enabled", "run-1", json!({ "enabled": "on" }));
     accepted(&alice, "run-1");
     site.bridge.freeze().unwrap();
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     // Longer than the device may be silent.
     nothing_for(&alice, Duration::from_secs(6), |_| true);
     site.bridge.thaw().unwrap();
@@ -137,7 +137,7 @@ fn an_order_that_was_accepted_and_not_yet_sent_when_the_bridge_froze_is_not_sent
     site.wait_state(|state| state["connected"] == true, LIMIT).unwrap();
     site.wait_json("health", |health| health["command_path_ok"] == true, LIMIT).unwrap();
     ping(&alice, "ping-1");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     assert_eq!(terminals(&alice, "run-1").len(), 1);
 }
 
@@ -159,7 +159,7 @@ fn what_was_sent_to_a_bridge_that_stood_still_for_three_seconds_is_counted_and_n
     ping(&alice, "ping-1");
     wait_events(&site, "flood", "stalled", 1);
     assert_eq!(events(&site, "flood", "stalled").len(), 1);
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     for id in ["frozen-1", "frozen-2", "frozen-3"] {
         assert_eq!(replies(&alice, id).len(), 0, "{id}");
     }
@@ -180,7 +180,7 @@ fn a_command_sent_while_the_bridge_is_down_is_not_run_afterwards() {
     site.start_bridge().unwrap();
     ping(&alice, "ping-1");
     assert_eq!(replies(&alice, "down-1").len(), 0);
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
 }
 
 #[test]
@@ -196,6 +196,6 @@ fn the_broker_forgets_what_a_frozen_bridge_does_not_renew_before_its_will_speaks
     for what in ["health", "meta"] {
         assert!(stored(&site, what).is_some(), "{what}");
     }
-    let output = site.chiller("ops", &["status"]).unwrap();
+    let output = site.tool("ops", &["status"]).unwrap();
     assert_eq!((output.code, output.stdout.as_str()), (155, ""), "{output:?}");
 }

@@ -32,7 +32,7 @@ fn a_command_caught_in_a_broker_that_froze_for_eight_seconds_is_not_run() {
     site.broker.freeze().unwrap();
     let caught = alice.send(request(&alice, "enabled", "caught-1", json!({ "enabled": "on" }))).unwrap();
     // Somebody who comes meanwhile is told in plain words, and before long.
-    let output = site.chiller("ops", &["enable"]).unwrap();
+    let output = site.tool("ops", &["enable"]).unwrap();
     assert_eq!(output.code, 155, "{output:?}");
     assert!(output.stderr.contains("did not answer in time"), "{output:?}");
     nothing_for(&alice, Duration::from_secs(3), |message| message.topic.contains("/reply/"));
@@ -45,10 +45,10 @@ fn a_command_caught_in_a_broker_that_froze_for_eight_seconds_is_not_run() {
     ping(&alice, "ping-1");
     let verdicts = replies(&alice, "caught-1");
     assert!(verdicts.iter().all(|reply| reply["status"] == "rejected"), "{verdicts:?}");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
     send(&alice, "enabled", "later-1", json!({ "enabled": "on" }));
     assert_eq!(terminal(&alice, "later-1", 1)["code"], 0);
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
 }
 
 #[test]
@@ -79,13 +79,13 @@ fn a_command_that_waits_across_a_restart_of_the_broker_gets_its_verdict_and_runs
     let mut site = Site::start().unwrap();
     // So that the order, and then its reading back, take long enough.
     site.port.with(|unit| unit.inject(Fault::Slow(Duration::from_millis(1500))));
-    let mut chiller = site.launch_chiller("alice", &["enable"]).unwrap().spawn().unwrap();
-    wait_for("the order to reach the unit", LIMIT, || (site.writes().len() == 1).then_some(())).unwrap();
+    let mut chiller = site.launch_own_tool("alice", &["enable"]).unwrap().spawn().unwrap();
+    wait_for("the order to reach the unit", LIMIT, || (site.orders().len() == 1).then_some(())).unwrap();
     site.broker.kill9().unwrap();
     site.broker.restart().unwrap();
     assert_eq!(chiller.wait_exit(LIMIT).unwrap(), 0, "{}", chiller.stderr());
     assert!(chiller.stderr().contains("asking again with the same id"), "{}", chiller.stderr());
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
     let state = site.wait_state(|state| state["last_command"]["outcome"] == "succeeded", LIMIT).unwrap();
     assert_eq!((&state["last_command"]["by"], &state["pump_on"]), (&json!("alice"), &json!(true)));
 }
@@ -109,7 +109,7 @@ fn a_verdict_that_falls_while_the_broker_is_away_is_delivered_once_when_it_is_ba
     site.wait_json("health", |health| health["command_path_ok"] == true, LIMIT).unwrap();
     ping(&alice, "ping-1");
     assert_eq!(terminals(&alice, "run-1").len(), 1);
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn a_bridge_that_starts_before_its_broker_polls_the_unit_and_appears_when_the_br
         (site.port.with(|unit| unit.requests_of(1)) >= 3).then_some(())
     })
     .unwrap();
-    let output = site.chiller("ops", &["status"]).unwrap();
+    let output = site.tool("ops", &["status"]).unwrap();
     assert_eq!(output.code, 155, "{output:?}");
     assert!(output.stderr.contains("nothing listens at"), "{output:?}");
     site.broker.restart().unwrap();
     site.wait_ready().unwrap();
-    let output = site.chiller("ops", &["status"]).unwrap();
+    let output = site.tool("ops", &["status"]).unwrap();
     assert_eq!(output.code, 0, "{output:?}");
 }
 
@@ -154,14 +154,16 @@ fn under_an_open_acl_commands_are_refused_and_the_state_says_why() {
     assert_eq!(attentions(&state), ["acl_open"]);
     let health = site.wait_json("health", |health| !health["acl_ok"].is_null(), LIMIT).unwrap();
     assert_eq!((&health["acl_ok"], &health["command_path_ok"]), (&json!(false), &json!(true)));
-    let output = site.chiller("alice", &["enable"]).unwrap();
+    let output = site.tool("alice", &["enable"]).unwrap();
     assert_eq!(output.code, 31, "{output:?}");
-    assert_eq!(site.writes(), []);
+    assert_eq!(site.orders(), []);
 }
 
 #[test]
 fn a_bridge_that_may_not_send_its_loopback_says_so_and_judges_what_arrives_all_the_same() {
-    let site = Site::builder().acl(acl_without("pattern write +/+/command/%u/ping")).start().unwrap();
+    let denied = "\nuser chiller-bridge\ntopic deny clasp/chiller/command/chiller-bridge/+\n";
+    let acl = AclMode::Text(format!("{SHIPPED_ACL}{denied}"));
+    let site = Site::builder().acl(acl).start().unwrap();
     site.wait_state(|state| attentions(state) == ["command_path"], LIMIT).unwrap();
     let health = site.wait_json("health", |health| health["command_path_ok"] == false, LIMIT).unwrap();
     assert_eq!(health["acl_ok"], true, "{health}");
@@ -178,13 +180,13 @@ fn a_bridge_that_hears_no_commands_says_so_and_the_operator_is_not_left_waiting(
     let line = "topic read clasp/chiller/command/+/+";
     let site = Site::builder().acl(acl_without(line)).start().unwrap();
     site.wait_state(|state| attentions(state) == ["command_path"], LIMIT).unwrap();
-    let output = site.chiller("alice", &["enable"]).unwrap();
+    let output = site.tool("alice", &["enable"]).unwrap();
     assert!([29, 155].contains(&output.code), "{output:?}");
     assert!(
         output.stderr.contains("did not answer") || output.stderr.contains("nobody listens"),
         "{output:?}"
     );
-    let output = site.chiller("alice", &["status"]).unwrap();
+    let output = site.tool("alice", &["status"]).unwrap();
     assert!(output.stdout.contains("commands do not reach the bridge"), "{output:?}");
 }
 
@@ -214,6 +216,6 @@ fn after_a_power_cut_of_broker_and_bridge_nothing_stored_is_believed_for_long() 
     .unwrap();
     let word = crate::stored(&site, "availability").map(|message| message.text());
     assert_ne!(word.as_deref(), Some("online"));
-    let output = site.chiller("ops", &["status"]).unwrap();
+    let output = site.tool("ops", &["status"]).unwrap();
     assert_eq!((output.code, output.stdout.as_str()), (155, ""), "{output:?}");
 }

@@ -102,7 +102,7 @@ fn lost_and_restored(fault: Fault) {
     let renewed = |state: &Value| state["seq"].as_u64() > first["seq"].as_u64();
     let later = site.wait_state(|state| renewed(state), Duration::from_secs(20)).unwrap();
     assert_eq!((&later["connected"], &later["date"]), (&json!(false), &first["date"]), "{what}");
-    let output = site.chiller("ops", &["status"]).unwrap();
+    let output = site.tool("ops", &["status"]).unwrap();
     assert_eq!(output.code, 4, "{what}: {output:?}");
     let alice = site.client("alice").unwrap();
     send(&alice, "enabled", "run-1", json!({ "enabled": "on" }));
@@ -115,7 +115,7 @@ fn lost_and_restored(fault: Fault) {
     cycles(&site, 3);
     assert_eq!(events(&site, "link", "link_lost").len(), 1, "{what}");
     assert_eq!(events(&site, "link", "restored").len(), 2, "{what}: the first was the start");
-    assert_eq!(site.writes(), [], "{what}");
+    assert_eq!(site.orders(), [], "{what}");
     assert_true_values(&site, &what);
 }
 
@@ -221,5 +221,5 @@ fn a_command_that_runs_when_the_cable_is_pulled_fails_with_that() {
     site.wait_state(|state| state["connected"] == true, LIMIT).unwrap();
     crate::ping(&alice, "ping-1");
     assert_eq!(crate::terminals(&alice, "run-1").len(), 1);
-    assert_eq!(site.writes(), [(crate::RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(crate::RUN, "1".to_owned())]);
 }

@@ -15,6 +15,7 @@ mod broker;
 mod disk;
 mod instances;
 mod line;
+mod reload;
 mod stop;
 mod watch;
 
@@ -96,8 +97,8 @@ fn start_under_way(site: &Site, id: &str) -> TestClient {
     let alice = site.client("alice").unwrap();
     send(&alice, "enabled", id, json!({ "enabled": "on" }));
     accepted(&alice, id);
-    wait_for("the order to reach the unit", LIMIT, || (site.writes().len() == 1).then_some(())).unwrap();
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    wait_for("the order to reach the unit", LIMIT, || (site.orders().len() == 1).then_some(())).unwrap();
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
     alice
 }
 

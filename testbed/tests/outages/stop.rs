@@ -27,7 +27,7 @@ fn a_clean_stop(ask: impl Fn(&mut Process) -> Result<()>) {
     })
     .unwrap();
     // The unit is left as it is, and every question that went out was answered.
-    assert_eq!(site.writes(), [(RUN, "1".to_owned())]);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
     let ends_with_a_reply = site.port.log().last().map(|passed| passed.direction);
     assert_eq!(ends_with_a_reply, Some(testbed::port::Direction::Reply));
 

@@ -24,7 +24,7 @@ impl Watcher {
 #[test]
 fn a_watcher_is_told_of_the_device_the_bridge_and_the_broker_going_and_coming_back() {
     let mut site = Site::builder().setting("query_delay", "0.5").setting("stale_after", "3").start().unwrap();
-    let process = site.launch_chiller("ops", &["watch"]).unwrap().spawn().unwrap();
+    let process = site.launch_own_tool("ops", &["watch"]).unwrap().spawn().unwrap();
     let mut watcher = Watcher { process, seen: testbed::process::Mark::default() };
     watcher.sees("water 12", LIMIT);
 

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use super::super::arguments::Arguments;
 use super::super::asker::Asker;
 use super::super::cache::Verdict;
 use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
 use super::super::terms::{DeskSettings, Gate, Output, Refusal};
-use super::super::verb::{Argument, Class, Verb, find};
 use super::Desk;
 use crate::clock::Now;
+use crate::device::{Class, Verb, find};
 use crate::incoming::Incoming;
 use crate::message::{Code, reason};
 use crate::topic::CommandTopic;
@@ -68,14 +69,14 @@ impl<'a> Request<'a> {
         };
         let parsed = match (&self.id_error, &self.envelope) {
             (Some(error), _) | (None, Err(error)) => Err(error.clone()),
-            (None, Ok(envelope)) => envelope.parse(verb),
+            (None, Ok(envelope)) => envelope.parse(verb, &settings.names),
         };
         let parsed = match parsed {
             Ok(parsed) => parsed,
-            Err(_) if verb.stop => Parsed { ts: None, ttl_s: DEFAULT_TTL_S, argument: Argument::None },
+            Err(_) if verb.stop => Parsed { ts: None, ttl_s: DEFAULT_TTL_S, arguments: Arguments::NONE },
             Err(message) => return Err(Refusal::new(Code::Malformed, message)),
         };
-        match outside_limits(settings, verb, parsed.argument) {
+        match outside_limits(settings, verb, &parsed.arguments) {
             Some(refusal) if !verb.relative => Err(refusal),
             _ => Ok((verb, parsed)),
         }
@@ -106,7 +107,7 @@ impl Desk {
         &mut self,
         incoming: &Incoming,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) {
         // 1. Topic.
         let topic = match self.settings.base.parse_command(&incoming.topic) {
@@ -127,7 +128,7 @@ impl Desk {
             Ok(request.understood(&self.settings)?)
         });
         match judged {
-            Ok((verb, parsed)) => self.consider(request.asker, verb, &parsed, now, examine),
+            Ok((verb, parsed)) => self.consider(request.asker, verb, parsed, now, examine),
             Err(Turned::Unheard) => {}
             Err(Turned::Joins(number)) => self.join(number, &request.asker, true, now),
             Err(Turned::Refused(refusal)) => {
@@ -213,28 +214,31 @@ impl Desk {
         &mut self,
         asker: Asker,
         verb: &'static Verb,
-        parsed: &Parsed,
+        parsed: Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) {
-        let Some(asker) = self.not_seen_before(asker, verb, parsed, now) else { return };
-        let time = match self.time_allowed(&asker, verb, parsed, now, examine) {
+        let Some(asker) = self.not_seen_before(asker, verb, &parsed, now) else { return };
+        let time = match self.time_allowed(&asker, verb, &parsed, now, examine) {
             Ok(time) => time,
             Err(refusal) => {
                 let reply = self.refuse(&asker, verb.name, &refusal, now);
                 if let Some(id) = asker.id {
-                    self.remember(&asker.by, id, (verb, parsed.argument), reply, now);
+                    self.remember(&asker.by, id, (verb, parsed.arguments), reply, now);
                 }
                 return;
             }
         };
+        if parsed.ts.is_some_and(|ts| now.utc.seconds_since(ts) <= DEFAULT_TTL_S) && !verb.stop {
+            self.outputs.push_back(Output::ClocksAgree);
+        }
         // A second stop joins the first.
         if verb.stop
             && let Some(number) = self.running_stop()
         {
             return self.join(number, &asker, false, now);
         }
-        self.admit(asker, verb, parsed.argument, time, now);
+        self.admit(asker, verb, parsed.arguments, time, now);
     }
 
     /// 9. Seen before: told its verdict, or to wait for it.
@@ -248,7 +252,7 @@ impl Desk {
         if verb.stop && !matches!(entry.verdict, Verdict::Running(_)) {
             return Some(asker);
         }
-        if !entry.is_same(verb, parsed.argument) {
+        if !entry.is_same(verb, &parsed.arguments) {
             let message =
                 format!("this id stood for {} before: a new request needs a new id", entry.verb.name);
             self.refuse(&asker, verb.name, &Refusal::new(Code::IdReused, message), now);
@@ -275,7 +279,7 @@ impl Desk {
         verb: &'static Verb,
         parsed: &Parsed,
         now: Now,
-        examine: impl FnOnce(&'static Verb, Argument) -> Result<Option<Duration>, Refusal>,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) -> Result<Duration, Refusal> {
         // 10. Relative without id.
         if verb.relative && asker.id.is_none() {
@@ -288,13 +292,13 @@ impl Desk {
             self.timely(verb, parsed, now)?;
         }
         // 12. Busy; then what only the device can say, a relative verb's range among it.
-        if verb.class_with(parsed.argument) == Class::Exclusive {
+        if verb.class_with(&parsed.arguments) == Class::Exclusive {
             self.not_busy()?;
         }
         if verb.motion {
             self.at_rest()?;
         }
-        Ok(examine(verb, parsed.argument)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
+        Ok(examine(verb, &parsed.arguments)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
     }
 
     /// 11. Time.
@@ -331,12 +335,13 @@ impl Desk {
     }
 }
 
-fn outside_limits(settings: &DeskSettings, verb: &Verb, argument: Argument) -> Option<Refusal> {
-    let (range, Argument::Number(number)) = (settings.ranges.get(verb.name)?, argument) else {
-        return None;
-    };
-    (!range.contains(&number)).then(|| {
-        let message = format!("{number} is outside {} to {}", range.start(), range.end());
-        Refusal::new(Code::OutsideLimits, message)
+fn outside_limits(settings: &DeskSettings, verb: &Verb, arguments: &Arguments) -> Option<Refusal> {
+    arguments.numbers().find_map(|(name, number)| {
+        let range = settings.ranges.get(&(verb.name, name))?;
+        let which = if verb.arguments.len() > 1 { format!("{name}: ") } else { String::new() };
+        (!range.contains(&number)).then(|| {
+            let message = format!("{which}{number} is outside {} to {}", range.start(), range.end());
+            Refusal::new(Code::OutsideLimits, message)
+        })
     })
 }

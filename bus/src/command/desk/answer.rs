@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::super::arguments::Arguments;
 use super::super::asker::Asker;
 use super::super::cache::{KEEP_FOR, Verdict};
 use super::super::journal::{EndedCommand, Journal, OpenCommand};
 use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
-use super::super::verb::{Argument, Class, Verb, find};
 use super::Desk;
 use crate::clock::{Now, Utc};
+use crate::device::{Class, Verb, find};
 use crate::message::{Code, EventKind, Happening, LastCommand, Reply, ReplyStatus, Severity, echo};
 use crate::topic::{Identity, RequestId};
 
@@ -83,7 +84,7 @@ impl Desk {
                     running.askers.iter().map(|asker| OpenCommand {
                         asker: asker.clone(),
                         verb: running.verb.name.to_owned(),
-                        argument: running.argument.to_json(),
+                        argument: running.arguments.to_json(running.verb),
                         deadline: running.deadline,
                     })
                 })
@@ -94,7 +95,7 @@ impl Desk {
                 .map(|(entry, reply)| EndedCommand {
                     id: entry.id.clone(),
                     verb: entry.verb.name.to_owned(),
-                    argument: entry.argument.to_json(),
+                    argument: entry.arguments.to_json(entry.verb),
                     reply: reply.clone(),
                 })
                 .collect(),
@@ -107,7 +108,7 @@ impl Desk {
         let verbs = self.settings.verbs;
         let known = |name: &str, argument: Option<&Value>| {
             let verb = find(verbs, name)?;
-            Some((verb, verb.argument_from_json(argument)?))
+            Some((verb, Arguments::from_json(verb, argument)?))
         };
         for ended in journal.ended {
             let age = ended.reply.finished_at.map_or(0.0, |at| now.utc.seconds_since(at).max(0.0));
@@ -147,7 +148,7 @@ impl Desk {
         &mut self,
         by: &Identity,
         id: RequestId,
-        what: (&'static Verb, Argument),
+        what: (&'static Verb, Arguments),
         reply: Reply,
         now: Now,
     ) {
@@ -158,7 +159,7 @@ impl Desk {
         &mut self,
         by: &Identity,
         id: RequestId,
-        what: (&'static Verb, Argument),
+        what: (&'static Verb, Arguments),
         verdict: Verdict,
         now: Now,
     ) {
@@ -206,14 +207,14 @@ impl Desk {
     /// A second stop waits for the first one's end. Beyond its rate (`quietly`) it is not told so.
     pub(super) fn join(&mut self, number: u64, asker: &Asker, quietly: bool, now: Now) {
         let says = if quietly { Says::Nothing } else { Says::Accepted };
-        let Some((verb, argument, deadline)) = self.wait_for(number, asker, says, now) else { return };
+        let Some((verb, arguments, deadline)) = self.wait_for(number, asker, says, now) else { return };
         if let Some(id) = &asker.id
             && !self
                 .cache
                 .get(&asker.by, id, now.instant)
                 .is_some_and(|entry| matches!(entry.verdict, Verdict::Running(_)))
         {
-            self.keep(&asker.by, id.clone(), (verb, argument), Verdict::Running(number), now);
+            self.keep(&asker.by, id.clone(), (verb, arguments), Verdict::Running(number), now);
         }
         if !quietly {
             self.accept(0, asker, verb.name, deadline, now);
@@ -228,9 +229,9 @@ impl Desk {
         asker: &Asker,
         says: Says,
         now: Now,
-    ) -> Option<(&'static Verb, Argument, Utc)> {
+    ) -> Option<(&'static Verb, Arguments, Utc)> {
         let running = self.running.iter_mut().find(|running| running.ticket.number == number)?;
-        let found = (running.verb, running.argument, running.deadline);
+        let found = (running.verb, running.arguments.clone(), running.deadline);
         let waits = || running.askers.iter().any(|other| other.is_answered_with(asker));
         if says != Says::Accepted && waits() {
             return Some(found);
@@ -313,15 +314,19 @@ fn happening(asker: &Asker, reply: &Reply) -> Happening {
         ReplyStatus::Failed | ReplyStatus::TimedOut | ReplyStatus::Rejected => Severity::Warning,
         _ => Severity::Info,
     };
-    let argument = asker.argument.as_ref().map(|value| match value {
-        Value::String(text) => format!(" {text}"),
-        other => format!(" {other}"),
-    });
+    let in_words = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let several =
+        asker.arguments.iter().flatten().map(|(name, value)| format!(" {name} {}", in_words(value)));
+    let arguments: String =
+        asker.argument.iter().map(|value| format!(" {}", in_words(value))).chain(several).collect();
     let message = format!(
         "{}: {}{}: {}{}{}",
         reply.by,
         reply.verb,
-        argument.unwrap_or_default(),
+        arguments,
         reply.status.word(),
         if reply.duplicate { " (repeated)" } else { "" },
         if reply.message.is_empty() { String::new() } else { format!(": {}", reply.message) },
@@ -330,6 +335,7 @@ fn happening(asker: &Asker, reply: &Reply) -> Happening {
     happening.by = Some(reply.by.to_string());
     happening.verb = Some(reply.verb.clone());
     happening.argument.clone_from(&asker.argument);
+    happening.arguments.clone_from(&asker.arguments);
     happening.id.clone_from(&reply.id);
     happening.status = Some(reply.status);
     happening.code = reply.code;

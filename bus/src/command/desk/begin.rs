@@ -12,14 +12,15 @@
 
 use std::time::Duration;
 
+use super::super::arguments::Arguments;
 use super::super::asker::Asker;
 use super::super::cache::Verdict;
 use super::super::terms::{Outcome, Output, Ticket};
-use super::super::verb::{Argument, Class, Verb};
 use super::held::{PROGRESS_LIMIT, VERDICT_LIMIT};
 use super::overdue::GRACE;
 use super::{Desk, Running};
 use crate::clock::{Instant, Now};
+use crate::device::{Class, Verb};
 use crate::message::{LastCommand, ReplyStatus};
 use crate::topic::{Identity, RequestId};
 
@@ -36,32 +37,32 @@ impl Desk {
         &mut self,
         asker: Asker,
         verb: &'static Verb,
-        argument: Argument,
+        arguments: Arguments,
         time: Duration,
         now: Now,
     ) {
-        let class = verb.class_with(argument);
+        let class = verb.class_with(&arguments);
         let ticket = self.next_ticket(asker.by.clone(), asker.id.clone(), now.instant + time);
         let deadline = now.utc.after(time);
         if let Some(id) = asker.id.clone() {
-            self.keep(&asker.by, id, (verb, argument), Verdict::Running(ticket.number), now);
+            self.keep(&asker.by, id, (verb, arguments.clone()), Verdict::Running(ticket.number), now);
         }
         if class == Class::Overriding {
             self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);
         }
         let save = self.saves + 1;
-        let at_once = class == Class::Query || verb.stop;
-        self.accept(if at_once { 0 } else { save }, &asker, verb.name, deadline, now);
-        let waits = !at_once && !(class == Class::Overriding && self.may_move());
+        let is_said_at_once = class == Class::Query || verb.stop;
+        self.accept(if is_said_at_once { 0 } else { save }, &asker, verb.name, deadline, now);
+        let begins_at_once = is_said_at_once || (class == Class::Overriding && self.may_move());
         let until = if verb.motion { ticket.deadline - VERDICT_LIMIT } else { now.instant + PROGRESS_LIMIT };
         self.running.push(Running {
             ticket: ticket.clone(),
             verb,
-            argument,
+            arguments: arguments.clone(),
             class,
             askers: vec![asker],
             deadline,
-            waits: waits.then_some(Waits { save, until }),
+            waits: (!begins_at_once).then_some(Waits { save, until }),
             overdue: ticket.deadline + GRACE,
         });
         if class == Class::Query {
@@ -79,8 +80,8 @@ impl Desk {
         self.last_command = Some((ticket.number, last));
         // 13. The journal.
         self.save();
-        if !waits {
-            self.outputs.push_back(Output::Admit(ticket, verb, argument));
+        if begins_at_once {
+            self.outputs.push_back(Output::Admit(ticket, verb, arguments));
         }
     }
 
@@ -106,7 +107,8 @@ impl Desk {
     fn begin(&mut self, which: impl Fn(&Verb, Waits) -> bool) {
         for running in &mut self.running {
             if running.waits.take_if(|waits| which(running.verb, *waits)).is_some() {
-                self.outputs.push_back(Output::Admit(running.ticket.clone(), running.verb, running.argument));
+                let (ticket, arguments) = (running.ticket.clone(), running.arguments.clone());
+                self.outputs.push_back(Output::Admit(ticket, running.verb, arguments));
             }
         }
     }

@@ -12,15 +12,17 @@
 //!                                                          +--no answer by the deadline--------+
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use super::arguments::Arguments;
 use super::asker::Asker;
 use super::cache::Cache;
 use super::flood::{Buckets, COMMANDS, STOPS, Summary, Topics};
 use super::terms::{DeskSettings, Gate, Output, Ticket};
-use super::verb::{Argument, Class, Verb};
 use crate::clock::{Instant, Now, Utc};
+use crate::device::{Class, Verb};
 use crate::message::LastCommand;
+use crate::topic::Identity;
 
 mod admission;
 mod answer;
@@ -36,7 +38,7 @@ use overdue::Unanswered;
 struct Running {
     ticket: Ticket,
     verb: &'static Verb,
-    argument: Argument,
+    arguments: Arguments,
     class: Class,
     askers: Vec<Asker>,
     deadline: Utc,
@@ -109,6 +111,12 @@ impl Desk {
         &self.settings
     }
 
+    /// Who may command and who may stop, from now on. What runs goes on.
+    pub fn set_clients(&mut self, control: BTreeSet<Identity>, stop: BTreeSet<Identity>) {
+        self.settings.control_clients = control;
+        self.settings.stop_clients = stop;
+    }
+
     /// Takes the verdict on the connection; [`Gate::Pending`] after each connect.
     pub fn set_gate(&mut self, gate: Gate) {
         if gate == Gate::Pending {
@@ -135,22 +143,10 @@ impl Desk {
         self.topics.total()
     }
 
-    /// Whether such messages come just now.
-    #[must_use]
-    pub fn drops_topics(&self) -> bool {
-        self.topics.poll_timeout().is_some()
-    }
-
     /// Commands dropped as too many.
     #[must_use]
     pub fn flooded_commands(&self) -> u64 {
         self.flood.total()
-    }
-
-    /// Whether commands are being dropped as too many just now.
-    #[must_use]
-    pub fn is_flooded(&self) -> bool {
-        self.flood.poll_timeout().is_some()
     }
 
     /// Commands dropped because they had waited while the bridge or the broker stood still.

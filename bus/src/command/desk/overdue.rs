@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
+use super::super::arguments::Arguments;
 use super::super::terms::{Outcome, Output, Refusal, Ticket};
 use super::{Desk, Running};
 use crate::clock::{Instant, Now};
+use crate::device::{Class, Verb};
 use crate::message::Code;
 use crate::topic::Identity;
 
@@ -26,7 +28,7 @@ pub(super) struct Unanswered {
     by: Identity,
     /// Which, for humans.
     what: String,
-    /// When the next stop is ordered; `None` once standstill was read, or where nothing moves.
+    /// Something may turn. When the next stop is ordered, until standstill was read.
     stop_at: Option<Instant>,
     /// The controller has answered it late, or another command since.
     answers_again: bool,
@@ -39,7 +41,10 @@ impl Desk {
     pub fn unanswered(&self) -> Option<String> {
         let Unanswered { what, stop_at, .. } = self.unanswered.as_ref()?;
         let stop = match stop_at {
-            Some(_) => "; a stop was ordered, and motion is refused until standstill is read",
+            Some(_) if self.stop_verb().is_some() => {
+                "; a stop was ordered, and motion is refused until standstill is read"
+            }
+            Some(_) => "; motion is refused until standstill is read",
             None => "",
         };
         Some(format!(
@@ -66,8 +71,7 @@ impl Desk {
     pub(super) fn at_rest(&self) -> Result<(), Refusal> {
         match &self.unanswered {
             Some(Unanswered { what, stop_at: Some(_), .. }) => {
-                let message =
-                    format!("{what} was not answered: a stop was ordered, and no standstill was read yet");
+                let message = format!("{what} was not answered, and no standstill was read since");
                 Err(Refusal::new(Code::Blocked, message))
             }
             _ => Ok(()),
@@ -98,11 +102,11 @@ impl Desk {
             if now.instant.since(running.overdue) > LATE {
                 running.overdue = now.instant + GRACE;
             } else if running.overdue <= now.instant {
-                overdue.push((running.ticket.clone(), running.in_words()));
+                overdue.push(running.ticket.clone());
             }
         }
-        for (ticket, what) in overdue {
-            self.abandon(&ticket, what, now);
+        for ticket in overdue {
+            self.abandon(&ticket, now);
         }
         if let Some(at) = self.unanswered.as_mut().and_then(|unanswered| unanswered.stop_at.as_mut())
             && *at <= now.instant
@@ -112,29 +116,38 @@ impl Desk {
         }
     }
 
-    fn abandon(&mut self, ticket: &Ticket, what: String, now: Now) {
-        let moves = self.settings.verbs.iter().any(|verb| verb.motion);
+    fn abandon(&mut self, ticket: &Ticket, now: Now) {
+        let Some(running) = self.running.iter().find(|running| running.ticket.number == ticket.number) else {
+            return;
+        };
+        let (what, verb) = (running.in_words(), running.verb);
+        // What overrides may be what was to end a motion.
+        let device_moves = self.settings.verbs.iter().any(|verb| verb.motion);
+        let may_turn = verb.motion || verb.stop || (running.class == Class::Overriding && device_moves);
         let unknown =
             "the device's controller did not answer by the deadline: whether it was done is not known";
-        let stop = if moves { "; a stop was ordered" } else { "" };
+        let stop = if may_turn && self.stop_verb().is_some() { "; a stop was ordered" } else { "" };
         self.end(ticket, &Outcome::timed_out(format!("{unknown}{stop}")), now);
         self.unanswered = Some(Unanswered {
             number: ticket.number,
             by: ticket.by.clone(),
             what,
-            stop_at: (moves || self.awaits_standstill()).then_some(now.instant),
+            stop_at: (may_turn || self.awaits_standstill()).then_some(now.instant),
             answers_again: false,
         });
     }
 
+    fn stop_verb(&self) -> Option<&'static Verb> {
+        self.settings.verbs.iter().find(|verb| verb.stop)
+    }
+
     /// In the name of who is owed the answer: nobody else asked for anything.
     fn order_stop(&mut self, now: Instant) {
-        let stop = self.settings.verbs.iter().find(|verb| verb.stop);
-        if let (Some(verb), Some(unanswered)) = (stop, &self.unanswered) {
+        if let (Some(verb), Some(unanswered)) = (self.stop_verb(), &self.unanswered) {
             let by = unanswered.by.clone();
             let deadline = now + self.settings.timeout(verb.name);
             let ticket = self.next_ticket(by, None, deadline);
-            self.outputs.push_back(Output::Admit(ticket, verb, super::Argument::None));
+            self.outputs.push_back(Output::Admit(ticket, verb, Arguments::NONE));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
 
-use super::{Argument, Code, FOCUSER, Outcome, Refusal, ReplyStatus, Room, settings};
+use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, identity, settings};
 use crate::message::EventKind;
 
 #[test]
@@ -283,13 +283,30 @@ fn rule_11_says_what_both_clocks_say_and_does_not_judge_which_is_wrong() {
 }
 
 #[test]
+fn rule_11_only_a_request_that_was_sent_just_now_shows_that_the_clocks_agree() {
+    let mut room = Room::focuser();
+    let unix = room.now.utc.unix_milliseconds() as f64 / 1000.0;
+    for (age, agrees) in [(-2.5, 0), (-1.5, 1), (0.0, 1), (9.0, 1), (11.0, 0), (3000.0, 0), (4000.0, 0)] {
+        room.agreements = 0;
+        let payload = format!(r#"{{"ts":{},"ttl_s":3600,"mm":1}}"#, unix - age);
+        room.send("alice", "set", &payload);
+        assert_eq!(room.agreements, agrees, "{age} s old");
+        room.send("alice", "stop", &payload);
+        assert_eq!(room.agreements, agrees, "the time of a stop does not count");
+        room = Room::focuser();
+    }
+    room.send("alice", "ping", "");
+    assert_eq!(room.agreements, 0, "without a time nothing is known");
+}
+
+#[test]
 fn rule_11_motion_without_ts_gets_25() {
     let mut room = Room::focuser();
     for (verb, payload) in [("set", "2.5"), ("init", ""), ("offset", r#"{"id":"o","mm":1}"#)] {
         let replies = room.send("alice", verb, payload);
         assert_eq!((replies[0].code, replies[0].reason.as_str()), (Some(Code::IdRequired), "ts_required"));
     }
-    let mut lenient = settings("focuser", FOCUSER);
+    let mut lenient = settings("focuser", MOVES);
     lenient.allow_bare_motion = true;
     let mut room = Room::with(lenient);
     room.admit("alice", "set", "2.5");
@@ -355,6 +372,23 @@ fn rule_12_what_the_device_refuses_ends_nothing() {
     room.device = Err(Refusal::new(Code::ModeIsAutomatic, "the mode is automatic"));
     assert_eq!(room.refusal("bob", "enabled", "off"), Code::ModeIsAutomatic);
     assert_eq!(room.succeed(&running)[0].status, ReplyStatus::Succeeded);
+}
+
+#[test]
+fn rule_13_the_same_commands_make_the_same_journal() {
+    let names: Vec<_> = (0..16).map(|number| format!("client{number}")).collect();
+    let journal = || {
+        let mut settings = settings("focuser", MOVES);
+        settings.control_clients = names.iter().map(|name| identity(name)).collect();
+        let mut room = Room::with(settings);
+        for name in &names {
+            let payload = room.stamped("a", r#""mm":2"#);
+            let ticket = room.admit(name, "set", &payload);
+            room.succeed(&ticket);
+        }
+        serde_json::to_string(&room.desk.journal(room.now)).unwrap()
+    };
+    assert_eq!(journal(), journal());
 }
 
 #[test]
@@ -424,7 +458,7 @@ fn rule_13_a_disk_that_never_answers_does_not_block_the_device_for_good() {
     assert!(room.admitted.is_empty(), "it does not start late");
     let payload = room.stamped("b", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
-    assert_eq!(room.admitted[0].2, Argument::Number(2.0));
+    assert_eq!(room.admitted[0].2.number("mm"), Some(2.0));
     room.wait(9.9);
     assert_eq!(room.answer(&ticket, &Outcome::timed_out("still moving")).len(), 1, "the controller's to end");
 }

@@ -11,11 +11,10 @@ mod replies;
 
 use std::time::Duration;
 
-use super::{
-    Argument, CHILLER, Desk, DeskSettings, FOCUSER, Gate, Journal, Outcome, Output, Post, Refusal, Ticket,
-    Verb,
-};
+use super::fixture::{self, MOVES, OUTLETS};
+use super::{Arguments, Desk, DeskSettings, Gate, Journal, Outcome, Output, Post, Refusal, Ticket};
 use crate::clock::{Instant, Now, Utc};
+use crate::device::Verb;
 use crate::incoming::Incoming;
 use crate::message::{Code, Happening, Reply, ReplyStatus};
 use crate::topic::{Base, Identity};
@@ -42,7 +41,14 @@ fn settings(device: &str, verbs: &'static [Verb]) -> DeskSettings {
         verbs,
         control_clients: ["alice", "bob"].map(identity).into(),
         stop_clients: ["alice", "bob", "guard"].map(identity).into(),
-        ranges: [("setpoint", 5.0..=25.0), ("release", 0.0..=15.0), ("set", -1.0..=8.0)].into(),
+        ranges: [
+            (("setpoint", "celsius"), 5.0..=25.0),
+            (("release", "minutes"), 0.0..=15.0),
+            (("switch", "minutes"), 1.0..=60.0),
+            (("set", "mm"), -1.0..=8.0),
+        ]
+        .into(),
+        names: fixture::names(),
         timeouts: [("init", Duration::from_secs(60))].into(),
         require_acl: true,
         allow_bare_motion: false,
@@ -59,9 +65,11 @@ struct Room {
     device: Result<Option<Duration>, Refusal>,
     posts: Vec<Post>,
     events: Vec<Happening>,
-    admitted: Vec<(Ticket, &'static Verb, Argument)>,
+    admitted: Vec<(Ticket, &'static Verb, Arguments)>,
     saves: Vec<u64>,
     reconnects: usize,
+    /// How often a sender's clock was found to agree.
+    agreements: usize,
 }
 
 impl Room {
@@ -77,15 +85,16 @@ impl Room {
             admitted: Vec::new(),
             saves: Vec::new(),
             reconnects: 0,
+            agreements: 0,
         }
     }
 
     fn chiller() -> Self {
-        Self::with(settings("chiller", CHILLER))
+        Self::with(settings("chiller", OUTLETS))
     }
 
     fn focuser() -> Self {
-        Self::with(settings("focuser", FOCUSER))
+        Self::with(settings("focuser", MOVES))
     }
 
     fn pass(&mut self, time: f64) {
@@ -121,9 +130,10 @@ impl Room {
             match output {
                 Output::Post(post) => self.posts.push(post),
                 Output::Happened(happening) => self.events.push(happening),
-                Output::Admit(ticket, verb, argument) => self.admitted.push((ticket, verb, argument)),
+                Output::Admit(ticket, verb, arguments) => self.admitted.push((ticket, verb, arguments)),
                 Output::Save(number) => self.saves.push(number),
                 Output::Reconnect => self.reconnects += 1,
+                Output::ClocksAgree => self.agreements += 1,
             }
         }
     }

@@ -112,6 +112,22 @@ fn a_motion_that_is_never_answered_is_stopped_and_no_other_begins_before_standst
 }
 
 #[test]
+fn where_there_is_no_stop_motion_waits_for_standstill_all_the_same() {
+    let mut room = Room::chiller();
+    let payload = room.stamped("a", "");
+    room.admit("alice", "init", &payload);
+    room.wait(61.1);
+    room.save();
+    assert_eq!(given(&room), ["init"]);
+    let text = room.desk.unanswered().unwrap();
+    assert!(text.ends_with("; motion is refused until standstill is read"), "{text}");
+    let payload = room.stamped("b", "");
+    assert_eq!(room.refusal("bob", "init", &payload), Code::Blocked);
+    room.admit("bob", "setpoint", "20");
+    assert!(room.desk.note_rest(true));
+}
+
+#[test]
 fn the_stop_is_ordered_again_until_standstill_is_read() {
     let mut room = lost_move();
     room.wait(21.1);

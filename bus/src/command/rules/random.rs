@@ -8,9 +8,9 @@ use proptest::prelude::{Strategy, any, prop, prop_oneof};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-use super::super::verb::Class;
 use super::{Gate, Incoming, Journal, Outcome, Room, seconds};
 use crate::clock::{Instant, Utc};
+use crate::device::Class;
 use crate::message::{Code, ReplyStatus};
 
 const VERBS: [&str; 14] = [
@@ -326,12 +326,12 @@ impl World {
 
     /// Nothing begins that the disk does not know, nor any motion while something may turn.
     fn look_at_admitted(&mut self) -> Result<(), TestCaseError> {
-        for (ticket, verb, argument) in &self.room.admitted[self.looked_at..] {
+        for (ticket, verb, arguments) in &self.room.admitted[self.looked_at..] {
             prop_assert!(!(verb.motion && self.may_turn), "{ticket:?} moves, and no standstill was read");
             let known = self.disk.open.iter().any(|open| {
                 (&open.asker.by, &open.asker.id, open.verb.as_str()) == (&ticket.by, &ticket.id, verb.name)
             });
-            let ends_motion = verb.class_with(*argument) == Class::Overriding && !verb.motion;
+            let ends_motion = verb.class_with(arguments) == Class::Overriding && !verb.motion;
             let may_begin = known || verb.stop || (ends_motion && verb.name == "kill");
             prop_assert!(may_begin || !self.healthy, "{ticket:?} begins, and the disk does not know");
         }

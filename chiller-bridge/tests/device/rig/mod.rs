@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bridge::core::Core;
 use bus::clock::{Instant, Now};
-use bus::command::{CHILLER, Verb};
-use bus::message::{ChillerState, Mode};
+use bus::device::Description;
 use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::{Wire, controller_settings, core_settings};
 use chiller_bridge::settings::{Settings, StartMode};
+use chiller_device::{ChillerState, ChillerStatus, DESCRIPTION, Mode};
 use rig::{Forgetful, Left, Subject};
 use testbed::chiller::{Chiller as Model, Config};
 
@@ -37,12 +37,17 @@ pub(crate) struct Bridge;
 impl Subject for Bridge {
     type Settings = Settings;
     type State = ChillerState;
+    type Status = ChillerStatus;
     /// Answers but for requests whose id begins with `lost`.
     type Controller = Forgetful<Chiller>;
     type Wire = Wire;
     type Model = Model;
     type Sent = Sent;
-    const VERBS: &'static [Verb] = CHILLER;
+    const DESCRIPTION: &'static Description = &DESCRIPTION;
+
+    fn status(word: &str) -> ChillerStatus {
+        ChillerStatus::ALL.into_iter().find(|status| status.word() == word).expect("a status")
+    }
 
     fn xon_xoff(settings: &Settings) -> bool {
         settings.xon_xoff
@@ -77,6 +82,9 @@ impl Subject for Bridge {
         }
     }
 }
+
+/// The state as a test looks at it.
+pub(crate) type Shown = rig::ShownOf<Bridge>;
 
 /// See the module.
 pub(crate) struct Rig(rig::Rig<Bridge>);

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bridge::core::Core;
 use bridge::store::Loaded;
 use bus::clock::{Instant, Now};
-use bus::command::{FOCUSER, Verb};
-use bus::message::{FocuserState, FocuserStatus};
+use bus::device::Description;
 use focuser_bridge::controller::{Focuser, Saved};
 use focuser_bridge::daemon::{Wire, controller_settings, core_settings, remembered};
 use focuser_bridge::settings::Settings;
+use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
 use rig::{Forgetful, Left, Subject};
 use testbed::focuser::{Config, Focuser as Model, ResetFlag};
 
@@ -43,12 +43,17 @@ pub(crate) struct Bridge;
 impl Subject for Bridge {
     type Settings = Settings;
     type State = FocuserState;
+    type Status = FocuserStatus;
     /// Answers but for requests whose id begins with `lost`.
     type Controller = Forgetful<Focuser>;
     type Wire = Wire;
     type Model = Model;
     type Sent = Sent;
-    const VERBS: &'static [Verb] = FOCUSER;
+    const DESCRIPTION: &'static Description = &DESCRIPTION;
+
+    fn status(word: &str) -> FocuserStatus {
+        FocuserStatus::ALL.into_iter().find(|status| status.word() == word).expect("a status")
+    }
 
     fn xon_xoff(_: &Settings) -> bool {
         false

@@ -15,7 +15,7 @@ mod virtual_time;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 
 use report::Report;
@@ -34,6 +34,14 @@ struct Args {
     only: String,
 }
 
+/// What can be measured without the focuser, by the words that `--only` looks for.
+const STATUS: &[&str] = &["status"];
+const COMMAND: &[&str] = &["command"];
+const LINE: &[&str] = &["serial", "poll"];
+const CAMERA: &[&str] = &["camera power"];
+const BROKER: &[&str] = &["broker"];
+const FOOTPRINT: &[&str] = &["memory", "idle"];
+const VIRTUAL: &[&str] = &["year", "winter"];
 /// The focuser's figures, which share one site: stop, moves, status, footprint.
 const FOCUSER: [&[&str]; 4] = [
     &["focuser stop"],
@@ -47,27 +55,31 @@ fn main() -> Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("this is a debug build: its figures say nothing (cargo run --release)");
     }
+    let all = [STATUS, COMMAND, LINE, CAMERA, BROKER, FOOTPRINT, &FOCUSER.concat(), VIRTUAL].concat();
+    if !all.iter().any(|name| name.contains(args.only.as_str())) {
+        bail!("no figure has {:?} in its name: there are {}", args.only, all.join(", "));
+    }
     let mut report = Report::begin();
     let wanted = |names: &[&str]| names.iter().any(|name| name.contains(args.only.as_str()));
-    if wanted(&["status", "command"]) {
+    if wanted(&[STATUS, COMMAND].concat()) {
         eprintln!("a bridge, an idle line: chiller status, commands …");
         let stage = Stage::start(stage::instant_line(), None)?;
-        if wanted(&["status"]) {
+        if wanted(STATUS) {
             figures::status(&stage, &mut report).context("measure chiller status")?;
         }
-        if wanted(&["command"]) {
+        if wanted(COMMAND) {
             figures::commands(&stage, &mut report).context("measure commands")?;
         }
         stage.stop()?;
     }
-    if wanted(&["serial", "poll"]) {
+    if wanted(LINE) {
         eprintln!("a bridge, a line of 9600 baud: readings, poll sets …");
         let config = Config { wire_time: true, ..stage::instant_line() };
         let stage = Stage::start(config, Some(0.5))?;
         figures::line(&stage, &mut report).context("measure the serial line")?;
         stage.stop()?;
     }
-    if wanted(&["camera power"]) {
+    if wanted(CAMERA) {
         eprintln!("a camera, a line of 9600 baud: from its power to the order to run …");
         // Warm, so that it cools.
         let config = Config { wire_time: true, ambient_celsius: 22.0, ..stage::instant_line() };
@@ -75,11 +87,11 @@ fn main() -> Result<()> {
         cameras::measure(&stage, &mut report).context("measure automatic control")?;
         stage.stop()?;
     }
-    if wanted(&["broker"]) {
+    if wanted(BROKER) {
         eprintln!("a broker that dies: retry, topics back …");
         recovery::measure(&mut report).context("measure the broker's return")?;
     }
-    if wanted(&["memory", "idle"]) {
+    if wanted(FOOTPRINT) {
         eprintln!("a bridge, left alone: memory, processor …");
         let config = Config { wire_time: true, gap: None, ..Config::default() };
         let stage = Stage::start(config, None)?;
@@ -103,7 +115,7 @@ fn main() -> Result<()> {
         }
         stage.stop()?;
     }
-    if wanted(&["year", "winter"]) {
+    if wanted(VIRTUAL) {
         eprintln!("virtual time (the tests are built first): a year, a winter …");
         virtual_time::measure(&mut report).context("measure virtual time")?;
     }

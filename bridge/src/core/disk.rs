@@ -1,0 +1,178 @@
+//! What the core knows of the disk. What did not get there is written again as soon as anything shows
+//! that it can be; where nothing is to be written, the directory is tried from time to time.
+//!
+//! ```text
+//!   well --a save fails, or is not done in 5 s--> not well --(15 s) probe--> written again --> well
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bus::clock::{Instant, Now};
+use bus::message::encode;
+
+use super::{Core, File, Output};
+use crate::controller::{Concern, Controller, Protocol};
+
+/// From one try of a directory that could not be written to the next.
+const PROBE_PERIOD: Duration = Duration::from_secs(15);
+/// A save that takes so long is not to be counted on.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    /// The newest save of each file that has not ended, and since when it waits.
+    under_way: BTreeMap<File, (u64, Instant)>,
+    /// Files whose newest contents are not there.
+    failed: BTreeSet<File>,
+    /// The directory could not be written when it was tried.
+    unwritable: bool,
+    /// A save is not done in time.
+    is_slow: bool,
+    /// What the last failure said.
+    error: String,
+    probe_at: Option<Instant>,
+    /// The controller's file as it should be.
+    device: Vec<u8>,
+    device_saves: u64,
+    /// The newest journal that the Desk wanted saved.
+    journal_saves: u64,
+    history_saves: u64,
+}
+
+impl Disk {
+    /// Whether what is set now survives a restart.
+    pub(super) fn is_well(&self) -> bool {
+        self.failed.is_empty() && !self.unwritable && !self.is_slow
+    }
+
+    /// When [`Core::watch_disk`] wants to be called.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let slow = self.under_way.values().map(|(_, since)| *since + SLOW).min();
+        slow.filter(|_| !self.is_slow).into_iter().chain(self.probe_at).min()
+    }
+
+    pub(super) fn concern(&self) -> Option<Concern> {
+        if self.is_well() {
+            return None;
+        }
+        let why = if self.is_slow { "it does not answer" } else { &self.error };
+        let text = format!(
+            "the state directory cannot be written ({why}): what is set now is lost with the next restart"
+        );
+        Some(Concern::warning("journal_failed", text))
+    }
+}
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    /// The state directory was found not to be writable before anything was to be saved.
+    pub fn note_unwritable(&mut self, error: &str, now: Now) {
+        self.handle_probed(Err(error.to_owned()), now);
+    }
+
+    fn save(&mut self, file: File, number: u64, contents: Vec<u8>, now: Now) {
+        let waiting = self.disk.under_way.entry(file).or_insert((number, now.instant));
+        waiting.0 = number;
+        self.outputs.push_back(Output::Save(file, number, contents));
+    }
+
+    /// The controller's memory.
+    pub(super) fn save_device(&mut self, saved: &C::Saved, now: Now) {
+        self.disk.device_saves += 1;
+        self.disk.device = encode(saved);
+        self.save(File::Device, self.disk.device_saves, self.disk.device.clone(), now);
+    }
+
+    pub(super) fn save_history(&mut self, now: Now) {
+        self.disk.history_saves += 1;
+        self.save(File::History, self.disk.history_saves, encode(&self.history.kept(now)), now);
+    }
+
+    pub(super) fn save_journal(&mut self, now: Now) {
+        if self.left.is_some() {
+            return;
+        }
+        if let Some(number) = self.journal_due.take() {
+            self.disk.journal_saves = number;
+            let contents = encode(&self.desk.journal(now));
+            self.save(File::Commands, number, contents, now);
+        }
+    }
+
+    pub(super) fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
+        if self.disk.under_way.get(&file).is_some_and(|(newest, _)| *newest <= number) {
+            self.disk.under_way.remove(&file);
+        } else if let Some((_, since)) = self.disk.under_way.get_mut(&file) {
+            // The disk goes on: the newer one has only now its turn.
+            *since = now.instant;
+        }
+        match &result {
+            // Each file for itself: a short one may fit on a disk that a long one does not.
+            Ok(()) => {
+                self.disk.failed.remove(&file);
+                self.disk_takes(now);
+            }
+            Err(error) => {
+                self.disk.failed.insert(file);
+                self.disk_fails(error, now);
+            }
+        }
+        self.dirty = true;
+        match file {
+            File::Commands => self.desk.journalled(number),
+            File::Device if number == self.disk.device_saves => self.controller.handle_saved(result, now),
+            File::Device | File::History => {}
+        }
+    }
+
+    /// The directory was tried.
+    pub(super) fn handle_probed(&mut self, result: Result<(), String>, now: Now) {
+        match result {
+            Ok(()) => self.disk_takes(now),
+            Err(error) => {
+                self.disk.unwritable = true;
+                self.disk_fails(&error, now);
+            }
+        }
+        self.dirty = true;
+    }
+
+    fn disk_fails(&mut self, error: &str, now: Now) {
+        error.clone_into(&mut self.disk.error);
+        self.disk.probe_at.get_or_insert(now.instant + PROBE_PERIOD);
+    }
+
+    /// Something was written: what was not is tried again.
+    fn disk_takes(&mut self, now: Now) {
+        self.disk.unwritable = false;
+        self.disk.probe_at = (!self.disk.failed.is_empty()).then(|| now.instant + PROBE_PERIOD);
+        for file in self.disk.failed.clone() {
+            match file {
+                // A newer one is on its way.
+                _ if self.disk.under_way.contains_key(&file) => {}
+                File::Device => {
+                    self.save(file, self.disk.device_saves, self.disk.device.clone(), now);
+                }
+                File::Commands => self.journal_due = self.journal_due.or(Some(self.disk.journal_saves)),
+                File::History => self.save_history(now),
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn watch_disk(&mut self, now: Now) {
+        let mut since = self.disk.under_way.values().map(|(_, since)| *since);
+        let is_slow = since.any(|since| now.instant >= since + SLOW);
+        self.dirty |= is_slow != self.disk.is_slow;
+        self.disk.is_slow = is_slow;
+        if self.disk.probe_at.is_some_and(|at| now.instant >= at) {
+            self.disk.probe_at = Some(now.instant + PROBE_PERIOD);
+            self.outputs.push_back(Output::Probe);
+        }
+    }
+}

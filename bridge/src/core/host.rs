@@ -1,0 +1,64 @@
+//! What the host does to the bridge: its settings are read again.
+
+use std::collections::BTreeSet;
+
+use bus::clock::Now;
+use bus::message::{EventKind, Happening, Severity};
+use bus::topic::Identity;
+
+use super::{Core, Output};
+use crate::controller::{Controller, Protocol};
+use crate::reload::Reloaded;
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    pub(super) fn handle_reloaded(&mut self, result: Result<Reloaded, String>, now: Now) {
+        let told = match result {
+            Ok(reloaded) => self.take_settings(reloaded),
+            Err(problem) => {
+                let message = format!(
+                    "the settings were read again and are refused, everything stays as it was: {problem}"
+                );
+                Happening::new(EventKind::Bridge, Severity::Warning, message).because("reload_refused")
+            }
+        };
+        self.happened(told, now);
+    }
+
+    fn take_settings(&mut self, reloaded: Reloaded) -> Happening {
+        let Reloaded { control_clients, stop_clients, certificate_expires, new_files, needs_restart } =
+            reloaded;
+        let before = self.desk.settings();
+        let mut news = Vec::new();
+        news.extend(change("control_clients", &before.control_clients, &control_clients));
+        news.extend(change("stop_clients", &before.stop_clients, &stop_clients));
+        self.desk.set_clients(control_clients, stop_clients);
+        if new_files {
+            let ends =
+                certificate_expires.map(|date| format!(" (the certificate ends on {})", date.in_words()));
+            news.push(format!("new TLS files{}: connecting anew", ends.unwrap_or_default()));
+            self.certificate_expires = certificate_expires;
+            self.dirty = true;
+            self.outputs.push_back(Output::Reconnect);
+        }
+        if needs_restart {
+            news.push("what else has changed holds after a restart".to_owned());
+        }
+        if news.is_empty() {
+            news.push("nothing has changed".to_owned());
+        }
+        let message = format!("the settings were read again: {}", news.join("; "));
+        Happening::new(EventKind::Bridge, Severity::Info, message).because("reloaded")
+    }
+}
+
+/// `control_clients: + bob, - carol`.
+fn change(list: &str, before: &BTreeSet<Identity>, after: &BTreeSet<Identity>) -> Option<String> {
+    let come = after.difference(before).map(|name| format!("+ {name}"));
+    let gone = before.difference(after).map(|name| format!("- {name}"));
+    let changes: Vec<_> = come.chain(gone).collect();
+    (!changes.is_empty()).then(|| format!("{list}: {}", changes.join(", ")))
+}

@@ -1,0 +1,111 @@
+//! The core between its Desk and its controller: what each wants of the other, until neither wants more.
+
+use bus::clock::Now;
+use bus::command::{Output as DeskOutput, Post};
+use bus::device::Tone;
+use bus::message::{EventKind, Happening, Severity};
+
+use super::{Core, Output};
+use crate::controller::{Command, Controller, Effect, Protocol};
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    /// One round between controller and Desk; true while there may be more.
+    pub(super) fn settle(
+        &mut self,
+        posts: &mut Vec<Post>,
+        happenings: &mut Vec<Happening>,
+        now: Now,
+    ) -> bool {
+        let mut busy = self.hear_controller(happenings, now);
+        while let Some(output) = self.desk.poll_output() {
+            busy = true;
+            match output {
+                DeskOutput::Post(post) => {
+                    self.dirty |= self.doubts.refused(&post.reply, now.instant);
+                    posts.push(post);
+                }
+                DeskOutput::ClocksAgree => self.dirty |= self.doubts.agreed(),
+                DeskOutput::Happened(happening) => happenings.push(happening),
+                DeskOutput::Admit(ticket, verb, arguments) => {
+                    self.begin(Command { ticket, verb, arguments }, now);
+                    self.dirty = true;
+                    self.hear_controller(happenings, now);
+                }
+                DeskOutput::Save(number) => self.journal_due = Some(number),
+                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
+            }
+        }
+        busy
+    }
+
+    /// What was examined may have changed while the journal went to the disk.
+    fn begin(&mut self, command: Command, now: Now) {
+        match self.controller.examine(command.verb, &command.arguments) {
+            Err(refusal) if !command.verb.stop => self.desk.answer(&command.ticket, &refusal.into(), now),
+            _ => self.controller.handle_command(command, now),
+        }
+    }
+
+    /// What the controller wants done, and whether its device does something else now; true if
+    /// there was anything.
+    pub(super) fn hear_controller(&mut self, happenings: &mut Vec<Happening>, now: Now) -> bool {
+        let mut busy = false;
+        while let Some(effect) = self.controller.poll_effect() {
+            busy = true;
+            match effect {
+                Effect::Publish => self.dirty = true,
+                Effect::Answer(ticket, outcome) => {
+                    self.desk.answer(&ticket, &outcome, now);
+                    self.dirty = true;
+                }
+                Effect::Happened(happening) => happenings.push(happening),
+                Effect::Save(saved) => self.save_device(&saved, now),
+                // With the port closed there is nothing that could hear it.
+                Effect::WriteNow(_) if !self.port_open => {}
+                Effect::WriteNow(request) => {
+                    let bytes = self.protocol.exchange(&request).bytes;
+                    self.outputs.push_back(Output::WriteNow(bytes));
+                }
+                Effect::LetGo(true) => self.let_go(),
+                Effect::LetGo(false) => {
+                    self.let_go = false;
+                    self.link.pause(false);
+                    self.outputs.push_back(Output::Reopen);
+                }
+                Effect::Pause(paused) => {
+                    self.link.pause(paused);
+                    self.dirty = true;
+                }
+            }
+        }
+        let transition = self.transition(now);
+        busy |= transition.is_some();
+        happenings.extend(transition);
+        busy
+    }
+
+    /// The event of a change of status, once for each.
+    fn transition(&mut self, now: Now) -> Option<Happening> {
+        let to = self.controller.status_word();
+        if to == self.status {
+            return None;
+        }
+        let from = std::mem::replace(&mut self.status, to);
+        self.dirty = true;
+        let reason = self.controller.facts(now).reason;
+        let severity = match self.settings.description.status_tone(to) {
+            Some(Tone::Bad | Tone::Warning) => Severity::Warning,
+            Some(Tone::Good | Tone::Busy | Tone::Off) | None => Severity::Info,
+        };
+        let happening = Happening::new(EventKind::Transition, severity, format!("{from} -> {to} ({reason})"))
+            .because(reason)
+            .with("from", from)
+            .with("to", to);
+        let details = self.controller.details();
+        Some(details.into_iter().fold(happening, |happening, (name, value)| happening.with(name, value)))
+    }
+}

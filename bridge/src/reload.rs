@@ -1,0 +1,105 @@
+//! What SIGHUP has read again while the bridge runs: who may command, and the TLS files. Everything
+//! else holds until a restart. What is not good is refused as a whole, and nothing changes.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::PathBuf;
+
+use bus::clock::Utc;
+use bus::session::connect::check_files;
+use bus::settings::{BrokerSettings, Credentials, certificate_expiry};
+use bus::topic::Identity;
+
+use crate::command_line::chain;
+use crate::settings::DeviceSettings;
+
+/// What holds from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reloaded {
+    /// Who may command.
+    pub control_clients: BTreeSet<Identity>,
+    /// Who may stop.
+    pub stop_clients: BTreeSet<Identity>,
+    /// When our certificate ends; `None` without one.
+    pub certificate_expires: Option<Utc>,
+    /// The TLS files are others than those that were read before.
+    pub new_files: bool,
+    /// Something else has changed in the settings, which needs a restart.
+    pub needs_restart: bool,
+}
+
+/// Reads the settings again, as often as is asked. Blocks: for a thread that may.
+pub(crate) struct Reloader<S> {
+    file: PathBuf,
+    environment: Vec<(String, String)>,
+    running: S,
+    identity: Option<Identity>,
+    fingerprint: Result<u64, String>,
+}
+
+impl<S: DeviceSettings + PartialEq> Reloader<S> {
+    /// Of a bridge that runs with these settings, from this file.
+    pub(crate) fn new(file: PathBuf, environment: Vec<(String, String)>, running: S) -> Self {
+        let broker = &running.bridge().broker;
+        let (identity, fingerprint) = (broker.identity().ok(), fingerprint(broker));
+        Self { file, environment, running, identity, fingerprint }
+    }
+
+    /// Reads everything again; `now` is the date by which a certificate must be valid.
+    ///
+    /// # Errors
+    /// What is wrong with the settings or with one of the files.
+    pub(crate) fn reload(&mut self, now: Utc) -> Result<Reloaded, String> {
+        let settings = S::load(&self.file, &self.environment)
+            .map_err(|problems| problems.to_string().replace('\n', "; "))?;
+        let control_clients = identities(&settings.bridge().control_clients)?;
+        let stop_clients = identities(&settings.bridge().stop_clients)?;
+        // The session goes on with the paths that it began with.
+        let broker = &self.running.bridge().broker;
+        check_files(broker).map_err(|error| chain(&error))?;
+        let identity = broker.identity().map_err(|error| chain(&error))?;
+        if self.identity.as_ref().is_some_and(|before| *before != identity) {
+            return Err(format!("the certificate is now {identity}'s: that needs a restart"));
+        }
+        let certificate_expires = match &broker.credentials {
+            Credentials::Certificate { certificate_file, .. } => {
+                let expires = certificate_expiry(certificate_file).map_err(|error| chain(&error))?;
+                if expires <= now {
+                    let (file, date) = (certificate_file.display(), expires.in_words());
+                    return Err(format!("certificate {file}: it expired on {date}"));
+                }
+                Some(expires)
+            }
+            Credentials::Password { .. } => None,
+        };
+        let fingerprint = fingerprint(broker);
+        let new_files = fingerprint != self.fingerprint;
+        (self.identity, self.fingerprint) = (Some(identity), fingerprint);
+
+        let running = self.running.bridge_mut();
+        running.control_clients.clone_from(&settings.bridge().control_clients);
+        running.stop_clients.clone_from(&settings.bridge().stop_clients);
+        let needs_restart = settings != self.running;
+        Ok(Reloaded { control_clients, stop_clients, certificate_expires, new_files, needs_restart })
+    }
+}
+
+fn identities(names: &[String]) -> Result<BTreeSet<Identity>, String> {
+    names.iter().map(|name| Identity::client(name).map_err(|error| error.to_string())).collect()
+}
+
+/// Tells whether the files have changed; which is not worth keeping a private key in memory.
+fn fingerprint(broker: &BrokerSettings) -> Result<u64, String> {
+    let mut hasher = DefaultHasher::new();
+    let own = match &broker.credentials {
+        Credentials::Certificate { certificate_file, key_file } => vec![certificate_file, key_file],
+        Credentials::Password { password_file, .. } => vec![password_file],
+    };
+    for file in [&broker.ca_file].into_iter().chain(own) {
+        let bytes =
+            std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        hasher.write_usize(bytes.len());
+        hasher.write(&bytes);
+    }
+    Ok(hasher.finish())
+}

@@ -1,0 +1,104 @@
+//! What the system may tell this process by signals. None that can be caught ends it at once: the
+//! device is brought to rest first.
+//!
+//! They are blocked in every thread and read from a descriptor, so that no handler runs in the middle
+//! of something. A fault of the program itself (a segmentation fault that it runs into) ends it all the
+//! same, as do SIGKILL and SIGSTOP.
+//!
+//! | signal | what follows |
+//! |---|---|
+//! | HUP | the settings are read again |
+//! | TSTP, TTIN, TTOU | nothing: a bridge that stands still lets the device run on |
+//! | PIPE, XFSZ | nothing: the write has failed, and whoever wrote knows |
+//! | CHLD, CONT, URG, WINCH | nothing, as is usual |
+//! | every other | an orderly stop |
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use tokio::sync::mpsc;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// End, in order.
+    Stop,
+    /// Read the settings again.
+    Reload,
+    /// Nothing that a bridge does.
+    Nothing,
+}
+
+fn wish(number: u32) -> Wish {
+    let signal = i32::try_from(number).ok().and_then(|number| Signal::try_from(number).ok());
+    match signal {
+        Some(Signal::SIGHUP) => Wish::Reload,
+        Some(
+            Signal::SIGTSTP
+            | Signal::SIGTTIN
+            | Signal::SIGTTOU
+            | Signal::SIGPIPE
+            | Signal::SIGXFSZ
+            | Signal::SIGCHLD
+            | Signal::SIGCONT
+            | Signal::SIGURG
+            | Signal::SIGWINCH,
+        ) => Wish::Nothing,
+        // The others of the table; the real-time signals have no name.
+        _ => Wish::Stop,
+    }
+}
+
+/// Blocks all signals in this thread and in those that it starts from now on. To be called before
+/// there is any other.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn block() -> io::Result<()> {
+    Ok(SigSet::all().thread_block()?)
+}
+
+/// Listens on a thread of its own: what each signal that this process gets asks for, with its name and
+/// who sent it, for the log. [`block`] first.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn listen() -> io::Result<mpsc::Receiver<(Wish, String)>> {
+    let descriptor = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
+    let (heard, signals) = mpsc::channel(8);
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        loop {
+            let signal = match descriptor.read_signal() {
+                Ok(Some(signal)) => signal,
+                Ok(None) | Err(Errno::EINTR) => continue,
+                Err(error) => {
+                    tracing::error!("cannot listen to signals any more: {error}");
+                    return;
+                }
+            };
+            let name = i32::try_from(signal.ssi_signo).ok().and_then(|it| Signal::try_from(it).ok());
+            let name = name.map_or_else(|| format!("signal {}", signal.ssi_signo), |name| name.to_string());
+            let words = format!("{name} from process {}", signal.ssi_pid);
+            if heard.blocking_send((wish(signal.ssi_signo), words)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(signals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_signal_but_these_stops() {
+        let others = [1, 13, 17, 18, 20, 21, 22, 23, 25, 28];
+        for number in 1..=64 {
+            assert_eq!(wish(number) == Wish::Stop, !others.contains(&number), "{number}");
+        }
+        assert_eq!(wish(1), Wish::Reload);
+    }
+}

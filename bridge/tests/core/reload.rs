@@ -1,0 +1,95 @@
+//! Settings that are read again while the bridge runs.
+
+use std::collections::BTreeSet;
+
+use bridge::core::{Event, Output};
+use bridge::reload::Reloaded;
+use bus::message::{Code, EventKind, Reply, Severity};
+use bus::topic::Identity;
+
+use crate::rig::{Rig, events};
+
+fn settings(control: &[&str]) -> Reloaded {
+    let clients: BTreeSet<_> = control.iter().map(|name| Identity::new(name).unwrap()).collect();
+    Reloaded {
+        control_clients: clients.clone(),
+        stop_clients: clients,
+        certificate_expires: None,
+        new_files: false,
+        needs_restart: false,
+    }
+}
+
+/// What is told of the settings, and whether the connection is made anew.
+fn reload(rig: &mut Rig, settings: Result<Reloaded, String>) -> (String, bool) {
+    rig.outputs();
+    rig.core.handle(Event::Reloaded(settings), rig.now);
+    let outputs = rig.outputs();
+    let told = events(&outputs);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].happening.kind, EventKind::Bridge);
+    (told[0].happening.message.clone(), outputs.contains(&Output::Reconnect))
+}
+
+fn code(rig: &mut Rig, by: &str) -> Option<Code> {
+    rig.outputs();
+    rig.hear(&format!("clasp/chiller/command/{by}/ping"), b"", false);
+    let replies = rig.outputs().into_iter().filter_map(|output| match output {
+        Output::Push(message) if message.topic.contains("/reply/") => {
+            serde_json::from_slice::<Reply>(&message.payload).ok()
+        }
+        _ => None,
+    });
+    replies.filter_map(|reply| reply.code).last()
+}
+
+#[test]
+fn a_new_list_holds_at_once_for_whoever_came_and_went() {
+    let mut rig = Rig::new();
+    rig.connect();
+    assert_eq!(
+        (code(&mut rig, "alice"), code(&mut rig, "bob")),
+        (Some(Code::Succeeded), Some(Code::NotAuthorised))
+    );
+    let (told, anew) = reload(&mut rig, Ok(settings(&["bob", "ops"])));
+    assert_eq!(
+        told,
+        "the settings were read again: control_clients: + bob, - alice; stop_clients: + bob, - alice"
+    );
+    assert!(!anew);
+    assert_eq!(
+        (code(&mut rig, "alice"), code(&mut rig, "bob")),
+        (Some(Code::NotAuthorised), Some(Code::Succeeded))
+    );
+}
+
+#[test]
+fn new_files_are_connected_with_and_what_waits_for_a_restart_is_said() {
+    let mut rig = Rig::new();
+    rig.connect();
+    let expires = Some(rig.now.utc.shifted(100 * 86_400_000));
+    let new = Reloaded { new_files: true, certificate_expires: expires, ..settings(&["alice", "ops"]) };
+    let (told, anew) = reload(&mut rig, Ok(new));
+    let words = "new TLS files (the certificate ends on 2027-02-28 10:01 UTC): connecting anew";
+    assert_eq!(told, format!("the settings were read again: {words}"));
+    assert!(anew);
+    let (told, anew) = reload(&mut rig, Ok(Reloaded { needs_restart: true, ..settings(&["alice", "ops"]) }));
+    assert_eq!(told, "the settings were read again: what else has changed holds after a restart");
+    assert!(!anew);
+    assert_eq!(
+        reload(&mut rig, Ok(settings(&["alice", "ops"]))).0,
+        "the settings were read again: nothing has changed"
+    );
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let mut rig = Rig::new();
+    rig.connect();
+    let (told, anew) = reload(&mut rig, Err("clasp.toml:3: no".to_owned()));
+    let words = "the settings were read again and are refused, everything stays as it was: clasp.toml:3: no";
+    assert_eq!((told.as_str(), anew), (words, false));
+    assert_eq!(code(&mut rig, "alice"), Some(Code::Succeeded));
+    rig.core.handle(Event::Reloaded(Err("no".to_owned())), rig.now);
+    assert_eq!(events(&rig.outputs())[0].happening.severity, Severity::Warning);
+}

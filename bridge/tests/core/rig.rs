@@ -1,0 +1,261 @@
+//! A core whose device, time and events are the test's.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bridge::controller::{
+    Command, Concern, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
+};
+use bridge::core::{Core, CoreSettings, Event, Output};
+use bridge::history::Kept;
+use bridge::line::Exchange;
+use bus::clock::{Instant, Now, Utc};
+use bus::command::{DeskSettings, Journal, Outcome};
+use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+use bus::message::Event as BusEvent;
+use bus::probe::Verdict;
+use bus::session::bridge::{Incoming, SessionEvent};
+use bus::topic::{Base, Identity};
+use serde_json::Value;
+
+const MODES: &[Choice] = &[Choice::new("automatic", "Automatic"), Choice::new("manual", "Manual")];
+
+/// What the device is.
+const DESCRIPTION: Description = Description {
+    kind: "chiller",
+    label: "chiller",
+    model: "of no maker",
+    statuses: &[
+        Word::new("offline", "OFFLINE", Tone::Bad),
+        Word::new("idle", "IDLE", Tone::Off),
+        Word::new("starting", "STARTING", Tone::Busy),
+        Word::new("cooling", "COOLING", Tone::Good),
+        Word::new("fault", "FAULT", Tone::Bad),
+    ],
+    verbs: &[
+        Verb::PING,
+        Verb::new("mode", "Mode", Class::Overriding).with(&[ArgumentSpec::new(
+            "mode",
+            "Who decides",
+            ArgumentKind::Choice(MODES),
+        )]),
+    ],
+    properties: &[],
+    services: &[],
+};
+
+/// What the device does, for the test to set.
+pub(crate) struct Device {
+    pub(crate) status: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) details: Vec<(&'static str, Value)>,
+    pub(crate) concerns: Vec<Concern>,
+    pub(crate) effects: VecDeque<Effect<(), ()>>,
+    /// The statuses that a command leads through.
+    pub(crate) on_command: Vec<&'static str>,
+}
+
+/// A controller that is in the test's hands.
+#[derive(Clone)]
+pub(crate) struct Puppet(Rc<RefCell<Device>>);
+
+impl Puppet {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Device)) {
+        change(&mut self.0.borrow_mut());
+    }
+}
+
+impl Controller for Puppet {
+    type Request = ();
+    type Reply = ();
+    type State = ();
+    type Saved = ();
+
+    fn handle_command(&mut self, command: Command, _: Now) {
+        let mut device = self.0.borrow_mut();
+        if let Some(word) = (!device.on_command.is_empty()).then(|| device.on_command.remove(0)) {
+            device.status = word;
+        }
+        device.effects.push_back(Effect::Answer(command.ticket, Outcome::succeeded("done")));
+    }
+    fn handle_reply(&mut self, (): (), _: Result<(), String>, _: Now) {}
+    fn handle_link(&mut self, _: LinkChange, _: Now) {}
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+    fn poll_request(&mut self, _: Now) -> Option<()> {
+        None
+    }
+    fn is_wanted(&self, (): &()) -> bool {
+        false
+    }
+    fn poll_effect(&mut self) -> Option<Effect<(), ()>> {
+        self.0.borrow_mut().effects.pop_front()
+    }
+    fn concerns(&self, _: Now) -> Vec<Concern> {
+        self.0.borrow().concerns.clone()
+    }
+    fn facts(&self, now: Now) -> Facts {
+        let device = self.0.borrow();
+        Facts {
+            status: device.status,
+            reason: device.reason,
+            summary: String::new(),
+            date: Some(now.utc),
+            connected: true,
+        }
+    }
+    fn state(&self, _: Now) {}
+    fn quantities(&self) -> Vec<Quantity> {
+        vec![Quantity { name: "water_temp", unit: "degC", value: Some(10.0) }]
+    }
+    fn status_word(&self) -> &'static str {
+        self.0.borrow().status
+    }
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        self.0.borrow().details.clone()
+    }
+}
+
+/// Nothing is asked.
+pub(crate) struct Silence;
+
+impl Protocol for Silence {
+    type Request = ();
+    type Reply = ();
+
+    fn exchange(&mut self, (): &()) -> Exchange {
+        unreachable!("nothing is asked")
+    }
+    fn decode(&self, (): &(), _: &[u8], _: &[u8]) -> Result<(), Undecodable> {
+        Ok(())
+    }
+}
+
+/// See the module.
+pub(crate) struct Rig {
+    pub(crate) core: Core<Puppet, Silence>,
+    pub(crate) device: Puppet,
+    pub(crate) now: Now,
+}
+
+impl Rig {
+    /// At its first start, for alice and ops to command.
+    pub(crate) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// With what an earlier process had saved.
+    pub(crate) fn with(history: Option<&Kept>) -> Self {
+        let clients = ["alice", "ops"].map(|name| Identity::new(name).unwrap());
+        let desk = DeskSettings {
+            base: Base::new("clasp", "chiller").unwrap(),
+            verbs: DESCRIPTION.verbs,
+            control_clients: clients.clone().into(),
+            stop_clients: clients.into(),
+            ranges: BTreeMap::new(),
+            names: BTreeMap::new(),
+            timeouts: BTreeMap::new(),
+            require_acl: true,
+            allow_bare_motion: false,
+            stall_guard: Duration::from_secs(1),
+            greeting: String::new(),
+        };
+        let settings = CoreSettings {
+            desk,
+            description: &DESCRIPTION,
+            version: "0",
+            log_name: "thermometer".to_owned(),
+            session: "s".to_owned(),
+            host: "obs1".to_owned(),
+            process: 17,
+            stale_after: Duration::from_secs(30),
+            serial_timeout: Duration::from_secs(5),
+        };
+        let now = Now {
+            instant: Instant::from_boot(Duration::from_secs(60)),
+            utc: Utc::parse("2026-11-20T10:01:00Z").unwrap(),
+        };
+        let device = Puppet(Rc::new(RefCell::new(Device {
+            status: "idle",
+            reason: "ready",
+            details: Vec::new(),
+            concerns: Vec::new(),
+            effects: VecDeque::new(),
+            on_command: Vec::new(),
+        })));
+        let core = Core::new(settings, device.clone(), Silence, Journal::default(), history, now);
+        Self { core, device, now }
+    }
+
+    /// What the core wants done since it was asked last.
+    pub(crate) fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.core.poll_output()).collect()
+    }
+
+    pub(crate) fn connect(&mut self) -> Vec<Output> {
+        self.connect_to(&[])
+    }
+
+    /// Connects to a broker that has this in store.
+    pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
+        self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        for (topic, payload) in stored {
+            self.hear(topic, payload, true);
+        }
+        let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
+        self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
+        self.outputs()
+    }
+
+    /// Something changed of itself.
+    pub(crate) fn turn(&mut self) {
+        self.core.handle(Event::Timeout, self.now);
+    }
+
+    /// Lets so many seconds pass, as the loop would.
+    pub(crate) fn let_pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now = self.now.after(Duration::from_secs(1));
+            self.turn();
+        }
+    }
+
+    /// A message arrives; `stored` if the broker had kept it.
+    pub(crate) fn hear(&mut self, topic: &str, payload: &[u8], stored: bool) {
+        let incoming = Incoming {
+            topic: topic.to_owned(),
+            payload: payload.to_vec(),
+            retain: stored,
+            response_topic: None,
+            correlation: None,
+            received: self.now,
+            stalled: false,
+        };
+        self.core.handle(Event::Session(SessionEvent::Message(incoming)), self.now);
+    }
+}
+
+/// What was set on a retained topic, oldest first.
+pub(crate) fn set(outputs: &[Output], wanted: &str) -> Vec<Value> {
+    let payload = |output: &Output| match output {
+        Output::Set { topic, payload, .. } if topic == wanted => {
+            Some(serde_json::from_slice(payload).unwrap())
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(payload).collect()
+}
+
+/// The events that were published.
+pub(crate) fn events(outputs: &[Output]) -> Vec<BusEvent> {
+    let event = |output: &Output| match output {
+        Output::Push(message) if message.topic == "clasp/chiller/event" => {
+            Some(serde_json::from_slice(&message.payload).unwrap())
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(event).collect()
+}

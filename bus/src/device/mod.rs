@@ -1,0 +1,65 @@
+//! What an instrument is: one table of constants, its [`Description`].
+//!
+//! The bridge publishes it as `meta`, the Desk admits commands by its verbs, and every client draws
+//! the instrument from it. Nothing in this crate knows a particular instrument.
+
+mod check;
+mod property;
+mod verb;
+
+pub use property::{Property, Quantity, Role, Tone, Word};
+pub use verb::{ArgumentKind, ArgumentSpec, Choice, Class, Verb, find};
+
+/// An instrument in one table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Description {
+    /// One word for programs, in the alphabet of a topic's level.
+    pub kind: &'static str,
+    /// What people call it: `water chiller`.
+    pub label: &'static str,
+    /// Maker and type.
+    pub model: &'static str,
+    /// The words of `status`, each with its label (upper case) and tone.
+    pub statuses: &'static [Word],
+    /// What it can be told.
+    pub verbs: &'static [Verb],
+    /// What its state says, beyond the common keys.
+    pub properties: &'static [Property],
+    /// Other services of the site whose readings its bridge takes.
+    pub services: &'static [Service],
+}
+
+/// A service of the site that publishes what a bridge takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Under which the broker knows it.
+    pub identity: &'static str,
+    /// Where it publishes, below the site; the last level may be `+`.
+    pub topic: &'static str,
+}
+
+impl Description {
+    /// The row of the verb `name`.
+    #[must_use]
+    pub fn verb(&self, name: &str) -> Option<&'static Verb> {
+        find(self.verbs, name)
+    }
+
+    /// The label of a status for people, upper case; the word itself if the table lacks it.
+    #[must_use]
+    pub fn status_label<'a>(&self, status: &'a str) -> &'a str {
+        self.statuses.iter().find(|word| word.word == status).map_or(status, |word| word.label)
+    }
+
+    /// How good or bad a status is, if the table has it.
+    #[must_use]
+    pub fn status_tone(&self, status: &str) -> Option<Tone> {
+        self.statuses.iter().find(|word| word.word == status).map(|word| word.tone)
+    }
+
+    /// Whether something can be told to stop.
+    #[must_use]
+    pub fn has_stop(&self) -> bool {
+        self.verbs.iter().any(|verb| verb.stop)
+    }
+}

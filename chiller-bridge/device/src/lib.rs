@@ -1,0 +1,8 @@
+//! What a ThermoTek T257P water chiller is to every program on the bus: its description and its state. Links nothing of
+//! the serial side.
+
+mod description;
+mod state;
+
+pub use description::DESCRIPTION;
+pub use state::{ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode};

@@ -1,0 +1,8 @@
+//! What an ASA OK3Z focuser is to every program on the bus: its description and its state. Links nothing of
+//! the serial side.
+
+mod description;
+mod state;
+
+pub use description::DESCRIPTION;
+pub use state::{FocuserState, FocuserStatus};

@@ -1,0 +1,74 @@
+//! The public interface as files: the JSON Schemas, the AsyncAPI description and the broker's access
+//! control, generated from the types of `bus` and from each instrument's description; and the checks
+//! that hold types, files and examples together.
+//!
+//! For tests only. An instrument's own test calls [`instrument::hold`]; this crate names none. With
+//! `OBSBUS_GENERATE=1` the tests write the files instead of comparing them (`make generated`).
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "these are the bodies of tests: what does not hold is said by a panic"
+)]
+
+pub mod access;
+pub mod asyncapi;
+pub mod command;
+pub mod examples;
+pub mod instrument;
+pub mod schema;
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The kinds of all instruments, in order: each has a folder `<kind>-bridge/device` at the root.
+#[must_use]
+pub fn kinds() -> Vec<String> {
+    let folders = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let mut kinds: Vec<String> = folders
+        .filter(|folder| folder.join("device/Cargo.toml").is_file())
+        .filter_map(|folder| folder.file_name()?.to_str()?.strip_suffix("-bridge").map(str::to_owned))
+        .collect();
+    kinds.sort();
+    kinds
+}
+
+/// Whether files are to be written instead of compared.
+#[must_use]
+pub fn generates() -> bool {
+    std::env::var("OBSBUS_GENERATE").is_ok_and(|value| value == "1")
+}
+
+/// Writes `text` to the file `name` below the root, or sees that it is what stands there.
+pub fn keep(name: &str, text: &str) {
+    let path = root().join(name);
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    if written == text {
+        return;
+    }
+    assert!(generates(), "{name} is stale: run `make generated`");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap_or_else(|error| panic!("{name}: {error}"));
+}
+
+/// Removes, or sees that there is none: each file of `folder` that is called `<kind><suffix>` for a
+/// kind of which there is no folder any more.
+pub fn keep_none_of_others(folder: &str, suffix: &str) {
+    let kinds = kinds();
+    for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some(kind) = name.strip_suffix(suffix) else { continue };
+        if kinds.iter().any(|known| known == kind) {
+            continue;
+        }
+        assert!(generates(), "{folder}/{name} is of an instrument that is gone: run `make generated`");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

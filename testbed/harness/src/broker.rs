@@ -1,0 +1,321 @@
+//! A real mosquitto under the shipped `mosquitto/obsbus.conf` and `obsbus.acl`, on a loopback port.
+//!
+//! Only paths and the port differ from production, and a line that is to be substituted but is not
+//! there is an error. What the distribution's own file sets is not set here, except the log.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::certs::{Authority, ClientFiles};
+use crate::process::{Launch, Process};
+use crate::wait::wait_for;
+
+/// The shipped configuration, as it stands in the repository.
+pub const SHIPPED_CONF: &str = include_str!("../../../mosquitto/obsbus.conf");
+/// The shipped access control list.
+pub const SHIPPED_ACL: &str = include_str!("../../../mosquitto/obsbus.acl");
+
+/// Where every listener of the harness is.
+pub const HOST: &str = "127.0.0.1";
+
+const START_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// Under which access control the broker runs.
+#[derive(Clone, Debug, Default)]
+pub enum AclMode {
+    /// The shipped file.
+    #[default]
+    Shipped,
+    /// Every identity may do everything: the mistake that the bridges' canary is for.
+    Open,
+    /// Another text, for trying a variant.
+    Text(String),
+}
+
+/// How a broker is to be started.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    acl: AclMode,
+    extra: String,
+    dir: Option<PathBuf>,
+}
+
+impl Builder {
+    /// Runs under another ACL than the shipped one.
+    #[must_use]
+    pub fn acl(mut self, acl: AclMode) -> Self {
+        self.acl = acl;
+        self
+    }
+
+    /// Appends lines to the configuration.
+    #[must_use]
+    pub fn extra_config(mut self, lines: &str) -> Self {
+        self.extra.push_str(lines);
+        self.extra.push('\n');
+        self
+    }
+
+    /// Keeps everything in `dir`, which is created and stays, instead of a temporary folder.
+    #[must_use]
+    pub fn in_dir(mut self, dir: &Path) -> Self {
+        self.dir = Some(dir.to_owned());
+        self
+    }
+
+    /// Makes certificates, writes the configuration, starts mosquitto and waits until it accepts.
+    ///
+    /// # Errors
+    /// If mosquitto is not installed or does not start; says what it wrote.
+    pub fn start(self) -> Result<Broker> {
+        let (dir, temporary) = if let Some(dir) = self.dir {
+            fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+            (dir.canonicalize().context("resolve the broker's folder")?, None)
+        } else {
+            let temporary = tempfile::tempdir().context("make a folder for the broker")?;
+            (temporary.path().to_owned(), Some(temporary))
+        };
+        let authority = Authority::create(&dir.join("certs"))?;
+        authority.server()?;
+        let acl = match self.acl {
+            AclMode::Shipped => SHIPPED_ACL.to_owned(),
+            AclMode::Open => "pattern readwrite #\n".to_owned(),
+            AclMode::Text(text) => text,
+        };
+        fs::write(dir.join("obsbus.acl"), acl).context("write obsbus.acl")?;
+        let mut broker =
+            Broker { port: 0, process: None, authority, extra: self.extra, dir, _temporary: temporary };
+        // Between choosing a free port and mosquitto's listening on it somebody else may take it.
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            broker.port = free_port()?;
+            match broker.launch() {
+                Ok(()) => return Ok(broker),
+                Err(_) if attempts < 5 && broker.log().contains("Address already in use") => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A running broker. Dropping it kills it, and removes its folder unless one was named.
+pub struct Broker {
+    port: u16,
+    process: Option<Process>,
+    authority: Authority,
+    extra: String,
+    dir: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Broker {
+    /// Starts a broker under the shipped files.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub fn start() -> Result<Self> {
+        Builder::default().start()
+    }
+
+    /// To start one that differs.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Its port on [`HOST`]; the same over a restart.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its folder: `mosquitto.conf`, `obsbus.acl`, `mosquitto.out`/`.err`, and `certs/` as laid out
+    /// in [`crate::certs`].
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Who signs its clients' certificates.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The certificate files of `identity`, made on demand.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn client(&self, identity: &str) -> Result<ClientFiles> {
+        self.authority.client(identity)
+    }
+
+    /// What mosquitto logged so far, over all its starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("mosquitto.err")).unwrap_or_default()
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
+    /// Stops it as a service manager would.
+    ///
+    /// # Errors
+    /// If it does not end within 10 s.
+    pub fn stop(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.stop(STOP_LIMIT).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Kills it: no client hears a word.
+    ///
+    /// # Errors
+    /// If it is not gone within 5 s.
+    pub fn kill9(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.kill9(),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets it stand still (SIGSTOP): connections stay open and nothing comes.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.running()?.freeze()
+    }
+
+    /// Ends a [`Self::freeze`].
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.running()?.thaw()
+    }
+
+    /// Writes another ACL and has it read (SIGHUP), as `systemctl reload` does.
+    ///
+    /// # Errors
+    /// If it does not run, or does not read the file within 5 s.
+    pub fn reload(&mut self, acl: &str) -> Result<()> {
+        fs::write(self.dir.join("obsbus.acl"), acl).context("write obsbus.acl")?;
+        let process = self.running()?;
+        let mark = process.mark();
+        process.signal(rustix::process::Signal::HUP)?;
+        process
+            .wait_for_line_after(mark, |line| line.contains("Reloading config"), Duration::from_secs(5))
+            .map(|_| ())
+    }
+
+    /// Starts it again on the same port; one that still runs is stopped first. Waits until it
+    /// accepts.
+    ///
+    /// # Errors
+    /// If it does not start; says what it wrote.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.launch()
+    }
+
+    fn running(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the broker does not run")
+    }
+
+    fn launch(&mut self) -> Result<()> {
+        let conf = self.dir.join("mosquitto.conf");
+        let mut text = production_conf(&self.dir, self.port)?;
+        text.push_str("\nlog_dest stderr\n");
+        // Started by root it would become `mosquitto`, who may not read a temporary folder.
+        if rustix::process::geteuid().is_root() {
+            text.push_str("user root\n");
+        }
+        text.push_str(&self.extra);
+        fs::write(&conf, text).context("write mosquitto.conf")?;
+        let mut process = Launch::machine("mosquitto")
+            .context("the broker is needed: `apt-get install mosquitto mosquitto-clients`")?
+            .arg("-c")
+            .arg(&conf)
+            .logs_in(&self.dir)
+            .spawn()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let accepts = wait_for("mosquitto to listen", START_LIMIT, || {
+            if !process.is_running() {
+                return Some(false);
+            }
+            TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok().map(|_| true)
+        })?;
+        // Whoever accepted was not this broker, if this broker could not have the port.
+        if !accepts || !process.is_running() {
+            bail!("mosquitto did not start: {}", process.stderr());
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+}
+
+/// The shipped configuration with the paths under `dir` and a loopback `port`.
+///
+/// # Errors
+/// If a line that is to be substituted does not stand in it exactly once.
+pub fn production_conf(dir: &Path, port: u16) -> Result<String> {
+    let certs = dir.join("certs");
+    let mut text = SHIPPED_CONF.to_owned();
+    for (key, value) in [
+        ("listener", format!("{port} {HOST}")),
+        ("acl_file", dir.join("obsbus.acl").display().to_string()),
+        ("cafile", certs.join("ca.crt").display().to_string()),
+        ("certfile", certs.join("server.crt").display().to_string()),
+        ("keyfile", certs.join("server.key").display().to_string()),
+    ] {
+        text = substitute(&text, key, &value)?;
+    }
+    Ok(text)
+}
+
+fn substitute(text: &str, key: &str, value: &str) -> Result<String> {
+    let mut found = 0;
+    let mut result = String::with_capacity(text.len());
+    for line in text.lines() {
+        if line.split_whitespace().next() == Some(key) {
+            found += 1;
+            writeln!(result, "{key} {value}")?;
+        } else {
+            writeln!(result, "{line}")?;
+        }
+    }
+    if found != 1 {
+        bail!("the shipped configuration has {found} lines with `{key}`, one was expected");
+    }
+    Ok(result)
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((HOST, 0)).context("look for a free port")?;
+    Ok(listener.local_addr().context("look for a free port")?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_cannot_be_substituted_is_an_error() {
+        assert!(substitute("cafile /a\n", "certfile", "/b").is_err());
+        assert!(substitute("cafile /a\ncafile /c\n", "cafile", "/b").is_err());
+        assert!(substitute("#cafile /a\n", "cafile", "/b").is_err());
+        assert_eq!(substitute("x 1\ncafile /a\n", "cafile", "/b").unwrap(), "x 1\ncafile /b\n");
+    }
+}

@@ -1,0 +1,16 @@
+//! What every simulated instrument is made of (`port`, `uart`, `fault`, `obedient`, `simulator`), and
+//! what tests run against: a real broker, real processes, clients, a whole site. Knows no instrument.
+
+pub mod broker;
+pub mod certs;
+pub mod client;
+pub mod fault;
+pub mod obedient;
+pub mod operator;
+pub mod port;
+pub mod process;
+pub mod seeded;
+pub mod simulator;
+pub mod site;
+pub mod uart;
+pub mod wait;

@@ -1,0 +1,40 @@
+//! What a site must know of the instrument it has: its bridge, its model, and the settings that
+//! make a test quick.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::port::Device;
+
+/// An instrument at the level of bytes, and the daemon for it.
+pub trait Instrument: Device {
+    /// The device's level in a topic.
+    const KIND: &'static str;
+    /// The daemon's program, and its identity, as the shipped access control names it.
+    const BRIDGE: &'static str;
+    /// The command line tool for it, and what comes before the user's arguments.
+    const TOOL: (&'static str, &'static [&'static str]);
+    /// How the model is built.
+    type Config: Clone + std::fmt::Debug;
+
+    /// What was written to it to change it, as a test wants to look at it.
+    type Order;
+
+    /// As it is unless a test changes it: it takes any pause in a request and answers at once.
+    fn usual() -> Self::Config;
+    /// The model.
+    fn build(config: Self::Config) -> Self;
+    /// Settings of the bridge besides those that every bridge must have, as TOML values.
+    fn settings() -> BTreeMap<String, String>;
+    /// What was written to it to change it, since it was made.
+    fn orders(&self) -> Vec<Self::Order>;
+    /// Whether this state has all that is read at first: what a status shows is complete.
+    fn is_read(state: &Value) -> bool;
+}
+
+/// A table of settings from pairs of literals.
+#[must_use]
+pub fn table<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, String> {
+    settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}

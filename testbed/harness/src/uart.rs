@@ -1,0 +1,127 @@
+//! The serial interface of a simulated instrument: bytes on their way in and out, the time they
+//! take, and what faults do to replies. It knows no protocol.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bus::clock::Instant;
+
+use crate::fault::{Fault, Harm};
+use crate::seeded::SeededRandom;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Uart {
+    /// From a request's last byte to the reply's first, drawn anew each time.
+    latency: RangeInclusive<Duration>,
+    /// Of one byte on the wire.
+    pub character_time: Duration,
+    /// Bytes of a reply's end, none of which a truncated one has.
+    end_length: usize,
+    /// Where its randomness comes from.
+    pub chance: SeededRandom,
+    /// Bytes on their way in, each with the time when it is there.
+    pub incoming: VecDeque<(Instant, u8)>,
+    /// Bytes on their way out, likewise.
+    pub outgoing: VecDeque<(Instant, u8)>,
+    busy_until: Instant,
+    /// For [`Harm::HeldBack`].
+    pub held_back: Option<Vec<u8>>,
+}
+
+impl Uart {
+    /// A line with this time from a request to its reply and for a byte; `end_length`: of what ends a
+    /// reply.
+    #[must_use]
+    pub fn new(
+        latency: RangeInclusive<Duration>,
+        character_time: Duration,
+        end_length: usize,
+        seed: u64,
+    ) -> Self {
+        Self {
+            latency,
+            character_time,
+            end_length,
+            chance: SeededRandom::new(seed),
+            incoming: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            busy_until: Instant::default(),
+            held_back: None,
+        }
+    }
+
+    /// Takes bytes the host wrote at `now`.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
+        for &byte in bytes {
+            let begin = self.incoming.back().map_or(now, |(last, _)| (*last).max(now));
+            self.incoming.push_back((begin + self.character_time, byte));
+        }
+    }
+
+    /// The next byte that is in by `now`, and since when.
+    pub fn hear(&mut self, now: Instant) -> Option<(Instant, u8)> {
+        let is_in = self.incoming.front().is_some_and(|(at, _)| *at <= now);
+        if is_in { self.incoming.pop_front() } else { None }
+    }
+
+    /// The bytes that are on the host's side by `now`.
+    pub fn poll_output(&mut self, now: Instant) -> Vec<u8> {
+        let due = self.outgoing.iter().take_while(|(at, _)| *at <= now).count();
+        self.outgoing.drain(..due).map(|(_, byte)| byte).collect()
+    }
+
+    /// Whether a request is still being executed or answered.
+    pub fn is_busy(&self, at: Instant) -> bool {
+        at < self.busy_until
+    }
+
+    /// Forgets what is on its way, as without power.
+    pub fn reset(&mut self, now: Instant) {
+        self.incoming.clear();
+        self.outgoing.clear();
+        self.busy_until = now;
+        self.held_back = None;
+    }
+
+    /// Answers a request whose last byte was in at `at`.
+    pub fn send(&mut self, mut reply: Vec<u8>, faults: &[impl Fault], at: Instant) {
+        let mut from = at.max(self.busy_until) + self.chance.within(&self.latency);
+        let mut held_back = self.held_back.take();
+        for harm in faults.iter().filter_map(|fault| fault.harm()) {
+            match harm {
+                Harm::Lost => reply.clear(),
+                Harm::Garbled => {
+                    let place = self.chance.place(reply.len());
+                    let bit = self.chance.below(8);
+                    if let Some(byte) = reply.get_mut(place) {
+                        *byte ^= 1 << bit;
+                    }
+                }
+                Harm::Truncated => {
+                    let least = 1 + self.end_length;
+                    reply.truncate(1 + self.chance.place(reply.len().saturating_sub(least)));
+                }
+                Harm::HeldBack => {
+                    self.held_back =
+                        Some(std::mem::replace(&mut reply, held_back.take().unwrap_or_default()));
+                }
+                Harm::Strewn => {
+                    let mut places = [0; 3].map(|_: usize| self.chance.place(reply.len()));
+                    places.sort_unstable();
+                    // From the back; XOFF comes first, or the host would have to fall silent.
+                    for (place, noise) in places.into_iter().zip([0x13, 0x11, 0x11]).rev() {
+                        reply.insert(place, noise);
+                    }
+                }
+                Harm::Delayed(longer) => from += longer,
+            }
+        }
+        self.busy_until = from;
+        for byte in reply {
+            self.busy_until += self.character_time;
+            self.outgoing.push_back((self.busy_until, byte));
+        }
+    }
+}
