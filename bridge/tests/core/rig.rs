@@ -14,9 +14,10 @@ use bridge::line::Exchange;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Journal, Outcome};
 use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+use bus::incoming::Incoming;
 use bus::message::Event as BusEvent;
 use bus::probe::Verdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 use bus::topic::{Base, Identity};
 use serde_json::Value;
 
