@@ -12,7 +12,7 @@ use bus::device::Verb;
 use bus::message::{Happening, Severity};
 use serde_json::Value;
 
-use crate::line::Exchange;
+use crate::line::{Exchange, NotText};
 use crate::store::StoreError;
 
 /// A device's codec.
@@ -39,6 +39,12 @@ pub enum Undecodable {
     Bad(String),
     /// Valid, and the device refuses: asking again would not help.
     Refused(String),
+}
+
+impl From<NotText> for Undecodable {
+    fn from(error: NotText) -> Self {
+        Self::Bad(error.to_string())
+    }
 }
 
 /// A change of the link to the device.

@@ -61,10 +61,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         core.note_unwritable(error, now);
     }
 
-    let mut line_settings =
-        LineSettings::new(settings.serial_port.clone(), settings.serial_baud, configured.xon_xoff);
-    line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let line = line::start(line_settings);
+    let line = line::start(line_settings(settings, configured.xon_xoff));
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
@@ -125,6 +122,15 @@ pub fn core<I: Instrument>(
     let settings = core_settings::<I>(own, session)?;
     let controller = I::controller(own, left.device, now);
     Ok(Core::new(settings, controller, I::protocol(own), left.journal, left.history.as_ref(), now))
+}
+
+/// Where the line is and how it is set.
+#[must_use]
+pub fn line_settings(settings: &BridgeSettings, xon_xoff: bool) -> LineSettings {
+    let mut line = LineSettings::new(settings.serial_port.clone(), settings.serial_baud, xon_xoff);
+    // A port that is back is tried well before a state that is not renewed expires.
+    line.reopen_max = line.reopen_max.min(settings.stale_after / 3);
+    line
 }
 
 /// What the core must know; `session` is random for each start.

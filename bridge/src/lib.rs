@@ -12,6 +12,8 @@ pub mod history;
 pub mod instrument;
 pub mod line;
 pub mod link;
+pub mod order;
+pub mod poll_plan;
 pub mod reload;
 pub mod rival;
 pub mod service_user;

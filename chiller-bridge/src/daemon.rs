@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge::controller::{Protocol, Undecodable};
 use bridge::instrument::{Configured, Instrument};
-use bridge::line::Exchange;
+use bridge::line::{Exchange, Terminator};
 use bridge::store::Loaded;
 use bus::clock::Now;
 use bus::device::Description;
@@ -46,13 +46,8 @@ impl Protocol for Wire {
     type Reply = Reply;
 
     fn exchange(&mut self, request: &Request) -> Exchange {
-        Exchange {
-            bytes: self.codec.encode(request),
-            terminator: Some(TERMINATOR),
-            max_reply_bytes: MAX_REPLY_BYTES,
-            limit: self.limit,
-            gap: self.gap,
-        }
+        let end = Terminator::of(&[TERMINATOR]);
+        Exchange::ask(self.codec.encode(request), end, MAX_REPLY_BYTES, self.limit).after(self.gap)
     }
 
     fn decode(&self, request: &Request, sent: &[u8], frame: &[u8]) -> Result<Reply, Undecodable> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge::controller::{Protocol, Undecodable};
 use bridge::instrument::{Configured, Instrument};
-use bridge::line::Exchange;
+use bridge::line::{Exchange, Terminator};
 use bridge::store::Loaded;
 use bus::clock::Now;
 use bus::device::Description;
@@ -37,13 +37,10 @@ impl Protocol for Wire {
     type Reply = Reply;
 
     fn exchange(&mut self, request: &Request) -> Exchange {
-        Exchange {
-            bytes: request.encode(),
-            terminator: request.has_reply().then_some(TERMINATOR),
-            max_reply_bytes: MAX_REPLY_BYTES,
-            limit: self.limit,
-            gap: Duration::ZERO,
+        if !request.has_reply() {
+            return Exchange::order(request.encode(), self.limit);
         }
+        Exchange::ask(request.encode(), Terminator::of(&[TERMINATOR]), MAX_REPLY_BYTES, self.limit)
     }
 
     // The controller of the motor has no way to refuse.

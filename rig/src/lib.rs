@@ -1,8 +1,8 @@
 //! A bridge against the byte-level model of its device, in stepped virtual time: no thread, no port,
 //! no broker, no clock; a day costs seconds.
 //!
-//! Everything that decides is the daemon's own (core, controller, codec, outbox); what is around it
-//! is played: the line's task, the session, the store. Time jumps from one thing that is due to
+//! Everything that decides is the daemon's own (core, controller, codec, session); what is around it
+//! is played: the line's task, the broker, the store. Time jumps from one thing that is due to
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bridge::controller::Controller;
 use bridge::core::{Core, Event as CoreEvent, File, Output};
-use bridge::daemon::{self, Left};
+use bridge::daemon::{self, Left, line_settings};
 use bridge::device_loop;
 use bridge::instrument::Instrument;
 use bridge::settings::{BridgeSettings, DeviceSettings as _};
@@ -95,16 +95,16 @@ impl<S: Subject> Rig<S> {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let BridgeSettings { site, device, stale_after, .. } = settings.bridge();
+        let BridgeSettings { site, device, stall_guard, .. } = settings.bridge();
         let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(*stale_after / 3);
+        let rules = line_settings(settings.bridge(), S::Instrument::configured(&settings).xon_xoff).rules();
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
-            line: Line::new(S::Instrument::configured(&settings).xon_xoff, reopen_max, now.instant),
+            line: Line::new(rules, now.instant),
             sent: Vec::new(),
-            broker: Broker::new(base.clone(), now.instant),
+            broker: Broker::new(base.clone(), *stall_guard, now.instant),
             settings,
             base,
             now,
@@ -182,18 +182,22 @@ impl<S: Subject> Rig<S> {
             assert!(self.needless_wakes < 100_000, "the loop spins; {:#?}", self.view());
         }
         self.pass(passed.max(TICK));
+        self.broker.was_scheduled(self.now.instant);
         self.turn();
     }
 
     /// Everything that happens at this moment.
     fn turn(&mut self) {
         let mut woken = false;
+        if self.finished {
+            self.broker.turn(self.now);
+        }
         while !self.finished {
             let more = self.line.turn(&mut self.model, self.now.instant);
             let written = self.line.sent.drain(..);
             self.sent.extend(written.map(|(at, bytes)| S::sent(at, &bytes)));
             self.broker.turn(self.now);
-            let event = if let Some(event) = self.line.events.pop_front() {
+            let event = if let Some(event) = self.line.poll_event() {
                 CoreEvent::Line(event)
             } else if let Some(event) = self.disk.turn(self.now.instant) {
                 event
@@ -215,24 +219,24 @@ impl<S: Subject> Rig<S> {
     fn carry_out(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Ask(exchange) => self.line.ask(exchange, self.now.instant),
+                Output::Ask(exchange) => self.line.ask(exchange, &mut self.model, self.now.instant),
                 Output::WriteNow(bytes) => {
                     self.line.write_now(bytes, &mut self.model, self.now.instant);
                 }
-                Output::LetGo => self.line.release(self.now.instant),
-                Output::Reopen => self.line.reopen(self.now.instant),
-                Output::Open => self.broker.outbox.open(),
-                Output::Clear => self.broker.outbox.clear(),
-                Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
-                Output::Push(message) => self.broker.outbox.push(message),
+                Output::LetGo => self.line.release(&mut self.model, self.now.instant),
+                Output::Reopen => self.line.reopen(&mut self.model, self.now.instant),
+                Output::Open(connection) => self.broker.session.open(connection),
+                Output::Clear => self.broker.session.clear(),
+                Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
+                Output::Push(message) => self.broker.session.push(message),
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
                 Output::Probe => self.disk.probe(self.now.instant),
-                Output::Reconnect => self.broker.reconnect(self.now),
+                Output::Reconnect(connection) => self.broker.session.reconnect(connection),
                 Output::Finish { say_offline } => {
                     self.finished = true;
-                    self.broker.farewell(say_offline, self.now);
+                    self.broker.session.stop(say_offline);
                 }
             }
         }
@@ -362,13 +366,41 @@ impl<S: Subject> Rig<S> {
 
     /// The broker is killed.
     pub fn broker_down(&mut self) {
-        self.broker.down();
+        self.broker.down(self.now);
         self.turn();
     }
 
-    /// The broker is back, without what it had retained.
+    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
     pub fn broker_up(&mut self) {
-        self.broker.up(self.now.instant);
+        self.broker.up();
+    }
+
+    /// [`Rig::broker_up`], and lets time pass until the bridge is there again.
+    pub fn broker_up_and_found(&mut self) {
+        self.broker_up();
+        let connections = self.broker.connections();
+        self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
+    }
+
+    /// Whether what is sent now is heard, and trusted.
+    pub fn is_heard(&self) -> bool {
+        self.broker.session.is_serving()
+    }
+
+    /// What is sent to the broker and back takes so long each way from now on.
+    pub fn set_latency(&mut self, one_way: Duration) {
+        self.broker.latency = one_way;
+    }
+
+    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
+    /// all one, as [`Base::grant`] has them.
+    pub fn set_refused(&mut self, topic: &str, refused: bool) {
+        let topic = self.base.grant(topic);
+        if refused {
+            self.broker.refused.insert(topic);
+        } else {
+            self.broker.refused.remove(&topic);
+        }
     }
 
     /// All replies to a request, in their order.
@@ -412,8 +444,10 @@ impl<S: Subject> Rig<S> {
         serde_json::from_slice(payload).expect("health is health")
     }
 
-    /// What the bridge says of itself, as a subscriber has it.
-    pub fn meta(&self) -> Meta {
+    /// What the bridge says of itself, as a subscriber has it, once that has followed.
+    pub fn meta(&mut self) -> Meta {
+        let topic = self.base.meta();
+        self.run_until(|rig| rig.broker.retained.contains_key(&topic), Duration::from_secs(6));
         let payload = self.broker.retained.get(&self.base.meta()).expect("meta was published");
         serde_json::from_slice(payload).expect("meta is meta")
     }

@@ -67,6 +67,11 @@ where
         took: Duration,
         now: Now,
     ) {
+        if result == Err(LineError::Overtaken) {
+            // Nothing went out, and nothing failed.
+            self.repeats.push_front(asked.request);
+            return;
+        }
         let decoded = match result {
             Ok(_) if took > asked.limit + READ_LATE => {
                 let text = format!("the answer was read only after {:.1} s", took.as_secs_f64());
@@ -154,10 +159,10 @@ where
         }
         let Some(request) = self.next_request(now) else { return };
         let exchange = self.protocol.exchange(&request);
-        if exchange.terminator.is_some() {
+        let has_reply = exchange.has_reply();
+        if has_reply {
             self.link.asked(now.instant);
         }
-        let has_reply = exchange.terminator.is_some();
         let sent = exchange.bytes.clone();
         self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
         self.outputs.push_back(Output::Ask(exchange));

@@ -201,7 +201,7 @@ impl Rig {
 
     /// Connects to a broker that has this in store.
     pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
-        self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
         for (topic, payload) in stored {
             self.hear(topic, payload, true);
         }

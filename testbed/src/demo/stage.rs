@@ -99,7 +99,7 @@ impl Stage {
     /// If a program is not built.
     pub fn command(&self, person: &str, command: &str) -> Result<Launch> {
         let words: Vec<&str> = command.split_whitespace().collect();
-        if let [program @ ("chiller" | "focus"), arguments @ ..] = words.as_slice()
+        if let [program @ ("obsbus" | "chiller" | "focus"), arguments @ ..] = words.as_slice()
             && !command.contains(['\'', '"', '|', '$', ';'])
         {
             // Without a shell between, so that a signal reaches the command itself.
