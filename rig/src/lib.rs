@@ -289,9 +289,19 @@ impl<S: Subject> Rig<S> {
 
     // The bus.
 
+    /// What decides.
+    pub fn controller(&self) -> &<S::Instrument as Instrument>::Controller {
+        self.core.controller()
+    }
+
     /// As the daemon reads them from its file.
     pub fn settings(&self) -> &SettingsOf<S> {
         &self.settings
+    }
+
+    /// As the daemon reads them at its next start.
+    pub fn settings_mut(&mut self) -> &mut SettingsOf<S> {
+        &mut self.settings
     }
 
     /// Keeps only so many states, where a test goes through millions of them.

@@ -129,6 +129,7 @@ impl Campaign {
     }
 
     fn check_orders(&mut self) {
+        crate::sentence::check(self.rig.controller(), self.rig.now());
         let orders: Vec<_> = self.rig.model().writes().skip(self.orders_seen).cloned().collect();
         self.orders_seen += orders.len();
         for order in orders {
