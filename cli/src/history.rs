@@ -61,7 +61,7 @@ pub enum Figures {
 /// It is no history that this program knows.
 pub fn read(payload: &[u8]) -> Result<History, HistoryError> {
     let history: History = serde_json::from_slice(payload)?;
-    history.check().map_err(|error| HistoryError::Inconsistent(error.to_string()))?;
+    history.check().map_err(HistoryError::Inconsistent)?;
     Ok(history)
 }
 
