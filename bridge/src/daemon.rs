@@ -58,7 +58,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         Left { device: load(settings, File::Device), journal: journal(settings), history: history(settings) };
     let mut core = core::<I>(&own, session_name, left, now)?;
     if let Err(error) = prepared {
-        core.note_unwritable(&error.to_string(), now);
+        core.note_unwritable(error, now);
     }
 
     let line = line::start(line_settings(settings, configured.xon_xoff));
@@ -183,11 +183,14 @@ fn subscriptions(base: &Base, inputs: &[String]) -> Vec<Subscription> {
 
 fn load<T: DeserializeOwned>(settings: &BridgeSettings, file: File) -> Loaded<T> {
     let name = device_loop::name(file);
-    let parse = |bytes: &[u8]| serde_json::from_slice(bytes).map_err(|error| error.to_string());
-    let loaded = store::load(&settings.state_directory, name, parse);
+    let loaded = store::load(&settings.state_directory, name, |bytes| serde_json::from_slice(bytes));
     match &loaded {
-        Loaded::Previous(_, problem) => tracing::warn!(name, problem, "using the copy before"),
-        Loaded::Damaged(problem) => tracing::error!(name, problem, "cannot be used, nor the copy before"),
+        Loaded::Previous(_, problem) => {
+            tracing::warn!("{name} cannot be used, the copy before is: {problem}")
+        }
+        Loaded::Damaged(problem) => {
+            tracing::error!("neither {name} nor the copy before can be used: {problem}")
+        }
         Loaded::Current(_) | Loaded::Missing => {}
     }
     loaded
@@ -205,7 +208,7 @@ fn history(settings: &BridgeSettings) -> Option<Kept> {
         Loaded::Current(history) | Loaded::Previous(history, _) => match history.check() {
             Ok(()) => Some(history),
             Err(problem) => {
-                tracing::warn!(problem, "the saved history cannot be used: it begins anew");
+                tracing::warn!("the saved history cannot be used and begins anew: {problem}");
                 None
             }
         },

@@ -6,8 +6,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::path::PathBuf;
 
 use bus::clock::Utc;
-use bus::session::connect::check_files;
-use bus::settings::{BrokerSettings, Credentials, certificate_expiry};
+use bus::settings::{BrokerSettings, Credentials, certificate_expiry, problems_with_files};
 use bus::topic::Identity;
 
 use crate::command_line::chain;
@@ -56,19 +55,16 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
         let stop_clients = identities(&settings.bridge().stop_clients)?;
         // The session goes on with the paths that it began with.
         let broker = &self.running.bridge().broker;
-        check_files(broker).map_err(|error| chain(&error))?;
+        if let Some(problems) = problems_with_files(broker, now) {
+            return Err(problems);
+        }
         let identity = broker.identity().map_err(|error| chain(&error))?;
         if self.identity.as_ref().is_some_and(|before| *before != identity) {
             return Err(format!("the certificate is now {identity}'s: that needs a restart"));
         }
         let certificate_expires = match &broker.credentials {
             Credentials::Certificate { certificate_file, .. } => {
-                let expires = certificate_expiry(certificate_file).map_err(|error| chain(&error))?;
-                if expires <= now {
-                    let (file, date) = (certificate_file.display(), expires.in_words());
-                    return Err(format!("certificate {file}: it expired on {date}"));
-                }
-                Some(expires)
+                Some(certificate_expiry(certificate_file).map_err(|error| chain(&error))?)
             }
             Credentials::Password { .. } => None,
         };

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use bridge::controller::{Command, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable};
+use bridge::controller::{
+    Command, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
+};
 use bridge::core::{Core, CoreSettings, Event, Output};
 use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Terminator, Timing};
 use bus::clock::{Instant, Now, Utc};
@@ -48,7 +50,7 @@ impl Controller for Instrument {
     type Saved = ();
 
     fn handle_command(&mut self, _: Command, _: Now) {}
-    fn handle_reply(&mut self, request: &'static str, reply: Result<String, String>, _: Now) {
+    fn handle_reply(&mut self, request: &'static str, reply: Result<String, DeviceRefusal>, _: Now) {
         self.0.borrow_mut().told.push(format!("{request}: {reply:?}"));
     }
     fn handle_link(&mut self, change: LinkChange, _: Now) {
@@ -156,7 +158,7 @@ impl Bridge {
     }
 
     fn connect(&mut self) {
-        self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
         let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
     }

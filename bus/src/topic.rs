@@ -65,6 +65,12 @@ fn is_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
 }
 
+/// Where another service of a site publishes its state: `<site>/<service>/state`.
+#[must_use]
+pub fn of_service(site: &str, service: &str) -> String {
+    format!("{site}/{service}/state")
+}
+
 /// The name under which the broker knows a connection: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -288,6 +294,20 @@ impl Base {
         self.under(&format!("reply/{identity}/+"))
     }
 
+    /// What an ACL must grant so that a bridge may publish on `topic`: for replies, whose topics are
+    /// many, and for Home Assistant's discovery one line covers all.
+    #[must_use]
+    pub fn grant(&self, topic: &str) -> String {
+        if topic.starts_with(&self.under("reply/")) {
+            return self.under("reply/+/+");
+        }
+        let mut levels = topic.split('/');
+        if let (Some("homeassistant"), Some(_), Some(node)) = (levels.next(), levels.next(), levels.next()) {
+            return format!("homeassistant/+/{node}/+/config");
+        }
+        topic.to_owned()
+    }
+
     /// Takes the topic of a command apart.
     ///
     /// # Errors
@@ -338,6 +358,7 @@ mod tests {
         let id = RequestId::new("a-1").unwrap();
         assert_eq!(base().state(), "clasp/chiller/state");
         assert_eq!(base().history(), "clasp/chiller/history");
+        assert_eq!(of_service("clasp", "power"), "clasp/power/state");
         assert_eq!(base().command(&alice, "mode"), "clasp/chiller/command/alice/mode");
         assert_eq!(base().reply(&alice, Some(&id)), "clasp/chiller/reply/alice/a-1");
         assert_eq!(base().reply(&alice, None), "clasp/chiller/reply/alice/last");
@@ -352,6 +373,14 @@ mod tests {
         for topic in ["clasp/chiller", "clasp/Chiller/meta", "clasp/chiller/reply/alice", "", "a//b"] {
             assert_eq!(Base::of_topic(topic), None, "{topic}");
         }
+    }
+
+    #[test]
+    fn one_grant_covers_all_replies_and_all_of_a_discovery() {
+        assert_eq!(base().grant("clasp/chiller/state"), "clasp/chiller/state");
+        assert_eq!(base().grant("clasp/chiller/reply/alice/a-1"), "clasp/chiller/reply/+/+");
+        let discovery = "homeassistant/sensor/clasp_chiller/water/config";
+        assert_eq!(base().grant(discovery), "homeassistant/+/clasp_chiller/+/config");
     }
 
     #[test]

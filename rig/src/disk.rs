@@ -1,15 +1,27 @@
 //! The state directory in stepped time: each save takes a while, and fails while the disk is full.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::time::Duration;
 
 use bridge::core::{Event, File};
 use bridge::device_loop;
+use bridge::store::StoreError;
 use bus::clock::Instant;
 
-pub(crate) const FULL: &str = "no space left on device";
+/// What the real store says then.
+pub(crate) fn full() -> StoreError {
+    StoreError {
+        attempt: "write",
+        path: "/state".into(),
+        kind: io::ErrorKind::StorageFull,
+        text: "no space left on device".to_owned(),
+    }
+}
 
 const SAVE_TIME: Duration = Duration::from_millis(5);
+/// The device loop's limit for the store to finish.
+const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -49,6 +61,12 @@ impl Disk {
         self.pending.clear();
     }
 
+    /// The process ends by itself: what it gave is written first, if that takes no longer than the
+    /// daemon waits.
+    pub(crate) fn process_ends(&mut self, now: Instant) {
+        while self.turn(now + END_LIMIT).is_some() {}
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.pending.front().map(|(at, _)| *at)
     }
@@ -59,7 +77,7 @@ impl Disk {
             return None;
         }
         let (_, order) = self.pending.pop_front()?;
-        let result = if self.full { Err(FULL.to_owned()) } else { Ok(()) };
+        let result = if self.full { Err(full()) } else { Ok(()) };
         Some(match order {
             Order::Probe => Event::Probed(result),
             Order::Save(file, number, contents) => {

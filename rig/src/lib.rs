@@ -1,12 +1,13 @@
 //! A bridge against the byte-level model of its device, in stepped virtual time: no thread, no port,
 //! no broker, no clock; a day costs seconds.
 //!
-//! Everything that decides is the daemon's own (core, controller, codec, outbox); what is around it
-//! is played: the line's task, the session, the store. Time jumps from one thing that is due to
+//! Everything that decides is the daemon's own (core, controller, codec, session); what is around it
+//! is played: the line's task, the broker, the store. Time jumps from one thing that is due to
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
 mod disk;
+mod forgetful;
 mod line;
 mod outcome;
 pub mod settings;
@@ -36,6 +37,7 @@ pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
+use forgetful::{Forgetful, Forgets};
 use line::Line;
 
 /// No wake-up of a real loop comes sooner after the one before: tokio's timers count milliseconds.
@@ -62,7 +64,7 @@ pub trait Subject: Sized {
 
 type SettingsOf<S> = <<S as Subject>::Instrument as Instrument>::Settings;
 type CoreOf<S> = Core<
-    <<S as Subject>::Instrument as Instrument>::Controller,
+    Forgetful<<<S as Subject>::Instrument as Instrument>::Controller>,
     <<S as Subject>::Instrument as Instrument>::Protocol,
 >;
 
@@ -95,7 +97,7 @@ impl<S: Subject> Rig<S> {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let BridgeSettings { site, device, .. } = settings.bridge();
+        let BridgeSettings { site, device, stall_guard, .. } = settings.bridge();
         let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
@@ -104,7 +106,7 @@ impl<S: Subject> Rig<S> {
             core: start::<S>(&settings, &disk, 1, now),
             line: Line::new(rules, now.instant),
             sent: Vec::new(),
-            broker: Broker::new(base.clone(), now.instant),
+            broker: Broker::new(base.clone(), *stall_guard, now.instant),
             settings,
             base,
             now,
@@ -182,12 +184,16 @@ impl<S: Subject> Rig<S> {
             assert!(self.needless_wakes < 100_000, "the loop spins; {:#?}", self.view());
         }
         self.pass(passed.max(TICK));
+        self.broker.was_scheduled(self.now.instant);
         self.turn();
     }
 
     /// Everything that happens at this moment.
     fn turn(&mut self) {
         let mut woken = false;
+        if self.finished {
+            self.broker.turn(self.now);
+        }
         while !self.finished {
             let more = self.line.turn(&mut self.model, self.now.instant);
             let written = self.line.sent.drain(..);
@@ -221,18 +227,19 @@ impl<S: Subject> Rig<S> {
                 }
                 Output::LetGo => self.line.release(&mut self.model, self.now.instant),
                 Output::Reopen => self.line.reopen(&mut self.model, self.now.instant),
-                Output::Open => self.broker.outbox.open(),
-                Output::Clear => self.broker.outbox.clear(),
-                Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
-                Output::Push(message) => self.broker.outbox.push(message),
+                Output::Open(connection) => self.broker.session.open(connection),
+                Output::Clear => self.broker.session.clear(),
+                Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
+                Output::Push(message) => self.broker.session.push(message),
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
                 Output::Probe => self.disk.probe(self.now.instant),
-                Output::Reconnect => self.broker.reconnect(self.now),
+                Output::Reconnect(connection) => self.broker.session.reconnect(connection),
                 Output::Finish { say_offline } => {
                     self.finished = true;
-                    self.broker.farewell(say_offline, self.now);
+                    self.broker.session.stop(say_offline);
+                    self.disk.process_ends(self.now.instant);
                 }
             }
         }
@@ -285,9 +292,19 @@ impl<S: Subject> Rig<S> {
 
     // The bus.
 
+    /// What decides.
+    pub fn controller(&self) -> &<S::Instrument as Instrument>::Controller {
+        &self.core.controller().0
+    }
+
     /// As the daemon reads them from its file.
     pub fn settings(&self) -> &SettingsOf<S> {
         &self.settings
+    }
+
+    /// As the daemon reads them at its next start.
+    pub fn settings_mut(&mut self) -> &mut SettingsOf<S> {
+        &mut self.settings
     }
 
     /// Keeps only so many states, where a test goes through millions of them.
@@ -362,13 +379,41 @@ impl<S: Subject> Rig<S> {
 
     /// The broker is killed.
     pub fn broker_down(&mut self) {
-        self.broker.down();
+        self.broker.down(self.now);
         self.turn();
     }
 
-    /// The broker is back, without what it had retained.
+    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
     pub fn broker_up(&mut self) {
-        self.broker.up(self.now.instant);
+        self.broker.up();
+    }
+
+    /// [`Rig::broker_up`], and lets time pass until the bridge is there again.
+    pub fn broker_up_and_found(&mut self) {
+        self.broker_up();
+        let connections = self.broker.connections();
+        self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
+    }
+
+    /// Whether what is sent now is heard, and trusted.
+    pub fn is_heard(&self) -> bool {
+        self.broker.session.is_serving()
+    }
+
+    /// What is sent to the broker and back takes so long each way from now on.
+    pub fn set_latency(&mut self, one_way: Duration) {
+        self.broker.latency = one_way;
+    }
+
+    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
+    /// all one, as [`Base::grant`] has them.
+    pub fn set_refused(&mut self, topic: &str, refused: bool) {
+        let topic = self.base.grant(topic);
+        if refused {
+            self.broker.refused.insert(topic);
+        } else {
+            self.broker.refused.remove(&topic);
+        }
     }
 
     /// All replies to a request, in their order.
@@ -412,8 +457,10 @@ impl<S: Subject> Rig<S> {
         serde_json::from_slice(payload).expect("health is health")
     }
 
-    /// What the bridge says of itself, as a subscriber has it.
-    pub fn meta(&self) -> Meta {
+    /// What the bridge says of itself, as a subscriber has it, once that has followed.
+    pub fn meta(&mut self) -> Meta {
+        let topic = self.base.meta();
+        self.run_until(|rig| rig.broker.retained.contains_key(&topic), Duration::from_secs(6));
         let payload = self.broker.retained.get(&self.base.meta()).expect("meta was published");
         serde_json::from_slice(payload).expect("meta is meta")
     }
@@ -490,9 +537,9 @@ fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: No
         history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
     };
     let session = format!("session{starts}");
-    let mut core = daemon::core::<S::Instrument>(settings, session, left, now).expect("names");
+    let mut core = daemon::core::<Forgets<S::Instrument>>(settings, session, left, now).expect("names");
     if disk.full {
-        core.note_unwritable(disk::FULL, now);
+        core.note_unwritable(disk::full(), now);
     }
     core
 }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Arrival, Desk, DeskSettings, Gate, Output};
+use bus::command::{Desk, DeskSettings, Gate, Output};
 use bus::device::{ArgumentKind, Description, Quantity};
-use bus::message::{Common, ReplyStatus, Snapshot, Stamp};
+use bus::incoming::Incoming;
+use bus::message::{Common, Meta, ReplyStatus, Snapshot, Stamp};
 use bus::topic::{Base, Identity};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,6 +18,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{access, command, examples, keep, schema};
+
+/// A client may take no more.
+const META_LIMIT: usize = 32 * 1024;
 
 /// A description that holds together, a schema for each of its keys, a word for each status, files
 /// that are not stale, and examples (in `<kind>-bridge/device/examples`) that fit.
@@ -44,6 +48,14 @@ where
     for (verb, example) in examples::in_folder(&format!("{folder}/command")) {
         hold_command(description, &verb, &example, &payloads[&format!("{kind}.{verb}")]);
     }
+}
+
+/// What a bridge says of itself, under the usual settings: small enough, and as its example says.
+pub fn hold_meta(meta: &Meta) {
+    let text = schema::text(&serde_json::to_value(meta).unwrap());
+    keep(&format!("{}-bridge/device/examples/meta.json", meta.kind), &text);
+    let bytes = bus::message::encode(meta).len();
+    assert!(bytes < META_LIMIT, "{bytes} bytes");
 }
 
 fn capitalised(word: &str) -> String {
@@ -169,7 +181,7 @@ fn hold_command(description: &Description, name: &str, example: &Value, schema: 
         greeting: String::new(),
     });
     desk.set_gate(Gate::Ready);
-    let arrival = Arrival {
+    let arrival = Incoming {
         topic: base.command(&alice, name),
         payload: serde_json::to_vec(example).unwrap(),
         retain: false,
@@ -179,7 +191,7 @@ fn hold_command(description: &Description, name: &str, example: &Value, schema: 
         stalled: false,
     };
     desk.receive(&arrival, now, |_, _| Ok(None));
-    // Motion is accepted when its journal is on the disk.
+    // It is accepted when the journal is on the disk.
     desk.journalled(1);
     let mut outputs = std::iter::from_fn(|| desk.poll_output());
     let post = outputs.find_map(|output| if let Output::Post(post) = output { Some(post) } else { None });

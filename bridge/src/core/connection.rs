@@ -1,10 +1,11 @@
 //! The core's side towards the bus: connections, messages, other bridges, and when to be heard.
 
 use bus::clock::Now;
-use bus::command::{Arrival, Gate};
+use bus::command::Gate;
+use bus::incoming::Incoming;
 use bus::message::{EventKind, Happening, Severity};
 use bus::probe::Verdict as ProbeVerdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 
 use super::publish::Shown;
 use super::{Core, Output, SETTLE_LIMIT};
@@ -18,13 +19,13 @@ where
 {
     pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
         match event {
-            SessionEvent::Connected => {
+            SessionEvent::Connected { round_trip } => {
                 self.connections += 1;
-                self.broker_error = None;
-                self.announce_at = Some(now.instant + SETTLE_LIMIT);
+                self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
                 self.announced = false;
+                self.follow_ups.clear();
                 self.probe = None;
-                self.rival.connected();
+                self.rival.connected(round_trip);
                 tracing::info!("connected to the broker");
             }
             SessionEvent::Judged(verdict) => {
@@ -36,24 +37,39 @@ where
                 self.announce_at = self.announce_at.map(|at| at.min(now.instant));
                 self.dirty = true;
             }
-            SessionEvent::Message(incoming) => self.handle_message(incoming, now),
+            SessionEvent::Message(incoming) => self.handle_message(&incoming, now),
             SessionEvent::Lost { error } => {
-                if self.broker_error.as_ref() != Some(&error) {
-                    tracing::warn!(error, "no connection to the broker");
+                // Said once when it begins, and again when there is another reason.
+                let begins = self.announced || self.announce_at.is_some();
+                if begins || self.broker_error.as_ref() != Some(&error) {
+                    tracing::warn!("no connection to the broker: {error}");
                 }
                 self.broker_error = Some(error);
                 self.announce_at = None;
                 self.announced = false;
+                self.follow_ups.clear();
                 self.probe = None;
                 self.desk.set_gate(Gate::Pending);
             }
-            SessionEvent::Refused { topic, reason } => {
-                tracing::warn!(topic, reason, "the broker refused a publish: is its ACL ours?");
+            SessionEvent::Refused { grant, text } => {
+                // The first one is an attention, which is logged by itself.
+                if !self.refused.is_empty() {
+                    tracing::warn!("{text}");
+                }
+                self.refused.insert(grant, text);
+                self.dirty = true;
+            }
+            SessionEvent::TakenAgain { grant } => {
+                self.refused.remove(&grant);
+                if !self.refused.is_empty() {
+                    tracing::info!("what is published on {grant} gets through again");
+                }
+                self.dirty = true;
             }
         }
     }
 
-    pub(super) fn handle_message(&mut self, incoming: Incoming, now: Now) {
+    pub(super) fn handle_message(&mut self, incoming: &Incoming, now: Now) {
         let base = &self.settings.desk.base;
         if incoming.topic == base.state() {
             match self.rival.heard_state(&incoming.payload, incoming.retain, now.instant) {
@@ -74,26 +90,13 @@ where
         } else if base.is_command(&incoming.topic) {
             // While another bridge may be alive, the answer is its own; at the end, the next one's.
             if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
-                self.handle_arrival(incoming, now);
+                let controller = &self.controller;
+                self.desk.receive(incoming, now, |verb, arguments| controller.examine(verb, arguments));
             }
         } else {
             let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
             self.controller.handle_input(input, now);
         }
-    }
-
-    pub(super) fn handle_arrival(&mut self, incoming: Incoming, now: Now) {
-        let arrival = Arrival {
-            topic: incoming.topic,
-            payload: incoming.payload,
-            retain: incoming.retain,
-            response_topic: incoming.response_topic,
-            correlation: incoming.correlation,
-            received: incoming.received,
-            stalled: incoming.stalled,
-        };
-        let controller = &self.controller;
-        self.desk.receive(&arrival, now, |verb, arguments| controller.examine(verb, arguments));
     }
 
     pub(super) fn yield_to_other(&mut self, now: Now) {
@@ -119,7 +122,7 @@ where
             .with("host", host.as_str())
             .with("process", process);
         self.happened(ends, now);
-        self.outputs.push_back(Output::Open);
+        self.outputs.push_back(Output::Open(self.connections));
         self.outputs.push_back(Output::Finish { say_offline: false });
     }
 
@@ -145,8 +148,7 @@ where
         self.dirty = true;
         self.heartbeat = now.instant;
         self.health_shown = Shown::default();
-        self.publish_meta();
-        self.publish_history(now);
+        self.follow_ups.begin(now.instant);
         if let Some(journal) = self.left.take() {
             self.desk.recover(journal, now);
         }

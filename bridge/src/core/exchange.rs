@@ -7,7 +7,7 @@ use bus::clock::Now;
 use bus::message::{EventKind, Happening, Severity};
 
 use super::{Asked, Core, Output, READ_LATE};
-use crate::controller::{Controller, LinkChange, Protocol, Undecodable};
+use crate::controller::{Controller, DeviceRefusal, LinkChange, Protocol, Undecodable};
 use crate::line::{LineError, LineEvent, PortTrouble};
 use crate::link::{Cause, Loss, Trouble, Verdict};
 
@@ -114,7 +114,9 @@ where
                 }
                 self.dirty = true;
             }
-            Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
+            Verdict::Refused(text) => {
+                self.controller.handle_reply(asked.request, Err(DeviceRefusal(text)), now);
+            }
             Verdict::Repeat => self.repeats.push_front(asked.request),
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alarm::AlarmBit;
-use harness::fault::{Harm, number};
+use harness::fault::{ConsoleError, Harm, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +30,21 @@ pub enum Fault {
     WillNotStart,
     /// The unit falls back to standby this long after it was started, without an alarm.
     DropsRun(Duration),
+    /// A power cycle brings back the set point that the unit was built with: its memory is worn out.
+    ForgetsSetPoint,
     /// The cause of this alarm or warning is there.
     AlarmTrip(AlarmBit),
 }
 
 impl harness::fault::Fault for Fault {
     const USAGE: &str = "deaf | silent | garbled | truncated | late-by-one | error-digit DIGIT | short23 | \
-         xon-xoff | slow MILLISECONDS | will-not-start | drops-run SECONDS | alarm A2:1; \
-         all but the last three can be followed by a number of replies";
+         xon-xoff | slow MILLISECONDS | will-not-start | drops-run SECONDS | forgets-set-point | alarm A2:1; \
+         all but the last four can be followed by a number of replies";
 
     fn named<'a>(
         kind: &str,
-        value: impl FnOnce() -> Result<&'a str, String>,
-    ) -> Result<Option<Self>, String> {
+        value: impl FnOnce() -> Result<&'a str, ConsoleError>,
+    ) -> Result<Option<Self>, ConsoleError> {
         Ok(Some(match kind {
             "deaf" => Self::Deaf,
             "silent" => Self::Silent,
@@ -52,6 +54,7 @@ impl harness::fault::Fault for Fault {
             "short23" => Self::Short23,
             "xon-xoff" => Self::XonXoffNoise,
             "will-not-start" => Self::WillNotStart,
+            "forgets-set-point" => Self::ForgetsSetPoint,
             "error-digit" => Self::ErrorDigit(number(value()?, 1..=9)?),
             "slow" => Self::Slow(Duration::from_millis(number(value()?, 0..=600_000)?)),
             "drops-run" => Self::DropsRun(Duration::from_secs(number(value()?, 0..=86_400)?)),
@@ -61,7 +64,7 @@ impl harness::fault::Fault for Fault {
     }
 
     fn is_of_replies(self) -> bool {
-        !matches!(self, Self::WillNotStart | Self::DropsRun(_) | Self::AlarmTrip(_))
+        !matches!(self, Self::WillNotStart | Self::DropsRun(_) | Self::ForgetsSetPoint | Self::AlarmTrip(_))
     }
 
     fn harm(self) -> Option<Harm> {
@@ -90,13 +93,16 @@ mod tests {
 
     #[test]
     fn a_fault_is_read_with_its_value_and_count() {
-        assert_eq!(Fault::parse(&["silent"]), Ok((Fault::Silent, None)));
-        assert_eq!(Fault::parse(&["garbled", "3"]), Ok((Fault::Garbled, Some(3))));
+        assert_eq!(Fault::parse(&["silent"]).unwrap(), (Fault::Silent, None));
+        assert_eq!(Fault::parse(&["garbled", "3"]).unwrap(), (Fault::Garbled, Some(3)));
         assert_eq!(
-            Fault::parse(&["slow", "500", "2"]),
-            Ok((Fault::Slow(Duration::from_millis(500)), Some(2)))
+            Fault::parse(&["slow", "500", "2"]).unwrap(),
+            (Fault::Slow(Duration::from_millis(500)), Some(2))
         );
-        assert_eq!(Fault::parse(&["alarm", "A2:1"]), Ok((Fault::AlarmTrip(AlarmBit::LOW_COOLANT), None)));
+        assert_eq!(
+            Fault::parse(&["alarm", "A2:1"]).unwrap(),
+            (Fault::AlarmTrip(AlarmBit::LOW_COOLANT), None)
+        );
     }
 
     #[test]
@@ -110,7 +116,7 @@ mod tests {
             (&["will-not-start", "3"], "`3` after `will-not-start`"),
             (&["alarm", "A9:1"], "`A9:1` is not an alarm"),
         ] {
-            let error = Fault::parse(words).unwrap_err();
+            let error = Fault::parse(words).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

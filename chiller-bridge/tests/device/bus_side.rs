@@ -33,8 +33,9 @@ fn c12_a_command_is_taken_at_once_however_the_unit_keeps_the_bridge_waiting() {
     rig.model().inject(Fault::Deaf);
     rig.run_until(|rig| rig.is_asking(), 10 * SECOND);
     let id = rig.command("alice", "mode", "manual");
+    let took = rig.run_until(|rig| !rig.replies(&id).is_empty(), SECOND);
     assert_eq!(rig.replies(&id)[0].what.status, ReplyStatus::Accepted);
-    assert_eq!(rig.replies(&id)[0].at, rig.now());
+    assert!(took <= Duration::from_millis(6), "the disk is waited for, and nothing else: {took:?}");
     let reply = rig.wait_for(&id);
     assert_eq!(reply.status, ReplyStatus::Succeeded);
     assert!(rig.replies(&id)[1].at.instant.since(rig.replies(&id)[0].at.instant) < Duration::from_millis(50));
@@ -104,7 +105,7 @@ fn without_the_broker_the_unit_is_polled_and_events_are_kept_with_their_own_date
     rig.run_for(60 * SECOND);
     assert!(rig.sent().len() >= asked + 6 * 12);
     let seen = rig.events().count();
-    rig.broker_up();
+    rig.broker_up_and_found();
     rig.run_for(2 * SECOND);
     let links: Vec<_> =
         rig.events().skip(seen).filter(|event| event.happening.kind == EventKind::Link).collect();
@@ -116,6 +117,7 @@ fn without_the_broker_the_unit_is_polled_and_events_are_kept_with_their_own_date
     assert!(rig.state().connected);
     assert_eq!(rig.availability().last(), Some(&"online"));
     assert_eq!(rig.health().broker_connections, 2);
+    assert!(rig.health().broker_error.is_some(), "why it was lost is still to be seen");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Controller as _, Input};
+use bridge::controller::{Controller as _, DeviceRefusal, Input};
 use bus::clock::{Instant, Now, Utc};
 use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::controller_settings;
@@ -87,6 +87,7 @@ impl Year {
         let goal = if self.pump_on { SET_POINT } else { self.weather.celsius };
         self.water += (goal - self.water) / if self.pump_on { 4.0 } else { 30.0 };
         self.check();
+        crate::sentence::check(&self.chiller, self.now);
         self.minute += 1;
     }
 
@@ -150,7 +151,7 @@ impl Year {
         while self.chiller.poll_effect().is_some() {}
     }
 
-    fn answer(&mut self, request: &Request) -> Result<Reply, String> {
+    fn answer(&mut self, request: &Request) -> Result<Reply, DeviceRefusal> {
         let celsius = |celsius| Temperature::from_celsius(celsius).map(Reply::Temperature);
         let unit_mode = if self.pump_on { UnitMode::Run } else { UnitMode::Standby };
         let status = Status { unit_mode, pump_on: self.pump_on, alarm: false, warning: false };
@@ -167,7 +168,7 @@ impl Year {
             }
             _ => None,
         };
-        reply.ok_or_else(|| "not fitted".to_owned())
+        reply.ok_or_else(|| DeviceRefusal("not fitted".to_owned()))
     }
 
     fn check(&mut self) {

@@ -28,7 +28,7 @@ use crate::wait::{Deadline, wait_for};
 
 pub use beside::Beside;
 pub use bridge::Bridge;
-pub use instrument::{Instrument, table};
+pub use instrument::{Instrument, SiteModel, table};
 
 /// The identities that may command.
 pub const CONTROL: [&str; 2] = ["alice", "ops"];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-use crate::fault::{self, Faults, Harm, number};
+use crate::fault::{self, ConsoleError, Faults, Harm, number};
 use crate::obedient::{Obedient, Word};
 use crate::port::Device;
 use crate::uart::Uart;
@@ -56,8 +56,8 @@ impl fault::Fault for TextFault {
 
     fn named<'a>(
         kind: &str,
-        value: impl FnOnce() -> Result<&'a str, String>,
-    ) -> Result<Option<Self>, String> {
+        value: impl FnOnce() -> Result<&'a str, ConsoleError>,
+    ) -> Result<Option<Self>, ConsoleError> {
         Ok(Some(match kind {
             "deaf" => Self::Deaf,
             "silent" => Self::Silent,

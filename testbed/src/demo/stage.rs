@@ -114,13 +114,13 @@ impl Stage {
     ///
     /// # Errors
     /// Says what is wrong with the line, or what could not be done.
-    pub fn obey(&mut self, line: &str) -> Result<Option<String>, String> {
+    pub fn obey(&mut self, line: &str) -> Result<Option<String>> {
         if let Some(done) = self.services.obey(&self.site.broker, line) {
             return done.map(|()| None);
         }
         let line = line.trim();
         if let Some(line) = line.strip_prefix(FOCUSER_PREFIX) {
-            return Focuser::obey(&self.focuser.port, line);
+            return Ok(Focuser::obey(&self.focuser.port, line)?);
         }
         let answer = Chiller::obey(&self.site.port, line)?;
         Ok(match (line, answer) {

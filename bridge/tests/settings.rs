@@ -3,8 +3,12 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::*;
-use crate::service_user::as_service;
+use std::path::Path;
+
+use bridge::service_user::as_service;
+use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
+use bus::clock::Utc;
+use bus::settings::Section;
 
 const LEAST: &str = r#"site = "clasp"
 serial_port = "/nowhere/tty"
@@ -50,12 +54,12 @@ impl<const HAS_STOP: bool> DeviceSettings for Thermometer<HAS_STOP> {
 
 /// What is found, a line each, without the folder.
 fn found<S: DeviceSettings>(folder: &Path, text: &str) -> Vec<String> {
-    std::fs::write(folder.join("clasp.toml"), text).unwrap();
+    std::fs::write(folder.join("clasp.toml"), text).expect("a file");
     check::<S>(folder)
 }
 
 fn check<S: DeviceSettings>(folder: &Path) -> Vec<String> {
-    let now = Utc::parse("2028-02-01T12:00:00Z").unwrap();
+    let now = Utc::parse("2028-02-01T12:00:00Z").expect("a date");
     let findings = S::check(&folder.join("clasp.toml"), &[], now).to_string();
     findings.lines().map(|line| line.replace(&format!("{}/", folder.display()), "")).collect()
 }
@@ -186,7 +190,7 @@ fn the_page_names_every_key_that_every_bridge_has_and_what_is_allowed_for_it() {
         })
         .collect();
 
-    let page = include_str!("../../../docs/settings.md");
+    let page = include_str!("../../docs/settings.md");
     let (_, table) = page.split_once("\n## Keys of every bridge\n").unwrap();
     let (table, _) = table.split_once("\n## ").unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| `"));
