@@ -60,8 +60,12 @@ pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let words = error.to_string();
+        // Some libraries say in an error what its cause says again.
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         cause = error.source();
     }
     text
@@ -91,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_what_caused_it() {
+    fn an_error_is_told_with_what_caused_it_and_nothing_twice() {
         let error = filter(Some("bus=loud".to_owned())).unwrap_err();
         let cause = error.source().unwrap().to_string();
         assert_eq!(with_causes(&error), format!("{error}: {cause}"));
