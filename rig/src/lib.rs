@@ -7,6 +7,7 @@
 
 mod broker;
 mod disk;
+mod forgetful;
 mod line;
 mod outcome;
 pub mod settings;
@@ -36,6 +37,7 @@ pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
+use forgetful::{Forgetful, Forgets};
 use line::Line;
 
 /// No wake-up of a real loop comes sooner after the one before: tokio's timers count milliseconds.
@@ -62,7 +64,7 @@ pub trait Subject: Sized {
 
 type SettingsOf<S> = <<S as Subject>::Instrument as Instrument>::Settings;
 type CoreOf<S> = Core<
-    <<S as Subject>::Instrument as Instrument>::Controller,
+    Forgetful<<<S as Subject>::Instrument as Instrument>::Controller>,
     <<S as Subject>::Instrument as Instrument>::Protocol,
 >;
 
@@ -237,6 +239,7 @@ impl<S: Subject> Rig<S> {
                 Output::Finish { say_offline } => {
                     self.finished = true;
                     self.broker.session.stop(say_offline);
+                    self.disk.process_ends(self.now.instant);
                 }
             }
         }
@@ -291,7 +294,7 @@ impl<S: Subject> Rig<S> {
 
     /// What decides.
     pub fn controller(&self) -> &<S::Instrument as Instrument>::Controller {
-        self.core.controller()
+        &self.core.controller().0
     }
 
     /// As the daemon reads them from its file.
@@ -534,7 +537,7 @@ fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: No
         history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
     };
     let session = format!("session{starts}");
-    let mut core = daemon::core::<S::Instrument>(settings, session, left, now).expect("names");
+    let mut core = daemon::core::<Forgets<S::Instrument>>(settings, session, left, now).expect("names");
     if disk.full {
         core.note_unwritable(disk::full(), now);
     }

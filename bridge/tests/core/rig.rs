@@ -14,9 +14,10 @@ use bridge::line::Exchange;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Journal, Outcome};
 use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+use bus::incoming::Incoming;
 use bus::message::Event as BusEvent;
 use bus::probe::Verdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 use bus::topic::{Base, Identity};
 use serde_json::Value;
 
@@ -211,6 +212,27 @@ impl Rig {
     }
 
     /// Something changed of itself.
+    /// What there is to do, and the disk takes at once what is to be saved.
+    pub(crate) fn outputs_with_disk(&mut self) -> Vec<Output> {
+        let mut all = Vec::new();
+        loop {
+            let outputs = self.outputs();
+            let saves: Vec<_> = outputs
+                .iter()
+                .filter_map(|output| {
+                    if let Output::Save(file, number, _) = output { Some((*file, *number)) } else { None }
+                })
+                .collect();
+            all.extend(outputs);
+            if saves.is_empty() {
+                return all;
+            }
+            for (file, number) in saves {
+                self.core.handle(Event::Saved(file, number, Ok(())), self.now);
+            }
+        }
+    }
+
     pub(crate) fn turn(&mut self) {
         self.core.handle(Event::Timeout, self.now);
     }

@@ -16,9 +16,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::connect::{self, ClientId};
-use super::super::machine::{Event, Incoming, Number, Refusal};
+use super::super::machine::{Event, Number, Refusal};
 use super::{Listen, SessionSettings, Subscription};
 use crate::clock::Now;
+use crate::incoming::Incoming;
 use crate::log::with_causes;
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
