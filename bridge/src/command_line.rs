@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bus::clock::Now;
@@ -13,15 +13,19 @@ use tokio::sync::mpsc;
 use crate::daemon::StartError;
 use crate::device_loop::{Ended, Request, Requests};
 use crate::reload::Reloader;
+use crate::service_user;
 use crate::settings::DeviceSettings;
 use crate::signals::{self, Wish};
 use crate::watchdog::notify_stopping;
 
 #[derive(Parser)]
 struct Arguments {
-    /// Only check the settings file, then exit.
+    /// Check the settings file and all that can be known without connecting, then exit: 0 if good.
     #[arg(long)]
     check_config: bool,
+    /// Started by root, check as this user, the one that the service runs as.
+    #[arg(long, value_name = "NAME", requires = "check_config", default_value = service_user::NAME)]
+    user: String,
     /// The settings file (TOML, or JSON by extension).
     #[arg(value_name = "SETTINGS")]
     file: PathBuf,
@@ -59,17 +63,18 @@ where
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
+    if arguments.check_config {
+        return check::<S>(&arguments.file, &arguments.user);
+    }
     let environment = process_environment();
     let settings = match S::load(&arguments.file, &environment) {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems.to_string(), USAGE),
     };
-    if arguments.check_config {
-        return ExitCode::SUCCESS;
-    }
     if let Err(error) = bus::log::start(&settings.bridge().log_name) {
         return fail(&chain(&error), 1);
     }
+    warn_of_findings::<S>(&arguments.file);
     // Before there is another thread: all are to inherit that.
     let signals = match signals::block().and_then(|()| signals::listen()) {
         Ok(signals) => signals,
@@ -143,6 +148,35 @@ where
     }
 }
 
+/// Says everything that is wrong, and as whom it was looked at.
+#[expect(clippy::print_stdout, reason = "the answer to --check-config")]
+fn check<S: DeviceSettings>(file: &Path, user: &str) -> ExitCode {
+    let environment = process_environment();
+    let checked = service_user::as_service(user, || S::check(file, &environment, Now::read().utc));
+    let (findings, user) = match checked {
+        Ok(checked) => checked,
+        Err(error) => return fail(&chain(&error), 1),
+    };
+    let words = findings.to_string();
+    if !findings.is_good() {
+        return fail(&words, USAGE);
+    }
+    if !words.is_empty() {
+        say(&words);
+    }
+    println!("{}: settings are good (looked at as user {user}; the broker was not asked)", file.display());
+    ExitCode::SUCCESS
+}
+
+/// What is wrong with certificates and the like does not keep a bridge from its device. It is said
+/// once, all of it, before the connection fails for the first of it.
+fn warn_of_findings<S: DeviceSettings>(file: &Path) {
+    let findings = S::check(file, &process_environment(), Now::read().utc);
+    for finding in findings.problems.0.iter().chain(&findings.warnings.0) {
+        tracing::warn!("{finding}");
+    }
+}
+
 /// The error and what caused it, in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
@@ -155,8 +189,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     words
 }
 
-#[expect(clippy::print_stderr, reason = "before there is a log, words go to the terminal")]
 fn fail(words: &str, code: u8) -> ExitCode {
-    eprintln!("{words}");
+    say(words);
     ExitCode::from(code)
+}
+
+#[expect(clippy::print_stderr, reason = "before there is a log, words go to the terminal")]
+fn say(words: &str) {
+    eprintln!("{words}");
 }

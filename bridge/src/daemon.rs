@@ -88,10 +88,8 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     let now = Now::read();
-    let name = settings.broker.identity().map_err(cannot("tell who we are"))?;
-    let identity = Identity::new(&name).map_err(cannot("tell who we are"))?;
-    let session_name =
-        random::word().map_err(|error| error.to_string()).map_err(cannot("get random numbers"))?;
+    let identity = settings.broker.identity().map_err(cannot("tell who we are"))?;
+    let session_name = random::word().map_err(cannot("name the session"))?;
     let core_settings = core_settings(settings, kind, session_name)?;
     let base = core_settings.desk.base.clone();
     let (journal, history) = (journal(settings), history(settings));

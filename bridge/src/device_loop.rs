@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bus::clock::Now;
 use bus::session::bridge::{Session, SessionEvent};
-use bus::settings::certificate_expiry;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::certificate;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
@@ -75,7 +75,7 @@ where
         watchdog,
         certificate,
     } = wiring;
-    let (expires, mut certificate_ends) = mpsc::channel(1);
+    let (certificate, mut expiry) = certificate::Reader::new(certificate);
     let mut stopping = false;
     loop {
         let mut finish = None;
@@ -143,7 +143,13 @@ where
                 }
             }),
             event = session_events.recv() => event.map(Event::Session),
-            Some(date) = certificate_ends.recv() => Some(Event::Certificate(date)),
+            Some(found) = expiry.recv() => Some(match found {
+                Ok(expires) => Event::Certificate(Some(expires)),
+                Err(error) => {
+                    tracing::warn!("cannot tell when our certificate ends: {error}");
+                    Event::Timeout
+                }
+            }),
             () = sleep(wait) => Some(Event::Timeout),
         };
         let Some(event) = event else {
@@ -151,12 +157,8 @@ where
             return Ended::Broken;
         };
         core.note_dropped(session.dropped());
-        if matches!(event, Event::Session(SessionEvent::Connected))
-            && let Some(file) = certificate.clone()
-        {
-            let expires = expires.clone();
-            // Not here: a disk that hangs must not delay the device.
-            tokio::task::spawn_blocking(move || expires.blocking_send(certificate_expiry(&file).ok()));
+        if matches!(event, Event::Session(SessionEvent::Connected)) {
+            certificate.read();
         }
         core.handle(event, Now::read());
     }

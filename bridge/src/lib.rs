@@ -2,6 +2,7 @@
 //! the loop between them and the bus, and what a daemon's `main` does.
 
 pub mod attention;
+pub mod certificate;
 pub mod command_line;
 pub mod controller;
 pub mod core;
@@ -12,6 +13,7 @@ pub mod line;
 pub mod link;
 pub mod reload;
 pub mod rival;
+pub mod service_user;
 pub mod settings;
 mod signals;
 pub mod store;

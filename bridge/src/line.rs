@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant as Alarm, sleep_until, timeout_at};
 use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 
-pub use exchange::{Exchange, LineError, LineEvent, Timing};
+pub use exchange::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
 use queue::Command;
 
 /// Events that the loop has not read.
@@ -123,7 +123,7 @@ struct Task {
     settings: LineSettings,
     commands: queue::Receiver,
     events: mpsc::Sender<LineEvent>,
-    last_open_error: Option<String>,
+    last_open_error: Option<OpenError>,
     /// No attempt to open before this.
     next_open: Alarm,
     last_open: Alarm,
@@ -202,7 +202,7 @@ impl Task {
                         Err(error) => {
                             if self.last_open_error.as_ref() != Some(&error) {
                                 self.last_open_error = Some(error.clone());
-                                self.tell(LineEvent::OpenFailed { error }).await;
+                                self.tell(LineEvent::OpenFailed(error)).await;
                             }
                         }
                     }

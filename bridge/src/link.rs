@@ -14,7 +14,60 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::message::LinkHealth;
 
+use crate::line::PortTrouble;
+
 const FAILURES_LIMIT: u32 = 3;
+
+/// What is wrong while the link is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The port cannot be used.
+    Port(PortTrouble),
+    /// The port is open, and no valid reply comes.
+    NoAnswer,
+}
+
+impl Cause {
+    const WORDS: [(Self, &'static str); 5] = [
+        (Self::Port(PortTrouble::Missing), "port_missing"),
+        (Self::Port(PortTrouble::Denied), "port_denied"),
+        (Self::Port(PortTrouble::Busy), "port_busy"),
+        (Self::Port(PortTrouble::Failed), "port_failed"),
+        (Self::NoAnswer, "no_answer"),
+    ];
+
+    /// One word for programs: the name of the attention.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(cause, _)| *cause == self).map_or("no_answer", |(_, word)| word)
+    }
+
+    /// Whether an attention of that name is about the link.
+    #[must_use]
+    pub fn is_named(name: &str) -> bool {
+        Self::WORDS.iter().any(|(_, word)| *word == name)
+    }
+}
+
+/// Why the link is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// What is wrong.
+    pub cause: Cause,
+    /// How that was seen.
+    pub reason: String,
+}
+
+impl Loss {
+    /// For humans: what is wrong, and what to look at.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self.cause {
+            Cause::Port(_) => self.reason.clone(),
+            Cause::NoAnswer => format!("the device does not answer: {}", self.reason),
+        }
+    }
+}
 
 /// Why an exchange brought no reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +78,9 @@ pub enum Trouble {
     Bad(String),
     /// No complete reply.
     Missing(String),
-    /// The port cannot be used.
+    /// The question did not go out.
+    Unsent(String),
+    /// The port went away.
     Gone(String),
 }
 
@@ -57,6 +112,7 @@ pub struct Link {
     stale_after: Duration,
     up: bool,
     down_said: bool,
+    loss: Option<Loss>,
     paused: bool,
     failures: u32,
     asking_since: Option<Instant>,
@@ -74,6 +130,7 @@ impl Link {
             stale_after,
             up: false,
             down_said: false,
+            loss: None,
             paused: false,
             failures: 0,
             asking_since: None,
@@ -87,6 +144,12 @@ impl Link {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.up
+    }
+
+    /// Why the link is down, where that is known and not meant.
+    #[must_use]
+    pub fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
     }
 
     /// The counters.
@@ -104,6 +167,7 @@ impl Link {
     /// The device is let alone; its silence means nothing.
     pub fn pause(&mut self, paused: bool) {
         self.paused = paused;
+        self.loss = None;
         self.asking_since = None;
         self.failures = 0;
         self.last_valid = None;
@@ -119,6 +183,7 @@ impl Link {
     pub fn opened(&mut self) {
         self.failures = 0;
         self.asking_since = None;
+        self.loss.take_if(|loss| loss.cause != Cause::NoAnswer);
     }
 
     /// An exchange ended.
@@ -130,19 +195,23 @@ impl Link {
                 self.last_valid = Some(now.instant);
                 self.last_trouble = None;
                 self.down_said = false;
+                self.loss = None;
                 return Verdict::Valid { restored: !std::mem::replace(&mut self.up, true) };
             }
             Err(trouble) => trouble,
         };
-        let (Trouble::Refused(text) | Trouble::Bad(text) | Trouble::Missing(text) | Trouble::Gone(text)) =
-            &trouble;
+        let (Trouble::Refused(text)
+        | Trouble::Bad(text)
+        | Trouble::Missing(text)
+        | Trouble::Unsent(text)
+        | Trouble::Gone(text)) = &trouble;
         self.health.last_error = Some(text.clone());
         self.health.last_error_at = Some(now.utc);
         match trouble {
             Trouble::Refused(text) => {
                 self.health.refusals += 1;
                 if self.is_too_long(now.instant) {
-                    return self.lost(format!("only refusals: {text}"));
+                    return self.silent(format!("only refusals: {text}"));
                 }
                 Verdict::Refused(text)
             }
@@ -154,17 +223,18 @@ impl Link {
                 self.health.missing_replies += 1;
                 self.failed(text, now.instant)
             }
-            Trouble::Gone(text) => self.lost(text),
+            Trouble::Unsent(text) => self.silent(text),
+            Trouble::Gone(text) => self.lost(Cause::Port(PortTrouble::Missing), text),
         }
     }
 
     fn failed(&mut self, text: String, now: Instant) -> Verdict {
         self.failures += 1;
         if self.failures >= FAILURES_LIMIT {
-            return self.lost(format!("{} failures in a row, the last: {text}", self.failures));
+            return self.silent(format!("{} failures in a row, the last: {text}", self.failures));
         }
         if self.is_too_long(now) {
-            return self.lost(self.too_long(&text));
+            return self.silent(self.too_long(&text));
         }
         self.last_trouble = Some(text);
         Verdict::Repeat
@@ -178,8 +248,13 @@ impl Link {
         format!("no valid reply for {} s: {text}", self.time_limit.as_secs_f64())
     }
 
+    fn silent(&mut self, reason: String) -> Verdict {
+        self.lost(Cause::NoAnswer, reason)
+    }
+
     /// The link is lost for a reason of its own: the port closed or did not open.
-    pub fn lost(&mut self, reason: String) -> Verdict {
+    pub fn lost(&mut self, cause: Cause, reason: String) -> Verdict {
+        self.loss = Some(Loss { cause, reason: reason.clone() });
         let news = self.up || !self.down_said;
         self.health.losses += u64::from(self.up);
         self.up = false;
@@ -212,7 +287,7 @@ impl Link {
         } else {
             format!("the last valid reply is older than {} s", self.stale_after.as_secs_f64())
         };
-        Some(self.lost(reason))
+        Some(self.silent(reason))
     }
 }
 
@@ -236,6 +311,12 @@ mod tests {
         link.asked(at(0.0).instant);
         assert_eq!(link.ended(Ok(()), at(0.1)), Verdict::Valid { restored: true });
         link
+    }
+
+    const MISSING: Cause = Cause::Port(PortTrouble::Missing);
+
+    fn cause(link: &Link) -> Option<Cause> {
+        link.loss().map(|loss| loss.cause)
     }
 
     fn bad() -> Result<(), Trouble> {
@@ -299,11 +380,11 @@ mod tests {
     #[test]
     fn a_loss_is_news_once_until_the_link_was_back() {
         let mut link = link();
-        assert!(matches!(link.lost("no such file".to_owned()), Verdict::Lost { news: true, .. }));
-        assert!(matches!(link.lost("no such file".to_owned()), Verdict::Lost { news: false, .. }));
+        assert!(matches!(link.lost(MISSING, "no such file".to_owned()), Verdict::Lost { news: true, .. }));
+        assert!(matches!(link.lost(MISSING, "no such file".to_owned()), Verdict::Lost { news: false, .. }));
         link.asked(at(1.0).instant);
         assert_eq!(link.ended(Ok(()), at(1.0)), Verdict::Valid { restored: true });
-        assert!(matches!(link.lost("unplugged".to_owned()), Verdict::Lost { news: true, .. }));
+        assert!(matches!(link.lost(MISSING, "unplugged".to_owned()), Verdict::Lost { news: true, .. }));
     }
 
     #[test]
@@ -315,5 +396,37 @@ mod tests {
         link.pause(false);
         link.asked(at(1000.0).instant);
         assert_eq!(link.ended(Ok(()), at(1000.1)), Verdict::Valid { restored: false });
+    }
+
+    #[test]
+    fn a_port_that_cannot_be_used_is_told_from_a_device_that_is_silent() {
+        let mut link = link();
+        assert_eq!(link.loss(), None, "not tried yet");
+        let denied = Cause::Port(PortTrouble::Denied);
+        link.lost(denied, "cannot open serial port /dev/x: permission denied".to_owned());
+        assert_eq!(link.loss().unwrap().in_words(), "cannot open serial port /dev/x: permission denied");
+        link.lost(MISSING, "it does not exist".to_owned());
+        assert_eq!(cause(&link), Some(MISSING));
+
+        link.opened();
+        assert_eq!(link.loss(), None, "nothing is wrong with the port, and the device was not asked yet");
+        link.asked(at(0.0).instant);
+        link.handle_timeout(at(5.0).instant);
+        assert_eq!(cause(&link), Some(Cause::NoAnswer));
+        assert!(link.loss().unwrap().in_words().starts_with("the device does not answer: no valid reply"));
+        link.opened();
+        assert_eq!(cause(&link), Some(Cause::NoAnswer), "that the port opens proves nothing of the device");
+        link.ended(Ok(()), at(6.0));
+        assert_eq!(link.loss(), None);
+    }
+
+    #[test]
+    fn what_is_let_alone_or_let_go_of_is_not_lost() {
+        for let_go in [Link::let_go, |link: &mut Link| link.pause(true)] {
+            let mut link = up();
+            link.lost(MISSING, "unplugged".to_owned());
+            let_go(&mut link);
+            assert_eq!(link.loss(), None);
+        }
     }
 }

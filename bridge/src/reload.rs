@@ -6,10 +6,10 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::path::PathBuf;
 
 use bus::clock::Utc;
-use bus::session::connect::check_files;
-use bus::settings::{BrokerSettings, Credentials, certificate_expiry};
+use bus::settings::{BrokerSettings, Credentials, certificate_expiry, check_files};
 use bus::topic::Identity;
 
+use crate::command_line::chain;
 use crate::settings::DeviceSettings;
 
 /// What holds from now on.
@@ -32,7 +32,7 @@ pub(crate) struct Reloader<S> {
     file: PathBuf,
     environment: Vec<(String, String)>,
     running: S,
-    identity: Result<String, String>,
+    identity: Option<Identity>,
     fingerprint: Result<u64, String>,
 }
 
@@ -40,7 +40,7 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
     /// Of a bridge that runs with these settings, from this file.
     pub(crate) fn new(file: PathBuf, environment: Vec<(String, String)>, running: S) -> Self {
         let broker = &running.bridge().broker;
-        let (identity, fingerprint) = (broker.identity(), fingerprint(broker));
+        let (identity, fingerprint) = (broker.identity().ok(), fingerprint(broker));
         Self { file, environment, running, identity, fingerprint }
     }
 
@@ -55,25 +55,25 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
         let stop_clients = identities(&settings.bridge().stop_clients)?;
         // The session goes on with the paths that it began with.
         let broker = &self.running.bridge().broker;
-        check_files(broker).map_err(|error| crate::command_line::chain(&error))?;
-        let identity = broker.identity()?;
-        if self.identity.as_ref().is_ok_and(|before| *before != identity) {
+        let wrong = check_files(broker, now).into_iter().filter(|finding| finding.is_problem);
+        let wrong: Vec<_> =
+            wrong.map(|finding| format!("broker.{}: {}", finding.key, finding.message)).collect();
+        if !wrong.is_empty() {
+            return Err(wrong.join("; "));
+        }
+        let identity = broker.identity().map_err(|error| chain(&error))?;
+        if self.identity.as_ref().is_some_and(|before| *before != identity) {
             return Err(format!("the certificate is now {identity}'s: that needs a restart"));
         }
         let certificate_expires = match &broker.credentials {
             Credentials::Certificate { certificate_file, .. } => {
-                let expires = certificate_expiry(certificate_file)?;
-                if expires <= now {
-                    let (file, date) = (certificate_file.display(), expires.in_words());
-                    return Err(format!("certificate {file}: it expired on {date}"));
-                }
-                Some(expires)
+                Some(certificate_expiry(certificate_file).map_err(|error| chain(&error))?)
             }
             Credentials::Password { .. } => None,
         };
         let fingerprint = fingerprint(broker);
         let new_files = fingerprint != self.fingerprint;
-        (self.identity, self.fingerprint) = (Ok(identity), fingerprint);
+        (self.identity, self.fingerprint) = (Some(identity), fingerprint);
 
         let running = self.running.bridge_mut();
         running.control_clients.clone_from(&settings.bridge().control_clients);
@@ -84,7 +84,7 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
 }
 
 fn identities(names: &[String]) -> Result<BTreeSet<Identity>, String> {
-    names.iter().map(|name| Identity::new(name)).collect()
+    names.iter().map(|name| Identity::new(name).map_err(|error| error.to_string())).collect()
 }
 
 /// Tells whether the files have changed; which is not worth keeping a private key in memory.

@@ -1,13 +1,20 @@
 //! The settings that every bridge has, with the predecessors' names where they mean the same.
 //!
 //! What differs between devices, the usual values, is a [`Usual`]; what only one device has, its
-//! own [`DeviceSettings`] read beside these.
+//! own [`DeviceSettings`] read beside these. What the files say that they name is judged by
+//! [`DeviceSettings::check`], which a start does not wait for.
+
+mod check;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bus::settings::{BrokerSettings, NAME_ALPHABET, Problems, Section, is_name};
+use bus::clock::Utc;
+use bus::reserved::is_reserved;
+use bus::settings::{
+    BrokerSettings, Findings, IDENTITY_ALPHABET, NAME_ALPHABET, Problems, Section, is_identity, is_name,
+};
 
 /// A key, and what became of it.
 pub type Renamed = (&'static str, &'static str);
@@ -53,6 +60,20 @@ pub trait DeviceSettings: Sized {
         section.finish(&Self::renamed())?;
         Ok(settings)
     }
+
+    /// As [`Self::load`], and everything that can be known without connecting: what the files hold
+    /// that are named in them, whether the state directory can be written and the port is there.
+    ///
+    /// Looks at the files as the user that this thread runs as, by the date `now`.
+    #[must_use]
+    fn check(path: &Path, environment: &[(String, String)], now: Utc) -> Findings {
+        let mut section = match bus::settings::read(path, Self::PREFIX, environment) {
+            Ok(section) => section,
+            Err(problems) => return problems.into(),
+        };
+        Self::read(&mut section, environment).bridge().check(&mut section, now);
+        section.findings(&Self::renamed()).1
+    }
 }
 
 /// A duration's allowed seconds, and what it is if nothing is said.
@@ -71,6 +92,8 @@ pub struct Usual {
     pub exchange_limit: Seconds,
     /// How old a reading may be.
     pub stale_after: Seconds,
+    /// Whether one of its verbs stops it, so that `stop_clients` means something.
+    pub has_stop: bool,
 }
 
 /// The settings of any bridge.
@@ -98,7 +121,7 @@ pub struct BridgeSettings {
     pub stall_guard: Duration,
     /// Identities that may command.
     pub control_clients: Vec<String>,
-    /// Identities that may stop.
+    /// Identities that may stop, where the device has a stop.
     pub stop_clients: Vec<String>,
     /// Whether commands are refused while the broker's ACL is open.
     pub require_acl: bool,
@@ -113,8 +136,7 @@ impl BridgeSettings {
     pub fn read(s: &mut Section, usual: &Usual, environment: &[(String, String)]) -> Self {
         let name = format!("{}-bridge", usual.kind);
         let site = s.text("site").check(NAME_ALPHABET, |name| is_name(name)).required();
-        let device =
-            s.text("device").check(NAME_ALPHABET, |name| is_name(name)).default(usual.kind.to_owned());
+        let device = device(s, usual.kind);
         let log_name = s
             .text("log_name")
             .check("1 to 100 printable ASCII characters without a space", |name| {
@@ -127,7 +149,7 @@ impl BridgeSettings {
             .one_of(&[1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200])
             .default(usual.serial_baud.into());
         let times = Times::read(s, usual);
-        let (control_clients, stop_clients) = clients(s);
+        let (control_clients, stop_clients) = clients(s, usual.has_stop);
         let require_acl = s.flag("require_acl").default(true);
         let state_directory = s
             .path("state_directory")
@@ -194,16 +216,28 @@ impl Times {
     }
 }
 
-fn clients(s: &mut Section) -> (Vec<String>, Vec<String>) {
-    let allowed = format!("a list of identities, each {NAME_ALPHABET}");
-    let control = s
-        .texts("control_clients")
-        .check(allowed.as_str(), |names| names.iter().all(|name| is_name(name)))
-        .required();
-    let stop = s
-        .texts("stop_clients")
-        .check(allowed.as_str(), |names| names.iter().all(|name| is_name(name)))
-        .default(control.clone());
+// Whether it is reserved is asked of the default too: then the kind has an unusable name.
+fn device(s: &mut Section, kind: &str) -> String {
+    let device = s.text("device").check(NAME_ALPHABET, |name| is_name(name)).default(kind.to_owned());
+    if is_reserved(&device) {
+        let message = format!("{device:?} is a subcommand of obsbus, so no device can be called so");
+        s.refuse("device", s.origin("device"), message, Some("another name".to_owned()));
+    }
+    device
+}
+
+fn clients(s: &mut Section, has_stop: bool) -> (Vec<String>, Vec<String>) {
+    let allowed = format!("a list of identities, each {IDENTITY_ALPHABET}");
+    let is_list = |names: &Vec<String>| names.iter().all(|name| is_identity(name));
+    let control = s.texts("control_clients").check(allowed.as_str(), is_list).required();
+    // It is no key of a device without a stop; a file that has it from before is still good.
+    if !has_stop && !s.contains("stop_clients") {
+        return (control.clone(), control);
+    }
+    let stop = s.texts("stop_clients").check(allowed.as_str(), is_list).default(control.clone());
+    if !has_stop {
+        s.warn("stop_clients", "means nothing: this device has no stop; remove it".to_owned());
+    }
     (control, stop)
 }
 
@@ -217,3 +251,6 @@ fn state_directory_of_systemd(environment: &[(String, String)], name: &str, site
         .filter(|folder| !folder.is_empty())
         .map_or_else(|| Path::new("/var/lib/obsbus").join(name).join(site), PathBuf::from)
 }
+
+#[cfg(test)]
+mod tests;

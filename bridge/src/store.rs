@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,6 +66,30 @@ pub enum Loaded<T> {
     Damaged(String),
 }
 
+/// What is attempted where there is no state directory yet.
+pub const CREATE: &str = "create";
+
+/// Whether this user could write the state directory, or create it; changes nothing.
+///
+/// # Errors
+///
+/// What could not be done, as far as that can be known without doing it.
+pub fn examine(directory: &Path) -> Result<(), StoreError> {
+    let may = |path: &Path, attempt| {
+        access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| StoreError::new(attempt, directory, &error.into()))
+    };
+    match fs::metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => may(directory, "write"),
+        Ok(_) => Err(StoreError::new("write", directory, &io::ErrorKind::NotADirectory.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = directory.ancestors().skip(1).find(|folder| folder.exists());
+            may(above.unwrap_or(Path::new(".")), CREATE)
+        }
+        Err(error) => Err(StoreError::new("reach", directory, &error)),
+    }
+}
+
 /// Creates the state directory where it is missing (mode 0750) and proves that it can be written.
 ///
 /// # Errors
@@ -75,7 +100,7 @@ pub fn prepare(directory: &Path) -> Result<(), StoreError> {
         .recursive(true)
         .mode(DIRECTORY_MODE)
         .create(directory)
-        .map_err(|error| StoreError::new("create", directory, &error))?;
+        .map_err(|error| StoreError::new(CREATE, directory, &error))?;
     let probe = directory.join("probe.new");
     write_anew(&probe, b"can this directory be written?\n")?;
     fs::remove_file(&probe).map_err(|error| StoreError::new("remove", &probe, &error))?;

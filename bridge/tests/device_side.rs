@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bridge::controller::{Command, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable};
 use bridge::core::{Core, CoreSettings, Event, Output};
-use bridge::line::{Exchange, LineError, LineEvent, Timing};
+use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Journal};
 use bus::device::{Description, Tone, Verb, Word};
-use bus::message::Health;
+use bus::message::{Event as BusEvent, EventKind, Health, Snapshot};
 use bus::probe::Verdict;
 use bus::session::bridge::SessionEvent;
 use bus::topic::Base;
@@ -35,6 +35,7 @@ struct Script {
     unwanted: Vec<&'static str>,
     effects: VecDeque<Effect<&'static str, ()>>,
     told: Vec<String>,
+    answers: bool,
 }
 
 #[derive(Clone, Default)]
@@ -51,7 +52,9 @@ impl Controller for Instrument {
         self.0.borrow_mut().told.push(format!("{request}: {reply:?}"));
     }
     fn handle_link(&mut self, change: LinkChange, _: Now) {
-        self.0.borrow_mut().told.push(format!("{change:?}"));
+        let mut script = self.0.borrow_mut();
+        script.answers = change == LinkChange::Restored;
+        script.told.push(format!("{change:?}"));
     }
     fn poll_timeout(&self) -> Option<Instant> {
         None
@@ -69,13 +72,9 @@ impl Controller for Instrument {
         self.0.borrow_mut().effects.pop_front()
     }
     fn facts(&self, now: Now) -> Facts {
-        Facts {
-            status: "idle",
-            reason: "ready",
-            summary: String::new(),
-            date: Some(now.utc),
-            connected: true,
-        }
+        let connected = self.0.borrow().answers;
+        let (status, reason) = if connected { ("idle", "ready") } else { ("offline", "link_lost") };
+        Facts { status, reason, summary: String::new(), date: Some(now.utc), connected }
     }
     fn state(&self, _: Now) {}
     fn quantities(&self) -> Vec<Quantity> {
@@ -179,13 +178,20 @@ impl Bridge {
     }
 
     fn healths(&mut self) -> Vec<Health> {
-        let health = |output| match output {
-            Output::Set { topic, payload, .. } if topic == "clasp/instrument/health" => {
-                Some(serde_json::from_slice(&payload).unwrap())
-            }
-            _ => None,
-        };
-        std::iter::from_fn(|| self.core.poll_output()).filter_map(health).collect()
+        of_topic("health", &self.outputs())
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.core.poll_output()).collect()
+    }
+
+    /// The attentions of the newest state, why it says that it is offline, and the events before it.
+    fn shows(&mut self) -> (Vec<String>, Option<String>, Vec<BusEvent>) {
+        let outputs = self.outputs();
+        let state = of_topic::<Snapshot<()>>("state", &outputs).pop().expect("no state").common;
+        let names = state.attention.into_iter().map(|held| held.name).collect();
+        let offline = state.summary.strip_prefix("offline: ").map(str::to_owned);
+        (names, offline, of_topic("event", &outputs))
     }
 
     fn line_tells(&mut self, event: LineEvent) {
@@ -206,6 +212,23 @@ impl Bridge {
         self.script.borrow_mut().questions.push_back(question);
         self.core.handle(Event::Timeout, self.now);
     }
+}
+
+fn of_topic<T: serde::de::DeserializeOwned>(last: &str, outputs: &[Output]) -> Vec<T> {
+    let found = |output: &Output| match output {
+        Output::Set { topic, payload, .. } if topic.ends_with(last) => {
+            Some(serde_json::from_slice(payload).unwrap())
+        }
+        Output::Push(message) if message.topic.ends_with(last) => {
+            Some(serde_json::from_slice(&message.payload).unwrap())
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(found).collect()
+}
+
+fn open_failed(trouble: PortTrouble, text: &str) -> LineEvent {
+    LineEvent::OpenFailed(OpenError { trouble, text: text.to_owned() })
 }
 
 fn closed(reason: &str) -> LineEvent {
@@ -239,7 +262,7 @@ fn what_is_let_go_of_with_an_exchange_out_stays_let_go_of() {
 fn whatever_the_line_still_tells_does_not_open_what_was_let_go_of() {
     let told = [
         LineEvent::Opened,
-        LineEvent::OpenFailed { error: "busy".to_owned() },
+        open_failed(PortTrouble::Busy, "busy"),
         LineEvent::WriteNowFailed(LineError::NotOpen),
         closed("unplugged"),
     ];
@@ -318,4 +341,64 @@ fn a_counter_that_changes_all_the_time_is_published_once_a_second() {
     assert_eq!(published.last().unwrap().link.missing_replies, 100);
     bridge.let_pass(Duration::from_secs(20));
     assert_eq!(bridge.healths(), []);
+}
+
+#[test]
+fn a_port_that_is_missing_or_forbidden_and_a_silent_device_are_told_apart() {
+    let mut bridge = Bridge::begun();
+    bridge.connect();
+    bridge.outputs();
+    let words = |events: &[BusEvent]| -> Vec<_> {
+        events.iter().map(|event| (event.happening.kind, event.happening.reason.clone().unwrap())).collect()
+    };
+    let lost = (EventKind::Link, "link_lost".to_owned());
+    let attention = |name: &str| (EventKind::Attention, name.to_owned());
+
+    bridge.line_tells(open_failed(PortTrouble::Missing, "it does not exist"));
+    let (names, offline, events) = bridge.shows();
+    assert_eq!((names, offline.as_deref()), (vec!["port_missing".to_owned()], Some("it does not exist")));
+    assert_eq!(words(&events), [lost], "told once, not by its attention too");
+    assert_eq!(events[0].happening.message, "it does not exist");
+    assert_eq!(events[0].happening.values["cause"], "port_missing");
+
+    bridge.line_tells(open_failed(PortTrouble::Denied, "permission denied"));
+    let (names, offline, events) = bridge.shows();
+    assert_eq!((names, offline.as_deref()), (vec!["port_denied".to_owned()], Some("permission denied")));
+    assert_eq!(words(&events), [attention("port_denied"), attention("port_missing")], "what changed is told");
+
+    bridge.line_tells(LineEvent::Opened);
+    assert_eq!(bridge.shows().0, [""; 0], "nothing is wrong with the port any more");
+    for question in ["one", "two", "three"] {
+        bridge.asks(question);
+        bridge.line_replies(Err(LineError::Silent));
+    }
+    let (names, offline, _) = bridge.shows();
+    assert_eq!(names, ["no_answer"]);
+    let said = "the device does not answer: 3 failures in a row, the last: no reply";
+    assert_eq!(offline.as_deref(), Some(said));
+
+    bridge.line_tells(closed("reopened on request"));
+    bridge.line_tells(LineEvent::Opened);
+    assert_eq!(bridge.shows().0, ["no_answer"]);
+    bridge.asks("four");
+    bridge.line_replies(Ok(b"4\r".to_vec()));
+    let (names, offline, events) = bridge.shows();
+    assert_eq!((names, offline), (vec![], None));
+    assert_eq!(words(&events), [(EventKind::Link, "restored".to_owned())]);
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_as_soon_as_it_was_read() {
+    let mut bridge = Bridge::begun();
+    bridge.connect();
+    bridge.outputs();
+    let soon = bridge.now.utc.after(Duration::from_secs(86_400));
+    bridge.let_pass(Duration::from_secs(1));
+    bridge.core.handle(Event::Certificate(Some(soon)), bridge.now);
+    assert_eq!(bridge.shows().0, ["certificate_expiring"]);
+    bridge.let_pass(Duration::from_secs(1));
+    bridge.core.handle(Event::Certificate(Some(soon.after(Duration::from_secs(86_400 * 365)))), bridge.now);
+    let outputs = bridge.outputs();
+    assert_eq!(of_topic::<Snapshot<()>>("state", &outputs).pop().unwrap().common.attention, []);
+    assert!(of_topic::<Health>("health", &outputs).pop().unwrap().certificate_expires > Some(soon));
 }

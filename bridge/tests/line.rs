@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bridge::line::{Exchange, Line, LineError, LineEvent, LineSettings, Timing, start};
+use bridge::line::{
+    Exchange, Line, LineError, LineEvent, LineSettings, OpenError, PortTrouble, Timing, start,
+};
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_setfl, flock, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, ioctl_tiocnxcl, tcgetattr, tcsetattr};
@@ -114,9 +116,9 @@ impl Rig {
         }
     }
 
-    async fn open_failed(&mut self) -> String {
+    async fn open_failed(&mut self) -> OpenError {
         match self.event().await {
-            LineEvent::OpenFailed { error } => error,
+            LineEvent::OpenFailed(error) => error,
             other => panic!("{other:?}"),
         }
     }
@@ -253,7 +255,9 @@ async fn an_unplugged_port_is_gone_and_comes_back_by_itself() {
     assert!(matches!(rig.reply().await, Err(LineError::Gone(_))));
     assert!(rig.closed().await.contains("unplugged"));
     let error = rig.open_failed().await;
-    assert!(error.contains(path.to_str().unwrap()) && error.contains("plugged in"), "{error}");
+    assert_eq!(error.trouble, PortTrouble::Missing);
+    let text = error.text;
+    assert!(text.contains(path.to_str().unwrap()) && text.contains("plugged in"), "{text}");
     rig.line.ask(question(b".one\r", PATIENCE));
     assert_eq!(rig.reply().await, Err(LineError::NotOpen));
     rig.line.write_now(b"stop".to_vec());
@@ -277,8 +281,10 @@ async fn a_port_that_is_held_says_who_may_hold_it() {
     flock(&device.slave, FlockOperation::LockExclusive).unwrap();
     let mut rig = Rig::start(&device.path, true);
     let error = rig.open_failed().await;
-    assert!(error.contains(device.path.to_str().unwrap()), "{error}");
-    assert!(error.contains("busy") && error.contains("ModemManager"), "{error}");
+    assert_eq!(error.trouble, PortTrouble::Busy);
+    let text = error.text;
+    assert!(text.contains(device.path.to_str().unwrap()), "{text}");
+    assert!(text.contains("busy") && text.contains("ModemManager"), "{text}");
     flock(&device.slave, FlockOperation::Unlock).unwrap();
     assert_eq!(rig.event().await, LineEvent::Opened);
 }
@@ -288,7 +294,9 @@ async fn what_is_no_serial_port_is_said_with_its_path() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut rig = Rig::start(file.path(), true);
     let error = rig.open_failed().await;
-    assert!(error.starts_with(&format!("cannot open serial port {}", file.path().display())), "{error}");
+    assert_eq!(error.trouble, PortTrouble::Failed);
+    let said = format!("cannot open serial port {}", file.path().display());
+    assert!(error.text.starts_with(&said), "{error}");
 }
 
 #[tokio::test]
@@ -296,7 +304,7 @@ async fn an_open_line_holds_its_port_for_itself() {
     let device = Device::new();
     let _first = Rig::opened(&device, true).await;
     let mut second = Rig::start(&device.path, true);
-    assert!(second.open_failed().await.contains("busy"));
+    assert_eq!(second.open_failed().await.trouble, PortTrouble::Busy);
 }
 
 #[tokio::test]

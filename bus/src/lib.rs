@@ -9,6 +9,7 @@ pub mod message;
 pub mod outbox;
 pub mod probe;
 pub mod random;
+pub mod reserved;
 pub mod session;
 pub mod settings;
 pub mod topic;

@@ -1,11 +1,16 @@
 //! Random words: a session's name, a probe's nonce, the jitter of a back-off.
 
+/// The system has no random numbers.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot get random numbers from the system")]
+pub struct RandomError(#[from] getrandom::Error);
+
 /// 16 hexadecimal digits that nobody can guess.
 ///
 /// # Errors
 /// The system has no random numbers.
-pub fn word() -> Result<String, getrandom::Error> {
-    getrandom::u64().map(|number| format!("{number:016x}"))
+pub fn word() -> Result<String, RandomError> {
+    Ok(format!("{:016x}", getrandom::u64()?))
 }
 
 /// From 0 to 1; one half where the system has no random numbers.

@@ -17,7 +17,39 @@ pub const LAST: &str = "last";
 const NAME_LIMIT: usize = 64;
 const VERB_LIMIT: usize = 32;
 
-fn is_name(text: &str) -> bool {
+/// What [`is_name`] accepts, in words.
+pub const NAME_ALPHABET: &str = "1 to 64 of a-z, 0-9, _ and -";
+/// Of a text that is not valid no more is shown.
+const SHOWN: usize = 80;
+
+/// A text that cannot be what it was given for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// It has other characters, or too many or none.
+    #[error("\"{}\" is not a valid {what} (allowed: {NAME_ALPHABET})", text.escape_debug())]
+    Name {
+        /// What it was given for.
+        what: &'static str,
+        /// The text, or its beginning.
+        text: String,
+    },
+    /// It is not an id. The text is not repeated: a client may have sent anything.
+    #[error("an id is 1 to 64 of A-Z a-z 0-9 . _ : - and not \"last\"")]
+    Id,
+    /// No client may have this identity: bridges use it to try the broker's access rules.
+    #[error("the identity \"{CANARY}\" is reserved: bridges try the broker's access rules with it")]
+    Reserved,
+}
+
+impl NameError {
+    fn name(what: &'static str, text: &str) -> Self {
+        Self::Name { what, text: text.chars().take(SHOWN).collect() }
+    }
+}
+
+/// Whether `text` can be a site, a device or an identity: `[a-z0-9_-]{1,64}`.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
     (1..=NAME_LIMIT).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
@@ -43,12 +75,16 @@ impl Identity {
     ///
     /// # Errors
     /// Names the alphabet.
-    pub fn new(text: &str) -> Result<Self, String> {
-        if is_name(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(format!("\"{}\" is no identity: 1 to 64 of a-z 0-9 _ -", text.escape_debug()))
-        }
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NameError::name("identity", text)) }
+    }
+
+    /// The identity of a process, or of one that may command: [`CANARY`] is nobody's.
+    ///
+    /// # Errors
+    /// Names the alphabet, or says that it is reserved.
+    pub fn client(text: &str) -> Result<Self, NameError> {
+        if text == CANARY { Err(NameError::Reserved) } else { Self::new(text) }
     }
 
     /// The text.
@@ -59,8 +95,8 @@ impl Identity {
 }
 
 impl TryFrom<String> for Identity {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
         Self::new(&text)
     }
 }
@@ -87,12 +123,8 @@ impl RequestId {
     ///
     /// # Errors
     /// Names the alphabet.
-    pub fn new(text: &str) -> Result<Self, String> {
-        if is_id(text) && text != LAST {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("an id is 1 to 64 of A-Z a-z 0-9 . _ : - and not \"last\"".to_owned())
-        }
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        if is_id(text) && text != LAST { Ok(Self(text.to_owned())) } else { Err(NameError::Id) }
     }
 
     /// The text.
@@ -103,8 +135,8 @@ impl RequestId {
 }
 
 impl TryFrom<String> for RequestId {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
         Self::new(&text)
     }
 }
@@ -142,13 +174,10 @@ impl Base {
     ///
     /// # Errors
     /// Either is outside `[a-z0-9_-]{1,64}`.
-    pub fn new(site: &str, device: &str) -> Result<Self, String> {
-        for (what, text) in [("site", site), ("device", device)] {
+    pub fn new(site: &str, device: &str) -> Result<Self, NameError> {
+        for (what, text) in [("name of a site", site), ("name of a device", device)] {
             if !is_name(text) {
-                return Err(format!(
-                    "\"{}\" is no name of a {what}: 1 to 64 of a-z 0-9 _ -",
-                    text.escape_debug()
-                ));
+                return Err(NameError::name(what, text));
             }
         }
         Ok(Self { site: site.to_owned(), device: device.to_owned() })

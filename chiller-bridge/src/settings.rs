@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
 use bus::settings::Section;
+use chiller_device::DESCRIPTION;
 
 /// The lowest and highest set point the unit is known to take, in degrees Celsius.
 const UNIT_CELSIUS: (f64, f64) = (-7.0, 45.0);
@@ -82,6 +83,7 @@ impl DeviceSettings for Settings {
             query_delay: (0.5..=10.0, 5.0),
             exchange_limit: (0.1..=10.0, 3.0),
             stale_after: (2.0..=600.0, 30.0),
+            has_stop: DESCRIPTION.has_stop(),
         };
         let bridge = BridgeSettings::read(s, &usual, environment);
         let automatic = AutomaticSettings::read(s, &bridge.site);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bus::topic::RequestId;
+use bus::topic::{NameError, RequestId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
@@ -213,7 +213,7 @@ fn millimetres(text: &str) -> Result<f64, String> {
     number(text).map_err(|_| "a number of millimetres is wanted here, such as 2.5".to_owned())
 }
 
-fn request_id(text: &str) -> Result<RequestId, String> {
+fn request_id(text: &str) -> Result<RequestId, NameError> {
     RequestId::new(text)
 }
 

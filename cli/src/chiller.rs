@@ -23,7 +23,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &ChillerArgs) -> Result<u8, Failure> {
-    let way = find_way(&args.target, |settings| &settings.chiller)?;
+    let way = find_way(&args.target, "chiller")?;
     block_on(async {
         match &args.command {
             ChillerCommand::Status => show::status::<ChillerState>(&way).await,

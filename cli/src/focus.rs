@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &FocusArgs) -> Result<u8, Failure> {
-    let way = find_way(&args.target, |settings| &settings.focuser)?;
+    let way = find_way(&args.target, "focuser")?;
     let limit = args.target.timeout;
     block_on(async {
         match &args.command {

@@ -3,13 +3,14 @@
 //! Knows no device.
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bus::message::echo;
 use bus::session::client::SessionError;
 use bus::session::connect::ClientId;
-use bus::settings::{BrokerSettings, ClientSettings, find_client_file, process_environment};
+use bus::settings::{AddressError, BrokerSettings, ClientSettings, find_client_file, process_environment};
 use bus::topic::{Base, Identity};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -90,30 +91,40 @@ pub fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, F
     runtime.block_on(work)
 }
 
-/// The way to the device that the user means; `named` says what the settings call it.
+/// The way to the device that the user means; `name` is what it goes by where none is named.
 ///
 /// # Errors
 /// The settings are missing or wrong, or do not know the site.
-pub fn find_way(target: &Target, named: fn(&ClientSettings) -> &String) -> Result<Way, Failure> {
+pub fn find_way(target: &Target, name: &str) -> Result<Way, Failure> {
     let usage = |message: String| Failure { code: EXIT_USAGE, message };
     let environment = process_environment();
-    let file = find_client_file(target.config.as_deref(), &environment).map_err(usage)?;
+    let file =
+        find_client_file(target.config.as_deref(), &environment).map_err(|error| usage(error.to_string()))?;
     let settings = ClientSettings::load(&file, &environment)
         .map_err(|problems| usage(format!("the settings cannot be used:\n{problems}")))?;
-    let sites = settings.sites.join(", ");
-    let site = match &target.site {
-        Some(site) if settings.sites.contains(site) => site,
-        Some(site) => {
-            let message = format!("--site {}: {} knows only {sites}", echo(site), file.display());
-            return Err(usage(message));
-        }
-        None => settings.site.as_ref().ok_or_else(|| usage(format!("say which --site: {sites}")))?,
-    };
-    let base = Base::new(site, target.device.as_ref().unwrap_or(named(&settings))).map_err(usage)?;
-    let identity = settings.broker.identity().and_then(|identity| Identity::new(&identity)).map_err(usage)?;
+    let base = base(&settings, target, name).map_err(|error| usage(explain(&error, target, &file)))?;
+    let identity = settings.broker.identity().map_err(|error| usage(with_causes(&error)))?;
     let client_id = ClientId::random(&identity).map_err(|error| usage(with_causes(&error)))?;
     let connect_limit = target.timeout.unwrap_or(CONNECT_LIMIT).min(CONNECT_LIMIT);
     Ok(Way { broker: settings.broker, identity, client_id, base, connect_limit })
+}
+
+// What --device names is the device itself, whatever else goes by that name in the settings.
+fn base(settings: &ClientSettings, target: &Target, name: &str) -> Result<Base, AddressError> {
+    match &target.device {
+        Some(device) => Ok(Base::new(settings.site_of(target.site.as_deref(), device)?, device)?),
+        None => settings.base_at(target.site.as_deref(), name),
+    }
+}
+
+fn explain(error: &AddressError, target: &Target, file: &Path) -> String {
+    match error {
+        AddressError::UnknownSite { site, known } if target.site.as_ref() == Some(site) => {
+            format!("--site {}: {} knows only {}", echo(site), file.display(), known.join(", "))
+        }
+        AddressError::WhichSite { known, .. } => format!("say which --site: {}", known.join(", ")),
+        other => other.to_string(),
+    }
 }
 
 /// A session that could not be had.

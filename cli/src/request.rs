@@ -80,7 +80,8 @@ pub struct Request {
 pub fn new_id() -> Result<RequestId, String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| format!("cannot get random numbers: {error}"))?;
-    RequestId::new(&random.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    RequestId::new(&id).map_err(|error| error.to_string())
 }
 
 /// The payload: id, time, time to live, argument.

@@ -91,7 +91,7 @@ fn one_of_several_sites_must_be_named_and_known() {
     assert!(stderr.contains("knows only clasp, warwick"), "{stderr}");
     let (code, _, stderr) = home.run(&["--config", &file, "--site", "clasp", "--device", "a/b", "status"]);
     assert_eq!(code, 64);
-    assert!(stderr.contains("no name of a device"), "{stderr}");
+    assert!(stderr.contains("is not a valid name of a device"), "{stderr}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
-mod chance;
 mod disk;
 mod line;
 mod outcome;
@@ -30,7 +29,7 @@ use harness::port::Device;
 use serde::de::DeserializeOwned;
 
 pub use broker::Published;
-pub use chance::Chance;
+pub use harness::seeded::SeededRandom;
 pub use outcome::{assert_failed, assert_succeeded};
 pub use shown::{Shown, ShownOf};
 

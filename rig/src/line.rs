@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::line::{Exchange, LineError, LineEvent, Timing};
+use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
 use bus::clock::Instant;
 use harness::port::Device;
 
@@ -180,7 +180,10 @@ impl Line {
             self.open_error_said = false;
             self.events.push_back(LineEvent::Opened);
         } else if !std::mem::replace(&mut self.open_error_said, true) {
-            self.events.push_back(LineEvent::OpenFailed { error: "no such device".to_owned() });
+            self.events.push_back(LineEvent::OpenFailed(OpenError {
+                trouble: PortTrouble::Missing,
+                text: "no such device".to_owned(),
+            }));
         }
     }
 

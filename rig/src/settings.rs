@@ -58,11 +58,13 @@ pub fn assert_predecessor_is_told<S: DeviceSettings + Debug>(name: &str, text: &
     assert_eq!(found.len(), renamed.len() + missing, "nothing else is wrong with it: {found:#?}");
 }
 
-/// A file that is shipped names every key and shows the defaults.
+/// A file that is shipped names every key, shows the defaults, and says where the keys of every bridge
+/// are explained.
 ///
 /// # Panics
 /// It does not.
 pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped: &str) {
+    assert!(shipped.contains("docs/settings.md"), "the page about the keys of every bridge is not named");
     let text: String = shipped.lines().map(|line| format!("{}\n", uncommented(line))).collect();
     assert_eq!(
         load::<S>("clasp.toml", &text, &[]).expect("right settings"),
@@ -74,7 +76,8 @@ pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped:
     std::fs::write(&path, &text).expect("a file");
     let mut section = bus::settings::read(&path, S::PREFIX, &[]).expect("TOML");
     S::read(&mut section, &[]);
-    for key in section.finish(&S::renamed()).expect("right settings") {
+    for known in section.finish(&S::renamed()).expect("right settings") {
+        let key = known.key;
         let last = key.rsplit('.').next().expect("a name");
         let written = text.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{last} =")));
         assert!(written, "{key} is not in the file");

@@ -17,56 +17,68 @@ fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     lines.filter(|(name, _)| *name == key).map(|(_, value)| value).collect()
 }
 
-const DEVICES: [&str; 2] = ["chiller", "focuser"];
-const MODELS: [&str; 2] = ["T257P", "OK3Z"];
+/// The instruments: each has a folder `<device>-bridge`.
+fn devices() -> Vec<String> {
+    let root = deploy().join("..");
+    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut devices: Vec<_> =
+        folders.filter_map(|folder| folder.strip_suffix("-bridge").map(str::to_owned)).collect();
+    devices.sort();
+    assert!(devices.len() >= 2, "{devices:?}");
+    devices
+}
+
+fn unit() -> String {
+    read("systemd/bridge@.service")
+}
+
+/// The lines of a unit or of rules that are no comments.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with('#') && !line.is_empty())
+}
 
 #[test]
-fn each_unit_starts_its_bridge_on_the_settings_that_are_shipped_for_it() {
-    for device in DEVICES {
+fn the_unit_starts_each_bridge_on_the_settings_that_are_shipped_for_it() {
+    let unit = unit();
+    assert_eq!(values(&unit, "ExecStart"), ["/usr/bin/%p /etc/obsbus/%p/%i.toml"]);
+    assert_eq!(values(&unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
+    assert_eq!(values(&unit, "StateDirectory"), ["obsbus/%p/%i"]);
+    for device in devices() {
         let bridge = format!("{device}-bridge");
-        let unit = read(&format!("systemd/{bridge}@.service"));
-        let start = format!("/usr/bin/{bridge} /etc/obsbus/{bridge}/%i.toml");
-        assert_eq!(values(&unit, "ExecStart"), [start.as_str()]);
-        assert_eq!(values(&unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
-        assert_eq!(values(&unit, "StateDirectory"), [format!("obsbus/{bridge}/%i").as_str()]);
         let settings = read(&format!("{bridge}/clasp.toml"));
         assert!(settings.contains(&format!("Installed as /etc/obsbus/{bridge}/clasp.toml")), "{bridge}");
-        let other = DEVICES.iter().find(|name| **name != device).unwrap();
-        for (name, text) in [("unit", &unit), ("settings", &settings)] {
-            assert!(!text.to_lowercase().contains(other), "the {name} of {bridge} speak of a {other}");
-        }
     }
 }
 
 #[test]
-fn the_units_differ_in_nothing_but_the_device() {
-    let directives = |device: &str| -> Vec<String> {
-        let unit = read(&format!("systemd/{device}-bridge@.service"));
-        let lines = unit.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-        let line = |line: &str| {
-            MODELS.iter().fold(line.replace(device, "DEVICE"), |line, model| line.replace(model, "MODEL"))
-        };
-        lines.map(line).collect()
-    };
-    assert_eq!(directives("chiller"), directives("focuser"));
-    assert!(directives("focuser").len() > 30);
+fn what_is_for_one_instrument_speaks_of_no_other_and_what_is_for_all_of_none() {
+    for device in devices() {
+        let settings = read(&format!("{device}-bridge/clasp.toml")).to_lowercase();
+        for other in devices().iter().filter(|other| **other != device) {
+            assert!(!settings.contains(other.as_str()), "the settings of {device} speak of a {other}");
+        }
+        assert!(!unit().to_lowercase().contains(&device), "the unit speaks of a {device}");
+    }
+}
+
+#[test]
+fn a_reload_asks_the_bridge_and_stops_nothing() {
+    assert_eq!(values(&unit(), "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
 }
 
 #[test]
 fn f18_what_is_installed_says_what_it_is_for_and_bears_no_predecessors_name() {
     let readme = read("README.md");
-    for (device, model) in DEVICES.into_iter().zip(MODELS) {
-        let unit = read(&format!("systemd/{device}-bridge@.service"));
-        assert!(
-            values(&unit, "Description")[0].contains(model),
-            "{device}: {:?}",
-            values(&unit, "Description")
-        );
+    let description = unit();
+    let description = values(&description, "Description");
+    assert!(description[0].contains("%p") && description[0].contains("%i"), "{description:?}");
+    for device in devices() {
         // The rule was in the predecessor's repository and in none of its packages.
         for file in [format!("60-obsbus-{device}.rules"), format!("{device}-bridge@.service")] {
             assert!(readme.contains(&file), "deploy/README.md does not install {file}");
         }
     }
+    assert!(readme.contains("docs/*.md"), "the pages that the settings name are not installed");
     for name in ["chillerd", "focusd"] {
         for folder in ["systemd", "udev", "sysusers"] {
             for file in fs::read_dir(deploy().join(folder)).unwrap() {
@@ -78,29 +90,38 @@ fn f18_what_is_installed_says_what_it_is_for_and_bears_no_predecessors_name() {
 }
 
 #[test]
-fn each_user_of_a_unit_is_made_by_the_shipped_sysusers() {
+fn the_user_of_the_unit_is_made_by_the_shipped_sysusers() {
     let sysusers = read("sysusers/obsbus.conf");
-    for device in DEVICES {
-        let unit = read(&format!("systemd/{device}-bridge@.service"));
-        for user in values(&unit, "User") {
-            let made = |line: &str| line.split_whitespace().take(2).eq(["u", user]);
-            assert!(sysusers.lines().any(made), "{user}");
-        }
-        assert_eq!(values(&unit, "User").len(), 1);
-    }
+    let unit = unit();
+    let users = values(&unit, "User");
+    assert_eq!(users.len(), 1);
+    assert!(sysusers.lines().any(|line| line.split_whitespace().take(2).eq(["u", users[0]])), "{users:?}");
+}
+
+/// `(0403:6001)` in the head of a file of rules says which adapter they are for.
+fn adapter(rules: &str) -> (&str, &str) {
+    let is_id = |id: &str| id.len() == 4 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let head = rules.lines().next().unwrap();
+    let words = head.split([' ', '(', ')', '.', ',']).filter_map(|word| word.split_once(':'));
+    let mut found = words.filter(|(vendor, product)| is_id(vendor) && is_id(product));
+    let (Some(adapter), None) = (found.next(), found.next()) else {
+        panic!("the first line does not say for which adapter: {head}")
+    };
+    adapter
 }
 
 #[test]
 fn the_udev_rules_make_the_names_that_the_settings_use_and_match_no_adapter_by_chance() {
-    for device in DEVICES {
+    for device in devices() {
         let rules = read(&format!("udev/60-obsbus-{device}.rules"));
         let settings = read(&format!("{device}-bridge/clasp.toml"));
         assert!(settings.lines().any(|line| line == format!(r#"serial_port = "/dev/{device}""#)), "{device}");
         assert_eq!(rules.matches(&format!(r#"SYMLINK+="{device}""#)).count(), 1);
-        for rule in rules.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-            for key in
-                [r#"ATTRS{idVendor}=="0403""#, r#"ATTRS{idProduct}=="6001""#, r#"ATTRS{serial}=="SERIAL""#]
-            {
+        let (vendor, product) = adapter(&rules);
+        let vendor = format!(r#"ATTRS{{idVendor}}=="{vendor}""#);
+        let product = format!(r#"ATTRS{{idProduct}}=="{product}""#);
+        for rule in lines(&rules) {
+            for key in [vendor.as_str(), product.as_str(), r#"ATTRS{serial}=="SERIAL""#] {
                 assert!(rule.contains(key), "{rule} lacks {key}");
             }
             // A match with `=` would be an assignment, and the rule would hold for every adapter.
@@ -113,9 +134,18 @@ fn the_udev_rules_make_the_names_that_the_settings_use_and_match_no_adapter_by_c
 }
 
 #[test]
+fn each_rule_is_for_the_adapter_that_its_file_names() {
+    assert_eq!(
+        adapter("# /dev/x: an adapter (FTDI FT231X, 0403:6015) that the thing is plugged into."),
+        ("0403", "6015")
+    );
+    assert_eq!(adapter("# /dev/x: an adapter (CH340, 1a86:7523)."), ("1a86", "7523"));
+}
+
+#[test]
 fn the_broker_knows_each_bridge_by_the_name_of_its_shipped_certificate() {
     let acl = testbed::broker::SHIPPED_ACL;
-    for device in DEVICES {
+    for device in devices() {
         let bridge = format!("{device}-bridge");
         let settings = read(&format!("{bridge}/clasp.toml"));
         assert!(settings.contains(&format!("/etc/obsbus/{bridge}/{bridge}.pem")), "{bridge}");

@@ -8,8 +8,8 @@ use bus::message::{EventKind, Happening, Severity};
 
 use super::{Asked, Core, Output, READ_LATE};
 use crate::controller::{Controller, LinkChange, Protocol, Undecodable};
-use crate::line::{LineError, LineEvent};
-use crate::link::{Trouble, Verdict};
+use crate::line::{LineError, LineEvent, PortTrouble};
+use crate::link::{Cause, Loss, Trouble, Verdict};
 
 impl<C, P> Core<C, P>
 where
@@ -28,22 +28,25 @@ where
                 self.port_open = true;
                 self.asked = None;
                 self.link.opened();
+                self.dirty = true;
                 self.controller.handle_link(LinkChange::Opened, now);
             }
-            LineEvent::OpenFailed { error } => {
-                let verdict = self.link.lost(error);
+            LineEvent::OpenFailed(error) => {
+                let verdict = self.link.lost(Cause::Port(error.trouble), error.text);
                 self.follow(verdict, now);
             }
             LineEvent::Closed { reason } => {
                 self.port_open = false;
                 self.asked = None;
                 if self.link.is_up() {
-                    let verdict = self.link.lost(reason);
+                    let reason = format!("serial port gone: {reason}");
+                    let verdict = self.link.lost(Cause::Port(PortTrouble::Missing), reason);
                     self.follow(verdict, now);
                 }
             }
             LineEvent::WriteNowFailed(error) => {
-                let verdict = self.link.lost(format!("an order did not go out: {error}"));
+                let text = format!("an order did not go out: {error}");
+                let verdict = self.link.lost(Cause::NoAnswer, text);
                 self.follow(verdict, now);
             }
             LineEvent::Reply(result, timing) => {
@@ -77,6 +80,7 @@ where
             Err(error @ (LineError::Silent | LineError::Truncated(_) | LineError::Overlong(_))) => {
                 Err(Trouble::Missing(error.to_string()))
             }
+            Err(error @ LineError::WriteFailed(_)) => Err(Trouble::Unsent(error.to_string())),
             Err(error) => Err(Trouble::Gone(error.to_string())),
         };
         if !asked.has_reply
@@ -97,6 +101,7 @@ where
                             .because("restored"),
                         now,
                     );
+                    self.link_news = true;
                     self.controller.handle_link(LinkChange::Restored, now);
                 }
                 if let Some(reply) = reply {
@@ -130,9 +135,12 @@ where
             self.outputs.push_back(Output::Reopen);
         }
         if news {
-            let message = format!("the device does not answer: {reason}");
+            let loss = self.link.loss();
+            let message = loss.map_or_else(|| reason.clone(), Loss::in_words);
+            let cause = loss.map(|loss| loss.cause.word());
             let lost = Happening::new(EventKind::Link, Severity::Error, message).because("link_lost");
-            self.happened(lost, now);
+            self.happened(lost.with("cause", cause), now);
+            self.link_news = true;
         }
         self.controller.handle_link(LinkChange::Lost { reason }, now);
         self.dirty = true;

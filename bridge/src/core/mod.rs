@@ -83,7 +83,7 @@ pub enum Event {
     Saved(File, u64, Result<(), String>),
     /// The state directory was tried: it can be written, or not.
     Probed(Result<(), String>),
-    /// When our certificate ends, as read at a connect.
+    /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
     /// The settings were read again; or why they are refused.
     Reloaded(Result<Reloaded, String>),
@@ -161,6 +161,8 @@ where
     port_open: bool,
     /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
     let_go: bool,
+    /// An event has told of the link what its attention says.
+    link_news: bool,
     asked: Option<Asked<P::Request>>,
     /// What found no valid answer and is to be asked again, the newest first.
     repeats: VecDeque<P::Request>,
@@ -226,6 +228,7 @@ where
             outputs: VecDeque::new(),
             port_open: false,
             let_go: false,
+            link_news: false,
             asked: None,
             repeats: VecDeque::new(),
             announce_at: None,
@@ -302,7 +305,10 @@ where
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Probed(result) => self.handle_probed(result, now),
-            Event::Certificate(expires) => self.certificate_expires = expires,
+            Event::Certificate(expires) => {
+                self.certificate_expires = expires;
+                self.dirty = true;
+            }
             Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::Post;
 use bus::message::{
-    Common, Event, Happening, Health, LinkHealth, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
+    Common, Event, Happening, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
 
 use super::{Core, Output, meta};
 use crate::controller::{Concern, Controller, Protocol};
+use crate::link::{Cause, Loss};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
 /// From one publication of what changed in the counters to the next.
@@ -75,7 +76,11 @@ where
         if self.dirty || heartbeat {
             let mut concerns = self.concerns(now);
             concerns.extend(self.controller.concerns(now));
-            happenings.extend(self.ledger.update(concerns, now));
+            let mut changes = self.ledger.update(concerns, now);
+            if std::mem::take(&mut self.link_news) {
+                changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
+            }
+            happenings.append(&mut changes);
         }
         if self.announced && (self.dirty || heartbeat) {
             self.dirty = false;
@@ -101,10 +106,15 @@ where
     fn publish_state(&mut self, now: Now) {
         self.state_seq += 1;
         let facts = self.controller.facts(now);
+        // What is wrong with the line the core knows better than any controller.
+        let summary = match self.link.loss() {
+            Some(loss) if facts.status == OFFLINE => format!("{OFFLINE}: {}", Loss::in_words(loss)),
+            _ => facts.summary,
+        };
         let common = Common {
             status: facts.status,
             status_label: self.settings.description.status_label(facts.status).to_owned(),
-            summary: facts.summary,
+            summary,
             reason: facts.reason.to_owned(),
             date: facts.date,
             connected: facts.connected,
@@ -249,6 +259,9 @@ where
     /// What a human should know of the bridge itself.
     fn concerns(&self, now: Now) -> Vec<Concern> {
         let mut concerns = Vec::new();
+        if let Some(loss) = self.link.loss() {
+            concerns.push(Concern::error(loss.cause.word(), loss.in_words()));
+        }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
                 "commands are refused (code 31)"

@@ -45,6 +45,29 @@ pub enum LineError {
     Gone(String),
 }
 
+/// What is wrong with a port that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortTrouble {
+    /// It is not there, or went away.
+    Missing,
+    /// This user may not open it.
+    Denied,
+    /// Another program has it.
+    Busy,
+    /// Anything else.
+    Failed,
+}
+
+/// The port cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct OpenError {
+    /// What is wrong.
+    pub trouble: PortTrouble,
+    /// The same for an operator: with the path, and what may help.
+    pub text: String,
+}
+
 /// When an exchange took place. Where nothing was written, both are the moment it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -60,10 +83,7 @@ pub enum LineEvent {
     /// The port is open, nothing asked of it yet.
     Opened,
     /// The port cannot be opened. Sent once for each new reason, not at each attempt.
-    OpenFailed {
-        /// With the path, and what may help.
-        error: String,
-    },
+    OpenFailed(OpenError),
     /// How an exchange ended; exactly one for each [`Line::ask`](super::Line::ask).
     Reply(Result<Vec<u8>, LineError>, Timing),
     /// What [`Line::write_now`](super::Line::write_now) was given did not go out.

@@ -1,16 +1,17 @@
 //! Opens the port, and says in an operator's words why it cannot be opened.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tokio_serial::{
     ClearBuffer, DataBits, ErrorKind, FlowControl, Parity, SerialPort, SerialStream, StopBits,
 };
 
-use super::LineSettings;
+use super::{LineSettings, OpenError, PortTrouble};
 
 /// Exclusive, 8N1, what was in its buffers thrown away. Does not wait.
-pub(super) fn open(settings: &LineSettings) -> Result<SerialStream, String> {
+pub(super) fn open(settings: &LineSettings) -> Result<SerialStream, OpenError> {
     let flow = if settings.xon_xoff { FlowControl::Software } else { FlowControl::None };
     let builder = tokio_serial::new(settings.path.to_string_lossy(), settings.baud)
         .data_bits(DataBits::Eight)
@@ -27,22 +28,85 @@ pub(super) fn open(settings: &LineSettings) -> Result<SerialStream, String> {
         .map_err(|error| describe(&settings.path, &error))
 }
 
-fn describe(path: &Path, error: &tokio_serial::Error) -> String {
-    let path = path.display();
-    match error.kind() {
-        ErrorKind::Io(io::ErrorKind::NotFound) => format!(
-            "cannot open serial port {path}: it does not exist; is the adapter plugged in, and the path the \
-             right one (ls -l /dev/serial/by-id)?"
-        ),
-        ErrorKind::Io(io::ErrorKind::PermissionDenied) => format!(
-            "cannot open serial port {path}: permission denied; the service's user must be in the group \
-             dialout"
-        ),
+fn describe(path: &Path, error: &tokio_serial::Error) -> OpenError {
+    let (trouble, why) = match error.kind() {
+        ErrorKind::Io(io::ErrorKind::NotFound) => {
+            let why = "it does not exist; is the adapter plugged in, and the path the right one (ls -l \
+                       /dev/serial/by-id)?";
+            (PortTrouble::Missing, why.to_owned())
+        }
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
+            (PortTrouble::Denied, format!("permission denied; {}", who_may_open(path)))
+        }
         // The library's word for a port that is held exclusively, by TIOCEXCL or by flock.
-        ErrorKind::NoDevice => format!(
-            "cannot open serial port {path}: busy ({error}); another program holds it: a second bridge, the \
-             daemon this one replaces, ModemManager or a terminal (fuser -v {path} names it)"
-        ),
-        _ => format!("cannot open serial port {path}: {error}"),
+        ErrorKind::NoDevice => {
+            let why = format!(
+                "busy ({error}); another program holds it: a second bridge, the daemon this one replaces, \
+                 ModemManager or a terminal (fuser -v {} names it)",
+                path.display()
+            );
+            (PortTrouble::Busy, why)
+        }
+        _ => (PortTrouble::Failed, error.to_string()),
+    };
+    OpenError { trouble, text: format!("cannot open serial port {}: {why}", path.display()) }
+}
+
+/// Whose the port is, and what the bridge lacks.
+fn who_may_open(path: &Path) -> String {
+    let user = name("/etc/passwd", rustix::process::geteuid().as_raw());
+    let Ok(port) = std::fs::metadata(path) else {
+        return format!("the bridge runs as user {user}, who must be in the group dialout");
+    };
+    let (owner, group) = (name("/etc/passwd", port.uid()), name("/etc/group", port.gid()));
+    let mode = port.mode() & 0o777;
+    let lacks = if mode & 0o060 == 0o060 {
+        format!("which must be in the group {group}")
+    } else {
+        "and a udev rule must give the port to a group that it is in, with mode 660".to_owned()
+    };
+    format!("it belongs to {owner}:{group} with mode {mode:o}; the bridge runs as user {user}, {lacks}")
+}
+
+/// What the system's table calls this number, or the number.
+fn name(table: &str, number: u32) -> String {
+    let text = std::fs::read_to_string(table).unwrap_or_default();
+    let mut entries = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let entry = entries.find(|fields| fields.get(2).and_then(|id| id.parse().ok()) == Some(number));
+    entry.and_then(|fields| fields.first().map(|name| (*name).to_owned())).unwrap_or(number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn denied(mode: u32) -> OpenError {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        // Root is denied nothing, and tests may run as root.
+        let error = tokio_serial::Error::new(ErrorKind::Io(io::ErrorKind::PermissionDenied), "EACCES");
+        let denied = describe(file.path(), &error);
+        assert_eq!(denied.trouble, PortTrouble::Denied);
+        assert!(denied.text.contains(file.path().to_str().unwrap()), "{denied}");
+        denied
+    }
+
+    #[test]
+    fn a_port_without_permission_says_whose_it_is_and_in_which_group_the_bridge_must_be() {
+        let group = name("/etc/group", rustix::process::getegid().as_raw());
+        let user = name("/etc/passwd", rustix::process::geteuid().as_raw());
+        let text = denied(0o660).text;
+        assert!(text.contains(&format!("belongs to {user}:{group} with mode 660")), "{text}");
+        let advice = format!("runs as user {user}, which must be in the group {group}");
+        assert!(text.ends_with(&advice), "{text}");
+        assert!(denied(0o600).text.contains("udev rule"));
+    }
+
+    #[test]
+    fn a_number_without_a_name_stays_a_number() {
+        assert_eq!(name("/etc/passwd", 0), "root");
+        assert_eq!(name("/etc/passwd", 4_000_000_123), "4000000123");
+        assert_eq!(name("/nonexistent", 7), "7");
     }
 }

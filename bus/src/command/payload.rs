@@ -101,7 +101,7 @@ impl<'a> Envelope<'a> {
     pub(super) fn id(&self) -> Result<Option<RequestId>, String> {
         match self.get("id") {
             None => Ok(None),
-            Some(Value::String(text)) => RequestId::new(text).map(Some),
+            Some(Value::String(text)) => RequestId::new(text).map(Some).map_err(|error| error.to_string()),
             Some(_) => Err("\"id\" must be text".to_owned()),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{ArgumentKind, Class, Description, Quantity};
+use crate::reserved::is_reserved;
 use crate::topic::is_verb;
 
 /// Keys of a request that are not arguments.
@@ -13,6 +14,9 @@ impl Description {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        if is_reserved(self.kind) {
+            problems.push(format!("the kind {} is a subcommand of obsbus", self.kind));
+        }
         self.check_verbs(&mut problems);
         self.check_properties(&mut problems);
         for word in self.statuses {
@@ -34,6 +38,9 @@ impl Description {
         }
         for verb in self.verbs {
             let name = verb.name;
+            if is_reserved(name) {
+                problems.push(format!("verb {name}: it is a subcommand of obsbus DEVICE"));
+            }
             if !is_verb(name) {
                 problems.push(format!("verb {name}: a verb is 1 to 32 of a-z, 0-9, _"));
             }
@@ -151,6 +158,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         const BAD: Description = Description {
+            kind: "doctor",
             statuses: &[Word::new("lit", "Lit", Tone::Good)],
             verbs: &[
                 Verb { motion: true, ..Verb::new("Turn", "Turn", Class::Exclusive) },
@@ -160,6 +168,7 @@ mod tests {
                     "Id",
                     ArgumentKind::Flag,
                 )]),
+                Verb::new("status", "Status", Class::Query),
             ],
             properties: &[
                 Property::word("mode", "Mode", &[]).with_history(),
@@ -169,6 +178,8 @@ mod tests {
         };
         let problems = BAD.problems().join("\n");
         for expected in [
+            "the kind doctor is a subcommand of obsbus",
+            "verb status: it is a subcommand of obsbus DEVICE",
             "verb light stands twice",
             "the verb ping",
             "verb Turn: a verb is 1 to 32",

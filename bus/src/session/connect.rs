@@ -125,18 +125,6 @@ pub(crate) fn options(
     Ok(options)
 }
 
-/// Whether a connection could be tried with the TLS files, and the password's, as they are now.
-///
-/// # Errors
-/// Names the file that cannot be used, and says why.
-pub fn check_files(broker: &BrokerSettings) -> Result<(), ConnectError> {
-    tls(broker)?;
-    if let Credentials::Password { password_file, .. } = &broker.credentials {
-        password(password_file)?;
-    }
-    Ok(())
-}
-
 fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("ca_file", &broker.ca_file)? {

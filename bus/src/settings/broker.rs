@@ -7,7 +7,15 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{NAME_ALPHABET, Section, identity_of_certificate, is_name};
+use super::{CertificateError, IDENTITY_ALPHABET, Section, identity_of_certificate, is_identity};
+use crate::topic::{Identity, NameError};
+
+const HOST: &str = "a host name or address alone; no scheme, no brackets, and the port is a key of its own";
+
+/// Whether the TLS library takes `text` as the name of who is at the other end.
+fn is_host(text: &str) -> bool {
+    rustls::pki_types::ServerName::try_from(text).is_ok()
+}
 
 /// How to reach the broker, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +59,7 @@ impl BrokerSettings {
 
     /// Reads the section; `keep_alive` is the allowed range in seconds, 10 the default.
     pub fn read(section: &mut Section, keep_alive: RangeInclusive<i64>) -> Self {
-        let host = section
-            .text("host")
-            .check("a host name or address, without port", |host| {
-                !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
-            })
-            .required();
+        let host = section.text("host").check(HOST, |host| is_host(host)).required();
         let port = section.integer("port").range(1..=65535).default(8883);
         let ca_file = section.path("ca_file").required();
         let credentials = credentials(section);
@@ -74,12 +77,23 @@ impl BrokerSettings {
     ///
     /// # Errors
     /// The certificate cannot be read, or its common name is outside `[a-z0-9_-]{1,64}`.
-    pub fn identity(&self) -> Result<String, String> {
-        match &self.credentials {
-            Credentials::Certificate { certificate_file, .. } => identity_of_certificate(certificate_file),
-            Credentials::Password { username, .. } => Ok(username.clone()),
-        }
+    pub fn identity(&self) -> Result<Identity, IdentityError> {
+        Ok(match &self.credentials {
+            Credentials::Certificate { certificate_file, .. } => identity_of_certificate(certificate_file)?,
+            Credentials::Password { username, .. } => Identity::client(username)?,
+        })
     }
+}
+
+/// Why it is not known who we are.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The certificate does not say.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The user name cannot be an identity.
+    #[error("username cannot be used")]
+    Username(#[from] NameError),
 }
 
 fn credentials(section: &mut Section) -> Credentials {
@@ -92,7 +106,7 @@ fn credentials(section: &mut Section) -> Credentials {
         section.refuse(key, origin, message, Some(allowed));
     }
     let by_password = password_key.is_some() && !by_certificate;
-    let username = section.text("username").check(NAME_ALPHABET, |name| is_name(name));
+    let username = section.text("username").check(IDENTITY_ALPHABET, |name| is_identity(name));
     let username = if by_password { username.required() } else { username.default(String::new()) };
     let password_file = section.path("password_file");
     let password_file =

@@ -1,32 +1,61 @@
 //! What a process wants to know of its own certificate: its name and when it ends.
 //!
-//! Nothing is verified here; that is for the TLS handshake.
+//! Nothing is judged here; that is for [`super::files`] before a connection, and for the TLS
+//! handshake.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use x509_parser::pem::Pem;
-use x509_parser::prelude::X509Certificate;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::{self, PemObject as _};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{NAME_ALPHABET, is_name};
 use crate::clock::Utc;
+use crate::topic::{Identity, NameError};
+
+/// Why a certificate does not say what it is asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// The file cannot be read.
+    #[error("cannot read the certificate {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The file is no PEM.
+    #[error("the certificate {} is not valid PEM", .0.display())]
+    Pem(PathBuf, #[source] pem::Error),
+    /// There is no certificate in the file.
+    #[error("there is no certificate in {}", .0.display())]
+    Missing(PathBuf),
+    /// There is something in the file that only looks like a certificate.
+    #[error("the certificate {} is not valid X.509", .0.display())]
+    X509(PathBuf, #[source] x509_parser::error::X509Error),
+    /// Its name is not given once.
+    #[error("the certificate {} has {count} common names: the identity must be its only one", path.display())]
+    Names {
+        /// The file.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+    },
+    /// Its name cannot be an identity.
+    #[error("the certificate {} has a common name that cannot be used", .0.display())]
+    Name(PathBuf, #[source] NameError),
+    /// Its end cannot be written as a date.
+    #[error("the certificate {} ends beyond the calendar", .0.display())]
+    End(PathBuf),
+}
 
 /// The common name of the first certificate in a PEM file: the identity the broker knows it by.
 ///
 /// # Errors
 /// The file cannot be read, holds no certificate, or its name is missing, given twice or outside
 /// `[a-z0-9_-]{1,64}`.
-pub fn identity_of_certificate(path: &Path) -> Result<String, String> {
+pub fn identity_of_certificate(path: &Path) -> Result<Identity, CertificateError> {
     with_certificate(path, |certificate| {
-        let mut names = certificate.subject().iter_common_name();
-        let (Some(name), None) = (names.next(), names.next()) else {
-            return Err("it must have exactly one common name".to_owned());
+        let names = common_names(certificate);
+        let [name] = names.as_slice() else {
+            return Err(CertificateError::Names { path: path.to_owned(), count: names.len() });
         };
-        let name = name.as_str().map_err(|error| format!("its common name is unreadable: {error}"))?;
-        if is_name(name) {
-            Ok(name.to_owned())
-        } else {
-            Err(format!("its common name {name:?} cannot be an identity (allowed: {NAME_ALPHABET})"))
-        }
+        Identity::client(name).map_err(|source| CertificateError::Name(path.to_owned(), source))
     })
 }
 
@@ -34,26 +63,43 @@ pub fn identity_of_certificate(path: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// The file cannot be read, or holds no certificate.
-pub fn certificate_expiry(path: &Path) -> Result<Utc, String> {
+pub fn certificate_expiry(path: &Path) -> Result<Utc, CertificateError> {
     with_certificate(path, |certificate| {
-        let seconds = certificate.validity().not_after.timestamp();
-        Utc::from_unix_milliseconds(seconds.saturating_mul(1000))
-            .ok_or_else(|| "its end lies beyond the calendar".to_owned())
+        utc(certificate.validity().not_after.timestamp())
+            .ok_or_else(|| CertificateError::End(path.to_owned()))
     })
+}
+
+pub(super) fn common_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    certificate.subject().iter_common_name().map(|name| text(name.as_slice())).collect()
+}
+
+pub(super) fn utc(unix_seconds: i64) -> Option<Utc> {
+    Utc::from_unix_milliseconds(unix_seconds.saturating_mul(1000))
 }
 
 fn with_certificate<T>(
     path: &Path,
-    read: impl FnOnce(&X509Certificate<'_>) -> Result<T, String>,
-) -> Result<T, String> {
-    let at = |message: String| format!("certificate {}: {message}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| at(format!("cannot read it: {error}")))?;
-    for block in Pem::iter_from_buffer(&bytes) {
-        let block = block.map_err(|error| at(format!("no valid PEM: {error}")))?;
-        if block.label == "CERTIFICATE" {
-            let certificate = block.parse_x509().map_err(|error| at(format!("no valid X.509: {error}")))?;
-            return read(&certificate).map_err(at);
-        }
+    read: impl FnOnce(&X509Certificate<'_>) -> Result<T, CertificateError>,
+) -> Result<T, CertificateError> {
+    let bytes = std::fs::read(path).map_err(|source| CertificateError::Read(path.to_owned(), source))?;
+    let der = match CertificateDer::from_pem_slice(&bytes) {
+        Ok(der) => der,
+        Err(pem::Error::NoItemsFound) => return Err(CertificateError::Missing(path.to_owned())),
+        Err(source) => return Err(CertificateError::Pem(path.to_owned(), source)),
+    };
+    match X509Certificate::from_der(&der) {
+        Ok((_, certificate)) => read(&certificate),
+        Err(error) => Err(CertificateError::X509(path.to_owned(), x509_error(error))),
     }
-    Err(at("no certificate in this file".to_owned()))
+}
+
+pub(super) fn x509_error(
+    error: x509_parser::asn1_rs::Err<x509_parser::error::X509Error>,
+) -> x509_parser::error::X509Error {
+    match error {
+        x509_parser::asn1_rs::Err::Incomplete(_) => x509_parser::error::X509Error::InvalidCertificate,
+        x509_parser::asn1_rs::Err::Error(error) | x509_parser::asn1_rs::Err::Failure(error) => error,
+    }
 }

@@ -1,8 +1,13 @@
-//! The settings of the operators' commands, and where they are looked for.
+//! The settings of the operators' commands, where they are looked for, and which device a word on
+//! the command line means.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{BrokerSettings, NAME_ALPHABET, Problems, Section, is_name, read};
+use super::{BrokerSettings, Findings, NAME_ALPHABET, Problems, Section, is_name, read};
+use crate::clock::Utc;
+use crate::reserved::is_reserved;
+use crate::topic::{Base, NameError};
 
 /// What the variables begin with that change a client's settings. `OBSBUS_CONFIG` and
 /// `OBSBUS_LOG` are none of them.
@@ -17,10 +22,51 @@ pub struct ClientSettings {
     pub sites: Vec<String>,
     /// The site that is meant where none is named; `None` where there are several.
     pub site: Option<String>,
-    /// Name of the device that `chiller` means where none is named.
-    pub chiller: String,
-    /// Name of the device that `focus` means where none is named.
-    pub focuser: String,
+    /// The devices that go by another name on the command line than in their topics.
+    pub devices: BTreeMap<String, Place>,
+}
+
+/// What a name for a device stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// First level of its topics; `None`: the site that is meant otherwise.
+    pub site: Option<String>,
+    /// Second level of its topics.
+    pub device: String,
+}
+
+/// Why it is not known which device is meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// The settings do not know the site.
+    #[error("site {site:?} is not among the sites in the settings ({})", known.join(", "))]
+    UnknownSite {
+        /// The site.
+        site: String,
+        /// Those that are known.
+        known: Vec<String>,
+    },
+    /// There are several sites, and none was named.
+    #[error("the settings have several sites: say {}", known.iter().map(|site| format!("{site}/{device}")).collect::<Vec<_>>().join(" or "))]
+    WhichSite {
+        /// The device.
+        device: String,
+        /// The sites.
+        known: Vec<String>,
+    },
+    /// Two sites were named.
+    #[error("{address:?} is at site {of_address:?}, and site {site:?} was asked for")]
+    TwoSites {
+        /// What the device was called.
+        address: String,
+        /// The site that goes with that.
+        of_address: String,
+        /// The other one.
+        site: String,
+    },
+    /// It cannot be the name of a device.
+    #[error(transparent)]
+    Name(#[from] NameError),
 }
 
 impl ClientSettings {
@@ -35,6 +81,18 @@ impl ClientSettings {
         Ok(settings)
     }
 
+    /// As [`Self::load`], and what can be known of the files it names without connecting, by the
+    /// date `now`.
+    #[must_use]
+    pub fn check(path: &Path, environment: &[(String, String)], now: Utc) -> Findings {
+        let mut section = match read(path, CLIENT_PREFIX, environment) {
+            Ok(section) => section,
+            Err(problems) => return problems.into(),
+        };
+        Self::read(&mut section).broker.check_files(&mut section, now);
+        section.findings(&[]).1
+    }
+
     pub(super) fn read(section: &mut Section) -> Self {
         let sites = section
             .texts("sites")
@@ -43,25 +101,120 @@ impl ClientSettings {
             })
             .required();
         let sites_good = section.is_good("sites");
-        let site = section
-            .text("site")
-            .check(format!("one of sites: {}", sites.join(", ")), |site| !sites_good || sites.contains(site))
-            .optional();
+        let is_known = |site: &String| !sites_good || sites.contains(site);
+        let site =
+            section.text("site").check(format!("one of sites: {}", sites.join(", ")), is_known).optional();
         let site = match sites.as_slice() {
             [only] => site.or_else(|| Some(only.clone())),
             _ => site,
         };
-        let mut devices = section.section("devices");
-        let mut device = |kind: &'static str| {
-            devices.text(kind).check(NAME_ALPHABET, |name| is_name(name)).default(kind.to_owned())
-        };
-        let (chiller, focuser) = (device("chiller"), device("focuser"));
-        section.close(devices);
+        let mut devices_section = section.section("devices");
+        let devices = devices(&mut devices_section, is_known);
+        section.close(devices_section);
         let mut broker_section = section.section("broker");
         let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::CLIENT_KEEP_ALIVE);
         section.close(broker_section);
-        Self { broker, sites, site, chiller, focuser }
+        Self { broker, sites, site, devices }
     }
+
+    /// The device that `address` means: `SITE/DEVICE` as in its topics, or a name of `[devices]`,
+    /// or else the device of that name at the site that is meant where none is named.
+    ///
+    /// # Errors
+    /// The site is not known or not clear, or a part is outside its alphabet.
+    pub fn base(&self, address: &str) -> Result<Base, AddressError> {
+        self.base_at(None, address)
+    }
+
+    /// As [`Self::base`], where the user named a site beside the device.
+    ///
+    /// # Errors
+    /// As [`Self::base`]; or the address has another site.
+    pub fn base_at(&self, site: Option<&str>, address: &str) -> Result<Base, AddressError> {
+        let place = match place(address) {
+            Place { site: None, device } => {
+                self.devices.get(&device).cloned().unwrap_or(Place { site: None, device })
+            }
+            literal => literal,
+        };
+        if let (Some(of_address), Some(site)) = (&place.site, site)
+            && of_address != site
+        {
+            let (address, of_address, site) = (address.to_owned(), of_address.clone(), site.to_owned());
+            return Err(AddressError::TwoSites { address, of_address, site });
+        }
+        let site = self.site_of(place.site.as_deref().or(site), &place.device)?;
+        Ok(Base::new(site, &place.device)?)
+    }
+
+    /// The site `named`, or the one that is meant where none is named; `device` is for the message.
+    ///
+    /// # Errors
+    /// It is not known, or not clear.
+    pub fn site_of(&self, named: Option<&str>, device: &str) -> Result<&str, AddressError> {
+        let known = || self.sites.clone();
+        match named {
+            Some(site) => match self.sites.iter().find(|known| *known == site) {
+                Some(site) => Ok(site),
+                None => Err(AddressError::UnknownSite { site: site.to_owned(), known: known() }),
+            },
+            None => match &self.site {
+                Some(site) => Ok(site),
+                None => Err(AddressError::WhichSite { device: device.to_owned(), known: known() }),
+            },
+        }
+    }
+}
+
+fn devices(section: &mut Section, is_known: impl Fn(&String) -> bool) -> BTreeMap<String, Place> {
+    let mut devices = BTreeMap::new();
+    for name in section.names() {
+        let origin = section.origin(&name);
+        let allowed = "DEVICE or SITE/DEVICE, as in its topics, with a site of sites";
+        let text = section
+            .text(&name)
+            .check(allowed, |text| {
+                let Place { site, device } = place(text);
+                is_name(&device) && site.is_none_or(|site| is_name(&site) && is_known(&site))
+            })
+            .optional();
+        if !is_name(&name) {
+            let message = "cannot be the name of a device".to_owned();
+            section.refuse(&name, origin, message, Some(NAME_ALPHABET.to_owned()));
+        } else if is_reserved(&name) {
+            let message = "is a subcommand of obsbus, so no device can be called so".to_owned();
+            section.refuse(&name, origin, message, Some("another name".to_owned()));
+        } else if let Some(text) = text {
+            devices.insert(name, place(&text));
+        }
+    }
+    devices
+}
+
+fn place(address: &str) -> Place {
+    match address.split_once('/') {
+        Some((site, device)) => Place { site: Some(site.to_owned()), device: device.to_owned() },
+        None => Place { site: None, device: address.to_owned() },
+    }
+}
+
+/// Why there are no settings of a client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientFileError {
+    /// The one that was named is not there.
+    #[error("{by} names {}, which is not a file", path.display())]
+    NotAFile {
+        /// The option or variable.
+        by: &'static str,
+        /// What it names.
+        path: PathBuf,
+    },
+    /// There is none at the usual places.
+    #[error(
+        "no settings found: --config is not given, OBSBUS_CONFIG is not set, and there is no {}",
+        .0.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and no ")
+    )]
+    Nowhere(Vec<PathBuf>),
 }
 
 /// Finds the client's settings file: `--config`, `$OBSBUS_CONFIG`, the user's configuration
@@ -72,7 +225,7 @@ impl ClientSettings {
 pub fn find_client_file(
     argument: Option<&Path>,
     environment: &[(String, String)],
-) -> Result<PathBuf, String> {
+) -> Result<PathBuf, ClientFileError> {
     let variable = |name: &str| {
         environment.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value)
     };
@@ -90,22 +243,13 @@ pub fn find_client_file(
         .into_iter()
         .chain([PathBuf::from("/etc/obsbus/client.toml")])
         .collect();
-    match places.iter().find(|place| place.is_file()) {
-        Some(place) => Ok(place.clone()),
-        None => {
-            let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-            Err(format!(
-                "no settings found: --config is not given, OBSBUS_CONFIG is not set, and there is no {}",
-                looked.join(" and no ")
-            ))
-        }
-    }
+    places.iter().find(|place| place.is_file()).cloned().ok_or(ClientFileError::Nowhere(places))
 }
 
-fn named(path: &Path, by: &str) -> Result<PathBuf, String> {
+fn named(path: &Path, by: &'static str) -> Result<PathBuf, ClientFileError> {
     if path.is_file() {
         Ok(path.to_owned())
     } else {
-        Err(format!("{by} names {}, which is not a file", path.display()))
+        Err(ClientFileError::NotAFile { by, path: path.to_owned() })
     }
 }

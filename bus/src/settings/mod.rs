@@ -5,9 +5,12 @@
 //! What a process wants to know it asks a [`Section`] for, key by key; serde would stop at the
 //! first error. This module reads no TLS file but the certificate's name and dates.
 
+pub mod account;
 mod broker;
 mod certificate;
 mod client;
+mod field;
+mod files;
 mod json;
 mod layers;
 mod section;
@@ -15,11 +18,16 @@ mod section;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use broker::{BrokerSettings, Credentials};
-pub use certificate::{certificate_expiry, identity_of_certificate};
-pub use client::{CLIENT_PREFIX, ClientSettings, find_client_file};
+pub use broker::{BrokerSettings, Credentials, IdentityError};
+pub use certificate::{CertificateError, certificate_expiry, identity_of_certificate};
+pub use client::{AddressError, CLIENT_PREFIX, ClientFileError, ClientSettings, Place, find_client_file};
+pub use field::Field;
+pub use files::{FileFinding, check_files};
 pub use layers::{process_environment, read};
-pub use section::{Field, Section};
+pub use section::{Known, Section};
+
+use crate::topic::Identity;
+pub use crate::topic::{NAME_ALPHABET, is_name};
 
 /// Where a setting was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,14 +117,44 @@ impl Problems {
     }
 }
 
-/// What [`is_name`] accepts, in words.
-pub const NAME_ALPHABET: &str = "1 to 64 of a-z, 0-9, _ and -";
+/// What a check of settings found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings {
+    /// What makes the settings unusable.
+    pub problems: Problems,
+    /// What a person should look at, and is no reason to refuse the settings.
+    pub warnings: Problems,
+}
 
-/// Whether `text` can be a site, a device or an identity: `[a-z0-9_-]{1,64}`.
+impl Findings {
+    /// Whether the settings can be used.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.problems.0.is_empty()
+    }
+}
+
+impl From<Problems> for Findings {
+    fn from(problems: Problems) -> Self {
+        Self { problems, warnings: Problems(Vec::new()) }
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problems = self.problems.0.iter().map(ToString::to_string);
+        let warnings = self.warnings.0.iter().map(|warning| format!("warning: {warning}"));
+        f.write_str(&problems.chain(warnings).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// What [`is_identity`] accepts, in words.
+pub const IDENTITY_ALPHABET: &str = "1 to 64 of a-z, 0-9, _ and -, not acl-canary";
+
+/// Whether `text` can be the identity of a client.
 #[must_use]
-pub fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+pub fn is_identity(text: &str) -> bool {
+    Identity::client(text).is_ok()
 }
 
 #[cfg(test)]

@@ -10,7 +10,18 @@ use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
 
-use super::{Origin, Problem, Problems};
+use super::field::{Field, Found, number, split, written};
+use super::{Findings, Origin, Problem, Problems};
+
+/// A key that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its name, with its section.
+    pub key: String,
+    /// What is allowed for it, in words.
+    pub allowed: String,
+    origin: Origin,
+}
 
 /// A table of settings and what was found wrong with it so far.
 #[derive(Debug)]
@@ -18,9 +29,10 @@ pub struct Section {
     file: PathBuf,
     prefix: String,
     table: Map<String, Value>,
-    known: Vec<String>,
+    known: Vec<Known>,
     unknown: Vec<(String, Origin)>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Section {
@@ -32,11 +44,12 @@ impl Section {
             known: Vec::new(),
             unknown: Vec::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
     /// The table under `key`, to be given back to [`Section::close`]. A missing one is empty.
-    pub fn section(&mut self, key: &'static str) -> Section {
+    pub fn section(&mut self, key: &str) -> Section {
         let mut inner = Self::root(&self.file, Map::new());
         inner.prefix = format!("{}{key}.", self.prefix);
         match self.table.remove(key) {
@@ -58,10 +71,20 @@ impl Section {
         self.known.append(&mut inner.known);
         self.unknown.append(&mut inner.unknown);
         self.problems.append(&mut inner.problems);
+        self.warnings.append(&mut inner.warnings);
+    }
+
+    /// The keys that are written in this table and not read yet, in the order of the file.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.table.iter().map(|(key, value)| (self.origin_of(Some(value)), key)).collect();
+        names.sort();
+        names.into_iter().map(|(_, key)| key.clone()).collect()
     }
 
     /// A text.
-    pub fn text(&mut self, key: &'static str) -> Field<'_, String> {
+    pub fn text(&mut self, key: &str) -> Field<'_, String> {
         self.field(key, "a text in quotes", |value, _| match &value.kind {
             ValueKind::String(text) => Some(text.clone()),
             _ => None,
@@ -69,7 +92,7 @@ impl Section {
     }
 
     /// A file; a relative one in the settings file is relative to that file's folder.
-    pub fn path(&mut self, key: &'static str) -> Field<'_, PathBuf> {
+    pub fn path(&mut self, key: &str) -> Field<'_, PathBuf> {
         let folder = self.file.parent().map(Path::to_owned).unwrap_or_default();
         self.field(key, "a path in quotes", move |value, environment| match &value.kind {
             ValueKind::String(text) if text.is_empty() => None,
@@ -80,7 +103,7 @@ impl Section {
     }
 
     /// `true` or `false`.
-    pub fn flag(&mut self, key: &'static str) -> Field<'_, bool> {
+    pub fn flag(&mut self, key: &str) -> Field<'_, bool> {
         self.field(key, "true or false", |value, environment| match &value.kind {
             ValueKind::Boolean(flag) => Some(*flag),
             ValueKind::String(text) if environment => text.trim().parse().ok(),
@@ -89,7 +112,7 @@ impl Section {
     }
 
     /// A whole number.
-    pub fn integer(&mut self, key: &'static str) -> Field<'_, i64> {
+    pub fn integer(&mut self, key: &str) -> Field<'_, i64> {
         self.field(key, "a whole number", |value, environment| match &value.kind {
             ValueKind::I64(integer) => Some(*integer),
             ValueKind::String(text) if environment => text.trim().parse().ok(),
@@ -98,18 +121,18 @@ impl Section {
     }
 
     /// A finite number in `unit`, within `range`.
-    pub fn number(&mut self, key: &'static str, unit: &str, range: RangeInclusive<f64>) -> Field<'_, f64> {
+    pub fn number(&mut self, key: &str, unit: &str, range: RangeInclusive<f64>) -> Field<'_, f64> {
         let allowed = format!("{} to {} {unit}", range.start(), range.end());
         self.field(key, "a number", number).check(allowed, move |number| range.contains(number))
     }
 
     /// A duration, given in seconds.
-    pub fn seconds(&mut self, key: &'static str, range: RangeInclusive<f64>, default: f64) -> Duration {
+    pub fn seconds(&mut self, key: &str, range: RangeInclusive<f64>, default: f64) -> Duration {
         Duration::try_from_secs_f64(self.number(key, "s", range).default(default)).unwrap_or_default()
     }
 
     /// A list of numbers (in the environment: separated by commas).
-    pub fn numbers(&mut self, key: &'static str) -> Field<'_, Vec<f64>> {
+    pub fn numbers(&mut self, key: &str) -> Field<'_, Vec<f64>> {
         self.field(key, "a list of numbers", |value, environment| match &value.kind {
             ValueKind::Array(items) => items.iter().map(|item| number(item, environment)).collect(),
             ValueKind::String(text) if environment => {
@@ -120,7 +143,7 @@ impl Section {
     }
 
     /// A list of texts (in the environment: separated by commas).
-    pub fn texts(&mut self, key: &'static str) -> Field<'_, Vec<String>> {
+    pub fn texts(&mut self, key: &str) -> Field<'_, Vec<String>> {
         self.field(key, "a list of texts in quotes", |value, environment| match &value.kind {
             ValueKind::Array(items) => items
                 .iter()
@@ -137,7 +160,7 @@ impl Section {
     /// One of the words of a table.
     pub fn choice<T: Clone + 'static>(
         &mut self,
-        key: &'static str,
+        key: &str,
         words: &'static [(&'static str, T)],
     ) -> Field<'_, T> {
         let allowed = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
@@ -165,20 +188,39 @@ impl Section {
         self.problems.push(Problem { origin, key: format!("{}{key}", self.prefix), message, allowed });
     }
 
-    /// Where `key` stands; the file if nowhere. Ask before the key is read.
+    /// Notes something about `key`, which was read before, that a person should know and that is
+    /// no reason to refuse the settings.
+    pub fn warn(&mut self, key: &str, message: String) {
+        let origin = self.origin(key);
+        self.warnings.push(Problem { origin, key: format!("{}{key}", self.prefix), message, allowed: None });
+    }
+
+    /// Where `key` stands; the file if nowhere.
     #[must_use]
     pub fn origin(&self, key: &str) -> Origin {
-        self.origin_of(self.table.get(key))
+        if let Some(value) = self.table.get(key) {
+            return self.origin_of(Some(value));
+        }
+        let full = format!("{}{key}", self.prefix);
+        let known = self.known.iter().find(|known| known.key == full).map(|known| known.origin.clone());
+        known.unwrap_or_else(|| self.origin_of(None))
     }
 
     /// Ends the reading: what was not asked for is unknown.
     ///
     /// `renamed` says of keys of a predecessor what they are called now, or why they are gone.
-    /// Returns every key that was asked for, with its section.
+    /// Returns every key that was asked for.
     ///
     /// # Errors
     /// Everything that was found wrong.
-    pub fn finish(mut self, renamed: &[(&str, &str)]) -> Result<Vec<String>, Problems> {
+    pub fn finish(self, renamed: &[(&str, &str)]) -> Result<Vec<Known>, Problems> {
+        let (known, findings) = self.findings(renamed);
+        if findings.problems.0.is_empty() { Ok(known) } else { Err(findings.problems) }
+    }
+
+    /// As [`Section::finish`], with the warnings, and with the keys whatever was found wrong.
+    #[must_use]
+    pub fn findings(mut self, renamed: &[(&str, &str)]) -> (Vec<Known>, Findings) {
         self.note_unknown();
         for (key, origin) in std::mem::take(&mut self.unknown) {
             let message = match renamed.iter().find(|(old, _)| *old == key) {
@@ -190,7 +232,8 @@ impl Section {
             };
             self.problems.push(Problem { origin, key, message, allowed: None });
         }
-        if self.problems.is_empty() { Ok(self.known) } else { Err(Problems::sorted(self.problems)) }
+        let sorted = Problems::sorted;
+        (self.known, Findings { problems: sorted(self.problems), warnings: sorted(self.warnings) })
     }
 
     fn note_unknown(&mut self) {
@@ -202,13 +245,14 @@ impl Section {
 
     fn field<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         allowed: &str,
         convert: impl FnOnce(&Value, bool) -> Option<T>,
     ) -> Field<'_, T> {
-        self.known.push(format!("{}{key}", self.prefix));
         let value = self.table.remove(key);
         let origin = self.origin_of(value.as_ref());
+        let full = format!("{}{key}", self.prefix);
+        self.known.push(Known { key: full, allowed: allowed.to_owned(), origin: origin.clone() });
         let environment = matches!(origin, Origin::Environment(_));
         let shown = value.as_ref().map(written).unwrap_or_default();
         let found = match &value {
@@ -218,7 +262,14 @@ impl Section {
                 None => Found::Wrong,
             },
         };
-        Field { section: self, key, found, origin, shown, allowed: allowed.to_owned() }
+        Field { section: self, key: key.to_owned(), found, origin, shown, allowed: allowed.to_owned() }
+    }
+
+    pub(super) fn note_allowed(&mut self, key: &str, allowed: &str) {
+        let full = format!("{}{key}", self.prefix);
+        if let Some(known) = self.known.iter_mut().find(|known| known.key == full) {
+            allowed.clone_into(&mut known.allowed);
+        }
     }
 
     // A table has no line of its own after the layers were put together: its first value stands
@@ -238,146 +289,18 @@ impl Section {
     }
 }
 
-/// One key that was looked up; what is allowed is still being told.
-#[derive(Debug)]
-pub struct Field<'a, T> {
-    section: &'a mut Section,
-    key: &'static str,
-    found: Found<T>,
-    origin: Origin,
-    shown: String,
-    allowed: String,
-}
-
-#[derive(Debug)]
-enum Found<T> {
-    Nothing,
-    Value(T),
-    Wrong,
-}
-
-impl<T> Field<'_, T> {
-    /// Refuses what does not pass `test`; `allowed` says in words what would.
-    #[must_use]
-    pub fn check(mut self, allowed: impl Into<String>, test: impl FnOnce(&T) -> bool) -> Self {
-        self.allowed = allowed.into();
-        if let Found::Value(value) = &self.found
-            && !test(value)
-        {
-            self.found = Found::Wrong;
-        }
-        self
-    }
-
-    /// The value, or `default` if the key is not there.
-    #[must_use]
-    pub fn default(self, default: T) -> T {
-        self.optional().unwrap_or(default)
-    }
-
-    /// The value, if the key is there.
-    #[must_use]
-    pub fn optional(self) -> Option<T> {
-        match self.found {
-            Found::Nothing => None,
-            Found::Value(value) => Some(value),
-            Found::Wrong => {
-                let message = format!("{} is not allowed", self.shown);
-                self.section.refuse(self.key, self.origin, message, Some(self.allowed));
-                None
-            }
-        }
-    }
-}
-
-impl<T: Default> Field<'_, T> {
-    /// The value; a problem if the key is not there.
-    #[must_use]
-    pub fn required(self) -> T {
-        if matches!(self.found, Found::Nothing) {
-            self.section.refuse(self.key, self.origin, "is missing".to_owned(), Some(self.allowed));
-            return T::default();
-        }
-        self.optional().unwrap_or_default()
-    }
-}
-
-impl Field<'_, i64> {
-    /// Refuses what is outside `range`.
-    #[must_use]
-    pub fn range(self, range: RangeInclusive<i64>) -> Self {
-        let allowed = format!("{} to {}", range.start(), range.end());
-        self.check(allowed, |value| range.contains(value))
-    }
-
-    /// Refuses what is not in `values`.
-    #[must_use]
-    pub fn one_of(self, values: &[i64]) -> Self {
-        let allowed = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        self.check(allowed, |value| values.contains(value))
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a whole number beyond 2^53 is out of every range here")]
-fn number(value: &Value, environment: bool) -> Option<f64> {
-    let number = match &value.kind {
-        ValueKind::I64(integer) => *integer as f64,
-        ValueKind::Float(number) => *number,
-        ValueKind::String(text) if environment => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    number.is_finite().then_some(number)
-}
-
-fn split(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
-}
-
-/// The value as a person would write it, cut to a readable length.
-fn written(value: &Value) -> String {
-    let text = match &value.kind {
-        ValueKind::Nil => "null".to_owned(),
-        ValueKind::String(text) => format!("{text:?}"),
-        ValueKind::Float(number) => format!("{number:?}"),
-        ValueKind::Table(_) => "a section".to_owned(),
-        ValueKind::Array(items) => {
-            format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", "))
-        }
-        other => other.to_string(),
-    };
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
-    }
-}
-
 /// The known key that was probably meant: the same word in another section, or the nearest one.
-fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+fn nearest<'a>(key: &str, known: &'a [Known]) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let word = last(key);
     let limit = (word.chars().count() / 3).max(1);
     known
         .iter()
-        .map(|candidate| (distance(&word, &last(candidate)), candidate))
+        .map(|candidate| candidate.key.as_str())
+        .map(|candidate| (strsim::levenshtein(&word, &last(candidate)), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, candidate)| {
             (*distance, candidate.rsplit_once('.').map(|(s, _)| s) != key.rsplit_once('.').map(|(s, _)| s))
         })
         .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be changed, added or taken away to make `a` of `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut next = vec![i + 1];
-        let mut left = i + 1;
-        for (to, pair) in b.chars().zip(row.windows(2)) {
-            let &[diagonal, above] = pair else { continue };
-            left = (diagonal + usize::from(from != to)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -48,8 +48,7 @@ fn a_relative_file_is_relative_to_the_settings_file() {
         }
     );
     assert_eq!(settings.site.as_deref(), Some("clasp"));
-    assert_eq!(settings.chiller, "chiller");
-    assert_eq!(settings.focuser, "focuser");
+    assert!(settings.devices.is_empty());
 }
 
 #[test]
@@ -59,6 +58,129 @@ fn where_there_are_several_sites_none_is_meant_unless_said() {
     assert_eq!(ClientSettings::load(&path, &[]).unwrap().site, None);
     let chosen = ClientSettings::load(&path, &environment(&[("OBSBUS_CLIENT_SITE", "other")])).unwrap();
     assert_eq!(chosen.site.as_deref(), Some("other"));
+}
+
+#[test]
+fn a_device_is_called_by_its_topic_by_a_name_of_ones_own_or_with_its_site() {
+    let text = format!(
+        "{}[devices]\ncold = \"chiller-2\"\nspare = \"other/focuser\"\n",
+        CLIENT.replace("[\"clasp\"]", "[\"clasp\", \"other\"]")
+    );
+    let (_folder, path) = file("client.toml", &text);
+    let base = |settings: &ClientSettings, site, address| match settings.base_at(site, address) {
+        Ok(base) => base.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let settings = ClientSettings::load(&path, &environment(&[("OBSBUS_CLIENT_SITE", "clasp")])).unwrap();
+    for (site, address, expected) in [
+        (None, "powerbox", "clasp/powerbox"),
+        (None, "cold", "clasp/chiller-2"),
+        (None, "spare", "other/focuser"),
+        (None, "other/cold", "other/cold"),
+        (Some("other"), "cold", "other/chiller-2"),
+        (Some("other"), "spare", "other/focuser"),
+        (Some("clasp"), "spare", "\"spare\" is at site \"other\", and site \"clasp\" was asked for"),
+        (Some("clasp"), "other/x", "\"other/x\" is at site \"other\", and site \"clasp\" was asked for"),
+        (None, "third/x", "site \"third\" is not among the sites in the settings (clasp, other)"),
+        (
+            None,
+            "clasp/x/y",
+            "\"x/y\" is not a valid name of a device (allowed: 1 to 64 of a-z, 0-9, _ and -)",
+        ),
+        (None, "Cold", "\"Cold\" is not a valid name of a device (allowed: 1 to 64 of a-z, 0-9, _ and -)"),
+    ] {
+        assert_eq!(base(&settings, site, address), expected);
+    }
+    let settings = ClientSettings::load(&path, &[]).unwrap();
+    assert_eq!(
+        base(&settings, None, "cold"),
+        "the settings have several sites: say clasp/chiller-2 or other/chiller-2"
+    );
+    assert_eq!(base(&settings, None, "spare"), "other/focuser");
+}
+
+#[test]
+fn a_file_of_the_first_version_means_the_same_devices() {
+    let text = format!("{CLIENT}[devices]\nchiller = \"chiller\"\nfocuser = \"focuser-2\"\n");
+    let (_folder, path) = file("client.toml", &text);
+    let settings = ClientSettings::load(&path, &[]).unwrap();
+    assert_eq!(settings.base("chiller").unwrap().to_string(), "clasp/chiller");
+    assert_eq!(settings.base("focuser").unwrap().to_string(), "clasp/focuser-2");
+}
+
+#[test]
+fn a_name_for_a_device_is_a_name_and_no_subcommand_and_stands_for_a_known_site() {
+    let text = format!("{CLIENT}[devices]\nlist = \"x\"\nCold = \"x\"\na = \"other/x\"\nb = \"x/\"\nc = 1\n");
+    let allowed = "(allowed: DEVICE or SITE/DEVICE, as in its topics, with a site of sites)";
+    assert_eq!(
+        problems("client.toml", &text, &[]),
+        [
+            "client.toml:9: devices.list: is a subcommand of obsbus, so no device can be called so (allowed: another name)".to_owned(),
+            format!("client.toml:10: devices.Cold: cannot be the name of a device (allowed: {NAME_ALPHABET})"),
+            format!("client.toml:11: devices.a: \"other/x\" is not allowed {allowed}"),
+            format!("client.toml:12: devices.b: \"x/\" is not allowed {allowed}"),
+            format!("client.toml:13: devices.c: 1 is not allowed {allowed}"),
+        ]
+    );
+}
+
+#[test]
+fn a_host_with_a_port_in_brackets_or_with_a_scheme_is_refused() {
+    for host in [
+        "broker.example.org:8883",
+        "[::1]",
+        "mqtts://broker.example.org",
+        "127.0.0.1:8883",
+        "a b",
+        "",
+        "broker..org",
+        "-x",
+        "bröker.example.org",
+        "256.1.1.1",
+        "fe80::1%eth0",
+    ] {
+        let text = CLIENT.replace("broker.example.org", host);
+        assert_eq!(
+            problems("client.toml", &text, &[]),
+            [format!(
+                "client.toml:4: broker.host: {host:?} is not allowed (allowed: a host name or address alone; no \
+                 scheme, no brackets, and the port is a key of its own)"
+            )]
+        );
+    }
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "2001:db8::7",
+        "broker",
+        "my_broker.example.org",
+        "broker.example.org.",
+    ] {
+        let (_folder, path) = file("client.toml", &CLIENT.replace("broker.example.org", host));
+        assert_eq!(ClientSettings::load(&path, &[]).unwrap().broker.host, host);
+    }
+}
+
+#[test]
+fn a_check_tells_what_is_wrong_with_keys_and_with_the_files_they_name() {
+    let (folder, path) =
+        file("client.toml", &CLIENT.replace("sites", "site").replace("/etc/obsbus/alice.pem", "alice.pem"));
+    let findings =
+        ClientSettings::check(&path, &[], crate::clock::Utc::parse("2028-02-01T12:00:00Z").unwrap());
+    assert!(!findings.is_good());
+    let folder = format!("{}/", folder.path().display());
+    let found: Vec<String> = findings.to_string().lines().map(|line| line.replace(&folder, "")).collect();
+    assert_eq!(
+        found,
+        [
+            "client.toml: sites: is missing (allowed: a list of sites, each 1 to 64 of a-z, 0-9, _ and -)",
+            "client.toml:2: site: [\"clasp\"] is not allowed (allowed: one of sites: )",
+            "client.toml:5: broker.ca_file: ca.pem does not exist",
+            "client.toml:6: broker.certificate_file: alice.pem does not exist",
+            "client.toml:7: broker.key_file: alice.key does not exist",
+        ]
+    );
 }
 
 #[test]
@@ -72,7 +194,7 @@ fn every_problem_is_told_at_once_with_line_key_and_range() {
             "client.toml: broker.key_file: is missing (allowed: a path in quotes)",
             "client.toml:1: sites: [\"CLASP\"] is not allowed (allowed: a list of sites, each 1 to 64 of a-z, 0-9, _ and -)",
             "client.toml:2: color: is not a known key",
-            "client.toml:4: broker.host: 7 is not allowed (allowed: a host name or address, without port)",
+            "client.toml:4: broker.host: 7 is not allowed (allowed: a host name or address alone; no scheme, no brackets, and the port is a key of its own)",
             "client.toml:5: broker.port: 1883.9 is not allowed (allowed: 1 to 65535)",
             "client.toml:6: broker.ca_fil: is not a known key; is broker.ca_file meant?",
             "client.toml:7: broker.keep_alive_s: 600 is not allowed (allowed: 5 to 60)",
@@ -103,13 +225,13 @@ fn the_environment_stands_over_the_file_and_is_named_when_it_is_wrong() {
     let variables = environment(&[
         ("OBSBUS_CLIENT_BROKER__PORT", "18883"),
         ("OBSBUS_CLIENT_SITES", "clasp, other"),
-        ("OBSBUS_CLIENT_BROKER__HOST", "0123"),
+        ("OBSBUS_CLIENT_BROKER__CA_FILE", "0123"),
         ("OBSBUS_CONFIG", "elsewhere"),
         ("OBSBUS_LOG", "debug"),
     ]);
     let settings = ClientSettings::load(&path, &variables).unwrap();
     assert_eq!((settings.broker.port, settings.sites.len()), (18883, 2));
-    assert_eq!(settings.broker.host, "0123", "a text stays as it was written");
+    assert_eq!(settings.broker.ca_file, Path::new("0123"), "a text stays as it was written");
     assert_eq!(
         problems("client.toml", CLIENT, &[("OBSBUS_CLIENT_BROKER__PORT", "0"), ("OBSBUS_CLIENT_SIT", "x")]),
         [
@@ -163,7 +285,7 @@ fn a_certificate_and_a_password_exclude_each_other() {
         .replace("key_file = \"alice.key\"", "password_file = \"secret\"");
     let (_folder, path) = file("client.toml", &by_password);
     let settings = ClientSettings::load(&path, &[]).unwrap();
-    assert_eq!(settings.broker.identity(), Ok("ops".to_owned()));
+    assert_eq!(settings.broker.identity().unwrap().as_str(), "ops");
 }
 
 #[test]
@@ -187,9 +309,10 @@ fn the_client_file_is_searched_in_order_and_a_named_one_must_exist() {
     assert_eq!(find_client_file(None, &environment(&[("XDG_CONFIG_HOME", home)])), Ok(in_home));
 
     let missing = find_client_file(None, &environment(&[("OBSBUS_CONFIG", "/nowhere"), ("HOME", home)]));
-    assert_eq!(missing, Err("$OBSBUS_CONFIG names /nowhere, which is not a file".to_owned()));
+    assert_eq!(missing.unwrap_err().to_string(), "$OBSBUS_CONFIG names /nowhere, which is not a file");
     if !Path::new("/etc/obsbus/client.toml").exists() {
-        let nothing = find_client_file(None, &environment(&[("HOME", "/nowhere")])).unwrap_err();
+        let nothing = find_client_file(None, &environment(&[("HOME", "/nowhere")]));
+        let nothing = nothing.unwrap_err().to_string();
         for place in
             ["--config", "OBSBUS_CONFIG", "/nowhere/.config/obsbus/client.toml", "/etc/obsbus/client.toml"]
         {
@@ -214,20 +337,39 @@ fn certificate(names: &[&str]) -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn the_identity_is_the_certificates_common_name() {
     let (_folder, path) = certificate(&["chiller-bridge"]);
-    assert_eq!(identity_of_certificate(&path), Ok("chiller-bridge".to_owned()));
+    assert_eq!(identity_of_certificate(&path).unwrap().as_str(), "chiller-bridge");
     assert_eq!(certificate_expiry(&path).unwrap().to_string(), "2031-02-03T00:00:00.000Z");
 }
 
 #[test]
 fn a_certificate_without_a_usable_name_is_refused() {
-    for names in [&[][..], &["Alice"], &["a/b"], &[""]] {
+    for (names, expected) in [
+        (&[][..], "has 0 common names: the identity must be its only one"),
+        (
+            &["Alice"],
+            "has a common name that cannot be used: \"Alice\" is not a valid identity (allowed: 1 to 64",
+        ),
+        (&["a/b"], "has a common name that cannot be used: \"a/b\" is not a valid identity"),
+        (&[""], "has a common name that cannot be used: \"\" is not a valid identity"),
+        (&["acl-canary"], "has a common name that cannot be used: the identity \"acl-canary\" is reserved"),
+    ] {
         let (_folder, path) = certificate(names);
-        let error = identity_of_certificate(&path).unwrap_err();
-        assert!(error.contains("common name"), "{error}");
+        let error = with_causes(&identity_of_certificate(&path).unwrap_err());
+        assert!(error.starts_with(&format!("the certificate {} {expected}", path.display())), "{error}");
     }
     let (_folder, path) = file("own.pem", "not PEM");
-    assert!(identity_of_certificate(&path).unwrap_err().contains("no certificate"));
-    assert!(certificate_expiry(Path::new("/nowhere.pem")).unwrap_err().contains("cannot read"));
+    let error = identity_of_certificate(&path).unwrap_err();
+    assert_eq!(error.to_string(), format!("there is no certificate in {}", path.display()));
+    let error = certificate_expiry(Path::new("/nowhere.pem")).unwrap_err();
+    assert_eq!(
+        with_causes(&error),
+        "cannot read the certificate /nowhere.pem: No such file or directory (os error 2)"
+    );
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {}", with_causes(cause)));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 #[test]
@@ -240,8 +382,8 @@ fn the_client_file_that_is_shipped_names_every_key_and_is_right() {
     let text = uncommented(shipped);
     ClientSettings::read(&mut section);
     let known = section.finish(&[]).unwrap();
-    for key in known.iter().filter(|key| !["broker.username", "broker.password_file"].contains(&key.as_str()))
-    {
+    let others = ["broker.username", "broker.password_file"];
+    for key in known.iter().map(|known| known.key.as_str()).filter(|key| !others.contains(key)) {
         let last = key.rsplit('.').next().unwrap();
         assert!(text.lines().any(|line| line.starts_with(&format!("{last} ="))), "{key} is not in the file");
     }

@@ -1,7 +1,7 @@
 //! The whole chiller in virtual time: what it answers, what it ignores, how it goes wrong.
 
 use super::*;
-use harness::chance::Chance;
+use harness::seeded::SeededRandom;
 
 mod faults;
 
@@ -411,7 +411,7 @@ fn a_standby_first_or_a_little_patience_avoids_the_hang() {
 
 #[test]
 fn every_byte_at_random_leaves_a_unit_that_answers() {
-    let mut chance = Chance::new(42);
+    let mut chance = SeededRandom::new(42);
     let mut bench = Bench::prompt();
     let alphabet = b".\r#0115sStatus_17C\x11\x13\x00\xFF+-";
     for _ in 0..20_000 {

@@ -98,7 +98,7 @@ stop_clients = "ops"
         r#"16: log_name: "two words" is not allowed (allowed: 1 to 100 printable ASCII characters without a space)"#,
         r#"17: device: "a/b" is not allowed (allowed: 1 to 64 of a-z, 0-9, _ and -)"#,
         "18: require_acl: 1 is not allowed (allowed: true or false)",
-        r#"19: stop_clients: "ops" is not allowed (allowed: a list of identities, each 1 to 64 of a-z, 0-9, _ and -)"#,
+        r#"19: stop_clients: "ops" is not allowed (allowed: a list of identities, each 1 to 64 of a-z, 0-9, _ and -, not acl-canary)"#,
     ];
     let found = load("c.toml", text, &[]).unwrap_err();
     let with_line: Vec<_> = found.iter().filter_map(|problem| problem.strip_prefix("c.toml:")).collect();

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rig::Chance;
+use rig::SeededRandom;
 use testbed::chiller::{AlarmBit, Config, Fault};
 
 use crate::rig::{Rig, settings};
@@ -45,7 +45,7 @@ const COMMANDS: [(&str, &[&str]); 6] = [
 
 struct Campaign {
     rig: Rig,
-    chance: Chance,
+    chance: SeededRandom,
     /// Verb and argument of each request.
     requests: BTreeMap<String, (&'static str, &'static str)>,
     orders_seen: usize,
@@ -57,7 +57,7 @@ impl Campaign {
         let mut rig = Rig::new(settings(), unit);
         rig.run_until_connected();
         rig.command_and_wait("alice", "mode", "manual");
-        Self { rig, chance: Chance::new(seed), requests: BTreeMap::new(), orders_seen: 0 }
+        Self { rig, chance: SeededRandom::new(seed), requests: BTreeMap::new(), orders_seen: 0 }
     }
 
     fn command(&mut self) {

@@ -3,11 +3,11 @@
 
 use std::f64::consts::TAU;
 
-use rig::Chance;
+use rig::SeededRandom;
 
 /// See the module. Minutes count from the first of July, noon.
 pub(crate) struct Weather {
-    chance: Chance,
+    chance: SeededRandom,
     /// Clouds and fronts, degrees Celsius: a walk that returns to zero.
     front: f64,
     /// Whether this night is used; drawn at dusk.
@@ -23,7 +23,7 @@ pub(crate) struct Weather {
 impl Weather {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            chance: Chance::new(seed ^ 0x5EED),
+            chance: SeededRandom::new(seed ^ 0x5EED),
             front: 0.0,
             observing: false,
             cycled_until: 0,

@@ -15,7 +15,7 @@ use testbed::chiller::{AlarmBit, Config, Fault};
 use crate::rig::Shown;
 use crate::site::{MINUTE, SECOND, Site, with_inputs};
 use crate::weather::Weather;
-use rig::Chance;
+use rig::SeededRandom;
 
 /// One step: a message of each service.
 const STEP: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ enum Trouble {
 struct Winter {
     site: Site,
     weather: Weather,
-    chance: Chance,
+    chance: SeededRandom,
     first_minute: u64,
     step: u64,
     troubles: Vec<(Trouble, u64)>,
@@ -84,7 +84,7 @@ impl Winter {
         Self {
             site,
             weather: Weather::new(seed),
-            chance: Chance::new(seed),
+            chance: SeededRandom::new(seed),
             first_minute,
             step: 0,
             troubles: Vec::new(),

@@ -15,7 +15,7 @@ use chiller_bridge::protocol::{Reply, Request, Status, Temperature, UnitMode};
 use crate::site::{DOME, POWER, with_inputs};
 use crate::weather::Weather;
 use crate::winter::setting;
-use rig::Chance;
+use rig::SeededRandom;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SET_POINT: f64 = 15.0;
@@ -38,7 +38,7 @@ struct Year {
     now: Now,
     minute: u64,
     weather: Weather,
-    chance: Chance,
+    chance: SeededRandom,
     services: [(Service, u64); 2],
     pump_on: bool,
     water: f64,
@@ -61,7 +61,7 @@ impl Year {
             now,
             minute: 0,
             weather: Weather::new(seed),
-            chance: Chance::new(seed),
+            chance: SeededRandom::new(seed),
             services: [(Service::Speaks, 0); 2],
             pump_on: false,
             water: 15.0,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bus::clock::{Now, Utc};
 use bus::message::{Code, ReplyStatus};
 use focuser_device::FocuserStatus;
-use rig::Chance;
+use rig::SeededRandom;
 use testbed::focuser::{Config, Fault, Forbidden, ResetFlag, Violation};
 
 use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, settings};
@@ -35,7 +35,7 @@ const MOTOR_FAULTS: [Fault; 4] =
 struct Campaign {
     seed: u64,
     rig: Rig,
-    chance: Chance,
+    chance: SeededRandom,
     /// Who asked, verb and argument of each request.
     requests: BTreeMap<String, (&'static str, &'static str, String)>,
     open: BTreeSet<String>,
@@ -52,7 +52,7 @@ struct Campaign {
 
 impl Campaign {
     fn new(seed: u64) -> Self {
-        let mut chance = Chance::new(seed);
+        let mut chance = SeededRandom::new(seed);
         let place = chance.below(8_000);
         let unit = Config {
             seed,

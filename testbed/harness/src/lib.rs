@@ -3,13 +3,13 @@
 
 pub mod broker;
 pub mod certs;
-pub mod chance;
 pub mod client;
 pub mod fault;
 pub mod obedient;
 pub mod operator;
 pub mod port;
 pub mod process;
+pub mod seeded;
 pub mod simulator;
 pub mod site;
 pub mod uart;

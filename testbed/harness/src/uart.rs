@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-use crate::chance::Chance;
 use crate::fault::{Fault, Harm};
+use crate::seeded::SeededRandom;
 
 /// See the module.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Uart {
     /// Bytes of a reply's end, none of which a truncated one has.
     end_length: usize,
     /// Where its randomness comes from.
-    pub chance: Chance,
+    pub chance: SeededRandom,
     /// Bytes on their way in, each with the time when it is there.
     pub incoming: VecDeque<(Instant, u8)>,
     /// Bytes on their way out, likewise.
@@ -44,7 +44,7 @@ impl Uart {
             latency,
             character_time,
             end_length,
-            chance: Chance::new(seed),
+            chance: SeededRandom::new(seed),
             incoming: VecDeque::new(),
             outgoing: VecDeque::new(),
             busy_until: Instant::default(),

@@ -1,0 +1,86 @@
+//! Looks at things as the user that the service runs as, when an administrator asks as root: root
+//! may read everything, and would find a key good that the service cannot read.
+
+use std::io;
+
+use bus::settings::account::{self, Account};
+use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+/// The user of the shipped unit.
+pub const NAME: &str = "obsbus";
+/// The groups that the shipped unit adds: serial ports belong to it.
+pub const GROUPS: [&str; 1] = ["dialout"];
+
+/// The other user's rights could not be taken on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot look at the settings as user {name}")]
+pub struct UserError {
+    name: String,
+    #[source]
+    cause: io::Error,
+}
+
+/// Runs `look` with the rights of the user `name` and the unit's groups if this process is root's
+/// and there is such a user, else as it is; says as whom.
+///
+/// # Errors
+/// The system does not let the thread take on these rights.
+pub fn as_service<T: Send>(name: &str, look: impl FnOnce() -> T + Send) -> Result<(T, String), UserError> {
+    let own = geteuid();
+    if !own.is_root() {
+        return Ok((look(), account::user_name(own.as_raw())));
+    }
+    let Some(account) = Account::find(name, &GROUPS) else {
+        return Ok((look(), format!("root, since there is no user {name}")));
+    };
+    let failed = |cause| UserError { name: name.to_owned(), cause };
+    // Only this thread's rights change, and it ends here: there is no way back.
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            become_user(&account).map_err(failed)?;
+            Ok((look(), account.name.clone()))
+        });
+        looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn become_user(account: &Account) -> io::Result<()> {
+    let groups: Vec<Gid> = account.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+    let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
+    // The user last: it may not change its groups.
+    set_thread_groups(&groups)?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_what_the_shipped_unit_makes_it() {
+        let unit = include_str!("../../deploy/systemd/bridge@.service");
+        assert!(unit.contains(&format!("\nUser={NAME}\nGroup={NAME}\n")));
+        assert!(unit.contains(&format!("\nSupplementaryGroups={}\n", GROUPS.join(" "))));
+    }
+
+    #[test]
+    fn root_looks_as_the_service_and_everybody_else_as_oneself() {
+        let me = account::user_name(geteuid().as_raw());
+        let seen = |name: &str| {
+            let (uid, user) = as_service(name, || geteuid().as_raw()).unwrap();
+            (account::user_name(uid), user)
+        };
+        let pair = |one: &str, two: &str| (one.to_owned(), two.to_owned());
+        if geteuid().is_root() {
+            assert_eq!(seen("nobody"), pair("nobody", "nobody"));
+            assert_eq!(seen("no-such-user"), pair("root", "root, since there is no user no-such-user"));
+        } else {
+            assert_eq!(seen("nobody"), pair(&me, &me));
+        }
+        // And it is over afterwards.
+        assert_eq!(account::user_name(geteuid().as_raw()), me);
+    }
+}

@@ -1,0 +1,298 @@
+//! Judges certificates by what rustls with its `ring` provider, and OpenSSL in the broker, take.
+//!
+//! Each rule was tried against both: rustls refuses version 1 at the parser and knows no P-521;
+//! OpenSSL refuses a client's certificate for its dates, a weak key, an extended key usage without
+//! `clientAuth` and a key usage without a signature (`openssl verify -purpose sslclient`).
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::server::WebPkiClientVerifier;
+use rustls::{CertificateError, Error, RootCertStore};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
+    OID_SIG_ED448, OID_SIG_ED25519,
+};
+use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::At;
+use crate::clock::Utc;
+use crate::settings::certificate::{common_names, utc, x509_error};
+use crate::topic::Identity;
+
+/// Keys that TLS here can sign with.
+pub(super) const KEYS: &str = "RSA with 2048 to 4096 bits, ECDSA P-256 or P-384, or Ed25519";
+/// Bits of an RSA key that we can sign with, and of one whose signatures we can check.
+const OWN_RSA: RangeInclusive<usize> = 2048..=4096;
+const OTHERS_RSA: RangeInclusive<usize> = 2048..=8192;
+/// A certificate that ends sooner is worth a word.
+const SOON_DAYS: i64 = 60;
+const DAY_S: i64 = 86_400;
+
+/// What the private key is compared with.
+pub(super) struct Own {
+    /// The public key, as DER.
+    pub(super) public_key: Vec<u8>,
+    /// Whether it is of a kind that can be used; if not, that was said.
+    pub(super) is_usable: bool,
+}
+
+/// Judges what `ca_file` holds; `signs_us` if our own certificate hangs on it too.
+pub(super) fn judge_authorities(
+    authorities: &[CertificateDer<'_>],
+    host: &str,
+    now: Utc,
+    signs_us: bool,
+    at: &mut At<'_>,
+) {
+    let mut dated = Vec::new();
+    for der in authorities {
+        let certificate = match X509Certificate::from_der(der) {
+            Ok((_, certificate)) => certificate,
+            Err(error) => {
+                at.problem(&format!("holds a certificate that is not valid X.509: {}", x509_error(error)));
+                continue;
+            }
+        };
+        let name = shown_name(&certificate);
+        let is_own_issuer = certificate.subject().as_raw() == certificate.issuer().as_raw();
+        if !certificate.is_ca() && !is_own_issuer {
+            at.problem(&format!(
+                "holds the certificate of {name}, which is not an authority: put in the certificate of the \
+                 authority that signed the broker's"
+            ));
+        }
+        if let Ok(Some(usage)) = certificate.key_usage()
+            && certificate.is_ca()
+            && !usage.value.key_cert_sign()
+        {
+            at.problem(&format!(
+                "holds the authority {name}, whose key usage does not let it sign certificates"
+            ));
+        }
+        let (kind, is_usable) = key_kind(certificate.public_key(), &OTHERS_RSA);
+        if !is_usable {
+            at.problem(&format!(
+                "holds the authority {name} with a key whose signatures TLS here cannot check, {kind}"
+            ));
+        }
+        if certificate.is_ca() && is_for_host(&certificate, host) {
+            at.warning(&format!(
+                "holds an authority that is called {host} like the broker: if the broker shows this very \
+                 certificate, TLS refuses it; sign one for the broker with it"
+            ));
+        }
+        dated.push(dates(&certificate, now));
+    }
+    // Several may stand there while one takes the place of another.
+    if let Some(Err(wrong)) = dated.iter().find(|dates| dates.is_err())
+        && dated.iter().all(Result::is_err)
+    {
+        let message = format!("holds no authority that is valid now: it {wrong}");
+        if signs_us { at.problem(&message) } else { at.warning(&message) }
+    }
+}
+
+/// Judges our own certificate, the first of `chain`.
+pub(super) fn judge_own(
+    chain: &[CertificateDer<'_>],
+    authorities: &[CertificateDer<'_>],
+    now: Utc,
+    at: &mut At<'_>,
+) -> Option<Own> {
+    let (first, others) = chain.split_first()?;
+    let certificate = match X509Certificate::from_der(first) {
+        Ok((_, certificate)) => certificate,
+        Err(error) => {
+            at.problem(&format!("is not valid X.509: {}", x509_error(error)));
+            return None;
+        }
+    };
+    let before = at.findings.0.len();
+    if certificate.version() == X509Version::V3 {
+        judge_use(&certificate, at);
+    } else {
+        at.problem(
+            "is an X.509 version 1 certificate, which TLS refuses: have it signed again with extensions \
+             (`openssl x509 -req` with -extfile, as in mosquitto/README.md)",
+        );
+    }
+    judge_name(&certificate, at);
+    let (kind, is_usable) = key_kind(certificate.public_key(), &OWN_RSA);
+    if !is_usable {
+        at.problem(&format!(
+            "is for a key that cannot be used, {kind} (can: {KEYS}): make another key, and have a \
+             certificate signed for it"
+        ));
+    }
+    match dates(&certificate, now) {
+        Err(wrong) => at.problem(&wrong),
+        Ok(Some(soon)) => at.warning(&soon),
+        Ok(None) => {}
+    }
+    let was_good = !at.findings.0.iter().skip(before).any(|finding| finding.is_problem);
+    if was_good && !authorities.is_empty() {
+        judge_signature(first, others, authorities, now, at);
+    }
+    Some(Own { public_key: certificate.public_key().raw.to_owned(), is_usable })
+}
+
+fn judge_use(certificate: &X509Certificate<'_>, at: &mut At<'_>) {
+    if certificate.is_ca() {
+        at.problem(
+            "is an authority's certificate (basicConstraints CA:TRUE): have one signed for this identity \
+             with CA:FALSE; if there are several in the file, one's own must be the first",
+        );
+    }
+    if let Ok(Some(usage)) = certificate.extended_key_usage()
+        && !(usage.value.client_auth || usage.value.any)
+    {
+        at.problem(
+            "is not for clients (its extended key usage lacks clientAuth), so that the broker refuses it: \
+             have one signed with extendedKeyUsage=clientAuth",
+        );
+    }
+    if let Ok(Some(usage)) = certificate.key_usage()
+        && !usage.value.digital_signature()
+    {
+        at.problem(
+            "may not sign (its key usage lacks digitalSignature), so that the broker refuses it: have one \
+             signed with that, or without keyUsage",
+        );
+    }
+}
+
+fn judge_name(certificate: &X509Certificate<'_>, at: &mut At<'_>) {
+    let names = common_names(certificate);
+    match names.as_slice() {
+        [name] => {
+            if let Err(error) = Identity::client(name) {
+                at.problem(&format!("has the common name {name:?}, and {error}"));
+            }
+        }
+        names => at.problem(&format!(
+            "has {} common names: it must have exactly one, which is the identity",
+            names.len()
+        )),
+    }
+}
+
+/// Only a warning: the broker may know another authority for its clients than for itself.
+fn judge_signature(
+    own: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+    authorities: &[CertificateDer<'_>],
+    now: Utc,
+    at: &mut At<'_>,
+) {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        // What is not one was said already.
+        let _ = roots.add(authority.clone().into_owned());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let Ok(verifier) = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build() else {
+        return;
+    };
+    let seconds = u64::try_from(now.unix_milliseconds() / 1000).unwrap_or_default();
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let only_if = "right only if the broker knows another authority for its clients than for itself";
+    match verifier.verify_client_cert(own, others, now) {
+        Ok(_) => {}
+        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            at.warning(&format!("was not signed by the authority in ca_file: {only_if}"));
+        }
+        Err(Error::InvalidCertificate(CertificateError::BadSignature)) => at.warning(&format!(
+            "names the authority in ca_file and was signed by another of the same name: {only_if}"
+        )),
+        Err(error) => at.warning(&format!("may be refused by the broker: {error}")),
+    }
+}
+
+/// `Err`: not valid now; `Ok`: perhaps not for long.
+fn dates(certificate: &X509Certificate<'_>, now: Utc) -> Result<Option<String>, String> {
+    let now_s = now.unix_milliseconds().div_euclid(1000);
+    let validity = certificate.validity();
+    let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    if now_s < begin {
+        return Err(format!(
+            "is not valid before {}; this host's clock says {}: is it right?",
+            shown_date(begin),
+            shown_date(now_s)
+        ));
+    }
+    if now_s > end {
+        return Err(format!(
+            "expired on {}; this host's clock says {}: have it renewed",
+            shown_date(end),
+            shown_date(now_s)
+        ));
+    }
+    let days = (end - now_s) / DAY_S;
+    Ok((days < SOON_DAYS).then(|| format!("expires on {}, in {days} days: have it renewed", shown_date(end))))
+}
+
+fn shown_date(unix_seconds: i64) -> String {
+    let Some(date) = utc(unix_seconds) else { return "a date beyond the calendar".to_owned() };
+    let text = date.to_string();
+    match (text.get(..10), text.get(11..19)) {
+        (Some(day), Some(time)) => format!("{day} {time} UTC"),
+        _ => text,
+    }
+}
+
+fn shown_name(certificate: &X509Certificate<'_>) -> String {
+    match common_names(certificate).first() {
+        Some(name) => format!("{name:?}"),
+        None => format!("{:?}", certificate.subject().to_string()),
+    }
+}
+
+fn is_for_host(certificate: &X509Certificate<'_>, host: &str) -> bool {
+    let is_host = |name: &str| name.eq_ignore_ascii_case(host);
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    let in_alternative = alternative.is_some_and(|names| {
+        names
+            .value
+            .general_names
+            .iter()
+            .any(|name| matches!(name, GeneralName::DNSName(name) if is_host(name)))
+    });
+    in_alternative || common_names(certificate).iter().any(|name| is_host(name))
+}
+
+/// The kind of a public key in words, and whether TLS here can use it.
+fn key_kind(key: &SubjectPublicKeyInfo<'_>, rsa: &RangeInclusive<usize>) -> (String, bool) {
+    let algorithm = &key.algorithm.algorithm;
+    if *algorithm == OID_SIG_ED25519 {
+        return ("Ed25519".to_owned(), true);
+    }
+    if *algorithm == OID_SIG_ED448 {
+        return ("Ed448".to_owned(), false);
+    }
+    if *algorithm == OID_PKCS1_RSAENCRYPTION {
+        let bits = match key.parsed() {
+            Ok(PublicKey::RSA(key)) => key.modulus.iter().skip_while(|byte| **byte == 0).count() * 8,
+            _ => 0,
+        };
+        return (format!("RSA with {bits} bits"), rsa.contains(&bits));
+    }
+    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        let curve = key.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+        let known = [
+            (OID_EC_P256, "P-256", true),
+            (OID_NIST_EC_P384, "P-384", true),
+            (OID_NIST_EC_P521, "P-521", false),
+        ];
+        return match known.into_iter().find(|(oid, ..)| curve.as_ref() == Some(oid)) {
+            Some((_, name, is_usable)) => (format!("ECDSA {name}"), is_usable),
+            None => ("ECDSA with another curve".to_owned(), false),
+        };
+    }
+    (format!("algorithm {algorithm}"), false)
+}

@@ -1,0 +1,129 @@
+//! `--check-config` of the real bridges: what it says, and what it exits with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use testbed::certs::Authority;
+use testbed::process::{Launch, Output};
+use testbed::wait::wait_for;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A bridge's settings in a folder of their own, with good certificates.
+struct Settings {
+    folder: tempfile::TempDir,
+    authority: Authority,
+}
+
+impl Settings {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::create(&folder.path().join("certs")).unwrap();
+        authority.client("bridge").unwrap();
+        let settings = Self { folder, authority };
+        settings.write("broker.example.org");
+        settings
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("clasp.toml")
+    }
+
+    fn write(&self, host: &str) {
+        let text = format!(
+            r#"site = "clasp"
+serial_port = "/dev/null"
+control_clients = ["ops"]
+state_directory = "state"
+[broker]
+host = "{host}"
+ca_file = "certs/ca.crt"
+certificate_file = "certs/clients/bridge.crt"
+key_file = "certs/clients/bridge.key"
+"#
+        );
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn check(&self, bridge: &str) -> Output {
+        // As this user, who can read what this test has made.
+        let launch = Launch::workspace(bridge).unwrap().args(["--check-config", "--user", "root"]);
+        launch.arg(self.file()).run(LIMIT).unwrap()
+    }
+
+    /// What it says, without the folder.
+    fn said(&self, output: &Output) -> Vec<String> {
+        let folder = format!("{}/", self.folder.path().display());
+        output.stdout.lines().chain(output.stderr.lines()).map(|line| line.replace(&folder, "")).collect()
+    }
+}
+
+#[test]
+fn good_settings_are_called_good() {
+    let settings = Settings::new();
+    for bridge in ["chiller-bridge", "focuser-bridge"] {
+        let output = settings.check(bridge);
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{bridge}");
+        let good = format!("{}: settings are good (looked at as user ", settings.file().display());
+        assert!(output.stdout.starts_with(&good) && output.stdout.lines().count() == 1, "{}", output.stdout);
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_with_file_and_key() {
+    let settings = Settings::new();
+    settings.write("127.0.0.1:8883");
+    settings.authority.client_valid_for("bridge", Duration::ZERO).unwrap();
+    let clients = settings.folder.path().join("certs/clients");
+    settings.authority.client("other").unwrap();
+    fs::rename(clients.join("other.key"), clients.join("bridge.key")).unwrap();
+    fs::write(settings.folder.path().join("certs/ca.crt"), "").unwrap();
+    // It is valid to the end of this second.
+    wait_for("the certificate to end", LIMIT, || {
+        settings.check("chiller-bridge").stderr.contains("expired").then_some(())
+    })
+    .unwrap();
+    for bridge in ["chiller-bridge", "focuser-bridge"] {
+        let output = settings.check(bridge);
+        assert_eq!((output.code, output.stdout.as_str()), (64, ""), "{bridge}");
+        let said = settings.said(&output);
+        let beginnings = [
+            "clasp.toml:6: broker.host: \"127.0.0.1:8883\" is not allowed (allowed: a host name or address alone",
+            "clasp.toml:7: broker.ca_file: certs/ca.crt holds no certificate",
+            "clasp.toml:8: broker.certificate_file: certs/clients/bridge.crt expired on ",
+            "clasp.toml:9: broker.key_file: certs/clients/bridge.key is not the key of the certificate ",
+        ];
+        assert_eq!(said.len(), beginnings.len(), "{said:#?}");
+        for (line, beginning) in said.iter().zip(beginnings) {
+            assert!(line.starts_with(beginning), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_warning_is_said_and_the_settings_are_good() {
+    let settings = Settings::new();
+    let text = fs::read_to_string(settings.file()).unwrap().replace("/dev/null", "/nowhere/tty");
+    fs::write(settings.file(), text).unwrap();
+    let output = settings.check("focuser-bridge");
+    assert_eq!(output.code, 0);
+    assert!(output.stdout.contains("settings are good"), "{}", output.stdout);
+    let warning = "warning: clasp.toml:2: serial_port: /nowhere/tty does not exist";
+    assert!(settings.said(&output).iter().any(|line| line.starts_with(warning)), "{}", output.stderr);
+}
+
+#[test]
+fn the_service_may_not_read_what_root_may() {
+    let settings = Settings::new();
+    let open = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    open(settings.folder.path(), 0o755);
+    let launch = Launch::workspace("chiller-bridge").unwrap().args(["--check-config", "--user", "nobody"]);
+    let output = launch.arg(settings.file()).run(LIMIT).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let refused = "certs/clients/bridge.key cannot be read by user nobody: it belongs to user root";
+    let is_refused = settings.said(&output).iter().any(|line| line.contains(refused));
+    assert_eq!((output.code, is_refused), if is_root { (64, true) } else { (0, false) }, "{}", output.stderr);
+}
