@@ -9,6 +9,7 @@ use std::time::Duration;
 use bus::clock::Now;
 use bus::command::{DeskSettings, Journal};
 use bus::device::Description;
+use bus::message::Recent;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
@@ -16,7 +17,7 @@ use bus::topic::{Base, Identity};
 use serde::de::DeserializeOwned;
 
 use crate::controller::{Controller, Protocol};
-use crate::core::{Core, CoreSettings, File};
+use crate::core::{Core, CoreSettings, File, Left};
 use crate::device_loop::{self, Ended, Requests, Wiring};
 use crate::history::Kept;
 use crate::line::{self, LineSettings};
@@ -92,8 +93,8 @@ where
     let session_name = random::word().map_err(cannot("name the session"))?;
     let core_settings = core_settings(settings, kind, session_name)?;
     let base = core_settings.desk.base.clone();
-    let (journal, history) = (journal(settings), history(settings));
-    let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
+    let left = Left { journal: journal(settings), history: history(settings), recent: recent(settings) };
+    let mut core = Core::new(core_settings, controller(now), protocol, left, now);
     if let Err(error) = store::prepare(&settings.state_directory) {
         core.note_unwritable(&error.to_string(), now);
     }
@@ -203,6 +204,13 @@ fn journal(settings: &BridgeSettings) -> Journal {
     match load(settings, File::Commands) {
         Loaded::Current(journal) | Loaded::Previous(journal, _) => journal,
         Loaded::Missing | Loaded::Damaged(_) => Journal::default(),
+    }
+}
+
+fn recent(settings: &BridgeSettings) -> Option<Recent> {
+    match load(settings, File::Recent) {
+        Loaded::Current(recent) | Loaded::Previous(recent, _) => Some(recent),
+        Loaded::Missing | Loaded::Damaged(_) => None,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod device_loop;
 pub mod history;
 pub mod line;
 pub mod link;
+pub mod recent;
 pub mod reload;
 pub mod rival;
 pub mod service_user;

@@ -18,10 +18,8 @@ use std::time::Duration;
 use bridge::controller::{Controller, Protocol};
 use bridge::core::{Core, Event as CoreEvent, File, Output};
 use bridge::device_loop;
-use bridge::history::Kept;
 use bridge::settings::{BridgeSettings, DeviceSettings};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::Journal;
 use bus::device::{ArgumentKind, Description};
 use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
@@ -82,10 +80,8 @@ pub trait Subject: Sized {
 pub struct Left<'a> {
     /// The controller's file, if there is one.
     pub memory: Option<&'a [u8]>,
-    /// The Desk's journal.
-    pub journal: Journal,
-    /// The history.
-    pub history: Option<Kept>,
+    /// Everything else.
+    pub core: bridge::core::Left,
 }
 
 /// See the module.
@@ -247,6 +243,7 @@ impl<S: Subject> Rig<S> {
                 Output::Clear => self.broker.outbox.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
                 Output::Push(message) => self.broker.outbox.push(message),
+                Output::Status(_) => {}
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
@@ -507,7 +504,9 @@ fn start<S: Subject>(
     let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
     let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
     let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
+    let recent = read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let core = bridge::core::Left { journal: journal.unwrap_or_default(), history, recent };
+    let left = Left { memory: read(File::Device), core };
     let mut core = S::start(settings, format!("session{starts}"), left, now);
     if disk.full {
         core.note_unwritable(disk::FULL, now);

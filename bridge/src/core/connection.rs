@@ -42,6 +42,7 @@ where
                     tracing::warn!(error, "no connection to the broker");
                 }
                 self.broker_error = Some(error);
+                self.dirty = true;
                 self.announce_at = None;
                 self.announced = false;
                 self.probe = None;
@@ -147,6 +148,7 @@ where
         self.health_shown = Shown::default();
         self.publish_meta();
         self.publish_history(now);
+        self.recent.connected();
         if let Some(journal) = self.left.take() {
             self.desk.recover(journal, now);
         }

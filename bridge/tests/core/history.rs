@@ -1,6 +1,6 @@
 //! When the core publishes and saves the history, with a device of one figure.
 
-use bridge::core::{Event, File, Output};
+use bridge::core::{Event, File, Left, Output};
 use bridge::history::Kept;
 use bus::message::{Health, History};
 use bus::session::bridge::SessionEvent;
@@ -80,14 +80,21 @@ fn a_clean_stop_saves_what_the_running_bin_has_and_the_next_start_goes_on_from_i
     assert_eq!(history.columns["water_temp"], [Some(10.0)]);
     let mut earlier = history;
     earlier.columns.get_mut("water_temp").unwrap()[0] = Some(5.0);
-    let published =
-        published(&Rig::with(Some(&Kept { history: earlier, out_of_sight: Vec::new() })).connect()).remove(0);
+    let published = published(
+        &Rig::with(Left {
+            history: Some(Kept { history: earlier, out_of_sight: Vec::new() }),
+            ..Left::default()
+        })
+        .connect(),
+    )
+    .remove(0);
     assert_eq!(published.columns["water_temp"], [Some(5.0)]);
 }
 
 #[test]
 fn a_history_that_cannot_be_saved_is_no_secret_until_it_can() {
     let mut rig = Rig::new();
+    rig.disk_hangs = true;
     rig.connect();
     let health = |outputs: &[Output]| -> Option<bool> {
         let health = |output: &Output| match output {

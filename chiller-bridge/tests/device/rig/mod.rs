@@ -63,7 +63,7 @@ impl Subject for Bridge {
         };
         let controller = Chiller::new(controller_settings(settings), memory, now);
         let core_settings = core_settings(settings, session).expect("names");
-        Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
+        Core::new(core_settings, controller, Wire::new(settings), left.core, now)
     }
 
     fn sent(at: Instant, bytes: &[u8]) -> Sent {
