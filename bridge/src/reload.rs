@@ -84,7 +84,7 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
 }
 
 fn identities(names: &[String]) -> Result<BTreeSet<Identity>, String> {
-    names.iter().map(|name| Identity::new(name).map_err(|error| error.to_string())).collect()
+    names.iter().map(|name| Identity::client(name).map_err(|error| error.to_string())).collect()
 }
 
 /// Tells whether the files have changed; which is not worth keeping a private key in memory.

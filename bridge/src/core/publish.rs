@@ -12,6 +12,7 @@ use bus::outbox::Message;
 use bus::session::bridge::PAYLOAD_LIMIT;
 
 use super::fit::Done;
+use super::follow::FollowUp;
 use super::{Core, Output, meta};
 use crate::controller::{Concern, Controller, Protocol};
 use crate::link::{Cause, Loss};
@@ -100,7 +101,31 @@ where
         // The running bin of the history grows; a panel that opens now wants to see it.
         if self.announced && minute {
             self.publish_history(now);
+            // What was refused is tried again, or nobody would see that the ACL was repaired.
+            if !self.refused.is_empty() {
+                self.follow_ups.begin(now.instant);
+            }
         }
+        while let Some(what) = self.follow_ups.next(now.instant) {
+            match what {
+                FollowUp::Meta => self.publish_meta(),
+                FollowUp::Recent => self.recent.may_follow(),
+                FollowUp::History => self.publish_history(now),
+            }
+        }
+    }
+
+    fn tell_dropped(&mut self) {
+        let news = self.dropped_messages.saturating_sub(self.dropped_told);
+        if news > 0 {
+            self.dropped_told = self.dropped_messages;
+            tracing::warn!("{news} replies or events never got out: the broker was away for too long");
+        }
+    }
+
+    /// How many replies and events the session had to drop.
+    pub fn note_dropped(&mut self, dropped: u64) {
+        self.dropped_messages = dropped;
     }
 
     /// One line for the service manager, when it is another than before.
@@ -197,6 +222,7 @@ where
     }
 
     fn publish_health(&mut self, now: Now) {
+        self.tell_dropped();
         let health = Health {
             schema: SCHEMA,
             date: now.utc,
@@ -220,7 +246,7 @@ where
         self.set(self.settings.desk.base.health(), encode(&health), None);
     }
 
-    pub(super) fn publish_meta(&mut self) {
+    fn publish_meta(&mut self) {
         let meta = meta::of(&self.settings);
         self.set(self.settings.desk.base.meta(), encode(&meta), None);
     }
@@ -236,7 +262,7 @@ where
         }
     }
 
-    pub(super) fn publish_history(&mut self, now: Now) {
+    fn publish_history(&mut self, now: Now) {
         let mut history = self.history.history(now);
         let mut payload = encode(&history);
         let whole = payload.len();
@@ -267,10 +293,12 @@ where
     pub(super) fn happened(&mut self, happening: Happening, now: Now) {
         let kind = happening.kind;
         let reason = happening.reason.as_deref();
+        // What does not stand in the message, nobody sees: `journalctl` shows no fields.
+        let text = with_values(&happening);
         match happening.severity {
-            Severity::Info => tracing::info!(?kind, reason, "{}", happening.message),
-            Severity::Warning => tracing::warn!(?kind, reason, "{}", happening.message),
-            Severity::Error => tracing::error!(?kind, reason, "{}", happening.message),
+            Severity::Info => tracing::info!(?kind, reason, "{text}"),
+            Severity::Warning => tracing::warn!(?kind, reason, "{text}"),
+            Severity::Error => tracing::error!(?kind, reason, "{text}"),
         }
         self.event_seq += 1;
         let mut event = Event {
@@ -311,6 +339,10 @@ where
             let text = "commands do not reach the bridge: it does not hear its own";
             concerns.push(Concern::error("command_path", text));
         }
+        if !self.refused.is_empty() {
+            let texts: Vec<_> = self.refused.values().map(String::as_str).collect();
+            concerns.push(Concern::warning("publish_refused", texts.join("; ")));
+        }
         concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
@@ -330,5 +362,31 @@ where
         concerns.extend(self.doubts.concern(now.instant));
         concerns.extend(self.oversized.concern());
         concerns
+    }
+}
+
+/// An event's message with the values that led to it.
+fn with_values(happening: &Happening) -> String {
+    let known = happening.values.iter().filter(|(_, value)| !value.is_null());
+    let values: Vec<_> = known.map(|(name, value)| format!("{name} {value}")).collect();
+    if values.is_empty() {
+        happening.message.clone()
+    } else {
+        format!("{} ({})", happening.message, values.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::message::{EventKind, Happening, Severity};
+
+    use super::with_values;
+
+    #[test]
+    fn the_journals_line_has_the_figures() {
+        let thresholds = Happening::new(EventKind::Link, Severity::Info, "the unit's thresholds");
+        assert_eq!(with_values(&thresholds), "the unit's thresholds");
+        let thresholds = thresholds.with("flow_low", 1.5).with("unread", None::<f64>).with("pump_on", true);
+        assert_eq!(with_values(&thresholds), "the unit's thresholds (flow_low 1.5, pump_on true)");
     }
 }

@@ -20,6 +20,8 @@ const COUNT_PERIOD: Duration = Duration::from_secs(30);
 pub(super) struct Recent {
     kept: Kept,
     unpublished: bool,
+    /// On a new connection others go first.
+    waits: bool,
     published: Option<Instant>,
     unsaved: Change,
     saved: Option<Instant>,
@@ -29,13 +31,19 @@ impl Recent {
     /// Goes on from what the process before had saved.
     pub(super) fn new(saved: Option<Message>) -> Self {
         let kept = Kept::new(saved);
-        Self { kept, unpublished: true, published: None, unsaved: Change::None, saved: None }
+        Self { kept, unpublished: true, waits: false, published: None, unsaved: Change::None, saved: None }
     }
 
     /// A new connection: the broker may have forgotten them.
     pub(super) fn connected(&mut self) {
-        self.unpublished = true;
+        self.waits = true;
         self.published = None;
+    }
+
+    /// It is their turn on this connection.
+    pub(super) fn may_follow(&mut self) {
+        self.waits = false;
+        self.unpublished = true;
     }
 
     fn add(&mut self, event: &Event, is_question: bool) {
@@ -46,7 +54,7 @@ impl Recent {
 
     /// When they may be published, if they are to be.
     fn publish_at(&self, now: Instant) -> Option<Instant> {
-        self.unpublished.then(|| self.published.map_or(now, |at| at + PERIOD))
+        (self.unpublished && !self.waits).then(|| self.published.map_or(now, |at| at + PERIOD))
     }
 
     /// When they may be saved, if they are to be.

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bridge::controller::{
-    Command, Concern, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
+    Command, Concern, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
 use bridge::core::{Core, CoreSettings, Event, Left, Output};
 use bridge::line::Exchange;
+use bridge::store::StoreError;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Outcome};
 use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
@@ -84,7 +85,7 @@ impl Controller for Puppet {
         let outcome = Outcome::succeeded(device.outcome.clone());
         device.effects.push_back(Effect::Answer(command.ticket, outcome));
     }
-    fn handle_reply(&mut self, (): (), _: Result<(), String>, _: Now) {}
+    fn handle_reply(&mut self, (): (), _: Result<(), DeviceRefusal>, _: Now) {}
     fn handle_link(&mut self, _: LinkChange, _: Now) {}
     fn poll_timeout(&self) -> Option<Instant> {
         None
@@ -223,7 +224,7 @@ impl Rig {
 
     /// Connects to a broker that has this in store.
     pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
-        self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
         for (topic, payload) in stored {
             self.hear(topic, payload, true);
         }
@@ -282,4 +283,14 @@ pub(crate) fn events(outputs: &[Output]) -> Vec<BusEvent> {
         _ => None,
     };
     outputs.iter().filter_map(event).collect()
+}
+
+/// A disk that takes nothing.
+pub(crate) fn full() -> StoreError {
+    StoreError {
+        attempt: "write",
+        path: "/state/file.json".into(),
+        kind: std::io::ErrorKind::StorageFull,
+        text: "no space left on device".to_owned(),
+    }
 }

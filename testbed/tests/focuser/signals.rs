@@ -32,7 +32,7 @@ fn signal(site: &mut FocuserSite, number: u8) {
 
 /// A long move that nobody waits for.
 fn set_off(site: &FocuserSite, from: f64, to: &str) {
-    let sent = site.focus("alice", &["set", to, "--no-wait"]).unwrap();
+    let sent = site.tool("alice", &["set", to, "--no-wait"]).unwrap();
     assert_eq!(sent.code, 0, "{sent:?}");
     wait_under_way(site, from, 0.2);
 }
