@@ -233,6 +233,7 @@ impl<S: Subject> Rig<S> {
                 Output::Clear => self.broker.session.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
                 Output::Push(message) => self.broker.session.push(message),
+                Output::Status(_) => {}
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
@@ -494,10 +495,13 @@ fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: No
     };
     let left = Left {
         device: read(File::Device).map_or(Loaded::Missing, parse),
-        journal: read(File::Commands)
-            .and_then(|bytes| serde_json::from_slice(bytes).ok())
-            .unwrap_or_default(),
-        history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        core: bridge::core::Left {
+            journal: read(File::Commands)
+                .and_then(|bytes| serde_json::from_slice(bytes).ok())
+                .unwrap_or_default(),
+            history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+            recent: read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        },
     };
     let session = format!("session{starts}");
     let mut core = daemon::core::<Forgets<S::Instrument>>(settings, session, left, now).expect("names");

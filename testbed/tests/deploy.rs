@@ -159,7 +159,7 @@ fn the_broker_knows_each_bridge_by_the_name_of_its_shipped_certificate() {
         assert!(settings.contains(&format!("/etc/obsbus/{bridge}/{bridge}.pem")), "{bridge}");
         let section =
             acl.split("\nuser ").find(|section| section.lines().next() == Some(bridge.as_str())).unwrap();
-        for what in ["state", "availability", "health", "meta", "history", "event", "reply/+/+"] {
+        for what in ["state", "availability", "health", "meta", "history", "recent", "event", "reply/+/+"] {
             let line = format!("topic write clasp/{device}/{what}");
             assert!(section.lines().any(|it| it == line), "{bridge} may not: {line}");
         }
