@@ -15,6 +15,9 @@ use crate::target::{Access, Target};
 /// What the broker has in store comes with the SUBACK, at the latest right behind it.
 const STORED_LIMIT: Duration = Duration::from_millis(500);
 
+/// A bridge that has just connected publishes the state first, and what is not as urgent within 5 s.
+const LATE_LIMIT: Duration = Duration::from_secs(6);
+
 /// Connected and subscribed.
 pub struct Connection {
     client: Box<Client>,
@@ -85,18 +88,46 @@ impl Connection {
         }
     }
 
-    /// The next message on `topic`; what else comes is kept for [`Self::next`].
+    /// How long to wait still, at `now`, for what a bridge publishes that has just connected.
+    #[must_use]
+    pub fn late_limit(&self, now: Now) -> Duration {
+        (self.subscribed + self.limit(LATE_LIMIT)).since(now.instant)
+    }
+
+    /// The stored message on `topic`, if there is one; what else comes is kept for [`Self::next`].
     ///
     /// # Errors
     /// The connection broke.
     pub async fn stored(&mut self, topic: &str) -> Result<Option<Message>, SessionError> {
-        while let Some(message) = self.client.next_message(self.stored_limit(Now::read())).await? {
+        self.first(topic, Self::stored_limit).await
+    }
+
+    /// The message on `topic` of a bridge that has just connected.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn late(&mut self, topic: &str) -> Result<Option<Message>, SessionError> {
+        self.first(topic, Self::late_limit).await
+    }
+
+    async fn first(
+        &mut self,
+        topic: &str,
+        limit: fn(&Self, Now) -> Duration,
+    ) -> Result<Option<Message>, SessionError> {
+        while let Some(message) = self.client.next_message(limit(self, Now::read())).await? {
             if message.topic == topic {
                 return Ok(Some(message));
             }
             self.set_aside.push_back(message);
         }
         Ok(None)
+    }
+
+    /// What was set aside on `topic` last.
+    #[must_use]
+    pub fn heard(&self, topic: &str) -> Option<&Message> {
+        self.set_aside.iter().rev().find(|message| message.topic == topic)
     }
 
     /// Publishes a request and waits for what the broker says to it.
