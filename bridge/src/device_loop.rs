@@ -17,7 +17,7 @@ use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
 use crate::reload::Reloaded;
 use crate::store::{Saved, Store};
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Watchdog, notify_status};
 
 /// The watchdog is shown progress at least so often.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
@@ -89,6 +89,7 @@ where
                 Output::Clear => session.clear(),
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
+                Output::Status(line) => notify_status(&line),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
                 Output::Probe => store.probe(),
                 Output::Reconnect(connection) => session.reconnect(connection),
@@ -169,9 +170,12 @@ pub fn name(file: File) -> &'static str {
         File::Device => "device.json",
         File::Commands => "commands.json",
         File::History => "history.json",
+        File::Recent => "recent.json",
     }
 }
 
 fn file(name: &str) -> Option<File> {
-    [File::Device, File::Commands, File::History].into_iter().find(|file| self::name(*file) == name)
+    [File::Device, File::Commands, File::History, File::Recent]
+        .into_iter()
+        .find(|file| self::name(*file) == name)
 }

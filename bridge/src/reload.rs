@@ -6,10 +6,10 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::path::PathBuf;
 
 use bus::clock::Utc;
+use bus::log::with_causes;
 use bus::settings::{BrokerSettings, Credentials, certificate_expiry, problems_with_files};
 use bus::topic::Identity;
 
-use crate::command_line::chain;
 use crate::settings::DeviceSettings;
 
 /// What holds from now on.
@@ -58,13 +58,13 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
         if let Some(problems) = problems_with_files(broker, now) {
             return Err(problems);
         }
-        let identity = broker.identity().map_err(|error| chain(&error))?;
+        let identity = broker.identity().map_err(|error| with_causes(&error))?;
         if self.identity.as_ref().is_some_and(|before| *before != identity) {
             return Err(format!("the certificate is now {identity}'s: that needs a restart"));
         }
         let certificate_expires = match &broker.credentials {
             Credentials::Certificate { certificate_file, .. } => {
-                Some(certificate_expiry(certificate_file).map_err(|error| chain(&error))?)
+                Some(certificate_expiry(certificate_file).map_err(|error| with_causes(&error))?)
             }
             Credentials::Password { .. } => None,
         };

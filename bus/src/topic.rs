@@ -246,6 +246,12 @@ impl Base {
         self.under("history")
     }
 
+    /// Retained: the last events that people want to see.
+    #[must_use]
+    pub fn recent(&self) -> String {
+        self.under("recent")
+    }
+
     /// Retained: the bridge's description of itself.
     #[must_use]
     pub fn meta(&self) -> String {
@@ -359,6 +365,7 @@ mod tests {
         assert_eq!(base().state(), "clasp/chiller/state");
         assert_eq!(base().history(), "clasp/chiller/history");
         assert_eq!(of_service("clasp", "power"), "clasp/power/state");
+        assert_eq!(base().recent(), "clasp/chiller/recent");
         assert_eq!(base().command(&alice, "mode"), "clasp/chiller/command/alice/mode");
         assert_eq!(base().reply(&alice, Some(&id)), "clasp/chiller/reply/alice/a-1");
         assert_eq!(base().reply(&alice, None), "clasp/chiller/reply/alice/last");

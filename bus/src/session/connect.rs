@@ -201,17 +201,6 @@ fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> Conne
     ConnectError::Unusable { key, file: file.to_owned(), problem: problem.into() }
 }
 
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
-}
-
 /// Why a connection to `broker` failed or ended, and what to look at; one sentence.
 pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> String {
     let place = format!("{}:{}", broker.host, broker.port);
