@@ -1,6 +1,6 @@
 //! One connection of a command: what it subscribes to, and what it hears in the order in which it
 //! wants it.
-#![expect(clippy::disallowed_methods, reason = "reads the clock to measure the round trip")]
+#![expect(clippy::disallowed_methods, reason = "reads the clock for how long is left to wait")]
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +24,6 @@ pub struct Connection {
     // What came while something else was waited for.
     set_aside: VecDeque<Message>,
     subscribed: Instant,
-    round_trip: Duration,
 }
 
 impl Connection {
@@ -51,23 +50,20 @@ impl Connection {
         topics: &[String],
     ) -> Result<Self, SessionError> {
         let mut client = Box::new(Box::pin(Client::connect(broker, client_id, limit)).await?);
-        let asked = Now::read().instant;
         client.subscribe(topics).await?;
-        let subscribed = Now::read().instant;
-        let round_trip = subscribed.since(asked);
-        Ok(Self { client, set_aside: VecDeque::new(), subscribed, round_trip })
+        Ok(Self { client, set_aside: VecDeque::new(), subscribed: Now::read().instant })
     }
 
     /// How long the broker takes to answer.
     #[must_use]
-    pub const fn round_trip(&self) -> Duration {
-        self.round_trip
+    pub fn round_trip(&self) -> Duration {
+        self.client.round_trip()
     }
 
     /// A limit that waits for the broker: its value, or three round trips on a slow link.
     #[must_use]
     pub fn limit(&self, at_least: Duration) -> Duration {
-        at_least.max(3 * self.round_trip)
+        self.client.limit(at_least)
     }
 
     /// How long to wait still for what the broker has in store, at `now`. What is published

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bus::clock::Now;
-use bus::message::{ONLINE, echo};
+use bus::message::{ONLINE, Recent, echo};
 use bus::session::client::{Message, SessionError};
 
 use crate::cache;
@@ -19,11 +19,6 @@ use crate::status::First;
 use crate::text::one_line;
 use crate::tool::Session;
 use crate::view::{Standing, View};
-
-#[derive(serde::Deserialize)]
-struct Recent {
-    events: Vec<bus::message::Event>,
-}
 
 /// What the broker has of a device.
 struct Fetched {
@@ -198,7 +193,7 @@ pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure>
 /// The broker cannot be reached, or knows nothing of them.
 pub(crate) async fn log(session: &Session, json: bool) -> Result<u8, Failure> {
     let base = &session.target.base;
-    let topic = format!("{}/recent", base);
+    let topic = base.recent();
     let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
     let now = Now::read();
     let Some(message) = others.get(&topic) else {
