@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bus::message::ONLINE;
+use bus::session::client::SessionError;
 use bus::settings::process_environment;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
@@ -186,14 +188,16 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
         }
     };
     let instrument = match connection.stored(&meta).await? {
-        Some(message) => Some(read_meta(session, &message.payload)),
-        // A bridge that has just connected publishes it a little later.
-        None => kept(),
-    };
-    let instrument = match instrument {
-        Some(instrument) => instrument,
-        None if is_stop => stoppable(),
-        None => return Err(no_meta(session, connection).await),
+        Some(message) => read_meta(session, &message.payload),
+        None => match kept() {
+            Some(instrument) => instrument,
+            // Nothing is worth waiting with a stop.
+            None if is_stop => stoppable(),
+            None => match heard_late(session, &mut connection).await? {
+                Some(instrument) => instrument,
+                None => return Err(no_meta(session, connection).await),
+            },
+        },
     };
     let matches = parse_device(name, &instrument, rest)?;
     match action(&matches, Some(&instrument), None)? {
@@ -204,6 +208,20 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
         }
         None => Err(Failure::usage("this is no command")),
     }
+}
+
+/// What a bridge says of itself that has just connected.
+async fn heard_late(
+    session: &Session,
+    connection: &mut Connection,
+) -> Result<Option<Instrument>, SessionError> {
+    let base = &session.target.base;
+    let is_online = connection.heard(&base.availability()).is_some_and(|word| word.payload == ONLINE);
+    if !is_online {
+        return Ok(None);
+    }
+    let message = connection.late(&base.meta()).await?;
+    Ok(message.map(|message| read_meta(session, &message.payload)))
 }
 
 /// A device of which nothing is known but that it may move.
