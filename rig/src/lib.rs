@@ -5,6 +5,7 @@
 //! is played: the line's task, the broker, the store. Time jumps from one thing that is due to
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
+mod away;
 mod broker;
 mod disk;
 mod forgetful;
@@ -213,6 +214,7 @@ impl<S: Subject> Rig<S> {
             } else {
                 return;
             };
+            self.core.note_dropped(self.broker.session.dropped());
             self.core.handle(event, self.now);
             self.carry_out();
         }
@@ -375,45 +377,6 @@ impl<S: Subject> Rig<S> {
     pub fn input(&mut self, topic: &str, payload: &str, stored: bool) {
         self.broker.publish_input(topic, payload.as_bytes(), stored, self.now);
         self.turn();
-    }
-
-    /// The broker is killed.
-    pub fn broker_down(&mut self) {
-        self.broker.down(self.now);
-        self.turn();
-    }
-
-    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
-    pub fn broker_up(&mut self) {
-        self.broker.up();
-    }
-
-    /// [`Rig::broker_up`], and lets time pass until the bridge is there again.
-    pub fn broker_up_and_found(&mut self) {
-        self.broker_up();
-        let connections = self.broker.connections();
-        self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
-    }
-
-    /// Whether what is sent now is heard, and trusted.
-    pub fn is_heard(&self) -> bool {
-        self.broker.session.is_serving()
-    }
-
-    /// What is sent to the broker and back takes so long each way from now on.
-    pub fn set_latency(&mut self, one_way: Duration) {
-        self.broker.latency = one_way;
-    }
-
-    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
-    /// all one, as [`Base::grant`] has them.
-    pub fn set_refused(&mut self, topic: &str, refused: bool) {
-        let topic = self.base.grant(topic);
-        if refused {
-            self.broker.refused.insert(topic);
-        } else {
-            self.broker.refused.remove(&topic);
-        }
     }
 
     /// All replies to a request, in their order.

@@ -211,7 +211,6 @@ impl Rig {
         self.outputs()
     }
 
-    /// Something changed of itself.
     /// What there is to do, and the disk takes at once what is to be saved.
     pub(crate) fn outputs_with_disk(&mut self) -> Vec<Output> {
         let mut all = Vec::new();
@@ -233,6 +232,7 @@ impl Rig {
         }
     }
 
+    /// Something changed of itself.
     pub(crate) fn turn(&mut self) {
         self.core.handle(Event::Timeout, self.now);
     }

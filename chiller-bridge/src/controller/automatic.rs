@@ -68,6 +68,11 @@ impl Site {
         self.power.is_some()
     }
 
+    /// Whether there is a dome sensor.
+    pub(super) fn has_dome(&self) -> bool {
+        self.dome.is_some()
+    }
+
     /// Whether this was a message for it.
     fn take(&mut self, message: Message<'_>, now: Now) -> bool {
         let power = self.power.as_mut().is_some_and(|power| power.take(message, now));
@@ -156,7 +161,7 @@ impl Chiller {
         Facts {
             powered: shown.powered,
             dome: shown.dome,
-            dome_expected: self.site.dome.is_some(),
+            dome_expected: self.site.has_dome(),
             ambient: believed(reading.ambient_temp),
             water: believed(reading.water_temp),
             set_point: reading.setpoint_temp,

@@ -387,13 +387,13 @@ impl Dome {
 
     fn believe(&self, celsius: f64, now: Now) -> Result<f64, Wrong> {
         if !plausible(celsius) {
-            return Err((InputStatus::Implausible, format!("{celsius} °C cannot be")));
+            return Err((InputStatus::Implausible, format!("{celsius}°C cannot be")));
         }
         if let Some((before, at)) = self.believed {
             // After a while without a believable value the new one may be far from the old.
             let minutes = (now.instant.since(at).as_secs_f64() / 60.0).max(1.0);
             if (celsius - before).abs() > JUMP_PER_MINUTE * minutes {
-                let message = format!("from {before} to {celsius} °C is too fast");
+                let message = format!("from {before} to {celsius}°C is too fast");
                 return Err((InputStatus::Implausible, message));
             }
         }

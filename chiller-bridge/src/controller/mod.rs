@@ -142,8 +142,8 @@ impl Chiller {
             return;
         };
         let words = thresholds.iter().map(|(threshold, value)| {
-            let unit = if threshold.is_flow() { "l/min" } else { "°C" };
-            format!("{} {value:.1} {unit}", state::threshold_name(*threshold).replace('_', " "))
+            let unit = if threshold.is_flow() { " l/min" } else { "°C" };
+            format!("{} {value:.1}{unit}", state::threshold_name(*threshold).replace('_', " "))
         });
         let message = format!("the unit's thresholds: {}", words.collect::<Vec<_>>().join(", "));
         let happening = Happening::new(EventKind::Link, Severity::Info, message).because("thresholds");

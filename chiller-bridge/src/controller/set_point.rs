@@ -67,7 +67,7 @@ impl Chiller {
                 self.work.set_point = Some(SetPoint::new(temperature, Some(ticket), now.instant));
             }
             None => {
-                let message = format!("{celsius} °C cannot be said to the unit");
+                let message = format!("{celsius}°C cannot be said to the unit");
                 self.answer(Some(ticket), Outcome::failed(Code::OutsideLimits, message));
             }
         }
@@ -82,7 +82,7 @@ impl Chiller {
                 Taken::Done(_) => self.set_point_is_set(now),
                 Taken::Differs => {
                     let message = format!(
-                        "the unit acknowledged {:.1} °C and says {:.1} °C",
+                        "the unit acknowledged {:.1}°C and says {:.1}°C",
                         meant.celsius(),
                         read.celsius()
                     );
@@ -101,11 +101,11 @@ impl Chiller {
         match work.order.ticket {
             Some(ticket) => {
                 self.mean_set_point(work.temperature, Some(ticket.by.clone()), now.utc);
-                self.answer(Some(ticket), Outcome::succeeded(format!("set point {celsius:.1} °C")));
+                self.answer(Some(ticket), Outcome::succeeded(format!("set point {celsius:.1}°C")));
             }
             None => {
                 let message =
-                    format!("the set point is {celsius:.1} °C again: the unit had restarted with another");
+                    format!("the set point is {celsius:.1}°C again: the unit had restarted with another");
                 self.tell_set_point(Severity::Info, "setpoint_restored", message);
                 if let Some(known) = &mut self.notes.saved.set_point {
                     known.changed = None;
@@ -140,7 +140,7 @@ impl Chiller {
         let Some(work) = &self.work.set_point else { return };
         let celsius = work.temperature.celsius();
         let message = match refused {
-            Refused::Order => format!("the unit refuses {celsius:.1} °C: {refusal}"),
+            Refused::Order => format!("the unit refuses {celsius:.1}°C: {refusal}"),
             Refused::ReadBack => format!("the unit does not say its set point: {refusal}"),
         };
         self.set_point_failed(Outcome::failed(Code::Failed, message));
@@ -152,10 +152,10 @@ impl Chiller {
         let celsius = work.temperature.celsius();
         let message = match late {
             Late::NotSent => {
-                format!("the unit could not be told {celsius:.1} °C: other exchanges took too long")
+                format!("the unit could not be told {celsius:.1}°C: other exchanges took too long")
             }
-            Late::NotAcknowledged => format!("the unit did not acknowledge {celsius:.1} °C"),
-            Late::NotDone => format!("the unit acknowledged {celsius:.1} °C and did not say it back"),
+            Late::NotAcknowledged => format!("the unit did not acknowledge {celsius:.1}°C"),
+            Late::NotDone => format!("the unit acknowledged {celsius:.1}°C and did not say it back"),
         };
         self.set_point_failed(Outcome::timed_out(message));
     }
@@ -182,15 +182,14 @@ impl Chiller {
         };
         if let Some((_, by)) = self.set_points.unconfirmed.take_if(|(ordered, _)| *ordered == read) {
             if !is(known.celsius, read) {
-                let message =
-                    format!("the set point is {:.1} °C, as it was commanded before", read.celsius());
+                let message = format!("the set point is {:.1}°C, as it was commanded before", read.celsius());
                 self.tell_set_point(Severity::Info, "setpoint_confirmed", message);
                 self.mean_set_point(read, by.or(known.by), now.utc);
             }
             return;
         }
         if is(known.celsius, read) && known.changed.is_some() {
-            let message = format!("the set point is {:.1} °C again", read.celsius());
+            let message = format!("the set point is {:.1}°C again", read.celsius());
             self.tell_set_point(Severity::Info, "setpoint_changed", message);
             return self.mean_set_point(read, known.by, known.since);
         }
@@ -249,7 +248,7 @@ impl Chiller {
         let after_restart = std::mem::take(&mut self.set_points.has_restarted);
         let before = known.changed.as_ref().map_or(known.celsius, |changed| changed.celsius);
         let why = if after_restart { "since the unit restarted" } else { "without a command over the bus" };
-        let message = format!("the set point went from {before:.1} to {:.1} °C {why}", read.celsius());
+        let message = format!("the set point went from {before:.1} to {:.1}°C {why}", read.celsius());
         self.tell_set_point(Severity::Warning, "setpoint_changed", message);
         if known.by.is_none() && !after_restart {
             // Nobody had commanded another over the bus.
@@ -331,15 +330,15 @@ impl Chiller {
             "without a command over the bus"
         };
         let was = match &known.by {
-            Some(by) => format!("{by} commanded {meant:.1} °C ({})", known.since.in_words()),
-            None => format!("before it was {meant:.1} °C"),
+            Some(by) => format!("{by} commanded {meant:.1}°C ({})", known.since.in_words()),
+            None => format!("before it was {meant:.1}°C"),
         };
         let next = match self.to_restore() {
             Some(_) => self.restoring_waits_for().unwrap_or("it is set again now"),
             None => "the command setpoint, with the one that is meant, ends this",
         };
         let was_read = if self.unit.reading().setpoint_temp.is_some() { "is" } else { "was last" };
-        let text = format!("the set point {was_read} {is:.1} °C, seen first {seen} {how}; {was}; {next}");
+        let text = format!("the set point {was_read} {is:.1}°C, seen first {seen} {how}; {was}; {next}");
         Some(Concern::warning("setpoint_changed", text))
     }
 

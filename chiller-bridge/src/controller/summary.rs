@@ -3,7 +3,7 @@
 
 use bus::clock::Utc;
 use bus::topic::Identity;
-use chiller_device::{ChillerStatus, Mode};
+use chiller_device::{ChillerStatus, InputStatus, Inputs, Mode};
 
 use super::decision::{ANTIFREEZE, CAMERA_POWER, Decision, INPUT_FAILSAFE, INPUT_HOLD, SWITCH_OFF_DELAY};
 use super::frost::Frost;
@@ -30,10 +30,10 @@ pub struct Situation<'a> {
     pub cameras: Option<&'a [String]>,
     /// Whether somebody says which cameras are powered.
     pub has_power: bool,
-    /// Why it is not known which cameras are powered.
-    pub power_problem: Option<&'a str>,
-    /// Why the dome's temperature is not known.
-    pub dome_problem: Option<&'a str>,
+    /// How far camera power and the dome's temperature can be believed; without a dome sensor it is missing.
+    pub inputs: Inputs,
+    /// Whether there is a dome sensor.
+    pub has_dome: bool,
     /// Why it may freeze, if it may.
     pub cold: Option<Cold>,
     /// Of the alarm, if there is one: a clause.
@@ -150,9 +150,10 @@ fn automatic(does: &str, decision: Decision, now: &Situation<'_>) -> String {
         (CAMERA_POWER | ANTIFREEZE, _) => format!("{does} because {because}"),
         (INPUT_HOLD, Some(pump_on)) if pump_on == decision.wanted => {
             let left = if pump_on { "left running" } else { "left off" };
-            format!("{does}: {left} while {}", unknown(now))
+            format!("{does} because {because}: it is {left}")
         }
-        (INPUT_FAILSAFE, _) => format!("{does} to be safe: {because}"),
+        (INPUT_HOLD, _) => format!("{does} because {because}: before that it was needed, or ran"),
+        (INPUT_FAILSAFE, _) => format!("{does} because {because}: it runs to be safe"),
         _ => format!("{does}: {because}"),
     }
 }
@@ -162,36 +163,33 @@ fn because(decision: Decision, now: &Situation<'_>) -> String {
     match decision.reason {
         CAMERA_POWER => cameras(now.cameras),
         ANTIFREEZE => now.cold.as_ref().map_or_else(|| "it may freeze".to_owned(), frost),
-        INPUT_HOLD if decision.wanted => {
-            format!("{}; before that it was needed, or ran", unknown(now))
-        }
         INPUT_HOLD => unknown(now),
-        INPUT_FAILSAFE => format!("{}, for longer than input_hold", unknown(now)),
-        SWITCH_OFF_DELAY => "nothing needs it; it is switched off after a delay".to_owned(),
+        INPUT_FAILSAFE => format!("{} for too long", unknown(now)),
+        SWITCH_OFF_DELAY => "nothing needs it now: it is switched off after its delay".to_owned(),
         _ => not_needed(now),
     }
 }
 
 fn not_needed(now: &Situation<'_>) -> String {
     let cameras = match now.cameras {
-        _ if !now.has_power => "no camera is in the settings",
-        Some([]) => "no camera is powered",
-        _ => "power_failsafe is off and it is not known whether a camera is powered",
+        _ if !now.has_power => "no camera is in the settings".to_owned(),
+        Some([]) => "no camera is powered".to_owned(),
+        _ => format!("{}, power_failsafe is off,", unknown(now)),
     };
-    let by_what_is_known =
-        if now.dome_problem.is_some() { " by the temperatures that are known" } else { "" };
+    let dome_counts = now.has_dome && now.inputs.dome.status != InputStatus::Ok;
+    let by_what_is_known = if dome_counts { " by the temperatures that are known" } else { "" };
     format!("automatic mode, {cameras} and it does not freeze{by_what_is_known}")
 }
 
-/// What is not known; a clause.
+/// What is not known; a clause. Why stands in the attention.
 fn unknown(now: &Situation<'_>) -> String {
-    let detail = |problem: &str| format!(" ({problem})");
-    match (now.cameras, now.power_problem, now.dome_problem) {
-        (None, problem, _) if now.has_power => {
-            format!("camera power is not known{}", problem.map(detail).unwrap_or_default())
-        }
-        (_, _, Some(problem)) => format!("the dome's temperature is not known{}", detail(problem)),
-        _ => "the unit is being read".to_owned(),
+    let Inputs { power, dome } = now.inputs;
+    if now.has_power && now.cameras.is_none() {
+        format!("camera power is {}", power.status.word())
+    } else if now.has_dome && dome.status != InputStatus::Ok {
+        format!("the dome's temperature is {}", dome.status.word())
+    } else {
+        "the unit is being read".to_owned()
     }
 }
 
@@ -208,17 +206,17 @@ pub(super) fn cameras(channels: Option<&[String]>) -> String {
 pub(super) fn frost(cold: &Cold) -> String {
     match cold.cause {
         Frost::Cold(place, celsius) if cold.is_now => {
-            format!("it may freeze: {} is at {celsius:.1} °C", place.name())
+            format!("it may freeze: {} is at {celsius:.1}°C", place.name())
         }
         Frost::Cold(place, celsius) => {
-            format!("it may freeze: {} was at {celsius:.1} °C when it was last known", place.name())
+            format!("it may freeze: {} was at {celsius:.1}°C when it was last known", place.name())
         }
         Frost::NothingKnown => "it may freeze: no temperature is known".to_owned(),
         Frost::NotKnownWarm(unknown) => {
             let unknown = unknown.name();
             match cold.began {
                 Some(FrostBegan { place: Some(place), celsius: Some(celsius), since }) => format!(
-                    "it may freeze: {} was at {celsius:.1} °C ({}), and {unknown} is not known to be warm since",
+                    "it may freeze: {} was at {celsius:.1}°C ({}), and {unknown} is not known to be warm since",
                     place.name(),
                     since.in_words()
                 ),

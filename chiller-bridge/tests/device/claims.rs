@@ -63,7 +63,7 @@ fn a_frost_that_began_in_the_dome_outlives_a_restart_without_the_dome() {
     site.rig.command_and_wait("alice", "enabled", "off");
     site.pass(10 * SECOND);
     let text = text(&site, "freezing_without_flow");
-    assert!(text.starts_with("it may freeze: dome was at 2.5 °C (2026-11-20 18:0"), "{text}");
+    assert!(text.starts_with("it may freeze: dome was at 2.5°C (2026-11-20 18:0"), "{text}");
     assert!(text.contains("dome is not known to be warm since; the pump is off"), "{text}");
     site.dome = Some(12.0);
     site.pass(5 * MINUTE);
@@ -188,7 +188,7 @@ fn the_thresholds_stand_in_the_message_itself() {
     let site = Site::running();
     let told = site.told("thresholds");
     let message = &told[0].happening.message;
-    assert!(message.contains("high supply warning 50.0 °C, low supply warning 5.0 °C"), "{message}");
+    assert!(message.contains("high supply warning 50.0°C, low supply warning 5.0°C"), "{message}");
     assert!(message.ends_with("low flow alarm 0.3 l/min"), "{message}");
     assert_eq!(told[0].happening.values["low_flow_alarm"], 0.3);
 }

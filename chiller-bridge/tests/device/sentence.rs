@@ -29,7 +29,7 @@ fn false_claim(sentence: &str, now: &Situation<'_>) -> Option<&'static str> {
         ("left running", held && now.pump_on == Some(true)),
         ("left off", held && now.pump_on == Some(false)),
         ("kept as it was", false),
-        ("camera power is not known", now.cameras.is_none()),
+        ("camera power is", now.cameras.is_none()),
         ("the unit has an alarm", is_read && now.alarm.is_some()),
         ("manual", now.mode == Mode::Manual),
         ("automatic mode, ", now.mode == Mode::Automatic || sentence.contains("automatic control would not")),

@@ -54,13 +54,13 @@ fn a_set_point_that_a_power_cut_has_changed_is_told_and_by_default_left_alone() 
     assert_eq!(site.state().reading.setpoint_temp, Some(15.0));
     let text = text(&site);
     assert!(
-        text.starts_with("the set point is 15.0 °C, seen first 2026-11-20 18:02 UTC after the unit had"),
+        text.starts_with("the set point is 15.0°C, seen first 2026-11-20 18:02 UTC after the unit had"),
         "{text}"
     );
-    assert!(text.contains("alice commanded 13.0 °C (2026-11-20 18:00 UTC)"), "{text}");
+    assert!(text.contains("alice commanded 13.0°C (2026-11-20 18:00 UTC)"), "{text}");
     let told = site.told("setpoint_changed");
     let event = told.iter().find(|event| event.happening.kind == EventKind::Transition).expect("an event");
-    assert_eq!(event.happening.message, "the set point went from 13.0 to 15.0 °C since the unit restarted");
+    assert_eq!(event.happening.message, "the set point went from 13.0 to 15.0°C since the unit restarted");
     assert_eq!(site.told("unit_restarted").len(), 1);
     site.rig.command_and_wait("alice", "setpoint", "15");
     site.pass(10 * SECOND);
@@ -98,7 +98,7 @@ fn a_change_at_the_panel_is_told_and_left_alone_also_over_restarts_of_both() {
     site.pass(MINUTE);
     let told = text(&site);
     assert!(
-        told.starts_with("the set point is 16.0 °C, seen first 2026-11-20 18:02 UTC without a command"),
+        told.starts_with("the set point is 16.0°C, seen first 2026-11-20 18:02 UTC without a command"),
         "{told}"
     );
     site.restart();
@@ -106,7 +106,7 @@ fn a_change_at_the_panel_is_told_and_left_alone_also_over_restarts_of_both() {
     power_cut(&mut site);
     site.pass(10 * MINUTE);
     assert_eq!(set_points(&site), [""; 0]);
-    assert!(text(&site).starts_with("the set point is 15.0 °C"), "{}", text(&site));
+    assert!(text(&site).starts_with("the set point is 15.0°C"), "{}", text(&site));
     site.model().set_set_point_celsius(13.0);
     site.pass(MINUTE);
     assert!(!site.attention("setpoint_changed"), "as alice commanded");
@@ -214,7 +214,7 @@ fn a_restoration_that_does_not_come_about_is_told_and_not_tried_again() {
     site.model().set_set_point_celsius(14.0);
     site.pass(10 * MINUTE);
     assert_eq!(set_points(&site), ["+0130"]);
-    assert!(text(&site).starts_with("the set point is 14.0 °C"), "{}", text(&site));
+    assert!(text(&site).starts_with("the set point is 14.0°C"), "{}", text(&site));
     assert_eq!(site.told("setpoint_not_restored").len(), 1);
 }
 
@@ -230,7 +230,7 @@ fn what_nobody_commanded_is_told_and_not_set_again() {
     power_cut(&mut site);
     site.pass(10 * MINUTE);
     assert_eq!(set_points(&site), [""; 0]);
-    assert!(text(&site).contains("before it was 13.0 °C"), "{}", text(&site));
+    assert!(text(&site).contains("before it was 13.0°C"), "{}", text(&site));
 }
 
 #[test]

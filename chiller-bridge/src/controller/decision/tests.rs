@@ -112,7 +112,7 @@ fn water_counts_only_while_it_stands() {
     let mut night = Night::new(Facts { water: Some(4.0), set_point: Some(6.0), ..quiet() });
     night.facts.pump_on = Some(true);
     night.decide(0.0);
-    assert_eq!(night.decider.antifreeze(), Some(true), "released only at 5 °C, the set point less one");
+    assert_eq!(night.decider.antifreeze(), Some(true), "released only at 5°C, the set point less one");
     night.facts.water = Some(5.0);
     night.decide(1.0);
     assert_eq!(night.decider.antifreeze(), Some(false));

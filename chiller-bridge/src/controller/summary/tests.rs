@@ -3,8 +3,7 @@
 use super::super::decision::NOT_NEEDED;
 use super::super::frost::Place;
 use super::*;
-
-const SILENT: &str = "clasp/power/state: it is 95 s old";
+use chiller_device::Input;
 
 fn at(text: &str) -> Utc {
     Utc::parse(text).unwrap()
@@ -12,6 +11,11 @@ fn at(text: &str) -> Utc {
 
 fn decided(wanted: bool, reason: &'static str) -> Option<Decision> {
     Some(Decision { wanted, reason })
+}
+
+fn inputs(power: InputStatus, dome: InputStatus) -> Inputs {
+    let input = |status| Input { status, age_s: None };
+    Inputs { power: input(power), dome: input(dome) }
 }
 
 /// Automatic, everything is known, no camera is powered, it is warm.
@@ -26,8 +30,8 @@ fn quiet() -> Situation<'static> {
         decision: decided(false, NOT_NEEDED),
         cameras: Some(&[]),
         has_power: true,
-        power_problem: None,
-        dome_problem: None,
+        inputs: inputs(InputStatus::Ok, InputStatus::Ok),
+        has_dome: true,
         cold: None,
         alarm: None,
         start_failed: None,
@@ -55,7 +59,7 @@ fn automatic_control_says_what_needs_it() {
     let now = Situation { has_power: false, ..quiet() };
     assert_eq!(summary(&now), "off: automatic mode, no camera is in the settings and it does not freeze");
     let now = Situation { decision: decided(true, SWITCH_OFF_DELAY), ..cooling() };
-    assert_eq!(summary(&now), "cooling: nothing needs it; it is switched off after a delay");
+    assert_eq!(summary(&now), "cooling: nothing needs it now: it is switched off after its delay");
     let now = Situation { status: ChillerStatus::Stopping, ..cooling() };
     assert_eq!(summary(&now), "stopping: automatic mode, no camera is powered and it does not freeze");
 }
@@ -66,16 +70,16 @@ fn frost_is_said_by_the_temperature_that_is_known_or_was() {
     let say =
         |cold| summary(&Situation { decision: decided(true, ANTIFREEZE), cold: Some(cold), ..cooling() });
     let dome = Frost::Cold(Place::Dome, 3.04);
-    assert_eq!(say(cold(dome, true)), "cooling because it may freeze: dome is at 3.0 °C");
+    assert_eq!(say(cold(dome, true)), "cooling because it may freeze: dome is at 3.0°C");
     assert_eq!(
         say(cold(dome, false)),
-        "cooling because it may freeze: dome was at 3.0 °C when it was last known"
+        "cooling because it may freeze: dome was at 3.0°C when it was last known"
     );
     let began = Some(FrostBegan::new(dome, at("2026-11-30T03:12:34Z")));
     let unknown = Cold { cause: Frost::NotKnownWarm(Place::Dome), is_now: false, began };
     assert_eq!(
         say(unknown),
-        "cooling because it may freeze: dome was at 3.0 °C (2026-11-30 03:12 UTC), and dome is not known to be \
+        "cooling because it may freeze: dome was at 3.0°C (2026-11-30 03:12 UTC), and dome is not known to be \
          warm since"
     );
     assert_eq!(
@@ -86,45 +90,36 @@ fn frost_is_said_by_the_temperature_that_is_known_or_was() {
 
 #[test]
 fn what_is_not_known_is_named_and_what_the_pump_does_is_not_called_kept_unless_it_is() {
-    let unknown = Situation { cameras: None, power_problem: Some(SILENT), ..quiet() };
+    let stale = inputs(InputStatus::Stale, InputStatus::Ok);
+    let unknown = Situation { cameras: None, inputs: stale, ..quiet() };
     let hold = |wanted| Situation { decision: decided(wanted, INPUT_HOLD), ..unknown.clone() };
-    assert_eq!(summary(&hold(false)), format!("off: left off while camera power is not known ({SILENT})"));
+    assert_eq!(summary(&hold(false)), "off because camera power is stale: it is left off");
     let running = Situation { status: ChillerStatus::Heating, pump_on: Some(true), ..hold(true) };
-    assert_eq!(
-        summary(&running),
-        format!("heating: left running while camera power is not known ({SILENT})")
-    );
+    assert_eq!(summary(&running), "heating because camera power is stale: it is left running");
     let starting = Situation { status: ChillerStatus::Starting, ..hold(true) };
     assert_eq!(
         summary(&starting),
-        format!("starting: camera power is not known ({SILENT}); before that it was needed, or ran")
+        "starting because camera power is stale: before that it was needed, or ran"
     );
-    let safe = Situation { decision: decided(true, INPUT_FAILSAFE), ..running };
-    assert_eq!(
-        summary(&safe),
-        format!("heating to be safe: camera power is not known ({SILENT}), for longer than input_hold")
-    );
+    let safe = Situation { decision: decided(true, INPUT_FAILSAFE), ..running.clone() };
+    assert_eq!(summary(&safe), "heating because camera power is stale for too long: it runs to be safe");
     let unsafe_side = Situation { decision: decided(false, NOT_NEEDED), ..unknown };
     assert_eq!(
         summary(&unsafe_side),
-        "off: automatic mode, power_failsafe is off and it is not known whether a camera is powered and it does \
-         not freeze"
+        "off: automatic mode, camera power is stale, power_failsafe is off, and it does not freeze"
     );
-    let dome =
-        "clasp/domealert/state: nothing was heard there since the bridge started (2026-11-30 03:12 UTC)";
-    let unheard = Situation { dome_problem: Some(dome), decision: decided(true, INPUT_HOLD), ..cooling() };
-    assert_eq!(
-        summary(&unheard),
-        format!("cooling: left running while the dome's temperature is not known ({dome})")
-    );
-    let unheard = Situation {
-        decision: decided(false, NOT_NEEDED),
-        ..Situation { dome_problem: Some(dome), ..quiet() }
-    };
+    let missing = inputs(InputStatus::Ok, InputStatus::Missing);
+    let unheard = Situation { inputs: missing, decision: decided(true, INPUT_HOLD), ..cooling() };
+    assert_eq!(summary(&unheard), "cooling because the dome's temperature is missing: it is left running");
+    let unheard = Situation { inputs: missing, ..quiet() };
     assert_eq!(
         summary(&unheard),
         "off: automatic mode, no camera is powered and it does not freeze by the temperatures that are known"
     );
+    let no_sensor = Situation { has_dome: false, ..unheard };
+    assert_eq!(summary(&no_sensor), "off: automatic mode, no camera is powered and it does not freeze");
+    let read = Situation { decision: decided(true, INPUT_HOLD), ..cooling() };
+    assert_eq!(summary(&read), "cooling because the unit is being read: it is left running");
 }
 
 #[test]
