@@ -15,7 +15,7 @@ use crate::certificate;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
-use crate::reload::Reloaded;
+use crate::reload::{ReloadError, Reloaded};
 use crate::store::{Saved, Store};
 use crate::watchdog::{Watchdog, notify_status};
 
@@ -42,7 +42,7 @@ pub enum Request {
     /// End, in order.
     Stop,
     /// The settings were read again; or why they are refused.
-    Reloaded(Result<Reloaded, String>),
+    Reloaded(Result<Reloaded, ReloadError>),
 }
 
 /// Where the loop takes such requests from.

@@ -133,7 +133,7 @@ impl Toml<'_> {
     }
 
     fn unreadable(&mut self, line: usize, path: &str, number: &impl std::fmt::Display) -> ValueKind {
-        self.problem(Some(line), path, format!("{number} is no number that can be used"));
+        self.problem(Some(line), path, format!("{number} is not a number that can be used"));
         ValueKind::Nil
     }
 
