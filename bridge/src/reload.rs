@@ -6,10 +6,10 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::path::PathBuf;
 
 use bus::clock::Utc;
-use bus::settings::{BrokerSettings, Credentials, certificate_expiry, check_files};
+use bus::log::with_causes;
+use bus::settings::{BrokerSettings, Credentials, certificate_expiry, problems_with_files};
 use bus::topic::Identity;
 
-use crate::command_line::chain;
 use crate::settings::DeviceSettings;
 
 /// What holds from now on.
@@ -55,19 +55,16 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
         let stop_clients = identities(&settings.bridge().stop_clients)?;
         // The session goes on with the paths that it began with.
         let broker = &self.running.bridge().broker;
-        let wrong = check_files(broker, now).into_iter().filter(|finding| finding.is_problem);
-        let wrong: Vec<_> =
-            wrong.map(|finding| format!("broker.{}: {}", finding.key, finding.message)).collect();
-        if !wrong.is_empty() {
-            return Err(wrong.join("; "));
+        if let Some(problems) = problems_with_files(broker, now) {
+            return Err(problems);
         }
-        let identity = broker.identity().map_err(|error| chain(&error))?;
+        let identity = broker.identity().map_err(|error| with_causes(&error))?;
         if self.identity.as_ref().is_some_and(|before| *before != identity) {
             return Err(format!("the certificate is now {identity}'s: that needs a restart"));
         }
         let certificate_expires = match &broker.credentials {
             Credentials::Certificate { certificate_file, .. } => {
-                Some(certificate_expiry(certificate_file).map_err(|error| chain(&error))?)
+                Some(certificate_expiry(certificate_file).map_err(|error| with_causes(&error))?)
             }
             Credentials::Password { .. } => None,
         };

@@ -65,6 +65,12 @@ fn is_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
 }
 
+/// Where another service of a site publishes its state: `<site>/<service>/state`.
+#[must_use]
+pub fn of_service(site: &str, service: &str) -> String {
+    format!("{site}/{service}/state")
+}
+
 /// The name under which the broker knows a connection: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -358,6 +364,7 @@ mod tests {
         let id = RequestId::new("a-1").unwrap();
         assert_eq!(base().state(), "clasp/chiller/state");
         assert_eq!(base().history(), "clasp/chiller/history");
+        assert_eq!(of_service("clasp", "power"), "clasp/power/state");
         assert_eq!(base().recent(), "clasp/chiller/recent");
         assert_eq!(base().command(&alice, "mode"), "clasp/chiller/command/alice/mode");
         assert_eq!(base().reply(&alice, Some(&id)), "clasp/chiller/reply/alice/a-1");

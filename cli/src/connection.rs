@@ -17,7 +17,7 @@ const STORED_LIMIT: Duration = Duration::from_millis(500);
 
 /// Connected and subscribed.
 pub struct Connection {
-    client: Client,
+    client: Box<Client>,
     // What came while something else was waited for.
     set_aside: VecDeque<Message>,
     subscribed: Instant,
@@ -47,7 +47,7 @@ impl Connection {
         limit: Duration,
         topics: &[String],
     ) -> Result<Self, SessionError> {
-        let mut client = Client::connect(broker, client_id, limit).await?;
+        let mut client = Box::new(Box::pin(Client::connect(broker, client_id, limit)).await?);
         let asked = Now::read().instant;
         client.subscribe(topics).await?;
         let subscribed = Now::read().instant;
@@ -114,6 +114,6 @@ impl Connection {
 
     /// Says good-bye.
     pub async fn close(self) {
-        self.client.disconnect().await;
+        Box::pin(self.client.disconnect()).await;
     }
 }

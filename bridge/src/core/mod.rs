@@ -364,6 +364,7 @@ where
         }
         if self.desk.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.desk.handle_timeout(now);
+            self.dirty = true;
         }
         if !self.ending && self.is_over(now.instant) {
             self.ending = true;
@@ -373,6 +374,7 @@ where
         self.watch_disk(now);
         let opens = self.announce(now);
         while self.settle(&mut posts, &mut happenings, now) {}
+        self.dirty |= self.desk.note_rest(self.controller.is_at_rest());
         self.record(now);
         self.publish(&mut happenings, now);
         if opens {

@@ -360,6 +360,8 @@ where
             }
         }
         concerns.extend(self.doubts.concern(now.instant));
+        let unanswered = self.desk.unanswered();
+        concerns.extend(unanswered.map(|text| Concern::error("command_unanswered", text)));
         concerns.extend(self.oversized.concern());
         concerns
     }

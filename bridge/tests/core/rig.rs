@@ -14,9 +14,10 @@ use bridge::store::StoreError;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Outcome};
 use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+use bus::incoming::Incoming;
 use bus::message::Event as BusEvent;
 use bus::probe::Verdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 use bus::topic::{Base, Identity};
 use serde_json::Value;
 
@@ -231,6 +232,27 @@ impl Rig {
         let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
         self.outputs()
+    }
+
+    /// What there is to do, and the disk takes at once what is to be saved.
+    pub(crate) fn outputs_with_disk(&mut self) -> Vec<Output> {
+        let mut all = Vec::new();
+        loop {
+            let outputs = self.outputs();
+            let saves: Vec<_> = outputs
+                .iter()
+                .filter_map(|output| {
+                    if let Output::Save(file, number, _) = output { Some((*file, *number)) } else { None }
+                })
+                .collect();
+            all.extend(outputs);
+            if saves.is_empty() {
+                return all;
+            }
+            for (file, number) in saves {
+                self.core.handle(Event::Saved(file, number, Ok(())), self.now);
+            }
+        }
     }
 
     /// Something changed of itself.

@@ -98,7 +98,7 @@ codes! {
     Retained = 22, "retained";
     /// Older than its time to live.
     Expired = 23, "expired";
-    /// The sender's clock cannot be right.
+    /// The sender's clock or the bridge's cannot be right.
     ClockSkew = 24, "clock_skew";
     /// The request lacks what makes it safe to run.
     IdRequired = 25, "id_required";

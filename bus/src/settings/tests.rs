@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::log::with_causes;
 
 const CLIENT: &str = r#"
 sites = ["clasp"]
@@ -365,11 +366,6 @@ fn a_certificate_without_a_usable_name_is_refused() {
         with_causes(&error),
         "cannot read the certificate /nowhere.pem: No such file or directory (os error 2)"
     );
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|cause| format!(": {}", with_causes(cause)));
-    format!("{error}{}", cause.unwrap_or_default())
 }
 
 #[test]

@@ -107,7 +107,9 @@ fn a_renewed_certificate_is_taken_at_once_and_a_bad_one_is_not() {
     hang_up(&mut site);
     wait_events(&site, "bridge", "reload_refused", 3);
     let told = events(&site, "bridge", "reload_refused");
-    for (event, words) in told.iter().zip(["key", "expired on", "is now alice's"]) {
+    for (event, words) in
+        told.iter().zip(["is not the key of the certificate", "expired on", "is now alice's"])
+    {
         assert!(event["message"].as_str().unwrap().contains(words), "{event}");
     }
     ping(&site.client("ops").unwrap(), "p2");

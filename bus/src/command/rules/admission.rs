@@ -19,7 +19,28 @@ fn rule_01_what_is_no_command_topic_is_dropped_and_counted() {
         assert!(room.deliver(&arrival).is_empty(), "{topic}");
     }
     assert_eq!(room.desk.dropped_topics(), 6);
-    assert!(room.events.is_empty() && room.admitted.is_empty());
+    assert!(room.admitted.is_empty());
+}
+
+#[test]
+fn rule_01_what_is_dropped_is_told_once_per_ten_seconds() {
+    let mut room = Room::chiller();
+    let mut arrival = room.arrival("alice", "mode", "manual");
+    arrival.topic = "clasp/chiller/command/al\u{1}ice/mode".to_owned();
+    for _ in 0..100 {
+        room.deliver(&arrival);
+    }
+    assert_eq!(room.events.len(), 1);
+    assert_eq!(room.events[0].reason.as_deref(), Some("dropped_topics"));
+    let told = &room.events[0].message;
+    assert!(
+        told.ends_with("identity outside its alphabet: clasp/chiller/command/al\\u{1}ice/mode"),
+        "{told}"
+    );
+    room.wait(10.1);
+    assert_eq!(room.events[1].values["dropped"], 99);
+    room.wait(60.0);
+    assert_eq!(room.events.len(), 2);
 }
 
 #[test]
@@ -145,6 +166,24 @@ fn rule_04_a_flood_of_stops_holds_a_bounded_memory() {
         room.send("alice", "stop", &format!(r#"{{"id":"s{n}"}}"#));
     }
     assert!(room.succeed(&first).len() <= 256);
+    assert!(room.desk.flooded_commands() > 19_000, "those that will not be told are counted");
+    assert_eq!(room.events[0].kind, EventKind::Flood);
+}
+
+#[test]
+fn rule_04_senders_beyond_those_remembered_are_counted_too() {
+    let mut room = Room::chiller();
+    for _ in 0..3 {
+        for n in 0..2000 {
+            room.send(&format!("made-up-{n}"), "mode", "manual");
+        }
+    }
+    let answered = u64::try_from(room.posts.len()).unwrap();
+    assert_eq!(room.desk.flooded_commands() + answered, 6000);
+    room.wait(10.1);
+    let floods = room.events.iter().filter(|event| event.kind == EventKind::Flood);
+    let told: u64 = floods.map(|event| event.values["dropped"].as_u64().unwrap()).sum();
+    assert_eq!(told, room.desk.flooded_commands());
 }
 
 #[test]

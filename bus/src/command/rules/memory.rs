@@ -1,6 +1,7 @@
 //! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
 
 use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, identity, settings};
+use crate::message::EventKind;
 
 #[test]
 fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
@@ -61,6 +62,7 @@ fn rule_09_who_asks_again_from_elsewhere_is_told_there_too() {
     elsewhere.response_topic = Some("clasp/chiller/reply/alice/panel".to_owned());
     room.deliver(&elsewhere);
     room.deliver(&elsewhere);
+    room.save();
     let before = room.posts.len();
     room.succeed(&ticket);
     let ends: Vec<_> =
@@ -134,6 +136,86 @@ fn rule_09_a_running_command_is_not_forgotten_for_others() {
 }
 
 #[test]
+fn rule_09_questions_and_refusals_are_forgotten_before_what_acted() {
+    let mut room = Room::chiller();
+    let payload = r#"{"id":"a","celsius":20}"#;
+    let ticket = room.admit("alice", "setpoint", payload);
+    room.succeed(&ticket);
+    room.device = Err(Refusal::new(Code::ModeIsAutomatic, "the mode is automatic"));
+    for n in 0..1000 {
+        room.pass(0.2);
+        room.send("alice", "ping", &format!(r#"{{"id":"p{n}"}}"#));
+        room.pass(0.2);
+        room.send("alice", "enabled", &format!(r#"{{"id":"e{n}","enabled":"on"}}"#));
+    }
+    assert!(room.send("alice", "setpoint", payload)[0].duplicate);
+    assert!(room.events.iter().all(|event| event.kind != EventKind::Flood), "nothing that matters is lost");
+}
+
+#[test]
+fn rule_09_a_verdict_that_is_forgotten_before_its_time_is_told() {
+    let mut room = Room::chiller();
+    for n in 0..300 {
+        room.pass(0.2);
+        let payload = format!(r#"{{"id":"a{n}","celsius":20}}"#);
+        let ticket = room.admit("alice", "setpoint", &payload);
+        room.succeed(&ticket);
+    }
+    room.wait(10.1);
+    let told: Vec<_> =
+        room.events.iter().filter(|event| event.reason.as_deref() == Some("verdicts_forgotten")).collect();
+    assert_eq!(told.len(), 2, "at once, and what came since");
+    assert_eq!(told[0].by.as_deref(), Some("alice"));
+    assert_eq!(told.iter().map(|event| event.values["dropped"].as_u64().unwrap()).sum::<u64>(), 44);
+}
+
+#[test]
+fn rule_09_whoever_is_one_too_many_to_wait_is_told_and_counted() {
+    for (mut room, verb, member) in
+        [(Room::chiller(), "setpoint", r#","celsius":20"#), (Room::focuser(), "stop", "")]
+    {
+        let payload = format!(r#"{{"id":"a"{member}}}"#);
+        let ticket = room.admit("alice", verb, &payload);
+        let mut arrival = room.arrival("alice", verb, &payload);
+        for n in 0..256_u32 {
+            room.pass(0.2);
+            arrival.received = room.now;
+            arrival.correlation = Some(n.to_be_bytes().to_vec());
+            room.deliver(&arrival);
+            room.save();
+            let told = &room.posts.last().unwrap().reply;
+            if n < 255 {
+                assert_eq!(told.status, ReplyStatus::InProgress, "{verb} {n}");
+            } else {
+                assert_eq!((told.status, told.code), (ReplyStatus::Rejected, Some(Code::Blocked)), "{verb}");
+                assert!(told.message.contains("is running, and 256 wait for its end already"), "{told:?}");
+            }
+        }
+        assert_eq!(room.desk.flooded_commands(), 1, "{verb}");
+        assert!(room.events.iter().any(|event| event.kind == EventKind::Flood), "{verb}");
+        assert_eq!(room.succeed(&ticket).len(), 256, "{verb}");
+    }
+}
+
+#[test]
+fn the_journal_is_the_same_bytes_whoever_asked_first() {
+    let journal = |order: [&str; 2]| {
+        let mut room = Room::chiller();
+        for by in order {
+            let ticket = room.admit(by, "setpoint", r#"{"id":"a","celsius":20}"#);
+            room.succeed(&ticket);
+        }
+        serde_json::to_value(room.journal()).unwrap()["ended"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|ended| ended["reply"]["by"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(journal(["alice", "bob"]), journal(["bob", "alice"]));
+}
+
+#[test]
 fn rule_10_a_relative_verb_without_an_id_gets_25() {
     let mut room = Room::focuser();
     let without = format!(r#"{{"ts":"{}","mm":0.1}}"#, room.now.utc);
@@ -179,8 +261,25 @@ fn rule_11_a_clock_that_cannot_be_right_gets_24_with_by_how_much() {
     let back = room.send("alice", "mode", &at(-3601.0));
     assert_eq!(back[0].code, Some(Code::ClockSkew));
     assert!(back[0].message.contains("3601 s back"), "{}", back[0].message);
+    for reply in [&ahead[0], &back[0]] {
+        assert!(reply.message.ends_with("; one of the two clocks is wrong"), "{}", reply.message);
+    }
     room.admit("alice", "mode", &at(1.9));
     room.admit("alice", "mode", &at(-3599.0));
+}
+
+#[test]
+fn rule_11_says_what_both_clocks_say_and_does_not_judge_which_is_wrong() {
+    let mut room = Room::chiller();
+    let payload = room.stamped("a", r#""ttl_s":3599.5,"mode":"manual""#);
+    let sent = room.now.utc;
+    room.pass(3599.9);
+    let replies = room.send("alice", "mode", &payload);
+    assert_eq!(replies[0].code, Some(Code::Expired));
+    let (message, now) = (&replies[0].message, room.now.utc);
+    let clocks = format!("the sender's clock said {sent}, the bridge's says {now}");
+    assert!(message.contains(&clocks) && message.starts_with("sent 3599.9 s ago"), "{message}");
+    assert!(message.ends_with("unless it was held up, one of the two clocks is wrong"), "{message}");
 }
 
 #[test]
@@ -360,6 +459,6 @@ fn rule_13_a_disk_that_never_answers_does_not_block_the_device_for_good() {
     let payload = room.stamped("b", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
     assert_eq!(room.admitted[0].2.number("mm"), Some(2.0));
-    room.wait(20.0);
+    room.wait(9.9);
     assert_eq!(room.answer(&ticket, &Outcome::timed_out("still moving")).len(), 1, "the controller's to end");
 }

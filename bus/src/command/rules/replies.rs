@@ -305,13 +305,19 @@ fn a_reboot_does_not_make_verdicts_young_again() {
 }
 
 #[test]
-fn what_is_journalled_of_a_command_that_is_no_motion_is_only_that_it_ran() {
+fn what_acted_on_the_device_is_not_run_again_after_a_restart() {
     let mut room = Room::chiller();
     let payload = r#"{"id":"a","celsius":20}"#;
     let ticket = room.admit("alice", "setpoint", payload);
     assert_eq!(room.after_death(1.0).posts[0].reply.code, Some(Code::Interrupted));
     room.succeed(&ticket);
+    room.save();
     let mut next = room.after_death(1.0);
     assert!(next.posts.is_empty());
-    next.admit("alice", "setpoint", payload);
+    let again = next.send("alice", "setpoint", payload);
+    assert_eq!((again[0].status, again[0].duplicate), (ReplyStatus::Succeeded, true));
+    assert!(next.admitted.is_empty());
+    let mut question = Room::chiller();
+    question.send("alice", "ping", r#"{"id":"p"}"#);
+    assert_eq!(question.after_death(1.0).send("alice", "ping", r#"{"id":"p"}"#).len(), 2);
 }

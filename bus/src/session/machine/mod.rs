@@ -16,11 +16,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-pub use terms::{Event, Incoming, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
+pub use terms::{Event, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
 
 use super::retry::Retry;
 use super::round_trip::RoundTrip;
 use crate::clock::Instant;
+use crate::incoming::Incoming;
 use crate::message::OFFLINE;
 use crate::outbox::{Message, Outbox, Outgoing, Token};
 use crate::probe::{Due, Ping, Probe, VERDICT_WITHIN};

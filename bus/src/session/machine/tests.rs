@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::{Now, Utc};
+use crate::incoming::Incoming;
 use crate::probe::Verdict;
 use crate::topic::{Base, Identity};
 
