@@ -93,6 +93,7 @@ where
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
                 Output::Probe => store.probe(),
                 Output::Reconnect(connection) => session.reconnect(connection),
+                Output::Renew(connection) => session.renew(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
         }

@@ -146,6 +146,8 @@ pub enum Output {
     Probe,
     /// Drop this connection to the broker and make it anew.
     Reconnect(u64),
+    /// Leave this connection, and make it anew with the TLS files as they are now.
+    Renew(u64),
     /// End the session, then the daemon.
     Finish {
         /// Whether the device is now without a bridge.

@@ -295,6 +295,28 @@ fn a_word_about_a_connection_that_is_gone_does_not_touch_the_next_one() {
 }
 
 #[test]
+fn new_files_are_connected_with_without_a_will_and_without_a_stall() {
+    let mut bench = Bench::connected();
+    bench.machine.open(1);
+    bench.machine.renew(2);
+    bench.tell(Event::Timeout);
+    assert_eq!(bench.losses(), 0, "that connection is not there yet");
+    bench.machine.renew(1);
+    bench.tell(Event::Timeout);
+    assert!(bench.done.contains(&Output::Disconnect), "nobody hears the will");
+    assert!(!bench.done.contains(&Output::Drop));
+    bench.pass(200 * MS);
+    assert_eq!(bench.losses(), 1);
+    let reports = bench.reports();
+    let Some(SessionEvent::Lost { error }) = reports.last() else { panic!("{reports:?}") };
+    assert_eq!(error, "left, to connect with new TLS files");
+    bench.pass(2 * SECOND);
+    bench.connect(20 * MS);
+    bench.pass(5 * SECOND);
+    assert_eq!(bench.losses(), 1, "once, and not again");
+}
+
+#[test]
 fn a_stop_delivers_what_waits_says_offline_and_hangs_up_when_that_was_heard() {
     let mut bench = Bench::connected();
     bench.machine.open(1);
