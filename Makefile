@@ -39,6 +39,6 @@ bench:
 # Those of the instruments first: the others are assembled from them.
 generated:
 	@tools/setup rust
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-bridge' --test device meta::
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-bridge' --test device meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract

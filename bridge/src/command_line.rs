@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bus::clock::Now;
+use bus::device::Description;
 use bus::settings::process_environment;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tokio::sync::mpsc;
 
-use crate::daemon::StartError;
-use crate::device_loop::{Ended, Request, Requests};
+use crate::daemon;
+use crate::device_loop::{Ended, Request};
+use crate::instrument::Instrument;
 use crate::reload::Reloader;
 use crate::service_user;
 use crate::settings::DeviceSettings;
@@ -36,26 +38,14 @@ const USAGE: u8 = 64;
 /// Another bridge runs: try again later.
 const TRY_LATER: u8 = 75;
 
-/// What tells one bridge from another on the command line.
-#[derive(Clone, Copy, Debug)]
-pub struct Program {
-    /// `chiller-bridge`.
-    pub name: &'static str,
-    /// One line of help.
-    pub about: &'static str,
-    /// Its version.
-    pub version: &'static str,
-}
-
 /// Reads the arguments and the settings, begins the log and runs the daemon to its end.
-pub fn run<S>(
-    program: Program,
-    daemon: impl AsyncFnOnce(S, Requests) -> Result<Ended, StartError>,
-) -> ExitCode
-where
-    S: DeviceSettings + Clone + PartialEq + Send + 'static,
-{
-    let command = Arguments::command().name(program.name).about(program.about).version(program.version);
+pub(crate) fn run<I: Instrument>() -> ExitCode {
+    let Description { kind, label, model, .. } = I::DESCRIPTION;
+    let command = Arguments::command()
+        .display_name(format!("{kind}-bridge"))
+        .bin_name(format!("{kind}-bridge"))
+        .about(format!("Puts a {label} ({model}) on MQTT"))
+        .version(I::VERSION);
     let arguments = match command.try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -65,16 +55,16 @@ where
     };
     let environment = process_environment();
     if arguments.check_config {
-        return check::<S>(&arguments.file, &environment, &arguments.user);
+        return check::<I::Settings>(&arguments.file, &environment, &arguments.user);
     }
-    let settings = match S::load(&arguments.file, &environment) {
+    let settings = match I::Settings::load(&arguments.file, &environment) {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems.to_string(), USAGE),
     };
     if let Err(error) = bus::log::start(&settings.bridge().log_name) {
         return fail(&chain(&error), 1);
     }
-    warn_of_findings::<S>(&arguments.file, &environment);
+    warn_of_findings::<I::Settings>(&arguments.file, &environment);
     // Before there is another thread: all are to inherit that.
     let signals = match signals::block().and_then(|()| signals::listen()) {
         Ok(signals) => signals,
@@ -90,7 +80,7 @@ where
         let (asked, requests) = mpsc::channel(4);
         tokio::spawn(obey(signals, reloader, asked));
         // On the heap: it holds everything that the daemon is.
-        match Box::pin(daemon(settings, requests)).await {
+        match Box::pin(daemon::run::<I>(settings, requests)).await {
             Ok(Ended::Stopped) => ExitCode::SUCCESS,
             Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
             Ok(Ended::Broken) => ExitCode::FAILURE,

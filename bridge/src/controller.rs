@@ -12,7 +12,8 @@ use bus::device::Verb;
 use bus::message::{Happening, Severity};
 use serde_json::Value;
 
-use crate::line::Exchange;
+use crate::line::{Exchange, NotText};
+use crate::store::StoreError;
 
 /// A device's codec.
 pub trait Protocol {
@@ -38,6 +39,12 @@ pub enum Undecodable {
     Bad(String),
     /// Valid, and the device refuses: asking again would not help.
     Refused(String),
+}
+
+impl From<NotText> for Undecodable {
+    fn from(error: NotText) -> Self {
+        Self::Bad(error.to_string())
+    }
 }
 
 /// A change of the link to the device.
@@ -147,6 +154,11 @@ pub struct Input<'a> {
     pub stored: bool,
 }
 
+/// The device refuses a request, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DeviceRefusal(pub String);
+
 /// What decides for a device. Time is an argument; nothing here does IO. Where nothing is the honest
 /// answer, it is the default.
 ///
@@ -178,11 +190,11 @@ pub trait Controller {
         let _ = (input, now);
     }
     /// Takes the answer to a request, or the device's refusal.
-    fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, String>, now: Now);
+    fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, DeviceRefusal>, now: Now);
     /// The link to the device was lost or restored.
     fn handle_link(&mut self, change: LinkChange, now: Now);
     /// The last [`Effect::Save`] is on the disk, or is not.
-    fn handle_saved(&mut self, result: Result<(), String>, now: Now) {
+    fn handle_saved(&mut self, result: Result<(), StoreError>, now: Now) {
         let _ = (result, now);
     }
     /// Time has passed.

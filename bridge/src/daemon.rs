@@ -1,26 +1,23 @@
 //! From settings to a running daemon: every part that all bridges have, made and wired. What a
-//! device is, its own crate brings: a [`Kind`], a controller and a protocol.
+//! device is, its own crate brings: an [`Instrument`].
 #![expect(clippy::disallowed_methods, reason = "wiring is IO: it reads the clock once")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use bus::clock::Now;
 use bus::command::{DeskSettings, Journal};
-use bus::device::Description;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
 use bus::topic::{Base, Identity};
 use serde::de::DeserializeOwned;
 
-use crate::controller::{Controller, Protocol};
 use crate::core::{Core, CoreSettings, File};
 use crate::device_loop::{self, Ended, Requests, Wiring};
 use crate::history::Kept;
+use crate::instrument::Instrument;
 use crate::line::{self, LineSettings};
-use crate::settings::BridgeSettings;
+use crate::settings::{BridgeSettings, DeviceSettings as _};
 use crate::store::{self, Loaded, Store};
 use crate::watchdog::{Watchdog, notify_ready};
 
@@ -42,70 +39,33 @@ fn cannot<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     move |cause| StartError { attempt, cause: cause.into() }
 }
 
-/// What kind of device it is.
-#[derive(Clone, Debug)]
-pub struct Kind {
-    /// What it is.
-    pub description: &'static Description,
-    /// The daemon's version.
-    pub version: &'static str,
-    /// Allowed range of a number, by verb and argument.
-    pub ranges: BTreeMap<(&'static str, &'static str), RangeInclusive<f64>>,
-    /// The names that may be given, by the key of their list in the settings.
-    pub names: BTreeMap<&'static str, Vec<String>>,
-    /// Longest time to the terminal reply, by verb.
-    pub timeouts: BTreeMap<&'static str, Duration>,
-    /// Let motion run without a time.
-    pub allow_bare_motion: bool,
-    /// XON/XOFF flow control.
-    pub xon_xoff: bool,
-    /// Topics of other services that the controller wants to hear.
-    pub inputs: Vec<String>,
-}
-
-/// What the last process left in the controller's file; prepares the state directory for that.
-#[must_use]
-pub fn memory<T: DeserializeOwned>(settings: &BridgeSettings) -> Loaded<T> {
-    if let Err(error) = store::prepare(&settings.state_directory) {
-        tracing::error!(%error, "cannot save: what is set now is lost with the next restart");
-    }
-    load(settings, File::Device)
-}
-
-/// Runs the daemon until it is asked to stop.
+/// Runs the daemon of `I` until it is asked to stop.
 ///
 /// # Errors
 /// What it needs to begin with cannot be had.
-pub async fn run<C, P>(
-    settings: &BridgeSettings,
-    kind: &Kind,
-    controller: impl FnOnce(Now) -> C,
-    protocol: P,
-    requests: Requests,
-) -> Result<Ended, StartError>
-where
-    C: Controller,
-    P: Protocol<Request = C::Request, Reply = C::Reply>,
-{
+pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<Ended, StartError> {
+    let (settings, configured) = (own.bridge(), I::configured(&own));
     let now = Now::read();
     let identity = settings.broker.identity().map_err(cannot("tell who we are"))?;
     let session_name = random::word().map_err(cannot("name the session"))?;
-    let core_settings = core_settings(settings, kind, session_name)?;
-    let base = core_settings.desk.base.clone();
-    let (journal, history) = (journal(settings), history(settings));
-    let mut core = Core::new(core_settings, controller(now), protocol, journal, history.as_ref(), now);
-    if let Err(error) = store::prepare(&settings.state_directory) {
-        core.note_unwritable(&error.to_string(), now);
+    let base = Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?;
+    // Before anything is read: what cannot be written is said, and what is there is read all the same.
+    let prepared = store::prepare(&settings.state_directory);
+    if let Err(error) = &prepared {
+        tracing::error!("cannot save: what is set now is lost with the next restart: {error}");
+    }
+    let left =
+        Left { device: load(settings, File::Device), journal: journal(settings), history: history(settings) };
+    let mut core = core::<I>(&own, session_name, left, now)?;
+    if let Err(error) = prepared {
+        core.note_unwritable(error, now);
     }
 
-    let mut line_settings =
-        LineSettings::new(settings.serial_port.clone(), settings.serial_baud, kind.xon_xoff);
-    line_settings.reopen_max = line_settings.reopen_max.min(settings.stale_after / 3);
-    let line = line::start(line_settings);
+    let line = line::start(line_settings(settings, configured.xon_xoff));
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
-        subscriptions: subscriptions(&base, kind),
+        subscriptions: subscriptions(&base, &configured.inputs),
         base,
         stall_guard: settings.stall_guard,
     })
@@ -125,44 +85,78 @@ where
         Credentials::Password { .. } => None,
     };
     tracing::info!(
-        version = kind.version,
+        version = I::VERSION,
         port = %settings.serial_port.display(),
         broker = format!("{}:{}", settings.broker.host, settings.broker.port),
         identity = %identity,
         "{} bridge begins",
-        kind.description.kind
+        I::DESCRIPTION.kind
     );
     notify_ready();
     let wiring = Wiring { line, session, store, watchdog, certificate };
     Ok(device_loop::run(core, wiring, requests).await)
 }
 
+/// What the process before left in the state directory.
+#[derive(Debug)]
+pub struct Left<T> {
+    /// The controller's file.
+    pub device: Loaded<T>,
+    /// The Desk's journal.
+    pub journal: Journal,
+    /// The history.
+    pub history: Option<Kept>,
+}
+
+/// The pure heart of the daemon, with what the process before left; `session` is random for each
+/// start.
+///
+/// # Errors
+/// As [`core_settings`].
+pub fn core<I: Instrument>(
+    own: &I::Settings,
+    session: String,
+    left: Left<I::Saved>,
+    now: Now,
+) -> Result<Core<I::Controller, I::Protocol>, StartError> {
+    let settings = core_settings::<I>(own, session)?;
+    let controller = I::controller(own, left.device, now);
+    Ok(Core::new(settings, controller, I::protocol(own), left.journal, left.history.as_ref(), now))
+}
+
+/// Where the line is and how it is set.
+#[must_use]
+pub fn line_settings(settings: &BridgeSettings, xon_xoff: bool) -> LineSettings {
+    let mut line = LineSettings::new(settings.serial_port.clone(), settings.serial_baud, xon_xoff);
+    // A port that is back is tried well before a state that is not renewed expires.
+    line.reopen_max = line.reopen_max.min(settings.stale_after / 3);
+    line
+}
+
 /// What the core must know; `session` is random for each start.
 ///
 /// # Errors
 /// A name of a topic's level, or an identity among the clients, that cannot be one.
-pub fn core_settings(
-    settings: &BridgeSettings,
-    kind: &Kind,
-    session: String,
-) -> Result<CoreSettings, StartError> {
+pub fn core_settings<I: Instrument>(own: &I::Settings, session: String) -> Result<CoreSettings, StartError> {
+    let (settings, configured) = (own.bridge(), I::configured(own));
+    let kind = I::DESCRIPTION.kind;
     let desk = DeskSettings {
         base: Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?,
-        verbs: kind.description.verbs,
+        verbs: I::DESCRIPTION.verbs,
         control_clients: identities(&settings.control_clients)?,
         stop_clients: identities(&settings.stop_clients)?,
-        ranges: kind.ranges.clone(),
-        names: kind.names.clone(),
-        timeouts: kind.timeouts.clone(),
+        ranges: configured.ranges,
+        names: configured.names,
+        timeouts: configured.timeouts,
         require_acl: settings.require_acl,
-        allow_bare_motion: kind.allow_bare_motion,
+        allow_bare_motion: configured.allow_bare_motion,
         stall_guard: settings.stall_guard,
-        greeting: format!("{}-bridge {} hears you", kind.description.kind, kind.version),
+        greeting: format!("{kind}-bridge {} hears you", I::VERSION),
     };
     Ok(CoreSettings {
         desk,
-        description: kind.description,
-        version: kind.version,
+        description: I::DESCRIPTION,
+        version: I::VERSION,
         log_name: settings.log_name.clone(),
         session,
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -176,7 +170,7 @@ fn identities(names: &[String]) -> Result<BTreeSet<Identity>, StartError> {
     names.iter().map(|name| Identity::new(name).map_err(cannot("use a client's name"))).collect()
 }
 
-fn subscriptions(base: &Base, kind: &Kind) -> Vec<Subscription> {
+fn subscriptions(base: &Base, inputs: &[String]) -> Vec<Subscription> {
     let listen = |filter: String, listen| Subscription { filter, listen };
     let own = [
         listen(base.availability(), Listen::Own),
@@ -184,16 +178,19 @@ fn subscriptions(base: &Base, kind: &Kind) -> Vec<Subscription> {
         listen(base.event(), Listen::OwnByOthers),
         listen(base.command_filter(), Listen::Commands),
     ];
-    own.into_iter().chain(kind.inputs.iter().map(|topic| listen(topic.clone(), Listen::Input))).collect()
+    own.into_iter().chain(inputs.iter().map(|topic| listen(topic.clone(), Listen::Input))).collect()
 }
 
 fn load<T: DeserializeOwned>(settings: &BridgeSettings, file: File) -> Loaded<T> {
     let name = device_loop::name(file);
-    let parse = |bytes: &[u8]| serde_json::from_slice(bytes).map_err(|error| error.to_string());
-    let loaded = store::load(&settings.state_directory, name, parse);
+    let loaded = store::load(&settings.state_directory, name, |bytes| serde_json::from_slice(bytes));
     match &loaded {
-        Loaded::Previous(_, problem) => tracing::warn!(name, problem, "using the copy before"),
-        Loaded::Damaged(problem) => tracing::error!(name, problem, "cannot be used, nor the copy before"),
+        Loaded::Previous(_, problem) => {
+            tracing::warn!("{name} cannot be used, the copy before is: {problem}")
+        }
+        Loaded::Damaged(problem) => {
+            tracing::error!("neither {name} nor the copy before can be used: {problem}")
+        }
         Loaded::Current(_) | Loaded::Missing => {}
     }
     loaded
@@ -211,7 +208,7 @@ fn history(settings: &BridgeSettings) -> Option<Kept> {
         Loaded::Current(history) | Loaded::Previous(history, _) => match history.check() {
             Ok(()) => Some(history),
             Err(problem) => {
-                tracing::warn!(problem, "the saved history cannot be used: it begins anew");
+                tracing::warn!("the saved history cannot be used and begins anew: {problem}");
                 None
             }
         },

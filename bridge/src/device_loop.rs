@@ -85,13 +85,13 @@ where
                 Output::WriteNow(bytes) => line.write_now(bytes),
                 Output::Reopen => line.reopen(),
                 Output::LetGo => line.release(),
-                Output::Open => session.open(),
+                Output::Open(connection) => session.open(connection),
                 Output::Clear => session.clear(),
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
                 Output::Probe => store.probe(),
-                Output::Reconnect => session.reconnect(),
+                Output::Reconnect(connection) => session.reconnect(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
         }
@@ -102,7 +102,8 @@ where
             drop(line);
             // The session reports to nobody from here on.
             drop(session_events);
-            if timeout(FAREWELL_LIMIT, session_task).await.is_err() {
+            let limit = FAREWELL_LIMIT.max(session.farewell_limit());
+            if timeout(limit, session_task).await.is_err() {
                 tracing::warn!("the broker did not take the farewell in time");
             }
             if timeout(STORE_LIMIT, store.finish()).await.is_err() {
@@ -135,12 +136,9 @@ where
                 }
             }
             event = line_events.recv() => event.map(Event::Line),
-            event = saved.recv() => event.map(|saved| {
-                let result = saved.result.map_err(|error| error.to_string());
-                match file(saved.name) {
-                    Some(file) => Event::Saved(file, saved.number, result),
-                    None => Event::Probed(result),
-                }
+            event = saved.recv() => event.map(|saved| match file(saved.name) {
+                Some(file) => Event::Saved(file, saved.number, saved.result),
+                None => Event::Probed(saved.result),
             }),
             event = session_events.recv() => event.map(Event::Session),
             Some(found) = expiry.recv() => Some(match found {
@@ -157,7 +155,7 @@ where
             return Ended::Broken;
         };
         core.note_dropped(session.dropped());
-        if matches!(event, Event::Session(SessionEvent::Connected)) {
+        if matches!(event, Event::Session(SessionEvent::Connected { .. })) {
             certificate.read();
         }
         core.handle(event, Now::read());

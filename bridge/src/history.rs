@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Now, Utc};
-use bus::message::{BIN_S, History, MAX_BINS, SCHEMA};
+use bus::message::{BIN_S, History, HistoryError, MAX_BINS, SCHEMA};
 use serde::{Deserialize, Serialize};
 
 use crate::controller::Quantity;
@@ -129,7 +129,7 @@ impl Kept {
     ///
     /// # Errors
     /// What is not.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), HistoryError> {
         self.out_of_sight.iter().chain([&self.history]).try_for_each(History::check)
     }
 }

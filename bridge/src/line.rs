@@ -1,48 +1,43 @@
 //! A half-duplex serial line: ask, reply, time limit, reopen.
 //!
-//! One task owns the port (8N1, exclusive) and opens it again by itself when it is gone. It knows bytes
-//! and a terminator, not what they mean; asking again is the controller's business.
+//! One task owns the port (8N1, exclusive) and carries out what its [`Machine`] decides; it knows bytes
+//! and a terminator, not what they mean. Asking again is the controller's business.
+//!
+//! To open and to close a port may take seconds, or for ever with a driver that is stuck, so threads of
+//! their own do it. Not the runtime's: the end of the process would wait for those.
 //!
 //! Never call `flush` or `shutdown` on the port: tokio-serial runs `tcdrain` inside them on the runtime's
 //! thread, and with the line stopped by XOFF that blocks every task for ever. Writes are unbuffered, so
 //! nothing is lost by it.
-//!
-//! ```text
-//!             opened                      ask
-//!   Closed ------------> Open, listening -----> exchange (gap, write, read)
-//!     ^  ^                |        ^              |   |
-//!     |  +-- gone, reopen +        +---- reply ---+   |
-//!     |  +------------------------- gone, reopen -----+
-//!     |
-//!   Released (from the start, until reopen)
-//! ```
 #![expect(clippy::disallowed_methods, reason = "the IO shell: stamps replies, keeps limits, waits to reopen")]
 
 mod exchange;
+mod framing;
+mod machine;
 mod open;
 mod queue;
 
+use std::future::{pending, poll_fn};
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant as Alarm, sleep_until, timeout_at};
+use tokio::time::sleep;
 use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 
 pub use exchange::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
+pub use framing::{Lines, NotText, Terminator};
+pub use machine::{Action, Machine, Rules};
 use queue::Command;
 
 /// Events that the loop has not read.
 const CHANNEL: usize = 64;
-
-/// How long a write without a reply may be held up by XOFF.
-const WRITE_LIMIT: Duration = Duration::from_millis(500);
-
-const XON: u8 = 0x11;
-const XOFF: u8 = 0x13;
 
 /// Where the line is and how it is set; always 8 data bits, no parity, 1 stop bit.
 #[derive(Clone, Debug)]
@@ -65,6 +60,12 @@ impl LineSettings {
     pub const fn new(path: PathBuf, baud: u32, xon_xoff: bool) -> Self {
         let (reopen_first, reopen_max) = (Duration::from_millis(250), Duration::from_secs(10));
         Self { path, baud, xon_xoff, reopen_first, reopen_max }
+    }
+
+    /// What of it the machine must know.
+    #[must_use]
+    pub const fn rules(&self) -> Rules {
+        Rules { xon_xoff: self.xon_xoff, reopen_first: self.reopen_first, reopen_max: self.reopen_max }
     }
 }
 
@@ -105,299 +106,239 @@ impl Line {
 pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>) {
     let (commands, received) = queue::new();
     let (events, told) = mpsc::channel(CHANNEL);
+    let machine = Machine::new(settings.rules(), Now::read().instant);
     let task = Task {
         settings,
+        machine,
         commands: received,
-        events,
-        last_open_error: None,
-        next_open: Alarm::now(),
-        last_open: Alarm::now(),
-        open_delay: Duration::ZERO,
-        last_exchange: None,
-        handle_gone: false,
+        ended: false,
+        port: None,
+        unwritten: Vec::new(),
+        opening: None,
+        closing: None,
     };
-    (Line { commands }, told, tokio::spawn(task.run()))
+    (Line { commands }, told, tokio::spawn(task.run(events)))
 }
 
 struct Task {
     settings: LineSettings,
+    machine: Machine,
     commands: queue::Receiver,
-    events: mpsc::Sender<LineEvent>,
-    last_open_error: Option<OpenError>,
-    /// No attempt to open before this.
-    next_open: Alarm,
-    last_open: Alarm,
-    open_delay: Duration,
-    last_exchange: Option<Alarm>,
-    handle_gone: bool,
+    /// The handle is gone, or nobody listens.
+    ended: bool,
+    port: Option<SerialStream>,
+    /// What the port has not taken yet.
+    unwritten: Vec<u8>,
+    opening: Option<oneshot::Receiver<Result<SerialStream, OpenError>>>,
+    closing: Option<oneshot::Receiver<()>>,
 }
 
-/// Why nothing is done with the port any more.
-enum Leave {
-    /// Closed, to be opened again.
-    Closed(String),
-    Released,
-    /// The handle is gone, or nobody listens.
-    Ended,
+/// What the port did.
+enum Done {
+    Read(io::Result<usize>),
+    Wrote(io::Result<usize>),
 }
 
 impl Task {
-    async fn run(mut self) {
-        if !self.reopen_asked().await {
-            return;
-        }
-        loop {
-            let Some(mut port) = self.opened().await else { return };
-            self.tell(LineEvent::Opened).await;
-            let leave = self.use_port(&mut port).await;
-            if self.settings.xon_xoff {
-                // Closing would wait, up to 30 s, for what XOFF holds back. Without flow control it waits
-                // some milliseconds for the last bytes, which may be a stop.
-                let _ = port.clear(ClearBuffer::Output);
-            }
-            drop(port);
-            match leave {
-                Leave::Closed(reason) => self.tell(LineEvent::Closed { reason }).await,
-                Leave::Released => {
-                    self.tell(LineEvent::Closed { reason: "released".to_owned() }).await;
-                    if !self.reopen_asked().await {
-                        return;
-                    }
-                }
-                Leave::Ended => return,
-            }
-        }
-    }
-
-    /// Opens the port, as often as it takes; `None` when the handle is gone.
-    async fn opened(&mut self) -> Option<SerialStream> {
-        loop {
-            tokio::select! {
-                // What is to be let go of is not opened first.
-                biased;
-                command = self.commands.next() => match command? {
-                    Command::Release => {
-                        if !self.reopen_asked().await {
-                            return None;
-                        }
-                    }
-                    Command::Reopen => {}
-                    refused => self.refuse(refused).await,
-                },
-                () = sleep_until(self.next_open) => {
-                    // Each attempt, good or bad, makes the next one wait: a port that opens and fails at
-                    // once must not be opened in a loop. A reply makes the wait short again.
-                    self.open_delay = if self.open_delay.is_zero() {
-                        self.settings.reopen_first
-                    } else {
-                        (self.open_delay * 2).min(self.settings.reopen_max)
-                    };
-                    self.last_open = Alarm::now();
-                    self.next_open = self.last_open + self.open_delay;
-                    match open::open(&self.settings) {
-                        Ok(port) => {
-                            self.last_open_error = None;
-                            return Some(port);
-                        }
-                        Err(error) => {
-                            if self.last_open_error.as_ref() != Some(&error) {
-                                self.last_open_error = Some(error.clone());
-                                self.tell(LineEvent::OpenFailed(error)).await;
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits, released, until the port is wanted again; `false` when the handle is gone.
-    async fn reopen_asked(&mut self) -> bool {
-        loop {
-            match self.commands.next().await {
-                None => return false,
-                Some(Command::Reopen) => return true,
-                Some(Command::Release) => {}
-                Some(refused) => self.refuse(refused).await,
-            }
-        }
-    }
-
-    async fn refuse(&mut self, command: Command) {
-        match command {
-            Command::Ask(_) => self.reply(Err(LineError::NotOpen), None).await,
-            Command::WriteNow(_) => self.tell(LineEvent::WriteNowFailed(LineError::NotOpen)).await,
-            Command::Reopen | Command::Release => {}
-        }
-    }
-
-    async fn use_port(&mut self, port: &mut SerialStream) -> Leave {
-        let mut stale = [0; 256];
-        loop {
-            tokio::select! {
-                command = self.commands.next() => match command {
-                    None => return Leave::Ended,
-                    Some(Command::Reopen) => return Leave::Closed("reopened on request".to_owned()),
-                    Some(Command::Release) => return Leave::Released,
-                    Some(Command::WriteNow(bytes)) => self.write_now(port, &bytes).await,
-                    Some(Command::Ask(exchange)) => {
-                        let mut written = None;
-                        let result = self.exchange(port, &exchange, &mut written).await;
-                        self.last_exchange = Some(Alarm::now());
-                        let (reply, leave) = match result {
-                            Ok(reply) => (reply, None),
-                            Err(leave) => (Err(LineError::Gone(leave.reason().to_owned())), Some(leave)),
-                        };
-                        if reply.is_ok() {
-                            self.open_delay = self.settings.reopen_first;
-                            self.next_open = self.last_open + self.open_delay;
-                        }
-                        self.reply(reply, written).await;
-                        if let Some(leave) = leave {
-                            return leave;
-                        }
-                    }
-                },
-                // Nothing was asked: what comes is late or noise. Reading it shows an unplugged port.
-                read = port.read(&mut stale) => match read_bytes(read, &stale) {
-                    Ok(bytes) => tracing::trace!(bytes = %bytes.escape_ascii(), "unasked input thrown away"),
-                    Err(reason) => return Leave::Closed(reason),
-                },
-            }
-            if self.events.is_closed() {
-                return Leave::Ended;
-            }
-        }
-    }
-
-    /// The outer error means that the port is to be left.
-    async fn exchange(
-        &mut self,
-        port: &mut SerialStream,
-        exchange: &Exchange,
-        written: &mut Option<Instant>,
-    ) -> Result<Result<Vec<u8>, LineError>, Leave> {
-        if let Some(last) = self.last_exchange {
-            let due = last + exchange.gap;
-            while Alarm::now() < due {
-                tokio::select! {
-                    command = self.commands.next(), if !self.handle_gone => {
-                        self.during_exchange(port, command).await?;
-                    }
-                    () = sleep_until(due) => {}
-                }
-            }
-        }
-        throw_away_input(port).map_err(Leave::Closed)?;
-
-        let limit = Alarm::now() + exchange.limit;
-        if let Err(error) = write(port, &exchange.bytes, limit).await {
-            return Ok(Err(error));
-        }
-        *written = Some(Now::read().instant);
-        let Some(terminator) = exchange.terminator else { return Ok(Ok(Vec::new())) };
-
-        let (mut reply, mut wrote_now) = (Vec::new(), false);
+    async fn run(mut self, events: mpsc::Sender<LineEvent>) {
         let mut buffer = [0; 256];
         loop {
+            self.carry_out();
+            if self.machine.is_over() && !self.machine.has_event() {
+                return;
+            }
             tokio::select! {
                 biased;
-                command = self.commands.next(), if !self.handle_gone => {
-                    wrote_now |= self.during_exchange(port, command).await?;
-                }
-                read = port.read(&mut buffer) => {
-                    for byte in read_bytes(read, &buffer).map_err(Leave::Closed)? {
-                        if self.settings.xon_xoff && matches!(*byte, XON | XOFF) {
-                            continue;
-                        }
-                        // One more than allowed shows that it is too long; the rest is only drained.
-                        if reply.len() <= exchange.max_reply_bytes {
-                            reply.push(*byte);
-                            if *byte == terminator && reply.len() <= exchange.max_reply_bytes {
-                                return Ok(Ok(reply));
-                            }
+                command = self.commands.next(), if !self.ended => self.command(command),
+                room = events.reserve(), if self.machine.has_event() => match room {
+                    Ok(room) => {
+                        if let Some(event) = self.machine.poll_event() {
+                            room.send(event);
                         }
                     }
-                    // A line that never pauses must not outrun its limit.
-                    if Alarm::now() >= limit {
-                        break;
-                    }
+                    Err(_) => self.nobody_listens(),
+                },
+                () = events.closed(), if !self.ended => self.nobody_listens(),
+                opened = arrived(&mut self.opening) => self.opened(opened),
+                _ = arrived(&mut self.closing) => {
+                    self.closing = None;
+                    self.machine.closed(now());
                 }
-                () = sleep_until(limit) => break,
+                done = port_done(&mut self.port, &self.unwritten, &mut buffer) => match done {
+                    Done::Read(read) => self.read(read, &buffer),
+                    Done::Wrote(wrote) => self.wrote(wrote),
+                },
+                () = wait_until(self.machine.poll_timeout()) => {}
             }
+            // After each event, not only when nothing else happens: a line that never pauses must not
+            // outrun its limit.
+            self.machine.handle_timeout(now());
         }
-        // Bytes that XOFF still holds in the kernel would go out as a second question later on; but
-        // never throw a stop away with them.
-        if self.settings.xon_xoff && !wrote_now {
-            let _ = port.clear(ClearBuffer::Output);
-        }
-        Ok(Err(if reply.is_empty() {
-            LineError::Silent
-        } else if reply.len() > exchange.max_reply_bytes {
-            LineError::Overlong(reply)
-        } else {
-            LineError::Truncated(reply)
-        }))
     }
 
-    /// Whether bytes were written.
-    async fn during_exchange(
-        &mut self,
-        port: &mut SerialStream,
-        command: Option<Command>,
-    ) -> Result<bool, Leave> {
+    fn command(&mut self, command: Option<Command>) {
+        let now = now();
         match command {
-            // The handle is gone: the exchange that is out is finished first.
-            None => self.handle_gone = true,
-            Some(Command::Reopen) => return Err(Leave::Closed("reopened on request".to_owned())),
-            Some(Command::Release) => return Err(Leave::Released),
-            Some(Command::Ask(_)) => self.reply(Err(LineError::Busy), None).await,
-            Some(Command::WriteNow(bytes)) => {
-                self.write_now(port, &bytes).await;
-                return Ok(true);
+            Some(Command::Ask(exchange)) => self.machine.ask(exchange, now),
+            Some(Command::WriteNow(bytes)) => self.machine.write_now(bytes, now),
+            Some(Command::Reopen) => self.machine.reopen(now),
+            Some(Command::Release) => self.machine.release(now),
+            None => {
+                self.ended = true;
+                self.machine.end(now);
             }
         }
-        Ok(false)
     }
 
-    async fn write_now(&mut self, port: &mut SerialStream, bytes: &[u8]) {
-        if let Err(error) = write(port, bytes, Alarm::now() + WRITE_LIMIT).await {
-            self.tell(LineEvent::WriteNowFailed(error)).await;
+    fn nobody_listens(&mut self) {
+        self.ended = true;
+        self.machine.end(now());
+        while self.machine.poll_event().is_some() {}
+    }
+
+    /// Everything that the machine wants done; none of it waits.
+    fn carry_out(&mut self) {
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Open => self.opening = Some(open_beside(self.settings.clone())),
+                Action::Close { discard } => {
+                    self.unwritten.clear();
+                    self.closing = Some(close_beside(self.port.take(), discard));
+                }
+                Action::DiscardInput => {
+                    if let Some(Err(reason)) = self.port.as_mut().map(throw_away_input) {
+                        self.machine.gone(&reason, now());
+                    }
+                }
+                Action::Write(bytes) => self.write(bytes),
+                Action::DiscardOutput => {
+                    self.unwritten.clear();
+                    if let Some(port) = &self.port {
+                        let _ = port.clear(ClearBuffer::Output);
+                    }
+                }
+            }
         }
     }
 
-    async fn reply(&mut self, reply: Result<Vec<u8>, LineError>, written: Option<Instant>) {
-        let finished = Now::read().instant;
-        let timing = Timing { written: written.unwrap_or(finished), finished };
-        self.tell(LineEvent::Reply(reply, timing)).await;
-    }
-
-    async fn tell(&mut self, event: LineEvent) {
-        // Nobody listens any more: `use_port` and the dropped handle see to the end.
-        let _ = self.events.send(event).await;
-    }
-}
-
-impl Leave {
-    fn reason(&self) -> &str {
-        match self {
-            Self::Closed(reason) => reason,
-            Self::Released => "released",
-            Self::Ended => "ended",
+    /// One `write` call as long as the kernel takes the bytes whole, which it does unless XOFF has filled
+    /// its buffer: a device may drop a frame with gaps in it.
+    fn write(&mut self, bytes: Vec<u8>) {
+        let Some(port) = &mut self.port else { return };
+        let wrote = port.try_write(&bytes);
+        self.unwritten = bytes;
+        match wrote {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            wrote => self.wrote(wrote),
         }
     }
+
+    fn wrote(&mut self, wrote: io::Result<usize>) {
+        match wrote {
+            Ok(length) => {
+                self.unwritten.drain(..length.min(self.unwritten.len()));
+                if self.unwritten.is_empty() {
+                    self.machine.wrote(now());
+                }
+            }
+            Err(error) => {
+                self.unwritten.clear();
+                self.machine.write_failed(error.to_string(), now());
+            }
+        }
+    }
+
+    fn read(&mut self, read: io::Result<usize>, buffer: &[u8]) {
+        match read_bytes(read, buffer) {
+            Ok(bytes) => {
+                tracing::trace!(bytes = %bytes.escape_ascii(), "read");
+                self.machine.read(bytes, now());
+            }
+            Err(reason) => self.machine.gone(&reason, now()),
+        }
+    }
+
+    fn opened(&mut self, opened: Result<Result<SerialStream, OpenError>, oneshot::error::RecvError>) {
+        self.opening = None;
+        let result = match opened {
+            Ok(Ok(port)) => {
+                self.port = Some(port);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(OpenError {
+                trouble: PortTrouble::Failed,
+                text: "cannot open the serial port: there can be no further thread".to_owned(),
+            }),
+        };
+        self.machine.opened(result, now());
+    }
 }
 
-/// One `write` call as long as the kernel takes the bytes whole, which it does unless XOFF has filled its
-/// buffer: a device may drop a frame with gaps in it.
-async fn write(port: &mut SerialStream, bytes: &[u8], limit: Alarm) -> Result<(), LineError> {
-    match timeout_at(limit, port.write_all(bytes)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(LineError::WriteFailed(error.to_string())),
-        Err(_) => {
+fn now() -> Instant {
+    Now::read().instant
+}
+
+async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep(at.since(now())).await,
+        None => pending().await,
+    }
+}
+
+/// What a thread beside says, if there is one. May be dropped while it waits.
+async fn arrived<T>(from: &mut Option<oneshot::Receiver<T>>) -> Result<T, oneshot::error::RecvError> {
+    match from {
+        Some(receiver) => receiver.await,
+        None => pending().await,
+    }
+}
+
+/// The next thing that the port does: takes what is unwritten, or brings something to read. Reading
+/// what nobody asked for shows an unplugged port.
+async fn port_done(port: &mut Option<SerialStream>, unwritten: &[u8], buffer: &mut [u8]) -> Done {
+    poll_fn(|context| {
+        let Some(port) = port else { return Poll::Pending };
+        if !unwritten.is_empty()
+            && let Poll::Ready(wrote) = Pin::new(&mut *port).poll_write(context, unwritten)
+        {
+            return Poll::Ready(Done::Wrote(wrote));
+        }
+        let mut buffer = ReadBuf::new(buffer);
+        Pin::new(port)
+            .poll_read(context, &mut buffer)
+            .map(|read| Done::Read(read.map(|()| buffer.filled().len())))
+    })
+    .await
+}
+
+/// Opens on a thread of its own. A port that nobody waits for any more is closed there too.
+fn open_beside(settings: LineSettings) -> oneshot::Receiver<Result<SerialStream, OpenError>> {
+    let (done, opened) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    beside(move || {
+        let _runtime = runtime.enter();
+        let _ = done.send(open::open(&settings));
+    });
+    opened
+}
+
+fn close_beside(port: Option<SerialStream>, discard: bool) -> oneshot::Receiver<()> {
+    let (done, closed) = oneshot::channel();
+    beside(move || {
+        if let Some(port) = port.as_ref().filter(|_| discard) {
             let _ = port.clear(ClearBuffer::Output);
-            Err(LineError::WriteFailed("held up by flow control (XOFF)".to_owned()))
         }
+        drop(port);
+        let _ = done.send(());
+    });
+    closed
+}
+
+fn beside(work: impl FnOnce() + Send + 'static) {
+    // Without a thread, what the work holds is dropped here, and whoever waits for it is told by that.
+    if let Err(error) = std::thread::Builder::new().name("port".into()).spawn(work) {
+        tracing::error!("there can be no thread for the serial port: {error}");
     }
 }
 
@@ -410,7 +351,7 @@ fn throw_away_input(port: &mut SerialStream) -> Result<(), String> {
     // Four times what the kernel holds: an endless stream must not hold the question back for ever.
     for _ in 0..64 {
         match port.try_read(&mut stale) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             read => {
                 let bytes = read_bytes(read, &stale)?;
                 tracing::trace!(bytes = %bytes.escape_ascii(), "stale input thrown away");
@@ -421,7 +362,7 @@ fn throw_away_input(port: &mut SerialStream) -> Result<(), String> {
 }
 
 /// The bytes read. A read of nothing is an unplugged adapter, which would read nothing for ever.
-fn read_bytes(read: std::io::Result<usize>, buffer: &[u8]) -> Result<&[u8], String> {
+fn read_bytes(read: io::Result<usize>, buffer: &[u8]) -> Result<&[u8], String> {
     match read {
         Ok(0) => Err("hung up or unplugged".to_owned()),
         Ok(length) => Ok(buffer.get(..length).unwrap_or_default()),

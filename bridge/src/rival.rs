@@ -55,6 +55,7 @@ pub struct Rival {
     stored_online: bool,
     stored_state: bool,
     quiet_until: Option<Instant>,
+    round_trip: Duration,
     heard: Option<Heard>,
 }
 
@@ -79,12 +80,15 @@ impl Rival {
             stored_online: false,
             stored_state: false,
             quiet_until: None,
+            round_trip: Duration::ZERO,
             heard: None,
         }
     }
 
-    /// A new connection: what an earlier one had stored does not count.
-    pub fn connected(&mut self) {
+    /// A new connection, on which the broker takes so long to answer: what an earlier one had stored
+    /// does not count.
+    pub fn connected(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
         self.stored_online = false;
         self.stored_state = false;
         self.quiet_until = None;
@@ -94,7 +98,8 @@ impl Rival {
     /// messages have arrived.
     pub fn settle(&mut self, now: Instant) -> bool {
         if self.quiet_until.is_none() && self.stored_online && self.stored_state {
-            self.quiet_until = Some(now + self.stale_after / 3 + Duration::from_secs(1));
+            let heartbeat = self.stale_after / 3 + Duration::from_secs(1);
+            self.quiet_until = Some(now + heartbeat.max(3 * self.round_trip));
         }
         self.quiet_until.is_some_and(|until| now < until)
     }
@@ -309,6 +314,16 @@ mod tests {
         assert_eq!(end, at(11.0));
         assert!(rival.settle(end - SECOND / 1000));
         assert!(!rival.settle(end));
+    }
+
+    #[test]
+    fn on_a_slow_link_the_other_one_is_given_three_round_trips() {
+        let mut rival = Rival::new("m".to_owned(), STARTED, 5 * SECOND);
+        rival.connected(4 * SECOND);
+        rival.heard_availability(b"online", true);
+        rival.heard_state(&state("a", 500.0), true, at(0.0));
+        rival.settle(at(0.0));
+        assert_eq!(rival.poll_timeout(), Some(at(12.0)));
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub type Seconds = (RangeInclusive<f64>, f64);
 /// What is usual for a kind of device.
 #[derive(Clone, Debug)]
 pub struct Usual {
-    /// `chiller` or `focuser`: the device's level in a topic, and the first half of its bridge's name.
+    /// One word: the device's level in a topic, and the first half of its bridge's name.
     pub kind: &'static str,
     /// Baud.
     pub serial_baud: u32,
@@ -251,6 +251,3 @@ fn state_directory_of_systemd(environment: &[(String, String)], name: &str, site
         .filter(|folder| !folder.is_empty())
         .map_or_else(|| Path::new("/var/lib/obsbus").join(name).join(site), PathBuf::from)
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,6 +13,7 @@
 //! power fails, one of the two is whole, also when `name` had been damaged before.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -110,7 +111,7 @@ pub fn prepare(directory: &Path) -> Result<(), StoreError> {
 /// Reads what was saved last under `name`, or what was saved before it where that does not parse.
 ///
 /// Blocks, and changes nothing on the disk. `parse` says what is wrong in words.
-pub fn load<T>(directory: &Path, name: &str, parse: impl Fn(&[u8]) -> Result<T, String>) -> Loaded<T> {
+pub fn load<T, E: Display>(directory: &Path, name: &str, parse: impl Fn(&[u8]) -> Result<T, E>) -> Loaded<T> {
     let read = |path: &Path| match fs::read(path) {
         Ok(bytes) => parse(&bytes).map(Some).map_err(|wrong| format!("{}: {wrong}", path.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

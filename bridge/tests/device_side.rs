@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use bridge::controller::{Command, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable};
+use bridge::controller::{
+    Command, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
+};
 use bridge::core::{Core, CoreSettings, Event, Output};
-use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
+use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Terminator, Timing};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Journal};
 use bus::device::{Description, Tone, Verb, Word};
@@ -48,7 +50,7 @@ impl Controller for Instrument {
     type Saved = ();
 
     fn handle_command(&mut self, _: Command, _: Now) {}
-    fn handle_reply(&mut self, request: &'static str, reply: Result<String, String>, _: Now) {
+    fn handle_reply(&mut self, request: &'static str, reply: Result<String, DeviceRefusal>, _: Now) {
         self.0.borrow_mut().told.push(format!("{request}: {reply:?}"));
     }
     fn handle_link(&mut self, change: LinkChange, _: Now) {
@@ -90,13 +92,7 @@ impl Protocol for Instrument {
     type Reply = String;
 
     fn exchange(&mut self, request: &&'static str) -> Exchange {
-        Exchange {
-            bytes: request.as_bytes().to_vec(),
-            terminator: Some(b'\r'),
-            max_reply_bytes: 8,
-            limit: Duration::from_secs(1),
-            gap: Duration::ZERO,
-        }
+        Exchange::ask(request.as_bytes().to_vec(), Terminator::CR, 8, Duration::from_secs(1))
     }
     fn decode(&self, _: &&'static str, _: &[u8], frame: &[u8]) -> Result<String, Undecodable> {
         Ok(String::from_utf8_lossy(frame).trim_end().to_owned())
@@ -162,7 +158,7 @@ impl Bridge {
     }
 
     fn connect(&mut self) {
-        self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
         let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
     }
@@ -401,4 +397,26 @@ fn a_certificate_that_ends_soon_is_told_as_soon_as_it_was_read() {
     let outputs = bridge.outputs();
     assert_eq!(of_topic::<Snapshot<()>>("state", &outputs).pop().unwrap().common.attention, []);
     assert!(of_topic::<Health>("health", &outputs).pop().unwrap().certificate_expires > Some(soon));
+}
+
+#[test]
+fn what_a_stop_has_overtaken_is_no_failure_and_goes_out_only_if_it_is_still_wanted() {
+    for still_wanted in [true, false] {
+        let mut bridge = Bridge::begun();
+        bridge.connect();
+        bridge.line_tells(LineEvent::Opened);
+        bridge.asks("go");
+        bridge.wants([Effect::WriteNow("stop")]);
+        if !still_wanted {
+            bridge.script.borrow_mut().unwanted.push("go");
+        }
+        bridge.line_replies(Err(LineError::Overtaken));
+        let expected = if still_wanted {
+            &["reopen", "go", "at once stop", "go"][..]
+        } else {
+            &["reopen", "go", "at once stop"]
+        };
+        assert_eq!(bridge.for_the_line(), expected);
+        assert_eq!(bridge.script.borrow().told, ["Opened"]);
+    }
 }

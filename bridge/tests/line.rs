@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bridge::line::{
-    Exchange, Line, LineError, LineEvent, LineSettings, OpenError, PortTrouble, Timing, start,
+    Exchange, Line, LineError, LineEvent, LineSettings, OpenError, PortTrouble, Terminator, Timing, start,
 };
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_setfl, flock, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, ioctl_tiocnxcl, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
@@ -130,7 +130,7 @@ fn now() -> bus::clock::Instant {
 }
 
 fn question(bytes: &[u8], limit: Duration) -> Exchange {
-    Exchange { bytes: bytes.into(), terminator: Some(b'\r'), max_reply_bytes: 8, limit, gap: Duration::ZERO }
+    Exchange::ask(bytes.into(), Terminator::CR, 8, limit)
 }
 
 #[tokio::test]
@@ -378,9 +378,12 @@ async fn a_released_port_is_free_until_it_is_wanted_again() {
     let mut rig = Rig::opened(&device, true).await;
     rig.line.release();
     assert_eq!(rig.closed().await, "released");
-    ioctl_tiocnxcl(&device.slave).unwrap();
-    flock(&device.slave, FlockOperation::NonBlockingLockExclusive).unwrap();
-    flock(&device.slave, FlockOperation::Unlock).unwrap();
+    let slave = device.slave.try_clone().unwrap();
+    let free = tokio::task::spawn_blocking(move || {
+        flock(&slave, FlockOperation::LockExclusive).unwrap();
+        flock(&slave, FlockOperation::Unlock).unwrap();
+    });
+    timeout(PATIENCE, free).await.expect("it is not free").unwrap();
     rig.line.ask(question(b".ask\r", PATIENCE));
     assert_eq!(rig.reply().await, Err(LineError::NotOpen));
     rig.line.reopen();
@@ -431,9 +434,7 @@ async fn a_dropped_handle_lets_the_exchange_finish_and_ends_the_task() {
 async fn what_was_commanded_before_the_handle_was_dropped_is_written_before_the_task_ends() {
     let device = Device::new();
     let Rig { line, mut events, task } = Rig::opened(&device, false).await;
-    let mut order = question(b"go", PATIENCE);
-    order.terminator = None;
-    line.ask(order);
+    line.ask(Exchange::order(b"go".to_vec(), PATIENCE));
     line.write_now(b"stop".to_vec());
     drop(line);
     timeout(PATIENCE, async { while events.recv().await.is_some() {} }).await.unwrap();

@@ -16,10 +16,10 @@ use tokio::time::timeout;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Good contents begin with `good`.
-fn parse(bytes: &[u8]) -> Result<String, String> {
+fn parse(bytes: &[u8]) -> Result<String, &'static str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.starts_with("good") => Ok(text.to_owned()),
-        _ => Err("not a mode".to_owned()),
+        _ => Err("not a mode"),
     }
 }
 

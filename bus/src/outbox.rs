@@ -64,9 +64,16 @@ struct Queued {
 }
 
 #[derive(Debug)]
-enum Flight {
+enum Content {
     Slot(usize),
     Queued(Queued),
+}
+
+#[derive(Debug)]
+struct Flight {
+    token: Token,
+    sent: Instant,
+    content: Content,
 }
 
 /// See the module.
@@ -74,7 +81,7 @@ enum Flight {
 pub struct Outbox {
     slots: Vec<Slot>,
     queue: VecDeque<Queued>,
-    in_flight: VecDeque<(Token, Instant, Flight)>,
+    in_flight: VecDeque<Flight>,
     orders: u64,
     tokens: Token,
     dropped: u64,
@@ -114,22 +121,25 @@ impl Outbox {
 
     /// Forgets everything that was not handed out yet.
     pub fn clear(&mut self) {
-        self.slots.clear();
+        // The slots stay: what is under way names them.
+        for slot in &mut self.slots {
+            slot.value = None;
+        }
         self.queue.clear();
     }
 
-    /// Replies and events that were dropped because the broker was away for too long.
+    /// Replies and events that were dropped: because the broker was away for too long, because they
+    /// expired before they could be sent, or because they were lost with the connection twice.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Whether everything has been acknowledged.
+    /// Whether nothing is under way, and nothing waits that may go on this connection.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-            && self.in_flight.is_empty()
-            && self.slots.iter().all(|slot| slot.value.is_none())
+    pub fn is_settled(&self) -> bool {
+        let waits = !self.queue.is_empty() || self.slots.iter().any(|slot| slot.value.is_some());
+        self.in_flight.is_empty() && !(self.open && waits)
     }
 
     /// The next publish, if one may go now.
@@ -147,15 +157,16 @@ impl Outbox {
         slot.in_flight = true;
         let topic = slot.topic.clone();
         let outgoing = Outgoing { topic, payload, retain: true, expiry, correlation: None };
-        Some((self.take_off(Flight::Slot(index), now), outgoing))
+        Some((self.take_off(Content::Slot(index), now), outgoing))
     }
 
     fn next_queued(&mut self, now: Instant) -> Option<(Token, Outgoing)> {
         while self.queue.front().is_some_and(|queued| queued.message.expires.is_some_and(|at| at <= now)) {
             self.queue.pop_front();
+            self.dropped += 1;
         }
-        let queued_in_flight =
-            self.in_flight.iter().filter(|(_, _, flight)| matches!(flight, Flight::Queued(_))).count();
+        let is_queued = |flight: &&Flight| matches!(flight.content, Content::Queued(_));
+        let queued_in_flight = self.in_flight.iter().filter(is_queued).count();
         let first = self.queue.front()?;
         let overtakes =
             self.slots.iter().any(|slot| slot.value.is_some() && slot.waiting_since < first.order);
@@ -170,31 +181,31 @@ impl Outbox {
             expiry: queued.message.expires.map(|at| at.since(now)),
             correlation: queued.message.correlation.clone(),
         };
-        Some((self.take_off(Flight::Queued(queued), now), outgoing))
+        Some((self.take_off(Content::Queued(queued), now), outgoing))
     }
 
-    fn take_off(&mut self, flight: Flight, now: Instant) -> Token {
+    fn take_off(&mut self, content: Content, now: Instant) -> Token {
         self.tokens += 1;
-        self.in_flight.push_back((self.tokens, now, flight));
+        self.in_flight.push_back(Flight { token: self.tokens, sent: now, content });
         self.tokens
     }
 
     /// The broker has it, or has refused it. Returns how long that took.
     pub fn acknowledge(&mut self, token: Token, now: Instant) -> Option<Duration> {
-        let index = self.in_flight.iter().position(|(known, _, _)| *known == token)?;
-        let (_, sent, flight) = self.in_flight.remove(index)?;
-        if let Flight::Slot(index) = flight
+        let index = self.in_flight.iter().position(|flight| flight.token == token)?;
+        let flight = self.in_flight.remove(index)?;
+        if let Content::Slot(index) = flight.content
             && let Some(slot) = self.slots.get_mut(index)
         {
             slot.in_flight = false;
         }
-        Some(now.since(sent))
+        Some(now.since(flight.sent))
     }
 
-    /// For how long the oldest publish has waited for its PUBACK.
+    /// Since when the oldest publish that is under way has waited for its PUBACK.
     #[must_use]
-    pub fn longest_wait(&self, now: Instant) -> Option<Duration> {
-        self.in_flight.front().map(|(_, sent, _)| now.since(*sent))
+    pub fn waiting_since(&self) -> Option<Instant> {
+        self.in_flight.front().map(|flight| flight.sent)
     }
 
     /// The connection is gone. Replies and events that were under way are sent again, once;
@@ -202,13 +213,13 @@ impl Outbox {
     pub fn disconnected(&mut self) {
         self.open = false;
         self.slots.clear();
-        for (_, _, flight) in std::mem::take(&mut self.in_flight).into_iter().rev() {
-            match flight {
-                Flight::Queued(queued) if !queued.sent_before => {
+        for flight in std::mem::take(&mut self.in_flight).into_iter().rev() {
+            match flight.content {
+                Content::Queued(queued) if !queued.sent_before => {
                     self.queue.push_front(Queued { sent_before: true, ..queued });
                 }
-                Flight::Queued(_) => self.dropped += 1,
-                Flight::Slot(_) => {}
+                Content::Queued(_) => self.dropped += 1,
+                Content::Slot(_) => {}
             }
         }
     }
@@ -305,7 +316,7 @@ mod tests {
         outbox.disconnected();
         assert_eq!(next(&mut outbox), None);
         assert_eq!(outbox.dropped(), 2);
-        assert!(outbox.is_empty());
+        assert!(outbox.is_settled());
     }
 
     #[test]
@@ -319,13 +330,49 @@ mod tests {
     }
 
     #[test]
+    fn what_expires_unsent_is_counted() {
+        let mut outbox = open();
+        outbox.push(reply("late", Some(1)));
+        outbox.push(reply("too", Some(2)));
+        outbox.push(reply("in time", Some(60)));
+        assert_eq!(outbox.next(NOW + Duration::from_secs(20)).unwrap().1.payload, b"in time");
+        assert_eq!(outbox.dropped(), 2);
+    }
+
+    #[test]
+    fn what_was_under_way_when_all_was_forgotten_does_not_free_another_topics_slot() {
+        let mut outbox = open();
+        outbox.set("health", b"1".to_vec(), None);
+        let (health, _) = next(&mut outbox).unwrap();
+        outbox.clear();
+        outbox.set("state", b"1".to_vec(), None);
+        next(&mut outbox).unwrap();
+        outbox.acknowledge(health, NOW);
+        outbox.set("state", b"2".to_vec(), None);
+        assert_eq!(next(&mut outbox), None, "the first one is still under way");
+    }
+
+    #[test]
+    fn what_may_not_go_on_this_connection_is_not_waited_for() {
+        let mut outbox = Outbox::default();
+        outbox.set("state", b"1".to_vec(), None);
+        assert!(outbox.is_settled());
+        outbox.open();
+        assert!(!outbox.is_settled());
+        let (token, _) = next(&mut outbox).unwrap();
+        assert!(!outbox.is_settled());
+        outbox.acknowledge(token, NOW);
+        assert!(outbox.is_settled());
+    }
+
+    #[test]
     fn the_wait_of_the_oldest_publish_is_known() {
         let mut outbox = open();
-        assert_eq!(outbox.longest_wait(NOW), None);
+        assert_eq!(outbox.waiting_since(), None);
         outbox.push(reply("a", None));
         let (token, _) = next(&mut outbox).unwrap();
+        assert_eq!(outbox.waiting_since(), Some(NOW));
         let later = NOW + Duration::from_secs(3);
-        assert_eq!(outbox.longest_wait(later), Some(Duration::from_secs(3)));
         assert_eq!(outbox.acknowledge(token, later), Some(Duration::from_secs(3)));
         assert_eq!(outbox.acknowledge(token, later), None);
     }

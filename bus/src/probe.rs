@@ -1,21 +1,25 @@
 //! The canary and the loopback: whether the broker's ACL is in force, and whether commands arrive.
 //!
-//! After each connect the bridge publishes a ping where it must not be allowed to, then one where
-//! it is. The broker keeps the order, so that the loopback's arrival without the canary's shows
-//! that the canary was refused. Pure; the session publishes and listens.
+//! Once its subscriptions are acknowledged, the bridge publishes a ping where it must not be allowed
+//! to, then one where it is. The broker keeps the order, so that the loopback's arrival without the
+//! canary's shows that the canary was refused. Pure; the session publishes and listens.
 //!
 //! ```text
-//!  sent --canary arrives--------------------> Open
-//!    |---canary refused, loopback arrives---> Closed, heard
-//!    |---loopback arrives first-------------> Closed, heard
-//!    +---loopback refused, or 2 s-----------> Closed or unknown, not heard
+//!  begin --canary arrives-----------------------> open, heard
+//!    |---loopback arrives, canary did not-------> closed, heard
+//!    +---loopback refused, or the time is over--> closed or unknown; heard if a command was
 //! ```
+//!
+//! No verdict is final: whatever arrives late puts it right, any command shows that commands arrive,
+//! and a verdict that is not good is tried again after a minute.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 
-const VERDICT_WITHIN: Duration = Duration::from_millis(1800);
+/// How long the pings may take, on a link that is not slow.
+pub const VERDICT_WITHIN: Duration = Duration::from_millis(1800);
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// What the probe found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,12 @@ pub struct Verdict {
     pub acl_ok: Option<bool>,
     /// Whether the bridge hears what it is sent.
     pub command_path_ok: bool,
+}
+
+impl Verdict {
+    fn is_good(self) -> bool {
+        self.acl_ok == Some(true) && self.command_path_ok
+    }
 }
 
 /// Which of the two pings.
@@ -35,67 +45,145 @@ pub enum Ping {
     Loopback,
 }
 
+/// What follows from the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// The verdict is this.
+    Judged(Verdict),
+    /// Both pings are to be sent again.
+    TryAgain,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Canary {
+    Silent,
+    Refused,
+    Arrived,
+}
+
 /// One connection's probe.
 #[derive(Debug)]
 pub struct Probe {
-    deadline: Instant,
-    canary_refused: bool,
+    round: u64,
+    canary: Canary,
+    /// Until when this round may still be decided; `None` once it is.
+    deadline: Option<Instant>,
+    again: Instant,
+    /// Whether any command has arrived on this connection.
+    heard: bool,
     verdict: Option<Verdict>,
 }
 
 impl Probe {
-    /// Begins with the connection.
+    /// Begins with the SUBACK: before it nothing can arrive. The pings have `limit`.
     #[must_use]
-    pub fn new(connected: Instant) -> Self {
-        Self { deadline: connected + VERDICT_WITHIN, canary_refused: false, verdict: None }
+    pub fn begin(now: Instant, limit: Duration) -> Self {
+        let mut probe = Self {
+            round: 0,
+            canary: Canary::Silent,
+            deadline: None,
+            again: now,
+            heard: false,
+            verdict: None,
+        };
+        probe.try_again(now, limit);
+        probe
     }
 
-    /// When it must be asked again.
+    fn try_again(&mut self, now: Instant, limit: Duration) {
+        self.round += 1;
+        self.canary = Canary::Silent;
+        self.deadline = Some(now + limit);
+        self.again = now + TRY_AGAIN_AFTER.max(2 * limit);
+    }
+
+    /// Which pings are the newest; those before it can no longer show that the ACL is in force.
+    #[must_use]
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// When [`Probe::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.verdict.is_none().then_some(self.deadline)
+        let good = self.verdict.is_some_and(Verdict::is_good);
+        self.deadline.or((!good).then_some(self.again))
     }
 
+    /// The verdict, if it is news.
     fn decide(&mut self, acl_ok: Option<bool>, command_path_ok: bool) -> Option<Verdict> {
-        if self.verdict.is_some() {
-            return None;
-        }
-        self.verdict = Some(Verdict { acl_ok, command_path_ok });
-        self.verdict
+        let verdict = Verdict { acl_ok, command_path_ok };
+        (self.verdict.replace(verdict) != Some(verdict)).then_some(verdict)
     }
 
-    /// One of the pings came back. A canary that arrives after the verdict overturns it.
-    pub fn arrived(&mut self, ping: Ping) -> Option<Verdict> {
-        match ping {
+    /// What is known of the ACL without the loopback. That nothing is known now does not disprove
+    /// what an earlier round has shown.
+    fn acl_ok(&self) -> Option<bool> {
+        match self.canary {
+            Canary::Arrived => Some(false),
+            Canary::Refused => Some(true),
+            Canary::Silent => self.verdict.and_then(|verdict| verdict.acl_ok),
+        }
+    }
+
+    /// One of the pings of this round came back.
+    pub fn arrived(&mut self, ping: Ping, round: u64) -> Option<Verdict> {
+        self.heard = true;
+        let acl_ok = match ping {
             Ping::Canary => {
-                let heard = self.verdict.is_none_or(|verdict| verdict.command_path_ok);
-                if self.verdict.is_some_and(|verdict| verdict.acl_ok == Some(false)) {
-                    return None;
+                if round == self.round {
+                    self.canary = Canary::Arrived;
                 }
-                self.verdict = None;
-                self.decide(Some(false), heard)
+                Some(false)
             }
-            Ping::Loopback => self.decide(Some(true), true),
-        }
-    }
-
-    /// The broker refused one of the pings.
-    pub fn refused(&mut self, ping: Ping) -> Option<Verdict> {
-        match ping {
-            Ping::Canary => {
-                self.canary_refused = true;
-                None
-            }
-            Ping::Loopback => self.decide(self.canary_refused.then_some(true), false),
-        }
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Verdict> {
-        if now < self.deadline {
+            Ping::Loopback if round == self.round && self.canary != Canary::Arrived => Some(true),
+            Ping::Loopback => self.acl_ok(),
+        };
+        if round == self.round {
+            self.deadline = None;
+        } else if self.deadline.is_some() && ping == Ping::Loopback {
+            // The round that runs decides.
             return None;
         }
-        self.decide(self.canary_refused.then_some(true), false)
+        self.decide(acl_ok, true)
+    }
+
+    /// The broker refused one of the pings of this round.
+    pub fn refused(&mut self, ping: Ping, round: u64) -> Option<Verdict> {
+        if round != self.round {
+            return None;
+        }
+        match ping {
+            Ping::Canary => {
+                self.canary = Canary::Refused;
+                // Later than the deadline, but no less true.
+                let verdict = self.verdict.filter(|_| self.deadline.is_none())?;
+                self.decide(Some(true), verdict.command_path_ok)
+            }
+            Ping::Loopback => {
+                self.deadline = None;
+                self.decide(self.acl_ok(), self.heard)
+            }
+        }
+    }
+
+    /// Somebody's command has arrived.
+    pub fn heard(&mut self) -> Option<Verdict> {
+        self.heard = true;
+        let verdict = self.verdict?;
+        self.decide(verdict.acl_ok, true)
+    }
+
+    /// Time has passed; if the pings are to be sent again, they have `limit`.
+    pub fn handle_timeout(&mut self, now: Instant, limit: Duration) -> Option<Due> {
+        if self.poll_timeout().is_none_or(|at| now < at) {
+            return None;
+        }
+        if self.deadline.take().is_none() {
+            self.try_again(now, limit);
+            return Some(Due::TryAgain);
+        }
+        self.decide(self.acl_ok(), self.heard).map(Due::Judged)
     }
 }
 
@@ -104,49 +192,116 @@ mod tests {
     use super::*;
 
     const START: Instant = Instant::from_boot(Duration::from_secs(5));
+    const GOOD: Verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
+    const OPEN: Verdict = Verdict { acl_ok: Some(false), command_path_ok: true };
+    const DEAF: Verdict = Verdict { acl_ok: Some(true), command_path_ok: false };
+    const UNKNOWN: Verdict = Verdict { acl_ok: None, command_path_ok: false };
+
+    fn probe() -> Probe {
+        Probe::begin(START, VERDICT_WITHIN)
+    }
+
+    fn timeout(probe: &mut Probe) -> Option<Due> {
+        let at = probe.poll_timeout().unwrap();
+        probe.handle_timeout(at, VERDICT_WITHIN)
+    }
 
     #[test]
     fn a_refused_canary_and_a_heard_loopback_are_good() {
-        let mut probe = Probe::new(START);
-        assert_eq!(probe.refused(Ping::Canary), None);
-        let good = Verdict { acl_ok: Some(true), command_path_ok: true };
-        assert_eq!(probe.arrived(Ping::Loopback), Some(good));
+        let mut probe = probe();
+        assert_eq!(probe.refused(Ping::Canary, 1), None);
+        assert_eq!(probe.arrived(Ping::Loopback, 1), Some(GOOD));
         assert_eq!(probe.poll_timeout(), None);
     }
 
     #[test]
     fn a_loopback_without_the_canary_before_it_is_good() {
-        let mut probe = Probe::new(START);
-        assert!(probe.arrived(Ping::Loopback).unwrap().acl_ok.unwrap());
+        assert_eq!(probe().arrived(Ping::Loopback, 1), Some(GOOD));
     }
 
     #[test]
     fn a_canary_that_arrives_shows_an_open_acl_also_after_the_verdict() {
-        let open = Verdict { acl_ok: Some(false), command_path_ok: true };
-        let mut probe = Probe::new(START);
-        assert_eq!(probe.arrived(Ping::Canary), Some(open));
-        assert_eq!(probe.arrived(Ping::Loopback), None);
+        let mut early = probe();
+        assert_eq!(early.arrived(Ping::Canary, 1), Some(OPEN));
+        assert_eq!(early.arrived(Ping::Loopback, 1), None);
 
-        let mut probe = Probe::new(START);
-        probe.arrived(Ping::Loopback);
-        assert_eq!(probe.arrived(Ping::Canary), Some(open));
+        let mut late = probe();
+        late.arrived(Ping::Loopback, 1);
+        assert_eq!(late.arrived(Ping::Canary, 1), Some(OPEN));
+
+        let mut deaf = probe();
+        deaf.refused(Ping::Loopback, 1);
+        assert_eq!(deaf.arrived(Ping::Canary, 1), Some(OPEN), "what arrives was heard");
     }
 
     #[test]
     fn a_refused_loopback_means_that_commands_do_not_arrive() {
-        let mut probe = Probe::new(START);
-        probe.refused(Ping::Canary);
-        let deaf = Verdict { acl_ok: Some(true), command_path_ok: false };
-        assert_eq!(probe.refused(Ping::Loopback), Some(deaf));
+        let mut probe = probe();
+        probe.refused(Ping::Canary, 1);
+        assert_eq!(probe.refused(Ping::Loopback, 1), Some(DEAF));
     }
 
     #[test]
     fn without_a_loopback_the_verdict_falls_within_two_seconds() {
-        let mut probe = Probe::new(START);
+        let mut probe = probe();
         let deadline = probe.poll_timeout().unwrap();
         assert!(deadline.since(START) <= Duration::from_secs(2));
-        assert_eq!(probe.handle_timeout(START), None);
-        let deaf = Verdict { acl_ok: None, command_path_ok: false };
-        assert_eq!(probe.handle_timeout(deadline), Some(deaf));
+        assert_eq!(probe.handle_timeout(START, VERDICT_WITHIN), None);
+        assert_eq!(timeout(&mut probe), Some(Due::Judged(UNKNOWN)));
+    }
+
+    #[test]
+    fn a_loopback_that_comes_late_puts_the_verdict_right() {
+        let mut probe = probe();
+        timeout(&mut probe);
+        assert_eq!(probe.arrived(Ping::Loopback, 1), Some(GOOD));
+        assert_eq!(probe.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_refusal_of_the_canary_that_comes_late_puts_the_verdict_right() {
+        let mut probe = probe();
+        timeout(&mut probe);
+        assert_eq!(probe.refused(Ping::Canary, 1), Some(DEAF));
+    }
+
+    #[test]
+    fn any_command_shows_that_commands_arrive() {
+        let mut late = probe();
+        late.refused(Ping::Canary, 1);
+        late.refused(Ping::Loopback, 1);
+        assert_eq!(late.heard(), Some(GOOD));
+        assert_eq!(late.heard(), None);
+
+        let mut early = probe();
+        assert_eq!(early.heard(), None, "it says nothing of the ACL");
+        early.refused(Ping::Canary, 1);
+        assert_eq!(early.refused(Ping::Loopback, 1), Some(GOOD));
+    }
+
+    #[test]
+    fn a_verdict_that_is_not_good_is_tried_again_after_a_minute() {
+        let mut probe = probe();
+        probe.refused(Ping::Canary, 1);
+        probe.refused(Ping::Loopback, 1);
+        assert_eq!(probe.poll_timeout(), Some(START + Duration::from_secs(60)));
+        assert_eq!(timeout(&mut probe), Some(Due::TryAgain));
+        assert_eq!(probe.round(), 2);
+        // The ACL was repaired.
+        probe.refused(Ping::Canary, 2);
+        assert_eq!(probe.arrived(Ping::Loopback, 2), Some(GOOD));
+        assert_eq!(probe.poll_timeout(), None);
+    }
+
+    #[test]
+    fn an_open_acl_stays_open_until_a_later_round_shows_that_it_is_not() {
+        let mut probe = probe();
+        probe.arrived(Ping::Canary, 1);
+        assert_eq!(timeout(&mut probe), Some(Due::TryAgain));
+        assert_eq!(probe.arrived(Ping::Loopback, 1), None, "its canary had arrived");
+        assert_eq!(timeout(&mut probe), None, "silence proves nothing");
+        assert_eq!(timeout(&mut probe), Some(Due::TryAgain));
+        assert_eq!(probe.refused(Ping::Canary, 2), None, "that was the round before");
+        assert_eq!(probe.arrived(Ping::Loopback, 3), Some(GOOD));
     }
 }

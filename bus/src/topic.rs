@@ -195,6 +195,23 @@ impl Base {
         &self.device
     }
 
+    /// What to subscribe to, to hear of every device of a site: what each is, does, and whether its
+    /// bridge is there.
+    #[must_use]
+    pub fn filters_of_all(site: &str) -> [String; 3] {
+        ["meta", "state", "availability"].map(|what| format!("{site}/+/{what}"))
+    }
+
+    /// The device that a topic of three levels belongs to.
+    #[must_use]
+    pub fn of_topic(topic: &str) -> Option<Self> {
+        let mut levels = topic.split('/');
+        match (levels.next(), levels.next(), levels.next(), levels.next()) {
+            (Some(site), Some(device), Some(_), None) => Self::new(site, device).ok(),
+            _ => None,
+        }
+    }
+
     fn under(&self, rest: &str) -> String {
         format!("{}/{}/{rest}", self.site, self.device)
     }
@@ -271,6 +288,20 @@ impl Base {
         self.under(&format!("reply/{identity}/+"))
     }
 
+    /// What an ACL must grant so that a bridge may publish on `topic`: for replies, whose topics are
+    /// many, and for Home Assistant's discovery one line covers all.
+    #[must_use]
+    pub fn grant(&self, topic: &str) -> String {
+        if topic.starts_with(&self.under("reply/")) {
+            return self.under("reply/+/+");
+        }
+        let mut levels = topic.split('/');
+        if let (Some("homeassistant"), Some(_), Some(node)) = (levels.next(), levels.next(), levels.next()) {
+            return format!("homeassistant/+/{node}/+/config");
+        }
+        topic.to_owned()
+    }
+
     /// Takes the topic of a command apart.
     ///
     /// # Errors
@@ -325,6 +356,24 @@ mod tests {
         assert_eq!(base().reply(&alice, Some(&id)), "clasp/chiller/reply/alice/a-1");
         assert_eq!(base().reply(&alice, None), "clasp/chiller/reply/alice/last");
         assert_eq!(base().canary(), "clasp/chiller/command/acl-canary/ping");
+    }
+
+    #[test]
+    fn a_device_is_found_by_its_topics() {
+        for topic in Base::filters_of_all("clasp").map(|filter| filter.replace('+', "chiller")) {
+            assert_eq!(Base::of_topic(&topic), Some(base()), "{topic}");
+        }
+        for topic in ["clasp/chiller", "clasp/Chiller/meta", "clasp/chiller/reply/alice", "", "a//b"] {
+            assert_eq!(Base::of_topic(topic), None, "{topic}");
+        }
+    }
+
+    #[test]
+    fn one_grant_covers_all_replies_and_all_of_a_discovery() {
+        assert_eq!(base().grant("clasp/chiller/state"), "clasp/chiller/state");
+        assert_eq!(base().grant("clasp/chiller/reply/alice/a-1"), "clasp/chiller/reply/+/+");
+        let discovery = "homeassistant/sensor/clasp_chiller/water/config";
+        assert_eq!(base().grant(discovery), "homeassistant/+/clasp_chiller/+/config");
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bridge::controller::{Protocol, Undecodable};
-use bridge::core::CoreSettings;
-use bridge::daemon::{self, Kind, StartError};
-use bridge::device_loop::{Ended, Requests};
-use bridge::line::Exchange;
+use bridge::instrument::{Configured, Instrument};
+use bridge::line::{Exchange, Terminator};
 use bridge::store::Loaded;
+use bus::clock::Now;
+use bus::device::Description;
 use chiller_device::{DESCRIPTION, Mode};
 
 use crate::controller::inputs::PowerSettings;
@@ -46,13 +46,8 @@ impl Protocol for Wire {
     type Reply = Reply;
 
     fn exchange(&mut self, request: &Request) -> Exchange {
-        Exchange {
-            bytes: self.codec.encode(request),
-            terminator: Some(TERMINATOR),
-            max_reply_bytes: MAX_REPLY_BYTES,
-            limit: self.limit,
-            gap: self.gap,
-        }
+        let end = Terminator::of(&[TERMINATOR]);
+        Exchange::ask(self.codec.encode(request), end, MAX_REPLY_BYTES, self.limit).after(self.gap)
     }
 
     fn decode(&self, request: &Request, sent: &[u8], frame: &[u8]) -> Result<Reply, Undecodable> {
@@ -63,22 +58,54 @@ impl Protocol for Wire {
     }
 }
 
-/// Runs the daemon until it is asked to stop.
-///
-/// # Errors
-/// What it needs to begin with cannot be had; once it runs it does not fail.
-pub async fn run(settings: Settings, requests: Requests) -> Result<Ended, StartError> {
-    let memory = memory(&settings);
-    let controller = |now| Chiller::new(controller_settings(&settings), memory, now);
-    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), requests).await
-}
+/// The chiller's daemon.
+#[derive(Debug)]
+pub struct Bridge;
 
-/// What the core must know; `session` is random for each start.
-///
-/// # Errors
-/// A name of a topic's level, or an identity among the clients, that cannot be one.
-pub fn core_settings(settings: &Settings, session: String) -> Result<CoreSettings, StartError> {
-    daemon::core_settings(&settings.bridge, &kind(settings), session)
+impl Instrument for Bridge {
+    const DESCRIPTION: &'static Description = &DESCRIPTION;
+
+    type Settings = Settings;
+    type Saved = Saved;
+    type Controller = Chiller;
+    type Protocol = Wire;
+
+    fn configured(settings: &Settings) -> Configured {
+        let (lowest, highest) = settings.setpoint_limits;
+        let switching = settings.start_deadline + GRACE;
+        let power = settings.automatic.power.iter().flat_map(PowerSettings::topics);
+        let dome = settings.automatic.dome.iter().map(|dome| dome.topic.clone());
+        Configured {
+            ranges: BTreeMap::from([
+                (("setpoint", "celsius"), lowest..=highest),
+                (("release", "minutes"), 0.0..=RELEASE_MINUTES),
+            ]),
+            timeouts: BTreeMap::from([
+                ("enabled", switching),
+                ("clear_alarms", 3 * GRACE),
+                ("setpoint", 2 * GRACE),
+            ]),
+            xon_xoff: settings.xon_xoff,
+            inputs: power.chain(dome).collect(),
+            ..Configured::default()
+        }
+    }
+
+    fn protocol(settings: &Settings) -> Wire {
+        Wire::new(settings)
+    }
+
+    fn controller(settings: &Settings, left: Loaded<Saved>, now: Now) -> Chiller {
+        let memory = match left {
+            Loaded::Current(saved) | Loaded::Previous(saved, _) => Memory::Kept(saved),
+            Loaded::Missing => Memory::First(match settings.start_mode {
+                StartMode::Automatic => Mode::Automatic,
+                StartMode::Manual => Mode::Manual,
+            }),
+            Loaded::Damaged(_) => Memory::Lost,
+        };
+        Chiller::new(controller_settings(settings), memory, now)
+    }
 }
 
 /// What the controller must know.
@@ -94,40 +121,5 @@ pub fn controller_settings(settings: &Settings) -> ControllerSettings {
         dome: automatic.dome.clone(),
         alarm_retry: automatic.alarm_retry,
         manual_long: automatic.manual_long,
-    }
-}
-
-fn kind(settings: &Settings) -> Kind {
-    let (lowest, highest) = settings.setpoint_limits;
-    let switching = settings.start_deadline + GRACE;
-    let power = settings.automatic.power.iter().flat_map(PowerSettings::topics);
-    let dome = settings.automatic.dome.iter().map(|dome| dome.topic.clone());
-    Kind {
-        description: &DESCRIPTION,
-        version: env!("CARGO_PKG_VERSION"),
-        ranges: BTreeMap::from([
-            (("setpoint", "celsius"), lowest..=highest),
-            (("release", "minutes"), 0.0..=RELEASE_MINUTES),
-        ]),
-        names: BTreeMap::new(),
-        timeouts: BTreeMap::from([
-            ("enabled", switching),
-            ("clear_alarms", 3 * GRACE),
-            ("setpoint", 2 * GRACE),
-        ]),
-        allow_bare_motion: false,
-        xon_xoff: settings.xon_xoff,
-        inputs: power.chain(dome).collect(),
-    }
-}
-
-fn memory(settings: &Settings) -> Memory {
-    match daemon::memory::<Saved>(&settings.bridge) {
-        Loaded::Current(saved) | Loaded::Previous(saved, _) => Memory::Kept(saved),
-        Loaded::Missing => Memory::First(match settings.start_mode {
-            StartMode::Automatic => Mode::Automatic,
-            StartMode::Manual => Mode::Manual,
-        }),
-        Loaded::Damaged(_) => Memory::Lost,
     }
 }

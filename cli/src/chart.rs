@@ -4,11 +4,12 @@
 
 use bus::clock::Utc;
 
-use crate::render::Style;
+use crate::style::Style;
+use crate::text::clock;
 
 /// What the output can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Frame {
     /// Width in characters.
     pub columns: usize,
     /// Height in lines.
@@ -22,12 +23,6 @@ pub struct Look {
 /// One line of a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// Key of the quantity in history and state.
-    pub name: &'static str,
-    /// What people call it.
-    pub label: &'static str,
-    /// Of its newest value.
-    pub decimals: usize,
     /// Draws it where there is only ASCII.
     pub letter: char,
     /// As in an SGR sequence.
@@ -100,13 +95,13 @@ pub fn lines(
     traces: &[(Trace, Vec<Option<f64>>)],
     unit: &str,
     (width, height): (usize, usize),
-    look: Look,
+    frame: Frame,
 ) -> Vec<String> {
     let all = || traces.iter().map(|(_, values)| values.as_slice());
     let Some(scale) = Scale::around(all(), height) else {
-        return blank(width, height, look);
+        return blank(width, height, frame);
     };
-    let (across, down) = if look.utf8 { (2, 4) } else { (1, 1) };
+    let (across, down) = if frame.utf8 { (2, 4) } else { (1, 1) };
     let mut cells = vec![Cell::default(); width * height];
     for (trace, values) in traces.iter().rev() {
         let mut before: Option<(usize, usize)> = None;
@@ -132,22 +127,27 @@ pub fn lines(
     let decimals = if scale.step < 1.0 { 1 } else { 0 };
     let ticks: Vec<(usize, String)> = scale
         .ticks()
-        .map(|tick| (scale.row(tick, height * down) / down, format!("{:.decimals$} {unit}", tick + 0.0)))
+        .map(|tick| {
+            (
+                scale.row(tick, height * down) / down,
+                format!("{:.decimals$} {unit}", tick + 0.0).trim_end().to_owned(),
+            )
+        })
         .collect();
     cells
         .chunks(width.max(1))
         .enumerate()
         .map(|(row, cells)| {
             let tick = ticks.iter().find(|(at, _)| *at == row).map(|(_, text)| text.as_str());
-            axis(tick, look) + &paint(cells.iter().map(|cell| drawn(*cell, look)), look)
+            axis(tick, frame) + &paint(cells.iter().map(|cell| drawn(*cell, frame)), frame)
         })
         .collect()
 }
 
-fn drawn(cell: Cell, look: Look) -> (char, &'static str) {
+fn drawn(cell: Cell, frame: Frame) -> (char, &'static str) {
     match cell.trace {
         None => (' ', ""),
-        Some(trace) if look.utf8 => {
+        Some(trace) if frame.utf8 => {
             (char::from_u32(0x2800 + u32::from(cell.dots)).unwrap_or(' '), trace.colour)
         }
         Some(trace) => (trace.letter, trace.colour),
@@ -161,10 +161,10 @@ pub fn bars(
     unit: &str,
     colour: &'static str,
     (width, height): (usize, usize),
-    look: Look,
+    frame: Frame,
 ) -> Vec<String> {
     if values.iter().all(Option::is_none) {
-        return blank(width, height, look);
+        return blank(width, height, frame);
     }
     const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let levels: Vec<Option<usize>> = (0..width)
@@ -181,7 +181,7 @@ pub fn bars(
             let cells = levels.iter().map(|level| {
                 let filled = level.map_or(0, |level| level.saturating_sub(below).min(8));
                 let c = match filled {
-                    filled if look.utf8 => EIGHTHS.get(filled).copied().unwrap_or(' '),
+                    filled if frame.utf8 => EIGHTHS.get(filled).copied().unwrap_or(' '),
                     0 => ' ',
                     1..=3 if below == 0 => '_',
                     1..=3 => ' ',
@@ -194,7 +194,7 @@ pub fn bars(
                 row if row + 1 == height => Some(format!("0 {unit}")),
                 _ => None,
             };
-            axis(tick.as_deref(), look) + &paint(cells, look)
+            axis(tick.as_deref(), frame) + &paint(cells, frame)
         })
         .collect()
 }
@@ -206,16 +206,16 @@ pub fn band(
     words: &[Option<String>],
     width: usize,
     colour: impl Fn(&str) -> &'static str,
-    look: Look,
+    frame: Frame,
 ) -> String {
     let at = |x: usize| longest(words.get(bins(words.len(), x, width)).unwrap_or_default());
-    let mut text = axis(Some(label), look);
+    let mut text = axis(Some(label), frame);
     let mut x = 0;
     while x < width {
         let word = at(x);
         let end = (x..width).find(|x| at(*x) != word).unwrap_or(width);
         let room = end - x;
-        let fill = match (word, look.utf8) {
+        let fill = match (word, frame.utf8) {
             (None, _) => ' ',
             (Some(_), true) => '─',
             (Some(_), false) => '-',
@@ -224,7 +224,7 @@ pub fn band(
         let letters = if room > 2 { room - 1 } else { room };
         let mut run: String = word.unwrap_or_default().chars().take(letters).collect();
         run.extend(std::iter::repeat_n(fill, room - run.chars().count()));
-        text.push_str(&look.style.paint_if(word.map_or("", &colour), &run));
+        text.push_str(&frame.style.paint(word.map_or("", &colour), &run));
         x = end;
     }
     text.trim_end().to_owned()
@@ -232,7 +232,7 @@ pub fn band(
 
 /// The axis below everything from `from` to `until`, and its labels in UTC.
 #[must_use]
-pub fn time_axis(from: Utc, until: Utc, width: usize, look: Look) -> [String; 2] {
+pub fn time_axis(from: Utc, until: Utc, width: usize, frame: Frame) -> [String; 2] {
     let span_s = until.seconds_since(from).max(1.0);
     let minutes = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720];
     // A label is five characters wide.
@@ -241,7 +241,7 @@ pub fn time_axis(from: Utc, until: Utc, width: usize, look: Look) -> [String; 2]
         .find(|minutes| f64::from(*minutes) * 60.0 / span_s * width as f64 >= 9.0)
         .unwrap_or(1440);
     let every_ms = i64::from(every) * 60_000;
-    let (corner, line, mark) = if look.utf8 { ('└', '─', '┴') } else { ('+', '-', '+') };
+    let (corner, line, mark) = if frame.utf8 { ('└', '─', '┴') } else { ('+', '-', '+') };
     let mut marks = vec![line; width];
     let mut labels = vec![' '; MARGIN + width];
     let mut tick = from.unix_milliseconds().div_euclid(every_ms) * every_ms;
@@ -250,8 +250,7 @@ pub fn time_axis(from: Utc, until: Utc, width: usize, look: Look) -> [String; 2]
         let x = cell(at.seconds_since(from) / span_s * width as f64, width + 1);
         let Some(slot) = marks.get_mut(x).filter(|_| at >= from) else { continue };
         *slot = mark;
-        let text = at.to_string();
-        let clock = text.get(11..16).unwrap_or_default();
+        let clock = clock(at);
         // Centred, but not into the margin.
         let start = MARGIN + x.saturating_sub(2);
         let Some(slots) = labels.get_mut(start..start + clock.len()) else { continue };
@@ -259,32 +258,32 @@ pub fn time_axis(from: Utc, until: Utc, width: usize, look: Look) -> [String; 2]
     }
     let labels: String = labels.into_iter().skip(LABEL).collect();
     let marks: String = marks.into_iter().collect();
-    let clock = format!("{:>width$}", "UTC", width = LABEL - 1);
-    [format!("{:LABEL$}{corner}{marks}", ""), format!("{clock} {labels}").trim_end().to_owned()]
+    let zone = format!("{:>width$}", "UTC", width = LABEL - 1);
+    [format!("{:LABEL$}{corner}{marks}", ""), format!("{zone} {labels}").trim_end().to_owned()]
 }
 
 /// Width of a [`sample`], in characters.
 #[must_use]
-pub const fn sample_width(look: Look) -> usize {
-    if look.utf8 { 3 } else { 1 }
+pub const fn sample_width(frame: Frame) -> usize {
+    if frame.utf8 { 3 } else { 1 }
 }
 
 /// How a trace looks, for a legend.
 #[must_use]
-pub fn sample(trace: Trace, look: Look) -> String {
-    let text = if look.utf8 {
+pub fn sample(trace: Trace, frame: Frame) -> String {
+    let text = if frame.utf8 {
         let on = |x: usize| if x % trace.dash.1 < trace.dash.0 { braille_bit(x % 2, 1) } else { 0 };
-        (0..sample_width(look))
+        (0..sample_width(frame))
             .filter_map(|cell| char::from_u32(0x2800 + u32::from(on(2 * cell) | on(2 * cell + 1))))
             .collect()
     } else {
         trace.letter.to_string()
     };
-    look.style.paint_if(trace.colour, &text)
+    frame.style.paint(trace.colour, &text)
 }
 
-fn axis(tick: Option<&str>, look: Look) -> String {
-    let line = match (tick, look.utf8) {
+fn axis(tick: Option<&str>, frame: Frame) -> String {
+    let line = match (tick, frame.utf8) {
         (Some(_), true) => '┤',
         (None, true) => '│',
         (Some(_), false) => '+',
@@ -293,30 +292,30 @@ fn axis(tick: Option<&str>, look: Look) -> String {
     format!("{:>width$} {line}", tick.unwrap_or_default(), width = LABEL - 1)
 }
 
-fn blank(width: usize, height: usize, look: Look) -> Vec<String> {
+fn blank(width: usize, height: usize, frame: Frame) -> Vec<String> {
     let words = "nothing is known";
     let indent = width.saturating_sub(words.len()) / 2;
     (0..height)
         .map(|row| {
             let text = if row == height / 2 { format!("{:indent$}{words}", "") } else { String::new() };
-            axis(None, look) + &text
+            axis(None, frame) + &text
         })
         .collect()
 }
 
 /// One string of cells, with as few colour changes as need be.
-fn paint(cells: impl Iterator<Item = (char, &'static str)>, look: Look) -> String {
+fn paint(cells: impl Iterator<Item = (char, &'static str)>, frame: Frame) -> String {
     let mut text = String::new();
     let mut run = (String::new(), "");
     for (c, colour) in cells {
         let colour = if c == ' ' { "" } else { colour };
         if colour != run.1 {
-            text.push_str(&look.style.paint_if(run.1, &run.0));
+            text.push_str(&frame.style.paint(run.1, &run.0));
             run = (String::new(), colour);
         }
         run.0.push(c);
     }
-    text.push_str(&look.style.paint_if(run.1, &run.0));
+    text.push_str(&frame.style.paint(run.1, &run.0));
     text.trim_end().to_owned()
 }
 

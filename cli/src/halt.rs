@@ -7,11 +7,26 @@ use std::time::Duration;
 
 use bus::message::{Code, echo};
 
-use crate::view::EXIT_UNREACHABLE;
+use crate::exit::EXIT_UNREACHABLE;
 use crate::wait::Outcome;
 
-/// What every stop that is not known to have worked ends with.
-const MAY_MOVE: &str = "THE FOCUSER MAY STILL BE MOVING";
+/// Whom a stop is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Parties<'a> {
+    /// What the device is called in a sentence.
+    pub noun: &'a str,
+    /// The identity that asks.
+    pub whom: &'a str,
+    /// The device, as in its topics.
+    pub at: &'a str,
+}
+
+impl Parties<'_> {
+    /// What every stop that is not known to have worked ends with.
+    fn may_move(&self) -> String {
+        format!("THE {} MAY STILL BE MOVING", self.noun.to_uppercase())
+    }
+}
 
 /// What became of a stop.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,16 +41,15 @@ pub enum Stop {
     NotAwaited,
 }
 
-/// The exit code after Ctrl-C during `what`, and what to say; `whom` and `at` name the identity and
-/// the device.
+/// The exit code after Ctrl-C during `what`, and what to say.
 #[must_use]
-pub fn after_interrupt(stop: &Stop, what: &str, whom: &str, at: &str) -> (u8, String) {
+pub fn after_interrupt(stop: &Stop, what: &str, parties: Parties) -> (u8, String) {
     match stop {
         Stop::NotNeeded => (Code::Stopped.number(), format!("{what}: nothing was sent")),
         Stop::Asked(Outcome::Answered(reply, _)) if reply.code == Some(Code::Succeeded) => {
             (Code::Stopped.number(), format!("{what}: stopped by Ctrl-C: {}", echo(&reply.message)))
         }
-        stop => (exit_code(stop), format!("error: {}", failure(stop, "stop", whom, at))),
+        stop => (exit_code(stop), format!("error: {}", failure(stop, "stop", parties))),
     }
 }
 
@@ -51,28 +65,30 @@ pub fn exit_code(stop: &Stop) -> u8 {
 
 /// What to say of a stop (or kill, as the user said in `words`) that has not succeeded.
 #[must_use]
-pub fn failure(stop: &Stop, words: &str, whom: &str, at: &str) -> String {
+pub fn failure(stop: &Stop, words: &str, parties: Parties) -> String {
+    let may_move = parties.may_move();
     match stop {
         Stop::NotNeeded => "nothing was sent".to_owned(),
         Stop::Asked(outcome) => {
             let what = match outcome {
                 Outcome::Answered(..) => "NOT STOPPED",
-                Outcome::NoAnswer | Outcome::NoVerdict { .. } | Outcome::GaveUp | Outcome::Accepted => {
+                Outcome::NoAnswer(_) | Outcome::NoVerdict { .. } | Outcome::GaveUp | Outcome::Accepted => {
                     "STOP NOT CONFIRMED"
                 }
                 _ => "STOP NOT DELIVERED",
             };
-            format!("{what}: {MAY_MOVE}: {}", outcome.message(words, whom, at))
+            format!("{what}: {may_move}: {}", outcome.message(words, parties.whom, parties.at))
         }
-        Stop::NotSent(reason) => format!("STOP NOT DELIVERED: {MAY_MOVE}: {reason}"),
-        Stop::NotAwaited => format!("STOP NOT CONFIRMED: {MAY_MOVE}: you did not wait for standstill"),
+        Stop::NotSent(reason) => format!("STOP NOT DELIVERED: {may_move}: {reason}"),
+        Stop::NotAwaited => format!("STOP NOT CONFIRMED: {may_move}: you did not wait for standstill"),
     }
 }
 
 /// What to say of a stop that has not got through yet, and is tried for `limit`.
 #[must_use]
-pub fn not_yet(why: &str, limit: Duration) -> String {
-    format!("STOP NOT DELIVERED YET: {MAY_MOVE}; trying for {} s: {why}", limit.as_secs())
+pub fn not_yet(noun: &str, why: &str, limit: Duration) -> String {
+    let may_move = Parties { noun, whom: "", at: "" }.may_move();
+    format!("STOP NOT DELIVERED YET: {may_move}; trying for {} s: {why}", limit.as_secs())
 }
 
 /// Whether the bridge had it, or may have had it, or we may not stop: each has a code of its own.
@@ -82,7 +98,7 @@ const fn says_why(outcome: &Outcome) -> bool {
         Outcome::Answered(..)
             | Outcome::Accepted
             | Outcome::BrokerForbids
-            | Outcome::NoAnswer
+            | Outcome::NoAnswer(_)
             | Outcome::NoVerdict { online: true }
             | Outcome::GaveUp
     )
@@ -95,6 +111,8 @@ mod tests {
     use bus::topic::Identity;
 
     use super::*;
+
+    const MAY_MOVE: &str = "THE SHUTTER MAY STILL BE MOVING";
 
     fn answered(status: ReplyStatus, code: Code, message: &str) -> Stop {
         let reply = Reply {
@@ -116,7 +134,7 @@ mod tests {
     }
 
     fn after(stop: &Stop) -> (u8, String) {
-        after_interrupt(stop, "set 2", "alice", "clasp/focuser")
+        after_interrupt(stop, "set 2", Parties { noun: "shutter", whom: "alice", at: "clasp/dome" })
     }
 
     #[test]
@@ -151,7 +169,7 @@ mod tests {
             (answered(ReplyStatus::TimedOut, Code::TimedOut, "no standstill"), 29),
             (answered(ReplyStatus::Rejected, Code::NotAuthorised, "not you"), 3),
             (Stop::Asked(Outcome::BrokerForbids), 3),
-            (Stop::Asked(Outcome::NoAnswer), 29),
+            (Stop::Asked(Outcome::NoAnswer(Duration::from_secs(1))), 29),
             (Stop::Asked(Outcome::NoVerdict { online: true }), 29),
         ] {
             let (code, text) = after(&stop);

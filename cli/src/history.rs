@@ -1,15 +1,17 @@
-//! The history of a device as a chart for people: which quantities, how large, how old. Pure.
+//! The history of a device as charts for people: which quantities, how large, how old. Pure.
 //!
-//! `chart` draws; what the device's figures are called is in a table here.
-
-use std::collections::BTreeMap;
+//! One chart for each unit, in the order of the description: two units never share an axis.
+//! `chart` draws.
 
 use bus::clock::{Now, Utc};
-use bus::message::{History, MAX_BINS, echo};
+use bus::device::{Quantity, Role};
+use bus::message::{History, MAX_BINS, PropertyMeta, echo};
 use bus::topic::Base;
+use serde_json::Value;
 
-use crate::chart::{self, Look, MARGIN, Trace};
-use crate::render::{age, date};
+use crate::chart::{self, Frame, MARGIN, Trace};
+use crate::instrument::{Instrument, figure, number};
+use crate::text::{age, clock, day};
 
 /// From this many bins without a new one on, the bridge no longer keeps its history.
 const STALE_BINS: f64 = 2.0;
@@ -17,53 +19,49 @@ const STALE_BINS: f64 = 2.0;
 const SHORTEST_BINS: usize = 12;
 const BARS_HEIGHT: usize = 4;
 const TALLEST_LINES: usize = 16;
+/// A further chart must not make the ones before it lower than this.
+const LEAST_LINES: usize = 8;
 /// One chart needs so many lines to say anything, and so many columns.
 const LEAST_ROWS: usize = 14;
 const LEAST_COLUMNS: usize = MARGIN + 20;
+/// Below all charts: the band of words, the time axis and its labels.
+const BELOW: usize = 3;
 
-/// What is drawn of a device.
-#[derive(Clone, Copy, Debug)]
-pub struct Charts {
-    /// Drawn as lines over one scale.
-    pub lines: &'static [Trace],
-    /// Drawn below as bars, 0 to 100 per cent.
-    pub bars: Option<Trace>,
+/// How the traces of a chart differ, in colours and without: as in an SGR sequence, and so many
+/// dots of each so many.
+const TRACES: [(&str, (usize, usize)); 6] =
+    [("36", (1, 1)), ("32", (4, 8)), ("33", (2, 4)), ("35", (1, 4)), ("34", (3, 6)), ("31", (1, 8))];
+const BARS_COLOUR: &str = "34";
+/// As many letters of a unit fit beside the axis.
+const AXIS_UNIT: usize = 4;
+
+/// Why a history cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// It is no history.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Its parts do not fit together.
+    #[error("{0}")]
+    Inconsistent(String),
 }
 
-const fn trace(
-    name: &'static str,
-    label: &'static str,
-    letter: char,
-    colour: &'static str,
-    dash: (usize, usize),
-) -> Trace {
-    Trace { name, label, decimals: 1, letter, colour, dash }
+/// What is shown of the figures in a legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figures {
+    /// The state of now: they may be read as such.
+    Live,
+    /// The last bin's means.
+    Means,
 }
-
-/// The chiller's temperatures and the drive of its thermoelectric cooler.
-pub const CHILLER: Charts = Charts {
-    lines: &[
-        trace("water_temp", "water", 'w', "36", (1, 1)),
-        trace("setpoint_temp", "set point", 's', "32", (4, 8)),
-        trace("ambient_temp", "ambient", 'a', "33", (2, 4)),
-        trace("dome_temp", "dome", 'd', "35", (1, 4)),
-    ],
-    bars: Some(trace("tec_power", "TEC power", '#', "34", (1, 1))),
-};
-
-/// The focuser's position.
-pub const FOCUSER: Charts = Charts {
-    lines: &[Trace { decimals: 3, ..trace("current_mm", "position", 'p', "36", (1, 1)) }],
-    bars: None,
-};
 
 /// Reads the payload.
 ///
 /// # Errors
 /// It is no history that this program knows.
-pub fn read(payload: &[u8]) -> Result<History, String> {
-    let history: History = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-    history.check()?;
+pub fn read(payload: &[u8]) -> Result<History, HistoryError> {
+    let history: History = serde_json::from_slice(payload)?;
+    history.check().map_err(|error| HistoryError::Inconsistent(error.to_string()))?;
     Ok(history)
 }
 
@@ -73,15 +71,15 @@ pub fn is_stale(history: &History, now: Now) -> bool {
     now.utc.seconds_since(history.date) > STALE_BINS * f64::from(history.bin_s)
 }
 
-/// What `<device> history` prints: a line of words, then the charts.
+/// What `history` prints: a line of words, then the charts.
 #[must_use]
 pub fn page(
     base: &Base,
     history: &History,
-    charts: Charts,
+    instrument: &Instrument,
     hours: Option<f64>,
     now: Now,
-    look: Look,
+    frame: Frame,
 ) -> String {
     let shown = window(history, hours);
     let seconds = now.utc.seconds_since(history.date);
@@ -90,53 +88,146 @@ pub fn page(
     } else {
         format!("{} old", age(seconds.max(0.0)))
     };
-    let minute = |at: Utc| date(at).get(..16).unwrap_or_default().to_owned();
     let from = history_start(history, shown);
-    let head = format!("{base}  {} to {} UTC, {old}", minute(from), minute(history.date));
-    let look = Look { rows: look.rows.saturating_sub(2), ..look };
+    let (first, last) = (day(from), day(history.date));
+    let last_day = if first == last { String::new() } else { format!("{last} ") };
+    let head = format!(
+        "{base}  {first} {} to {last_day}{} UTC ({old}), figures: {} min means",
+        clock(from),
+        clock(history.date),
+        history.bin_s / 60
+    );
+    let frame = Frame { rows: frame.rows.saturating_sub(2), ..frame };
     let mut lines = vec![head];
-    lines.extend(draw(history, charts, hours, look));
+    lines.extend(draw(history, instrument, hours, Figures::Means, frame));
     lines.join("\n") + "\n"
 }
 
-/// The charts alone, in at most `look.rows` lines; none where there is no room.
+/// What is drawn over one axis.
+struct Chart<'a> {
+    properties: Vec<&'a PropertyMeta>,
+    is_bars: bool,
+}
+
+/// The charts alone, in at most `frame.rows` lines; none where there is no room.
 #[must_use]
-pub fn draw(history: &History, charts: Charts, hours: Option<f64>, look: Look) -> Vec<String> {
-    if look.rows < LEAST_ROWS || look.columns < LEAST_COLUMNS {
+pub fn draw(
+    history: &History,
+    instrument: &Instrument,
+    hours: Option<f64>,
+    figures: Figures,
+    frame: Frame,
+) -> Vec<String> {
+    if frame.rows < LEAST_ROWS || frame.columns < LEAST_COLUMNS {
         return Vec::new();
     }
     let shown = window(history, hours);
     let (from, until) = (history_start(history, shown), history.start_of(history.status.len()));
-    let width = look.columns - MARGIN;
-    let column = |name: &str| last(history.columns.get(name).map_or(&[][..], Vec::as_slice), shown);
-    // The legends, the band and the time axis.
-    let bars_height = if charts.bars.is_some() { BARS_HEIGHT + 1 } else { 0 };
-    let height = (look.rows - bars_height - 4).min(TALLEST_LINES);
-
-    let traces: Vec<(Trace, Vec<Option<f64>>)> =
-        charts.lines.iter().map(|trace| (*trace, column(trace.name))).collect();
-    let unit = charts.lines.iter().find_map(|trace| history.units.get(trace.name));
-    let unit = shown_unit(unit, look);
-    let mut lines = vec![legend(&traces, history, look)];
-    lines.extend(chart::lines(&traces, &unit, (width, height), look));
-    if let Some(trace) = charts.bars {
-        let values = column(trace.name);
-        let unit = shown_unit(history.units.get(trace.name), look);
-        lines.push(legend(&[(trace, values.clone())], history, look));
-        lines.extend(chart::bars(&values, &unit, trace.colour, (width, BARS_HEIGHT), look));
+    let width = frame.columns - MARGIN;
+    let (charts, height) = fitting(charts(instrument, history), frame.rows - BELOW);
+    let mut lines = Vec::new();
+    for chart in charts {
+        let traces = traces(&chart, history, shown);
+        let unit = chart.properties.iter().find_map(|property| property.unit.as_deref());
+        let unit = shown_unit(unit, frame);
+        // A long one has no room beside the axis.
+        let (beside_the_axis, in_the_legend) =
+            if unit.chars().count() > AXIS_UNIT { ("", format!(" {unit}")) } else { (&*unit, String::new()) };
+        lines.push(legend(&traces, &in_the_legend, history, (figures, frame)));
+        if chart.is_bars {
+            let values = traces.first().map(|(_, _, values)| values.clone()).unwrap_or_default();
+            lines.extend(chart::bars(&values, beside_the_axis, BARS_COLOUR, (width, BARS_HEIGHT), frame));
+        } else {
+            let traces: Vec<_> = traces.into_iter().map(|(_, trace, values)| (trace, values)).collect();
+            lines.extend(chart::lines(&traces, beside_the_axis, (width, height), frame));
+        }
     }
     let words: Vec<Option<String>> =
         last(&history.status, shown).into_iter().map(|word| word.map(|word| echo(&word))).collect();
-    lines.push(chart::band("status", &words, width, status_colour, look));
-    lines.extend(chart::time_axis(from, until, width, look));
+    lines.push(chart::band("status", &words, width, |word| instrument.status_colour(word), frame));
+    lines.extend(chart::time_axis(from, until, width, frame));
     lines
+}
+
+/// One chart for each unit; per cents are bars, if there is but one of them.
+fn charts<'a>(instrument: &'a Instrument, history: &History) -> Vec<Chart<'a>> {
+    let mut charts: Vec<Chart> = Vec::new();
+    for property in &instrument.meta.properties {
+        // Whoever looks for a fault has `--json`.
+        let is_drawn = property.history && property.role != Role::Diagnostic;
+        if !is_drawn || !history.columns.contains_key(&property.key) {
+            continue;
+        }
+        match charts.iter_mut().find(|chart| chart.properties.iter().all(|it| it.unit == property.unit)) {
+            Some(chart) => chart.properties.push(property),
+            None => charts.push(Chart { properties: vec![property], is_bars: false }),
+        }
+    }
+    for chart in &mut charts {
+        let is_share = |property: &&PropertyMeta| {
+            property.quantity == Quantity::Ratio && property.unit.as_deref() == Some("%")
+        };
+        chart.is_bars = chart.properties.len() == 1 && chart.properties.iter().all(is_share);
+    }
+    charts
+}
+
+/// As many charts as there is room for, from the first on, and the height of those with lines.
+fn fitting(mut charts: Vec<Chart>, rows: usize) -> (Vec<Chart>, usize) {
+    loop {
+        let bars = charts.iter().filter(|chart| chart.is_bars).count();
+        let lined = charts.len() - bars;
+        let height = rows.saturating_sub(bars * (BARS_HEIGHT + 1) + lined).checked_div(lined);
+        let height = height.unwrap_or(TALLEST_LINES).min(TALLEST_LINES);
+        if height >= LEAST_LINES || charts.len() < 2 || (charts.len() == 2 && bars == 1) {
+            return (charts, height);
+        }
+        // The last one with lines: bars are low.
+        match charts.iter().rposition(|chart| !chart.is_bars) {
+            Some(last) if lined > 1 => drop(charts.remove(last)),
+            _ => drop(charts.pop()),
+        }
+    }
+}
+
+type Traced<'a> = (&'a PropertyMeta, Trace, Vec<Option<f64>>);
+
+fn traces<'a>(chart: &Chart<'a>, history: &History, shown: usize) -> Vec<Traced<'a>> {
+    let mut letters = Vec::new();
+    let each = chart.properties.iter().zip(TRACES.iter().cycle()).map(|(property, (colour, dash))| {
+        let letter = if chart.is_bars { '#' } else { letter(&property.label, &letters) };
+        letters.push(letter);
+        let trace = Trace { letter, colour: if chart.is_bars { BARS_COLOUR } else { colour }, dash: *dash };
+        let values = history.columns.get(&property.key).map_or(&[][..], Vec::as_slice);
+        (*property, trace, last(values, shown))
+    });
+    each.collect()
+}
+
+/// The first letter of a label that none before it has.
+fn letter(label: &str, taken: &[char]) -> char {
+    let letters = label.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+    let free = |c: &char| !taken.contains(c);
+    letters.chain('a'..='z').find(free).unwrap_or('*')
+}
+
+/// In the middle of a line: `TEC power`, but `water`.
+fn in_a_line(label: &str) -> String {
+    let mut characters = label.chars();
+    match (characters.next(), characters.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => label.to_owned(),
+    }
 }
 
 /// `history` with what the state says now in its last bin, so that a chart goes on between two
 /// publications. Figures have the same keys in both.
 #[must_use]
-pub fn with_live(mut history: History, state: &serde_json::Value) -> History {
-    let text = |key: &str| state.get(key).and_then(serde_json::Value::as_str);
+pub fn with_live(mut history: History, state: &Value) -> History {
+    let Some(state) = state.as_object() else { return history };
+    let text = |key: &str| state.get(key).and_then(Value::as_str);
     let Some(published) = text("published_at").and_then(|text| Utc::parse(text).ok()) else {
         return history;
     };
@@ -156,8 +247,7 @@ pub fn with_live(mut history: History, state: &serde_json::Value) -> History {
     history.status.drain(..surplus);
     for (name, column) in &mut history.columns {
         column.drain(..surplus);
-        let live = state.get(name).and_then(serde_json::Value::as_f64);
-        if let (Some(slot), Some(value)) = (column.last_mut(), live) {
+        if let (Some(slot), Some(value)) = (column.last_mut(), number(state, name)) {
             *slot = Some(value);
         }
     }
@@ -198,47 +288,45 @@ fn last<T: Clone>(bins: &[Option<T>], shown: usize) -> Vec<Option<T>> {
     std::iter::repeat_n(None, missing).chain(kept.iter().cloned()).collect()
 }
 
-fn shown_unit(unit: Option<&String>, look: Look) -> String {
-    match unit.map(String::as_str) {
-        Some("degC") if look.utf8 => "°C".to_owned(),
-        Some(unit) => echo(unit).chars().filter(|c| look.utf8 || c.is_ascii()).take(4).collect(),
+fn shown_unit(unit: Option<&str>, frame: Frame) -> String {
+    match unit {
+        Some("degC") if frame.utf8 => "°C".to_owned(),
+        Some(unit) => unit.chars().filter(|c| frame.utf8 || c.is_ascii()).take(8).collect(),
         None => String::new(),
     }
 }
 
 /// What is drawn, each with its newest value (the bin that runs may have none yet), in as far as
-/// there is room. One that stands alone has room for what it last was. The axis says the unit.
-fn legend(traces: &[(Trace, Vec<Option<f64>>)], history: &History, look: Look) -> String {
+/// there is room. One that stands alone has room for what it last was. The axis says the unit,
+/// unless that is given here.
+fn legend(traces: &[Traced], unit: &str, history: &History, (figures, frame): (Figures, Frame)) -> String {
     const INDENT: usize = 2;
     let mut text = " ".repeat(INDENT);
     let mut used = INDENT;
-    for (trace, values) in traces {
+    for (property, trace, values) in traces {
         let newest = values.iter().rev().enumerate().find_map(|(back, value)| value.map(|it| (back, it)));
         let value = match newest {
-            Some((..2, value)) => format!("{value:.*}", trace.decimals),
+            Some((back, value)) if back < allowed_gap(figures) => figure(property, value) + unit,
             Some((back, value)) if traces.len() == 1 => {
-                let at = history.start_of(history.status.len().saturating_sub(back + 1)).to_string();
-                format!("- (was {value:.*} at {})", trace.decimals, at.get(11..16).unwrap_or_default())
+                let at = history.start_of(history.status.len().saturating_sub(back + 1));
+                format!("- (was {} at {} UTC)", figure(property, value), clock(at))
             }
             _ => "-".to_owned(),
         };
-        let words = format!("{} {value}", trace.label);
-        used += 2 + chart::sample_width(look) + 1 + words.chars().count();
-        if used > look.columns {
+        let words = format!("{} {value}", in_a_line(&property.label));
+        used += 2 + chart::sample_width(frame) + 1 + words.chars().count();
+        if used > frame.columns {
             break;
         }
-        text.push_str(&format!("  {} {words}", chart::sample(*trace, look)));
+        text.push_str(&format!("  {} {words}", chart::sample(*trace, frame)));
     }
     text
 }
 
-fn status_colour(word: &str) -> &'static str {
-    let colours = BTreeMap::from([
-        ("offline", "31"),
-        ("fault", "31"),
-        ("cooling", "36"),
-        ("circulating", "32"),
-        ("idle", ""),
-    ]);
-    colours.get(word).copied().unwrap_or("33")
+/// The bin that runs may have no mean yet; a state of now has its value or none.
+const fn allowed_gap(figures: Figures) -> usize {
+    match figures {
+        Figures::Live => 1,
+        Figures::Means => 2,
+    }
 }

@@ -1,27 +1,44 @@
-//! The operators' commands: what they take (`args`), what they know (`view`), what they say
-//! (`render`, `progress`, `halt`, `history`, `chart`), how they ask (`request`, `wait`).
+//! The operators' commands: what may be typed (`usage`, `action`), what an instrument is
+//! (`instrument`, from its `meta` or its description), what is known of it (`view`), what is said
+//! of it (`status`, `generic`, `history`, `chart`, `progress`, `halt`), how it is asked (`ask`, `wait`).
 //!
-//! `chiller` and `focus` are the commands; all else is the same for both, by the trait in `device`.
-//! Only `request`, `show`, `watch` and `outcome` touch a socket, only `remember` the disk.
+//! `obsbus` is made of this, and so is each instrument's own program, which adds its own lines
+//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes` and `cache` the disk.
 
-pub mod args;
+mod action;
+pub mod ask;
+mod cache;
 pub mod chart;
-pub mod chiller;
-pub mod device;
-pub mod focus;
+mod command;
+pub mod complete;
+pub mod connection;
+mod display;
+pub mod exit;
+mod generic;
 pub mod halt;
+pub mod health;
 pub mod history;
-pub mod meter;
-pub mod outcome;
-pub mod output;
-pub mod program;
+pub mod instrument;
+pub mod list;
+pub mod log;
+pub mod notes;
+pub mod order;
+mod outcome;
+mod output;
+pub mod picture;
 pub mod progress;
-pub mod remember;
-pub mod render;
-pub mod request;
-pub mod screen;
-pub mod show;
-pub mod typed;
+mod run;
+mod screen;
+pub mod shell;
+mod show;
+pub mod status;
+pub mod style;
+pub mod target;
+pub mod text;
+pub mod tool;
+pub mod usage;
 pub mod view;
 pub mod wait;
-pub mod watch;
+mod watch;
+
+pub use run::{obsbus, tool as run_tool};

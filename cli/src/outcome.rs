@@ -1,4 +1,4 @@
-//! `focus outcome ID`: how a request of before ended.
+//! `outcome ID`: how a request of before ended.
 //!
 //! The bridge is asked again with the same id, verb and argument and with a time so old that it
 //! cannot run: it answers from what it remembers, or waits with us for the end. Where the request
@@ -7,18 +7,21 @@
 
 use std::time::Duration;
 
-use crate::typed::FocuserState;
 use bus::clock::Now;
 use bus::message::{Code, LastCommand, Reply};
-use bus::session::client::{Client, SessionError};
+use bus::session::client::SessionError;
 use bus::topic::{Base, RequestId};
-use focuser_device::DESCRIPTION;
 
-use crate::meter::Meter;
-use crate::program::{EXIT_FAILED, Failure, Way, unreachable};
-use crate::remember::Notes;
-use crate::render::{last_command, why_not_current};
-use crate::request::{Asker, Witness};
+use crate::ask::{Asker, Witness};
+use crate::connection::Connection;
+use crate::display::ProgressDisplay;
+use crate::exit::{EXIT_FAILED, Failure};
+use crate::instrument::Instrument;
+use crate::notes::{Notes, Sender};
+use crate::picture::last_command;
+use crate::show::read_meta;
+use crate::status::Look;
+use crate::tool::Session;
 use crate::view::{Standing, View};
 use crate::wait::Outcome;
 
@@ -31,47 +34,55 @@ const TICK: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The broker cannot be reached, or nobody knows.
-pub async fn outcome(
-    way: &Way,
+pub(crate) async fn outcome(
+    session: &Session,
     notes: Option<&Notes>,
     id: &RequestId,
-    limit: Option<Duration>,
 ) -> Result<(u8, String), Failure> {
-    let note = notes.and_then(|notes| notes.read(id, &way.sender(), DESCRIPTION.verbs));
+    let target = &session.target;
+    let note = notes.and_then(|notes| notes.read(id, &Sender::of(target)));
     // Asked later than that, the bridge would take it for a new one that is too old, and remember
     // that instead.
     let note = note.filter(|note| Now::read().utc.seconds_since(note.asked_at) < REMEMBERED_S);
-    let mut meter = Meter::new(id.to_string(), Some(id.clone()));
+    let asker = Asker::new(target, "device", session.limit);
+    let mut topics = asker.topics(id);
+    topics.extend(session.instrument.is_none().then(|| target.base.meta()));
+    let mut connection = Connection::open(target, &topics).await?;
+    let instrument = match &session.instrument {
+        Some(instrument) => instrument.clone(),
+        None => match connection.stored(&target.base.meta()).await? {
+            Some(message) => read_meta(session, &message.payload),
+            None => Instrument::unknown(),
+        },
+    };
+    let look = session.look(&instrument);
+    let mut display = ProgressDisplay::new(&instrument, id.to_string(), Some(id.clone()));
     if let Some(note) = note {
-        let asker = Asker::new(way, limit).with_state();
-        let answer =
-            asker.ask_after(&note.request, id, &mut meter).await.map_err(|error| unreachable(&error))?;
+        let answer = asker.ask_after(&note.order, id, Some(connection), &mut display).await?;
         if !matches!(&answer, Outcome::Answered(reply, _) if is_of_the_question(reply)) {
-            let what = format!("{} {id}", note.request.verb);
-            let message = answer.message(&what, way.identity.as_str(), &way.base.to_string());
+            let what = format!("{} {id}", note.order.verb.replace('_', "-"));
+            let message = answer.message(&what, target.identity.as_str(), &target.base.to_string());
             return Ok((answer.exit_code(), message));
         }
+        connection = Connection::open(target, &topics).await?;
     }
-    let known = follow(way, id, limit, &mut meter).await.map_err(|error| unreachable(&error))?;
+    let known = follow(session, connection, look, id, &mut display).await?;
     match known {
         Known::Ended(command) => {
             let code = command.code.map_or(EXIT_FAILED, |code| code.number());
             Ok((code, format!("{id}: {}", last_command(&command))))
         }
-        Known::Lost(code, why) => {
-            Err(Failure { code, message: format!("{id}: how it ends is UNKNOWN: {why}") })
+        Known::Lost(code, why) => Err(Failure::said(code, format!("{id}: how it ends is UNKNOWN: {why}"))),
+        Known::GaveUp => {
+            Err(Failure::said(Code::TimedOut.number(), format!("{id}: still running after --timeout")))
         }
-        Known::GaveUp => Err(Failure {
-            code: Code::TimedOut.number(),
-            message: format!("{id}: still running after --timeout"),
-        }),
-        Known::Nothing => Err(Failure {
-            code: EXIT_FAILED,
-            message: format!(
+        Known::Nothing => Err(Failure::said(
+            EXIT_FAILED,
+            format!(
                 "nothing is known of {id}: it never arrived at {}, or was not asked from here, or too long ago",
-                way.base
+                target.base
             ),
-        }),
+        )),
     }
 }
 
@@ -90,46 +101,50 @@ enum Known {
 }
 
 async fn follow(
-    way: &Way,
+    session: &Session,
+    mut connection: Connection,
+    look: Look<'_>,
     id: &RequestId,
-    limit: Option<Duration>,
-    meter: &mut Meter,
+    display: &mut ProgressDisplay<'_>,
 ) -> Result<Known, SessionError> {
-    let mut client = Client::connect(&way.broker, &way.client_id, way.connect_limit).await?;
-    client.subscribe(&[way.base.state(), way.base.availability()]).await?;
-    let mut view = View::<FocuserState>::default();
-    let give_up = limit.map(|limit| Now::read().instant + limit);
+    let base = &session.target.base;
+    let mut view = View::default();
+    let give_up = session.limit.map(|limit| Now::read().instant + limit);
     let known = loop {
-        let message = client.next_message(TICK).await?;
+        let message = connection.next(connection.limit(TICK)).await?;
         let settled = message.is_none();
         if let Some(message) = message {
-            view.hear(&way.base, &message, Now::read());
-            if message.topic == way.base.state() {
-                meter.state(&message.payload);
+            view.hear(base, &message, Now::read());
+            if message.topic == base.state() {
+                display.state(&message.payload);
             }
         }
         let now = Now::read();
-        if let Some(known) = known_from(&way.base, &view, id, now, settled) {
+        if let Some(known) = known_from(look, base, &view, id, (now, settled)) {
             break known;
         }
         if give_up.is_some_and(|give_up| now.instant >= give_up) {
             break Known::GaveUp;
         }
     };
-    client.disconnect().await;
+    connection.close().await;
     Ok(known)
 }
 
 /// `None`: it is to be waited for.
 fn known_from(
+    look: Look,
     base: &Base,
-    view: &View<FocuserState>,
+    view: &View,
     id: &RequestId,
-    now: Now,
-    settled: bool,
+    (now, settled): (Now, bool),
 ) -> Option<Known> {
     let standing = view.standing(now);
-    let last = view.snapshot().and_then(|snapshot| snapshot.device.common.last_command.as_ref());
+    let last = view.snapshot().and_then(|snapshot| snapshot.common.last_command.as_ref());
+    let lost = || {
+        let why = look.why_not_current(base, view, &standing, now);
+        Some(Known::Lost(standing.exit_code(), why))
+    };
     match last.filter(|last| last.id.as_ref() == Some(id)) {
         // That does not age.
         Some(last) if last.outcome.is_terminal() => Some(Known::Ended(last.clone())),
@@ -141,16 +156,10 @@ fn known_from(
         }
         // Availability may come after the state.
         Some(_) if !settled => None,
-        Some(_) => {
-            let why = why_not_current(base, view, &standing, now);
-            Some(Known::Lost(standing.exit_code(), why))
-        }
+        Some(_) => lost(),
         None if view.snapshot().is_some() => Some(Known::Nothing),
         None if !settled => None,
-        None => {
-            let why = why_not_current(base, view, &standing, now);
-            Some(Known::Lost(standing.exit_code(), why))
-        }
+        None => lost(),
     }
 }
 
@@ -167,12 +176,7 @@ mod tests {
         Now { instant: Instant::default(), utc: Utc::from_unix_milliseconds(1_700_000_000_000).unwrap() }
     }
 
-    fn view(
-        availability: Option<&str>,
-        id: &str,
-        outcome: ReplyStatus,
-        code: Option<u8>,
-    ) -> View<FocuserState> {
+    fn view(availability: Option<&str>, id: &str, outcome: ReplyStatus, code: Option<u8>) -> View {
         let at = now().utc.to_string();
         let state = json!({
             "schema": 1, "session": "s", "started_at": at, "seq": 1, "stale_after_s": 5.0, "published_at": at,
@@ -180,17 +184,17 @@ mod tests {
             "last_command": {
                 "id": id, "by": "alice", "verb": "set", "outcome": outcome.word(), "code": code, "date": at
             },
-            "current_mm": 1.0, "target_mm": 2.0, "current_steps": 1, "origin_steps": 2, "homed": true,
-            "moving": true, "progress": 0.5, "eta_s": 1.0, "deadline": at, "temperature_raw": null,
-            "limits_mm": [0.0, 6.0],
+            "percent_open": 40.0,
         });
-        let state = Seen::new(state.to_string().as_bytes(), now(), true, Some(5));
+        let state = Seen::new(state.to_string(), now(), true, Some(5));
         View { availability: availability.map(str::to_owned), state: Some(state) }
     }
 
-    fn known(view: &View<FocuserState>, settled: bool) -> Option<Known> {
-        let way = Base::new("clasp", "focuser").unwrap();
-        known_from(&way, view, &RequestId::new("a1").unwrap(), now(), settled)
+    fn known(view: &View, settled: bool) -> Option<Known> {
+        let base = Base::new("clasp", "dome").unwrap();
+        let instrument = Instrument::unknown();
+        let id = RequestId::new("a1").unwrap();
+        known_from(Look::generic(&instrument), &base, view, &id, (now(), settled))
     }
 
     #[test]

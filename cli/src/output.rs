@@ -4,8 +4,10 @@ use std::io::{self, IsTerminal, Write};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::chart::Look;
-use crate::render::Style;
+use crate::chart::Frame;
+use crate::exit::{Failure, with_causes};
+use crate::style::Style;
+use crate::text::wrap;
 
 /// Coloured on a terminal, if the user does not mind (<https://no-color.org>).
 pub(crate) fn style() -> Style {
@@ -42,10 +44,10 @@ pub(crate) fn wipe_echo() {
 }
 
 /// What fits on the terminal, or as it were on one of 80 by 24.
-pub(crate) fn look() -> Look {
+pub(crate) fn frame() -> Frame {
     let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
     let (columns, rows) = size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()));
-    Look { columns, rows, utf8: speaks_utf8(|name| std::env::var(name).ok()), style: style() }
+    Frame { columns, rows, utf8: speaks_utf8(|name| std::env::var(name).ok()), style: style() }
 }
 
 /// Whether the locale is one of UTF-8.
@@ -60,11 +62,37 @@ fn speaks_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     })
 }
 
-/// Writes to stdout; whether anybody took it. A reader that has gone away (`json | head
-/// -c1`) is no error of ours.
-pub(crate) fn print(text: &str) -> bool {
+/// Columns of the terminal that stdout is; `None` if it is none.
+pub(crate) fn columns() -> Option<usize> {
+    io::stdout().is_terminal().then(|| frame().columns)
+}
+
+/// Writes to stdout what was asked for.
+///
+/// # Errors
+/// Nobody reads it, or it cannot be written.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)
+}
+
+/// Writes these lines to stdout, broken between words where it is a terminal.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_lines(lines: &[String]) -> Result<(), Failure> {
+    let columns = columns().unwrap_or(0);
+    let lines = lines.iter().flat_map(|line| wrap(line, columns));
+    print(&(lines.collect::<Vec<_>>().join("\n") + "\n"))
+}
+
+/// Writes a verdict to stdout. What was done stays done, and its code stands, if that fails.
+pub(crate) fn tell(text: &str) {
+    if let Err(failure) = print(&format!("{text}\n"))
+        && !failure.is_nobody_reading()
+    {
+        say(&format!("{text}\nerror: {}", with_causes(&failure)));
+    }
 }
 
 /// Words for the user, on stderr.

@@ -1,9 +1,18 @@
 //! How far a motion has come, as one line: a bar for a terminal, words for a file. Pure.
+//!
+//! The motion's properties have the keys that every instrument gives them: `progress`, `eta_s` and
+//! `deadline`, with the role of a motion.
 
-use crate::typed::{FocuserState, Snapshot};
-use focuser_device::FocuserStatus;
+use bus::clock::Utc;
+use bus::device::Role;
 
-use crate::render::motion_left;
+use crate::instrument::{Instrument, figure, number, unit, value};
+use crate::picture::status_label;
+use crate::view::Snapshot;
+
+const PROGRESS: &str = "progress";
+const TIME_LEFT: &str = "eta_s";
+const DEADLINE: &str = "deadline";
 
 /// A wider bar says no more.
 const WIDEST: usize = 40;
@@ -12,52 +21,116 @@ const NARROWEST: usize = 8;
 /// Brackets, the space behind them, and the last column, which would wrap.
 const AROUND: usize = 4;
 
-/// What can be said of a running motion in words; `None` if nothing moves.
-#[must_use]
-pub fn words(snapshot: &Snapshot<FocuserState>) -> Option<String> {
-    let word = word(snapshot)?;
-    Some(format!("{word} {}", figures(snapshot)).trim_end().to_owned())
+/// Something on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Motion {
+    word: String,
+    at: Option<String>,
+    to: Option<String>,
+    unit: String,
+    progress: Option<f64>,
+    left: Option<String>,
 }
 
-/// The same with a bar in front of it, in `columns`: `[#####-----] moving …`. Where there is little
-/// room, a bar that moves says more than the word.
-#[must_use]
-pub fn bar(snapshot: &Snapshot<FocuserState>, columns: usize) -> Option<String> {
-    let (words, figures) = (words(snapshot)?, figures(snapshot));
-    let room = |text: &str| columns.saturating_sub(text.chars().count() + AROUND).min(WIDEST);
-    let is_narrow = room(&words) < NARROWEST && snapshot.device.common.status == FocuserStatus::Moving;
-    let text = if is_narrow { figures } else { words };
-    let room = room(&text);
-    let line = match snapshot.device.progress {
-        Some(progress) if room >= NARROWEST => {
-            let share = progress.clamp(0.0, 1.0);
-            let done = (1..=room).take_while(|cells| *cells as f64 <= share * room as f64 + 1e-9).count();
-            format!("[{}{}] {text}", "#".repeat(done), "-".repeat(room - done))
+impl Motion {
+    /// What the state says of it; `None` if nothing is on its way.
+    #[must_use]
+    pub fn of(instrument: &Instrument, snapshot: &Snapshot) -> Option<Self> {
+        let state = &snapshot.device;
+        if !instrument.is_busy(&snapshot.common.status) || instrument.stop().is_none() {
+            return None;
         }
-        _ => text,
-    };
-    Some(line.chars().take(columns.saturating_sub(1)).collect())
-}
-
-fn word(snapshot: &Snapshot<FocuserState>) -> Option<&'static str> {
-    match snapshot.device.common.status {
-        FocuserStatus::Moving => Some("moving"),
-        FocuserStatus::Homing => Some("homing"),
-        FocuserStatus::Stopping => Some("stopping"),
-        _ => None,
+        let role = |key: &str| instrument.properties(Role::Motion).any(|property| property.key == key);
+        let figure_of = |key: &str| number(state, key).filter(|_| role(key));
+        let progress = figure_of(PROGRESS).map(|progress| progress.clamp(0.0, 1.0));
+        let time_left = figure_of(TIME_LEFT).map(|seconds| seconds.max(0.0));
+        let is_under_way = progress.is_some() || time_left.is_some();
+        let position = instrument.position();
+        let at = position.and_then(|property| Some(figure(property, number(state, &property.key)?)));
+        let target = instrument.target().filter(|_| is_under_way);
+        let to = target.and_then(|property| Some(figure(property, number(state, &property.key)?)));
+        let deadline = value(state, DEADLINE).filter(|_| is_under_way && role(DEADLINE));
+        let deadline = deadline.and_then(|text| Utc::parse(text.as_str()?).ok());
+        let left = match (time_left, deadline) {
+            // Where it is not known where it is, how long it takes is a bound.
+            (Some(seconds), _) if at.is_none() => Some(format!("at most {seconds:.0} s left")),
+            (Some(seconds), _) => Some(format!("{seconds:.1} s left")),
+            (None, Some(deadline)) => {
+                // Two dates of the bridge's clock.
+                let seconds = deadline.seconds_since(snapshot.stamp.published_at).max(0.0);
+                Some(format!("at most {seconds:.0} s left"))
+            }
+            (None, None) => None,
+        };
+        Some(Self {
+            word: status_label(instrument, snapshot).to_lowercase(),
+            at,
+            to,
+            unit: unit(position.or(target).and_then(|property| property.unit.as_deref())),
+            progress,
+            left,
+        })
     }
-}
 
-/// Position, target and what is left, as far as they are known.
-fn figures(snapshot: &Snapshot<FocuserState>) -> String {
-    let device = &snapshot.device;
-    let position = match (device.current_mm, device.target_mm) {
-        (Some(at), Some(to)) if device.common.status == FocuserStatus::Moving => {
-            Some(format!("{at:.3} / {to:.3} mm"))
-        }
-        (Some(at), _) => Some(format!("{at:.3} mm")),
-        (None, _) => None,
-    };
-    let left = motion_left(device, snapshot.stamp.published_at);
-    position.into_iter().chain(left).collect::<Vec<_>>().join("  ")
+    /// Whether it is being stopped, as far as can be told: it is on its way to nowhere.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.progress.is_none()
+    }
+
+    /// Position, target and what is left, as far as they are known.
+    #[must_use]
+    pub fn figures(&self) -> String {
+        let place = match (&self.at, &self.to) {
+            (Some(at), Some(to)) => Some(format!("{at} / {to}{}", self.unit)),
+            (Some(at), None) => Some(format!("{at}{}", self.unit)),
+            (None, _) => None,
+        };
+        place.into_iter().chain(self.left()).collect::<Vec<_>>().join("  ")
+    }
+
+    /// How far it has come: `43%, 1.2 s left`.
+    #[must_use]
+    pub fn left(&self) -> Option<String> {
+        let done = self.progress.map(|progress| format!("{:.0}%", progress * 100.0));
+        let parts: Vec<String> = done.into_iter().chain(self.left.clone()).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    /// Where to: `to 2.000 mm`.
+    #[must_use]
+    pub fn to(&self) -> Option<String> {
+        self.to.as_ref().map(|to| format!("to {to}{}", self.unit))
+    }
+
+    /// How far it has come, in steps of a tenth: a position would change ten times a second.
+    #[must_use]
+    pub fn tens(&self) -> Option<String> {
+        self.progress.map(|progress| format!("{:.0}%", (progress * 10.0).floor() * 10.0))
+    }
+
+    /// What can be said of it in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("{} {}", self.word, self.figures()).trim_end().to_owned()
+    }
+
+    /// The same with a bar in front of it, in `columns`: `[#####-----] moving …`. Where there is
+    /// little room, a bar that moves says more than the word.
+    #[must_use]
+    pub fn bar(&self, columns: usize) -> String {
+        let (words, figures) = (self.words(), self.figures());
+        let room = |text: &str| columns.saturating_sub(text.chars().count() + AROUND).min(WIDEST);
+        let is_narrow = room(&words) < NARROWEST && self.to.is_some();
+        let text = if is_narrow { figures } else { words };
+        let room = room(&text);
+        let line = match self.progress {
+            Some(share) if room >= NARROWEST => {
+                let done = (1..=room).take_while(|cells| *cells as f64 <= share * room as f64 + 1e-9).count();
+                format!("[{}{}] {text}", "#".repeat(done), "-".repeat(room - done))
+            }
+            _ => text,
+        };
+        line.chars().take(columns.saturating_sub(1)).collect()
+    }
 }

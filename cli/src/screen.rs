@@ -1,11 +1,13 @@
 //! A terminal for the live screen: text drawn in place, keys without Enter, all of it undone at
-//! the end.
+//! the end, and while the program is suspended (Ctrl-Z, `fg`).
 
 use std::io::{self, IsTerminal, Read};
 
+use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
+use crate::exit::Failure;
 use crate::output::print;
 
 // Alternate screen, no cursor, long lines cut at the edge.
@@ -14,51 +16,90 @@ const LEAVE: &str = "\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
 
 /// The terminal while it is ours.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     before: Option<Termios>,
 }
 
 impl Screen {
     /// Takes the terminal over; gives it back when dropped.
-    #[must_use]
-    pub fn enter() -> Self {
-        let stdin = io::stdin();
-        let before = tcgetattr(&stdin).ok();
-        if let Some(before) = &before {
+    ///
+    /// # Errors
+    /// It cannot be written to.
+    pub(crate) fn enter() -> Result<Self, Failure> {
+        let screen = Self { before: tcgetattr(io::stdin()).ok() };
+        screen.take()?;
+        Ok(screen)
+    }
+
+    fn take(&self) -> Result<(), Failure> {
+        if let Some(before) = &self.before {
             let mut modes = before.clone();
             // Signals stay: Ctrl-C is still Ctrl-C.
             modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
             // Without it a key only counts after Enter.
-            let _ = tcsetattr(&stdin, OptionalActions::Now, &modes);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
         }
-        print(ENTER);
-        Self { before }
+        print(ENTER)
     }
 
-    /// Draws `text` over what was there; whether the terminal took it.
-    #[must_use]
-    pub fn draw(&self, text: &str) -> bool {
-        let mut frame = String::from("\u{1b}[H");
-        for line in text.lines() {
-            frame.push_str(line);
-            frame.push_str("\u{1b}[K\r\n");
+    fn give_back(&self) {
+        // Nothing to be done about a terminal that is gone.
+        let _ = print(LEAVE);
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
         }
-        frame.push_str("\u{1b}[J");
-        print(&frame)
+    }
+
+    /// Gives the terminal back, stops as the user wished, and takes it over again when continued.
+    ///
+    /// # Errors
+    /// It cannot be written to any more.
+    pub(crate) fn suspend(&self) -> Result<(), Failure> {
+        self.give_back();
+        // Returns when somebody continues us.
+        let _ = kill_process(getpid(), Signal::STOP);
+        self.take()
+    }
+
+    /// Draws these lines over what was there: as many as there is room for, from the first on, and
+    /// how many there are besides.
+    ///
+    /// # Errors
+    /// Nobody sees it.
+    pub(crate) fn draw(&self, lines: &[String], rows: usize) -> Result<(), Failure> {
+        let mut text = String::from("\u{1b}[H");
+        let clipped = clipped(lines, rows);
+        for (row, line) in clipped.iter().enumerate() {
+            if row > 0 {
+                text.push_str("\r\n");
+            }
+            text.push_str(line);
+            text.push_str("\u{1b}[K");
+        }
+        text.push_str("\u{1b}[J");
+        print(&text)
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        print(LEAVE);
-        if let Some(before) = &self.before {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
-        }
+        self.give_back();
     }
 }
 
+/// What of `lines` fits in `rows`.
+fn clipped(lines: &[String], rows: usize) -> Vec<String> {
+    if lines.len() <= rows {
+        return lines.to_vec();
+    }
+    let kept = rows.saturating_sub(1);
+    let mut clipped = lines.get(..kept).unwrap_or_default().to_vec();
+    clipped.push(format!("… {} more", lines.len() - kept));
+    clipped
+}
+
 /// Waits for `q`; for ever if nobody is at the keyboard.
-pub async fn quit_key() {
+pub(crate) async fn quit_key() {
     if !io::stdin().is_terminal() {
         return std::future::pending().await;
     }
@@ -78,5 +119,18 @@ pub async fn quit_key() {
             Some(_) => {}
             None => return std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_cut_at_the_bottom_and_counted() {
+        let lines: Vec<String> = (1..=5).map(|line| line.to_string()).collect();
+        assert_eq!(clipped(&lines, 5), lines);
+        assert_eq!(clipped(&lines, 3), ["1", "2", "… 3 more"]);
+        assert_eq!(clipped(&lines, 1), ["… 5 more"]);
     }
 }

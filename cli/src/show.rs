@@ -1,125 +1,231 @@
-//! What only looks, the same for every device: `status`, `json`, `history`.
+//! What only looks, the same for every device: `status`, `json`, `history`, `log`, `health`.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for what it shows")]
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use bus::clock::Now;
 use bus::message::echo;
-use bus::session::client::{Client, SessionError};
+use bus::session::client::{Message, SessionError};
 
-use crate::device::Device;
+use crate::cache;
+use crate::connection::Connection;
+use crate::exit::{EXIT_FAULT, EXIT_STALE, EXIT_UNREACHABLE, Failure};
+use crate::health;
 use crate::history;
-use crate::output::{look, print, say, style};
-use crate::program::{Failure, Way, unreachable};
-use crate::render;
-use crate::view::{EXIT_STALE, EXIT_UNREACHABLE, Standing, View};
+use crate::instrument::Instrument;
+use crate::log;
+use crate::output::{frame, print, print_lines, say, style};
+use crate::status::First;
+use crate::text::one_line;
+use crate::tool::Session;
+use crate::view::{Standing, View};
 
-/// What the broker has in store comes with the SUBACK, at the latest right behind it.
-const STORED_LIMIT: Duration = Duration::from_millis(500);
-
-/// What the broker has of a device.
-struct Fetched<D> {
-    view: View<D>,
-    state: Vec<u8>,
-    history: Option<Vec<u8>>,
+#[derive(serde::Deserialize)]
+struct Recent {
+    events: Vec<bus::message::Event>,
 }
 
-async fn fetch<D: Device>(way: &Way, with_history: bool) -> Result<Fetched<D>, SessionError> {
-    let mut client = Client::connect(&way.broker, &way.client_id, way.connect_limit).await?;
-    let (state, history) = (way.base.state(), way.base.history());
-    let mut topics = vec![state.clone(), way.base.availability()];
-    topics.extend(with_history.then(|| history.clone()));
-    client.subscribe(&topics).await?;
-    let mut fetched = Fetched { view: View::default(), state: Vec::new(), history: None };
-    while fetched.view.state.is_none()
-        || fetched.view.availability.is_none()
-        || (with_history && fetched.history.is_none())
-    {
-        let Some(message) = client.next_message(STORED_LIMIT).await? else { break };
-        fetched.view.hear(&way.base, &message, Now::read());
-        if message.topic == state {
-            fetched.state = message.payload.to_vec();
-        } else if message.topic == history {
-            fetched.history = Some(message.payload.to_vec());
+/// What the broker has of a device.
+struct Fetched {
+    view: View,
+    instrument: Instrument,
+    others: BTreeMap<String, Message>,
+}
+
+/// The state, and what else is wanted of what the broker has in store.
+async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionError> {
+    let target = &session.target;
+    let meta = target.base.meta();
+    let mut wanted = others.to_vec();
+    if session.instrument.is_none() {
+        wanted.push(meta.clone());
+    }
+    let topics = [&[target.base.state(), target.base.availability()], wanted.as_slice()].concat();
+    let mut connection = Connection::open(target, &topics).await?;
+    let mut view = View::default();
+    let mut heard = BTreeMap::new();
+    while view.state.is_none() || view.availability.is_none() || heard.len() < wanted.len() {
+        let Some(message) = connection.next(connection.stored_limit(Now::read())).await? else { break };
+        view.hear(&target.base, &message, Now::read());
+        if wanted.contains(&message.topic) {
+            heard.insert(message.topic.clone(), message);
         }
     }
-    client.disconnect().await;
-    Ok(fetched)
+    connection.close().await;
+    let instrument = match (&session.instrument, heard.get(&meta)) {
+        (Some(instrument), _) => instrument.clone(),
+        (None, Some(message)) => read_meta(session, &message.payload),
+        (None, None) => Instrument::unknown(),
+    };
+    Ok(Fetched { view, instrument, others: heard })
+}
+
+/// What a `meta` says; it is kept for the next completion.
+pub(crate) fn read_meta(session: &Session, payload: &[u8]) -> Instrument {
+    match Instrument::read(payload) {
+        Ok(instrument) => {
+            cache::keep(&session.target.broker, &session.target.base, payload);
+            instrument
+        }
+        Err(error) => {
+            say(&format!("warning: {error}"));
+            Instrument::unknown()
+        }
+    }
 }
 
 /// `status`: what is known of the device, for people; the exit code says how far it is current.
 ///
 /// # Errors
 /// The broker cannot be reached, or knows nothing of the device.
-pub async fn status<D: Device>(way: &Way) -> Result<u8, Failure> {
-    let Fetched { view, .. } = fetch::<D>(way, false).await.map_err(|error| unreachable(&error))?;
+pub(crate) async fn status(session: &Session, all: bool) -> Result<u8, Failure> {
+    let Fetched { view, instrument, .. } = fetch(session, &[]).await?;
     let now = Now::read();
     let standing = view.standing(now);
     if standing == Standing::NeverHeard {
-        return Err(never_heard(way, &view, now));
+        return Err(never_heard(session, &view, &instrument, now));
     }
-    print(&render::status(&way.base, &view, now, style()));
-    Ok(standing.exit_code())
+    // An instrument's own lines begin as its predecessor's did; a stranger's with what it does.
+    let first = if session.tool.is_some() { First::Attentions } else { First::Verdict };
+    let look = session.look(&instrument);
+    print_lines(&look.status(&session.target.base, &view, now, style(), (first, all)))?;
+    Ok(match standing {
+        Standing::Current if view.is_fault() => EXIT_FAULT,
+        standing => standing.exit_code(),
+    })
 }
 
 /// `json`: the state as it is on the bus, on one line.
 ///
 /// # Errors
 /// The broker cannot be reached, or knows nothing of the device.
-pub async fn json<D: Device>(way: &Way) -> Result<u8, Failure> {
-    let Fetched { view, state: payload, .. } =
-        fetch::<D>(way, false).await.map_err(|error| unreachable(&error))?;
+pub(crate) async fn json(session: &Session) -> Result<u8, Failure> {
+    let Fetched { view, instrument, .. } = fetch(session, &[]).await?;
     let now = Now::read();
-    let standing = view.standing(now);
-    if !payload.is_empty() {
-        print(&(render::raw(&payload) + "\n"));
+    if let Some(state) = &view.state {
+        print(&(one_line(&state.payload) + "\n"))?;
     }
-    match standing {
-        Standing::Current => {}
-        Standing::NeverHeard => return Err(never_heard(way, &view, now)),
-        _ => say(&format!("error: {}", render::why_not_current(&way.base, &view, &standing, now))),
+    match view.standing(now) {
+        Standing::Current => Ok(0),
+        Standing::NeverHeard => Err(never_heard(session, &view, &instrument, now)),
+        standing => Ok(not_current(session, &view, &instrument, (&standing, now))),
     }
-    Ok(standing.exit_code())
 }
 
 /// `history`: the last `hours` (24) as charts, or as it is on the bus.
 ///
 /// # Errors
 /// The broker cannot be reached, or there is no history, or an old one.
-pub async fn past<D: Device>(way: &Way, hours: Option<f64>, json: bool) -> Result<u8, Failure> {
-    let Fetched { view, history: payload, .. } =
-        fetch::<D>(way, true).await.map_err(|error| unreachable(&error))?;
+pub(crate) async fn past(session: &Session, hours: Option<f64>, json: bool) -> Result<u8, Failure> {
+    let base = &session.target.base;
+    let topic = base.history();
+    let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
     let now = Now::read();
     let standing = view.standing(now);
-    let Some(payload) = payload else {
-        if standing == Standing::NeverHeard {
-            return Err(never_heard(way, &view, now));
-        }
-        let message = format!("the bridge of {} has published no history", way.base);
-        return Err(Failure { code: standing.exit_code().max(EXIT_STALE), message });
+    let Some(message) = others.get(&topic) else {
+        return Err(nothing(session, &view, &instrument, ("history", now)));
     };
-    let read = history::read(&payload);
+    let read = history::read(&message.payload);
     if json {
-        print(&(render::raw(&payload) + "\n"));
+        print(&(one_line(&message.payload) + "\n"))?;
     } else if let Ok(history) = &read {
-        print(&history::page(&way.base, history, D::CHARTS, hours, now, look()));
+        print(&history::page(base, history, &instrument, hours, now, frame()))?;
     }
     // What was: drawn all the same, whatever is now.
     if standing != Standing::Current {
-        say(&format!("error: {}", render::why_not_current(&way.base, &view, &standing, now)));
-        return Ok(standing.exit_code());
+        return Ok(not_current(session, &view, &instrument, (&standing, now)));
     }
     let problem = match read {
         Ok(history) if history::is_stale(&history, now) => {
             "STALE: the bridge keeps no history any more".into()
         }
         Ok(_) => return Ok(0),
-        Err(error) => format!("the history of {} cannot be read: {}", way.base, echo(&error)),
+        Err(error) => format!("the history of {base} cannot be read: {}", echo(&error.to_string())),
     };
-    Err(Failure { code: EXIT_STALE, message: problem })
+    Err(Failure::said(EXIT_STALE, problem))
 }
 
-fn never_heard<D: Device>(way: &Way, view: &View<D>, now: Now) -> Failure {
-    let message = render::why_not_current(&way.base, view, &Standing::NeverHeard, now);
-    Failure { code: EXIT_UNREACHABLE, message }
+/// `health`: how the bridge itself is.
+///
+/// # Errors
+/// The broker cannot be reached, or knows nothing of it.
+pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure> {
+    let base = &session.target.base;
+    let topic = base.health();
+    let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
+    let now = Now::read();
+    let Some(message) = others.get(&topic) else {
+        return Err(nothing(session, &view, &instrument, ("health", now)));
+    };
+    if json {
+        print(&(one_line(&message.payload) + "\n"))?;
+    } else {
+        match health::lines(base, &message.payload, now, style()) {
+            Ok(lines) => print_lines(&lines)?,
+            Err(error) => {
+                let error = format!("the health of {base} cannot be read: {}", echo(&error.to_string()));
+                return Err(Failure::said(EXIT_STALE, error));
+            }
+        }
+    }
+    match view.standing(now) {
+        // The bridge is well; what it is the bridge of is another matter.
+        standing if standing.exit_code() != EXIT_UNREACHABLE => Ok(0),
+        standing => Ok(not_current(session, &view, &instrument, (&standing, now))),
+    }
+}
+
+/// `log`: the last events.
+///
+/// # Errors
+/// The broker cannot be reached, or knows nothing of them.
+pub(crate) async fn log(session: &Session, json: bool) -> Result<u8, Failure> {
+    let base = &session.target.base;
+    let topic = format!("{}/recent", base);
+    let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
+    let now = Now::read();
+    let Some(message) = others.get(&topic) else {
+        return Err(nothing(session, &view, &instrument, ("log", now)));
+    };
+    if json {
+        print(&(one_line(&message.payload) + "\n"))?;
+        return Ok(0);
+    }
+    match serde_json::from_slice::<Recent>(&message.payload) {
+        Ok(recent) => print_lines(&log::lines(&recent.events, style()))?,
+        Err(error) => {
+            let error = format!("the log of {base} cannot be read: {}", echo(&error.to_string()));
+            return Err(Failure::said(EXIT_STALE, error));
+        }
+    }
+    Ok(0)
+}
+
+fn not_current(
+    session: &Session,
+    view: &View,
+    instrument: &Instrument,
+    (standing, now): (&Standing, Now),
+) -> u8 {
+    let why = session.look(instrument).why_not_current(&session.target.base, view, standing, now);
+    say(&format!("error: {why}"));
+    standing.exit_code()
+}
+
+fn nothing(session: &Session, view: &View, instrument: &Instrument, (what, now): (&str, Now)) -> Failure {
+    let standing = view.standing(now);
+    if standing == Standing::NeverHeard {
+        return never_heard(session, view, instrument, now);
+    }
+    let message = format!("the bridge of {} has published no {what}", session.target.base);
+    Failure::said(standing.exit_code().max(EXIT_STALE), message)
+}
+
+pub(crate) fn never_heard(session: &Session, view: &View, instrument: &Instrument, now: Now) -> Failure {
+    let look = session.look(instrument);
+    let mut message = look.why_not_current(&session.target.base, view, &Standing::NeverHeard, now);
+    if session.tool.is_none() {
+        message.push_str("; `obsbus list` shows what is there");
+    }
+    Failure::said(EXIT_UNREACHABLE, message)
 }

@@ -8,13 +8,20 @@ use bus::message::ONLINE;
 use bus::session::client::Message;
 use bus::topic::Base;
 
-use crate::device::{Device, Link};
-use crate::typed::{ChillerState, Snapshot};
+use bytes::Bytes;
+use serde_json::{Map, Value};
 
-/// Broker or bridge not reached.
-pub const EXIT_UNREACHABLE: u8 = 155;
-/// The bridge is there, and the device or its state is not.
-pub const EXIT_STALE: u8 = 4;
+use crate::exit::{EXIT_STALE, EXIT_UNREACHABLE};
+
+/// The state of any device: what all have, and the keys of this one.
+pub type Snapshot = bus::message::Snapshot<Map<String, Value>>;
+
+/// The status of a device that does not answer.
+const OFFLINE: &str = "offline";
+/// The status of a device that the bridge has let go of.
+const RELEASED: &str = "released";
+/// The status of a device that needs a human.
+const FAULT: &str = "fault";
 
 // The broker counts in whole seconds, and a message travels.
 const CLOCK_TOLERANCE_S: f64 = 3.0;
@@ -23,9 +30,11 @@ const AHEAD_TOLERANCE_S: f64 = 2.0;
 
 /// One state as it came.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen<D = ChillerState> {
-    /// The payload, or what is wrong with it.
-    pub snapshot: Result<Box<Snapshot<D>>, String>,
+pub struct Seen {
+    /// The payload as it came.
+    pub payload: Bytes,
+    /// The same, read, or what is wrong with it.
+    pub snapshot: Result<Box<Snapshot>, String>,
     /// When it arrived here.
     pub received: Now,
     /// It came from the broker's store.
@@ -35,12 +44,12 @@ pub struct Seen<D = ChillerState> {
 }
 
 /// What was heard so far.
-#[derive(Clone, Debug, PartialEq)]
-pub struct View<D = ChillerState> {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
     /// The last word on the availability topic.
     pub availability: Option<String>,
     /// The last state.
-    pub state: Option<Seen<D>>,
+    pub state: Option<Seen>,
 }
 
 /// How far the view may be believed.
@@ -91,12 +100,13 @@ pub struct Ages {
     pub clock_ahead_s: Option<f64>,
 }
 
-impl<D: Device> Seen<D> {
+impl Seen {
     /// Reads a payload.
     #[must_use]
-    pub fn new(payload: &[u8], received: Now, stored: bool, expires_in_s: Option<u32>) -> Self {
-        let snapshot = serde_json::from_slice(payload).map(Box::new).map_err(|error| error.to_string());
-        Self { snapshot, received, stored, expires_in_s }
+    pub fn new(payload: impl Into<Bytes>, received: Now, stored: bool, expires_in_s: Option<u32>) -> Self {
+        let payload = payload.into();
+        let snapshot = serde_json::from_slice(&payload).map(Box::new).map_err(|error| error.to_string());
+        Self { payload, snapshot, received, stored, expires_in_s }
     }
 
     /// How old it is.
@@ -120,34 +130,34 @@ impl<D: Device> Seen<D> {
         };
         // The bridge's clock on both sides, so that ours does not matter.
         let reading_s = snapshot
-            .device
-            .date()
+            .common
+            .date
             .and_then(|date| Some(published_s? + stamp.published_at.seconds_since(date).max(0.0)));
         let clock_ahead_s = (ahead.abs() > CLOCK_TOLERANCE_S || published_s.is_none()).then_some(ahead);
         Ages { published_s, reading_s, clock_ahead_s }
     }
 }
 
-impl<D> Default for View<D> {
-    fn default() -> Self {
-        Self { availability: None, state: None }
-    }
-}
-
-impl<D: Device> View<D> {
+impl View {
     /// Takes a message from the state's or the availability's topic; others are none of it.
     pub fn hear(&mut self, base: &Base, message: &Message, now: Now) {
         if message.topic == base.availability() {
             self.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
         } else if message.topic == base.state() {
-            self.state = Some(Seen::new(&message.payload, now, message.stored, message.expires_in_s));
+            self.state = Some(Seen::new(message.payload.clone(), now, message.stored, message.expires_in_s));
         }
     }
 
     /// The last state, if it could be read.
     #[must_use]
-    pub fn snapshot(&self) -> Option<&Snapshot<D>> {
+    pub fn snapshot(&self) -> Option<&Snapshot> {
         self.state.as_ref()?.snapshot.as_deref().ok()
+    }
+
+    /// Whether the device says that it has a fault.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        self.snapshot().is_some_and(|snapshot| snapshot.common.status == FAULT)
     }
 
     /// How far all this may be believed at `now`.
@@ -170,10 +180,11 @@ impl<D: Device> View<D> {
             Some(age) if age > limit => return Standing::StateStale,
             Some(_) => {}
         }
-        match snapshot.device.link() {
-            Link::Released => return Standing::Released,
-            Link::Silent => return Standing::DeviceOffline,
-            Link::Answers => {}
+        match snapshot.common.status.as_str() {
+            RELEASED => return Standing::Released,
+            OFFLINE => return Standing::DeviceOffline,
+            _ if !snapshot.common.connected => return Standing::DeviceOffline,
+            _ => {}
         }
         match ages.reading_s {
             Some(age) if age <= limit => Standing::Current,
@@ -199,24 +210,17 @@ mod tests {
         let ago = |s: i64| {
             Utc::from_unix_milliseconds(now().utc.unix_milliseconds() - 1000 * s).unwrap().to_string()
         };
-        let input = json!({"status": "ok", "age_s": 1.0});
         let state: Value = json!({
             "schema": 1, "session": "s", "started_at": ago(9999), "seq": 1, "stale_after_s": 30.0,
             "published_at": ago(published_ago_s), "date": ago(read_ago_s), "connected": true,
-            "status": "cooling", "reason": "manual", "attention": [], "last_command": null,
-            "mode": "manual", "mode_since": null, "mode_by": null, "requested": true,
-            "wanted_by_automatic": null, "cooling_ok": true, "unit_mode": "run", "pump_on": true,
-            "water_temp": 10.0, "setpoint_temp": 10.0, "ambient_temp": null, "flow": null,
-            "tec_power": null, "tec_mode": null, "tec_current": null, "fan_speed": null,
-            "device_uptime": null, "alarms": null, "warnings": null, "dome_temp": null,
-            "channels_enabled": null, "antifreeze_enabled": null,
-            "inputs": {"power": input, "dome": input}
+            "status": "lit", "reason": "manual", "attention": [], "last_command": null,
+            "light": true, "level": null
         });
         state.to_string().into_bytes()
     }
 
     fn seen(published_ago_s: i64, stored: bool, expires_in_s: Option<u32>) -> Seen {
-        Seen::new(&payload(published_ago_s, published_ago_s + 1), now(), stored, expires_in_s)
+        Seen::new(payload(published_ago_s, published_ago_s + 1), now(), stored, expires_in_s)
     }
 
     fn online(state: Option<Seen>) -> View {
@@ -262,7 +266,7 @@ mod tests {
 
     #[test]
     fn heartbeats_do_not_refresh_a_reading() {
-        let state = Seen::new(&payload(0, 31), now(), false, Some(30));
+        let state = Seen::new(payload(0, 31), now(), false, Some(30));
         assert_eq!(online(Some(state)).standing(now()), Standing::ReadingStale);
     }
 
@@ -273,7 +277,7 @@ mod tests {
             assert_eq!(view.standing(now()), Standing::BridgeOffline, "{word:?}");
         }
         assert_eq!(Standing::BridgeOffline.exit_code(), 155);
-        assert_eq!(View::<ChillerState>::default().standing(now()), Standing::NeverHeard);
+        assert_eq!(View::default().standing(now()), Standing::NeverHeard);
         assert_eq!(Standing::NeverHeard.exit_code(), 155);
         assert_eq!(online(None).standing(now()), Standing::NoState);
         assert_eq!(Standing::NoState.exit_code(), 4);
@@ -281,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_state_that_cannot_be_read_is_not_current() {
-        let view = online(Some(Seen::new(b"{}", now(), true, None)));
+        let view = online(Some(Seen::new("{}", now(), true, None)));
         assert!(matches!(view.standing(now()), Standing::Unreadable(_)));
     }
 }

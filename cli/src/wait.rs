@@ -5,18 +5,15 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::message::{ONLINE, Reply, echo};
 
-use crate::view::EXIT_UNREACHABLE;
+use crate::exit::{EXIT_FAILED, EXIT_NOT_AUTHORISED, EXIT_TIMED_OUT, EXIT_UNREACHABLE};
 
-/// A bridge answers within 100 ms; one that does not within this, does not.
+/// A bridge answers within 100 ms; one that does not within this (or three round trips, on a slow
+/// link), does not.
 pub const ACCEPT_LIMIT: Duration = Duration::from_secs(1);
 /// For the last reply to travel, after the deadline that the bridge has set itself.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// How long a lost broker or bridge is waited for before the outcome is called unknown.
 pub const RETURN_LIMIT: Duration = Duration::from_secs(15);
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_NOT_AUTHORISED: u8 = 3;
-const EXIT_TIMED_OUT: u8 = 29;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +39,8 @@ pub enum Outcome {
     NobodyListens,
     /// No answer, and the bridge is not there.
     BridgeOffline,
-    /// No answer, and the bridge says it is there.
-    NoAnswer,
+    /// No answer within this time, and the bridge says it is there.
+    NoAnswer(Duration),
     /// Accepted, and then nothing by the deadline; whether the bridge was there at the end.
     NoVerdict {
         /// The last word on its availability was `online`.
@@ -68,7 +65,7 @@ impl Outcome {
             | Self::BridgeOffline
             | Self::BrokerLost(_)
             | Self::NoVerdict { online: false } => EXIT_UNREACHABLE,
-            Self::NoAnswer | Self::NoVerdict { online: true } | Self::GaveUp => EXIT_TIMED_OUT,
+            Self::NoAnswer(_) | Self::NoVerdict { online: true } | Self::GaveUp => EXIT_TIMED_OUT,
         }
     }
 
@@ -91,9 +88,9 @@ impl Outcome {
             Self::BridgeOffline => format!(
                 "{what}: the bridge of {at} is offline; a command that it did not get expires in seconds"
             ),
-            Self::NoAnswer => format!(
-                "{what}: the bridge of {at} is online and did not answer within {} s; see `status`",
-                ACCEPT_LIMIT.as_secs()
+            Self::NoAnswer(within) => format!(
+                "{what}: the bridge of {at} is online and did not answer within {:.0} s; see `status`",
+                within.as_secs_f64().ceil()
             ),
             Self::NoVerdict { online: true } => format!(
                 "{what}: accepted, but the bridge of {at} did not say by its deadline how it ended; see `status`"
@@ -142,6 +139,7 @@ fn answered(what: &str, reply: &Reply) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wait {
     asked: Instant,
+    round_trip: Duration,
     until: Instant,
     give_up: Option<Instant>,
     wanted: Until,
@@ -155,6 +153,7 @@ impl Wait {
     pub fn new(now: Now, limit: Option<Duration>) -> Self {
         Self {
             asked: now.instant,
+            round_trip: Duration::ZERO,
             until: now.instant + ACCEPT_LIMIT,
             give_up: limit.map(|limit| now.instant + limit),
             wanted: Until::Verdict,
@@ -169,10 +168,21 @@ impl Wait {
         Self { wanted, ..self }
     }
 
+    /// The broker takes this long to answer us; the bridge's own way is not known, and taken to be no
+    /// longer.
+    pub const fn measured(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
+    }
+
+    /// A limit that waits for the broker: its value, or three round trips on a slow link.
+    fn limit(&self, at_least: Duration) -> Duration {
+        at_least.max(3 * self.round_trip)
+    }
+
     /// The broker has acknowledged the request: from here on the bridge has its time. Said again
     /// for a request that was asked again.
     pub fn delivered(&mut self, now: Now) {
-        self.until = self.until.max(now.instant + ACCEPT_LIMIT);
+        self.until = self.until.max(now.instant + self.limit(ACCEPT_LIMIT));
     }
 
     /// Takes a word from the availability topic.
@@ -194,7 +204,7 @@ impl Wait {
             .deadline
             .map(|deadline| deadline.seconds_since(reply.received_at).clamp(0.0, 3600.0))
             .map_or(ACCEPT_LIMIT, Duration::from_secs_f64);
-        self.until = self.until.max(now.instant + allowed + GRACE);
+        self.until = self.until.max(now.instant + allowed + self.limit(GRACE));
         None
     }
 
@@ -214,7 +224,7 @@ impl Wait {
         Some(match (self.accepted, online) {
             _ if self.end() < self.until => Outcome::GaveUp,
             (true, online) => Outcome::NoVerdict { online },
-            (false, true) => Outcome::NoAnswer,
+            (false, true) => Outcome::NoAnswer(self.limit(ACCEPT_LIMIT)),
             (false, false) => Outcome::BridgeOffline,
         })
     }
@@ -222,7 +232,7 @@ impl Wait {
     /// Until when a lost broker may come back.
     #[must_use]
     pub fn return_by(&self, now: Now) -> Instant {
-        let by = self.until.max(now.instant + RETURN_LIMIT);
+        let by = self.until.max(now.instant + self.limit(RETURN_LIMIT));
         self.give_up.map_or(by, |give_up| give_up.min(by))
     }
 
@@ -270,7 +280,7 @@ mod tests {
     #[test]
     fn without_an_answer_availability_decides_after_a_second() {
         for (word, expected, exit_code) in [
-            (Some("online"), Outcome::NoAnswer, 29),
+            (Some("online"), Outcome::NoAnswer(ACCEPT_LIMIT), 29),
             (Some("offline"), Outcome::BridgeOffline, 155),
             (None, Outcome::BridgeOffline, 155),
         ] {
@@ -373,5 +383,20 @@ mod tests {
         ] {
             assert_eq!(outcome.message("enable", "alice", "clasp/chiller"), expected);
         }
+    }
+
+    #[test]
+    fn on_a_slow_link_every_wait_is_three_round_trips() {
+        let mut wait = Wait::new(now(), None);
+        wait.measured(Duration::from_secs(2));
+        wait.delivered(after(2.0));
+        assert_eq!(wait.outcome(after(7.9)), None);
+        wait.availability(b"online");
+        assert_eq!(wait.outcome(after(8.1)), Some(Outcome::NoAnswer(Duration::from_secs(6))));
+        let said = Outcome::NoAnswer(Duration::from_secs(6)).message("set 2", "alice", "clasp/dome");
+        assert!(said.contains("did not answer within 6 s"), "{said}");
+        // And for the last reply to travel.
+        assert_eq!(wait.reply(reply(ReplyStatus::Accepted, None), after(4.0)), None);
+        assert_eq!(wait.remaining(after(4.0)), Duration::from_secs(30 + 6));
     }
 }

@@ -3,181 +3,246 @@
 //!
 //! A lost broker is said and waited for. The state ages on a timer of our own: nobody tells a
 //! subscriber that what it holds has expired.
-#![expect(clippy::disallowed_methods, reason = "reads the clock and pauses; what is shown is `render`'s")]
+#![expect(clippy::disallowed_methods, reason = "reads the clock and pauses; what is shown is `status`'s")]
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use bus::clock::Now;
 use bus::message::History;
-use bus::session::client::{Client, SessionError};
-use tokio::signal::unix::{SignalKind, signal};
+use bus::session::client::SessionError;
+use rustix::process::Signal as Number;
+use serde_json::Value;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::chart::Look;
-use crate::device::Device;
-use crate::history::{self, Charts};
-use crate::output::{look, print, style};
-use crate::program::Way;
-use crate::render;
+use crate::chart::Frame;
+use crate::connection::Connection;
+use crate::exit::Failure;
+use crate::history::{self, Figures};
+use crate::instrument::Instrument;
+use crate::output::{frame, print, style};
 use crate::screen::{Screen, quit_key};
+use crate::show::read_meta;
+use crate::status::First;
+use crate::text::{date, wrap};
+use crate::tool::Session;
 use crate::view::View;
 
 /// How often an age on the screen moves, and staleness is looked for.
 const TICK: Duration = Duration::from_secs(1);
 /// Between two attempts to reach a broker that was lost.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What is in store comes at once; until then "nothing is known" would be premature.
-const STORED_LIMIT: Duration = Duration::from_millis(500);
 
 /// Follows the state until Ctrl-C, SIGTERM, or `q` on a terminal.
 ///
 /// # Errors
-/// The broker could not be reached in the first place.
-pub async fn watch<D: Device>(way: &Way) -> Result<u8, SessionError> {
+/// The broker could not be reached in the first place, or nobody sees what is shown.
+pub(crate) async fn watch(session: &Session) -> Result<u8, Failure> {
     let on_terminal = io::stdout().is_terminal();
-    let client = connect(way, on_terminal).await?;
-    let output = if on_terminal { Output::Screen(Screen::enter()) } else { Output::Lines(None) };
-    let quit = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
+    let connection = connect(session, on_terminal).await?;
+    let listen = |kind| signal(kind).map_err(|source| Failure::System { what: "wait for signals", source });
+    let output = if on_terminal {
+        let suspend = listen(SignalKind::from_raw(Number::TSTP.as_raw()))?;
+        let resize = listen(SignalKind::window_change())?;
+        Output::Screen(Screen::enter()?, Pokes { suspend, resize })
+    } else {
+        Output::Lines(None)
     };
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let key = async { if on_terminal { quit_key().await } else { std::future::pending().await } };
     tokio::select! {
-        () = follow::<D>(way, client, output) => {}
-        _ = tokio::signal::ctrl_c() => {}
-        () = quit => {}
+        failure = follow(session, connection, output) => return Err(failure),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
         () = key => {}
     }
     Ok(0)
 }
 
 /// What was heard so far.
-struct Heard<D> {
-    view: View<D>,
+#[derive(Default)]
+struct Heard {
+    view: View,
+    instrument: Option<Instrument>,
     history: Option<History>,
+    // The state as it is on the bus, with which the history goes on.
+    live: Option<Value>,
 }
 
-impl<D> Default for Heard<D> {
-    fn default() -> Self {
-        Self { view: View::default(), history: None }
-    }
+/// What a terminal's user does to the screen.
+struct Pokes {
+    suspend: Signal,
+    resize: Signal,
 }
 
 enum Output {
-    Screen(Screen),
+    Screen(Screen, Pokes),
     // The last line, without its time.
     Lines(Option<String>),
 }
 
 impl Output {
-    /// Whether anybody could see it.
-    fn show<D: Device>(&mut self, way: &Way, heard: &Heard<D>, trouble: Option<&str>) -> bool {
+    fn show(&mut self, session: &Session, heard: &Heard, trouble: Option<&str>) -> Result<(), Failure> {
         let now = Now::read();
-        let view = &heard.view;
+        let unknown = Instrument::unknown();
+        let instrument = session.instrument.as_ref().or(heard.instrument.as_ref()).unwrap_or(&unknown);
+        let (look, base) = (session.look(instrument), &session.target.base);
         match self {
-            Self::Screen(screen) => {
-                let head = format!("{}   {}   q quits", way.base, render::date(now.utc));
+            Self::Screen(screen, _) => {
+                let frame = frame();
+                let head = format!("{base}   {}   q quits", date(now.utc));
                 let text = match trouble {
-                    None => render::status(&way.base, view, now, style()),
-                    Some(text) => {
-                        format!("! {text}\n! Until it is back, nothing is known of the {}.", D::NOUN)
-                    }
+                    None => look.status(base, &heard.view, now, style(), (First::Verdict, false)),
+                    Some(text) => vec![
+                        format!("! {text}"),
+                        format!("! Until it is back, nothing is known of the {}.", look.noun),
+                    ],
                 };
-                let mut frame = format!("{head}\n\n{text}");
-                if let Some(history) = heard.history.as_ref().filter(|_| trouble.is_none()) {
-                    frame.push_str(&chart(history, D::CHARTS, &frame));
+                let lines = [head, String::new()].into_iter().chain(text);
+                let mut lines: Vec<String> = lines.flat_map(|line| wrap(&line, frame.columns)).collect();
+                if trouble.is_none() {
+                    lines.extend(chart(heard, instrument, frame, lines.len()));
                 }
-                screen.draw(&frame)
+                screen.draw(&lines, frame.rows)
             }
             Self::Lines(last) => {
                 let line = match trouble {
                     Some(text) => format!("DISCONNECTED {text}"),
-                    None => render::line(&way.base, view, now),
+                    None => look.line(base, &heard.view, now),
                 };
                 if last.as_ref() == Some(&line) {
-                    return true;
+                    return Ok(());
                 }
-                let written = print(&format!("{} {line}\n", render::date(now.utc)));
+                print(&format!("{} {line}\n", date(now.utc)))?;
                 *last = Some(line);
-                written
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns when the screen is to be drawn anew.
+    async fn poke(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Lines(_) => std::future::pending().await,
+            Self::Screen(screen, pokes) => {
+                tokio::select! {
+                    _ = pokes.suspend.recv() => screen.suspend(),
+                    _ = pokes.resize.recv() => Ok(()),
+                }
             }
         }
     }
 }
 
-/// The history in what room there is below `frame`, which ends with its last line.
-fn chart(history: &History, charts: Charts, frame: &str) -> String {
-    let look = look();
-    // An empty line between, and the last one for the cursor.
-    let rows = look.rows.saturating_sub(frame.lines().count() + 2);
-    let lines = history::draw(history, charts, None, Look { rows, ..look });
-    if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
+/// The history in what room there is below `used` lines.
+fn chart(heard: &Heard, instrument: &Instrument, frame: Frame, used: usize) -> Vec<String> {
+    let Some(history) = &heard.history else { return Vec::new() };
+    let history = match &heard.live {
+        Some(live) => history::with_live(history.clone(), live),
+        None => history.clone(),
+    };
+    // An empty line between.
+    let rows = frame.rows.saturating_sub(used + 1);
+    let lines = history::draw(&history, instrument, None, Figures::Live, Frame { rows, ..frame });
+    if lines.is_empty() { lines } else { [vec![String::new()], lines].concat() }
 }
 
-async fn connect(way: &Way, on_terminal: bool) -> Result<Client, SessionError> {
-    let mut client = Client::connect(&way.broker, &way.client_id, way.connect_limit).await?;
-    let mut topics = vec![way.base.state(), way.base.availability()];
-    topics.extend(on_terminal.then(|| way.base.history()));
-    client.subscribe(&topics).await?;
-    Ok(client)
+async fn connect(session: &Session, on_terminal: bool) -> Result<Connection, SessionError> {
+    let base = &session.target.base;
+    let mut topics = vec![base.state(), base.availability()];
+    topics.extend(on_terminal.then(|| base.history()));
+    topics.extend(session.instrument.is_none().then(|| base.meta()));
+    Connection::open(&session.target, &topics).await
 }
 
-async fn follow<D: Device>(way: &Way, mut client: Client, mut output: Output) {
-    let mut heard = Heard::<D>::default();
-    let on_terminal = matches!(output, Output::Screen(_));
+/// Ends only when nobody sees what is shown.
+async fn follow(session: &Session, mut connection: Connection, mut output: Output) -> Failure {
+    let mut heard = Heard::default();
+    let on_terminal = matches!(output, Output::Screen(..));
     loop {
-        let error = receive(way, &mut client, &mut heard, &mut output).await;
-        // A reader that has gone away has seen enough.
-        let Some(error) = error else { return };
-        let mut trouble = error.to_string();
-        client = loop {
-            if !output.show(way, &heard, Some(&trouble)) {
-                return;
-            }
-            match connect(way, on_terminal).await {
-                Ok(client) => break client,
+        let mut trouble = match receive(session, &mut connection, &mut heard, &mut output).await {
+            Failure::Session(error) => error.to_string(),
+            failure => return failure,
+        };
+        connection = loop {
+            let again = async {
+                let connected = connect(session, on_terminal).await;
+                if connected.is_err() {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                connected
+            };
+            tokio::pin!(again);
+            let connected = loop {
+                if let Err(failure) = output.show(session, &heard, Some(&trouble)) {
+                    return failure;
+                }
+                tokio::select! {
+                    connected = &mut again => break connected,
+                    poked = output.poke() => if let Err(failure) = poked {
+                        return failure;
+                    },
+                }
+            };
+            match connected {
+                Ok(connection) => break connection,
                 Err(error) => trouble = error.to_string(),
             }
-            tokio::time::sleep(PAUSE).await;
         };
         // What is not in store any more has expired, and must not live on here.
-        heard = Heard::default();
+        heard = Heard { instrument: heard.instrument, ..Heard::default() };
     }
 }
 
-async fn receive<D: Device>(
-    way: &Way,
-    client: &mut Client,
-    heard: &mut Heard<D>,
+/// Shows what comes, until the connection breaks or nobody sees it.
+async fn receive(
+    session: &Session,
+    connection: &mut Connection,
+    heard: &mut Heard,
     output: &mut Output,
-) -> Option<SessionError> {
-    let (state, history) = (way.base.state(), way.base.history());
+) -> Failure {
+    let base = &session.target.base;
+    let (history, meta) = (base.history(), base.meta());
     let mut settled = false;
     loop {
-        let limit = if settled { TICK } else { STORED_LIMIT };
-        match client.next_message(limit).await {
-            Err(error) => return Some(error),
+        // Until what is in store has come, "nothing is known" would be premature.
+        let limit = if settled { TICK } else { connection.stored_limit(Now::read()) };
+        let next = {
+            let next = connection.next(limit);
+            tokio::pin!(next);
+            // What waits for the broker is never dropped half-way.
+            loop {
+                tokio::select! {
+                    next = &mut next => break next,
+                    poked = output.poke() => {
+                        let shown = poked.and_then(|()| output.show(session, heard, None));
+                        if let Err(failure) = shown {
+                            return failure;
+                        }
+                    }
+                }
+            }
+        };
+        match next {
+            Err(error) => return error.into(),
             Ok(None) => settled = true,
             Ok(Some(message)) if message.topic == history => {
                 heard.history = history::read(&message.payload).ok();
             }
+            Ok(Some(message)) if message.topic == meta => {
+                heard.instrument = Some(read_meta(session, &message.payload));
+            }
             Ok(Some(message)) => {
-                heard.view.hear(&way.base, &message, Now::read());
-                if message.topic == state
-                    && let (Some(past), Ok(live)) =
-                        (heard.history.take(), serde_json::from_slice(&message.payload))
-                {
-                    heard.history = Some(history::with_live(past, &live));
+                heard.view.hear(base, &message, Now::read());
+                if message.topic == base.state() && matches!(output, Output::Screen(..)) {
+                    heard.live = serde_json::from_slice(&message.payload).ok();
                 }
             }
         }
-        settled |= heard.view.state.is_some() && heard.view.availability.is_some();
-        if settled && !output.show(way, heard, None) {
-            return None;
+        let is_known = session.instrument.is_some() || heard.instrument.is_some();
+        settled |= heard.view.state.is_some() && heard.view.availability.is_some() && is_known;
+        if settled && let Err(failure) = output.show(session, heard, None) {
+            return failure;
         }
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bridge::controller::{Protocol, Undecodable};
-use bridge::core::CoreSettings;
-use bridge::daemon::{self, Kind, StartError};
-use bridge::device_loop::{Ended, Requests};
-use bridge::line::Exchange;
+use bridge::instrument::{Configured, Instrument};
+use bridge::line::{Exchange, Terminator};
 use bridge::store::Loaded;
+use bus::clock::Now;
+use bus::device::Description;
 use focuser_device::DESCRIPTION;
 
 use crate::controller::{ControllerSettings, Focuser, GRACE, Saved, Unhomed};
@@ -37,13 +37,10 @@ impl Protocol for Wire {
     type Reply = Reply;
 
     fn exchange(&mut self, request: &Request) -> Exchange {
-        Exchange {
-            bytes: request.encode(),
-            terminator: request.has_reply().then_some(TERMINATOR),
-            max_reply_bytes: MAX_REPLY_BYTES,
-            limit: self.limit,
-            gap: Duration::ZERO,
+        if !request.has_reply() {
+            return Exchange::order(request.encode(), self.limit);
         }
+        Exchange::ask(request.encode(), Terminator::of(&[TERMINATOR]), MAX_REPLY_BYTES, self.limit)
     }
 
     // The controller of the motor has no way to refuse.
@@ -52,22 +49,42 @@ impl Protocol for Wire {
     }
 }
 
-/// Runs the daemon until it is asked to stop.
-///
-/// # Errors
-/// What it needs to begin with cannot be had; once it runs it does not fail.
-pub async fn run(settings: Settings, requests: Requests) -> Result<Ended, StartError> {
-    let saved = remembered(daemon::memory(&settings.bridge));
-    let controller = |now| Focuser::new(controller_settings(&settings), saved, now);
-    daemon::run(&settings.bridge, &kind(&settings), controller, Wire::new(&settings), requests).await
-}
+/// The focuser's daemon.
+#[derive(Debug)]
+pub struct Bridge;
 
-/// What the core must know; `session` is random for each start.
-///
-/// # Errors
-/// A name of a topic's level, or an identity among the clients, that cannot be one.
-pub fn core_settings(settings: &Settings, session: String) -> Result<CoreSettings, StartError> {
-    daemon::core_settings(&settings.bridge, &kind(settings), session)
+impl Instrument for Bridge {
+    const DESCRIPTION: &'static Description = &DESCRIPTION;
+
+    type Settings = Settings;
+    type Saved = Saved;
+    type Controller = Focuser;
+    type Protocol = Wire;
+
+    fn configured(settings: &Settings) -> Configured {
+        let range = settings.mechanics.focus_range_mm;
+        let moving = settings.move_timeout + GRACE;
+        Configured {
+            ranges: BTreeMap::from([(("set", "mm"), 0.0..=range), (("offset", "mm"), -range..=range)]),
+            timeouts: BTreeMap::from([
+                ("init", moving),
+                ("set", moving),
+                ("offset", moving),
+                ("stop", STOP_LIMIT),
+                ("kill", STOP_LIMIT),
+            ]),
+            allow_bare_motion: settings.allow_bare_motion,
+            ..Configured::default()
+        }
+    }
+
+    fn protocol(settings: &Settings) -> Wire {
+        Wire::new(settings)
+    }
+
+    fn controller(settings: &Settings, left: Loaded<Saved>, now: Now) -> Focuser {
+        Focuser::new(controller_settings(settings), remembered(left), now)
+    }
 }
 
 /// What the controller must know.
@@ -80,30 +97,8 @@ pub fn controller_settings(settings: &Settings) -> ControllerSettings {
     }
 }
 
-fn kind(settings: &Settings) -> Kind {
-    let range = settings.mechanics.focus_range_mm;
-    let moving = settings.move_timeout + GRACE;
-    Kind {
-        description: &DESCRIPTION,
-        version: env!("CARGO_PKG_VERSION"),
-        ranges: BTreeMap::from([(("set", "mm"), 0.0..=range), (("offset", "mm"), -range..=range)]),
-        names: BTreeMap::new(),
-        timeouts: BTreeMap::from([
-            ("init", moving),
-            ("set", moving),
-            ("offset", moving),
-            ("stop", STOP_LIMIT),
-            ("kill", STOP_LIMIT),
-        ]),
-        allow_bare_motion: settings.allow_bare_motion,
-        xon_xoff: false,
-        inputs: Vec::new(),
-    }
-}
-
 /// What cannot be read counts for nothing: not homed, until `init`.
-#[must_use]
-pub fn remembered(loaded: Loaded<Saved>) -> Saved {
+fn remembered(loaded: Loaded<Saved>) -> Saved {
     match loaded {
         Loaded::Current(saved) | Loaded::Previous(saved, _) => saved,
         Loaded::Missing => Saved::default(),

@@ -1,24 +1,24 @@
-//! A broker and a bridge's session with it, in stepped time: connections that come and go, what is
-//! retained, the canary's verdict, and a record of everything that was published.
+//! A broker and the bridge's session with it, in stepped time: connections that come and go, what is
+//! retained, an ACL, a link that may be slow, and a record of everything that was published.
 //!
-//! Replies and events go through the real outbox, so that order, expiry and loss are the daemon's.
+//! The session is the daemon's own machine; only the broker and the connection are played.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
 use bus::message::{Event, OFFLINE, Reply};
-use bus::outbox::{Outbox, Outgoing};
-use bus::probe::Verdict;
-use bus::session::bridge::{Incoming, SessionEvent};
-use bus::topic::Base;
+use bus::outbox::Outgoing;
+use bus::session::machine::{
+    Event as Happened, Incoming, Machine, MachineSettings, Number, Output, Refusal, SessionEvent,
+};
+use bus::topic::{Base, Identity};
 
-/// From the connection to the loopback.
-const VERDICT_AFTER: Duration = Duration::from_millis(20);
-/// The session's shortest back-off.
-const CONNECT_AFTER: Duration = Duration::from_secs(1);
 /// States that are kept; a day has a hundred thousand.
 const STATES_KEPT: usize = 5_000;
+
+/// What a connection costs besides the way.
+const GREETING: Duration = Duration::from_millis(20);
 
 /// Something that was published; `order` counts all publications.
 #[derive(Clone, Debug)]
@@ -31,18 +31,38 @@ pub struct Published<T> {
     pub what: T,
 }
 
+/// What is on its way to the broker.
+#[derive(Debug)]
+enum ToBroker {
+    Connect,
+    Subscribe,
+    Publish(Number, Outgoing),
+    Disconnect,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Broker {
     base: Base,
+    identity: Identity,
+    stall_guard: Duration,
     /// Where states and events go: looked for with every publication.
     state_topic: String,
     event_topic: String,
-    pub(crate) outbox: Outbox,
+    /// The daemon's own session.
+    pub(crate) session: Machine,
     reachable: bool,
+    /// One way.
+    pub(crate) latency: Duration,
+    /// Until when an attempt to connect may take; none is under way otherwise.
+    attempt_until: Option<Instant>,
+    /// The broker has accepted the connection, and has not heard its end.
     connected: bool,
-    connect_at: Option<Instant>,
-    verdict_at: Option<Instant>,
+    connections: u64,
+    to_broker: VecDeque<(Instant, ToBroker)>,
+    to_bridge: VecDeque<(Instant, Happened)>,
+    /// What the bridge may not publish, besides the canary.
+    pub(crate) refused: BTreeSet<String>,
     /// The broker's memory: what a new subscriber would get.
     pub(crate) retained: BTreeMap<String, Vec<u8>>,
     inputs: BTreeMap<String, Vec<u8>>,
@@ -61,17 +81,35 @@ pub(crate) struct Broker {
     pub(crate) availability: Vec<Published<String>>,
 }
 
+fn machine(base: &Base, identity: &Identity, stall_guard: Duration, now: Instant) -> Machine {
+    let settings = MachineSettings {
+        identity: identity.clone(),
+        base: base.clone(),
+        // What it listens to is for the broker below to know.
+        filters: vec![base.command_filter()],
+        stall_guard,
+    };
+    Machine::new(settings, Box::new(|| 0.5), now)
+}
+
 impl Broker {
-    pub(crate) fn new(base: Base, now: Instant) -> Self {
+    pub(crate) fn new(base: Base, stall_guard: Duration, now: Instant) -> Self {
+        let identity = Identity::new(&format!("{}-bridge", base.device())).expect("an identity");
         Self {
             state_topic: base.state(),
             event_topic: base.event(),
+            session: machine(&base, &identity, stall_guard, now),
             base,
-            outbox: Outbox::default(),
+            identity,
+            stall_guard,
             reachable: true,
+            latency: Duration::ZERO,
+            attempt_until: None,
             connected: false,
-            connect_at: Some(now),
-            verdict_at: None,
+            connections: 0,
+            to_broker: VecDeque::new(),
+            to_bridge: VecDeque::new(),
+            refused: BTreeSet::new(),
             retained: BTreeMap::new(),
             inputs: BTreeMap::new(),
             events_in: VecDeque::new(),
@@ -86,50 +124,50 @@ impl Broker {
 
     /// The bridge was killed: the will speaks, and a new process connects.
     pub(crate) fn bridge_killed(&mut self, now: Now) {
-        if self.connected {
-            self.record(self.base.availability(), OFFLINE.into(), true, now);
-        }
-        self.outbox = Outbox::default();
+        self.dropped(now);
         self.events_in.clear();
-        self.connected = false;
-        self.verdict_at = None;
-        self.connect_at = self.reachable.then_some(now.instant);
+        self.session = machine(&self.base, &self.identity, self.stall_guard, now.instant);
     }
 
     /// The broker is killed, and forgets what it had retained.
-    pub(crate) fn down(&mut self) {
+    pub(crate) fn down(&mut self, now: Now) {
         self.reachable = false;
         self.retained.clear();
-        self.lose("connection refused");
-        self.connect_at = None;
+        self.cut();
+        // Whichever of them there was.
+        let error = "connection refused".to_owned();
+        self.session.handle(Happened::Broken { error: error.clone() }, now.instant);
+        self.session.handle(Happened::Failed { error }, now.instant);
     }
 
-    pub(crate) fn up(&mut self, now: Instant) {
+    pub(crate) fn up(&mut self) {
         self.reachable = true;
-        self.connect_at = Some(now + CONNECT_AFTER);
     }
 
-    /// The session drops the connection without a farewell: the will speaks.
-    pub(crate) fn reconnect(&mut self, now: Now) {
+    /// Connections so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    /// The broker finds the connection gone, and says the will.
+    fn dropped(&mut self, now: Now) {
         if self.connected {
             self.record(self.base.availability(), OFFLINE.into(), true, now);
-            self.lose("dropped");
-            self.connect_at = Some(now.instant + CONNECT_AFTER);
         }
+        self.cut();
     }
 
-    fn lose(&mut self, error: &str) {
-        if std::mem::replace(&mut self.connected, false) {
-            self.outbox.disconnected();
-            self.verdict_at = None;
-            self.events_in.push_back(SessionEvent::Lost { error: error.to_owned() });
-        }
+    fn cut(&mut self) {
+        self.connected = false;
+        self.attempt_until = None;
+        self.to_broker.clear();
+        self.to_bridge.clear();
     }
 
     /// Another client publishes.
     pub(crate) fn publish(&mut self, topic: String, payload: Vec<u8>, retain: bool, now: Now) {
         if self.connected {
-            self.events_in.push_back(SessionEvent::Message(incoming(topic, payload, retain, now)));
+            self.deliver(topic, payload, retain, now);
         }
     }
 
@@ -139,47 +177,125 @@ impl Broker {
         self.publish(topic.to_owned(), payload.to_vec(), stored, now);
     }
 
+    fn deliver(&mut self, topic: String, payload: Vec<u8>, retain: bool, now: Now) {
+        let received = now.after(self.latency);
+        let incoming = Incoming {
+            topic,
+            payload,
+            retain,
+            response_topic: None,
+            correlation: None,
+            received,
+            stalled: false,
+        };
+        self.to_bridge.push_back((received.instant, Happened::Message(incoming)));
+    }
+
+    /// The session's task was scheduled all along.
+    pub(crate) fn was_scheduled(&mut self, now: Instant) {
+        self.session.was_scheduled(now);
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.connect_at.into_iter().chain(self.verdict_at).min()
+        let there = self.to_broker.front().map(|(at, _)| *at);
+        let back = self.to_bridge.front().map(|(at, _)| *at);
+        let own = [self.session.poll_timeout(), self.attempt_until, there, back];
+        own.into_iter().flatten().min()
     }
 
     /// Does what is due. True if the core is to be told of something.
     pub(crate) fn turn(&mut self, now: Now) -> bool {
-        if self.connect_at.is_some_and(|at| at <= now.instant) {
-            self.connect_at = None;
-            self.connected = true;
-            self.verdict_at = Some(now.instant + VERDICT_AFTER);
-            self.events_in.push_back(SessionEvent::Connected);
-            let own = [self.base.availability(), self.base.state()];
-            let stored = own.into_iter().filter_map(|topic| self.retained.get_key_value(&topic));
-            for (topic, payload) in stored.chain(&self.inputs) {
-                let message = incoming(topic.clone(), payload.clone(), true, now);
-                self.events_in.push_back(SessionEvent::Message(message));
+        // What waits to be published.
+        self.session.handle(Happened::Timeout, now.instant);
+        loop {
+            while let Some(output) = self.session.poll_output() {
+                self.carry_out(output, now);
+            }
+            if let Some(packet) = due(&mut self.to_broker, now.instant) {
+                self.receive(packet, now);
+            } else if let Some(event) = due(&mut self.to_bridge, now.instant) {
+                if matches!(event, Happened::Connected { .. }) {
+                    self.attempt_until = None;
+                }
+                self.session.handle(event, now.instant);
+            } else if self.attempt_until.is_some_and(|until| until <= now.instant) {
+                self.dropped(now);
+                let error = "did not answer in time".to_owned();
+                self.session.handle(Happened::Failed { error }, now.instant);
+            } else if self.session.poll_timeout().is_some_and(|at| at <= now.instant) {
+                self.session.handle(Happened::Timeout, now.instant);
+            } else {
+                return !self.events_in.is_empty();
             }
         }
-        if self.verdict_at.is_some_and(|at| at <= now.instant) {
-            self.verdict_at = None;
-            let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
-            self.events_in.push_back(SessionEvent::Judged(verdict));
-        }
-        while self.connected
-            && let Some((token, outgoing)) = self.outbox.next(now.instant)
-        {
-            self.outbox.acknowledge(token, now.instant);
-            let Outgoing { topic, payload, retain, .. } = outgoing;
-            self.record(topic, payload, retain, now);
-        }
-        !self.events_in.is_empty()
     }
 
-    /// The session's last word.
-    pub(crate) fn farewell(&mut self, say_offline: bool, now: Now) {
-        self.turn(now);
-        if say_offline && self.connected {
-            self.record(self.base.availability(), OFFLINE.into(), true, now);
+    fn carry_out(&mut self, output: Output, now: Now) {
+        let there = now.instant + self.latency;
+        match output {
+            Output::Connect(limit) => {
+                self.dropped(now);
+                self.attempt_until = Some(now.instant + limit);
+                if self.reachable {
+                    // TCP and TLS are round trips before it, and TLS is work.
+                    let greeting = there + 4 * self.latency + GREETING;
+                    self.to_broker.push_back((greeting, ToBroker::Connect));
+                } else {
+                    self.attempt_until = None;
+                    let error = "connection refused".to_owned();
+                    self.to_bridge.push_back((now.instant, Happened::Failed { error }));
+                }
+            }
+            Output::Subscribe => self.to_broker.push_back((there, ToBroker::Subscribe)),
+            Output::Publish(number, outgoing) => {
+                self.to_broker.push_back((there, ToBroker::Publish(number, outgoing)));
+            }
+            Output::Disconnect => {
+                self.to_broker.push_back((there, ToBroker::Disconnect));
+                self.to_bridge.push_back((now.instant, Happened::HungUp));
+            }
+            // After a DISCONNECT that is on its way nobody is missed.
+            Output::Drop
+                if self.to_broker.iter().any(|(_, packet)| matches!(packet, ToBroker::Disconnect)) => {}
+            Output::Drop => self.dropped(now),
+            Output::Report(event) => self.events_in.push_back(event),
+            Output::End => {}
         }
-        self.connected = false;
-        self.connect_at = None;
+    }
+
+    /// What the broker does with a packet.
+    fn receive(&mut self, packet: ToBroker, now: Now) {
+        let back = now.instant + self.latency;
+        match packet {
+            ToBroker::Connect => {
+                self.connected = true;
+                self.connections += 1;
+                let nonce = format!("n{}", self.connections);
+                self.to_bridge.push_back((back, Happened::Connected { nonce }));
+            }
+            ToBroker::Subscribe => {
+                self.to_bridge.push_back((back, Happened::Subscribed(vec![Ok(())])));
+                let own = [self.base.availability(), self.base.state()];
+                let stored = own.into_iter().filter_map(|topic| self.retained.get_key_value(&topic));
+                let stored: Vec<_> =
+                    stored.chain(&self.inputs).map(|(t, p)| (t.clone(), p.clone())).collect();
+                for (topic, payload) in stored {
+                    self.deliver(topic, payload, true, now);
+                }
+            }
+            ToBroker::Publish(number, Outgoing { topic, payload, retain, .. }) => {
+                let refused = topic == self.base.canary() || self.refused.contains(&self.base.grant(&topic));
+                let refusal = refused.then_some(Refusal::NotAuthorised);
+                self.to_bridge
+                    .push_back((back, Happened::Acknowledged { number, refused: refusal, at: back }));
+                if !refused && self.base.is_command(&topic) {
+                    self.deliver(topic, payload, retain, now);
+                } else if !refused {
+                    self.record(topic, payload, retain, now);
+                }
+            }
+            ToBroker::Disconnect => self.cut(),
+        }
     }
 
     fn record(&mut self, topic: String, payload: Vec<u8>, retain: bool, now: Now) {
@@ -206,14 +322,8 @@ impl Broker {
     }
 }
 
-fn incoming(topic: String, payload: Vec<u8>, retain: bool, now: Now) -> Incoming {
-    Incoming {
-        topic,
-        payload,
-        retain,
-        response_topic: None,
-        correlation: None,
-        received: now,
-        stalled: false,
-    }
+/// The first one, if it has arrived.
+fn due<T>(queue: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<T> {
+    queue.front().filter(|(at, _)| *at <= now)?;
+    queue.pop_front().map(|(_, what)| what)
 }

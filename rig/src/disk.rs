@@ -1,13 +1,23 @@
 //! The state directory in stepped time: each save takes a while, and fails while the disk is full.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::time::Duration;
 
 use bridge::core::{Event, File};
 use bridge::device_loop;
+use bridge::store::StoreError;
 use bus::clock::Instant;
 
-pub(crate) const FULL: &str = "no space left on device";
+/// What the real store says then.
+pub(crate) fn full() -> StoreError {
+    StoreError {
+        attempt: "write",
+        path: "/state".into(),
+        kind: io::ErrorKind::StorageFull,
+        text: "no space left on device".to_owned(),
+    }
+}
 
 const SAVE_TIME: Duration = Duration::from_millis(5);
 
@@ -59,7 +69,7 @@ impl Disk {
             return None;
         }
         let (_, order) = self.pending.pop_front()?;
-        let result = if self.full { Err(FULL.to_owned()) } else { Ok(()) };
+        let result = if self.full { Err(full()) } else { Ok(()) };
         Some(match order {
             Order::Probe => Event::Probed(result),
             Order::Save(file, number, contents) => {

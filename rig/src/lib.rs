@@ -1,8 +1,8 @@
 //! A bridge against the byte-level model of its device, in stepped virtual time: no thread, no port,
 //! no broker, no clock; a day costs seconds.
 //!
-//! Everything that decides is the daemon's own (core, controller, codec, outbox); what is around it
-//! is played: the line's task, the session, the store. Time jumps from one thing that is due to
+//! Everything that decides is the daemon's own (core, controller, codec, session); what is around it
+//! is played: the line's task, the broker, the store. Time jumps from one thing that is due to
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
 mod broker;
@@ -15,14 +15,15 @@ mod shown;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bridge::controller::{Controller, Protocol};
+use bridge::controller::Controller;
 use bridge::core::{Core, Event as CoreEvent, File, Output};
+use bridge::daemon::{self, Left, line_settings};
 use bridge::device_loop;
-use bridge::history::Kept;
-use bridge::settings::{BridgeSettings, DeviceSettings};
+use bridge::instrument::Instrument;
+use bridge::settings::{BridgeSettings, DeviceSettings as _};
+use bridge::store::Loaded;
 use bus::clock::{Instant, Now, Utc};
-use bus::command::Journal;
-use bus::device::{ArgumentKind, Description};
+use bus::device::ArgumentKind;
 use bus::message::{Event, Health, LinkHealth, Meta, Reply};
 use bus::topic::{Base, Identity};
 use harness::port::Device;
@@ -42,60 +43,37 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// A daemon and the device it is for.
 pub trait Subject: Sized {
-    /// Its settings.
-    type Settings: DeviceSettings;
+    /// The daemon.
+    type Instrument: Instrument<Controller: Controller<State = Self::State>>;
     /// What it publishes beyond the common keys.
     type State: DeserializeOwned + Debug;
     /// Its status.
     type Status: DeserializeOwned + Copy + Debug + PartialEq;
-    /// What decides.
-    type Controller: Controller<State = Self::State>;
-    /// Its codec.
-    type Wire: Protocol<
-            Request = <Self::Controller as Controller>::Request,
-            Reply = <Self::Controller as Controller>::Reply,
-        >;
     /// The device.
     type Model: Device;
     /// How a test wants to look at what was written.
     type Sent;
-    /// What it is.
-    const DESCRIPTION: &'static Description;
 
     /// The status that is this word on the bus.
     fn status(word: &str) -> Self::Status;
-
-    /// Whether the line has software flow control.
-    fn xon_xoff(settings: &Self::Settings) -> bool;
-    /// The daemon with what it finds in the state directory, if anything.
-    fn start(
-        settings: &Self::Settings,
-        session: String,
-        left: Left<'_>,
-        now: Now,
-    ) -> Core<Self::Controller, Self::Wire>;
     /// Bytes that were written in one go.
     fn sent(at: Instant, bytes: &[u8]) -> Self::Sent;
 }
 
-/// What the process before left in the state directory.
-pub struct Left<'a> {
-    /// The controller's file, if there is one.
-    pub memory: Option<&'a [u8]>,
-    /// The Desk's journal.
-    pub journal: Journal,
-    /// The history.
-    pub history: Option<Kept>,
-}
+type SettingsOf<S> = <<S as Subject>::Instrument as Instrument>::Settings;
+type CoreOf<S> = Core<
+    <<S as Subject>::Instrument as Instrument>::Controller,
+    <<S as Subject>::Instrument as Instrument>::Protocol,
+>;
 
 /// See the module.
 pub struct Rig<S: Subject> {
-    settings: S::Settings,
+    settings: SettingsOf<S>,
     base: Base,
     now: Now,
     /// Dates are reckoned from here: added up step by step they would lose the microseconds.
     epoch: Now,
-    core: Core<S::Controller, S::Wire>,
+    core: CoreOf<S>,
     model: S::Model,
     line: Line,
     sent: Vec<S::Sent>,
@@ -112,21 +90,21 @@ impl<S: Subject> Rig<S> {
     ///
     /// # Panics
     /// Never, with a date and names that are such.
-    pub fn new(settings: S::Settings, mut model: S::Model) -> Self {
+    pub fn new(settings: SettingsOf<S>, mut model: S::Model) -> Self {
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(1000)),
             utc: Utc::parse("2026-11-20T18:00:00Z").expect("a date"),
         };
-        let BridgeSettings { site, device, stale_after, .. } = settings.bridge();
+        let BridgeSettings { site, device, stall_guard, .. } = settings.bridge();
         let base = Base::new(site, device).expect("names");
         model.receive(&[], now.instant);
         let disk = Disk::default();
-        let reopen_max = Duration::from_secs(10).min(*stale_after / 3);
+        let rules = line_settings(settings.bridge(), S::Instrument::configured(&settings).xon_xoff).rules();
         let mut rig = Self {
             core: start::<S>(&settings, &disk, 1, now),
-            line: Line::new(S::xon_xoff(&settings), reopen_max, now.instant),
+            line: Line::new(rules, now.instant),
             sent: Vec::new(),
-            broker: Broker::new(base.clone(), now.instant),
+            broker: Broker::new(base.clone(), *stall_guard, now.instant),
             settings,
             base,
             now,
@@ -204,18 +182,22 @@ impl<S: Subject> Rig<S> {
             assert!(self.needless_wakes < 100_000, "the loop spins; {:#?}", self.view());
         }
         self.pass(passed.max(TICK));
+        self.broker.was_scheduled(self.now.instant);
         self.turn();
     }
 
     /// Everything that happens at this moment.
     fn turn(&mut self) {
         let mut woken = false;
+        if self.finished {
+            self.broker.turn(self.now);
+        }
         while !self.finished {
             let more = self.line.turn(&mut self.model, self.now.instant);
             let written = self.line.sent.drain(..);
             self.sent.extend(written.map(|(at, bytes)| S::sent(at, &bytes)));
             self.broker.turn(self.now);
-            let event = if let Some(event) = self.line.events.pop_front() {
+            let event = if let Some(event) = self.line.poll_event() {
                 CoreEvent::Line(event)
             } else if let Some(event) = self.disk.turn(self.now.instant) {
                 event
@@ -237,24 +219,24 @@ impl<S: Subject> Rig<S> {
     fn carry_out(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Ask(exchange) => self.line.ask(exchange, self.now.instant),
+                Output::Ask(exchange) => self.line.ask(exchange, &mut self.model, self.now.instant),
                 Output::WriteNow(bytes) => {
                     self.line.write_now(bytes, &mut self.model, self.now.instant);
                 }
-                Output::LetGo => self.line.release(self.now.instant),
-                Output::Reopen => self.line.reopen(self.now.instant),
-                Output::Open => self.broker.outbox.open(),
-                Output::Clear => self.broker.outbox.clear(),
-                Output::Set { topic, payload, expiry } => self.broker.outbox.set(&topic, payload, expiry),
-                Output::Push(message) => self.broker.outbox.push(message),
+                Output::LetGo => self.line.release(&mut self.model, self.now.instant),
+                Output::Reopen => self.line.reopen(&mut self.model, self.now.instant),
+                Output::Open(connection) => self.broker.session.open(connection),
+                Output::Clear => self.broker.session.clear(),
+                Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
+                Output::Push(message) => self.broker.session.push(message),
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
                 Output::Probe => self.disk.probe(self.now.instant),
-                Output::Reconnect => self.broker.reconnect(self.now),
+                Output::Reconnect(connection) => self.broker.session.reconnect(connection),
                 Output::Finish { say_offline } => {
                     self.finished = true;
-                    self.broker.farewell(say_offline, self.now);
+                    self.broker.session.stop(say_offline);
                 }
             }
         }
@@ -308,7 +290,7 @@ impl<S: Subject> Rig<S> {
     // The bus.
 
     /// As the daemon reads them from its file.
-    pub fn settings(&self) -> &S::Settings {
+    pub fn settings(&self) -> &SettingsOf<S> {
         &self.settings
     }
 
@@ -327,7 +309,7 @@ impl<S: Subject> Rig<S> {
 
     /// [`Rig::command`] under an id of the test's own, to ask again with it.
     pub fn ask(&mut self, id: &str, by: &str, verb: &str, argument: &str) {
-        let row = S::DESCRIPTION.verb(verb);
+        let row = S::Instrument::DESCRIPTION.verb(verb);
         // Motion needs the time at which it was asked for.
         let ts = if row.is_some_and(|row| row.motion) {
             format!(",\"ts\":\"{}\"", self.now.utc)
@@ -384,13 +366,41 @@ impl<S: Subject> Rig<S> {
 
     /// The broker is killed.
     pub fn broker_down(&mut self) {
-        self.broker.down();
+        self.broker.down(self.now);
         self.turn();
     }
 
-    /// The broker is back, without what it had retained.
+    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
     pub fn broker_up(&mut self) {
-        self.broker.up(self.now.instant);
+        self.broker.up();
+    }
+
+    /// [`Rig::broker_up`], and lets time pass until the bridge is there again.
+    pub fn broker_up_and_found(&mut self) {
+        self.broker_up();
+        let connections = self.broker.connections();
+        self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
+    }
+
+    /// Whether what is sent now is heard, and trusted.
+    pub fn is_heard(&self) -> bool {
+        self.broker.session.is_serving()
+    }
+
+    /// What is sent to the broker and back takes so long each way from now on.
+    pub fn set_latency(&mut self, one_way: Duration) {
+        self.broker.latency = one_way;
+    }
+
+    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
+    /// all one, as [`Base::grant`] has them.
+    pub fn set_refused(&mut self, topic: &str, refused: bool) {
+        let topic = self.base.grant(topic);
+        if refused {
+            self.broker.refused.insert(topic);
+        } else {
+            self.broker.refused.remove(&topic);
+        }
     }
 
     /// All replies to a request, in their order.
@@ -434,8 +444,10 @@ impl<S: Subject> Rig<S> {
         serde_json::from_slice(payload).expect("health is health")
     }
 
-    /// What the bridge says of itself, as a subscriber has it.
-    pub fn meta(&self) -> Meta {
+    /// What the bridge says of itself, as a subscriber has it, once that has followed.
+    pub fn meta(&mut self) -> Meta {
+        let topic = self.base.meta();
+        self.run_until(|rig| rig.broker.retained.contains_key(&topic), Duration::from_secs(6));
         let payload = self.broker.retained.get(&self.base.meta()).expect("meta was published");
         serde_json::from_slice(payload).expect("meta is meta")
     }
@@ -498,19 +510,23 @@ impl<S: Subject> Rig<S> {
     }
 }
 
-fn start<S: Subject>(
-    settings: &S::Settings,
-    disk: &Disk,
-    starts: u32,
-    now: Now,
-) -> Core<S::Controller, S::Wire> {
+fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: Now) -> CoreOf<S> {
     let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
-    let journal = read(File::Commands).and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let history = read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let left = Left { memory: read(File::Device), journal: journal.unwrap_or_default(), history };
-    let mut core = S::start(settings, format!("session{starts}"), left, now);
+    let parse = |bytes| match serde_json::from_slice(bytes) {
+        Ok(saved) => Loaded::Current(saved),
+        Err(error) => Loaded::Damaged(error.to_string()),
+    };
+    let left = Left {
+        device: read(File::Device).map_or(Loaded::Missing, parse),
+        journal: read(File::Commands)
+            .and_then(|bytes| serde_json::from_slice(bytes).ok())
+            .unwrap_or_default(),
+        history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+    };
+    let session = format!("session{starts}");
+    let mut core = daemon::core::<S::Instrument>(settings, session, left, now).expect("names");
     if disk.full {
-        core.note_unwritable(disk::FULL, now);
+        core.note_unwritable(disk::full(), now);
     }
     core
 }

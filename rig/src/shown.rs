@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use bridge::controller::Facts;
+use bridge::instrument::Instrument as _;
 use bus::clock::Utc;
 use bus::message::{Attention, LastCommand, SCHEMA, Snapshot, Stamp};
 
@@ -71,7 +72,7 @@ pub(crate) fn of<S: Subject>(facts: Facts, device: S::State, now: Utc) -> ShownO
             stale_after_s: 0.0,
         },
         status: S::status(facts.status),
-        status_label: S::DESCRIPTION.status_label(facts.status).to_owned(),
+        status_label: S::Instrument::DESCRIPTION.status_label(facts.status).to_owned(),
         summary: facts.summary,
         reason: facts.reason.to_owned(),
         date: facts.date,

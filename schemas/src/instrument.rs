@@ -9,7 +9,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Arrival, Desk, DeskSettings, Gate, Output};
 use bus::device::{ArgumentKind, Description, Quantity};
-use bus::message::{Common, ReplyStatus, Snapshot, Stamp};
+use bus::message::{Common, Meta, ReplyStatus, Snapshot, Stamp};
 use bus::topic::{Base, Identity};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,6 +17,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{access, command, examples, keep, schema};
+
+/// A client may take no more.
+const META_LIMIT: usize = 32 * 1024;
 
 /// A description that holds together, a schema for each of its keys, a word for each status, files
 /// that are not stale, and examples (in `<kind>-bridge/device/examples`) that fit.
@@ -44,6 +47,14 @@ where
     for (verb, example) in examples::in_folder(&format!("{folder}/command")) {
         hold_command(description, &verb, &example, &payloads[&format!("{kind}.{verb}")]);
     }
+}
+
+/// What a bridge says of itself, under the usual settings: small enough, and as its example says.
+pub fn hold_meta(meta: &Meta) {
+    let text = schema::text(&serde_json::to_value(meta).unwrap());
+    keep(&format!("{}-bridge/device/examples/meta.json", meta.kind), &text);
+    let bytes = bus::message::encode(meta).len();
+    assert!(bytes < META_LIMIT, "{bytes} bytes");
 }
 
 fn capitalised(word: &str) -> String {

@@ -121,7 +121,9 @@ fn imports(text: &str, module: &str) -> Vec<String> {
     let code = code(text);
     let mut paths = Vec::new();
     for statement in code.split(';') {
-        let is_visibility = |text: &str| text.is_empty() || text.starts_with("pub");
+        let is_visibility = |text: &str| {
+            text.is_empty() || text == "pub" || (text.starts_with("pub(") && text.ends_with(')'))
+        };
         let begins = statement.match_indices("use ").find(|(at, _)| {
             let line = statement[..*at].rsplit('\n').next().unwrap_or_default().trim();
             is_visibility(line)

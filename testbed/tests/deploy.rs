@@ -1,7 +1,7 @@
 //! The files of `deploy/` and the broker's ACL name the same programs, settings, ports and users.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
@@ -20,7 +20,8 @@ fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
 /// The instruments: each has a folder `<device>-bridge`.
 fn devices() -> Vec<String> {
     let root = deploy().join("..");
-    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let folders = fs::read_dir(root).expect("the repository").filter_map(name);
     let mut devices: Vec<_> =
         folders.filter_map(|folder| folder.strip_suffix("-bridge").map(str::to_owned)).collect();
     devices.sort();
@@ -101,7 +102,7 @@ fn the_user_of_the_unit_is_made_by_the_shipped_sysusers() {
 /// `(0403:6001)` in the head of a file of rules says which adapter they are for.
 fn adapter(rules: &str) -> (&str, &str) {
     let is_id = |id: &str| id.len() == 4 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let head = rules.lines().next().unwrap();
+    let head = rules.lines().next().expect("a first line");
     let words = head.split([' ', '(', ')', '.', ',']).filter_map(|word| word.split_once(':'));
     let mut found = words.filter(|(vendor, product)| is_id(vendor) && is_id(product));
     let (Some(adapter), None) = (found.next(), found.next()) else {

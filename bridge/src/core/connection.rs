@@ -18,13 +18,13 @@ where
 {
     pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
         match event {
-            SessionEvent::Connected => {
+            SessionEvent::Connected { round_trip } => {
                 self.connections += 1;
-                self.broker_error = None;
-                self.announce_at = Some(now.instant + SETTLE_LIMIT);
+                self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
                 self.announced = false;
+                self.follow_ups.clear();
                 self.probe = None;
-                self.rival.connected();
+                self.rival.connected(round_trip);
                 tracing::info!("connected to the broker");
             }
             SessionEvent::Judged(verdict) => {
@@ -38,17 +38,32 @@ where
             }
             SessionEvent::Message(incoming) => self.handle_message(incoming, now),
             SessionEvent::Lost { error } => {
-                if self.broker_error.as_ref() != Some(&error) {
-                    tracing::warn!(error, "no connection to the broker");
+                // Said once when it begins, and again when there is another reason.
+                let begins = self.announced || self.announce_at.is_some();
+                if begins || self.broker_error.as_ref() != Some(&error) {
+                    tracing::warn!("no connection to the broker: {error}");
                 }
                 self.broker_error = Some(error);
                 self.announce_at = None;
                 self.announced = false;
+                self.follow_ups.clear();
                 self.probe = None;
                 self.desk.set_gate(Gate::Pending);
             }
-            SessionEvent::Refused { topic, reason } => {
-                tracing::warn!(topic, reason, "the broker refused a publish: is its ACL ours?");
+            SessionEvent::Refused { grant, text } => {
+                // The first one is an attention, which is logged by itself.
+                if !self.refused.is_empty() {
+                    tracing::warn!("{text}");
+                }
+                self.refused.insert(grant, text);
+                self.dirty = true;
+            }
+            SessionEvent::TakenAgain { grant } => {
+                self.refused.remove(&grant);
+                if !self.refused.is_empty() {
+                    tracing::info!("what is published on {grant} gets through again");
+                }
+                self.dirty = true;
             }
         }
     }
@@ -119,7 +134,7 @@ where
             .with("host", host.as_str())
             .with("process", process);
         self.happened(ends, now);
-        self.outputs.push_back(Output::Open);
+        self.outputs.push_back(Output::Open(self.connections));
         self.outputs.push_back(Output::Finish { say_offline: false });
     }
 
@@ -145,8 +160,7 @@ where
         self.dirty = true;
         self.heartbeat = now.instant;
         self.health_shown = Shown::default();
-        self.publish_meta();
-        self.publish_history(now);
+        self.follow_ups.begin(now.instant);
         if let Some(journal) = self.left.take() {
             self.desk.recover(journal, now);
         }

@@ -13,6 +13,7 @@ use bus::message::encode;
 
 use super::{Core, File, Output};
 use crate::controller::{Concern, Controller, Protocol};
+use crate::store::StoreError;
 
 /// From one try of a directory that could not be written to the next.
 const PROBE_PERIOD: Duration = Duration::from_secs(15);
@@ -71,8 +72,8 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     /// The state directory was found not to be writable before anything was to be saved.
-    pub fn note_unwritable(&mut self, error: &str, now: Now) {
-        self.handle_probed(Err(error.to_owned()), now);
+    pub fn note_unwritable(&mut self, error: StoreError, now: Now) {
+        self.handle_probed(Err(error), now);
     }
 
     fn save(&mut self, file: File, number: u64, contents: Vec<u8>, now: Now) {
@@ -104,7 +105,7 @@ where
         }
     }
 
-    pub(super) fn handle_saved(&mut self, file: File, number: u64, result: Result<(), String>, now: Now) {
+    pub(super) fn handle_saved(&mut self, file: File, number: u64, result: Result<(), StoreError>, now: Now) {
         if self.disk.under_way.get(&file).is_some_and(|(newest, _)| *newest <= number) {
             self.disk.under_way.remove(&file);
         } else if let Some((_, since)) = self.disk.under_way.get_mut(&file) {
@@ -119,7 +120,7 @@ where
             }
             Err(error) => {
                 self.disk.failed.insert(file);
-                self.disk_fails(error, now);
+                self.disk_fails(&error.to_string(), now);
             }
         }
         self.dirty = true;
@@ -131,12 +132,12 @@ where
     }
 
     /// The directory was tried.
-    pub(super) fn handle_probed(&mut self, result: Result<(), String>, now: Now) {
+    pub(super) fn handle_probed(&mut self, result: Result<(), StoreError>, now: Now) {
         match result {
             Ok(()) => self.disk_takes(now),
             Err(error) => {
                 self.disk.unwritable = true;
-                self.disk_fails(&error, now);
+                self.disk_fails(&error.to_string(), now);
             }
         }
         self.dirty = true;

@@ -7,7 +7,7 @@ use bus::clock::Now;
 use bus::message::{EventKind, Happening, Severity};
 
 use super::{Asked, Core, Output, READ_LATE};
-use crate::controller::{Controller, LinkChange, Protocol, Undecodable};
+use crate::controller::{Controller, DeviceRefusal, LinkChange, Protocol, Undecodable};
 use crate::line::{LineError, LineEvent, PortTrouble};
 use crate::link::{Cause, Loss, Trouble, Verdict};
 
@@ -67,6 +67,11 @@ where
         took: Duration,
         now: Now,
     ) {
+        if result == Err(LineError::Overtaken) {
+            // Nothing went out, and nothing failed.
+            self.repeats.push_front(asked.request);
+            return;
+        }
         let decoded = match result {
             Ok(_) if took > asked.limit + READ_LATE => {
                 let text = format!("the answer was read only after {:.1} s", took.as_secs_f64());
@@ -109,7 +114,9 @@ where
                 }
                 self.dirty = true;
             }
-            Verdict::Refused(text) => self.controller.handle_reply(asked.request, Err(text), now),
+            Verdict::Refused(text) => {
+                self.controller.handle_reply(asked.request, Err(DeviceRefusal(text)), now);
+            }
             Verdict::Repeat => self.repeats.push_front(asked.request),
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
@@ -152,10 +159,10 @@ where
         }
         let Some(request) = self.next_request(now) else { return };
         let exchange = self.protocol.exchange(&request);
-        if exchange.terminator.is_some() {
+        let has_reply = exchange.has_reply();
+        if has_reply {
             self.link.asked(now.instant);
         }
-        let has_reply = exchange.terminator.is_some();
         let sent = exchange.bytes.clone();
         self.asked = Some(Asked { request, sent, limit: exchange.limit, has_reply });
         self.outputs.push_back(Output::Ask(exchange));

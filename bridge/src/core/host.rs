@@ -42,7 +42,7 @@ where
             news.push(format!("new TLS files{}: connecting anew", ends.unwrap_or_default()));
             self.certificate_expires = certificate_expires;
             self.dirty = true;
-            self.outputs.push_back(Output::Reconnect);
+            self.outputs.push_back(Output::Reconnect(self.connections));
         }
         if needs_restart {
             news.push("what else has changed holds after a restart".to_owned());

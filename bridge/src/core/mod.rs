@@ -7,12 +7,13 @@ mod clock;
 mod connection;
 mod disk;
 mod exchange;
+mod follow;
 mod host;
 mod meta;
 mod publish;
 mod settle;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
@@ -29,9 +30,11 @@ use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
 use crate::reload::Reloaded;
 use crate::rival::Rival;
+use crate::store::StoreError;
 use clock::{Doubts, Steps};
 
-/// Stored messages of our own topics arrive before the loopback; without it, not later than this.
+/// Stored messages of our own topics arrive before the loopback; without it, on a link that is not
+/// slow, not later than this.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 /// An answer that was read so long after its limit had lain there while the bridge stood still.
 const READ_LATE: Duration = Duration::from_millis(500);
@@ -80,9 +83,9 @@ pub enum Event {
     /// On the bus.
     Session(SessionEvent),
     /// On the disk: the save with this number is done, or failed.
-    Saved(File, u64, Result<(), String>),
+    Saved(File, u64, Result<(), StoreError>),
     /// The state directory was tried: it can be written, or not.
-    Probed(Result<(), String>),
+    Probed(Result<(), StoreError>),
     /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
     /// The settings were read again; or why they are refused.
@@ -104,8 +107,8 @@ pub enum Output {
     Reopen,
     /// Close the serial port until it is to be reopened.
     LetGo,
-    /// Let the session publish.
-    Open,
+    /// Let the session publish on this connection, counted from 1.
+    Open(u64),
     /// Forget what waits to be published.
     Clear,
     /// Set a retained topic.
@@ -123,8 +126,8 @@ pub enum Output {
     Save(File, u64, Vec<u8>),
     /// Try whether the state directory can be written.
     Probe,
-    /// Drop the connection to the broker and make it anew.
-    Reconnect,
+    /// Drop this connection to the broker and make it anew.
+    Reconnect(u64),
     /// End the session, then the daemon.
     Finish {
         /// Whether the device is now without a bridge.
@@ -169,6 +172,9 @@ where
     // The bus.
     announce_at: Option<Instant>,
     announced: bool,
+    follow_ups: follow::FollowUps,
+    /// What the broker refuses, with what is to be said of it.
+    refused: BTreeMap<String, String>,
     probe: Option<ProbeVerdict>,
     dirty: bool,
     heartbeat: Instant,
@@ -179,6 +185,7 @@ where
     broker_error: Option<String>,
     certificate_expires: Option<Utc>,
     dropped_messages: u64,
+    dropped_told: u64,
     state_seq: u64,
     event_seq: u64,
     clock: Steps,
@@ -233,6 +240,8 @@ where
             repeats: VecDeque::new(),
             announce_at: None,
             announced: false,
+            follow_ups: follow::FollowUps::default(),
+            refused: BTreeMap::new(),
             probe: None,
             dirty: true,
             heartbeat: now.instant,
@@ -242,6 +251,7 @@ where
             broker_error: None,
             certificate_expires: None,
             dropped_messages: 0,
+            dropped_told: 0,
             state_seq: 0,
             event_seq: 0,
             clock: Steps::new(now),
@@ -272,11 +282,6 @@ where
         &self.controller
     }
 
-    /// How many replies and events the session had to drop.
-    pub fn note_dropped(&mut self, dropped: u64) {
-        self.dropped_messages = dropped;
-    }
-
     /// When [`Event::Timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let quiet = self.rival.poll_timeout().filter(|_| self.announce_at.is_some());
@@ -291,6 +296,7 @@ where
             Some(self.heartbeat),
             Some(self.minute),
             self.health_shown.poll_timeout().filter(|_| self.announced),
+            self.follow_ups.poll_timeout(),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
         ];
@@ -350,7 +356,7 @@ where
         self.publish(&mut happenings, now);
         if opens {
             // Only now, or what was set before the connection was lost could go out once more.
-            self.outputs.push_back(Output::Open);
+            self.outputs.push_back(Output::Open(self.connections));
         }
         for post in posts {
             self.post(post, now);

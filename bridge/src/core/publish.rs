@@ -10,6 +10,7 @@ use bus::message::{
 };
 use bus::outbox::Message;
 
+use super::follow::FollowUp;
 use super::{Core, Output, meta};
 use crate::controller::{Concern, Controller, Protocol};
 use crate::link::{Cause, Loss};
@@ -100,7 +101,30 @@ where
         // The running bin of the history grows; a panel that opens now wants to see it.
         if self.announced && minute {
             self.publish_history(now);
+            // What was refused is tried again, or nobody would see that the ACL was repaired.
+            if !self.refused.is_empty() {
+                self.follow_ups.begin(now.instant);
+            }
         }
+        while let Some(what) = self.follow_ups.next(now.instant) {
+            match what {
+                FollowUp::Meta => self.publish_meta(),
+                FollowUp::History => self.publish_history(now),
+            }
+        }
+    }
+
+    fn tell_dropped(&mut self) {
+        let news = self.dropped_messages.saturating_sub(self.dropped_told);
+        if news > 0 {
+            self.dropped_told = self.dropped_messages;
+            tracing::warn!("{news} replies or events never got out: the broker was away for too long");
+        }
+    }
+
+    /// How many replies and events the session had to drop.
+    pub fn note_dropped(&mut self, dropped: u64) {
+        self.dropped_messages = dropped;
     }
 
     fn publish_state(&mut self, now: Now) {
@@ -178,6 +202,7 @@ where
     }
 
     fn publish_health(&mut self, now: Now) {
+        self.tell_dropped();
         let health = Health {
             schema: SCHEMA,
             date: now.utc,
@@ -200,7 +225,7 @@ where
         self.set(self.settings.desk.base.health(), encode(&health), None);
     }
 
-    pub(super) fn publish_meta(&mut self) {
+    fn publish_meta(&mut self) {
         let meta = meta::of(&self.settings);
         self.set(self.settings.desk.base.meta(), encode(&meta), None);
     }
@@ -216,7 +241,7 @@ where
         }
     }
 
-    pub(super) fn publish_history(&mut self, now: Now) {
+    fn publish_history(&mut self, now: Now) {
         let history = self.history.history(now);
         self.set(self.settings.desk.base.history(), encode(&history), None);
     }
@@ -234,10 +259,12 @@ where
     pub(super) fn happened(&mut self, happening: Happening, now: Now) {
         let kind = happening.kind;
         let reason = happening.reason.as_deref();
+        // What does not stand in the message, nobody sees: `journalctl` shows no fields.
+        let text = with_values(&happening);
         match happening.severity {
-            Severity::Info => tracing::info!(?kind, reason, "{}", happening.message),
-            Severity::Warning => tracing::warn!(?kind, reason, "{}", happening.message),
-            Severity::Error => tracing::error!(?kind, reason, "{}", happening.message),
+            Severity::Info => tracing::info!(?kind, reason, "{text}"),
+            Severity::Warning => tracing::warn!(?kind, reason, "{text}"),
+            Severity::Error => tracing::error!(?kind, reason, "{text}"),
         }
         self.event_seq += 1;
         let event = Event {
@@ -276,6 +303,10 @@ where
             let text = "commands do not reach the bridge: it does not hear its own";
             concerns.push(Concern::error("command_path", text));
         }
+        if !self.refused.is_empty() {
+            let texts: Vec<_> = self.refused.values().map(String::as_str).collect();
+            concerns.push(Concern::warning("publish_refused", texts.join("; ")));
+        }
         concerns.extend(self.disk.concern());
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
@@ -294,5 +325,31 @@ where
         }
         concerns.extend(self.doubts.concern(now.instant));
         concerns
+    }
+}
+
+/// An event's message with the values that led to it.
+fn with_values(happening: &Happening) -> String {
+    let known = happening.values.iter().filter(|(_, value)| !value.is_null());
+    let values: Vec<_> = known.map(|(name, value)| format!("{name} {value}")).collect();
+    if values.is_empty() {
+        happening.message.clone()
+    } else {
+        format!("{} ({})", happening.message, values.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::message::{EventKind, Happening, Severity};
+
+    use super::with_values;
+
+    #[test]
+    fn the_journals_line_has_the_figures() {
+        let thresholds = Happening::new(EventKind::Link, Severity::Info, "the unit's thresholds");
+        assert_eq!(with_values(&thresholds), "the unit's thresholds");
+        let thresholds = thresholds.with("flow_low", 1.5).with("unread", None::<f64>).with("pump_on", true);
+        assert_eq!(with_values(&thresholds), "the unit's thresholds (flow_low 1.5, pump_on true)");
     }
 }

@@ -36,7 +36,7 @@ where
                     self.hear_controller(happenings, now);
                 }
                 DeskOutput::Save(number) => self.journal_due = Some(number),
-                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect),
+                DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect(self.connections)),
             }
         }
         busy

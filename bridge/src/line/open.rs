@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use bus::settings::account::{group_name, user_name};
 use tokio_serial::{
     ClearBuffer, DataBits, ErrorKind, FlowControl, Parity, SerialPort, SerialStream, StopBits,
 };
@@ -54,11 +55,11 @@ fn describe(path: &Path, error: &tokio_serial::Error) -> OpenError {
 
 /// Whose the port is, and what the bridge lacks.
 fn who_may_open(path: &Path) -> String {
-    let user = name("/etc/passwd", rustix::process::geteuid().as_raw());
+    let user = user_name(rustix::process::geteuid().as_raw());
     let Ok(port) = std::fs::metadata(path) else {
         return format!("the bridge runs as user {user}, who must be in the group dialout");
     };
-    let (owner, group) = (name("/etc/passwd", port.uid()), name("/etc/group", port.gid()));
+    let (owner, group) = (user_name(port.uid()), group_name(port.gid()));
     let mode = port.mode() & 0o777;
     let lacks = if mode & 0o060 == 0o060 {
         format!("which must be in the group {group}")
@@ -66,14 +67,6 @@ fn who_may_open(path: &Path) -> String {
         "and a udev rule must give the port to a group that it is in, with mode 660".to_owned()
     };
     format!("it belongs to {owner}:{group} with mode {mode:o}; the bridge runs as user {user}, {lacks}")
-}
-
-/// What the system's table calls this number, or the number.
-fn name(table: &str, number: u32) -> String {
-    let text = std::fs::read_to_string(table).unwrap_or_default();
-    let mut entries = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let entry = entries.find(|fields| fields.get(2).and_then(|id| id.parse().ok()) == Some(number));
-    entry.and_then(|fields| fields.first().map(|name| (*name).to_owned())).unwrap_or(number.to_string())
 }
 
 #[cfg(test)]
@@ -94,19 +87,12 @@ mod tests {
 
     #[test]
     fn a_port_without_permission_says_whose_it_is_and_in_which_group_the_bridge_must_be() {
-        let group = name("/etc/group", rustix::process::getegid().as_raw());
-        let user = name("/etc/passwd", rustix::process::geteuid().as_raw());
+        let group = group_name(rustix::process::getegid().as_raw());
+        let user = user_name(rustix::process::geteuid().as_raw());
         let text = denied(0o660).text;
         assert!(text.contains(&format!("belongs to {user}:{group} with mode 660")), "{text}");
         let advice = format!("runs as user {user}, which must be in the group {group}");
         assert!(text.ends_with(&advice), "{text}");
         assert!(denied(0o600).text.contains("udev rule"));
-    }
-
-    #[test]
-    fn a_number_without_a_name_stays_a_number() {
-        assert_eq!(name("/etc/passwd", 0), "root");
-        assert_eq!(name("/etc/passwd", 4_000_000_123), "4000000123");
-        assert_eq!(name("/nonexistent", 7), "7");
     }
 }

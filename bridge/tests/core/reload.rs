@@ -28,7 +28,7 @@ fn reload(rig: &mut Rig, settings: Result<Reloaded, String>) -> (String, bool) {
     let told = events(&outputs);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].happening.kind, EventKind::Bridge);
-    (told[0].happening.message.clone(), outputs.contains(&Output::Reconnect))
+    (told[0].happening.message.clone(), outputs.iter().any(|output| matches!(output, Output::Reconnect(_))))
 }
 
 fn code(rig: &mut Rig, by: &str) -> Option<Code> {

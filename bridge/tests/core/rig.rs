@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bridge::controller::{
-    Command, Concern, Controller, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
+    Command, Concern, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
 use bridge::core::{Core, CoreSettings, Event, Output};
 use bridge::history::Kept;
@@ -80,7 +80,7 @@ impl Controller for Puppet {
         }
         device.effects.push_back(Effect::Answer(command.ticket, Outcome::succeeded("done")));
     }
-    fn handle_reply(&mut self, (): (), _: Result<(), String>, _: Now) {}
+    fn handle_reply(&mut self, (): (), _: Result<(), DeviceRefusal>, _: Now) {}
     fn handle_link(&mut self, _: LinkChange, _: Now) {}
     fn poll_timeout(&self) -> Option<Instant> {
         None
@@ -201,7 +201,7 @@ impl Rig {
 
     /// Connects to a broker that has this in store.
     pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
-        self.core.handle(Event::Session(SessionEvent::Connected), self.now);
+        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
         for (topic, payload) in stored {
             self.hear(topic, payload, true);
         }

@@ -53,7 +53,7 @@ fn one_that_comes_later_keeps_quiet_and_goes_whatever_its_clock_says() {
         let mut outputs = rig.connect_to(&stored);
         rig.let_pass(5);
         outputs.extend(rig.outputs());
-        let says = |output: &Output| matches!(output, Output::Set { .. } | Output::Push(_) | Output::Open);
+        let says = |output: &Output| matches!(output, Output::Set { .. } | Output::Push(_) | Output::Open(_));
         assert!(!outputs.iter().any(says), "{ahead}: {outputs:?}");
         rig.hear(STATE, &state(505.0, theirs), false);
         let outputs = rig.outputs();

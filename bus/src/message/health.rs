@@ -31,7 +31,7 @@ pub struct Health {
     pub certificate_expires: Option<Utc>,
     /// Connections to the broker since the start.
     pub broker_connections: u64,
-    /// Why the last connection ended or could not be made.
+    /// Why the last connection ended or could not be made; kept while the next one stands.
     pub broker_error: Option<String>,
     /// Command topics that were none.
     pub dropped_topics: u64,

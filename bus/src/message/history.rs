@@ -38,6 +38,27 @@ pub struct History {
     pub status: Vec<Option<String>>,
 }
 
+/// A history whose parts do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// Its bins have another length than [`BIN_S`], in seconds.
+    #[error("bins of {0} s: {BIN_S} s are right")]
+    BinLength(u32),
+    /// It has more bins than [`MAX_BINS`].
+    #[error("{0} bins: {MAX_BINS} at most")]
+    TooLong(usize),
+    /// A column has more or fewer bins than the status.
+    #[error("column {name} has {bins} bins, the status {status}")]
+    Column {
+        /// Its name, as it can be shown.
+        name: String,
+        /// How many bins it has.
+        bins: usize,
+        /// How many the status has.
+        status: usize,
+    },
+}
+
 impl History {
     /// When the bin `index` begins.
     #[must_use]
@@ -50,18 +71,17 @@ impl History {
     ///
     /// # Errors
     /// What does not fit.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), HistoryError> {
         let bins = self.status.len();
         if self.bin_s != BIN_S {
-            return Err(format!("bins of {} s: {BIN_S} s are right", self.bin_s));
+            return Err(HistoryError::BinLength(self.bin_s));
         }
         if bins > MAX_BINS {
-            return Err(format!("{bins} bins: {MAX_BINS} at most"));
+            return Err(HistoryError::TooLong(bins));
         }
         match self.columns.iter().find(|(_, column)| column.len() != bins) {
             Some((name, column)) => {
-                let name = super::echo(name);
-                Err(format!("column {name} has {} bins, the status {bins}", column.len()))
+                Err(HistoryError::Column { name: super::echo(name), bins: column.len(), status: bins })
             }
             None => Ok(()),
         }
@@ -107,8 +127,11 @@ mod tests {
         let mut history = full(2, 1.0);
         assert_eq!(history.check(), Ok(()));
         history.columns.get_mut("a_long_quantity_1").unwrap().pop();
-        assert_eq!(history.check().unwrap_err(), "column a_long_quantity_1 has 287 bins, the status 288");
+        assert_eq!(
+            history.check().unwrap_err().to_string(),
+            "column a_long_quantity_1 has 287 bins, the status 288"
+        );
         history.bin_s = 60;
-        assert_eq!(history.check().unwrap_err(), "bins of 60 s: 300 s are right");
+        assert_eq!(history.check().unwrap_err().to_string(), "bins of 60 s: 300 s are right");
     }
 }

@@ -11,7 +11,7 @@ mod state;
 
 pub use event::{Event, EventKind, Happening, Severity};
 pub use health::{Health, LinkHealth};
-pub use history::{BIN_S, History, MAX_BINS};
+pub use history::{BIN_S, History, HistoryError, MAX_BINS};
 pub use meta::{ArgumentMeta, ArgumentType, Meta, PropertyMeta, VerbMeta, WordMeta};
 pub use reply::{Code, Reply, ReplyStatus, reason};
 pub use state::{Attention, Common, LastCommand, Snapshot, Stamp};

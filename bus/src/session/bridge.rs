@@ -1,15 +1,12 @@
-//! A bridge's session with the broker: connects, listens, proves the ACL, empties the outbox, and
-//! drops what it cannot trust.
+//! A bridge's session with the broker: the connection and the clock for what [`machine`] decides.
 //!
-//! It decides nothing about commands. Every connection begins anew, with a client, an event loop
-//! and TLS files of its own: nothing that rumqttc kept of the one before (pending requests, packet
-//! ids, a collision) can be replayed out of order. What was not acknowledged is in the [`Outbox`].
+//! Every connection begins anew, with a client, an event loop and TLS files of its own: nothing that
+//! rumqttc kept of the one before (pending requests, packet ids, a collision) can be replayed out of
+//! order.
 //!
-//! ```text
-//!  connect --CONNACK--> subscribe --SUBACK--> canary, loopback, Connected --> serve
-//!     ^                                                                        |
-//!     +------------- back-off 1-30 s <-- lost, or stood still (drained) <------+
-//! ```
+//! [`machine`]: super::machine
+#![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock")]
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,18 +14,18 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::connect::{ClientId, ConnectError};
+use super::machine::{Machine, MachineSettings};
 use crate::clock::Now;
-use crate::outbox::{Message, Outbox};
-use crate::probe::Verdict;
+use crate::outbox::Message;
+use crate::random;
 use crate::settings::BrokerSettings;
 use crate::topic::{Base, Identity};
 use task::Task;
 
+pub use super::machine::{Incoming, PAYLOAD_LIMIT, SessionEvent};
+
 mod connection;
 mod task;
-
-/// Larger payloads than this, in bytes, the shipped broker configuration refuses by disconnecting.
-pub const PAYLOAD_LIMIT: usize = 60_000;
 
 /// What a bridge listens to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,60 +64,11 @@ pub struct SessionSettings {
     pub stall_guard: Duration,
 }
 
-/// A message that arrived.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Incoming {
-    /// Its topic.
-    pub topic: String,
-    /// Its payload.
-    pub payload: Vec<u8>,
-    /// Its retain flag; what it says depends on [`Listen`].
-    pub retain: bool,
-    /// v5 Response Topic.
-    pub response_topic: Option<String>,
-    /// v5 Correlation Data.
-    pub correlation: Option<Vec<u8>>,
-    /// When it was taken off the connection.
-    pub received: Now,
-    /// Whether it may have waited while the bridge or the broker stood still.
-    pub stalled: bool,
-}
-
-/// What the session reports.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SessionEvent {
-    /// Connected and subscribed: publish everything anew.
-    Connected,
-    /// The canary's and the loopback's verdict on this connection.
-    Judged(Verdict),
-    /// Something arrived.
-    Message(Incoming),
-    /// The connection ended, or could not be made.
-    Lost {
-        /// Why, for humans.
-        error: String,
-    },
-    /// The broker refused a publish of ours.
-    Refused {
-        /// Where to.
-        topic: String,
-        /// Its reason code.
-        reason: String,
-    },
-}
-
-#[derive(Debug)]
-enum Control {
-    Reconnect,
-    Stop { say_offline: bool },
-}
-
 /// A bridge's handle of its session. No method waits.
 #[derive(Clone, Debug)]
 pub struct Session {
-    outbox: Arc<Mutex<Outbox>>,
+    machine: Arc<Mutex<Machine>>,
     wake: Arc<Notify>,
-    control: mpsc::Sender<Control>,
 }
 
 impl Session {
@@ -132,55 +80,76 @@ impl Session {
         settings: SessionSettings,
     ) -> Result<(Self, mpsc::Receiver<SessionEvent>, JoinHandle<()>), ConnectError> {
         let client_id = ClientId::random(&settings.identity)?;
-        let (control, control_rx) = mpsc::channel(4);
+        let machine_settings = MachineSettings {
+            identity: settings.identity.clone(),
+            base: settings.base.clone(),
+            filters: settings.subscriptions.iter().map(|subscription| subscription.filter.clone()).collect(),
+            stall_guard: settings.stall_guard,
+        };
+        let machine = Machine::new(machine_settings, Box::new(random::fraction), Now::read().instant);
         let (events, events_rx) = mpsc::channel(256);
-        let session = Self { outbox: Arc::default(), wake: Arc::default(), control };
-        let task = Task { settings, client_id, session: session.clone(), control: control_rx, events };
-        let handle = tokio::spawn(task.run());
+        let session = Self { machine: Arc::new(Mutex::new(machine)), wake: Arc::default() };
+        let handle = tokio::spawn(Task { settings, client_id, session: session.clone(), events }.run());
         Ok((session, events_rx, handle))
     }
 
-    fn with_outbox<T>(&self, use_it: impl FnOnce(&mut Outbox) -> T) -> T {
-        use_it(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, use_it: impl FnOnce(&mut Machine) -> T) -> T {
+        use_it(&mut self.machine.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn want(&self, what: impl FnOnce(&mut Machine)) {
+        self.with(what);
+        self.wake.notify_one();
     }
 
     /// Sets a retained topic; the newest value wins.
     pub fn set(&self, topic: &str, payload: Vec<u8>, expiry: Option<Duration>) {
-        self.with_outbox(|outbox| outbox.set(topic, payload, expiry));
-        self.wake.notify_one();
+        self.want(|machine| machine.set(topic, payload, expiry));
     }
 
     /// Queues a reply or an event.
     pub fn push(&self, message: Message) {
-        self.with_outbox(|outbox| outbox.push(message));
-        self.wake.notify_one();
+        self.want(|machine| machine.push(message));
     }
 
-    /// Lets publishes go on this connection; call it when what is to be heard first is set.
-    pub fn open(&self) {
-        self.with_outbox(Outbox::open);
-        self.wake.notify_one();
+    /// Lets publishes go on the connection that was reported as this one, counted from 1; call it
+    /// when what is to be heard first is set.
+    pub fn open(&self, connection: u64) {
+        self.want(|machine| machine.open(connection));
     }
 
     /// Forgets everything that waits.
     pub fn clear(&self) {
-        self.with_outbox(Outbox::clear);
+        self.with(Machine::clear);
     }
 
-    /// Replies and events that were dropped because the broker was away for too long.
+    /// Replies and events that never got out.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.with_outbox(|outbox| outbox.dropped())
+        self.with(|machine| machine.dropped())
     }
 
-    /// Drops the connection, after what it has buffered was taken as stalled, and makes it anew.
-    pub fn reconnect(&self) {
-        let _ = self.control.try_send(Control::Reconnect);
+    /// How long the broker takes to answer; `None` before it has.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.with(|machine| machine.round_trip())
     }
 
-    /// Ends the session: what waits is delivered (for a second at the most), then `offline` is
-    /// published, unless another bridge is `online` there, then the connection is closed.
+    /// Drops the connection that was reported as this one, after what it has buffered was taken as
+    /// stalled, and makes it anew.
+    pub fn reconnect(&self, connection: u64) {
+        self.want(|machine| machine.reconnect(connection));
+    }
+
+    /// Ends the session: what waits is delivered (for [`Session::farewell_limit`] at the most), then
+    /// `offline` is published, unless another bridge is `online` there, then the connection is closed.
     pub fn stop(&self, say_offline: bool) {
-        let _ = self.control.try_send(Control::Stop { say_offline });
+        self.want(|machine| machine.stop(say_offline));
+    }
+
+    /// How long the end may take on this link.
+    #[must_use]
+    pub fn farewell_limit(&self) -> Duration {
+        self.with(|machine| machine.farewell_limit())
     }
 }

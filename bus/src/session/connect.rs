@@ -97,7 +97,7 @@ pub enum ConnectError {
 }
 
 /// Options for one connection, with the TLS files as they are now; `connection_timeout` covers
-/// TCP, TLS and CONNACK, in whole seconds, at least one.
+/// TCP, TLS and CONNACK, rounded up to whole seconds.
 ///
 /// # Errors
 /// Names the file that cannot be used, and says why.
@@ -112,7 +112,7 @@ pub(crate) fn options(
         // rumqttc panics below 5 s; the settings allow none of these.
         .set_keep_alive(broker.keep_alive.max(Duration::from_secs(5)))
         .set_clean_start(true)
-        .set_connection_timeout(connection_timeout.as_secs().max(1))
+        .set_connection_timeout(whole_seconds(connection_timeout))
         .set_max_packet_size(Some(MAX_PACKET_BYTES))
         .set_outgoing_inflight_upper_limit(MAX_IN_FLIGHT);
     // No topic alias: rumqttc hands such a message on with an empty topic.
@@ -123,6 +123,10 @@ pub(crate) fn options(
         options.set_credentials(username.as_str(), password(password_file)?);
     }
     Ok(options)
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// Whether a connection could be tried with the TLS files, and the password's, as they are now.
@@ -191,6 +195,17 @@ fn read(key: &'static str, file: &Path) -> Result<Vec<u8>, ConnectError> {
 
 fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> ConnectError {
     ConnectError::Unusable { key, file: file.to_owned(), problem: problem.into() }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn describe(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// Why a connection to `broker` failed or ended, and what to look at; one sentence.

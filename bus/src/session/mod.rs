@@ -1,9 +1,14 @@
 //! Connections to the broker; the only module that mentions rumqttc.
 //!
-//! [`connect`] turns settings into a connection and its errors into sentences; [`bridge`] is the
-//! session of a daemon, [`client`] the short one of a command line tool.
+//! [`connect`] turns settings into a connection and its errors into sentences; [`machine`] is what a
+//! daemon's session decides, [`bridge`] runs it, [`client`] is the short session of a command line
+//! tool.
 
-mod back_off;
 pub mod bridge;
 pub mod client;
 pub mod connect;
+pub mod machine;
+mod retry;
+mod round_trip;
+
+pub use round_trip::RoundTrip;

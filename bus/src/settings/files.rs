@@ -89,7 +89,7 @@ impl Findings {
         match read::read(file).and_then(|bytes| read::certificates(&bytes)) {
             Ok(certificates) => certificates,
             Err(wrong) => {
-                self.at(key, file).problem(&wrong);
+                self.at(key, file).problem(&wrong.to_string());
                 Vec::new()
             }
         }
@@ -101,7 +101,7 @@ impl Findings {
         if let Some(mode) = read::open_to_everybody(file) {
             at.warning(&format!("can be read by everybody on this host (mode {mode:04o}): chmod o= it"));
         }
-        read::read(file).map_err(|wrong| at.problem(&wrong)).ok()
+        read::read(file).map_err(|wrong| at.problem(&wrong.to_string())).ok()
     }
 }
 

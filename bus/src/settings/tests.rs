@@ -63,7 +63,7 @@ fn where_there_are_several_sites_none_is_meant_unless_said() {
 #[test]
 fn a_device_is_called_by_its_topic_by_a_name_of_ones_own_or_with_its_site() {
     let text = format!(
-        "{}[devices]\ncold = \"chiller-2\"\nspare = \"other/focuser\"\n",
+        "{}[devices]\ncold = \"lamp-2\"\nspare = \"other/mount\"\n",
         CLIENT.replace("[\"clasp\"]", "[\"clasp\", \"other\"]")
     );
     let (_folder, path) = file("client.toml", &text);
@@ -74,11 +74,11 @@ fn a_device_is_called_by_its_topic_by_a_name_of_ones_own_or_with_its_site() {
     let settings = ClientSettings::load(&path, &environment(&[("OBSBUS_CLIENT_SITE", "clasp")])).unwrap();
     for (site, address, expected) in [
         (None, "powerbox", "clasp/powerbox"),
-        (None, "cold", "clasp/chiller-2"),
-        (None, "spare", "other/focuser"),
+        (None, "cold", "clasp/lamp-2"),
+        (None, "spare", "other/mount"),
         (None, "other/cold", "other/cold"),
-        (Some("other"), "cold", "other/chiller-2"),
-        (Some("other"), "spare", "other/focuser"),
+        (Some("other"), "cold", "other/lamp-2"),
+        (Some("other"), "spare", "other/mount"),
         (Some("clasp"), "spare", "\"spare\" is at site \"other\", and site \"clasp\" was asked for"),
         (Some("clasp"), "other/x", "\"other/x\" is at site \"other\", and site \"clasp\" was asked for"),
         (None, "third/x", "site \"third\" is not among the sites in the settings (clasp, other)"),
@@ -94,18 +94,18 @@ fn a_device_is_called_by_its_topic_by_a_name_of_ones_own_or_with_its_site() {
     let settings = ClientSettings::load(&path, &[]).unwrap();
     assert_eq!(
         base(&settings, None, "cold"),
-        "the settings have several sites: say clasp/chiller-2 or other/chiller-2"
+        "the settings have several sites: say clasp/lamp-2 or other/lamp-2"
     );
-    assert_eq!(base(&settings, None, "spare"), "other/focuser");
+    assert_eq!(base(&settings, None, "spare"), "other/mount");
 }
 
 #[test]
 fn a_file_of_the_first_version_means_the_same_devices() {
-    let text = format!("{CLIENT}[devices]\nchiller = \"chiller\"\nfocuser = \"focuser-2\"\n");
+    let text = format!("{CLIENT}[devices]\nlamp = \"lamp\"\nmount = \"mount-2\"\n");
     let (_folder, path) = file("client.toml", &text);
     let settings = ClientSettings::load(&path, &[]).unwrap();
-    assert_eq!(settings.base("chiller").unwrap().to_string(), "clasp/chiller");
-    assert_eq!(settings.base("focuser").unwrap().to_string(), "clasp/focuser-2");
+    assert_eq!(settings.base("lamp").unwrap().to_string(), "clasp/lamp");
+    assert_eq!(settings.base("mount").unwrap().to_string(), "clasp/mount-2");
 }
 
 #[test]
@@ -336,8 +336,8 @@ fn certificate(names: &[&str]) -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn the_identity_is_the_certificates_common_name() {
-    let (_folder, path) = certificate(&["chiller-bridge"]);
-    assert_eq!(identity_of_certificate(&path).unwrap().as_str(), "chiller-bridge");
+    let (_folder, path) = certificate(&["lamp-bridge"]);
+    assert_eq!(identity_of_certificate(&path).unwrap().as_str(), "lamp-bridge");
     assert_eq!(certificate_expiry(&path).unwrap().to_string(), "2031-02-03T00:00:00.000Z");
 }
 

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use harness::fault::ConsoleError;
+
 /// One or more bits of one character, written `A2:1` (character, then a hexadecimal digit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlarmBit {
@@ -36,11 +38,12 @@ impl fmt::Display for AlarmBit {
 }
 
 impl FromStr for AlarmBit {
-    type Err = String;
+    type Err = ConsoleError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("`{text}` is not an alarm: A0-A5, B0-B7, C0-C7 or W0-W3, a colon, bits 1-F (as in A2:1)")
+    fn from_str(text: &str) -> Result<Self, ConsoleError> {
+        let wrong = || ConsoleError::Value {
+            text: text.to_owned(),
+            wanted: "an alarm: A0-A5, B0-B7, C0-C7 or W0-W3, a colon, bits 1-F (as in A2:1)".to_owned(),
         };
         let (place, mask) = text.split_once(':').ok_or_else(wrong)?;
         let mut characters = place.chars();

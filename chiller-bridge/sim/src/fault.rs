@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alarm::AlarmBit;
-use harness::fault::{Harm, number};
+use harness::fault::{ConsoleError, Harm, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,8 @@ impl harness::fault::Fault for Fault {
 
     fn named<'a>(
         kind: &str,
-        value: impl FnOnce() -> Result<&'a str, String>,
-    ) -> Result<Option<Self>, String> {
+        value: impl FnOnce() -> Result<&'a str, ConsoleError>,
+    ) -> Result<Option<Self>, ConsoleError> {
         Ok(Some(match kind {
             "deaf" => Self::Deaf,
             "silent" => Self::Silent,
@@ -90,13 +90,16 @@ mod tests {
 
     #[test]
     fn a_fault_is_read_with_its_value_and_count() {
-        assert_eq!(Fault::parse(&["silent"]), Ok((Fault::Silent, None)));
-        assert_eq!(Fault::parse(&["garbled", "3"]), Ok((Fault::Garbled, Some(3))));
+        assert_eq!(Fault::parse(&["silent"]).unwrap(), (Fault::Silent, None));
+        assert_eq!(Fault::parse(&["garbled", "3"]).unwrap(), (Fault::Garbled, Some(3)));
         assert_eq!(
-            Fault::parse(&["slow", "500", "2"]),
-            Ok((Fault::Slow(Duration::from_millis(500)), Some(2)))
+            Fault::parse(&["slow", "500", "2"]).unwrap(),
+            (Fault::Slow(Duration::from_millis(500)), Some(2))
         );
-        assert_eq!(Fault::parse(&["alarm", "A2:1"]), Ok((Fault::AlarmTrip(AlarmBit::LOW_COOLANT), None)));
+        assert_eq!(
+            Fault::parse(&["alarm", "A2:1"]).unwrap(),
+            (Fault::AlarmTrip(AlarmBit::LOW_COOLANT), None)
+        );
     }
 
     #[test]
@@ -110,7 +113,7 @@ mod tests {
             (&["will-not-start", "3"], "`3` after `will-not-start`"),
             (&["alarm", "A9:1"], "`A9:1` is not an alarm"),
         ] {
-            let error = Fault::parse(words).unwrap_err();
+            let error = Fault::parse(words).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

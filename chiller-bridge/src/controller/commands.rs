@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bridge::controller::{Command, Effect};
+use bridge::store::StoreError;
 use bus::clock::Now;
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
@@ -106,7 +107,7 @@ impl Chiller {
         }
     }
 
-    pub(super) fn mode_saved(&mut self, result: Result<(), String>) {
+    pub(super) fn mode_saved(&mut self, result: Result<(), StoreError>) {
         self.mode_not_saved = result.is_err();
         let ticket = self.mode_change.take();
         let outcome = match (result, self.saved.mode) {

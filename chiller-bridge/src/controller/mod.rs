@@ -22,7 +22,8 @@ mod work;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange};
+use bridge::controller::{Command, Concern, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange};
+use bridge::store::StoreError;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
@@ -279,7 +280,7 @@ impl Controller for Chiller {
         self.follow_up(now);
     }
 
-    fn handle_reply(&mut self, request: Request, reply: Result<Reply, String>, now: Now) {
+    fn handle_reply(&mut self, request: Request, reply: Result<Reply, DeviceRefusal>, now: Now) {
         // An answer that was under way when the unit was released counts no longer.
         if self.is_released() {
             return;
@@ -338,7 +339,7 @@ impl Controller for Chiller {
         self.follow_up(now);
     }
 
-    fn handle_saved(&mut self, result: Result<(), String>, _now: Now) {
+    fn handle_saved(&mut self, result: Result<(), StoreError>, _now: Now) {
         self.mode_saved(result);
         self.effects.push_back(Effect::Publish);
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bridge::controller::DeviceRefusal;
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Severity};
@@ -229,7 +230,7 @@ impl Chiller {
     }
 
     /// A refusal of an order, or of what reads it back, ends the work with it.
-    pub(super) fn work_refused(&mut self, request: &Request, refusal: &str, now: Now) {
+    pub(super) fn work_refused(&mut self, request: &Request, refusal: &DeviceRefusal, now: Now) {
         match request {
             Request::SetRunning(on)
                 if self.clear.is_none() && self.switch.as_ref().is_some_and(|switch| switch.on == *on) =>

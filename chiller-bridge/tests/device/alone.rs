@@ -46,7 +46,7 @@ fn what_happened_without_the_broker_is_told_in_order_and_with_its_own_dates() {
     site.plug();
     site.pass(5 * MINUTE);
     assert_eq!(site.events().count(), known, "nobody heard of it yet");
-    site.broker_up();
+    site.broker_up_and_found();
     site.pass(3 * SECOND);
     let back = site.now();
     let told: Vec<_> = site.events().skip(known).cloned().collect();

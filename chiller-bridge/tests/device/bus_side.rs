@@ -104,7 +104,7 @@ fn without_the_broker_the_unit_is_polled_and_events_are_kept_with_their_own_date
     rig.run_for(60 * SECOND);
     assert!(rig.sent().len() >= asked + 6 * 12);
     let seen = rig.events().count();
-    rig.broker_up();
+    rig.broker_up_and_found();
     rig.run_for(2 * SECOND);
     let links: Vec<_> =
         rig.events().skip(seen).filter(|event| event.happening.kind == EventKind::Link).collect();
@@ -116,6 +116,7 @@ fn without_the_broker_the_unit_is_polled_and_events_are_kept_with_their_own_date
     assert!(rig.state().connected);
     assert_eq!(rig.availability().last(), Some(&"online"));
     assert_eq!(rig.health().broker_connections, 2);
+    assert!(rig.health().broker_error.is_some(), "why it was lost is still to be seen");
 }
 
 #[test]

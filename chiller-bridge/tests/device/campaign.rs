@@ -63,8 +63,11 @@ impl Campaign {
     fn command(&mut self) {
         let (verb, arguments) = self.chance.of(&COMMANDS);
         let (by, argument) = (self.chance.of(&["alice", "ops", "visitor"]), self.chance.of(arguments));
+        let heard = self.rig.is_heard();
         let id = self.rig.command(by, verb, argument);
-        self.requests.insert(id, (verb, argument));
+        if heard {
+            self.requests.insert(id, (verb, argument));
+        }
     }
 
     /// The opposite is wanted while the order finds no answer.
@@ -77,8 +80,11 @@ impl Campaign {
             [("setpoint", "8"), ("mode", "manual")],
             [("enabled", "off"), ("enabled", "on")],
         ]) {
+            let heard = self.rig.is_heard();
             let id = self.rig.command("ops", verb, argument);
-            self.requests.insert(id, (verb, argument));
+            if heard {
+                self.requests.insert(id, (verb, argument));
+            }
             self.rig.run_for(Duration::from_millis(300));
             self.check_orders();
         }

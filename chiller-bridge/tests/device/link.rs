@@ -121,7 +121,7 @@ fn after_a_stall_the_link_counts_as_lost_until_a_valid_reply() {
     rig.run_until(|rig| !rig.is_asking(), SECOND);
     let date = rig.state().date;
     rig.freeze(31 * SECOND);
-    let state = rig.state();
+    let state = rig.view();
     assert!(!state.connected);
     assert_eq!((state.device.reading, state.date), (Reading::default(), date));
     rig.run_until_connected();

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Controller as _, Input};
+use bridge::controller::{Controller as _, DeviceRefusal, Input};
 use bus::clock::{Instant, Now, Utc};
 use chiller_bridge::controller::{Chiller, Memory};
 use chiller_bridge::daemon::controller_settings;
@@ -150,7 +150,7 @@ impl Year {
         while self.chiller.poll_effect().is_some() {}
     }
 
-    fn answer(&mut self, request: &Request) -> Result<Reply, String> {
+    fn answer(&mut self, request: &Request) -> Result<Reply, DeviceRefusal> {
         let celsius = |celsius| Temperature::from_celsius(celsius).map(Reply::Temperature);
         let unit_mode = if self.pump_on { UnitMode::Run } else { UnitMode::Standby };
         let status = Status { unit_mode, pump_on: self.pump_on, alarm: false, warning: false };
@@ -167,7 +167,7 @@ impl Year {
             }
             _ => None,
         };
-        reply.ok_or_else(|| "not fitted".to_owned())
+        reply.ok_or_else(|| DeviceRefusal("not fitted".to_owned()))
     }
 
     fn check(&mut self) {

@@ -72,7 +72,7 @@ impl Home {
     pub(crate) fn assert_help_and_version(&self, words: &[&str]) {
         let (code, stdout, _) = self.run(&["--help"]);
         assert_eq!(code, 0);
-        for word in words.iter().chain(&["--config", "--site", "--device", "--timeout"]) {
+        for word in words.iter().chain(&["--config", "--site", "--timeout"]) {
             assert!(stdout.contains(word), "{word}: {stdout}");
         }
         let (code, stdout, _) = self.run(&["--version"]);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::fault::{Harm, number};
+use harness::fault::{ConsoleError, Harm, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl harness::fault::Fault for Fault {
 
     fn named<'a>(
         kind: &str,
-        value: impl FnOnce() -> Result<&'a str, String>,
-    ) -> Result<Option<Self>, String> {
+        value: impl FnOnce() -> Result<&'a str, ConsoleError>,
+    ) -> Result<Option<Self>, ConsoleError> {
         let duration = || number(value()?, 0..=600_000).map(Duration::from_millis);
         Ok(Some(match kind {
             "deaf" => Self::Deaf,
@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn a_fault_is_read_with_its_value_and_count() {
-        assert_eq!(Fault::parse(&["silent"]), Ok((Fault::Silent, None)));
+        assert_eq!(Fault::parse(&["silent"]).unwrap(), (Fault::Silent, None));
         assert_eq!(
-            Fault::parse(&["slow", "500", "2"]),
-            Ok((Fault::Slow(Duration::from_millis(500)), Some(2)))
+            Fault::parse(&["slow", "500", "2"]).unwrap(),
+            (Fault::Slow(Duration::from_millis(500)), Some(2))
         );
         assert_eq!(
-            Fault::parse(&["slow-start", "800"]),
-            Ok((Fault::SlowStart(Duration::from_millis(800)), None))
+            Fault::parse(&["slow-start", "800"]).unwrap(),
+            (Fault::SlowStart(Duration::from_millis(800)), None)
         );
         for (words, part) in [
             (&["hum"][..], "no fault `hum`"),
@@ -96,7 +96,7 @@ mod tests {
             (&["jammed", "3"], "`3` after `jammed`"),
             (&["garbled", "0"], "`0` is not a number"),
         ] {
-            let error = Fault::parse(words).unwrap_err();
+            let error = Fault::parse(words).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

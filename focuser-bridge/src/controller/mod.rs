@@ -24,7 +24,10 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Concern, Controller, Effect, Facts, Input, LinkChange, Quantity};
+use bridge::controller::{
+    Command, Concern, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange, Quantity,
+};
+use bridge::store::StoreError;
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
@@ -316,7 +319,7 @@ impl Controller for Focuser {
 
     fn handle_input(&mut self, _input: Input<'_>, _now: Now) {}
 
-    fn handle_reply(&mut self, _request: Request, reply: Result<Reply, String>, now: Now) {
+    fn handle_reply(&mut self, _request: Request, reply: Result<Reply, DeviceRefusal>, now: Now) {
         self.outstanding = false;
         // This controller has no way to refuse; an answer after `kill` counts no longer.
         let Ok(reply) = reply else { return };
@@ -355,7 +358,7 @@ impl Controller for Focuser {
         self.note_status();
     }
 
-    fn handle_saved(&mut self, _result: Result<(), String>, now: Now) {
+    fn handle_saved(&mut self, _result: Result<(), StoreError>, now: Now) {
         // With a full disk motion runs all the same.
         if std::mem::take(&mut self.saving) {
             self.next_question = now.instant;

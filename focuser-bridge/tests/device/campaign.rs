@@ -92,9 +92,12 @@ impl Campaign {
             "offset" => self.chance.of(&["-0.05", "-0.7", "0.002", "0.07", "1.2", "-4"]).to_owned(),
             _ => String::new(),
         };
+        let heard = self.rig.is_heard();
         let id = self.rig.command(by, verb, &argument);
-        self.requests.insert(id.clone(), (by, verb, argument));
-        self.open.insert(id);
+        if heard {
+            self.requests.insert(id.clone(), (by, verb, argument));
+            self.open.insert(id);
+        }
         self.asked = Some(self.rig.now().utc);
     }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use rumqttc::v5::AsyncClient;
 use rumqttc::v5::mqttbytes::QoS;
@@ -20,7 +20,7 @@ pub use rumqttc::v5::mqttbytes::v5::{Filter, RetainForwardRule, SubscribeReasonC
 use crate::broker::Broker;
 use crate::certs::ClientFiles;
 use crate::wait::Deadline;
-use connection::{Shared, Slot};
+use connection::{Closed, Shared, Slot};
 
 /// How long to wait for the broker's acknowledgements.
 const ACK_LIMIT: Duration = Duration::from_secs(10);
@@ -243,7 +243,7 @@ pub struct TestClient {
 
 /// A publish whose PUBACK may still be out.
 #[derive(Debug)]
-pub struct Pending(std::sync::mpsc::Receiver<Result<Puback, String>>);
+pub struct Pending(std::sync::mpsc::Receiver<Result<Puback, Closed>>);
 
 impl Pending {
     /// Waits for the PUBACK.
@@ -251,7 +251,7 @@ impl Pending {
     /// # Errors
     /// If the connection ended first, or nothing came within 10 s.
     pub fn wait(self) -> Result<Puback> {
-        self.0.recv_timeout(ACK_LIMIT).context("no PUBACK")?.map_err(|reason| anyhow!(reason))
+        Ok(self.0.recv_timeout(ACK_LIMIT).context("no PUBACK")??)
     }
 }
 
@@ -343,8 +343,7 @@ impl TestClient {
             state.filters.push(filter);
             state.unsent_subscribes.push_back(sender);
         }
-        let codes =
-            receiver.recv_timeout(ACK_LIMIT).context("no SUBACK")?.map_err(|reason| anyhow!(reason))?;
+        let codes = receiver.recv_timeout(ACK_LIMIT).context("no SUBACK")??;
         if codes.iter().any(|code| !matches!(code, SubscribeReasonCode::Success(_))) {
             bail!("subscribe to {path}: {codes:?}");
         }

@@ -9,6 +9,68 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Why what somebody typed is not done; says what can be typed instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// There is no fault after `fault`.
+    #[error("no fault named: {usage}")]
+    Unnamed {
+        /// What could stand there.
+        usage: &'static str,
+    },
+    /// The instrument has no such fault.
+    #[error("no fault `{kind}`: {usage}")]
+    UnknownFault {
+        /// What was typed.
+        kind: String,
+        /// What could stand there.
+        usage: &'static str,
+    },
+    /// The fault needs a value.
+    #[error("`{kind}` needs a value: {usage}")]
+    NoValue {
+        /// The fault.
+        kind: String,
+        /// What could be typed.
+        usage: &'static str,
+    },
+    /// There is a word too many.
+    #[error("`{extra}` after `{kind}` means nothing: {usage}")]
+    Extra {
+        /// The word.
+        extra: String,
+        /// The fault before it.
+        kind: String,
+        /// What could be typed.
+        usage: &'static str,
+    },
+    /// A value is not what it should be.
+    #[error("`{text}` is not {wanted}")]
+    Value {
+        /// What was typed.
+        text: String,
+        /// What was wanted, in words.
+        wanted: String,
+    },
+    /// There is no such command.
+    #[error("no command `{0}`; `help` lists what can be typed")]
+    UnknownCommand(String),
+    /// The command stands alone.
+    #[error("`{0}` takes no value")]
+    TakesNone(String),
+    /// The command takes one value.
+    #[error("`{0}` takes one value; `help` lists what can be typed")]
+    TakesOne(String),
+    /// The cable could not be pulled or put back.
+    #[error("cannot {attempt}: {source}")]
+    Cable {
+        /// `plug` or `unplug`.
+        attempt: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
 /// An instrument's ways of misbehaving.
 pub trait Fault: Copy + PartialEq {
     /// What [`Fault::parse`] takes.
@@ -18,8 +80,10 @@ pub trait Fault: Copy + PartialEq {
     ///
     /// # Errors
     /// Says what is wrong with the value.
-    fn named<'a>(kind: &str, value: impl FnOnce() -> Result<&'a str, String>)
-    -> Result<Option<Self>, String>;
+    fn named<'a>(
+        kind: &str,
+        value: impl FnOnce() -> Result<&'a str, ConsoleError>,
+    ) -> Result<Option<Self>, ConsoleError>;
 
     /// Whether it is a thing of requests and replies, which can be counted.
     fn is_of_replies(self) -> bool;
@@ -37,20 +101,24 @@ pub trait Fault: Copy + PartialEq {
     ///
     /// # Errors
     /// Says what is wrong and what can be said instead.
-    fn parse(words: &[&str]) -> Result<(Self, Option<u32>), String> {
+    fn parse(words: &[&str]) -> Result<(Self, Option<u32>), ConsoleError> {
         let usage = Self::USAGE;
-        let (kind, mut rest) = words.split_first().ok_or_else(|| format!("no fault named: {usage}"))?;
+        let (kind, mut rest) = words.split_first().ok_or(ConsoleError::Unnamed { usage })?;
+        let kind = *kind;
         let value = || {
-            let (value, after) =
-                rest.split_first().ok_or_else(|| format!("`{kind}` needs a value: {usage}"))?;
+            let no_value = || ConsoleError::NoValue { kind: kind.to_owned(), usage };
+            let (value, after) = rest.split_first().ok_or_else(no_value)?;
             rest = after;
             Ok(*value)
         };
-        let fault = Self::named(kind, value)?.ok_or_else(|| format!("no fault `{kind}`: {usage}"))?;
+        let unknown = || ConsoleError::UnknownFault { kind: kind.to_owned(), usage };
+        let fault = Self::named(kind, value)?.ok_or_else(unknown)?;
         match rest {
             [] => Ok((fault, None)),
             [count] if fault.is_of_replies() => Ok((fault, Some(number(count, 1..=u32::MAX)?))),
-            [extra, ..] => Err(format!("`{extra}` after `{kind}` means nothing: {usage}")),
+            [extra, ..] => {
+                Err(ConsoleError::Extra { extra: (*extra).to_owned(), kind: kind.to_owned(), usage })
+            }
         }
     }
 }
@@ -76,11 +144,14 @@ pub enum Harm {
 ///
 /// # Errors
 /// Says what is wrong with it.
-pub fn number<T: FromStr + PartialOrd + Display>(text: &str, range: RangeInclusive<T>) -> Result<T, String> {
-    text.parse()
-        .ok()
-        .filter(|value| range.contains(value))
-        .ok_or_else(|| format!("`{text}` is not a number from {} to {}", range.start(), range.end()))
+pub fn number<T: FromStr + PartialOrd + Display>(
+    text: &str,
+    range: RangeInclusive<T>,
+) -> Result<T, ConsoleError> {
+    text.parse().ok().filter(|value| range.contains(value)).ok_or_else(|| ConsoleError::Value {
+        text: text.to_owned(),
+        wanted: format!("a number from {} to {}", range.start(), range.end()),
+    })
 }
 
 /// The faults that are on.

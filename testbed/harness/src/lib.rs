@@ -12,5 +12,7 @@ pub mod process;
 pub mod seeded;
 pub mod simulator;
 pub mod site;
+pub mod slow;
+pub mod text;
 pub mod uart;
 pub mod wait;

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::fault::{Fault, number};
+use crate::fault::{ConsoleError, Fault, number};
 use crate::port::{Device, Port};
 
 /// A word that takes one number: the number's range, and what is done with it.
@@ -32,37 +32,39 @@ pub trait Obedient: Device + Sized {
     ///
     /// # Errors
     /// Says what is wrong with the line, or what could not be done.
-    fn obey(port: &Port<Self>, line: &str) -> Result<Option<String>, String> {
+    fn obey(port: &Port<Self>, line: &str) -> Result<Option<String>, ConsoleError> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let put = |words: &[&str]| {
             let (fault, requests) = Self::Fault::parse(words)?;
             port.with(|unit| unit.put_fault(fault, requests));
-            Ok::<(), String>(())
+            Ok::<(), ConsoleError>(())
         };
         match words.as_slice() {
             [] => {}
             ["fault", words @ ..] => put(words)?,
             ["clear"] => port.with(Self::clear_faults),
             ["power-cycle"] => port.with(Self::power_cycle),
-            ["unplug"] => port.unplug().map_err(|error| format!("cannot unplug: {error}"))?,
-            ["plug"] => port.plug().map_err(|error| format!("cannot plug: {error}"))?,
+            ["unplug"] => {
+                port.unplug().map_err(|source| ConsoleError::Cable { attempt: "unplug", source })?
+            }
+            ["plug"] => port.plug().map_err(|source| ConsoleError::Cable { attempt: "plug", source })?,
             ["status"] => return Ok(Some(port.with(|unit| unit.describe()))),
             ["help"] => return Ok(Some(Self::HELP.to_owned())),
             [word @ ("clear" | "power-cycle" | "unplug" | "plug" | "status" | "help"), ..] => {
-                return Err(format!("`{word}` takes no value"));
+                return Err(ConsoleError::TakesNone((*word).to_owned()));
             }
             [word, values @ ..] => {
                 let own = Self::WORDS.iter().find(|(own, ..)| own == word);
                 match (own, values) {
                     (None, _) if !Self::SHORT_FAULTS.contains(word) => {
-                        return Err(format!("no command `{word}`; `help` lists what can be typed"));
+                        return Err(ConsoleError::UnknownCommand((*word).to_owned()));
                     }
                     (None, [_]) => put(&words)?,
                     (Some((_, range, set)), [value]) => {
                         let value = number(value, range.clone())?;
                         port.with(|unit| set(unit, value));
                     }
-                    _ => return Err(format!("`{word}` takes one value; `help` lists what can be typed")),
+                    _ => return Err(ConsoleError::TakesOne((*word).to_owned())),
                 }
             }
         }

@@ -28,7 +28,7 @@ use crate::wait::{Deadline, wait_for};
 
 pub use beside::Beside;
 pub use bridge::Bridge;
-pub use instrument::{Instrument, table};
+pub use instrument::{Instrument, SiteModel, table};
 
 /// The identities that may command.
 pub const CONTROL: [&str; 2] = ["alice", "ops"];
@@ -351,14 +351,16 @@ impl<D: Instrument> SiteOf<D> {
         self.launch_tool(program, identity, &args.collect::<Vec<_>>())
     }
 
-    /// A command line tool with the settings of this identity, to be started. What it notes for
+    /// A command line tool with the settings of this identity, to be started. What it keeps for
     /// later goes to the site's folder.
     ///
     /// # Errors
     /// If its settings cannot be written.
     pub fn launch_tool<S: AsRef<str>>(&self, program: &str, identity: &str, args: &[S]) -> Result<Launch> {
         let config = self.client_settings(identity)?;
-        let launch = Launch::workspace(program)?.env("XDG_STATE_HOME", self.dir.join("notes"));
+        let launch = Launch::workspace(program)?
+            .env("XDG_STATE_HOME", self.dir.join("notes"))
+            .env("XDG_CACHE_HOME", self.dir.join("cache"));
         Ok(launch.arg("--config").arg(config).args(args.iter().map(AsRef::as_ref)))
     }
 }

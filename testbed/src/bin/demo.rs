@@ -100,7 +100,7 @@ fn stay(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<()> {
             match stage.obey(&line) {
                 Ok(None) => {}
                 Ok(Some(answer)) => voice.line(&answer),
-                Err(error) => voice.line(&format!("error: {error}")),
+                Err(error) => voice.line(&format!("error: {error:#}")),
             }
         }
         stage.check()?;

@@ -11,8 +11,15 @@ act_as() {
 }
 act_as alice
 
-# What `focus` notes for `focus outcome` goes with the demo.
-focus() { XDG_STATE_HOME='@DEMO@'/notes command focus "$@"; }
+# What the commands note for `outcome` and keep for completion goes with the demo.
+obsbus() { demo_tool obsbus "$@"; }
+chiller() { demo_tool chiller "$@"; }
+focus() { demo_tool focus "$@"; }
+demo_tool() {
+    demo_program=$1
+    shift
+    XDG_STATE_HOME='@DEMO@'/notes XDG_CACHE_HOME='@DEMO@'/cache command "$demo_program" "$@"
+}
 
 # Where the broker is and who you are; on a real site it is these arguments that you write.
 mosquitto_sub() { demo_mosquitto sub "$@"; }

@@ -1,7 +1,7 @@
 //! The other services of the demo's site, whose readings automatic control goes by: camera power and
 //! the dome's temperature, and what can be typed to change what they say.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::broker::Broker;
 use crate::publisher::{Dome, Power};
@@ -32,12 +32,12 @@ impl Services {
     }
 
     /// Does what `line` says; `None` if it is no word of these services.
-    pub(super) fn obey(&mut self, broker: &Broker, line: &str) -> Option<Result<(), String>> {
+    pub(super) fn obey(&mut self, broker: &Broker, line: &str) -> Option<Result<()>> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let done = match words.as_slice() {
             ["camera", name, power @ ("on" | "off")] if CAMERAS.contains(name) => match &self.power {
                 Some(service) => service.set(name, *power == "on").map(|_| ()),
-                None => return Some(Err("nobody publishes camera power: `power returns`".to_owned())),
+                None => Err(anyhow!("nobody publishes camera power: `power returns`")),
             },
             ["power", "dies"] => {
                 self.power = None;
@@ -46,12 +46,12 @@ impl Services {
             ["power", "returns"] => Power::start(broker, &CAMERAS).map(|power| self.power = Some(power)),
             ["dome", celsius] => match celsius.parse() {
                 Ok(celsius) => self.dome.set(celsius).map(|_| ()),
-                Err(_) => return Some(Err(format!("`{celsius}` is not a number"))),
+                Err(_) => Err(anyhow!("`{celsius}` is not a number")),
             },
-            ["camera" | "power" | "dome", ..] => return Some(Err(format!("these can be said:\n{HELP}"))),
+            ["camera" | "power" | "dome", ..] => Err(anyhow!("these can be said:\n{HELP}")),
             _ => return None,
         };
-        Some(done.map_err(|error| format!("{error:#}")))
+        Some(done)
     }
 }
 
@@ -64,16 +64,16 @@ mod tests {
         let broker = Broker::start().unwrap();
         let mut services = Services::start(&broker).unwrap();
         for line in ["camera cmos on", "power dies", "power returns", "dome 3"] {
-            assert_eq!(services.obey(&broker, line), Some(Ok(())), "{line}");
+            services.obey(&broker, line).unwrap().unwrap();
         }
         for line in ["", "unplug", "ambient 30"] {
-            assert_eq!(services.obey(&broker, line), None, "{line}");
+            assert!(services.obey(&broker, line).is_none(), "{line}");
         }
         for wrong in ["camera", "camera nir on", "camera cmos maybe", "power", "dome", "dome warm"] {
             assert!(matches!(services.obey(&broker, wrong), Some(Err(_))), "{wrong}");
         }
         services.obey(&broker, "power dies").unwrap().unwrap();
-        let error = services.obey(&broker, "camera cmos on").unwrap().unwrap_err();
+        let error = services.obey(&broker, "camera cmos on").unwrap().unwrap_err().to_string();
         assert!(error.contains("power returns"), "{error}");
     }
 }

@@ -99,7 +99,7 @@ impl Stage {
     /// If a program is not built.
     pub fn command(&self, person: &str, command: &str) -> Result<Launch> {
         let words: Vec<&str> = command.split_whitespace().collect();
-        if let [program @ ("chiller" | "focus"), arguments @ ..] = words.as_slice()
+        if let [program @ ("obsbus" | "chiller" | "focus"), arguments @ ..] = words.as_slice()
             && !command.contains(['\'', '"', '|', '$', ';'])
         {
             // Without a shell between, so that a signal reaches the command itself.
@@ -114,13 +114,13 @@ impl Stage {
     ///
     /// # Errors
     /// Says what is wrong with the line, or what could not be done.
-    pub fn obey(&mut self, line: &str) -> Result<Option<String>, String> {
+    pub fn obey(&mut self, line: &str) -> Result<Option<String>> {
         if let Some(done) = self.services.obey(&self.site.broker, line) {
             return done.map(|()| None);
         }
         let line = line.trim();
         if let Some(line) = line.strip_prefix(FOCUSER_PREFIX) {
-            return Focuser::obey(&self.focuser.port, line);
+            return Ok(Focuser::obey(&self.focuser.port, line)?);
         }
         let answer = Chiller::obey(&self.site.port, line)?;
         Ok(match (line, answer) {

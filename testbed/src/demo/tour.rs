@@ -172,7 +172,7 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
                     if !said.is_empty() {
                         before = Some(said.len());
                         voice.prompt("site", line);
-                        stage.obey(line).map_err(anyhow::Error::msg)?;
+                        stage.obey(line)?;
                     }
                     Ok(false)
                 })?;
@@ -180,7 +180,7 @@ pub fn tour(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<usize> {
             }
             Action::Happens { line, device, key, is } => {
                 voice.prompt("site", line);
-                stage.obey(line).map_err(anyhow::Error::msg)?;
+                stage.obey(line)?;
                 stage.wait_until(device, key, &Value::from(*is), SEEN_LIMIT, stop)?;
             }
         }

@@ -15,11 +15,14 @@ fn status_shows_what_the_unit_does() {
         "   Set point is 15.0°C",
         "   TEC power is 0%",
         "   Ambient is 12.0°C",
-        "   Alarms: none",
-        "   Cooling is NOT ok for cameras",
+        "   Pump is off",
         "   Last command: none",
     ] {
         assert!(output.stdout.lines().any(|shown| shown == line), "no {line:?} in\n{}", output.stdout);
+    }
+    // What says nothing is left out: no alarm, and no camera that lacks cooling.
+    for absent in ["Alarms", "Warnings", "Cooling is"] {
+        assert!(!output.stdout.contains(absent), "{absent} in\n{}", output.stdout);
     }
     assert!(!output.stdout.contains('\u{1b}'), "colours where there is no terminal: {}", output.stdout);
 }

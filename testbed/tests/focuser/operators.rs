@@ -129,7 +129,7 @@ fn who_stops_somebody_elses_move_is_told_that_it_may_go_on_and_what_keeps_it_sti
     assert!(!stop.stderr.contains("scheduler"), "nobody can move what was killed: {stop:?}");
     let status = focus(&site, "alice", &["status"]);
     assert_eq!(status.code, 4, "{status:?}");
-    assert!(status.stdout.contains("RELEASED") && status.stdout.contains("`focus init`"), "{status:?}");
+    assert!(status.stdout.contains("RELEASED") && status.stdout.contains("init"), "{status:?}");
     exited(&focus(&site, "alice", &["init"]), 0, "init: succeeded");
     exited(&focus(&site, "alice", &["set", "1"]), 0, "succeeded");
     nothing_forbidden(&site);

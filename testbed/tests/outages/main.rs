@@ -16,6 +16,7 @@ mod disk;
 mod instances;
 mod line;
 mod reload;
+mod slow;
 mod stop;
 mod watch;
 

@@ -1,5 +1,4 @@
-//! One connection to the broker, from its CONNACK on: who polls it, and which PUBACK belongs to
-//! which publish.
+//! One connection to the broker: who polls it, and which PUBACK belongs to which publish.
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock")]
 
 use std::collections::{HashMap, VecDeque};
@@ -7,40 +6,32 @@ use std::time::Duration;
 
 use rumqttc::Outgoing as Sent;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Publish, PublishProperties, RetainForwardRule};
-use rumqttc::v5::{AsyncClient, Event, EventLoop};
+use rumqttc::v5::mqttbytes::v5::{
+    Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
+    SubscribeReasonCode,
+};
+use rumqttc::v5::{AsyncClient, Event as Polled, EventLoop};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::super::connect;
-use super::{Incoming, Listen, Subscription};
+use super::super::connect::{self, ClientId};
+use super::super::machine::{Event, Incoming, Number, Refusal};
+use super::{Listen, SessionSettings, Subscription};
 use crate::clock::Now;
-use crate::outbox::{Outgoing, Token};
-use crate::probe::{Ping, Probe};
+use crate::message::OFFLINE;
+use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
 use crate::settings::BrokerSettings;
 
-/// What a publish was for.
-pub(super) enum Purpose {
-    Deliver(Token, String),
-    Probe(Ping),
-    Farewell,
-}
-
-type Polled = (Result<Event, String>, Now);
+type Arrived = (Result<Polled, String>, Now);
 
 /// One connection, from its CONNACK on.
 pub(super) struct Connection {
-    pub(super) client: AsyncClient,
-    pub(super) polled: mpsc::Receiver<Polled>,
+    client: AsyncClient,
+    arrived: mpsc::Receiver<Arrived>,
     poller: JoinHandle<()>,
-    unsent: VecDeque<Purpose>,
-    pub(super) unacknowledged: HashMap<u16, Purpose>,
-    pub(super) probe: Probe,
-    /// The payload of this connection's pings: nobody else's is taken for one.
-    pub(super) nonce: Vec<u8>,
-    pub(super) subscribed: bool,
-    pub(super) farewell_heard: bool,
+    unsent: VecDeque<Number>,
+    unacknowledged: HashMap<u16, Number>,
 }
 
 impl Drop for Connection {
@@ -50,27 +41,27 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Takes over from the CONNACK.
-    pub(super) fn begin(
-        client: AsyncClient,
-        event_loop: EventLoop,
-        broker: &BrokerSettings,
-        nonce: String,
-    ) -> Self {
-        let limit = 2 * broker.keep_alive + Duration::from_secs(1);
-        let (polled_tx, polled) = mpsc::channel(64);
-        let poller = tokio::spawn(poll(event_loop, limit, polled_tx, broker.clone()));
-        Self {
-            client,
-            polled,
-            poller,
-            unsent: VecDeque::new(),
-            unacknowledged: HashMap::new(),
-            probe: Probe::new(Now::read().instant),
-            nonce: nonce.into_bytes(),
-            subscribed: false,
-            farewell_heard: false,
+    /// Connects, within `limit` for TCP, TLS and CONNACK together.
+    pub(super) async fn connect(
+        settings: &SessionSettings,
+        client_id: &ClientId,
+        limit: Duration,
+    ) -> Result<Self, String> {
+        let broker = &settings.broker;
+        let mut options =
+            connect::options(broker, client_id, limit).map_err(|error| connect::describe(&error))?;
+        let availability = settings.base.availability();
+        options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
+        let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
+        match event_loop.poll().await {
+            Ok(Polled::Incoming(Packet::ConnAck(_))) => {}
+            Ok(other) => return Err(format!("the broker began with {other:?}")),
+            Err(error) => return Err(connect::explain(&error, broker)),
         }
+        let limit = 2 * broker.keep_alive + Duration::from_secs(1);
+        let (arrived_tx, arrived) = mpsc::channel(64);
+        let poller = tokio::spawn(poll(event_loop, limit, arrived_tx, broker.clone()));
+        Ok(Self { client, arrived, poller, unsent: VecDeque::new(), unacknowledged: HashMap::new() })
     }
 
     pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), String> {
@@ -78,13 +69,9 @@ impl Connection {
         self.client.try_subscribe_many(filters).map_err(|error| format!("cannot subscribe: {error}"))
     }
 
-    pub(super) fn publish(&mut self, outgoing: Outgoing, purpose: Purpose) -> Result<(), String> {
-        let expiry = outgoing.expiry.map(|expiry| {
-            // Zero would mean "at once": what is still worth sending lives for a second.
-            u32::try_from(expiry.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
-        });
+    pub(super) fn publish(&mut self, number: Number, outgoing: Outgoing) -> Result<(), String> {
         let properties = PublishProperties {
-            message_expiry_interval: expiry,
+            message_expiry_interval: outgoing.expiry.map(expiry_seconds),
             correlation_data: outgoing.correlation.map(Into::into),
             ..PublishProperties::default()
         };
@@ -97,15 +84,68 @@ impl Connection {
                 properties,
             )
             .map_err(|error| format!("cannot hand over a publish: {error}"))?;
-        self.unsent.push_back(purpose);
+        self.unsent.push_back(number);
         Ok(())
     }
 
-    /// rumqttc takes publishes in the order of the requests and names each one's packet id here.
-    pub(super) fn sent(&mut self, id: u16) {
-        if let Some(purpose) = self.unsent.pop_front() {
-            self.unacknowledged.insert(id, purpose);
+    pub(super) fn disconnect(&self) -> Result<(), String> {
+        self.client.try_disconnect().map_err(|error| error.to_string())
+    }
+
+    /// The next event that is of any interest; loses nothing if it is dropped while it waits.
+    pub(super) async fn next(&mut self) -> Event {
+        loop {
+            let event = match self.arrived.recv().await {
+                Some((Ok(polled), at)) => self.translate(polled, at),
+                Some((Err(error), _)) => Some(Event::Broken { error }),
+                None => Some(Event::Broken { error: "the connection's task ended".to_owned() }),
+            };
+            if let Some(event) = event {
+                return event;
+            }
         }
+    }
+
+    fn translate(&mut self, polled: Polled, at: Now) -> Option<Event> {
+        match polled {
+            // rumqttc takes publishes in the order of the requests and names each one's packet id here.
+            Polled::Outgoing(Sent::Publish(id)) => {
+                self.unacknowledged.insert(id, self.unsent.pop_front()?);
+                None
+            }
+            Polled::Outgoing(Sent::Disconnect) => Some(Event::HungUp),
+            Polled::Incoming(Packet::PubAck(ack)) => Some(Event::Acknowledged {
+                number: self.unacknowledged.remove(&ack.pkid)?,
+                refused: refusal(ack.reason),
+                at: at.instant,
+            }),
+            Polled::Incoming(Packet::SubAck(ack)) => {
+                Some(Event::Subscribed(ack.return_codes.iter().map(granted).collect()))
+            }
+            Polled::Incoming(Packet::Publish(publish)) => incoming(publish, at).map(Event::Message),
+            _ => None,
+        }
+    }
+}
+
+/// Zero would mean "at once": what is still worth sending lives for a second.
+fn expiry_seconds(expiry: Duration) -> u32 {
+    let rounded = expiry.saturating_add(Duration::from_millis(500)).as_secs();
+    u32::try_from(rounded).unwrap_or(u32::MAX).max(1)
+}
+
+fn refusal(reason: PubAckReason) -> Option<Refusal> {
+    match reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
+        PubAckReason::NotAuthorized => Some(Refusal::NotAuthorised),
+        other => Some(Refusal::Other(format!("{other:?}"))),
+    }
+}
+
+fn granted(code: &SubscribeReasonCode) -> Result<(), String> {
+    match code {
+        SubscribeReasonCode::Success(_) => Ok(()),
+        refused => Err(format!("{refused:?}")),
     }
 }
 
@@ -114,7 +154,7 @@ impl Connection {
 async fn poll(
     mut event_loop: EventLoop,
     limit: Duration,
-    polled: mpsc::Sender<Polled>,
+    arrived: mpsc::Sender<Arrived>,
     broker: BrokerSettings,
 ) {
     loop {
@@ -123,17 +163,8 @@ async fn poll(
             Ok(Err(error)) => Err(connect::explain(&error, &broker)),
             Err(_) => Err("the broker has not answered for two keep-alives".to_owned()),
         };
-        let last = !matches!(&result, Ok(event) if *event != Event::Outgoing(Sent::Disconnect));
-        if polled.send((result, Now::read())).await.is_err() || last {
-            return;
-        }
-    }
-}
-
-/// Ends when the DISCONNECT is out, or the connection is gone.
-pub(super) async fn disconnected(polled: &mut mpsc::Receiver<Polled>) {
-    while let Some((Ok(event), _)) = polled.recv().await {
-        if event == Event::Outgoing(Sent::Disconnect) {
+        let last = !matches!(&result, Ok(event) if *event != Polled::Outgoing(Sent::Disconnect));
+        if arrived.send((result, Now::read())).await.is_err() || last {
             return;
         }
     }
@@ -152,7 +183,7 @@ fn filter(subscription: &Subscription) -> Filter {
     filter
 }
 
-pub(super) fn incoming(publish: Publish, received: Now, stalled: bool) -> Option<Incoming> {
+fn incoming(publish: Publish, received: Now) -> Option<Incoming> {
     let topic = String::from_utf8(publish.topic.to_vec()).ok()?;
     let properties = publish.properties.unwrap_or_default();
     Some(Incoming {
@@ -162,6 +193,22 @@ pub(super) fn incoming(publish: Publish, received: Now, stalled: bool) -> Option
         response_topic: properties.response_topic,
         correlation: properties.correlation_data.map(|data| data.to_vec()),
         received,
-        stalled,
+        stalled: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_told_in_whole_seconds_and_never_as_at_once() {
+        let told = |milliseconds| expiry_seconds(Duration::from_millis(milliseconds));
+        // The clock was read a little before the reply was queued.
+        assert_eq!(told(60_003), 60);
+        assert_eq!(told(59_990), 60);
+        assert_eq!(told(20_400), 20);
+        assert_eq!((told(1), told(0)), (1, 1));
+        assert_eq!(expiry_seconds(Duration::MAX), u32::MAX);
+    }
 }

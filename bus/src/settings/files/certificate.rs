@@ -4,6 +4,7 @@
 //! OpenSSL refuses a client's certificate for its dates, a weak key, an extended key usage without
 //! `clientAuth` and a key usage without a signature (`openssl verify -purpose sslclient`).
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,13 +88,13 @@ pub(super) fn judge_authorities(
                  certificate, TLS refuses it; sign one for the broker with it"
             ));
         }
-        dated.push(dates(&certificate, now));
+        dated.push(Validity::of(&certificate, now));
     }
     // Several may stand there while one takes the place of another.
-    if let Some(Err(wrong)) = dated.iter().find(|dates| dates.is_err())
-        && dated.iter().all(Result::is_err)
+    if let Some(first) = dated.first()
+        && !dated.iter().any(Validity::is_valid)
     {
-        let message = format!("holds no authority that is valid now: it {wrong}");
+        let message = format!("holds no authority that is valid now: it {first}");
         if signs_us { at.problem(&message) } else { at.warning(&message) }
     }
 }
@@ -130,10 +131,11 @@ pub(super) fn judge_own(
              certificate signed for it"
         ));
     }
-    match dates(&certificate, now) {
-        Err(wrong) => at.problem(&wrong),
-        Ok(Some(soon)) => at.warning(&soon),
-        Ok(None) => {}
+    let validity = Validity::of(&certificate, now);
+    match validity {
+        Validity::Good => {}
+        Validity::EndsSoon { .. } => at.warning(&validity.to_string()),
+        Validity::NotYet { .. } | Validity::Over { .. } => at.problem(&validity.to_string()),
     }
     let was_good = !at.findings.0.iter().skip(before).any(|finding| finding.is_problem);
     if was_good && !authorities.is_empty() {
@@ -214,36 +216,57 @@ fn judge_signature(
     }
 }
 
-/// `Err`: not valid now; `Ok`: perhaps not for long.
-fn dates(certificate: &X509Certificate<'_>, now: Utc) -> Result<Option<String>, String> {
-    let now_s = now.unix_milliseconds().div_euclid(1000);
-    let validity = certificate.validity();
-    let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-    if now_s < begin {
-        return Err(format!(
-            "is not valid before {}; this host's clock says {}: is it right?",
-            shown_date(begin),
-            shown_date(now_s)
-        ));
+/// How a certificate's dates stand to this host's.
+enum Validity {
+    Good,
+    EndsSoon { end: String, days: i64 },
+    NotYet { begin: String, now: Utc },
+    Over { end: String, now: Utc },
+}
+
+impl Validity {
+    const fn is_valid(&self) -> bool {
+        matches!(self, Self::Good | Self::EndsSoon { .. })
     }
-    if now_s > end {
-        return Err(format!(
-            "expired on {}; this host's clock says {}: have it renewed",
-            shown_date(end),
-            shown_date(now_s)
-        ));
+
+    fn of(certificate: &X509Certificate<'_>, now: Utc) -> Self {
+        let now_s = now.unix_milliseconds().div_euclid(1000);
+        let validity = certificate.validity();
+        let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+        let days = (end - now_s) / DAY_S;
+        if now_s < begin {
+            Self::NotYet { begin: shown_date(begin), now }
+        } else if now_s > end {
+            Self::Over { end: shown_date(end), now }
+        } else if days < SOON_DAYS {
+            Self::EndsSoon { end: shown_date(end), days }
+        } else {
+            Self::Good
+        }
     }
-    let days = (end - now_s) / DAY_S;
-    Ok((days < SOON_DAYS).then(|| format!("expires on {}, in {days} days: have it renewed", shown_date(end))))
+}
+
+impl fmt::Display for Validity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Good => f.write_str("is valid"),
+            Self::EndsSoon { end, days } => write!(f, "expires on {end}, in {days} days: have it renewed"),
+            Self::NotYet { begin, now } => {
+                write!(
+                    f,
+                    "is not valid before {begin}; this host's clock says {}: is it right?",
+                    now.in_words()
+                )
+            }
+            Self::Over { end, now } => {
+                write!(f, "expired on {end}; this host's clock says {}: have it renewed", now.in_words())
+            }
+        }
+    }
 }
 
 fn shown_date(unix_seconds: i64) -> String {
-    let Some(date) = utc(unix_seconds) else { return "a date beyond the calendar".to_owned() };
-    let text = date.to_string();
-    match (text.get(..10), text.get(11..19)) {
-        (Some(day), Some(time)) => format!("{day} {time} UTC"),
-        _ => text,
-    }
+    utc(unix_seconds).map_or_else(|| "a date beyond the calendar".to_owned(), Utc::in_words)
 }
 
 fn shown_name(certificate: &X509Certificate<'_>) -> String {

@@ -1,4 +1,6 @@
 //! Reads a file, or says in a person's words why it cannot be read or holds nothing of use.
+//!
+//! The words follow the file's name.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -6,29 +8,66 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 
 use crate::settings::account;
 
 /// Larger is no certificate, key or password.
 const LIMIT_BYTES: u64 = 1024 * 1024;
 
-pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: io::Error| why_unreadable(file, &error);
+/// What is wrong with a file before it is known what it holds.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("does not exist")]
+    Missing,
+    #[error("is a folder, not a file")]
+    Folder,
+    #[error("is not a regular file")]
+    NotRegular,
+    #[error("is larger than 1 MiB: is this the right file?")]
+    TooLarge,
+    #[error(
+        "cannot be read by user {who}: it belongs to user {owner} and group {group}, mode {mode:04o}; change \
+         that, for instance with chgrp and chmod g+r"
+    )]
+    Forbidden { who: String, owner: String, group: String, mode: u32 },
+    #[error(
+        "cannot be reached by user {who}: one of the folders above it cannot be entered; change that, for \
+         instance with chgrp and chmod g+x"
+    )]
+    OutOfReach { who: String },
+    #[error("cannot be read: {0}")]
+    Io(#[source] io::Error),
+    #[error("is not valid PEM: {0}")]
+    Pem(#[source] pem::Error),
+    #[error("holds a private key and no certificate: are certificate and key exchanged?")]
+    KeyInstead,
+    #[error("holds a request for a certificate: the certificate is what the authority makes of it")]
+    RequestInstead,
+    #[error(
+        "holds no PEM text (-----BEGIN CERTIFICATE-----) but DER: convert it with `openssl x509 -inform der`"
+    )]
+    DerInstead,
+    #[error("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")]
+    NoCertificate,
+}
+
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, FileError> {
+    let failed = |error: io::Error| why_unreadable(file, error);
     // Before it is opened: opening a pipe would wait for somebody who writes.
     let metadata = std::fs::metadata(file).map_err(failed)?;
     if metadata.is_dir() {
-        return Err("is a folder, not a file".to_owned());
+        return Err(FileError::Folder);
     }
     if !metadata.is_file() {
-        return Err("is not a regular file".to_owned());
+        return Err(FileError::NotRegular);
     }
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|opened| opened.take(LIMIT_BYTES + 1).read_to_end(&mut bytes))
         .map_err(failed)?;
     if bytes.len() as u64 > LIMIT_BYTES {
-        return Err("is larger than 1 MiB: is this the right file?".to_owned());
+        return Err(FileError::TooLarge);
     }
     Ok(bytes)
 }
@@ -39,49 +78,42 @@ pub(super) fn open_to_everybody(file: &Path) -> Option<u32> {
     (mode & 0o004 != 0).then_some(mode)
 }
 
-fn why_unreadable(file: &Path, error: &io::Error) -> String {
+fn why_unreadable(file: &Path, error: io::Error) -> FileError {
     match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
+        io::ErrorKind::NotFound => FileError::Missing,
         io::ErrorKind::PermissionDenied => {
             let who = account::user_name(rustix::process::geteuid().as_raw());
             match std::fs::metadata(file) {
-                Ok(metadata) => format!(
-                    "cannot be read by user {who}: it belongs to user {} and group {}, mode {:04o}; \
-                     change that, for instance with chgrp and chmod g+r",
-                    account::user_name(metadata.uid()),
-                    account::group_name(metadata.gid()),
-                    metadata.mode() & 0o7777
-                ),
-                Err(_) => format!(
-                    "cannot be reached by user {who}: one of the folders above it cannot be entered; change \
-                     that, for instance with chgrp and chmod g+x"
-                ),
+                Ok(metadata) => FileError::Forbidden {
+                    who,
+                    owner: account::user_name(metadata.uid()),
+                    group: account::group_name(metadata.gid()),
+                    mode: metadata.mode() & 0o7777,
+                },
+                Err(_) => FileError::OutOfReach { who },
             }
         }
-        _ => format!("cannot be read: {error}"),
+        _ => FileError::Io(error),
     }
 }
 
 /// All certificates in the text of a PEM file, at least one.
-pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
-    match found {
-        Err(error) => Err(format!("is not valid PEM: {error}")),
-        Ok(found) if found.is_empty() => Err(what_instead(bytes).to_owned()),
-        Ok(found) => Ok(found),
-    }
+pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let found: Vec<_> =
+        CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(FileError::Pem)?;
+    if found.is_empty() { Err(what_instead(bytes)) } else { Ok(found) }
 }
 
-fn what_instead(bytes: &[u8]) -> &'static str {
+fn what_instead(bytes: &[u8]) -> FileError {
     let text = String::from_utf8_lossy(bytes);
     if text.contains("PRIVATE KEY-----") {
-        "holds a private key and no certificate: are certificate and key exchanged?"
+        FileError::KeyInstead
     } else if text.contains("CERTIFICATE REQUEST-----") {
-        "holds a request for a certificate: the certificate is what the authority makes of it"
+        FileError::RequestInstead
     } else if is_der(bytes) {
-        "holds no PEM text (-----BEGIN CERTIFICATE-----) but DER: convert it with `openssl x509 -inform der`"
+        FileError::DerInstead
     } else {
-        "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+        FileError::NoCertificate
     }
 }
 

@@ -133,8 +133,8 @@ fn everything_is_found_at_once() {
         files.found(),
         [
             "problem ca_file: ca.pem holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
-            "problem certificate_file: own.pem expired on 2028-01-01 00:00:00 UTC; this host's clock says \
-             2028-02-01 12:00:00 UTC: have it renewed",
+            "problem certificate_file: own.pem expired on 2028-01-01 00:00 UTC; this host's clock says \
+             2028-02-01 12:00 UTC: have it renewed",
             "problem key_file: own.key does not exist",
         ]
     );
@@ -161,14 +161,14 @@ fn a_certificate_must_be_valid_now() {
     assert_eq!(
         files.found(),
         [
-            "problem certificate_file: own.pem is not valid before 2028-03-01 00:00:00 UTC; this host's clock says \
-          2028-02-01 12:00:00 UTC: is it right?"
+            "problem certificate_file: own.pem is not valid before 2028-03-01 00:00 UTC; this host's clock says \
+          2028-02-01 12:00 UTC: is it right?"
         ]
     );
     files.sign(|params| params.not_after = date_time_ymd(2028, 3, 1));
     assert_eq!(
         files.found(),
-        ["warning certificate_file: own.pem expires on 2028-03-01 00:00:00 UTC, in 28 days: have it renewed"]
+        ["warning certificate_file: own.pem expires on 2028-03-01 00:00 UTC, in 28 days: have it renewed"]
     );
 }
 
@@ -286,7 +286,7 @@ fn ca_file_must_hold_an_authority_that_is_valid_and_may_sign() {
     let files = Files::of(authority(|params| params.not_after = date_time_ymd(2028, 1, 1)));
     assert_only(
         &files.found(),
-        "problem ca_file: ca.pem holds no authority that is valid now: it expired on 2028-01-01 00:00:00 UTC",
+        "problem ca_file: ca.pem holds no authority that is valid now: it expired on 2028-01-01 00:00 UTC",
     );
     // While the next one is there already, the old one is in nobody's way.
     files.write("ca.pem", &format!("{}{}", files.authority.pem(), authority(|_| {}).pem()));

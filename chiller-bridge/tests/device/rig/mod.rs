@@ -3,14 +3,10 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use bridge::core::Core;
-use bus::clock::{Instant, Now};
-use bus::device::Description;
-use chiller_bridge::controller::{Chiller, Memory};
-use chiller_bridge::daemon::{Wire, controller_settings, core_settings};
-use chiller_bridge::settings::{Settings, StartMode};
-use chiller_device::{ChillerState, ChillerStatus, DESCRIPTION, Mode};
-use rig::{Left, Subject};
+use bus::clock::Instant;
+use chiller_bridge::settings::Settings;
+use chiller_device::{ChillerState, ChillerStatus};
+use rig::Subject;
 use testbed::chiller::{Chiller as Model, Config};
 
 pub(crate) use rig::assert_succeeded;
@@ -35,35 +31,14 @@ pub(crate) struct Sent {
 pub(crate) struct Bridge;
 
 impl Subject for Bridge {
-    type Settings = Settings;
+    type Instrument = chiller_bridge::daemon::Bridge;
     type State = ChillerState;
     type Status = ChillerStatus;
-    type Controller = Chiller;
-    type Wire = Wire;
     type Model = Model;
     type Sent = Sent;
-    const DESCRIPTION: &'static Description = &DESCRIPTION;
 
     fn status(word: &str) -> ChillerStatus {
         ChillerStatus::ALL.into_iter().find(|status| status.word() == word).expect("a status")
-    }
-
-    fn xon_xoff(settings: &Settings) -> bool {
-        settings.xon_xoff
-    }
-
-    fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Chiller, Wire> {
-        let memory = match left.memory.map(serde_json::from_slice) {
-            Some(Ok(saved)) => Memory::Kept(saved),
-            Some(Err(_)) => Memory::Lost,
-            None => Memory::First(match settings.start_mode {
-                StartMode::Automatic => Mode::Automatic,
-                StartMode::Manual => Mode::Manual,
-            }),
-        };
-        let controller = Chiller::new(controller_settings(settings), memory, now);
-        let core_settings = core_settings(settings, session).expect("names");
-        Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
     }
 
     fn sent(at: Instant, bytes: &[u8]) -> Sent {

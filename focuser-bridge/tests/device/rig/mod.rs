@@ -3,15 +3,10 @@
 use std::ops::{Deref, DerefMut, RangeInclusive};
 use std::time::Duration;
 
-use bridge::core::Core;
-use bridge::store::Loaded;
-use bus::clock::{Instant, Now};
-use bus::device::Description;
-use focuser_bridge::controller::{Focuser, Saved};
-use focuser_bridge::daemon::{Wire, controller_settings, core_settings, remembered};
+use bus::clock::Instant;
 use focuser_bridge::settings::Settings;
-use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
-use rig::{Left, Subject};
+use focuser_device::{FocuserState, FocuserStatus};
+use rig::Subject;
 use testbed::focuser::{Config, Focuser as Model, ResetFlag};
 
 pub(crate) use rig::{assert_failed, assert_succeeded};
@@ -48,32 +43,14 @@ pub(crate) const LAGS: [RangeInclusive<Duration>; 3] = [
 pub(crate) struct Bridge;
 
 impl Subject for Bridge {
-    type Settings = Settings;
+    type Instrument = focuser_bridge::daemon::Bridge;
     type State = FocuserState;
     type Status = FocuserStatus;
-    type Controller = Focuser;
-    type Wire = Wire;
     type Model = Model;
     type Sent = Sent;
-    const DESCRIPTION: &'static Description = &DESCRIPTION;
 
     fn status(word: &str) -> FocuserStatus {
         FocuserStatus::ALL.into_iter().find(|status| status.word() == word).expect("a status")
-    }
-
-    fn xon_xoff(_: &Settings) -> bool {
-        false
-    }
-
-    fn start(settings: &Settings, session: String, left: Left<'_>, now: Now) -> Core<Focuser, Wire> {
-        let parse = |bytes| match serde_json::from_slice::<Saved>(bytes) {
-            Ok(saved) => Loaded::Current(saved),
-            Err(error) => Loaded::Damaged(error.to_string()),
-        };
-        let saved = remembered(left.memory.map_or(Loaded::Missing, parse));
-        let controller = Focuser::new(controller_settings(settings), saved, now);
-        let core_settings = core_settings(settings, session).expect("names");
-        Core::new(core_settings, controller, Wire::new(settings), left.journal, left.history.as_ref(), now)
     }
 
     fn sent(at: Instant, bytes: &[u8]) -> Sent {

@@ -21,8 +21,13 @@ use crate::certs::ClientFiles;
 use crate::wait::Deadline;
 
 /// Who waits for a PUBACK.
-pub(super) type Slot = Sender<Result<Puback, String>>;
-type SubackSlot = Sender<Result<Vec<SubscribeReasonCode>, String>>;
+/// The connection ended before the broker had acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection ended: {0}")]
+pub(super) struct Closed(String);
+
+pub(super) type Slot = Sender<Result<Puback, Closed>>;
+type SubackSlot = Sender<Result<Vec<SubscribeReasonCode>, Closed>>;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -49,11 +54,11 @@ impl State {
     fn fail_all(&mut self, reason: &str) {
         // Whoever does not wait any more does not need to hear it.
         for slot in self.unsent.drain(..).chain(self.unacknowledged.drain().map(|(_, slot)| slot)) {
-            drop(slot.send(Err(reason.to_owned())));
+            drop(slot.send(Err(Closed(reason.to_owned()))));
         }
         let subscribing = self.subscribing.drain().map(|(_, slot)| slot);
         for slot in self.unsent_subscribes.drain(..).chain(subscribing) {
-            drop(slot.send(Err(reason.to_owned())));
+            drop(slot.send(Err(Closed(reason.to_owned()))));
         }
     }
 }

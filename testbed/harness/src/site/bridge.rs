@@ -20,6 +20,11 @@ impl Bridge {
         Ok(Self { launch: Launch::workspace(D::BRIDGE)?.arg(settings).logs_in(dir), process: None })
     }
 
+    /// Sets an environment variable for its next start, such as `OBSBUS_CHILLER_BROKER__PORT`.
+    pub fn set_env(&mut self, key: &str, value: &str) {
+        self.launch = self.launch.clone().env(key, value);
+    }
+
     /// Starts it, and does not wait for anything: see [`super::Site::start_bridge`].
     ///
     /// # Errors

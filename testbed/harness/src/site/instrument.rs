@@ -2,10 +2,12 @@
 //! make a test quick.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::port::Device;
+use crate::text::{TextModel, TextUnit};
 
 /// An instrument at the level of bytes, and the daemon for it.
 pub trait Instrument: Device {
@@ -37,4 +39,50 @@ pub trait Instrument: Device {
 #[must_use]
 pub fn table<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, String> {
     settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// What a site must know of an instrument that speaks lines of text; a [`TextUnit`] of it is then an
+/// [`Instrument`], commanded by `obsbus`.
+pub trait SiteModel: TextModel + Clone + std::fmt::Debug {
+    /// The device's level in a topic.
+    const KIND: &'static str;
+    /// The daemon's program, and its identity.
+    const BRIDGE: &'static str;
+
+    /// As it is unless a test changes it.
+    fn usual() -> Self;
+    /// Settings of the bridge besides those that every bridge must have, as TOML values.
+    fn settings() -> BTreeMap<String, String>;
+    /// Whether a line that was heard changes something.
+    fn is_order(line: &str) -> bool;
+    /// Whether this state has all that is read at first.
+    fn is_read(state: &Value) -> bool;
+}
+
+impl<M: SiteModel> Instrument for TextUnit<M> {
+    const KIND: &'static str = M::KIND;
+    const BRIDGE: &'static str = M::BRIDGE;
+    const TOOL: (&'static str, &'static [&'static str]) = ("obsbus", &[M::KIND]);
+    type Config = M;
+    type Order = String;
+
+    fn usual() -> M {
+        M::usual()
+    }
+
+    fn build(model: M) -> Self {
+        Self::new(model, Duration::ZERO..=Duration::ZERO, Duration::ZERO)
+    }
+
+    fn settings() -> BTreeMap<String, String> {
+        M::settings()
+    }
+
+    fn orders(&self) -> Vec<String> {
+        self.heard().iter().filter(|line| M::is_order(line)).cloned().collect()
+    }
+
+    fn is_read(state: &Value) -> bool {
+        M::is_read(state)
+    }
 }

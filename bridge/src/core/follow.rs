@@ -1,0 +1,71 @@
+//! What follows on a new connection when it is known who is there and how the device is: spread, so
+//! that nothing of it delays a state or an answer, and a restarted broker is not hit by all at once.
+//! Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bus::clock::Instant;
+
+const SPREAD_OVER: Duration = Duration::from_secs(5);
+const ORDER: [FollowUp; 2] = [FollowUp::Meta, FollowUp::History];
+
+/// What can wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FollowUp {
+    /// The bridge's description of itself.
+    Meta,
+    /// The last 24 h.
+    History,
+}
+
+/// What is still to follow.
+#[derive(Debug, Default)]
+pub(super) struct FollowUps {
+    due: VecDeque<(Instant, FollowUp)>,
+}
+
+impl FollowUps {
+    /// All of it, from now on.
+    pub(super) fn begin(&mut self, now: Instant) {
+        let step = SPREAD_OVER / (u32::try_from(ORDER.len()).unwrap_or(1) + 1);
+        self.due = (1..).zip(ORDER).map(|(number, what)| (now + number * step, what)).collect();
+    }
+
+    /// The connection is gone.
+    pub(super) fn clear(&mut self) {
+        self.due.clear();
+    }
+
+    /// When the next one is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.due.front().map(|(at, _)| *at)
+    }
+
+    /// The next one, if it is due.
+    pub(super) fn next(&mut self, now: Instant) -> Option<FollowUp> {
+        self.poll_timeout().filter(|at| *at <= now)?;
+        self.due.pop_front().map(|(_, what)| what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_is_spread_over_five_seconds() {
+        let start = Instant::from_boot(Duration::from_secs(100));
+        let mut follow_ups = FollowUps::default();
+        follow_ups.begin(start);
+        let mut times = vec![start];
+        while let Some(at) = follow_ups.poll_timeout() {
+            assert_eq!(follow_ups.next(at - Duration::from_millis(1)), None);
+            assert!(follow_ups.next(at).is_some());
+            times.push(at);
+        }
+        assert_eq!(times.len(), 1 + ORDER.len());
+        assert!(times.is_sorted_by(|a, b| b.since(*a) >= Duration::from_millis(500)), "{times:?}");
+        assert!(times.last().unwrap().since(start) < SPREAD_OVER);
+    }
+}

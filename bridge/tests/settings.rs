@@ -1,0 +1,207 @@
+//! The settings of a made-up bridge: what is the same for all.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
+use std::path::Path;
+
+use bridge::service_user::as_service;
+use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
+use bus::clock::Utc;
+use bus::settings::Section;
+
+const LEAST: &str = r#"site = "clasp"
+serial_port = "/nowhere/tty"
+control_clients = ["ops"]
+state_directory = "state"
+[broker]
+host = "h"
+ca_file = "ca.pem"
+username = "thermometer-bridge"
+password_file = "password"
+"#;
+
+#[derive(Debug)]
+struct Thermometer<const HAS_STOP: bool>(BridgeSettings);
+
+fn usual(kind: &'static str, has_stop: bool) -> Usual {
+    Usual {
+        kind,
+        serial_baud: 9600,
+        query_delay: (0.5..=10.0, 5.0),
+        exchange_limit: (0.1..=10.0, 3.0),
+        stale_after: (2.0..=600.0, 30.0),
+        has_stop,
+    }
+}
+
+impl<const HAS_STOP: bool> DeviceSettings for Thermometer<HAS_STOP> {
+    const PREFIX: &'static str = "OBSBUS_THERMOMETER_";
+    const RENAMED: &'static [Renamed] = &[];
+
+    fn bridge(&self) -> &BridgeSettings {
+        &self.0
+    }
+
+    fn bridge_mut(&mut self) -> &mut BridgeSettings {
+        &mut self.0
+    }
+
+    fn read(s: &mut Section, environment: &[(String, String)]) -> Self {
+        Self(BridgeSettings::read(s, &usual("thermometer", HAS_STOP), environment))
+    }
+}
+
+/// What is found, a line each, without the folder.
+fn found<S: DeviceSettings>(folder: &Path, text: &str) -> Vec<String> {
+    std::fs::write(folder.join("clasp.toml"), text).expect("a file");
+    check::<S>(folder)
+}
+
+fn check<S: DeviceSettings>(folder: &Path) -> Vec<String> {
+    let now = Utc::parse("2028-02-01T12:00:00Z").expect("a date");
+    let findings = S::check(&folder.join("clasp.toml"), &[], now).to_string();
+    findings.lines().map(|line| line.replace(&format!("{}/", folder.display()), "")).collect()
+}
+
+#[test]
+fn a_check_tells_of_files_directory_and_port_and_a_start_does_not_wait_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("state"), "").unwrap();
+    assert_eq!(
+        found::<Thermometer<true>>(folder.path(), LEAST),
+        [
+            "clasp.toml:4: state_directory: user root cannot write state: not a directory".replace("root", &me()),
+            "clasp.toml:7: broker.ca_file: ca.pem does not exist".to_owned(),
+            "clasp.toml:9: broker.password_file: password does not exist".to_owned(),
+            "warning: clasp.toml:2: serial_port: /nowhere/tty does not exist: is the adapter plugged in, and \
+             does the udev rule name it so?"
+                .to_owned(),
+        ]
+    );
+    let loaded = Thermometer::<true>::load(&folder.path().join("clasp.toml"), &[]).unwrap();
+    assert_eq!(loaded.0.device, "thermometer");
+}
+
+fn me() -> String {
+    bus::settings::account::user_name(rustix::process::geteuid().as_raw())
+}
+
+#[test]
+fn a_folder_that_can_be_made_or_that_systemd_makes_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |found: Vec<String>| found.into_iter().find(|line| line.contains("state_directory"));
+    assert_eq!(line(found::<Thermometer<true>>(folder.path(), LEAST)), None);
+    let systemds = LEAST.replace("\"state\"", "\"/var/lib/obsbus/thermometer-bridge/clasp\"");
+    assert_eq!(line(found::<Thermometer<true>>(folder.path(), &systemds)), None);
+    let impossible = LEAST.replace("\"state\"", "\"/proc/state\"");
+    let wrong = line(found::<Thermometer<true>>(folder.path(), &impossible));
+    // Root may write anywhere, as far as `access` knows.
+    assert_eq!(wrong.is_none(), rustix::process::geteuid().is_root(), "{wrong:?}");
+}
+
+#[test]
+fn what_the_service_cannot_read_is_found_although_root_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |name: &str, mode| {
+        std::fs::set_permissions(folder.path().join(name), Permissions::from_mode(mode)).unwrap();
+    };
+    mode("", 0o755);
+    std::fs::create_dir(folder.path().join("state")).unwrap();
+    std::fs::write(folder.path().join("password"), "secret\n").unwrap();
+    mode("password", 0o600);
+    std::fs::write(folder.path().join("clasp.toml"), LEAST).unwrap();
+    mode("clasp.toml", 0o644);
+    let (found, user) = as_service("nobody", || check::<Thermometer<true>>(folder.path())).unwrap();
+    let has = |beginning: &str| found.iter().any(|line| line.starts_with(beginning));
+    let is_other = rustix::process::geteuid().is_root();
+    assert_eq!(
+        has(
+            "clasp.toml:9: broker.password_file: password cannot be read by user nobody: it belongs to user root"
+        ),
+        is_other,
+        "as {user}: {found:#?}"
+    );
+    assert_eq!(
+        has("clasp.toml:4: state_directory: user nobody cannot write state: "),
+        is_other,
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn a_device_cannot_have_the_name_of_a_subcommand() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = found::<Thermometer<true>>(folder.path(), &format!("device = \"list\"\n{LEAST}"));
+    assert_eq!(
+        found[0],
+        "clasp.toml:1: device: \"list\" is a subcommand of obsbus, so no device can be called so (allowed: another name)"
+    );
+    // The kind is the default.
+    std::fs::write(folder.path().join("clasp.toml"), LEAST).unwrap();
+    let mut section = bus::settings::read(&folder.path().join("clasp.toml"), "X_", &[]).unwrap();
+    BridgeSettings::read(&mut section, &usual("doctor", true), &[]);
+    let error = section.finish(&[]).unwrap_err().to_string();
+    assert!(error.contains("device: \"doctor\" is a subcommand of obsbus"), "{error}");
+}
+
+#[test]
+fn nobody_is_called_like_the_canary() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = LEAST.replace("\"ops\"", "\"acl-canary\"").replace("thermometer-bridge", "acl-canary");
+    let found = found::<Thermometer<true>>(folder.path(), &text);
+    assert_eq!(
+        found[0],
+        "clasp.toml:3: control_clients: [\"acl-canary\"] is not allowed (allowed: a list of identities, each 1 to 64 \
+         of a-z, 0-9, _ and -, not acl-canary)"
+    );
+    assert!(found.iter().any(|line| line.starts_with("clasp.toml:8: broker.username: ")), "{found:#?}");
+}
+
+#[test]
+fn who_may_stop_what_has_no_stop_is_said_to_mean_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("stop_clients = [\"ops\"]\n{LEAST}");
+    let line = "warning: clasp.toml:1: stop_clients: means nothing: this device has no stop; remove it";
+    assert!(found::<Thermometer<false>>(folder.path(), &text).contains(&line.to_owned()));
+    assert!(!found::<Thermometer<true>>(folder.path(), &text).contains(&line.to_owned()));
+    assert!(!found::<Thermometer<false>>(folder.path(), LEAST).contains(&line.to_owned()));
+    // A bridge that had it starts all the same.
+    assert!(Thermometer::<false>::load(&folder.path().join("clasp.toml"), &[]).is_ok());
+}
+
+/// Value and range of these are the instrument's.
+const BY_INSTRUMENT: [&str; 3] = ["exchange_limit", "query_delay", "stale_after"];
+
+#[test]
+fn the_page_names_every_key_that_every_bridge_has_and_what_is_allowed_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clasp.toml");
+    std::fs::write(&path, LEAST).unwrap();
+    let mut section = bus::settings::read(&path, "X_", &[]).unwrap();
+    Thermometer::<true>::read(&mut section, &[]);
+    let mut expected: Vec<_> = section
+        .finish(&[])
+        .unwrap()
+        .into_iter()
+        .map(|known| match BY_INSTRUMENT.contains(&known.key.as_str()) {
+            true => (known.key, "by instrument".to_owned()),
+            false => (known.key, known.allowed),
+        })
+        .collect();
+
+    let page = include_str!("../../docs/settings.md");
+    let (_, table) = page.split_once("\n## Keys of every bridge\n").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let mut written: Vec<_> = rows
+        .map(|row| {
+            let mut cells = row.split('|').map(str::trim).skip(1);
+            let key = cells.next().unwrap().trim_matches('`').to_owned();
+            (key, cells.next().unwrap().to_owned())
+        })
+        .collect();
+    expected.sort();
+    written.sort();
+    assert_eq!(written, expected);
+}

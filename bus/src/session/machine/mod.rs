@@ -1,0 +1,465 @@
+//! What a bridge's session with the broker decides: when to connect, what to prove first, what goes
+//! out next, what is not trusted, and how to part. Pure: events in, outputs out; whoever runs it
+//! brings the connection and the time.
+//!
+//! It decides nothing about commands. Delivery has one owner: what the broker has not acknowledged
+//! is in the [`Outbox`]. The methods that the bridge calls prove nothing of the session's own task;
+//! only [`Machine::handle`] does, and must be called several times a second: after a gap that is
+//! longer than the stall guard, what is buffered is not trusted.
+
+mod terms;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+pub use terms::{Event, Incoming, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
+
+use super::retry::Retry;
+use super::round_trip::RoundTrip;
+use crate::clock::Instant;
+use crate::message::OFFLINE;
+use crate::outbox::{Message, Outbox, Outgoing, Token};
+use crate::probe::{Due, Ping, Probe, VERDICT_WITHIN};
+
+/// A publish that waits longer than this for its PUBACK shows that the broker stood still.
+const PUBACK_LIMIT: Duration = Duration::from_secs(2);
+const SUBACK_LIMIT: Duration = Duration::from_secs(5);
+/// After a stall: how long to go on taking what is buffered, and the silence that ends it.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+const DRAIN_SILENCE: Duration = Duration::from_millis(50);
+const FAREWELL_LIMIT: Duration = Duration::from_millis(1500);
+/// Messages that are kept until the SUBACK: the stored ones, and a few more.
+const EARLY_LIMIT: usize = 256;
+
+/// ```text
+///  Waiting --time--> Connecting --CONNACK--> Subscribing --SUBACK--> Serving
+///     ^                  | failed                 | lost, refused       | lost
+///     +------------------+------------------------+---------------------+
+///     |                                           +-- stood still --+---+
+///     |                                                             v
+///     +--- HangingUp <--- silence, if we are back soon --------- Draining
+///     +---------------------- silence, if the broker stood ---------+
+///
+///  Waiting, Connecting, HangingUp --stop--> Ended
+///  Subscribing, Serving, Draining --stop--> Parting --offline is heard--> HangingUp --> Ended
+///                                              +-------- too late ----------------------> Ended
+/// ```
+#[derive(Debug)]
+enum State {
+    /// The next attempt begins then.
+    Waiting(Instant),
+    /// Since then.
+    Connecting(Instant),
+    Subscribing {
+        since: Instant,
+        until: Instant,
+        early: Vec<Incoming>,
+    },
+    Serving(Probe),
+    /// What arrives has waited. With `back_soon` it was us who stood still.
+    Draining {
+        until: Instant,
+        silent_at: Instant,
+        back_soon: bool,
+    },
+    /// What waits is delivered, then availability says `offline`.
+    Parting {
+        until: Instant,
+        offline: Farewell,
+    },
+    /// The DISCONNECT is on its way; then the end, or, for this reason, the next connection.
+    HangingUp {
+        until: Instant,
+        lost: Option<String>,
+    },
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Farewell {
+    /// Another bridge is online there.
+    NotOurs,
+    Owed,
+    Said,
+    Heard,
+}
+
+/// What a publish was for.
+#[derive(Debug)]
+enum Purpose {
+    /// With what the ACL must grant.
+    Deliver(Token, String),
+    Probe(Ping, u64),
+    Farewell,
+}
+
+/// Throws the dice: a number from 0 to 1.
+pub type Throw = Box<dyn FnMut() -> f64 + Send>;
+
+/// See the module.
+pub struct Machine {
+    settings: MachineSettings,
+    throw: Throw,
+    outbox: Outbox,
+    outputs: VecDeque<Output>,
+    state: State,
+    retry: Retry,
+    round_trip: RoundTrip,
+    /// The last sign that whoever runs this is scheduled.
+    alive: Instant,
+    nonce: String,
+    /// Connections that were reported.
+    connections: u64,
+    under_way: BTreeMap<Number, (Purpose, Instant)>,
+    numbers: Number,
+    /// What was refused last, by grant.
+    refused: BTreeMap<String, Refusal>,
+    reconnect: bool,
+    /// Whether to say `offline`.
+    stop: Option<bool>,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// What the bridge wants of its session.
+impl Machine {
+    /// A session that is about to connect for the first time.
+    #[must_use]
+    pub fn new(settings: MachineSettings, throw: Throw, now: Instant) -> Self {
+        let mut machine = Self {
+            settings,
+            throw,
+            outbox: Outbox::default(),
+            outputs: VecDeque::new(),
+            state: State::Waiting(now),
+            retry: Retry::default(),
+            round_trip: RoundTrip::default(),
+            alive: now,
+            nonce: String::new(),
+            connections: 0,
+            under_way: BTreeMap::new(),
+            numbers: 0,
+            refused: BTreeMap::new(),
+            reconnect: false,
+            stop: None,
+        };
+        machine.connect(now);
+        machine
+    }
+
+    /// Sets a retained topic; the newest value wins.
+    pub fn set(&mut self, topic: &str, payload: Vec<u8>, expiry: Option<Duration>) {
+        self.outbox.set(topic, payload, expiry);
+    }
+
+    /// Queues a reply or an event.
+    pub fn push(&mut self, message: Message) {
+        self.outbox.push(message);
+    }
+
+    /// Lets publishes go on the connection that was reported as this one (the first is 1); one that
+    /// is gone is not opened, nor is the one after it.
+    pub fn open(&mut self, connection: u64) {
+        if connection == self.connections && self.is_serving() {
+            self.outbox.open();
+        }
+    }
+
+    /// Forgets everything that waits.
+    pub fn clear(&mut self) {
+        self.outbox.clear();
+    }
+
+    /// Drops the connection that was reported as this one, after what it has buffered was taken as
+    /// stalled, and makes it anew.
+    pub fn reconnect(&mut self, connection: u64) {
+        self.reconnect |= connection == self.connections && self.is_serving();
+    }
+
+    /// Ends the session: what waits is delivered (for a moment at the most), then `offline` is
+    /// published if `say_offline`, then the connection is closed.
+    pub fn stop(&mut self, say_offline: bool) {
+        self.stop.get_or_insert(say_offline);
+    }
+
+    /// Replies and events that never got out.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.outbox.dropped()
+    }
+
+    /// How long the broker takes to answer; `None` before it has.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip.get()
+    }
+
+    /// Whether what arrives now is heard, and trusted.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        matches!(self.state, State::Serving(_))
+    }
+
+    /// How long [`Machine::stop`] may take on this link.
+    #[must_use]
+    pub fn farewell_limit(&self) -> Duration {
+        2 * self.round_trip.limit(FAREWELL_LIMIT)
+    }
+}
+
+/// The session's own task.
+impl Machine {
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Event::Timeout`] is wanted.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Waiting(until)
+            | State::Subscribing { until, .. }
+            | State::Parting { until, .. }
+            | State::HangingUp { until, .. } => Some(*until),
+            State::Serving(probe) => probe.poll_timeout().into_iter().chain(self.puback_due()).min(),
+            State::Draining { until, silent_at, .. } => Some((*until).min(*silent_at)),
+            State::Connecting(_) | State::Ended => None,
+        }
+    }
+
+    /// Whoever runs this was scheduled until `now`, with nothing to tell: for virtual time, in which
+    /// nobody ticks.
+    pub fn was_scheduled(&mut self, now: Instant) {
+        self.alive = now;
+    }
+
+    /// Takes what happened, and decides what follows.
+    pub fn handle(&mut self, event: Event, now: Instant) {
+        let we_stood = now.since(self.alive) > self.settings.stall_guard;
+        self.alive = now;
+        let connected = matches!(self.state, State::Subscribing { .. } | State::Serving(_));
+        let stood_still = connected && (we_stood || self.puback_due().is_some_and(|due| due <= now));
+        self.take(event, stood_still, now);
+        // It may be lost by now.
+        let connected = matches!(self.state, State::Subscribing { .. } | State::Serving(_));
+        if connected && (stood_still || self.reconnect) {
+            self.drain(we_stood || self.reconnect, now);
+        }
+        self.advance(now);
+    }
+
+    fn take(&mut self, event: Event, stood_still: bool, now: Instant) {
+        match (event, &mut self.state) {
+            (Event::Connected { nonce }, State::Connecting(since)) => {
+                let took = now.since(*since);
+                self.retry.connected(took, now);
+                self.round_trip = RoundTrip::default();
+                self.nonce = nonce;
+                self.outputs.push_back(Output::Subscribe);
+                // To connect takes three round trips and more: TCP, TLS, CONNACK.
+                let until = now + SUBACK_LIMIT.max(took);
+                self.state = State::Subscribing { since: now, until, early: Vec::new() };
+            }
+            (Event::Failed { error }, State::Connecting(since)) => {
+                self.retry.failed(now.since(*since));
+                self.lost(error, now);
+            }
+            (Event::Subscribed(codes), State::Subscribing { since, early, .. }) => {
+                let took = now.since(*since);
+                let early = std::mem::take(early);
+                self.round_trip.note(took);
+                self.subscribed(codes, took, now);
+                for incoming in early {
+                    self.arrived(incoming, stood_still);
+                }
+            }
+            // A broker may deliver before it acknowledges; the bridge must hear of the connection first.
+            (Event::Message(incoming), State::Subscribing { early, .. }) if early.len() < EARLY_LIMIT => {
+                early.push(incoming);
+            }
+            (Event::Message(incoming), State::Serving(_)) => self.arrived(incoming, stood_still),
+            (Event::Message(incoming), State::Draining { silent_at, .. }) => {
+                *silent_at = now + DRAIN_SILENCE;
+                self.report(SessionEvent::Message(Incoming { stalled: true, ..incoming }));
+            }
+            (Event::Acknowledged { number, refused, at }, state) => {
+                if let State::Draining { silent_at, .. } = state {
+                    *silent_at = now + DRAIN_SILENCE;
+                }
+                self.acknowledged(number, refused, at);
+            }
+            (Event::HungUp, State::HangingUp { until, .. }) => *until = now,
+            (Event::Broken { error }, State::Subscribing { .. } | State::Serving(_)) => self.lost(error, now),
+            (Event::Broken { .. }, State::Draining { until, back_soon, .. }) => {
+                *until = now;
+                *back_soon = false;
+            }
+            (Event::Broken { .. }, State::HangingUp { until, .. } | State::Parting { until, .. }) => {
+                *until = now;
+            }
+            // What is left of a connection that was given up.
+            _ => {}
+        }
+    }
+
+    /// Does what is due, until nothing is.
+    fn advance(&mut self, now: Instant) {
+        loop {
+            if let Some(say_offline) = self.stop {
+                self.part(say_offline, now);
+            }
+            match &mut self.state {
+                State::Waiting(until) if now >= *until => self.connect(now),
+                State::Subscribing { until, .. } if now >= *until => {
+                    self.outputs.push_back(Output::Drop);
+                    self.lost("the broker did not answer the subscription".to_owned(), now);
+                }
+                State::Serving(probe) => {
+                    match probe.handle_timeout(now, self.round_trip.limit(VERDICT_WITHIN)) {
+                        Some(Due::Judged(verdict)) => self.report(SessionEvent::Judged(verdict)),
+                        Some(Due::TryAgain) => self.send_pings(now),
+                        None => {}
+                    }
+                    return self.deliver(now);
+                }
+                State::Draining { until, silent_at, back_soon } if now >= (*until).min(*silent_at) => {
+                    let error = "the bridge or the broker had stood still".to_owned();
+                    // A DISCONNECT spares everybody the will: the bridge is there, and back in a second.
+                    // When it can be back with a broker that stands still, nobody knows: then the will
+                    // is right.
+                    if *back_soon {
+                        self.hang_up(Some(error), DRAIN_SILENCE, now);
+                    } else {
+                        self.outputs.push_back(Output::Drop);
+                        self.lost(error, now);
+                    }
+                }
+                State::HangingUp { until, lost } if now >= *until => {
+                    let lost = lost.take();
+                    self.outputs.push_back(Output::Drop);
+                    match lost {
+                        Some(error) => self.lost(error, now),
+                        None => self.end(),
+                    }
+                }
+                State::Parting { .. } => {
+                    if !self.say_farewell(now) {
+                        return;
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn report(&mut self, event: SessionEvent) {
+        self.outputs.push_back(Output::Report(event));
+    }
+
+    fn connect(&mut self, now: Instant) {
+        self.state = State::Connecting(now);
+        self.outputs.push_back(Output::Connect(self.retry.connect_limit()));
+    }
+
+    fn lost(&mut self, error: String, now: Instant) {
+        self.outbox.disconnected();
+        self.under_way.clear();
+        self.reconnect = false;
+        let delay = self.retry.delay(now, (self.throw)());
+        self.state = State::Waiting(now + delay);
+        self.report(SessionEvent::Lost { error });
+    }
+
+    fn subscribed(&mut self, codes: Vec<Result<(), String>>, took: Duration, now: Instant) {
+        let refused = self.settings.filters.iter().zip(codes).find_map(|(filter, code)| {
+            let code = code.err()?;
+            Some(format!("the broker refused to subscribe to {filter}: {code}"))
+        });
+        if let Some(error) = refused {
+            self.outputs.push_back(Output::Drop);
+            return self.lost(error, now);
+        }
+        self.state = State::Serving(Probe::begin(now, self.round_trip.limit(VERDICT_WITHIN)));
+        self.connections += 1;
+        self.send_pings(now);
+        self.report(SessionEvent::Connected { round_trip: took });
+    }
+
+    fn drain(&mut self, back_soon: bool, now: Instant) {
+        self.reconnect = false;
+        let (until, silent_at) = (now + DRAIN_LIMIT, now + DRAIN_SILENCE);
+        self.state = State::Draining { until, silent_at, back_soon };
+    }
+
+    fn hang_up(&mut self, lost: Option<String>, limit: Duration, now: Instant) {
+        self.outputs.push_back(Output::Disconnect);
+        self.state = State::HangingUp { until: now + limit, lost };
+    }
+
+    /// The bridge is to end: begins with that, unless it has.
+    fn part(&mut self, say_offline: bool, now: Instant) {
+        match &mut self.state {
+            State::Subscribing { .. } | State::Serving(_) | State::Draining { .. } => {
+                let offline = if say_offline { Farewell::Owed } else { Farewell::NotOurs };
+                let until = now + self.round_trip.limit(FAREWELL_LIMIT);
+                self.state = State::Parting { until, offline };
+            }
+            State::Waiting(_) | State::Connecting(_) | State::HangingUp { lost: Some(_), .. } => {
+                self.outputs.push_back(Output::Drop);
+                self.end();
+            }
+            State::Parting { .. } | State::HangingUp { .. } | State::Ended => {}
+        }
+    }
+
+    /// One step of parting; true if there may be more.
+    fn say_farewell(&mut self, now: Instant) -> bool {
+        self.deliver(now);
+        let settled = self.outbox.is_settled();
+        let State::Parting { until, offline } = &mut self.state else { return true };
+        match offline {
+            Farewell::NotOurs | Farewell::Heard if settled => {
+                self.hang_up(None, self.round_trip.limit(FAREWELL_LIMIT), now);
+                true
+            }
+            Farewell::Owed if settled && now < *until => {
+                *offline = Farewell::Said;
+                let outgoing = Outgoing {
+                    topic: self.settings.base.availability(),
+                    payload: OFFLINE.into(),
+                    retain: true,
+                    expiry: None,
+                    correlation: None,
+                };
+                self.publish(outgoing, Purpose::Farewell, now);
+                false
+            }
+            _ if now < *until => false,
+            // What was to be said is said; what else was on its way is not worth more.
+            Farewell::NotOurs | Farewell::Heard => {
+                self.hang_up(None, self.round_trip.limit(FAREWELL_LIMIT), now);
+                true
+            }
+            // Without its PUBACK the farewell may not have been heard: then the will is to say it.
+            Farewell::Owed | Farewell::Said => {
+                self.outputs.push_back(Output::Drop);
+                self.end();
+                true
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.outputs.push_back(Output::End);
+    }
+}

@@ -1,0 +1,161 @@
+//! What goes into the machine and what comes out of it.
+
+use std::time::Duration;
+
+use crate::clock::{Instant, Now};
+use crate::outbox::Outgoing;
+use crate::probe::Verdict;
+use crate::topic::{Base, Identity};
+
+/// Larger payloads than this, in bytes, the shipped broker configuration refuses by disconnecting.
+pub const PAYLOAD_LIMIT: usize = 60_000;
+
+/// What the machine must know.
+#[derive(Clone, Debug)]
+pub struct MachineSettings {
+    /// Under which name the broker knows us.
+    pub identity: Identity,
+    /// The device's topics.
+    pub base: Base,
+    /// What is subscribed to, in the order of [`Event::Subscribed`].
+    pub filters: Vec<String>,
+    /// Not scheduled for longer than this: what is buffered is not trusted.
+    pub stall_guard: Duration,
+}
+
+/// A message that arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incoming {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// Its retain flag; what it says depends on how the topic is listened to.
+    pub retain: bool,
+    /// v5 Response Topic.
+    pub response_topic: Option<String>,
+    /// v5 Correlation Data.
+    pub correlation: Option<Vec<u8>>,
+    /// When it was taken off the connection.
+    pub received: Now,
+    /// Whether it may have waited while the bridge or the broker stood still.
+    pub stalled: bool,
+}
+
+/// Names a publish until it is acknowledged.
+pub type Number = u64;
+
+/// What happened on the connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The broker has accepted us (CONNACK).
+    Connected {
+        /// A word that nobody can guess, new for each connection.
+        nonce: String,
+    },
+    /// It did not come to that.
+    Failed {
+        /// Why, for humans.
+        error: String,
+    },
+    /// The broker's word on each filter (SUBACK); an error in the broker's own words.
+    Subscribed(Vec<Result<(), String>>),
+    /// Something arrived.
+    Message(Incoming),
+    /// The broker's word on a publish (PUBACK).
+    Acknowledged {
+        /// Which.
+        number: Number,
+        /// Why not, if it was refused.
+        refused: Option<Refusal>,
+        /// When it was taken off the connection.
+        at: Instant,
+    },
+    /// The connection broke.
+    Broken {
+        /// Why, for humans.
+        error: String,
+    },
+    /// Our DISCONNECT is out.
+    HungUp,
+    /// Time has passed, or something waits to be published.
+    Timeout,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Connect, within this time.
+    Connect(Duration),
+    /// Subscribe to all filters.
+    Subscribe,
+    /// Publish.
+    Publish(Number, Outgoing),
+    /// Send a DISCONNECT, so that no will speaks.
+    Disconnect,
+    /// Drop the connection as it is.
+    Drop,
+    /// Tell the bridge.
+    Report(SessionEvent),
+    /// The session is over.
+    End,
+}
+
+/// What the session reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SessionEvent {
+    /// Connected and subscribed: publish everything anew.
+    Connected {
+        /// How long the broker took to answer.
+        round_trip: Duration,
+    },
+    /// The canary's and the loopback's verdict on this connection, whenever it changes.
+    Judged(Verdict),
+    /// Something arrived.
+    Message(Incoming),
+    /// The connection ended, or could not be made.
+    Lost {
+        /// Why, for humans.
+        error: String,
+    },
+    /// A publish of ours was refused; told once for each grant that is missing, until it changes.
+    Refused {
+        /// The topic, with wildcards where one grant covers many.
+        grant: String,
+        /// What, why, and what to look at, in one sentence.
+        text: String,
+    },
+    /// What was [`SessionEvent::Refused`] was taken.
+    TakenAgain {
+        /// The same topic.
+        grant: String,
+    },
+}
+
+/// Why a publish did not get through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The broker's ACL does not grant it.
+    NotAuthorised,
+    /// The broker would disconnect.
+    TooLarge,
+    /// Another reason, in the broker's word.
+    Other(String),
+}
+
+impl Refusal {
+    /// What is not published, why, and what to look at.
+    pub(super) fn explain(&self, grant: &str, identity: &Identity) -> String {
+        match self {
+            Self::NotAuthorised => format!(
+                "the broker refuses what is published on {grant}: its ACL lacks \"topic write {grant}\" \
+                 under \"user {identity}\""
+            ),
+            Self::TooLarge => format!(
+                "what is for {grant} is not published: it has more than {PAYLOAD_LIMIT} bytes, for which the \
+                 broker would disconnect"
+            ),
+            Self::Other(word) => format!("the broker refuses what is published on {grant} ({word})"),
+        }
+    }
+}

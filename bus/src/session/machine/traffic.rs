@@ -1,0 +1,135 @@
+//! What goes out and what comes in on a connection: the pings and their verdict, the outbox, and
+//! what the broker says to each publish.
+
+use std::time::Duration;
+
+use super::Farewell;
+use super::terms::{Incoming, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
+use super::{Machine, PUBACK_LIMIT, Purpose, State};
+use crate::clock::Instant;
+use crate::outbox::Outgoing;
+use crate::probe::{Ping, Probe, Verdict};
+
+impl Machine {
+    pub(super) fn send_pings(&mut self, now: Instant) {
+        let State::Serving(probe) = &self.state else { return };
+        let round = probe.round();
+        for ping in [Ping::Canary, Ping::Loopback] {
+            let outgoing = Outgoing {
+                topic: self.ping_topic(ping),
+                payload: self.ping_payload(round),
+                retain: false,
+                expiry: Some(Duration::from_secs(10)),
+                correlation: None,
+            };
+            self.publish(outgoing, Purpose::Probe(ping, round), now);
+        }
+    }
+
+    fn ping_topic(&self, ping: Ping) -> String {
+        match ping {
+            Ping::Canary => self.settings.base.canary(),
+            Ping::Loopback => self.settings.base.command(&self.settings.identity, "ping"),
+        }
+    }
+
+    /// Each round has an id of its own, so that an answer is never taken for that of another; nobody
+    /// can guess the nonce.
+    fn ping_payload(&self, round: u64) -> Vec<u8> {
+        format!("{{\"id\":\"probe-{}-{round}\"}}", self.nonce).into_bytes()
+    }
+
+    fn own_ping(&self, incoming: &Incoming) -> Option<(Ping, u64)> {
+        let pings = [Ping::Canary, Ping::Loopback];
+        let ping = pings.into_iter().find(|ping| self.ping_topic(*ping) == incoming.topic)?;
+        let text = std::str::from_utf8(&incoming.payload).ok()?;
+        let id = text.strip_prefix("{\"id\":\"probe-")?.strip_suffix("\"}")?;
+        let round = id.strip_prefix(self.nonce.as_str())?.strip_prefix('-')?.parse().ok()?;
+        Some((ping, round))
+    }
+
+    pub(super) fn arrived(&mut self, incoming: Incoming, stalled: bool) {
+        let own = self.own_ping(&incoming);
+        let is_command = self.settings.base.is_command(&incoming.topic);
+        let verdict = self.probed(|probe| match own {
+            Some((ping, round)) => probe.arrived(ping, round),
+            None if is_command => probe.heard(),
+            None => None,
+        });
+        // Before the command that it is about.
+        if let Some(verdict) = verdict {
+            self.report(SessionEvent::Judged(verdict));
+        }
+        if own.is_none() {
+            self.report(SessionEvent::Message(Incoming { stalled, ..incoming }));
+        }
+    }
+
+    fn probed(&mut self, learn: impl FnOnce(&mut Probe) -> Option<Verdict>) -> Option<Verdict> {
+        match &mut self.state {
+            State::Serving(probe) => learn(probe),
+            _ => None,
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, number: Number, refused: Option<Refusal>, at: Instant) {
+        let Some((purpose, sent)) = self.under_way.remove(&number) else { return };
+        self.round_trip.note(at.since(sent));
+        match purpose {
+            Purpose::Deliver(token, grant) => {
+                self.outbox.acknowledge(token, at);
+                self.judged(grant, refused);
+            }
+            Purpose::Probe(ping, round) => {
+                let refused = refused.is_some();
+                let verdict = self.probed(|probe| if refused { probe.refused(ping, round) } else { None });
+                if let Some(verdict) = verdict {
+                    self.report(SessionEvent::Judged(verdict));
+                }
+            }
+            Purpose::Farewell => {
+                if let State::Parting { offline, .. } = &mut self.state {
+                    *offline = Farewell::Heard;
+                }
+            }
+        }
+    }
+
+    /// Reports a refusal when it begins and when it ends: a publish comes many times an hour.
+    fn judged(&mut self, grant: String, refused: Option<Refusal>) {
+        match refused {
+            Some(refusal) if self.refused.get(&grant) != Some(&refusal) => {
+                let text = refusal.explain(&grant, &self.settings.identity);
+                self.refused.insert(grant.clone(), refusal);
+                self.report(SessionEvent::Refused { grant, text });
+            }
+            None if self.refused.remove(&grant).is_some() => {
+                self.report(SessionEvent::TakenAgain { grant });
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn publish(&mut self, outgoing: Outgoing, purpose: Purpose, now: Instant) {
+        self.numbers += 1;
+        self.under_way.insert(self.numbers, (purpose, now));
+        self.outputs.push_back(Output::Publish(self.numbers, outgoing));
+    }
+
+    /// When the broker will have stood still.
+    pub(super) fn puback_due(&self) -> Option<Instant> {
+        self.outbox.waiting_since().map(|since| since + self.round_trip.limit(PUBACK_LIMIT))
+    }
+
+    pub(super) fn deliver(&mut self, now: Instant) {
+        while let Some((token, outgoing)) = self.outbox.next(now) {
+            let grant = self.settings.base.grant(&outgoing.topic);
+            if outgoing.payload.len() > PAYLOAD_LIMIT {
+                self.outbox.acknowledge(token, now);
+                self.judged(grant, Some(Refusal::TooLarge));
+                continue;
+            }
+            self.publish(outgoing, Purpose::Deliver(token, grant), now);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! When to connect again, and how long that may take. Pure.
+//!
+//! In the minute after a loss each retry waits for 0 to 2 s, at random, so that a short outage costs
+//! little and not all bridges of a site come at once; later from 1 s doubling to 30 s, with jitter.
+//! An attempt has 5 s at first: the first packet of one that begins while the network is away is
+//! repeated ever later, so that a new attempt is through sooner. One that takes all its time shows
+//! a slow link, or none: the next one has twice as long, up to 30 s.
+
+use std::time::Duration;
+
+use crate::clock::Instant;
+
+const SOON_FOR: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(2);
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
+/// A connection that ended before this was another attempt that failed: whoever throws us out each
+/// time must not be asked every second for ever.
+const STOOD_AFTER: Duration = Duration::from_secs(10);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const LONGEST_CONNECT: Duration = Duration::from_secs(30);
+const CLOCKS_DIFFER_BY: Duration = Duration::from_millis(100);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Retry {
+    /// Since when there was no connection that stood.
+    lost: Option<Instant>,
+    later: u32,
+    connected: Option<Instant>,
+    connect_limit: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { lost: None, later: 0, connected: None, connect_limit: CONNECT_LIMIT }
+    }
+}
+
+impl Retry {
+    /// How long the next attempt may take.
+    pub(super) fn connect_limit(&self) -> Duration {
+        self.connect_limit
+    }
+
+    /// An attempt succeeded after `took`.
+    pub(super) fn connected(&mut self, took: Duration, now: Instant) {
+        self.connected = Some(now);
+        self.connect_limit = (3 * took).clamp(CONNECT_LIMIT, LONGEST_CONNECT);
+    }
+
+    /// An attempt failed after `took`.
+    pub(super) fn failed(&mut self, took: Duration) {
+        // The limit runs on another clock than `took`.
+        if took + CLOCKS_DIFFER_BY >= self.connect_limit {
+            self.connect_limit = (2 * self.connect_limit).min(LONGEST_CONNECT);
+        }
+    }
+
+    /// The wait after a loss or a failure; `throw` is a random number from 0 to 1.
+    pub(super) fn delay(&mut self, now: Instant, throw: f64) -> Duration {
+        let throw = throw.clamp(0.0, 1.0);
+        let stood = self.connected.take().is_some_and(|connected| now.since(connected) >= STOOD_AFTER);
+        if stood || self.lost.is_none() {
+            self.lost = Some(now);
+            self.later = 0;
+        }
+        if self.lost.is_some_and(|lost| now.since(lost) < SOON_FOR) {
+            return SOON.mul_f64(throw);
+        }
+        self.later += 1;
+        let longest = FIRST.saturating_mul(1 << self.later.min(5)).min(LONGEST);
+        longest.mul_f64(0.5 + 0.5 * throw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_boot(Duration::from_secs(1000));
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn in_the_first_minute_each_retry_waits_up_to_two_seconds_wherever_the_dice_fall() {
+        let mut retry = Retry::default();
+        for seconds in 0..60 {
+            let now = NOW + seconds * SECOND;
+            for (throw, expected) in [(0.0, 0), (0.25, 500), (0.5, 1000), (1.0, 2000)] {
+                assert_eq!(retry.delay(now, throw), Duration::from_millis(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn later_they_wait_from_one_second_to_thirty_with_jitter() {
+        let mut retry = Retry::default();
+        retry.delay(NOW, 0.5);
+        let later = NOW + 60 * SECOND;
+        assert_eq!(retry.delay(later, 0.0), SECOND);
+        assert_eq!(retry.delay(later, 1.0), 4 * SECOND);
+        for _ in 0..100 {
+            for throw in [0.0, 0.5, 1.0] {
+                assert!((SECOND..=LONGEST).contains(&retry.delay(later, throw)));
+            }
+        }
+        assert_eq!(retry.delay(later, 0.0), 15 * SECOND);
+        assert_eq!(retry.delay(later, 1.0), 30 * SECOND);
+    }
+
+    #[test]
+    fn the_minute_begins_anew_with_the_loss_of_a_connection_that_stood() {
+        let mut retry = Retry::default();
+        retry.delay(NOW, 0.5);
+        let late = NOW + 100 * SECOND;
+        retry.delay(late, 1.0);
+        retry.connected(SECOND, late);
+        assert_eq!(retry.delay(late + 9 * SECOND, 1.0), 4 * SECOND, "it was thrown out each time");
+        retry.connected(SECOND, late);
+        assert_eq!(retry.delay(late + 10 * SECOND, 1.0), 2 * SECOND);
+        assert_eq!(retry.delay(late + 69 * SECOND, 1.0), 2 * SECOND);
+    }
+
+    #[test]
+    fn an_attempt_that_takes_all_its_time_gets_more_the_next_time_up_to_thirty_seconds() {
+        let mut retry = Retry::default();
+        assert_eq!(retry.connect_limit(), 5 * SECOND);
+        retry.failed(SECOND);
+        assert_eq!(retry.connect_limit(), 5 * SECOND, "refused at once is no slow link");
+        for expected in [10, 20, 30, 30] {
+            retry.failed(retry.connect_limit());
+            assert_eq!(retry.connect_limit(), expected * SECOND);
+        }
+        retry.connected(4 * SECOND, NOW);
+        assert_eq!(retry.connect_limit(), 12 * SECOND);
+        retry.connected(SECOND / 10, NOW);
+        assert_eq!(retry.connect_limit(), 5 * SECOND);
+    }
+}

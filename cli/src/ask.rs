@@ -1,0 +1,248 @@
+//! Asks the bridge for something and waits for its verdict: subscribe to the reply topic, await
+//! SUBACK, publish, await PUBACK, then the replies.
+//!
+//! If the broker is lost on the way, it is asked again with the same id: a bridge that had the
+//! first one answers from its cache and does not run it twice.
+#![expect(clippy::disallowed_methods, reason = "the shell around `wait`: it reads the clock and pauses")]
+
+use std::time::Duration;
+
+use bus::clock::{Instant, Now};
+use bus::message::{Code, Reply};
+use bus::session::client::{Acknowledged, Properties, SessionError};
+use bus::topic::RequestId;
+
+use crate::connection::Connection;
+use crate::halt;
+use crate::order::{EXPIRY_S, Order};
+use crate::output::say;
+use crate::target::Target;
+use crate::wait::{Outcome, Until, Wait};
+
+/// A bridge that lost its broker is back after 30 s at the latest.
+const INSIST_LIMIT: Duration = Duration::from_secs(40);
+/// Between two attempts to reach a broker or a bridge that is coming back.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Hears what happens while a request is under way.
+pub trait Witness {
+    /// What the user should know meanwhile.
+    fn notice(&mut self, text: &str);
+    /// The request is about to be published: from here on it may be carried out.
+    fn sending(&mut self);
+    /// A state came, as it was published.
+    fn state(&mut self, payload: &[u8]);
+}
+
+/// A witness that only passes the notices on.
+#[derive(Clone, Copy, Debug)]
+pub struct Notices;
+
+impl Witness for Notices {
+    fn notice(&mut self, text: &str) {
+        say(text);
+    }
+
+    fn sending(&mut self) {}
+
+    fn state(&mut self, _: &[u8]) {}
+}
+
+/// Who asks, whom, and with how much patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    target: &'a Target,
+    noun: &'a str,
+    limit: Option<Duration>,
+    until: Until,
+    insistent: bool,
+}
+
+/// One request, the same bytes each time it is asked: its age is that of the user's wish.
+struct Asked<'a> {
+    verb: &'a str,
+    id: &'a RequestId,
+    payload: Vec<u8>,
+}
+
+impl<'a> Asker<'a> {
+    /// Asks `target`, which is called `noun` in a sentence; `limit` is the user's own for the whole.
+    #[must_use]
+    pub const fn new(target: &'a Target, noun: &'a str, limit: Option<Duration>) -> Self {
+        Self { target, noun, limit, until: Until::Verdict, insistent: false }
+    }
+
+    /// Waits for this.
+    #[must_use]
+    pub const fn until(self, until: Until) -> Self {
+        Self { until, ..self }
+    }
+
+    /// Does not give up at once if broker or bridge cannot be reached in the first place: for a
+    /// stop, which is worth waiting for.
+    #[must_use]
+    pub const fn insistent(self) -> Self {
+        Self { insistent: true, ..self }
+    }
+
+    /// What a connection must have subscribed to that asks under `id`.
+    #[must_use]
+    pub fn topics(&self, id: &RequestId) -> Vec<String> {
+        let base = &self.target.base;
+        vec![base.reply(&self.target.identity, Some(id)), base.availability(), base.state()]
+    }
+
+    /// Asks, and waits for the verdict; on `connection`, if there is one that has subscribed to
+    /// [`Self::topics`].
+    ///
+    /// # Errors
+    /// The broker could not be reached in the first place: nothing was asked.
+    pub async fn ask(
+        &self,
+        order: &Order,
+        id: &RequestId,
+        connection: Option<Connection>,
+        witness: &mut dyn Witness,
+    ) -> Result<Outcome, SessionError> {
+        let asked = Asked { verb: &order.verb, id, payload: order.payload(id, Now::read()) };
+        self.carry(&asked, connection, witness).await
+    }
+
+    /// Asks what became of a request of before; runs nothing.
+    ///
+    /// # Errors
+    /// The broker could not be reached in the first place.
+    pub async fn ask_after(
+        &self,
+        order: &Order,
+        id: &RequestId,
+        connection: Option<Connection>,
+        witness: &mut dyn Witness,
+    ) -> Result<Outcome, SessionError> {
+        let asked = Asked { verb: &order.verb, id, payload: order.aged_payload(id, Now::read()) };
+        self.carry(&asked, connection, witness).await
+    }
+
+    async fn carry(
+        &self,
+        asked: &Asked<'_>,
+        connection: Option<Connection>,
+        witness: &mut dyn Witness,
+    ) -> Result<Outcome, SessionError> {
+        let first_by = Now::read().instant + if self.insistent { INSIST_LIMIT } else { Duration::ZERO };
+        let mut patient = self.insistent;
+        let mut connection = match connection {
+            Some(connection) => connection,
+            None => match self.connect_by(asked.id, Now::read().instant).await {
+                Ok(connection) => connection,
+                Err(error) if is_final(&error) || !std::mem::take(&mut patient) => return Err(error),
+                Err(error) => {
+                    witness.notice(&halt::not_yet(self.noun, &error.to_string(), INSIST_LIMIT));
+                    self.connect_by(asked.id, first_by).await?
+                }
+            },
+        };
+        let mut wait = Wait::new(Now::read(), self.limit).until(self.until);
+        let mut return_by = self.insistent.then_some(first_by);
+        loop {
+            let error = match self.walk(&mut connection, asked, &mut wait, witness).await {
+                Ok(outcome) => match return_by {
+                    // The bridge comes back later than the broker.
+                    Some(by) if is_not_yet(&outcome) && Now::read().instant < by => {
+                        if std::mem::take(&mut patient) {
+                            let why = "its bridge is not there";
+                            witness.notice(&halt::not_yet(self.noun, why, INSIST_LIMIT));
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                    _ => {
+                        connection.close().await;
+                        return Ok(outcome);
+                    }
+                },
+                Err(error) => error,
+            };
+            let by = *return_by.get_or_insert_with(|| wait.return_by(Now::read()));
+            witness.notice(&format!(
+                "lost the broker ({error}); asking again with the same id, so that nothing is done twice"
+            ));
+            connection = match self.connect_by(asked.id, by).await {
+                Ok(connection) => connection,
+                Err(error @ SessionError::Subscription { .. }) => return Err(error),
+                Err(error) => return Ok(Outcome::BrokerLost(error.to_string())),
+            };
+        }
+    }
+
+    async fn walk(
+        &self,
+        connection: &mut Connection,
+        asked: &Asked<'_>,
+        wait: &mut Wait,
+        witness: &mut dyn Witness,
+    ) -> Result<Outcome, SessionError> {
+        let (base, identity) = (&self.target.base, &self.target.identity);
+        let state_topic = base.state();
+        let reply_topic = base.reply(identity, Some(asked.id));
+        let availability_topic = base.availability();
+        wait.measured(connection.round_trip());
+        let properties = Properties {
+            expiry_s: EXPIRY_S,
+            response_topic: reply_topic.clone(),
+            correlation: asked.id.as_str().as_bytes().to_vec().into(),
+        };
+        let topic = base.command(identity, asked.verb);
+        witness.sending();
+        let acknowledged = connection.publish(&topic, asked.payload.clone(), properties).await?;
+        wait.delivered(Now::read());
+        match acknowledged {
+            Acknowledged::Taken => {}
+            Acknowledged::NobodyListens => return Ok(Outcome::NobodyListens),
+            Acknowledged::NotAuthorised => return Ok(Outcome::BrokerForbids),
+            Acknowledged::Refused(reason) => return Ok(Outcome::BrokerRefuses(reason)),
+        }
+        loop {
+            let Some(message) = connection.next(wait.remaining(Now::read())).await? else {
+                if let Some(outcome) = wait.outcome(Now::read()) {
+                    return Ok(outcome);
+                }
+                continue;
+            };
+            if message.topic == availability_topic {
+                wait.availability(&message.payload);
+            } else if message.topic == state_topic {
+                witness.state(&message.payload);
+            } else if message.topic == reply_topic {
+                // What is no reply there was not sent by the bridge, or by one of another age.
+                let Ok(reply) = serde_json::from_slice::<Reply>(&message.payload) else { continue };
+                if let Some(outcome) = wait.reply(reply, Now::read()) {
+                    return Ok(outcome);
+                }
+            }
+        }
+    }
+
+    async fn connect_by(&self, id: &RequestId, by: Instant) -> Result<Connection, SessionError> {
+        loop {
+            match Connection::open(self.target, &self.topics(id)).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) if is_final(&error) || Now::read().instant >= by => return Err(error),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+}
+
+/// Whether trying again is of no use.
+const fn is_final(error: &SessionError) -> bool {
+    matches!(error, SessionError::Refused(_) | SessionError::Settings(_) | SessionError::Subscription { .. })
+}
+
+fn is_not_yet(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::NobodyListens | Outcome::BridgeOffline => true,
+        Outcome::Answered(reply, _) => reply.code == Some(Code::NotReady),
+        _ => false,
+    }
+}

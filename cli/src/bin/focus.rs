@@ -1,7 +1,0 @@
-//! `focus`: see and command the focuser.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::focus::main()
-}

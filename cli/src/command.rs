@@ -1,0 +1,221 @@
+//! Commands: sent, waited for, and for what moves, shown, stopped by Ctrl-C and noted.
+#![expect(clippy::disallowed_methods, reason = "reads the clock for the note of a request")]
+
+use bus::clock::Now;
+use bus::message::Code;
+use bus::session::client::SessionError;
+use bus::settings::process_environment;
+use bus::topic::RequestId;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::ask::{Asker, Notices};
+use crate::connection::Connection;
+use crate::display::ProgressDisplay;
+use crate::exit::{Failure, with_causes};
+use crate::halt::{self, Parties, Stop};
+use crate::instrument::Instrument;
+use crate::notes::{Notes, Sender};
+use crate::order::{Order, new_id};
+use crate::output::{print, say, tell, wipe_echo};
+use crate::tool::Session;
+use crate::wait::{Outcome, Until};
+
+/// The status of a device that the bridge has let go of: nobody moves it.
+const RELEASED: &str = "released";
+
+/// What the user wants to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wish {
+    /// What goes on the bus.
+    pub(crate) order: Order,
+    /// The user's words for it.
+    pub(crate) words: String,
+    /// Not to wait for the end of a motion.
+    pub(crate) no_wait: bool,
+}
+
+/// A wish on its way.
+struct Errand<'a> {
+    session: &'a Session,
+    instrument: &'a Instrument,
+    wish: &'a Wish,
+    id: RequestId,
+}
+
+/// Sends the wish under `id` (on `connection`, if there is one that is ready for it) and waits for
+/// what becomes of it; the exit code.
+pub(crate) async fn carry_out(
+    session: &Session,
+    instrument: &Instrument,
+    wish: &Wish,
+    (id, connection): (RequestId, Option<Connection>),
+) -> Result<u8, Failure> {
+    let errand = Errand { session, instrument, wish, id };
+    match instrument.verb(&wish.order.verb) {
+        Some(verb) if instrument.moves(verb) => errand.motion(connection).await,
+        Some(verb) if instrument.halts(verb) => errand.halt(connection).await,
+        _ => errand.plain(connection).await,
+    }
+}
+
+/// `ping`.
+pub(crate) async fn ping(session: &Session) -> Result<u8, Failure> {
+    let wish = Wish { order: Order::bare("ping"), words: "ping".to_owned(), no_wait: false };
+    let outcome = Asker::new(&session.target, "device", session.limit)
+        .ask(&wish.order, &new_id()?, None, &mut Notices)
+        .await?;
+    match &outcome {
+        Outcome::Answered(reply, round_trip) if reply.code == Some(Code::Succeeded) => {
+            let milliseconds = round_trip.as_secs_f64() * 1000.0;
+            print(&format!("{} answered in {milliseconds:.1} ms\n", session.target.base))?;
+            Ok(0)
+        }
+        _ => Ok(said(outcome.exit_code(), &message(session, &outcome, &wish.words))),
+    }
+}
+
+/// A stop that could not be sent, because the broker was not reached.
+pub(crate) fn not_sent(session: &Session, noun: &str, words: &str, error: &SessionError) -> u8 {
+    let stop = Stop::NotSent(with_causes(error));
+    said(halt::exit_code(&stop), &halt::failure(&stop, words, parties(noun, &names(session))))
+}
+
+impl Errand<'_> {
+    fn noun(&self) -> &str {
+        self.session.noun(self.instrument)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker::new(&self.session.target, self.noun(), self.session.limit)
+    }
+
+    async fn plain(&self, connection: Option<Connection>) -> Result<u8, Failure> {
+        let outcome = self.asker().ask(&self.wish.order, &self.id, connection, &mut Notices).await?;
+        Ok(said(outcome.exit_code(), &message(self.session, &outcome, &self.wish.words)))
+    }
+
+    /// What stops, or lets go of, what moves.
+    async fn halt(&self, connection: Option<Connection>) -> Result<u8, Failure> {
+        let words = &self.wish.words;
+        let mut display = ProgressDisplay::new(self.instrument, words.clone(), None);
+        let asked = self.asker().ask(&self.wish.order, &self.id, connection, &mut display).await;
+        display.clear();
+        let stop = match asked {
+            Ok(outcome) if outcome.exit_code() == 0 => {
+                said(0, &message(self.session, &outcome, words));
+                let is_stop = self.instrument.verb(&self.wish.order.verb).is_some_and(|verb| verb.stop);
+                if is_stop && display.status() != Some(RELEASED) {
+                    self.session.tool.and_then(|tool| tool.after_stop).into_iter().for_each(say);
+                }
+                return Ok(0);
+            }
+            Ok(outcome) => Stop::Asked(outcome),
+            Err(error @ SessionError::Settings(_)) => return Err(error.into()),
+            Err(error) => return Ok(not_sent(self.session, self.noun(), words, &error)),
+        };
+        let names = names(self.session);
+        let text = halt::failure(&stop, words, parties(self.noun(), &names));
+        Ok(said(halt::exit_code(&stop), &text))
+    }
+
+    async fn motion(&self, connection: Option<Connection>) -> Result<u8, Failure> {
+        let (session, wish) = (self.session, self.wish);
+        let noted = match Notes::find(&process_environment()) {
+            Some(notes) => notes
+                .write(&self.id, &Sender::of(&session.target), &wish.order, Now::read().utc)
+                .map_err(|error| error.to_string()),
+            None => Err("neither XDG_STATE_HOME nor HOME is set".to_owned()),
+        };
+        let ask_again = format!("{} outcome", session.command);
+        if let (true, Err(error)) = (wish.no_wait, &noted) {
+            say(&format!("the request is not noted, `{ask_again}` will know little of it: {error}"));
+        }
+        // From here on Ctrl-C is ours.
+        let mut interrupt = signal(SignalKind::interrupt())
+            .map_err(|source| Failure::System { what: "wait for Ctrl-C", source })?;
+        let until = if wish.no_wait { Until::Accepted } else { Until::Verdict };
+        let mut display = ProgressDisplay::new(self.instrument, wish.words.clone(), Some(self.id.clone()));
+        let asker = self.asker().until(until);
+        let asked = tokio::select! {
+            biased;
+            _ = interrupt.recv() => None,
+            asked = asker.ask(&wish.order, &self.id, connection, &mut display) => Some(asked),
+        };
+        display.clear();
+        let outcome = match asked {
+            Some(asked) => asked?,
+            None => {
+                wipe_echo();
+                let stop = if display.sent() { self.stop(&mut interrupt).await } else { Stop::NotNeeded };
+                let names = names(session);
+                let parties = parties(self.noun(), &names);
+                let (code, text) = halt::after_interrupt(&stop, &wish.words, parties);
+                say(&text);
+                return Ok(code);
+            }
+        };
+        if outcome == Outcome::Accepted {
+            print(&format!("{}\n", self.id))?;
+            return Ok(0);
+        }
+        let mut message = message(session, &outcome, &wish.words);
+        if !matches!(outcome, Outcome::Answered(..) | Outcome::NobodyListens | Outcome::BrokerForbids) {
+            message.push_str(&format!("; `{ask_again} {}` asks again", self.id));
+        }
+        Ok(said(outcome.exit_code(), &message))
+    }
+
+    /// Stops what moves, on a connection of its own: the one that was waited on may be dead. A second
+    /// Ctrl-C ends the wait.
+    async fn stop(&self, interrupt: &mut Signal) -> Stop {
+        say("stopping; Ctrl-C again does not wait for standstill");
+        let (Some(verb), Ok(id)) = (self.instrument.stop(), new_id()) else {
+            return Stop::NotSent("cannot get random numbers".to_owned());
+        };
+        let mut display = ProgressDisplay::new(self.instrument, verb.name.clone(), None);
+        let order = Order::bare(&verb.name);
+        let asker = Asker::new(&self.session.target, self.noun(), None).insistent();
+        let asked = tokio::select! {
+            biased;
+            _ = interrupt.recv() => None,
+            asked = asker.ask(&order, &id, None, &mut display) => Some(asked),
+        };
+        display.clear();
+        match asked {
+            Some(Ok(outcome)) => Stop::Asked(outcome),
+            Some(Err(error)) => Stop::NotSent(with_causes(&error)),
+            None => {
+                wipe_echo();
+                if display.sent() {
+                    Stop::NotAwaited
+                } else {
+                    Stop::NotSent("you did not wait for it to get through".to_owned())
+                }
+            }
+        }
+    }
+}
+
+/// Identity and device, as text.
+fn names(session: &Session) -> (String, String) {
+    (session.target.identity.to_string(), session.target.base.to_string())
+}
+
+fn parties<'a>(noun: &'a str, (whom, at): &'a (String, String)) -> Parties<'a> {
+    Parties { noun, whom, at }
+}
+
+fn message(session: &Session, outcome: &Outcome, words: &str) -> String {
+    let (whom, at) = names(session);
+    outcome.message(words, &whom, &at)
+}
+
+/// Success to stdout, all else to stderr.
+pub(crate) fn said(code: u8, message: &str) -> u8 {
+    if code == 0 {
+        tell(message);
+    } else {
+        say(&format!("error: {message}"));
+    }
+    code
+}

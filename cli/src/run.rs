@@ -1,0 +1,389 @@
+//! The programs: from the process's arguments to its exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bus::settings::process_environment;
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
+use tokio::time::timeout;
+
+use crate::action::{Action, action, words};
+use crate::ask::Asker;
+use crate::cache;
+use crate::command::{carry_out, not_sent, ping, said};
+use crate::complete::{Candidate, Place, place, printed};
+use crate::connection::Connection;
+use crate::exit::{EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::instrument::Instrument;
+use crate::list;
+use crate::notes::Notes;
+use crate::order::new_id;
+use crate::outcome::outcome;
+use crate::output::{print, say, style};
+use crate::shell::script;
+use crate::show::{self, never_heard, read_meta};
+use crate::style::Style;
+use crate::target::{Access, Common};
+use crate::tool::{Session, Tool};
+use crate::usage;
+use crate::view::View;
+use crate::watch::watch;
+
+/// Nobody waits longer for a completion.
+const COMPLETION_LIMIT: Duration = Duration::from_millis(200);
+/// The verb that must get through even where nothing is known of the device.
+const STOP: &str = "stop";
+
+/// Runs the program of one instrument.
+#[must_use]
+pub fn tool(tool: &'static Tool) -> ExitCode {
+    let instrument = Instrument::described(tool.description);
+    let result =
+        parse(&usage::tool(tool, &instrument), std::env::args_os()).and_then(|matches| {
+            match action(&matches, Some(&instrument), Some(tool))? {
+                None => Err(Failure::usage("this is no command")),
+                Some(Action::Completions(shell)) => print(&script(shell, tool.command)).map(|()| 0),
+                Some(Action::Complete(words)) => match place(&usage::tool(tool, &instrument), &words) {
+                    Place::Here(candidates) => print(&printed(&candidates)).map(|()| 0),
+                    Place::Stranger(_) => Ok(0),
+                },
+                Some(action) => {
+                    let common = usage::common(&matches, Common::default());
+                    let address = common.device.clone().unwrap_or_else(|| tool.device.to_owned());
+                    let session = Session {
+                        target: Access::find(&common)?.target(common.site.as_deref(), &address)?,
+                        instrument: Some(instrument),
+                        tool: Some(tool),
+                        command: tool.command.to_owned(),
+                        limit: common.timeout,
+                    };
+                    block_on(act(&session, action))
+                }
+            }
+        });
+    finish(result)
+}
+
+/// Runs `obsbus`.
+#[must_use]
+pub fn obsbus(version: &'static str) -> ExitCode {
+    finish(run_obsbus(version))
+}
+
+fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
+    let matches = parse(&usage::obsbus(version), std::env::args_os())?;
+    let common = usage::common(&matches, Common::default());
+    match matches.subcommand() {
+        Some(("list", matches)) => {
+            let common = usage::common(matches, common);
+            let access = Access::find(&common)?;
+            block_on(list::list(&access, common.site.as_deref()))
+        }
+        Some(("completions", matches)) => {
+            let shell = matches.get_one("shell").copied();
+            let shell = shell.ok_or_else(|| Failure::usage("say which shell"))?;
+            print(&script(shell, "obsbus")).map(|()| 0)
+        }
+        Some((usage::COMPLETE, matches)) => {
+            let candidates = completions(version, &words(matches), common);
+            print(&printed(&candidates)).map(|()| 0)
+        }
+        Some(("device", matches)) => {
+            let common = usage::common(matches, common);
+            let name = matches.get_one::<String>("device").cloned().unwrap_or_default();
+            device(&name, words(matches), common)
+        }
+        Some((name, matches)) => {
+            let rest = matches.get_many::<OsString>("").into_iter().flatten();
+            let rest = rest.map(|word| word.to_string_lossy().into_owned()).collect();
+            device(name, rest, common)
+        }
+        None => Err(Failure::usage("this is no command")),
+    }
+}
+
+/// `obsbus NAME rest ...`.
+fn device(name: &str, rest: Vec<String>, common: Common) -> Result<u8, Failure> {
+    // What needs no verbs is told apart without asking the broker.
+    let shallow = match usage::any_device(name).try_get_matches_from(&rest) {
+        Ok(matches) => Some(matches),
+        // What the help says, and what is no subcommand, depends on the device.
+        Err(error) if is_help(&error) || error.kind() == ErrorKind::InvalidSubcommand => None,
+        Err(error) => return Err(wrong_usage(&error)),
+    };
+    let common = match &shallow {
+        Some(matches) => usage::common(matches, common),
+        None => common,
+    };
+    let access = Access::find(&common)?;
+    let session = Session {
+        target: access.target(common.site.as_deref(), name)?,
+        instrument: None,
+        tool: None,
+        command: format!("obsbus {name}"),
+        limit: common.timeout,
+    };
+    let known = match &shallow {
+        Some(matches) => action(matches, None, None)?,
+        None => None,
+    };
+    block_on(async {
+        match known {
+            Some(action) => act(&session, action).await,
+            None => with_meta(&session, name, &rest).await,
+        }
+    })
+}
+
+async fn act(session: &Session, action: Action) -> Result<u8, Failure> {
+    match action {
+        Action::Status { all } => show::status(session, all).await,
+        Action::Json => show::json(session).await,
+        Action::Watch => watch(session).await,
+        Action::History { hours, json } => show::past(session, hours, json).await,
+        Action::Log { json } => show::log(session, json).await,
+        Action::Health { json } => show::health(session, json).await,
+        Action::Ping => ping(session).await,
+        Action::Outcome(id) => {
+            let notes = Notes::find(&process_environment());
+            let (code, message) = outcome(session, notes.as_ref(), &id).await?;
+            Ok(said(code, &message))
+        }
+        Action::Send(wish) => {
+            let unknown = Instrument::unknown();
+            let instrument = session.instrument.as_ref().unwrap_or(&unknown);
+            carry_out(session, instrument, &wish, (new_id()?, None)).await
+        }
+        Action::Completions(_) | Action::Complete(_) => Err(Failure::usage("this is no command of a device")),
+    }
+}
+
+/// What takes the instrument's verbs to understand: they come on the connection that the request
+/// goes out on.
+async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8, Failure> {
+    let target = &session.target;
+    let is_stop = rest.iter().find(|word| !word.starts_with('-')).is_some_and(|word| word == STOP);
+    let id = new_id()?;
+    let meta = target.base.meta();
+    let mut topics = Asker::new(target, "device", None).topics(&id);
+    topics.push(meta.clone());
+    let kept = || cache::find(&target.broker, &target.base);
+    let mut connection = match Connection::open(target, &topics).await {
+        Ok(connection) => connection,
+        Err(error) => {
+            // The help is as good as it was when the device was there.
+            let matches = parse_device(name, &kept().unwrap_or_else(stoppable), rest);
+            if let Err(help @ Failure::Help(_)) = matches {
+                return Err(help);
+            }
+            if is_stop {
+                let instrument = kept().unwrap_or_else(Instrument::unknown);
+                return Ok(not_sent(session, session.noun(&instrument), STOP, &error));
+            }
+            return Err(error.into());
+        }
+    };
+    let instrument = match connection.stored(&meta).await? {
+        Some(message) => Some(read_meta(session, &message.payload)),
+        // A bridge that has just connected publishes it a little later.
+        None => kept(),
+    };
+    let instrument = match instrument {
+        Some(instrument) => instrument,
+        None if is_stop => stoppable(),
+        None => return Err(no_meta(session, connection).await),
+    };
+    let matches = parse_device(name, &instrument, rest)?;
+    match action(&matches, Some(&instrument), None)? {
+        Some(Action::Send(wish)) => carry_out(session, &instrument, &wish, (id, Some(connection))).await,
+        Some(action) => {
+            connection.close().await;
+            act(session, action).await
+        }
+        None => Err(Failure::usage("this is no command")),
+    }
+}
+
+/// A device of which nothing is known but that it may move.
+fn stoppable() -> Instrument {
+    let mut instrument = Instrument::unknown();
+    let stop = bus::device::Verb {
+        stop: true,
+        ..bus::device::Verb::new(STOP, "Stop", bus::device::Class::Overriding)
+    };
+    instrument.meta.verbs.extend(Instrument::verbs(&[stop]));
+    instrument
+}
+
+async fn no_meta(session: &Session, mut connection: Connection) -> Failure {
+    let mut view = View::default();
+    let now = loop {
+        match connection.next(Duration::ZERO).await {
+            Ok(Some(message)) => view.hear(&session.target.base, &message, read_clock()),
+            _ => break read_clock(),
+        }
+    };
+    connection.close().await;
+    if view.state.is_none() && view.availability.is_none() {
+        return never_heard(session, &view, &Instrument::unknown(), now);
+    }
+    let base = &session.target.base;
+    let message = format!("the bridge of {base} has not said yet what it can be told (its meta); try again");
+    Failure::said(EXIT_STALE, message)
+}
+
+#[expect(clippy::disallowed_methods, reason = "when what is in store was heard")]
+fn read_clock() -> bus::clock::Now {
+    bus::clock::Now::read()
+}
+
+fn parse_device(name: &str, instrument: &Instrument, rest: &[String]) -> Result<ArgMatches, Failure> {
+    parse(&usage::device(name, instrument), rest.iter().map(OsString::from))
+}
+
+/// What may stand at the end of `obsbus words ...`.
+fn completions(version: &'static str, words: &[String], common: Common) -> Vec<Candidate> {
+    let stranger = match place(&usage::obsbus(version), words) {
+        Place::Stranger(index) => index,
+        Place::Here(mut candidates) => {
+            if let (Some(last), true) = (words.last(), is_first(words)) {
+                candidates.extend(devices(last, &common));
+            }
+            return candidates;
+        }
+    };
+    let (Some(name), Some(rest)) = (words.get(stranger), words.get(stranger + 1..)) else {
+        return Vec::new();
+    };
+    let find = || {
+        let access = Access::find(&common).ok()?;
+        let broker = access.settings.broker.clone();
+        let target = access.clone().target(common.site.as_deref(), name).ok()?;
+        cache::find(&broker, &target.base).or_else(|| {
+            ask_around(&access);
+            cache::find(&broker, &target.base)
+        })
+    };
+    let instrument = find();
+    let command = match &instrument {
+        Some(instrument) => usage::device(name, instrument),
+        None => usage::any_device(name),
+    };
+    match place(&command, rest) {
+        Place::Here(candidates) => candidates,
+        Place::Stranger(_) => Vec::new(),
+    }
+}
+
+/// Whether the last of `words` is where a device's name may stand.
+fn is_first(words: &[String]) -> bool {
+    let mut before = words.iter().rev().skip(1).rev();
+    while let Some(word) = before.next() {
+        match word.as_str() {
+            "--config" | "--site" | "--timeout" => drop(before.next()),
+            "device" => return true,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The devices whose names begin so.
+fn devices(begin: &str, common: &Common) -> Vec<Candidate> {
+    let Ok(access) = Access::find(common) else { return Vec::new() };
+    let Ok(sites) = access.sites(common.site.as_deref()) else { return Vec::new() };
+    let known = || {
+        let all = sites.iter().flat_map(|site| cache::devices(&access.settings.broker, site));
+        all.collect::<Vec<_>>()
+    };
+    let mut bases = known();
+    if bases.is_empty() {
+        ask_around(&access);
+        bases = known();
+    }
+    let is_clear = access.settings.site.is_some() || common.site.is_some();
+    let candidates = bases.into_iter().map(|base| {
+        let label = cache::find(&access.settings.broker, &base);
+        let label = label.map(|instrument| instrument.label().to_owned()).unwrap_or_default();
+        let is_short = is_clear && !begin.contains('/');
+        Candidate::new(if is_short { base.device().to_owned() } else { base.to_string() }, label)
+    });
+    candidates.filter(|candidate| candidate.word.starts_with(begin)).collect()
+}
+
+/// Hears what there is, for as long as somebody waits who has pressed a key.
+fn ask_around(access: &Access) {
+    let heard = block_on(async {
+        // What comes in time is kept for the next one.
+        let _ = timeout(COMPLETION_LIMIT, list::fetch(access, &access.settings.sites)).await;
+        Ok(0)
+    });
+    // There is nobody to be told.
+    drop(heard);
+}
+
+/// Runs `work` to its end on one thread.
+fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System { what: "start", source })?;
+    runtime.block_on(work)
+}
+
+fn parse(command: &Command, arguments: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, Failure> {
+    command.clone().try_get_matches_from(arguments).map_err(|error| match is_help(&error) {
+        true => Failure::Help(rendered(&error, style())),
+        false => wrong_usage(&error),
+    })
+}
+
+fn is_help(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+}
+
+fn wrong_usage(error: &clap::Error) -> Failure {
+    // Nothing to be done about a terminal that is gone.
+    let _ = error.print();
+    Failure::Told(EXIT_USAGE)
+}
+
+fn rendered(error: &clap::Error, style: Style) -> String {
+    match style {
+        Style::Plain => error.render().to_string(),
+        Style::Coloured => error.render().ansi().to_string(),
+    }
+}
+
+fn finish(result: Result<u8, Failure>) -> ExitCode {
+    let result = match result {
+        Err(Failure::Help(text)) => print(&text).map(|()| 0),
+        other => other,
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if !failure.is_silent() {
+                say(&format!("error: {}", with_causes(&failure)));
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::Order;
+
+    #[test]
+    fn a_stop_is_understood_of_a_device_of_which_nothing_is_known() {
+        let device = stoppable();
+        let matches = parse_device("cover", &device, &["stop".to_owned()]).unwrap();
+        let Ok(Some(Action::Send(wish))) = action(&matches, Some(&device), None) else { panic!() };
+        assert_eq!((wish.order, wish.words.as_str()), (Order::bare("stop"), "stop"));
+        assert!(device.verb("stop").is_some_and(|verb| device.halts(verb)));
+    }
+}

@@ -1,0 +1,122 @@
+//! The device that is meant, and how to get there: from the settings and the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bus::message::echo;
+use bus::session::connect::ClientId;
+use bus::settings::{AddressError, BrokerSettings, ClientSettings, find_client_file, process_environment};
+use bus::topic::{Base, Identity};
+
+use crate::exit::{Failure, with_causes};
+
+/// For TCP, TLS and CONNACK.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// What every command takes beside its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Common {
+    /// Settings file, where it is not one of the usual ones.
+    pub config: Option<PathBuf>,
+    /// Site, where the settings name several.
+    pub site: Option<String>,
+    /// Device, where it is not the settings' one.
+    pub device: Option<String>,
+    /// The user's own limit for the whole.
+    pub timeout: Option<Duration>,
+}
+
+/// The broker, and who we are to it.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// What the settings say.
+    pub settings: ClientSettings,
+    /// Where they stand.
+    pub file: PathBuf,
+    /// Our name on the bus.
+    pub identity: Identity,
+    /// Our name for this start.
+    pub client_id: ClientId,
+    /// For TCP, TLS and CONNACK.
+    pub connect_limit: Duration,
+}
+
+/// A device and the way to it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// How to reach the broker.
+    pub broker: BrokerSettings,
+    /// Our name on the bus.
+    pub identity: Identity,
+    /// Our name for this start.
+    pub client_id: ClientId,
+    /// The device.
+    pub base: Base,
+    /// For TCP, TLS and CONNACK.
+    pub connect_limit: Duration,
+}
+
+impl Access {
+    /// As the settings say.
+    ///
+    /// # Errors
+    /// The settings are missing or wrong.
+    pub fn find(common: &Common) -> Result<Self, Failure> {
+        let environment = process_environment();
+        let file = find_client_file(common.config.as_deref(), &environment).map_err(Failure::usage)?;
+        let settings = ClientSettings::load(&file, &environment)
+            .map_err(|problems| Failure::Usage(format!("the settings cannot be used:\n{problems}")))?;
+        let identity = settings.broker.identity().map_err(|error| Failure::Usage(with_causes(&error)))?;
+        let client_id = ClientId::random(&identity).map_err(|error| Failure::Usage(with_causes(&error)))?;
+        let connect_limit = common.timeout.unwrap_or(CONNECT_LIMIT).min(CONNECT_LIMIT);
+        Ok(Self { settings, file, identity, client_id, connect_limit })
+    }
+
+    /// The sites to look at: the one that was named, or all.
+    ///
+    /// # Errors
+    /// The settings do not know it.
+    pub fn sites(&self, named: Option<&str>) -> Result<Vec<String>, Failure> {
+        match named {
+            None => Ok(self.settings.sites.clone()),
+            Some(site) => match self.settings.site_of(named, "") {
+                Ok(site) => Ok(vec![site.to_owned()]),
+                Err(error) => Err(self.explained(&error, Some(site))),
+            },
+        }
+    }
+
+    /// The device that `address` means: a name of the settings, `DEVICE` or `SITE/DEVICE`.
+    ///
+    /// # Errors
+    /// The site is not known or not clear, or a name is none.
+    pub fn target(self, site: Option<&str>, address: &str) -> Result<Target, Failure> {
+        let base = self.settings.base_at(site, address).map_err(|error| self.explained(&error, site))?;
+        Ok(self.target_at(base))
+    }
+
+    /// The device of this name itself, whatever else goes by that name in the settings.
+    ///
+    /// # Errors
+    /// As [`Self::target`].
+    pub fn target_named(self, site: Option<&str>, device: &str) -> Result<Target, Failure> {
+        let of_site = self.settings.site_of(site, device).map_err(|error| self.explained(&error, site))?;
+        let base = Base::new(of_site, device).map_err(Failure::usage)?;
+        Ok(self.target_at(base))
+    }
+
+    fn target_at(self, base: Base) -> Target {
+        let Self { settings, identity, client_id, connect_limit, .. } = self;
+        Target { broker: settings.broker, identity, client_id, base, connect_limit }
+    }
+
+    fn explained(&self, error: &AddressError, asked: Option<&str>) -> Failure {
+        Failure::Usage(match error {
+            AddressError::UnknownSite { site, known } if asked == Some(site) => {
+                format!("--site {}: {} knows only {}", echo(site), self.file.display(), known.join(", "))
+            }
+            AddressError::WhichSite { .. } => format!("{error}; or which --site"),
+            other => other.to_string(),
+        })
+    }
+}

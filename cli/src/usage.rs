@@ -1,0 +1,360 @@
+//! The command lines: what may be typed, from an instrument's description. clap types, nothing else.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bus::message::{ArgumentMeta, ArgumentType, VerbMeta};
+use bus::topic::RequestId;
+use clap::builder::PossibleValue;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::instrument::{Instrument, unit};
+use crate::shell::Shell;
+use crate::target::Common;
+use crate::tool::Tool;
+
+/// What `obsbus` itself can do; no device may be called so.
+pub const COMMANDS: [&str; 4] = ["list", "device", "completions", "help"];
+/// What every device can be asked; no verb may be called so, except `ping`, which every device has.
+pub const DEVICE_COMMANDS: [&str; 10] =
+    ["status", "json", "watch", "history", "log", "health", "ping", "outcome", "completions", "help"];
+/// Asked by the completion scripts.
+pub const COMPLETE: &str = "__complete";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 another command runs; 3 not allowed; 4 device offline or state
+stale; 6 outside limits; 7 not connected or released; 20-33 refused, see the message; 36 the device
+has a fault (`status`); 64 wrong usage or settings, nothing was sent; 155 broker or bridge not
+reached.";
+
+/// Text on the command line that is not what was wanted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotUnderstood(String);
+
+fn not_understood(text: impl Into<String>) -> NotUnderstood {
+    NotUnderstood(text.into())
+}
+
+/// `obsbus`: its own subcommands, and the name of a device with what follows.
+#[must_use]
+pub fn obsbus(version: &'static str) -> Command {
+    let device = Command::new("device")
+        .about("The same as `obsbus DEVICE`, whatever it is called")
+        .arg(Arg::new("device").required(true).value_name("DEVICE").help("DEVICE or SITE/DEVICE"))
+        .arg(words().help("As after `obsbus DEVICE`"));
+    let list = Command::new("list").about("Show every device there is");
+    with_common(Command::new("obsbus"))
+        .version(version)
+        .about("See and command the instruments of an observatory")
+        .override_usage("obsbus [OPTIONS] <COMMAND>\n       obsbus [OPTIONS] [SITE/]<DEVICE> [COMMAND]")
+        .after_help(format!(
+            "`obsbus DEVICE` shows what it does; `obsbus DEVICE help` what it can be told.\n\n{EXIT_CODES}"
+        ))
+        .arg_required_else_help(true)
+        .subcommand_required(true)
+        .allow_external_subcommands(true)
+        .subcommand(list)
+        .subcommand(device)
+        .subcommand(completions())
+        .subcommand(complete())
+}
+
+/// A device of which nothing more is known than that it is one; anything may be one of its verbs.
+#[must_use]
+pub fn any_device(name: &str) -> Command {
+    device_commands(device_frame(name), true).allow_external_subcommands(true)
+}
+
+/// A device, with its verbs.
+#[must_use]
+pub fn device(name: &str, instrument: &Instrument) -> Command {
+    let meta = &instrument.meta;
+    let about = if meta.model.is_empty() {
+        format!("See and command the {}", meta.label)
+    } else {
+        format!("See and command the {} ({})", meta.label, meta.model)
+    };
+    let command = device_commands(device_frame(name).about(about), instrument.stop().is_some());
+    with_verbs(command, instrument, None)
+}
+
+fn device_frame(name: &str) -> Command {
+    with_common(Command::new(name.to_owned()))
+        .bin_name(format!("obsbus {name}"))
+        .no_binary_name(true)
+        .about("See and command a device")
+        .after_help(EXIT_CODES)
+}
+
+/// A program that was built for one instrument.
+#[must_use]
+pub fn tool(tool: &'static Tool, instrument: &Instrument) -> Command {
+    let command = with_common(Command::new(tool.command))
+        .version(tool.version)
+        .about(tool.about)
+        .after_help(tool.after_help)
+        .arg_required_else_help(true)
+        .subcommand_required(true)
+        .arg(
+            Arg::new("device")
+                .long("device")
+                .global(true)
+                .value_name("DEVICE")
+                .help("Device, where it is not the settings' one"),
+        );
+    let command = device_commands(command, instrument.stop().is_some())
+        .subcommand(completions())
+        .subcommand(complete());
+    with_verbs(command, instrument, Some(tool))
+}
+
+fn with_common(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .global(true)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(
+                    "Settings file [default: $OBSBUS_CONFIG, ~/.config/obsbus/client.toml, \
+                     /etc/obsbus/client.toml]",
+                ),
+        )
+        .arg(
+            Arg::new("site")
+                .long("site")
+                .global(true)
+                .value_name("SITE")
+                .help("Site, where the settings name several"),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .global(true)
+                .value_name("SECONDS")
+                .value_parser(seconds)
+                .help("Give up after this time [default: 30 for the connection, then as long as the bridge says]"),
+        )
+}
+
+/// What was given of [`with_common`]; the later one counts.
+#[must_use]
+pub fn common(matches: &ArgMatches, before: Common) -> Common {
+    let text = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
+    Common {
+        config: matches.get_one::<PathBuf>("config").cloned().or(before.config),
+        site: text("site").or(before.site),
+        device: text("device").or(before.device),
+        timeout: matches.get_one::<Duration>("timeout").copied().or(before.timeout),
+    }
+}
+
+fn device_commands(command: Command, moves: bool) -> Command {
+    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue);
+    let command = command
+        .subcommand(
+            Command::new("status").about("Show what it does, and why").arg(
+                Arg::new("all")
+                    .long("all")
+                    .action(ArgAction::SetTrue)
+                    .help("Also what only helps to look for a fault"),
+            ),
+        )
+        .subcommand(Command::new("json").about("Print the state as it is on the bus (one line of JSON)"))
+        .subcommand(
+            Command::new("watch")
+                .about("Follow the state: a line per change, a live screen on a terminal (q quits)"),
+        )
+        .subcommand(
+            Command::new("history")
+                .about("Draw the last 24 hours")
+                .arg(
+                    Arg::new("hours")
+                        .long("hours")
+                        .value_name("HOURS")
+                        .value_parser(hours)
+                        .help("Only the last so many hours, 0.5 to 24"),
+                )
+                .arg(json().conflicts_with("hours").help("Print the payload as it is on the bus")),
+        )
+        .subcommand(
+            Command::new("log")
+                .about("Show the last events: who did what, and what it did")
+                .arg(json().help("Print the payload as it is on the bus")),
+        )
+        .subcommand(
+            Command::new("health")
+                .about("Show how its bridge is")
+                .arg(json().help("Print the payload as it is on the bus")),
+        )
+        .subcommand(Command::new("ping").about("Ask the bridge for an answer, and print how long it took"));
+    if !moves {
+        return command;
+    }
+    command.subcommand(
+        Command::new("outcome").about("Say how a motion ended, or wait for its end").arg(
+            Arg::new("id")
+                .required(true)
+                .value_name("ID")
+                .value_parser(request_id)
+                .help("As `--no-wait` printed it"),
+        ),
+    )
+}
+
+fn completions() -> Command {
+    Command::new("completions").about("Print what a shell needs to complete this command").arg(
+        Arg::new("shell").required(true).value_name("SHELL").value_parser(value_parser!(Shell)).help("Which"),
+    )
+}
+
+fn complete() -> Command {
+    Command::new(COMPLETE).hide(true).arg(words())
+}
+
+fn words() -> Arg {
+    Arg::new("words").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true)
+}
+
+/// What the user types for a name on the bus.
+#[must_use]
+pub fn dashed(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+fn with_verbs(mut command: Command, instrument: &Instrument, tool: Option<&Tool>) -> Command {
+    let mut taken: Vec<String> = command.get_subcommands().map(|known| known.get_name().to_owned()).collect();
+    taken.push("help".to_owned());
+    for shortcut in tool.iter().flat_map(|tool| tool.shortcuts) {
+        command = command.subcommand(Command::new(shortcut.name).about(shortcut.about));
+        taken.push(shortcut.name.to_owned());
+    }
+    for verb in &instrument.meta.verbs {
+        let name = dashed(&verb.name);
+        if taken.contains(&name) {
+            continue;
+        }
+        let has_shortcut = tool.is_some_and(|tool| tool.shortcuts.iter().any(|it| it.verb == verb.name));
+        command = command.subcommand(verb_command(verb, instrument, tool).hide(has_shortcut));
+        taken.push(name);
+    }
+    command
+}
+
+fn verb_command(verb: &VerbMeta, instrument: &Instrument, tool: Option<&Tool>) -> Command {
+    let text = |key: &str| {
+        tool.and_then(|tool| tool.texts.iter().find(|(known, _)| *known == key)).map(|(_, text)| *text)
+    };
+    let label = if verb.label.is_empty() { dashed(&verb.name) } else { verb.label.clone() };
+    let about = text(&verb.name).map_or(label, str::to_owned);
+    let mut command = Command::new(dashed(&verb.name)).about(about);
+    if verb.name.contains('_') {
+        // Texts of the bridge call it so.
+        command = command.alias(verb.name.clone());
+    }
+    if let Some(question) = &verb.question {
+        command = command.after_help(question.clone());
+    }
+    for argument in &verb.arguments {
+        let help = text(&format!("{}.{}", verb.name, argument.name)).map(str::to_owned);
+        command = command.arg(argument_arg(argument, help));
+    }
+    if instrument.moves(verb) {
+        command = command.arg(
+            Arg::new(NO_WAIT)
+                .long("no-wait")
+                .action(ArgAction::SetTrue)
+                .help("Print the id and return as soon as the motion is accepted; see `outcome`"),
+        );
+    }
+    command
+}
+
+/// The id of the switch that every motion has; no argument can be called so.
+pub const NO_WAIT: &str = "no-wait";
+/// Long options that every command has.
+const OPTIONS: [&str; 7] = ["config", "site", "device", "timeout", "no-wait", "help", "version"];
+
+fn argument_arg(argument: &ArgumentMeta, help: Option<String>) -> Arg {
+    let label = if argument.label.is_empty() { dashed(&argument.name) } else { argument.label.clone() };
+    let dashed = dashed(&argument.name);
+    let long = if OPTIONS.contains(&dashed.as_str()) { format!("{dashed}-argument") } else { dashed };
+    let arg = Arg::new(argument_id(argument));
+    let is_flag = argument.kind == Some(ArgumentType::Flag);
+    if is_flag {
+        return arg.long(long).action(ArgAction::SetTrue).help(help.unwrap_or(label));
+    }
+    let arg = if argument.optional { arg.long(long) } else { arg.required(true) };
+    let arg = arg.value_name(argument.name.to_uppercase());
+    match argument.kind {
+        Some(ArgumentType::Number) => {
+            let wanted = argument.unit.clone().unwrap_or_default();
+            arg.help(help.unwrap_or_else(|| label + &range(argument)))
+                .allow_negative_numbers(true)
+                .value_parser(move |text: &str| number(text, &wanted))
+        }
+        _ => match &argument.choices {
+            Some(choices) => {
+                let offered = |word: &String| {
+                    argument.choice_labels.is_empty() || argument.choice_labels.contains_key(word)
+                };
+                let values = choices.iter().map(|word| {
+                    let value = PossibleValue::new(word.clone()).hide(!offered(word));
+                    match argument.choice_labels.get(word) {
+                        Some(label) => value.help(label.clone()),
+                        None => value,
+                    }
+                });
+                arg.help(help.unwrap_or(label)).value_parser(values.collect::<Vec<_>>())
+            }
+            None => arg.help(help.unwrap_or(label)),
+        },
+    }
+}
+
+/// Apart from the ids of options.
+#[must_use]
+pub fn argument_id(argument: &ArgumentMeta) -> String {
+    format!("argument {}", argument.name)
+}
+
+/// ` (0 to 6 mm)`, as far as it is known.
+#[must_use]
+pub fn range(argument: &ArgumentMeta) -> String {
+    let unit = unit(argument.unit.as_deref());
+    match (argument.minimum, argument.maximum) {
+        (Some(least), Some(greatest)) => format!(" ({least} to {greatest}{unit})"),
+        (Some(least), None) => format!(" (at least {least}{unit})"),
+        (None, Some(greatest)) => format!(" (at most {greatest}{unit})"),
+        (None, None) if unit.is_empty() => String::new(),
+        (None, None) => format!(" ({})", unit.trim_start()),
+    }
+}
+
+fn number(text: &str, unit: &str) -> Result<f64, NotUnderstood> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ if unit.is_empty() => Err(not_understood("a number is wanted here, such as 12.5")),
+        _ => Err(not_understood(format!("a number is wanted here ({unit}), such as 2.5"))),
+    }
+}
+
+fn request_id(text: &str) -> Result<RequestId, NotUnderstood> {
+    RequestId::new(text).map_err(|error| not_understood(error.to_string()))
+}
+
+fn hours(text: &str) -> Result<f64, NotUnderstood> {
+    match text.parse::<f64>() {
+        Ok(hours) if (0.5..=24.0).contains(&hours) => Ok(hours),
+        _ => Err(not_understood("hours, 0.5 to 24")),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, NotUnderstood> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (1.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(not_understood("seconds, 1 to 3600")),
+    }
+}

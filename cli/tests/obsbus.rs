@@ -1,0 +1,272 @@
+//! The real `obsbus`: usage, exit codes, completion, and what it says before it has a broker.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::fs::File;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+mod home;
+
+use home::Home;
+
+fn home() -> Home {
+    Home::of("obsbus", env!("CARGO_BIN_EXE_obsbus"))
+}
+
+#[test]
+fn wrong_usage_exits_64_and_says_so_on_stderr() {
+    let calls: &[&[&str]] = &[
+        &[],
+        &["--bogus"],
+        &["list", "all"],
+        &["device"],
+        &["completions"],
+        &["completions", "tcsh"],
+        &["powerbox", "history", "--hours", "25"],
+        &["powerbox", "history", "--json", "--hours", "1"],
+        &["powerbox", "outcome"],
+        &["powerbox", "outcome", "a/b"],
+        &["powerbox", "status", "now"],
+        &["powerbox", "status", "--timeout", "0"],
+    ];
+    home().assert_wrong_usage(calls);
+}
+
+#[test]
+fn help_and_version_are_no_error() {
+    let home = home();
+    home.assert_help_and_version(&[
+        "list",
+        "device",
+        "completions",
+        "[SITE/]<DEVICE>",
+        "155 broker or bridge not",
+        "36 the device",
+    ]);
+    let (code, stdout, _) = home.run(&["help"]);
+    assert!(code == 0 && stdout.contains("Usage: obsbus"), "{stdout}");
+}
+
+#[test]
+fn the_help_of_a_device_that_is_not_there_is_that_of_any_device() {
+    let home = home();
+    let (file, _) = home.without_broker();
+    for arguments in [["powerbox", "--help"], ["powerbox", "help"]] {
+        let (code, stdout, stderr) = home.run(&[&["--config", &file], arguments.as_slice()].concat());
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stdout.contains("Usage: obsbus powerbox") && stdout.contains("watch"), "{stdout}");
+    }
+}
+
+#[test]
+fn a_broker_that_is_not_there_exits_155_for_every_command() {
+    let calls: &[&[&str]] = &[
+        &["list"],
+        &["powerbox"],
+        &["powerbox", "status"],
+        &["clasp/powerbox", "json"],
+        &["device", "powerbox", "watch"],
+        &["device", "list", "powerbox", "status"],
+        &["powerbox", "history"],
+        &["powerbox", "log"],
+        &["powerbox", "health"],
+        &["powerbox", "ping"],
+        &["powerbox", "outcome", "a1"],
+        &["powerbox", "dew", "40"],
+        &["powerbox", "--timeout", "2", "dew", "--gently", "40"],
+    ];
+    home().assert_not_reached(calls);
+}
+
+#[test]
+fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
+    let home = home();
+    let (file, port) = home.without_broker();
+    for name in ["cover", "clasp/cover"] {
+        let (code, stdout, stderr) = home.run(&["--config", &file, name, "stop"]);
+        assert_eq!((code, stdout.as_str()), (155, ""), "{stderr}");
+        let expected = "error: STOP NOT DELIVERED: THE DEVICE MAY STILL BE MOVING: ";
+        assert!(stderr.starts_with(expected) && stderr.contains(&port.to_string()), "{stderr}");
+    }
+}
+
+#[test]
+fn without_settings_every_place_that_was_looked_at_is_named() {
+    let home = home();
+    let missing = home.path("missing.toml").display().to_string();
+    let (code, _, stderr) = home.run(&["--config", &missing, "powerbox", "status"]);
+    assert_eq!((code, stderr), (64, format!("error: --config names {missing}, which is not a file\n")));
+    if Path::new("/etc/obsbus/client.toml").exists() {
+        // This host is an operator's, and has settings after all.
+        return;
+    }
+    let (code, _, stderr) = home.run(&["powerbox", "status"]);
+    assert_eq!(code, 64);
+    for place in ["--config", "OBSBUS_CONFIG", ".config/obsbus/client.toml", "/etc/obsbus/client.toml"] {
+        assert!(stderr.contains(place), "{stderr}");
+    }
+}
+
+#[test]
+fn every_error_of_the_settings_is_reported_with_its_line() {
+    let home = home();
+    let file = home.write("client.toml", "sites = [\"clasp\"]\nhots = 1\n[broker]\nport = 70000\n");
+    let (code, _, stderr) = home.run(&["--config", &file, "powerbox", "status"]);
+    assert_eq!(code, 64);
+    for expected in ["client.toml:2", "hots", "client.toml:4", "broker.port", "broker.host"] {
+        assert!(stderr.contains(expected), "{expected}: {stderr}");
+    }
+}
+
+#[test]
+fn one_of_several_sites_must_be_named_and_known() {
+    let home = home();
+    let file = home.settings("[\"clasp\", \"warwick\"]", 8883);
+    let (code, _, stderr) = home.run(&["--config", &file, "powerbox", "status"]);
+    let expected =
+        "error: the settings have several sites: say clasp/powerbox or warwick/powerbox; or which --site\n";
+    assert_eq!((code, stderr.as_str()), (64, expected));
+    let (code, _, stderr) = home.run(&["--config", &file, "--site", "elsewhere", "powerbox", "status"]);
+    assert_eq!(code, 64);
+    assert!(stderr.contains("knows only clasp, warwick"), "{stderr}");
+    let (code, _, stderr) = home.run(&["--config", &file, "clasp/Powerbox", "status"]);
+    assert_eq!(code, 64);
+    assert!(stderr.contains("is not a valid name of a device"), "{stderr}");
+    let (code, _, stderr) = home.run(&["--config", &file, "--site", "clasp", "warwick/powerbox"]);
+    assert!(code == 64 && stderr.contains("warwick"), "{stderr}");
+}
+
+#[test]
+fn what_does_not_answer_is_given_up_on_in_the_time_allowed() {
+    let home = home();
+    // Takes connections and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
+    let (code, _, stderr) = home.run(&["--config", &file, "--timeout", "1", "powerbox", "status"]);
+    assert_eq!(code, 155);
+    assert!(stderr.contains("did not answer in time"), "{stderr}");
+}
+
+#[test]
+fn a_tls_file_that_is_missing_is_named() {
+    let home = home();
+    let (file, _) = home.without_broker();
+    std::fs::remove_file(home.path("ca.pem")).unwrap();
+    let (code, _, stderr) = home.run(&["--config", &file, "powerbox", "status"]);
+    assert_eq!(code, 64);
+    assert!(stderr.contains("cannot read ca_file") && stderr.contains("No such file"), "{stderr}");
+}
+
+/// `obsbus arguments`, with stdout where it was sent.
+fn written_to(stdout: Stdio, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_obsbus"))
+        .args(arguments)
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    // Closed at once: nobody reads what is written.
+    drop(child.stdout.take());
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), said)
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_what_nobody_reads_is_none() {
+    for arguments in [["--help"].as_slice(), &["completions", "bash"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (code, said) = written_to(full.into(), arguments);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.starts_with("error: cannot write to standard output: No space left"), "{said}");
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        assert_eq!(written_to(write.into(), arguments), (Some(141), String::new()));
+    }
+}
+
+const META: &str = r#"{"schema": 2, "kind": "powerbox", "label": "power box", "model": "", "version": "1",
+    "stale_after_s": 10.0, "properties": [], "verbs": [
+        {"name": "dew_heater", "label": "Dew heater", "class": "exclusive", "overriding_for": [], "motion": false,
+         "needs_id": false, "timeout_s": 5.0, "argument": null, "arguments": [
+            {"name": "channel", "label": "Which", "kind": "choice", "unit": null, "minimum": null, "maximum": null,
+             "choices": ["left", "right"], "choice_labels": {}, "optional": false},
+            {"name": "over_s", "label": "Time", "kind": "number", "unit": "s", "minimum": 0.0, "maximum": 60.0,
+             "choices": null, "optional": true}]}]}"#;
+
+/// A home in which a device was heard of before, and the settings for a broker at `port`.
+fn home_with_cache(port: u16) -> (Home, String) {
+    let home = home();
+    let file = home.settings("[\"clasp\"]", port);
+    let folder = home.path(&format!(".cache/obsbus/meta/localhost_{port}/clasp"));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("powerbox.json"), META).unwrap();
+    (home, file)
+}
+
+#[test]
+fn devices_verbs_and_words_are_completed_from_what_was_heard_before() {
+    let (home, file) = home_with_cache(1);
+    let words = |typed: &[&str]| {
+        let (code, stdout, stderr) = home.run(&[&["--config", &file, "__complete", "--"], typed].concat());
+        assert_eq!((code, stderr.as_str()), (0, ""));
+        stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&["p"]), ["powerbox"]);
+    assert_eq!(words(&["clasp/"]), ["clasp/powerbox"]);
+    assert_eq!(words(&["li"]), ["list"]);
+    assert_eq!(words(&["powerbox", "de"]), ["dew-heater"]);
+    assert_eq!(words(&["powerbox", "dew-heater", ""]), ["left", "right"]);
+    assert_eq!(words(&["powerbox", "dew-heater", "left", "--o"]), ["--over-s"]);
+    assert_eq!(words(&["--site", "clasp", "powerbox", "watch", "--ti"]), ["--timeout"]);
+    assert_eq!(words(&["device", "powerbox"]), ["powerbox"]);
+}
+
+#[test]
+fn a_completion_waits_for_no_broker() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = home();
+    let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
+    let began = Instant::now();
+    let (code, stdout, stderr) = home.run(&["--config", &file, "__complete", "--", ""]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.contains("list\t"), "{stdout}");
+    // 200 ms, and what a busy machine takes to start a program.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn bash_completes_by_the_script_that_is_printed() {
+    let (home, file) = home_with_cache(1);
+    let bin = Path::new(env!("CARGO_BIN_EXE_obsbus")).parent().unwrap();
+    let script = "source <(obsbus completions bash)\nCOMP_WORDS=(obsbus powerbox dew)\nCOMP_CWORD=2\n\
+                  _obsbus_complete\necho \"${COMPREPLY[@]}\"\ncomplete -p obsbus\n";
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+        .env("HOME", home.path("."))
+        .env("OBSBUS_CONFIG", &file)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text, "dew-heater\ncomplete -F _obsbus_complete obsbus\n", "{:?}", output.stderr);
+}
+
+#[test]
+fn every_subcommand_is_a_reserved_word() {
+    for name in cli::usage::COMMANDS.iter().chain(&cli::usage::DEVICE_COMMANDS) {
+        // Every device has that one.
+        assert!(*name == "ping" || bus::reserved::is_reserved(name), "{name}");
+    }
+    for arguments in [&["help"], &["--help"]] {
+        let (_, stdout, _) = home().run(arguments);
+        let commands = stdout.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in commands.take_while(|line| !line.is_empty()) {
+            let name = line.split_whitespace().next().unwrap();
+            assert!(cli::usage::COMMANDS.contains(&name), "{name} is not in the list");
+        }
+    }
+}

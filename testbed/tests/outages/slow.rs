@@ -1,0 +1,37 @@
+//! A link to the broker that is slow, and not down.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testbed::site::{LIMIT, Site};
+use testbed::slow::SlowLink;
+
+use crate::{RUN, ping, send, terminal};
+
+const EACH_WAY: Duration = Duration::from_millis(700);
+
+#[test]
+fn at_a_round_trip_of_more_than_a_second_commands_work_and_the_bridge_knows_that_they_arrive() {
+    let mut site = Site::builder().start_without_bridge().unwrap();
+    let link = SlowLink::to(site.broker.port(), EACH_WAY).unwrap();
+    site.bridge.set_env("OBSBUS_CHILLER_BROKER__PORT", &link.port().to_string());
+    site.start_bridge().unwrap();
+    let health = site.wait_json("health", |health| health["command_path_ok"] == true, LIMIT).unwrap();
+    assert_eq!(health["acl_ok"], true, "{health}");
+
+    let alice = site.client("alice").unwrap();
+    send(&alice, "enabled", "run-1", json!({ "enabled": "on" }));
+    assert_eq!(terminal(&alice, "run-1", 1)["code"], 0);
+    assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
+
+    // Three times as slow all of a sudden: one connection may be given up, and the next one knows.
+    link.set_delay(3 * EACH_WAY);
+    link.cut();
+    let again = site.wait_json("health", |health| health["broker_connections"].as_u64() >= Some(2), LIMIT);
+    again.unwrap_or_else(|error| panic!("{error}; {}", site.bridge_log()));
+    site.wait_json("health", |health| health["command_path_ok"] == true, LIMIT).unwrap();
+    ping(&alice, "ping-1");
+    let state = site.state().unwrap();
+    assert_eq!(state["attention"], json!([]), "{state}");
+    assert_eq!(site.wait_json("health", |_| true, LIMIT).unwrap()["stalled_commands"], 0);
+}

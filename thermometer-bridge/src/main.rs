@@ -1,0 +1,7 @@
+//! `thermometer-bridge SETTINGS`: puts the example instrument on MQTT.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bridge::instrument::main::<thermometer_bridge::Bridge>()
+}
