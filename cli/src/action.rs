@@ -142,3 +142,136 @@ fn check(number: f64, argument: &ArgumentMeta, verb: &VerbMeta) -> Result<(), Fa
         format!("{verb} {number}: outside_limits (code {EXIT_OUTSIDE_LIMITS}): {allowed}; nothing was sent");
     Err(Failure::said(EXIT_OUTSIDE_LIMITS, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+    use serde_json::json;
+
+    use super::*;
+    use crate::tool::Shortcut;
+    use crate::usage;
+
+    const SIDES: &[Choice] = &[
+        Choice { aliases: &["l"], ..Choice::new("left", "On the left") },
+        Choice::new("right", "On the right"),
+    ];
+    const NUMBER: ArgumentKind = ArgumentKind::Number { unit: "%", step: 1.0 };
+    const LAMP: Description = Description {
+        kind: "lamp",
+        label: "lamp",
+        model: "",
+        services: &[],
+        statuses: &[Word::new("offline", "OFFLINE", Tone::Bad)],
+        verbs: &[
+            Verb::PING,
+            Verb::new("dim_to", "Dim", Class::Exclusive).with(&[
+                ArgumentSpec::new("side", "Side", ArgumentKind::Choice(SIDES)),
+                ArgumentSpec::new("percent", "Brightness", NUMBER),
+                ArgumentSpec::new("over_s", "Time", ArgumentKind::Number { unit: "s", step: 1.0 }).optional(),
+                ArgumentSpec::new("scene", "Scene", ArgumentKind::Name("scenes")).optional(),
+                ArgumentSpec::new("now", "At once", ArgumentKind::Flag),
+                // One that every command has.
+                ArgumentSpec::new("site", "Site", ArgumentKind::Flag),
+            ]),
+            Verb { motion: true, ..Verb::new("turn", "Turn", Class::Exclusive) },
+            Verb { stop: true, ..Verb::new("halt", "Halt", Class::Overriding) },
+            // A subcommand of every device, which stands over it.
+            Verb::new("status", "Status", Class::Query),
+        ],
+        properties: &[],
+    };
+
+    fn lamp() -> Instrument {
+        let mut lamp = Instrument::described(&LAMP);
+        for argument in lamp.meta.verbs.iter_mut().flat_map(|verb| &mut verb.arguments) {
+            match argument.name.as_str() {
+                "percent" => (argument.minimum, argument.maximum) = (Some(0.0), Some(100.0)),
+                "scene" => argument.choices = Some(vec!["dusk".to_owned()]),
+                _ => {}
+            }
+        }
+        lamp
+    }
+
+    fn typed(words: &str) -> Result<Option<Action>, String> {
+        let matches = usage::device("lamp", &lamp()).try_get_matches_from(words.split(' '));
+        let matches = matches.map_err(|error| error.to_string())?;
+        action(&matches, Some(&lamp()), None).map_err(|failure| format!("{}: {failure}", failure.code()))
+    }
+
+    fn wish(words: &str) -> (Wish, Value) {
+        match typed(words) {
+            Ok(Some(Action::Send(wish))) => {
+                let arguments = Value::Object(wish.order.arguments.clone());
+                (wish, arguments)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_are_taken_in_their_order_by_name_and_as_flags() {
+        for verb in ["dim-to", "dim_to"] {
+            let (wish, arguments) = wish(&format!("{verb} left 12.5"));
+            assert_eq!((wish.order.verb.as_str(), wish.words.as_str()), ("dim_to", "dim-to left 12.5"));
+            assert_eq!(arguments, json!({"side": "left", "percent": 12.5}));
+        }
+        let (wish, arguments) = wish("dim-to --over-s 3 l 0 --now --scene dusk --site-argument");
+        assert_eq!(
+            arguments,
+            json!({"side": "l", "percent": 0.0, "over_s": 3.0, "now": true, "scene": "dusk", "site": true})
+        );
+        assert_eq!(wish.words, "dim-to l 0 --over-s 3 --scene dusk --now --site");
+    }
+
+    #[test]
+    fn what_cannot_be_an_argument_is_said_before_anything_is_sent() {
+        for (words, said) in [
+            ("dim-to", "required arguments were not provided"),
+            ("dim-to up 3", "possible values: left, right"),
+            ("dim-to left bright", "a number is wanted here (%), such as 2.5"),
+            ("dim-to left nan", "a number is wanted here"),
+            ("dim-to left 1 --scene dawn", "possible values: dusk"),
+            ("dim-to left 101", "6: dim-to 101: outside_limits (code 6): 0 to 100%; nothing was sent"),
+            ("dim-to left -1", "6: dim-to -1: outside_limits"),
+        ] {
+            let error = typed(words).unwrap_err();
+            assert!(error.contains(said), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_what_moves_and_can_be_stopped_need_not_be_waited_for() {
+        assert!(wish("turn --no-wait").0.no_wait);
+        assert!(!wish("turn").0.no_wait);
+        assert!(typed("halt --no-wait").is_err());
+        assert_eq!(typed("status"), Ok(Some(Action::Status { all: false })));
+    }
+
+    #[test]
+    fn a_shortcut_sends_the_verb_it_stands_for() {
+        static TOOL: Tool = Tool {
+            command: "lamp",
+            about: "",
+            after_help: "",
+            version: "1",
+            description: &LAMP,
+            device: "lamp",
+            texts: &[],
+            shortcuts: &[Shortcut {
+                name: "off",
+                about: "Put it out",
+                verb: "dim_to",
+                arguments: &[("side", "left")],
+            }],
+            lines: |_| None,
+            brief: |_| None,
+            after_stop: None,
+        };
+        let matches = usage::tool(&TOOL, &lamp()).try_get_matches_from(["lamp", "off"]).unwrap();
+        let Ok(Some(Action::Send(wish))) = action(&matches, Some(&lamp()), Some(&TOOL)) else { panic!() };
+        assert_eq!((wish.order.verb.as_str(), wish.words.as_str()), ("dim_to", "off"));
+        assert_eq!(Value::Object(wish.order.arguments), json!({"side": "left"}));
+    }
+}
