@@ -5,10 +5,10 @@ use bus::topic::RequestId;
 use clap::ArgMatches;
 use serde_json::{Map, Value};
 
-use crate::command::Wish;
+use crate::command::UserRequest;
 use crate::exit::{EXIT_OUTSIDE_LIMITS, Failure};
 use crate::instrument::{Instrument, unit};
-use crate::order::Order;
+use crate::request::Request;
 use crate::shell::Shell;
 use crate::tool::Tool;
 use crate::usage::{COMPLETE, NO_WAIT, argument_id, dashed};
@@ -26,7 +26,7 @@ pub(crate) enum Action {
     Outcome(RequestId),
     Completions(Shell),
     Complete(Vec<String>),
-    Send(Wish),
+    Send(UserRequest),
 }
 
 /// What the user wants; `None` where it takes the instrument's verbs to know.
@@ -61,7 +61,10 @@ pub(crate) fn action(
             None => return Ok(None),
         },
         COMPLETE => Action::Complete(words(matches)),
-        verb => return wish(verb, matches, instrument, tool).map(|wish| wish.map(Action::Send)),
+        verb => {
+            return user_request(verb, matches, instrument, tool)
+                .map(|user_request| user_request.map(Action::Send));
+        }
     };
     Ok(Some(known))
 }
@@ -71,16 +74,16 @@ pub(crate) fn words(matches: &ArgMatches) -> Vec<String> {
     matches.try_get_many::<String>("words").ok().flatten().into_iter().flatten().cloned().collect()
 }
 
-fn wish(
+fn user_request(
     name: &str,
     matches: &ArgMatches,
     instrument: Option<&Instrument>,
     tool: Option<&'static Tool>,
-) -> Result<Option<Wish>, Failure> {
+) -> Result<Option<UserRequest>, Failure> {
     if let Some(shortcut) = tool.and_then(|tool| tool.shortcuts.iter().find(|it| it.name == name)) {
         let arguments = shortcut.arguments.iter().map(|(name, word)| ((*name).to_owned(), (*word).into()));
-        let order = Order { verb: shortcut.verb.to_owned(), arguments: arguments.collect() };
-        return Ok(Some(Wish { order, words: name.to_owned(), no_wait: false }));
+        let request = Request { verb: shortcut.verb.to_owned(), arguments: arguments.collect() };
+        return Ok(Some(UserRequest { request, words: name.to_owned(), no_wait: false }));
     }
     let verb = instrument.and_then(|it| it.meta.verbs.iter().find(|verb| dashed(&verb.name) == name));
     let Some(verb) = verb else { return Ok(None) };
@@ -95,7 +98,7 @@ fn wish(
         }
     }
     let no_wait = matches.try_get_one::<bool>(NO_WAIT).ok().flatten().copied().unwrap_or_default();
-    Ok(Some(Wish { order: Order { verb: verb.name.clone(), arguments }, words, no_wait }))
+    Ok(Some(UserRequest { request: Request { verb: verb.name.clone(), arguments }, words, no_wait }))
 }
 
 /// An argument's value and the user's words for it.
@@ -200,11 +203,11 @@ mod tests {
         action(&matches, Some(&lamp()), None).map_err(|failure| format!("{}: {failure}", failure.code()))
     }
 
-    fn wish(words: &str) -> (Wish, Value) {
+    fn user_request(words: &str) -> (UserRequest, Value) {
         match typed(words) {
-            Ok(Some(Action::Send(wish))) => {
-                let arguments = Value::Object(wish.order.arguments.clone());
-                (wish, arguments)
+            Ok(Some(Action::Send(user_request))) => {
+                let arguments = Value::Object(user_request.request.arguments.clone());
+                (user_request, arguments)
             }
             other => panic!("{other:?}"),
         }
@@ -213,16 +216,20 @@ mod tests {
     #[test]
     fn arguments_are_taken_in_their_order_by_name_and_as_flags() {
         for verb in ["dim-to", "dim_to"] {
-            let (wish, arguments) = wish(&format!("{verb} left 12.5"));
-            assert_eq!((wish.order.verb.as_str(), wish.words.as_str()), ("dim_to", "dim-to left 12.5"));
+            let (user_request, arguments) = user_request(&format!("{verb} left 12.5"));
+            assert_eq!(
+                (user_request.request.verb.as_str(), user_request.words.as_str()),
+                ("dim_to", "dim-to left 12.5")
+            );
             assert_eq!(arguments, json!({"side": "left", "percent": 12.5}));
         }
-        let (wish, arguments) = wish("dim-to --over-s 3 l 0 --now --scene dusk --site-argument");
+        let (user_request, arguments) =
+            user_request("dim-to --over-s 3 l 0 --now --scene dusk --site-argument");
         assert_eq!(
             arguments,
             json!({"side": "l", "percent": 0.0, "over_s": 3.0, "now": true, "scene": "dusk", "site": true})
         );
-        assert_eq!(wish.words, "dim-to l 0 --over-s 3 --scene dusk --now --site");
+        assert_eq!(user_request.words, "dim-to l 0 --over-s 3 --scene dusk --now --site");
     }
 
     #[test]
@@ -243,8 +250,8 @@ mod tests {
 
     #[test]
     fn only_what_moves_and_can_be_stopped_need_not_be_waited_for() {
-        assert!(wish("turn --no-wait").0.no_wait);
-        assert!(!wish("turn").0.no_wait);
+        assert!(user_request("turn --no-wait").0.no_wait);
+        assert!(!user_request("turn").0.no_wait);
         assert!(typed("halt --no-wait").is_err());
         assert_eq!(typed("status"), Ok(Some(Action::Status { all: false })));
     }
@@ -270,8 +277,10 @@ mod tests {
             after_stop: None,
         };
         let matches = usage::tool(&TOOL, &lamp()).try_get_matches_from(["lamp", "off"]).unwrap();
-        let Ok(Some(Action::Send(wish))) = action(&matches, Some(&lamp()), Some(&TOOL)) else { panic!() };
-        assert_eq!((wish.order.verb.as_str(), wish.words.as_str()), ("dim_to", "off"));
-        assert_eq!(Value::Object(wish.order.arguments), json!({"side": "left"}));
+        let Ok(Some(Action::Send(user_request))) = action(&matches, Some(&lamp()), Some(&TOOL)) else {
+            panic!()
+        };
+        assert_eq!((user_request.request.verb.as_str(), user_request.words.as_str()), ("dim_to", "off"));
+        assert_eq!(Value::Object(user_request.request.arguments), json!({"side": "left"}));
     }
 }
