@@ -104,7 +104,7 @@ impl<'a> Renderer<'a> {
             }
             Standing::Unreadable(error) => format!(
                 "the state of {base} cannot be read ({}): is this program as new as the bridge?",
-                echo(error)
+                echo(&error.to_string())
             ),
             Standing::DeviceOffline => self.because("OFFLINE", view),
             Standing::Released => self.because("RELEASED", view),
