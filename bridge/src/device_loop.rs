@@ -15,7 +15,7 @@ use crate::certificate;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
-use crate::reload::Reloaded;
+use crate::reload::{ReloadError, Reloaded};
 use crate::store::{Saved, Store};
 use crate::watchdog::{Watchdog, notify_status};
 
@@ -42,7 +42,7 @@ pub enum Request {
     /// End, in order.
     Stop,
     /// The settings were read again; or why they are refused.
-    Reloaded(Result<Reloaded, String>),
+    Reloaded(Result<Reloaded, ReloadError>),
 }
 
 /// Where the loop takes such requests from.
@@ -93,6 +93,7 @@ where
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
                 Output::Probe => store.probe(),
                 Output::Reconnect(connection) => session.reconnect(connection),
+                Output::Renew(connection) => session.renew(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
         }

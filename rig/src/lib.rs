@@ -239,6 +239,7 @@ impl<S: Subject> Rig<S> {
                 }
                 Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect(connection) => self.broker.session.reconnect(connection),
+                Output::Renew(connection) => self.broker.session.renew(connection),
                 Output::Finish { say_offline } => {
                     self.finished = true;
                     self.broker.session.stop(say_offline);

@@ -31,7 +31,7 @@ use crate::controller::{Controller, Protocol};
 use crate::history::{Kept, Recorder};
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
-use crate::reload::Reloaded;
+use crate::reload::{ReloadError, Reloaded};
 use crate::rival::Rival;
 use crate::store::StoreError;
 use clock::{Doubts, Steps};
@@ -105,7 +105,7 @@ pub enum Event {
     /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
     /// The settings were read again; or why they are refused.
-    Reloaded(Result<Reloaded, String>),
+    Reloaded(Result<Reloaded, ReloadError>),
     /// Time has passed.
     Timeout,
     /// The daemon is to end.
@@ -146,6 +146,8 @@ pub enum Output {
     Probe,
     /// Drop this connection to the broker and make it anew.
     Reconnect(u64),
+    /// Leave this connection, and make it anew with the TLS files as they are now.
+    Renew(u64),
     /// End the session, then the daemon.
     Finish {
         /// Whether the device is now without a bridge.

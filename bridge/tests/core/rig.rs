@@ -176,7 +176,7 @@ impl Rig {
             desk,
             description: &DESCRIPTION,
             version: "0",
-            log_name: "thermometer".to_owned(),
+            log_name: "barometer".to_owned(),
             session: "s".to_owned(),
             host: "obs1".to_owned(),
             process: 17,

@@ -177,7 +177,7 @@ fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
 fn certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     let certificates = CertificateDer::pem_slice_iter(&read(key, file)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(key, file, format!("is no valid PEM: {error}")))?;
+        .map_err(|error| unusable(key, file, format!("is not valid PEM: {error}")))?;
     if certificates.is_empty() {
         return Err(unusable(key, file, "holds no certificate (PEM)"));
     }

@@ -249,7 +249,7 @@ fn all_syntax_errors_have_their_line() {
     assert!(found[0].starts_with("client.toml:2: "), "{found:?}");
     assert!(found[1].starts_with("client.toml:5: "), "{found:?}");
     let found = problems("client.toml", "sites = 99999999999999999999", &[]);
-    assert_eq!(found, ["client.toml:1: sites: 99999999999999999999 is no number that can be used"]);
+    assert_eq!(found, ["client.toml:1: sites: 99999999999999999999 is not a number that can be used"]);
 }
 
 #[test]
