@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use bus::message::Code;
+use bus::message::{Code, echo};
 
 use crate::exit::EXIT_UNREACHABLE;
-use crate::text::escaped;
 use crate::wait::Outcome;
 
 /// Whom a stop is for.
@@ -48,7 +47,7 @@ pub fn after_interrupt(stop: &Stop, what: &str, parties: Parties) -> (u8, String
     match stop {
         Stop::NotNeeded => (Code::Stopped.number(), format!("{what}: nothing was sent")),
         Stop::Asked(Outcome::Answered(reply, _)) if reply.code == Some(Code::Succeeded) => {
-            (Code::Stopped.number(), format!("{what}: stopped by Ctrl-C: {}", escaped(&reply.message)))
+            (Code::Stopped.number(), format!("{what}: stopped by Ctrl-C: {}", echo(&reply.message)))
         }
         stop => (exit_code(stop), format!("error: {}", failure(stop, "stop", parties))),
     }

@@ -18,7 +18,7 @@ use crate::picture::status_label;
 use crate::status::Renderer;
 use crate::style::{RED, Style};
 use crate::target::Access;
-use crate::text::{escaped, width};
+use crate::text::width;
 use crate::view::{Standing, View};
 
 /// What is in store comes at once, all of it one behind the other.
@@ -112,7 +112,7 @@ fn row(base: &Base, known: &Known, now: Now, style: Style) -> [String; 4] {
         (Standing::Current | Standing::DeviceOffline | Standing::Released, Some(snapshot)) => {
             let label = status_label(instrument, snapshot);
             let colour = instrument.status_colour(&snapshot.common.status);
-            let does = escaped(&snapshot.common.summary);
+            let does = echo(&snapshot.common.summary);
             (style.paint(colour, &label), if does.is_empty() { echo(&snapshot.common.reason) } else { does })
         }
         (Standing::BridgeOffline | Standing::NeverHeard, _) => {

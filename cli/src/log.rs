@@ -5,7 +5,7 @@ use bus::message::{Event, EventKind, echo};
 use serde_json::Value;
 
 use crate::style::{Style, severity_colour};
-use crate::text::{date, escaped};
+use crate::text::date;
 
 /// The lines of `log`, oldest first.
 #[must_use]
@@ -26,11 +26,11 @@ fn line(event: &Event, style: Style) -> String {
             let status = happening.status.map(|status| status.word().replace('_', " ")).unwrap_or_default();
             let code = happening.code.filter(|code| code.number() != 0);
             let code = code.map(|code| format!(" (code {})", code.number())).unwrap_or_default();
-            let message = escaped(&happening.message);
+            let message = echo(&happening.message);
             let colon = if message.is_empty() { "" } else { ": " };
             format!("{text}{by}: {status}{code}{colon}{message}")
         }
-        _ => escaped(&happening.message),
+        _ => echo(&happening.message),
     };
     let text = text + &repeated(event);
     format!("{}  {}", date(event.date), style.paint(severity_colour(happening.severity), &text))

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::instrument::Instrument;
 use crate::style::Style;
-use crate::text::{age, capitalised, date, escaped};
+use crate::text::{age, capitalised, date};
 use crate::view::{Snapshot, Standing, View};
 
 /// A state, and how to speak of it.
@@ -102,7 +102,7 @@ impl<'a> Picture<'a> {
     #[must_use]
     pub fn summary(&self) -> String {
         let label = status_label(self.instrument, self.snapshot);
-        let summary = escaped(&self.snapshot.common.summary);
+        let summary = echo(&self.snapshot.common.summary);
         match after_label(&summary, &label) {
             // It says no more than the status: a bridge of before does not even say that.
             _ if summary.is_empty() || summary.eq_ignore_ascii_case(&label) => {
@@ -152,7 +152,7 @@ pub fn status_label(instrument: &Instrument, snapshot: &Snapshot) -> String {
 /// Why it does so: the bridge's sentence, without what it does; else the bare reason.
 #[must_use]
 pub fn why(instrument: &Instrument, snapshot: &Snapshot) -> String {
-    let summary = escaped(&snapshot.common.summary);
+    let summary = echo(&snapshot.common.summary);
     let label = status_label(instrument, snapshot);
     match after_label(&summary, &label) {
         _ if summary.is_empty() || summary.eq_ignore_ascii_case(&label) => reason(snapshot),

@@ -11,7 +11,7 @@ use crate::generic;
 use crate::instrument::Instrument;
 use crate::picture::{Body, Picture, why};
 use crate::style::{BOLD_RED, Style, YELLOW, severity_colour};
-use crate::text::{age, date, escaped};
+use crate::text::{age, date};
 use crate::view::{Snapshot, Standing, View};
 
 /// How an instrument is drawn.
@@ -145,7 +145,7 @@ fn clock_warning(view: &View, now: Now) -> Option<String> {
 }
 
 fn attention_line(attention: &Attention, style: Style) -> String {
-    let (name, text) = (echo(&attention.name), escaped(&attention.text));
+    let (name, text) = (echo(&attention.name), echo(&attention.text));
     let text = format!("! {name}: {text} (since {})", date(attention.since));
     style.paint(severity_colour(attention.severity), &text)
 }

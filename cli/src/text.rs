@@ -42,18 +42,6 @@ pub fn capitalised(text: &str) -> String {
     }
 }
 
-/// A bridge's sentence as it came, however long; what could command the terminal, or turn the
-/// direction of writing, is escaped.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    const LIMIT: usize = 4000;
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let escape =
-        |c: char| if c.is_control() || turns(c) { c.escape_default().collect() } else { c.to_string() };
-    text.chars().take(LIMIT).map(escape).collect()
-}
-
 /// A payload as it is, on one line; only what no bridge of ours sends is changed: control
 /// characters, which could command the terminal, and what is not UTF-8.
 #[must_use]
@@ -192,13 +180,6 @@ mod tests {
         {
             assert_eq!(age(seconds), text);
         }
-    }
-
-    #[test]
-    fn a_long_sentence_is_shown_whole_and_turns_no_writing_around() {
-        let long = "the port is in use by another program; ".repeat(20);
-        assert_eq!(escaped(&long), long);
-        assert_eq!(escaped("a\u{202e}b\u{1b}[2J\nü"), "a\\u{202e}b\\u{1b}[2J\\nü");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use bus::clock::{Instant, Now};
 use bus::message::{ONLINE, Reply, echo};
 
 use crate::exit::{EXIT_FAILED, EXIT_NOT_AUTHORISED, EXIT_TIMED_OUT, EXIT_UNREACHABLE};
-use crate::text::escaped;
 
 /// A bridge answers within 100 ms; one that does not within this (or three round trips, on a slow
 /// link), does not.
@@ -130,7 +129,7 @@ fn answered(what: &str, reply: &Reply) -> String {
     for more in [Some(&reply.message), reply.note.as_ref()].into_iter().flatten() {
         if !more.is_empty() && *more != reply.reason {
             text.push_str(": ");
-            text.push_str(&escaped(more));
+            text.push_str(&echo(more));
         }
     }
     text
