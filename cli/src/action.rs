@@ -5,10 +5,10 @@ use bus::topic::RequestId;
 use clap::ArgMatches;
 use serde_json::{Map, Value};
 
-use crate::command::Wish;
+use crate::command::UserRequest;
 use crate::exit::{EXIT_OUTSIDE_LIMITS, Failure};
 use crate::instrument::{Instrument, unit};
-use crate::order::Order;
+use crate::request::Request;
 use crate::shell::Shell;
 use crate::tool::Tool;
 use crate::usage::{COMPLETE, NO_WAIT, argument_id, dashed};
@@ -26,7 +26,7 @@ pub(crate) enum Action {
     Outcome(RequestId),
     Completions(Shell),
     Complete(Vec<String>),
-    Send(Wish),
+    Send(UserRequest),
 }
 
 /// What the user wants; `None` where it takes the instrument's verbs to know.
@@ -61,7 +61,10 @@ pub(crate) fn action(
             None => return Ok(None),
         },
         COMPLETE => Action::Complete(words(matches)),
-        verb => return wish(verb, matches, instrument, tool).map(|wish| wish.map(Action::Send)),
+        verb => {
+            return user_request(verb, matches, instrument, tool)
+                .map(|user_request| user_request.map(Action::Send));
+        }
     };
     Ok(Some(known))
 }
@@ -71,16 +74,16 @@ pub(crate) fn words(matches: &ArgMatches) -> Vec<String> {
     matches.try_get_many::<String>("words").ok().flatten().into_iter().flatten().cloned().collect()
 }
 
-fn wish(
+fn user_request(
     name: &str,
     matches: &ArgMatches,
     instrument: Option<&Instrument>,
     tool: Option<&'static Tool>,
-) -> Result<Option<Wish>, Failure> {
+) -> Result<Option<UserRequest>, Failure> {
     if let Some(shortcut) = tool.and_then(|tool| tool.shortcuts.iter().find(|it| it.name == name)) {
         let arguments = shortcut.arguments.iter().map(|(name, word)| ((*name).to_owned(), (*word).into()));
-        let order = Order { verb: shortcut.verb.to_owned(), arguments: arguments.collect() };
-        return Ok(Some(Wish { order, words: name.to_owned(), no_wait: false }));
+        let request = Request { verb: shortcut.verb.to_owned(), arguments: arguments.collect() };
+        return Ok(Some(UserRequest { request, words: name.to_owned(), no_wait: false }));
     }
     let verb = instrument.and_then(|it| it.meta.verbs.iter().find(|verb| dashed(&verb.name) == name));
     let Some(verb) = verb else { return Ok(None) };
@@ -95,7 +98,7 @@ fn wish(
         }
     }
     let no_wait = matches.try_get_one::<bool>(NO_WAIT).ok().flatten().copied().unwrap_or_default();
-    Ok(Some(Wish { order: Order { verb: verb.name.clone(), arguments }, words, no_wait }))
+    Ok(Some(UserRequest { request: Request { verb: verb.name.clone(), arguments }, words, no_wait }))
 }
 
 /// An argument's value and the user's words for it.
@@ -141,4 +144,143 @@ fn check(number: f64, argument: &ArgumentMeta, verb: &VerbMeta) -> Result<(), Fa
     let message =
         format!("{verb} {number}: outside_limits (code {EXIT_OUTSIDE_LIMITS}): {allowed}; nothing was sent");
     Err(Failure::said(EXIT_OUTSIDE_LIMITS, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+    use serde_json::json;
+
+    use super::*;
+    use crate::tool::Shortcut;
+    use crate::usage;
+
+    const SIDES: &[Choice] = &[
+        Choice { aliases: &["l"], ..Choice::new("left", "On the left") },
+        Choice::new("right", "On the right"),
+    ];
+    const NUMBER: ArgumentKind = ArgumentKind::Number { unit: "%", step: 1.0 };
+    const LAMP: Description = Description {
+        kind: "lamp",
+        label: "lamp",
+        model: "",
+        services: &[],
+        statuses: &[Word::new("offline", "OFFLINE", Tone::Bad)],
+        verbs: &[
+            Verb::PING,
+            Verb::new("dim_to", "Dim", Class::Exclusive).with(&[
+                ArgumentSpec::new("side", "Side", ArgumentKind::Choice(SIDES)),
+                ArgumentSpec::new("percent", "Brightness", NUMBER),
+                ArgumentSpec::new("over_s", "Time", ArgumentKind::Number { unit: "s", step: 1.0 }).optional(),
+                ArgumentSpec::new("scene", "Scene", ArgumentKind::Name("scenes")).optional(),
+                ArgumentSpec::new("now", "At once", ArgumentKind::Flag),
+                // One that every command has.
+                ArgumentSpec::new("site", "Site", ArgumentKind::Flag),
+            ]),
+            Verb { motion: true, ..Verb::new("turn", "Turn", Class::Exclusive) },
+            Verb { stop: true, ..Verb::new("halt", "Halt", Class::Overriding) },
+            // A subcommand of every device, which stands over it.
+            Verb::new("status", "Status", Class::Query),
+        ],
+        properties: &[],
+    };
+
+    fn lamp() -> Instrument {
+        let mut lamp = Instrument::described(&LAMP);
+        for argument in lamp.meta.verbs.iter_mut().flat_map(|verb| &mut verb.arguments) {
+            match argument.name.as_str() {
+                "percent" => (argument.minimum, argument.maximum) = (Some(0.0), Some(100.0)),
+                "scene" => argument.choices = Some(vec!["dusk".to_owned()]),
+                _ => {}
+            }
+        }
+        lamp
+    }
+
+    fn typed(words: &str) -> Result<Option<Action>, String> {
+        let matches = usage::device("lamp", &lamp()).try_get_matches_from(words.split(' '));
+        let matches = matches.map_err(|error| error.to_string())?;
+        action(&matches, Some(&lamp()), None).map_err(|failure| format!("{}: {failure}", failure.code()))
+    }
+
+    fn user_request(words: &str) -> (UserRequest, Value) {
+        match typed(words) {
+            Ok(Some(Action::Send(user_request))) => {
+                let arguments = Value::Object(user_request.request.arguments.clone());
+                (user_request, arguments)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_are_taken_in_their_order_by_name_and_as_flags() {
+        for verb in ["dim-to", "dim_to"] {
+            let (user_request, arguments) = user_request(&format!("{verb} left 12.5"));
+            assert_eq!(
+                (user_request.request.verb.as_str(), user_request.words.as_str()),
+                ("dim_to", "dim-to left 12.5")
+            );
+            assert_eq!(arguments, json!({"side": "left", "percent": 12.5}));
+        }
+        let (user_request, arguments) =
+            user_request("dim-to --over-s 3 l 0 --now --scene dusk --site-argument");
+        assert_eq!(
+            arguments,
+            json!({"side": "l", "percent": 0.0, "over_s": 3.0, "now": true, "scene": "dusk", "site": true})
+        );
+        assert_eq!(user_request.words, "dim-to l 0 --over-s 3 --scene dusk --now --site");
+    }
+
+    #[test]
+    fn what_cannot_be_an_argument_is_said_before_anything_is_sent() {
+        for (words, said) in [
+            ("dim-to", "required arguments were not provided"),
+            ("dim-to up 3", "possible values: left, right"),
+            ("dim-to left bright", "a number is wanted here (%), such as 2.5"),
+            ("dim-to left nan", "a number is wanted here"),
+            ("dim-to left 1 --scene dawn", "possible values: dusk"),
+            ("dim-to left 101", "6: dim-to 101: outside_limits (code 6): 0 to 100%; nothing was sent"),
+            ("dim-to left -1", "6: dim-to -1: outside_limits"),
+        ] {
+            let error = typed(words).unwrap_err();
+            assert!(error.contains(said), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_what_moves_and_can_be_stopped_need_not_be_waited_for() {
+        assert!(user_request("turn --no-wait").0.no_wait);
+        assert!(!user_request("turn").0.no_wait);
+        assert!(typed("halt --no-wait").is_err());
+        assert_eq!(typed("status"), Ok(Some(Action::Status { all: false })));
+    }
+
+    #[test]
+    fn a_shortcut_sends_the_verb_it_stands_for() {
+        static TOOL: Tool = Tool {
+            command: "lamp",
+            about: "",
+            after_help: "",
+            version: "1",
+            description: &LAMP,
+            device: "lamp",
+            texts: &[],
+            shortcuts: &[Shortcut {
+                name: "off",
+                about: "Put it out",
+                verb: "dim_to",
+                arguments: &[("side", "left")],
+            }],
+            lines: |_| None,
+            brief: |_| None,
+            after_stop: None,
+        };
+        let matches = usage::tool(&TOOL, &lamp()).try_get_matches_from(["lamp", "off"]).unwrap();
+        let Ok(Some(Action::Send(user_request))) = action(&matches, Some(&lamp()), Some(&TOOL)) else {
+            panic!()
+        };
+        assert_eq!((user_request.request.verb.as_str(), user_request.words.as_str()), ("dim_to", "off"));
+        assert_eq!(Value::Object(user_request.request.arguments), json!({"side": "left"}));
+    }
 }

@@ -14,8 +14,8 @@ use bus::topic::RequestId;
 
 use crate::connection::Connection;
 use crate::halt;
-use crate::order::{EXPIRY_S, Order};
 use crate::output::say;
+use crate::request::{EXPIRY_S, Request};
 use crate::target::Target;
 use crate::wait::{Outcome, Until, Wait};
 
@@ -25,7 +25,7 @@ const INSIST_LIMIT: Duration = Duration::from_secs(40);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Hears what happens while a request is under way.
-pub trait Witness {
+pub trait Observer {
     /// What the user should know meanwhile.
     fn notice(&mut self, text: &str);
     /// The request is about to be published: from here on it may be carried out.
@@ -34,11 +34,11 @@ pub trait Witness {
     fn state(&mut self, payload: &[u8]);
 }
 
-/// A witness that only passes the notices on.
+/// An observer that only passes the notices on.
 #[derive(Clone, Copy, Debug)]
 pub struct Notices;
 
-impl Witness for Notices {
+impl Observer for Notices {
     fn notice(&mut self, text: &str) {
         say(text);
     }
@@ -99,13 +99,13 @@ impl<'a> Asker<'a> {
     /// The broker could not be reached in the first place: nothing was asked.
     pub async fn ask(
         &self,
-        order: &Order,
+        request: &Request,
         id: &RequestId,
         connection: Option<Connection>,
-        witness: &mut dyn Witness,
+        observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
-        let asked = Asked { verb: &order.verb, id, payload: order.payload(id, Now::read()) };
-        Box::pin(self.carry(&asked, connection, witness)).await
+        let asked = Asked { verb: &request.verb, id, payload: request.payload(id, Now::read()) };
+        Box::pin(self.carry(&asked, connection, observer)).await
     }
 
     /// Asks what became of a request of before; runs nothing.
@@ -114,20 +114,20 @@ impl<'a> Asker<'a> {
     /// The broker could not be reached in the first place.
     pub async fn ask_after(
         &self,
-        order: &Order,
+        request: &Request,
         id: &RequestId,
         connection: Option<Connection>,
-        witness: &mut dyn Witness,
+        observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
-        let asked = Asked { verb: &order.verb, id, payload: order.aged_payload(id, Now::read()) };
-        Box::pin(self.carry(&asked, connection, witness)).await
+        let asked = Asked { verb: &request.verb, id, payload: request.aged_payload(id, Now::read()) };
+        Box::pin(self.carry(&asked, connection, observer)).await
     }
 
     async fn carry(
         &self,
         asked: &Asked<'_>,
         connection: Option<Connection>,
-        witness: &mut dyn Witness,
+        observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
         let first_by = Now::read().instant + if self.insistent { INSIST_LIMIT } else { Duration::ZERO };
         let mut patient = self.insistent;
@@ -137,7 +137,7 @@ impl<'a> Asker<'a> {
                 Ok(connection) => connection,
                 Err(error) if is_final(&error) || !std::mem::take(&mut patient) => return Err(error),
                 Err(error) => {
-                    witness.notice(&halt::not_yet(self.noun, &error.to_string(), INSIST_LIMIT));
+                    observer.notice(&halt::not_yet(self.noun, &error.to_string(), INSIST_LIMIT));
                     self.connect_by(asked.id, first_by).await?
                 }
             },
@@ -145,13 +145,13 @@ impl<'a> Asker<'a> {
         let mut wait = Wait::new(Now::read(), self.limit).until(self.until);
         let mut return_by = self.insistent.then_some(first_by);
         loop {
-            let error = match self.walk(&mut connection, asked, &mut wait, witness).await {
+            let error = match self.walk(&mut connection, asked, &mut wait, observer).await {
                 Ok(outcome) => match return_by {
                     // The bridge comes back later than the broker.
                     Some(by) if is_not_yet(&outcome) && Now::read().instant < by => {
                         if std::mem::take(&mut patient) {
                             let why = "its bridge is not there";
-                            witness.notice(&halt::not_yet(self.noun, why, INSIST_LIMIT));
+                            observer.notice(&halt::not_yet(self.noun, why, INSIST_LIMIT));
                         }
                         tokio::time::sleep(PAUSE).await;
                         continue;
@@ -164,7 +164,7 @@ impl<'a> Asker<'a> {
                 Err(error) => error,
             };
             let by = *return_by.get_or_insert_with(|| wait.return_by(Now::read()));
-            witness.notice(&format!(
+            observer.notice(&format!(
                 "lost the broker ({error}); asking again with the same id, so that nothing is done twice"
             ));
             connection = match self.connect_by(asked.id, by).await {
@@ -180,7 +180,7 @@ impl<'a> Asker<'a> {
         connection: &mut Connection,
         asked: &Asked<'_>,
         wait: &mut Wait,
-        witness: &mut dyn Witness,
+        observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
         let (base, identity) = (&self.target.base, &self.target.identity);
         let state_topic = base.state();
@@ -193,7 +193,7 @@ impl<'a> Asker<'a> {
             correlation: asked.id.as_str().as_bytes().to_vec().into(),
         };
         let topic = base.command(identity, asked.verb);
-        witness.sending();
+        observer.sending();
         let acknowledged = connection.publish(&topic, asked.payload.clone(), properties).await?;
         wait.delivered(Now::read());
         match acknowledged {
@@ -212,7 +212,7 @@ impl<'a> Asker<'a> {
             if message.topic == availability_topic {
                 wait.availability(&message.payload);
             } else if message.topic == state_topic {
-                witness.state(&message.payload);
+                observer.state(&message.payload);
             } else if message.topic == reply_topic {
                 // What is no reply there was not sent by the bridge, or by one of another age.
                 let Ok(reply) = serde_json::from_slice::<Reply>(&message.payload) else { continue };

@@ -15,8 +15,8 @@ use crate::exit::{Failure, with_causes};
 use crate::halt::{self, Parties, Stop};
 use crate::instrument::Instrument;
 use crate::notes::{Notes, Sender};
-use crate::order::{Order, new_id};
 use crate::output::{print, say, tell, wipe_echo};
+use crate::request::{Request, new_id};
 use crate::tool::Session;
 use crate::wait::{Outcome, Until};
 
@@ -25,44 +25,45 @@ const RELEASED: &str = "released";
 
 /// What the user wants to be done.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Wish {
+pub(crate) struct UserRequest {
     /// What goes on the bus.
-    pub(crate) order: Order,
+    pub(crate) request: Request,
     /// The user's words for it.
     pub(crate) words: String,
     /// Not to wait for the end of a motion.
     pub(crate) no_wait: bool,
 }
 
-/// A wish on its way.
-struct Errand<'a> {
+/// A request on its way.
+struct Pending<'a> {
     session: &'a Session,
     instrument: &'a Instrument,
-    wish: &'a Wish,
+    user_request: &'a UserRequest,
     id: RequestId,
 }
 
-/// Sends the wish under `id` (on `connection`, if there is one that is ready for it) and waits for
+/// Sends the request under `id` (on `connection`, if there is one that is ready for it) and waits for
 /// what becomes of it; the exit code.
 pub(crate) async fn carry_out(
     session: &Session,
     instrument: &Instrument,
-    wish: &Wish,
+    user_request: &UserRequest,
     (id, connection): (RequestId, Option<Connection>),
 ) -> Result<u8, Failure> {
-    let errand = Errand { session, instrument, wish, id };
-    match instrument.verb(&wish.order.verb) {
-        Some(verb) if instrument.moves(verb) => errand.motion(connection).await,
-        Some(verb) if instrument.halts(verb) => errand.halt(connection).await,
-        _ => errand.plain(connection).await,
+    let pending = Pending { session, instrument, user_request, id };
+    match instrument.verb(&user_request.request.verb) {
+        Some(verb) if instrument.moves(verb) => pending.motion(connection).await,
+        Some(verb) if instrument.halts(verb) => pending.halt(connection).await,
+        _ => pending.plain(connection).await,
     }
 }
 
 /// `ping`.
 pub(crate) async fn ping(session: &Session) -> Result<u8, Failure> {
-    let wish = Wish { order: Order::bare("ping"), words: "ping".to_owned(), no_wait: false };
+    let user_request =
+        UserRequest { request: Request::bare("ping"), words: "ping".to_owned(), no_wait: false };
     let outcome = Asker::new(&session.target, "device", session.limit)
-        .ask(&wish.order, &new_id()?, None, &mut Notices)
+        .ask(&user_request.request, &new_id()?, None, &mut Notices)
         .await?;
     match &outcome {
         Outcome::Answered(reply, round_trip) if reply.code == Some(Code::Succeeded) => {
@@ -70,7 +71,7 @@ pub(crate) async fn ping(session: &Session) -> Result<u8, Failure> {
             print(&format!("{} answered in {milliseconds:.1} ms\n", session.target.base))?;
             Ok(0)
         }
-        _ => Ok(said(outcome.exit_code(), &message(session, &outcome, &wish.words))),
+        _ => Ok(said(outcome.exit_code(), &message(session, &outcome, &user_request.words))),
     }
 }
 
@@ -80,7 +81,7 @@ pub(crate) fn not_sent(session: &Session, noun: &str, words: &str, error: &Sessi
     said(halt::exit_code(&stop), &halt::failure(&stop, words, parties(noun, &names(session))))
 }
 
-impl Errand<'_> {
+impl Pending<'_> {
     fn noun(&self) -> &str {
         self.session.noun(self.instrument)
     }
@@ -90,20 +91,22 @@ impl Errand<'_> {
     }
 
     async fn plain(&self, connection: Option<Connection>) -> Result<u8, Failure> {
-        let outcome = self.asker().ask(&self.wish.order, &self.id, connection, &mut Notices).await?;
-        Ok(said(outcome.exit_code(), &message(self.session, &outcome, &self.wish.words)))
+        let outcome =
+            self.asker().ask(&self.user_request.request, &self.id, connection, &mut Notices).await?;
+        Ok(said(outcome.exit_code(), &message(self.session, &outcome, &self.user_request.words)))
     }
 
     /// What stops, or lets go of, what moves.
     async fn halt(&self, connection: Option<Connection>) -> Result<u8, Failure> {
-        let words = &self.wish.words;
+        let words = &self.user_request.words;
         let mut display = ProgressDisplay::new(self.instrument, words.clone(), None);
-        let asked = self.asker().ask(&self.wish.order, &self.id, connection, &mut display).await;
+        let asked = self.asker().ask(&self.user_request.request, &self.id, connection, &mut display).await;
         display.clear();
         let stop = match asked {
             Ok(outcome) if outcome.exit_code() == 0 => {
                 said(0, &message(self.session, &outcome, words));
-                let is_stop = self.instrument.verb(&self.wish.order.verb).is_some_and(|verb| verb.stop);
+                let is_stop =
+                    self.instrument.verb(&self.user_request.request.verb).is_some_and(|verb| verb.stop);
                 if is_stop && display.status() != Some(RELEASED) {
                     self.session.tool.and_then(|tool| tool.after_stop).into_iter().for_each(say);
                 }
@@ -119,27 +122,28 @@ impl Errand<'_> {
     }
 
     async fn motion(&self, connection: Option<Connection>) -> Result<u8, Failure> {
-        let (session, wish) = (self.session, self.wish);
+        let (session, user_request) = (self.session, self.user_request);
         let noted = match Notes::find(&process_environment()) {
             Some(notes) => notes
-                .write(&self.id, &Sender::of(&session.target), &wish.order, Now::read().utc)
+                .write(&self.id, &Sender::of(&session.target), &user_request.request, Now::read().utc)
                 .map_err(|error| error.to_string()),
             None => Err("neither XDG_STATE_HOME nor HOME is set".to_owned()),
         };
         let ask_again = format!("{} outcome", session.command);
-        if let (true, Err(error)) = (wish.no_wait, &noted) {
+        if let (true, Err(error)) = (user_request.no_wait, &noted) {
             say(&format!("the request is not noted, `{ask_again}` will know little of it: {error}"));
         }
         // From here on Ctrl-C is ours.
         let mut interrupt = signal(SignalKind::interrupt())
             .map_err(|source| Failure::System { what: "wait for Ctrl-C", source })?;
-        let until = if wish.no_wait { Until::Accepted } else { Until::Verdict };
-        let mut display = ProgressDisplay::new(self.instrument, wish.words.clone(), Some(self.id.clone()));
+        let until = if user_request.no_wait { Until::Accepted } else { Until::Verdict };
+        let mut display =
+            ProgressDisplay::new(self.instrument, user_request.words.clone(), Some(self.id.clone()));
         let asker = self.asker().until(until);
         let asked = tokio::select! {
             biased;
             _ = interrupt.recv() => None,
-            asked = asker.ask(&wish.order, &self.id, connection, &mut display) => Some(asked),
+            asked = asker.ask(&user_request.request, &self.id, connection, &mut display) => Some(asked),
         };
         display.clear();
         let outcome = match asked {
@@ -149,7 +153,7 @@ impl Errand<'_> {
                 let stop = if display.sent() { self.stop(&mut interrupt).await } else { Stop::NotNeeded };
                 let names = names(session);
                 let parties = parties(self.noun(), &names);
-                let (code, text) = halt::after_interrupt(&stop, &wish.words, parties);
+                let (code, text) = halt::after_interrupt(&stop, &user_request.words, parties);
                 say(&text);
                 return Ok(code);
             }
@@ -158,7 +162,7 @@ impl Errand<'_> {
             print(&format!("{}\n", self.id))?;
             return Ok(0);
         }
-        let mut message = message(session, &outcome, &wish.words);
+        let mut message = message(session, &outcome, &user_request.words);
         if !matches!(outcome, Outcome::Answered(..) | Outcome::NobodyListens | Outcome::BrokerForbids) {
             message.push_str(&format!("; `{ask_again} {}` asks again", self.id));
         }
@@ -173,12 +177,12 @@ impl Errand<'_> {
             return Stop::NotSent("cannot get random numbers".to_owned());
         };
         let mut display = ProgressDisplay::new(self.instrument, verb.name.clone(), None);
-        let order = Order::bare(&verb.name);
+        let request = Request::bare(&verb.name);
         let asker = Asker::new(&self.session.target, self.noun(), None).insistent();
         let asked = tokio::select! {
             biased;
             _ = interrupt.recv() => None,
-            asked = asker.ask(&order, &id, None, &mut display) => Some(asked),
+            asked = asker.ask(&request, &id, None, &mut display) => Some(asked),
         };
         display.clear();
         match asked {

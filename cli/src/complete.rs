@@ -25,7 +25,7 @@ pub enum Place {
     /// Here one of these may stand.
     Here(Vec<Candidate>),
     /// The first word that is no subcommand, and its place among `words`: with `obsbus`, a device.
-    Stranger(usize),
+    External(usize),
 }
 
 /// Where `words` leads within `command`.
@@ -51,7 +51,7 @@ pub fn place(command: &Command, words: &[String]) -> Place {
             options.extend(command.get_opts());
             positional = 0;
         } else if command.is_allow_external_subcommands_set() {
-            return Place::Stranger(index);
+            return Place::External(index);
         } else {
             positional += 1;
         }

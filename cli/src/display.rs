@@ -7,7 +7,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::topic::RequestId;
 
-use crate::ask::Witness;
+use crate::ask::Observer;
 use crate::instrument::Instrument;
 use crate::output::{draw_over, line_width, say};
 use crate::progress::Motion;
@@ -74,7 +74,7 @@ impl Drop for ProgressDisplay<'_> {
     }
 }
 
-impl Witness for ProgressDisplay<'_> {
+impl Observer for ProgressDisplay<'_> {
     fn notice(&mut self, text: &str) {
         self.clear();
         say(text);

@@ -22,11 +22,12 @@ pub mod instrument;
 pub mod list;
 pub mod log;
 pub mod notes;
-pub mod order;
+
 mod outcome;
 mod output;
 pub mod picture;
 pub mod progress;
+pub mod request;
 mod run;
 mod screen;
 pub mod shell;

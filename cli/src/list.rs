@@ -15,7 +15,7 @@ use crate::exit::{EXIT_UNREACHABLE, Failure};
 use crate::instrument::Instrument;
 use crate::output::{columns, print, style};
 use crate::picture::status_label;
-use crate::status::Look;
+use crate::status::Renderer;
 use crate::style::{RED, Style};
 use crate::target::Access;
 use crate::text::width;
@@ -120,7 +120,7 @@ fn row(base: &Base, known: &Known, now: Now, style: Style) -> [String; 4] {
         }
         (Standing::NoState, _) => (style.paint(RED, "UNKNOWN"), "no state".to_owned()),
         _ => {
-            let why = Look::generic(instrument).why_not_current(base, &known.view, &standing, now);
+            let why = Renderer::generic(instrument).why_not_current(base, &known.view, &standing, now);
             (style.paint(RED, "STALE"), why.trim_start_matches("STALE: ").to_owned())
         }
     };

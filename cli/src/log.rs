@@ -59,3 +59,60 @@ fn arguments(event: &Event) -> Vec<String> {
         (None, None) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(more: &Value) -> Event {
+        let mut event = json!({
+            "schema": 2, "session": "s", "seq": 1, "date": "2026-11-30T03:12:07.000Z", "source": "lamp",
+            "kind": "transition", "severity": "info", "by": null, "verb": null, "argument": null, "id": null,
+            "status": null, "code": null, "reason": null, "message": "lit", "values": {},
+        });
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(event).unwrap()
+    }
+
+    fn shown(more: &Value) -> String {
+        lines(&[event(more)], Style::Plain).concat()
+    }
+
+    #[test]
+    fn an_event_says_when_who_what_and_how_it_ended() {
+        assert_eq!(shown(&json!({})), "2026-11-30 03:12:07 UTC  lit");
+        let command = json!({
+            "kind": "command", "by": "alice", "verb": "dim_all", "argument": 40.5, "status": "timed_out", "code": 29,
+            "message": "it stayed at 12 %", "severity": "warning",
+        });
+        assert_eq!(
+            shown(&command),
+            "2026-11-30 03:12:07 UTC  dim-all 40.5 by alice: timed out (code 29): it stayed at 12 %"
+        );
+        let several = json!({
+            "kind": "command", "by": "bob", "verb": "dim", "arguments": {"level": 3, "where": "left"},
+            "status": "succeeded", "code": 0, "message": "",
+        });
+        assert_eq!(shown(&several), "2026-11-30 03:12:07 UTC  dim level=3 where=left by bob: succeeded");
+    }
+
+    #[test]
+    fn what_happened_again_and_again_is_one_line() {
+        let values =
+            json!({"values": {"times": 12, "since": "2026-11-30T03:00:00.000Z"}, "message": "link lost"});
+        assert_eq!(
+            shown(&values),
+            "2026-11-30 03:12:07 UTC  link lost (12 times since 2026-11-30 03:00:00 UTC)"
+        );
+    }
+
+    #[test]
+    fn an_event_commands_no_terminal_and_an_error_is_red() {
+        let evil = json!({"message": "\u{1b}[2J", "severity": "error"});
+        assert_eq!(shown(&evil), "2026-11-30 03:12:07 UTC  \\u{1b}[2J");
+        let text = lines(&[event(&evil)], Style::Coloured).concat();
+        assert!(text.contains("\u{1b}[31m\\u{1b}[2J\u{1b}[0m"), "{text:?}");
+    }
+}

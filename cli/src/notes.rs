@@ -14,7 +14,7 @@ use bus::topic::{Base, Identity, RequestId};
 use serde_json::{Map, Value};
 
 use crate::instrument::is_verb;
-use crate::order::Order;
+use crate::request::Request;
 use crate::target::Target;
 
 /// The bridge has long forgotten by then.
@@ -46,7 +46,7 @@ impl<'a> Sender<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     /// What was asked for.
-    pub order: Order,
+    pub request: Request,
     /// When.
     pub asked_at: Utc,
 }
@@ -69,15 +69,15 @@ impl Notes {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, id: &RequestId, from: &Sender, order: &Order, now: Utc) -> io::Result<()> {
+    pub fn write(&self, id: &RequestId, from: &Sender, request: &Request, now: Utc) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
         self.forget_old();
         let mut object = Map::new();
         object.insert("base".to_owned(), from.base.to_string().into());
         object.insert("by".to_owned(), from.identity.to_string().into());
-        object.insert("verb".to_owned(), order.verb.clone().into());
+        object.insert("verb".to_owned(), request.verb.clone().into());
         object.insert("ts".to_owned(), now.to_string().into());
-        object.insert("arguments".to_owned(), order.arguments.clone().into());
+        object.insert("arguments".to_owned(), request.arguments.clone().into());
         fs::write(self.file(id), Value::Object(object).to_string() + "\n")
     }
 
@@ -91,7 +91,7 @@ impl Notes {
         }
         let verb = text("verb").filter(|verb| is_verb(verb))?.to_owned();
         let arguments = note.get("arguments")?.as_object()?.clone();
-        Some(Note { order: Order { verb, arguments }, asked_at: Utc::parse(text("ts")?).ok()? })
+        Some(Note { request: Request { verb, arguments }, asked_at: Utc::parse(text("ts")?).ok()? })
     }
 
     // An id has no slash, and with the ending it is not `..` either.
@@ -132,9 +132,9 @@ mod tests {
         let asked_at = Utc::from_unix_milliseconds(1_700_000_000_000).unwrap();
         for arguments in [json!({"mm": 2.0}), json!({"mm": 2.0, "slow": true}), json!({})] {
             let Value::Object(arguments) = arguments else { panic!("{arguments}") };
-            let order = Order { verb: "set".to_owned(), arguments };
-            notes.write(&id, &from, &order, asked_at).unwrap();
-            assert_eq!(notes.read(&id, &from), Some(Note { order, asked_at }));
+            let request = Request { verb: "set".to_owned(), arguments };
+            notes.write(&id, &from, &request, asked_at).unwrap();
+            assert_eq!(notes.read(&id, &from), Some(Note { request, asked_at }));
         }
         assert_eq!(notes.read(&id, &Sender { base: &other_base, ..from }), None);
         assert_eq!(notes.read(&id, &Sender { identity: &ops, ..from }), None);

@@ -12,7 +12,7 @@ use bus::message::{Code, LastCommand, Reply};
 use bus::session::client::SessionError;
 use bus::topic::{Base, RequestId};
 
-use crate::ask::{Asker, Witness};
+use crate::ask::{Asker, Observer};
 use crate::cache;
 use crate::connection::Connection;
 use crate::display::ProgressDisplay;
@@ -21,7 +21,7 @@ use crate::instrument::Instrument;
 use crate::notes::{Notes, Sender};
 use crate::picture::last_command;
 use crate::show::read_meta;
-use crate::status::Look;
+use crate::status::Renderer;
 use crate::tool::Session;
 use crate::view::{Standing, View};
 use crate::wait::Outcome;
@@ -56,18 +56,18 @@ pub(crate) async fn outcome(
             None => cache::find(&target.broker, &target.base).unwrap_or_else(Instrument::unknown),
         },
     };
-    let look = session.look(&instrument);
+    let renderer = session.renderer(&instrument);
     let mut display = ProgressDisplay::new(&instrument, id.to_string(), Some(id.clone()));
     if let Some(note) = note {
-        let answer = asker.ask_after(&note.order, id, Some(connection), &mut display).await?;
+        let answer = asker.ask_after(&note.request, id, Some(connection), &mut display).await?;
         if !matches!(&answer, Outcome::Answered(reply, _) if is_of_the_question(reply)) {
-            let what = format!("{} {id}", note.order.verb.replace('_', "-"));
+            let what = format!("{} {id}", note.request.verb.replace('_', "-"));
             let message = answer.message(&what, target.identity.as_str(), &target.base.to_string());
             return Ok((answer.exit_code(), message));
         }
         connection = Connection::open(target, &topics).await?;
     }
-    let known = follow(session, connection, look, id, &mut display).await?;
+    let known = follow(session, connection, renderer, id, &mut display).await?;
     match known {
         Known::Ended(command) => {
             let code = command.code.map_or(EXIT_FAILED, |code| code.number());
@@ -104,7 +104,7 @@ enum Known {
 async fn follow(
     session: &Session,
     mut connection: Connection,
-    look: Look<'_>,
+    renderer: Renderer<'_>,
     id: &RequestId,
     display: &mut ProgressDisplay<'_>,
 ) -> Result<Known, SessionError> {
@@ -121,7 +121,7 @@ async fn follow(
             }
         }
         let now = Now::read();
-        if let Some(known) = known_from(look, base, &view, id, (now, settled)) {
+        if let Some(known) = known_from(renderer, base, &view, id, (now, settled)) {
             break known;
         }
         if give_up.is_some_and(|give_up| now.instant >= give_up) {
@@ -134,7 +134,7 @@ async fn follow(
 
 /// `None`: it is to be waited for.
 fn known_from(
-    look: Look,
+    renderer: Renderer,
     base: &Base,
     view: &View,
     id: &RequestId,
@@ -143,7 +143,7 @@ fn known_from(
     let standing = view.standing(now);
     let last = view.snapshot().and_then(|snapshot| snapshot.common.last_command.as_ref());
     let lost = || {
-        let why = look.why_not_current(base, view, &standing, now);
+        let why = renderer.why_not_current(base, view, &standing, now);
         Some(Known::Lost(standing.exit_code(), why))
     };
     match last.filter(|last| last.id.as_ref() == Some(id)) {
@@ -195,7 +195,7 @@ mod tests {
         let base = Base::new("clasp", "dome").unwrap();
         let instrument = Instrument::unknown();
         let id = RequestId::new("a1").unwrap();
-        known_from(Look::generic(&instrument), &base, view, &id, (now(), settled))
+        known_from(Renderer::generic(&instrument), &base, view, &id, (now(), settled))
     }
 
     #[test]

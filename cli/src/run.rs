@@ -21,9 +21,9 @@ use crate::exit::{EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::instrument::Instrument;
 use crate::list;
 use crate::notes::Notes;
-use crate::order::new_id;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
+use crate::request::new_id;
 use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
 use crate::style::Style;
@@ -49,7 +49,7 @@ pub fn tool(tool: &'static Tool) -> ExitCode {
                 Some(Action::Completions(shell)) => print(&script(shell, tool.command)).map(|()| 0),
                 Some(Action::Complete(words)) => match place(&usage::tool(tool, &instrument), &words) {
                     Place::Here(candidates) => print(&printed(&candidates)).map(|()| 0),
-                    Place::Stranger(_) => Ok(0),
+                    Place::External(_) => Ok(0),
                 },
                 Some(action) => {
                     let common = usage::common(&matches, Common::default());
@@ -153,10 +153,10 @@ async fn act(session: &Session, action: Action) -> Result<u8, Failure> {
             let (code, message) = outcome(session, notes.as_ref(), &id).await?;
             Ok(said(code, &message))
         }
-        Action::Send(wish) => {
+        Action::Send(user_request) => {
             let unknown = Instrument::unknown();
             let instrument = session.instrument.as_ref().unwrap_or(&unknown);
-            carry_out(session, instrument, &wish, (new_id()?, None)).await
+            carry_out(session, instrument, &user_request, (new_id()?, None)).await
         }
         Action::Completions(_) | Action::Complete(_) => Err(Failure::usage("this is no command of a device")),
     }
@@ -201,7 +201,9 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
     };
     let matches = parse_device(name, &instrument, rest)?;
     match action(&matches, Some(&instrument), None)? {
-        Some(Action::Send(wish)) => carry_out(session, &instrument, &wish, (id, Some(connection))).await,
+        Some(Action::Send(user_request)) => {
+            carry_out(session, &instrument, &user_request, (id, Some(connection))).await
+        }
         Some(action) => {
             connection.close().await;
             act(session, action).await
@@ -263,8 +265,8 @@ fn parse_device(name: &str, instrument: &Instrument, rest: &[String]) -> Result<
 
 /// What may stand at the end of `obsbus words ...`.
 fn completions(version: &'static str, words: &[String], common: &Common) -> Vec<Candidate> {
-    let stranger = match place(&usage::obsbus(version), words) {
-        Place::Stranger(index) => index,
+    let external = match place(&usage::obsbus(version), words) {
+        Place::External(index) => index,
         Place::Here(mut candidates) => {
             if let (Some(last), true) = (words.last(), is_first(words)) {
                 candidates.extend(devices(last, common));
@@ -272,7 +274,7 @@ fn completions(version: &'static str, words: &[String], common: &Common) -> Vec<
             return candidates;
         }
     };
-    let (Some(name), Some(rest)) = (words.get(stranger), words.get(stranger + 1..)) else {
+    let (Some(name), Some(rest)) = (words.get(external), words.get(external + 1..)) else {
         return Vec::new();
     };
     let find = || {
@@ -291,7 +293,7 @@ fn completions(version: &'static str, words: &[String], common: &Common) -> Vec<
     };
     match place(&command, rest) {
         Place::Here(candidates) => candidates,
-        Place::Stranger(_) => Vec::new(),
+        Place::External(_) => Vec::new(),
     }
 }
 
@@ -394,14 +396,14 @@ fn finish(result: Result<u8, Failure>) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Order;
+    use crate::request::Request;
 
     #[test]
     fn a_stop_is_understood_of_a_device_of_which_nothing_is_known() {
         let device = stoppable();
         let matches = parse_device("cover", &device, &["stop".to_owned()]).unwrap();
-        let Ok(Some(Action::Send(wish))) = action(&matches, Some(&device), None) else { panic!() };
-        assert_eq!((wish.order, wish.words.as_str()), (Order::bare("stop"), "stop"));
+        let Ok(Some(Action::Send(user_request))) = action(&matches, Some(&device), None) else { panic!() };
+        assert_eq!((user_request.request, user_request.words.as_str()), (Request::bare("stop"), "stop"));
         assert!(device.verb("stop").is_some_and(|verb| device.halts(verb)));
     }
 }

@@ -99,8 +99,8 @@ pub(crate) async fn status(session: &Session, all: bool) -> Result<u8, Failure> 
     }
     // An instrument's own lines begin as its predecessor's did; a stranger's with what it does.
     let first = if session.tool.is_some() { First::Attentions } else { First::Verdict };
-    let look = session.look(&instrument);
-    print_lines(&look.status(&session.target.base, &view, now, style(), (first, all)))?;
+    let renderer = session.renderer(&instrument);
+    print_lines(&renderer.status(&session.target.base, &view, now, style(), (first, all)))?;
     Ok(match standing {
         Standing::Current if view.is_fault() => EXIT_FAULT,
         standing => standing.exit_code(),
@@ -219,7 +219,7 @@ fn not_current(
     instrument: &Instrument,
     (standing, now): (&Standing, Now),
 ) -> u8 {
-    let why = session.look(instrument).why_not_current(&session.target.base, view, standing, now);
+    let why = session.renderer(instrument).why_not_current(&session.target.base, view, standing, now);
     say(&format!("error: {why}"));
     standing.exit_code()
 }
@@ -234,8 +234,8 @@ fn nothing(session: &Session, view: &View, instrument: &Instrument, (what, now):
 }
 
 pub(crate) fn never_heard(session: &Session, view: &View, instrument: &Instrument, now: Now) -> Failure {
-    let look = session.look(instrument);
-    let mut message = look.why_not_current(&session.target.base, view, &Standing::NeverHeard, now);
+    let renderer = session.renderer(instrument);
+    let mut message = renderer.why_not_current(&session.target.base, view, &Standing::NeverHeard, now);
     if session.tool.is_none() {
         message.push_str("; `obsbus list` shows what is there");
     }

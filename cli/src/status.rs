@@ -16,7 +16,7 @@ use crate::view::{Snapshot, Standing, View};
 
 /// How an instrument is drawn.
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
+pub struct Renderer<'a> {
     /// What it is.
     pub instrument: &'a Instrument,
     /// What to call it in a sentence.
@@ -36,7 +36,7 @@ pub enum First {
     Verdict,
 }
 
-impl<'a> Look<'a> {
+impl<'a> Renderer<'a> {
     /// Drawn from its description alone.
     #[must_use]
     pub fn generic(instrument: &'a Instrument) -> Self {
@@ -104,7 +104,7 @@ impl<'a> Look<'a> {
             }
             Standing::Unreadable(error) => format!(
                 "the state of {base} cannot be read ({}): is this program as new as the bridge?",
-                echo(error)
+                echo(&error.to_string())
             ),
             Standing::DeviceOffline => self.because("OFFLINE", view),
             Standing::Released => self.because("RELEASED", view),

@@ -6,7 +6,7 @@ use bus::device::Description;
 
 use crate::instrument::Instrument;
 use crate::picture::{Body, Picture};
-use crate::status::Look;
+use crate::status::Renderer;
 use crate::target::Target;
 use crate::view::Snapshot;
 
@@ -69,10 +69,10 @@ pub struct Session {
 impl Session {
     /// How to draw `instrument`.
     #[must_use]
-    pub fn look<'a>(&self, instrument: &'a Instrument) -> Look<'a> {
+    pub fn renderer<'a>(&self, instrument: &'a Instrument) -> Renderer<'a> {
         match self.tool {
-            Some(tool) => Look { instrument, noun: tool.device, lines: tool.lines, brief: tool.brief },
-            None => Look::generic(instrument),
+            Some(tool) => Renderer { instrument, noun: tool.device, lines: tool.lines, brief: tool.brief },
+            None => Renderer::generic(instrument),
         }
     }
 

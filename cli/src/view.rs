@@ -28,13 +28,18 @@ const CLOCK_TOLERANCE_S: f64 = 3.0;
 // A state from further ahead is no jitter.
 const AHEAD_TOLERANCE_S: f64 = 2.0;
 
+/// Why a state cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
+
 /// One state as it came.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// The payload as it came.
     pub payload: Bytes,
     /// The same, read, or what is wrong with it.
-    pub snapshot: Result<Box<Snapshot>, String>,
+    pub snapshot: Result<Box<Snapshot>, Unreadable>,
     /// When it arrived here.
     pub received: Now,
     /// It came from the broker's store.
@@ -64,7 +69,7 @@ pub enum Standing {
     /// The bridge is there and has published no state, or it has expired.
     NoState,
     /// The state cannot be read.
-    Unreadable(String),
+    Unreadable(Unreadable),
     /// The bridge does not get an answer from the device.
     DeviceOffline,
     /// The bridge let go of the device.
@@ -105,7 +110,8 @@ impl Seen {
     #[must_use]
     pub fn new(payload: impl Into<Bytes>, received: Now, stored: bool, expires_in_s: Option<u32>) -> Self {
         let payload = payload.into();
-        let snapshot = serde_json::from_slice(&payload).map(Box::new).map_err(|error| error.to_string());
+        let snapshot = serde_json::from_slice(&payload).map(Box::new);
+        let snapshot = snapshot.map_err(|error: serde_json::Error| Unreadable(error.to_string()));
         Self { payload, snapshot, received, stored, expires_in_s }
     }
 

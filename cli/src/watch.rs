@@ -44,7 +44,7 @@ pub(crate) async fn watch(session: &Session) -> Result<u8, Failure> {
     let output = if on_terminal {
         let suspend = listen(SignalKind::from_raw(Number::TSTP.as_raw()))?;
         let resize = listen(SignalKind::window_change())?;
-        Output::Screen(Screen::enter()?, Pokes { suspend, resize })
+        Output::Screen(Screen::enter()?, ScreenSignals { suspend, resize })
     } else {
         Output::Lines(None)
     };
@@ -70,13 +70,13 @@ struct Heard {
 }
 
 /// What a terminal's user does to the screen.
-struct Pokes {
+struct ScreenSignals {
     suspend: Signal,
     resize: Signal,
 }
 
 enum Output {
-    Screen(Screen, Pokes),
+    Screen(Screen, ScreenSignals),
     // The last line, without its time.
     Lines(Option<String>),
 }
@@ -86,16 +86,16 @@ impl Output {
         let now = Now::read();
         let unknown = Instrument::unknown();
         let instrument = session.instrument.as_ref().or(heard.instrument.as_ref()).unwrap_or(&unknown);
-        let (look, base) = (session.look(instrument), &session.target.base);
+        let (renderer, base) = (session.renderer(instrument), &session.target.base);
         match self {
             Self::Screen(screen, _) => {
                 let frame = frame();
                 let head = format!("{base}   {}   q quits", date(now.utc));
                 let text = match trouble {
-                    None => look.status(base, &heard.view, now, style(), (First::Verdict, false)),
+                    None => renderer.status(base, &heard.view, now, style(), (First::Verdict, false)),
                     Some(text) => vec![
                         format!("! {text}"),
-                        format!("! Until it is back, nothing is known of the {}.", look.noun),
+                        format!("! Until it is back, nothing is known of the {}.", renderer.noun),
                     ],
                 };
                 let lines = [head, String::new()].into_iter().chain(text);
@@ -108,7 +108,7 @@ impl Output {
             Self::Lines(last) => {
                 let line = match trouble {
                     Some(text) => format!("DISCONNECTED {text}"),
-                    None => look.line(base, &heard.view, now),
+                    None => renderer.line(base, &heard.view, now),
                 };
                 if last.as_ref() == Some(&line) {
                     return Ok(());
@@ -121,13 +121,13 @@ impl Output {
     }
 
     /// Returns when the screen is to be drawn anew.
-    async fn poke(&mut self) -> Result<(), Failure> {
+    async fn signalled(&mut self) -> Result<(), Failure> {
         match self {
             Self::Lines(_) => std::future::pending().await,
-            Self::Screen(screen, pokes) => {
+            Self::Screen(screen, signals) => {
                 tokio::select! {
-                    _ = pokes.suspend.recv() => screen.suspend(),
-                    _ = pokes.resize.recv() => Ok(()),
+                    _ = signals.suspend.recv() => screen.suspend(),
+                    _ = signals.resize.recv() => Ok(()),
                 }
             }
         }
@@ -179,7 +179,7 @@ async fn follow(session: &Session, mut connection: Connection, mut output: Outpu
                 }
                 tokio::select! {
                     connected = &mut again => break connected,
-                    poked = output.poke() => if let Err(failure) = poked {
+                    signalled = output.signalled() => if let Err(failure) = signalled {
                         return failure;
                     },
                 }
@@ -214,8 +214,8 @@ async fn receive(
             loop {
                 tokio::select! {
                     next = &mut next => break next,
-                    poked = output.poke() => {
-                        let shown = poked.and_then(|()| output.show(session, heard, None));
+                    signalled = output.signalled() => {
+                        let shown = signalled.and_then(|()| output.show(session, heard, None));
                         if let Err(failure) = shown {
                             return failure;
                         }

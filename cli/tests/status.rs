@@ -7,7 +7,7 @@ use bus::clock::{Instant, Now, Utc};
 use bus::topic::Base;
 use cli::instrument::Instrument;
 use cli::list::{Known, lines};
-use cli::status::{First, Look};
+use cli::status::{First, Renderer};
 use cli::style::Style;
 use cli::view::{Seen, View};
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ fn powerbox() -> Instrument {
 }
 
 fn drawn(instrument: &Instrument, view: &View, style: Style, all: bool) -> String {
-    Look::generic(instrument).status(&base(), view, now(), style, (First::Verdict, all)).join("\n") + "\n"
+    Renderer::generic(instrument).status(&base(), view, now(), style, (First::Verdict, all)).join("\n") + "\n"
 }
 
 fn shown(state: &Value) -> String {
@@ -108,7 +108,7 @@ fn shown(state: &Value) -> String {
 }
 
 fn line(state: &Value) -> String {
-    Look::generic(&powerbox()).line(&base(), &seen_by("online", state), now())
+    Renderer::generic(&powerbox()).line(&base(), &seen_by("online", state), now())
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn nothing_that_comes_from_the_bus_commands_the_terminal() {
         let view = seen_by("online", &state);
         let known = Known { view: view.clone(), instrument: Some(instrument.clone()) };
         let text = drawn(&instrument, &view, Style::Plain, true)
-            + &Look::generic(&instrument).line(&base(), &view, now())
+            + &Renderer::generic(&instrument).line(&base(), &view, now())
             + &lines(&[(base(), known)], now(), Some(80), Style::Plain).join("\n");
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
         assert!(text.contains("\\u{1b}[2J\\r\\n"), "{text}");

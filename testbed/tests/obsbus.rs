@@ -93,6 +93,21 @@ fn commands_are_made_of_what_the_bridge_says_and_end_with_its_codes() {
 }
 
 #[test]
+fn the_log_tells_who_did_what_without_the_journal() {
+    let (site, _focuser) = start();
+    exited(&obsbus(&site, "alice", &["chiller", "setpoint", "14.5"]), 0, "succeeded");
+    exited(&obsbus(&site, "bob", &["chiller", "mode", "auto"]), 3, "not_authorised");
+    let log = wait_for("both commands in the log", LIMIT, || {
+        let log = obsbus(&site, "visitor", &["chiller", "log"]);
+        let both = log.stdout.contains("setpoint 14.5 by alice: succeeded") && log.stdout.contains("by bob");
+        (log.code == 0 && both).then_some(log.stdout)
+    })
+    .unwrap();
+    let refused = log.lines().find(|line| line.contains("by bob")).unwrap();
+    assert!(refused.contains(" UTC  mode auto by bob: rejected (code 3)"), "{log}");
+}
+
+#[test]
 fn ctrl_c_stops_what_moves_on_any_device() {
     let (site, focuser) = start();
     exited(&obsbus(&site, "alice", &["focuser", "init"]), 0, "init: succeeded");

@@ -6,7 +6,7 @@ use bus::clock::{Instant, Now, Utc};
 use bus::topic::Base;
 use chiller_device::DESCRIPTION;
 use cli::instrument::Instrument;
-use cli::status::{First, Look};
+use cli::status::{First, Renderer};
 use cli::style::Style;
 use cli::view::{Seen, View};
 use serde_json::{Value, json};
@@ -61,8 +61,9 @@ fn seen_by(availability: &str, state: &Value) -> View {
 
 fn drawn(view: &View, now: Now, style: Style, first: First) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look = Look { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
-    look.status(&base(), view, now, style, (first, false)).join("\n") + "\n"
+    let renderer =
+        Renderer { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
+    renderer.status(&base(), view, now, style, (first, false)).join("\n") + "\n"
 }
 
 fn shown(view: &View, now: Now) -> String {
@@ -71,8 +72,9 @@ fn shown(view: &View, now: Now) -> String {
 
 fn line(view: &View, now: Now) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look = Look { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
-    look.line(&base(), view, now)
+    let renderer =
+        Renderer { instrument: &instrument, noun: "chiller", lines: super::body, brief: super::brief };
+    renderer.line(&base(), view, now)
 }
 
 #[test]

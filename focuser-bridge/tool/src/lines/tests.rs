@@ -6,7 +6,7 @@ use bus::clock::{Instant, Now, Utc};
 use bus::topic::Base;
 use cli::instrument::Instrument;
 use cli::progress::Motion;
-use cli::status::{First, Look};
+use cli::status::{First, Renderer};
 use cli::style::Style;
 use cli::view::{Seen, View};
 use focuser_device::DESCRIPTION;
@@ -105,8 +105,9 @@ fn seen_by(availability: &str, state: &Value) -> View {
 
 fn drawn(view: &View, now: Now) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look = Look { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
-    look.status(&base(), view, now, Style::Plain, (First::Attentions, false)).join("\n") + "\n"
+    let renderer =
+        Renderer { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
+    renderer.status(&base(), view, now, Style::Plain, (First::Attentions, false)).join("\n") + "\n"
 }
 
 fn shown(state: &Value) -> String {
@@ -115,8 +116,9 @@ fn shown(state: &Value) -> String {
 
 fn line(state: &Value) -> String {
     let instrument = Instrument::described(&DESCRIPTION);
-    let look = Look { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
-    look.line(&base(), &seen_by("online", state), now())
+    let renderer =
+        Renderer { instrument: &instrument, noun: "focuser", lines: super::body, brief: super::brief };
+    renderer.line(&base(), &seen_by("online", state), now())
 }
 
 fn motion(state: &Value) -> Option<Motion> {

@@ -16,7 +16,7 @@ const AGED_TTL_S: f64 = 0.1;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Order {
+pub struct Request {
     /// Last level of the command's topic.
     pub verb: String,
     /// Its arguments by name.
@@ -34,7 +34,7 @@ pub fn new_id() -> Result<RequestId, Failure> {
     RequestId::new(&id).map_err(Failure::usage)
 }
 
-impl Order {
+impl Request {
     /// Of a verb without arguments.
     #[must_use]
     pub fn bare(verb: &str) -> Self {
@@ -77,9 +77,9 @@ mod tests {
         Now { instant: Instant::default(), utc: Utc::from_unix_milliseconds(1_700_000_000_000).unwrap() }
     }
 
-    fn order(verb: &str, arguments: Value) -> Order {
+    fn order(verb: &str, arguments: Value) -> Request {
         let Value::Object(arguments) = arguments else { panic!("{arguments}") };
-        Order { verb: verb.to_owned(), arguments }
+        Request { verb: verb.to_owned(), arguments }
     }
 
     fn read(payload: &[u8]) -> Value {
@@ -89,9 +89,9 @@ mod tests {
     #[test]
     fn a_request_carries_its_id_its_time_and_its_arguments() {
         let id = RequestId::new("a1").unwrap();
-        let order = order("dim", json!({"percent": 12.5, "over_s": 3}));
+        let request = order("dim", json!({"percent": 12.5, "over_s": 3}));
         assert_eq!(
-            read(&order.payload(&id, now())),
+            read(&request.payload(&id, now())),
             json!({"id": "a1", "ts": "2023-11-14T22:13:20.000Z", "ttl_s": 10, "percent": 12.5, "over_s": 3})
         );
     }
