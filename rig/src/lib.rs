@@ -5,8 +5,10 @@
 //! is played: the line's task, the broker, the store. Time jumps from one thing that is due to
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
+mod away;
 mod broker;
 mod disk;
+mod forgetful;
 mod line;
 mod outcome;
 pub mod settings;
@@ -36,6 +38,7 @@ pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
+use forgetful::{Forgetful, Forgets};
 use line::Line;
 
 /// No wake-up of a real loop comes sooner after the one before: tokio's timers count milliseconds.
@@ -62,7 +65,7 @@ pub trait Subject: Sized {
 
 type SettingsOf<S> = <<S as Subject>::Instrument as Instrument>::Settings;
 type CoreOf<S> = Core<
-    <<S as Subject>::Instrument as Instrument>::Controller,
+    Forgetful<<<S as Subject>::Instrument as Instrument>::Controller>,
     <<S as Subject>::Instrument as Instrument>::Protocol,
 >;
 
@@ -211,6 +214,7 @@ impl<S: Subject> Rig<S> {
             } else {
                 return;
             };
+            self.core.note_dropped(self.broker.session.dropped());
             self.core.handle(event, self.now);
             self.carry_out();
         }
@@ -229,14 +233,17 @@ impl<S: Subject> Rig<S> {
                 Output::Clear => self.broker.session.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
                 Output::Push(message) => self.broker.session.push(message),
+                Output::Status(_) => {}
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
                 Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect(connection) => self.broker.session.reconnect(connection),
+                Output::Renew(connection) => self.broker.session.renew(connection),
                 Output::Finish { say_offline } => {
                     self.finished = true;
                     self.broker.session.stop(say_offline);
+                    self.disk.process_ends(self.now.instant);
                 }
             }
         }
@@ -289,9 +296,19 @@ impl<S: Subject> Rig<S> {
 
     // The bus.
 
+    /// What decides.
+    pub fn controller(&self) -> &<S::Instrument as Instrument>::Controller {
+        &self.core.controller().0
+    }
+
     /// As the daemon reads them from its file.
     pub fn settings(&self) -> &SettingsOf<S> {
         &self.settings
+    }
+
+    /// As the daemon reads them at its next start.
+    pub fn settings_mut(&mut self) -> &mut SettingsOf<S> {
+        &mut self.settings
     }
 
     /// Keeps only so many states, where a test goes through millions of them.
@@ -362,45 +379,6 @@ impl<S: Subject> Rig<S> {
     pub fn input(&mut self, topic: &str, payload: &str, stored: bool) {
         self.broker.publish_input(topic, payload.as_bytes(), stored, self.now);
         self.turn();
-    }
-
-    /// The broker is killed.
-    pub fn broker_down(&mut self) {
-        self.broker.down(self.now);
-        self.turn();
-    }
-
-    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
-    pub fn broker_up(&mut self) {
-        self.broker.up();
-    }
-
-    /// [`Rig::broker_up`], and lets time pass until the bridge is there again.
-    pub fn broker_up_and_found(&mut self) {
-        self.broker_up();
-        let connections = self.broker.connections();
-        self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
-    }
-
-    /// Whether what is sent now is heard, and trusted.
-    pub fn is_heard(&self) -> bool {
-        self.broker.session.is_serving()
-    }
-
-    /// What is sent to the broker and back takes so long each way from now on.
-    pub fn set_latency(&mut self, one_way: Duration) {
-        self.broker.latency = one_way;
-    }
-
-    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
-    /// all one, as [`Base::grant`] has them.
-    pub fn set_refused(&mut self, topic: &str, refused: bool) {
-        let topic = self.base.grant(topic);
-        if refused {
-            self.broker.refused.insert(topic);
-        } else {
-            self.broker.refused.remove(&topic);
-        }
     }
 
     /// All replies to a request, in their order.
@@ -518,13 +496,16 @@ fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: No
     };
     let left = Left {
         device: read(File::Device).map_or(Loaded::Missing, parse),
-        journal: read(File::Commands)
-            .and_then(|bytes| serde_json::from_slice(bytes).ok())
-            .unwrap_or_default(),
-        history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        core: bridge::core::Left {
+            journal: read(File::Commands)
+                .and_then(|bytes| serde_json::from_slice(bytes).ok())
+                .unwrap_or_default(),
+            history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+            recent: read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        },
     };
     let session = format!("session{starts}");
-    let mut core = daemon::core::<S::Instrument>(settings, session, left, now).expect("names");
+    let mut core = daemon::core::<Forgets<S::Instrument>>(settings, session, left, now).expect("names");
     if disk.full {
         core.note_unwritable(disk::full(), now);
     }

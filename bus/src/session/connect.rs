@@ -19,7 +19,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
-use crate::settings::{BrokerSettings, Credentials};
+use crate::clock::Now;
+use crate::settings::{BrokerSettings, Credentials, problems_with_files};
 use crate::topic::Identity;
 
 /// Largest packet we take, bytes; announced to the broker, which then withholds larger ones.
@@ -78,6 +79,9 @@ pub enum ConnectError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The files are wrong in a way that can be told in a person's words: which file, what, what to do.
+    #[error("{0}")]
+    Files(String),
     /// The TLS library refuses certificate and key together.
     #[error("cannot use certificate_file {} with key_file {}", certificate.display(), key.display())]
     Pair {
@@ -107,8 +111,9 @@ pub(crate) fn options(
     connection_timeout: Duration,
 ) -> Result<MqttOptions, ConnectError> {
     let mut options = MqttOptions::new(client_id.0.as_str(), broker.host.as_str(), broker.port);
+    let tls = tls(broker).map_err(|error| in_words(error, broker))?;
     options
-        .set_transport(rumqttc::Transport::tls_with_config(TlsConfiguration::Rustls(tls(broker)?)))
+        .set_transport(rumqttc::Transport::tls_with_config(TlsConfiguration::Rustls(tls)))
         // rumqttc panics below 5 s; the settings allow none of these.
         .set_keep_alive(broker.keep_alive.max(Duration::from_secs(5)))
         .set_clean_start(true)
@@ -120,7 +125,8 @@ pub(crate) fn options(
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
     if let Credentials::Password { username, password_file } = &broker.credentials {
-        options.set_credentials(username.as_str(), password(password_file)?);
+        let password = password(password_file).map_err(|error| in_words(error, broker))?;
+        options.set_credentials(username.as_str(), password);
     }
     Ok(options)
 }
@@ -129,16 +135,14 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// Whether a connection could be tried with the TLS files, and the password's, as they are now.
-///
-/// # Errors
-/// Names the file that cannot be used, and says why.
-pub fn check_files(broker: &BrokerSettings) -> Result<(), ConnectError> {
-    tls(broker)?;
-    if let Credentials::Password { password_file, .. } = &broker.credentials {
-        password(password_file)?;
-    }
-    Ok(())
+/// What the TLS library says of its first trouble tells nobody what to do about it.
+fn in_words(error: ConnectError, broker: &BrokerSettings) -> ConnectError {
+    known_problems(broker).map_or(error, ConnectError::Files)
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is valid now depends on the date")]
+fn known_problems(broker: &BrokerSettings) -> Option<String> {
+    problems_with_files(broker, Now::read().utc)
 }
 
 fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
@@ -173,7 +177,7 @@ fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
 fn certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     let certificates = CertificateDer::pem_slice_iter(&read(key, file)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(key, file, format!("is no valid PEM: {error}")))?;
+        .map_err(|error| unusable(key, file, format!("is not valid PEM: {error}")))?;
     if certificates.is_empty() {
         return Err(unusable(key, file, "holds no certificate (PEM)"));
     }
@@ -195,17 +199,6 @@ fn read(key: &'static str, file: &Path) -> Result<Vec<u8>, ConnectError> {
 
 fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> ConnectError {
     ConnectError::Unusable { key, file: file.to_owned(), problem: problem.into() }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// Why a connection to `broker` failed or ended, and what to look at; one sentence.
@@ -265,32 +258,44 @@ fn explain_tls(error: &rustls::Error, broker: &BrokerSettings, place: &str) -> S
             ),
             other => format!("the certificate of {place} cannot be accepted: {other}"),
         },
-        rustls::Error::AlertReceived(alert) => match alert {
-            AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
-                format!("the broker at {place} wants a client certificate: set certificate_file and key_file")
-            }
-            AlertDescription::UnknownCA | AlertDescription::DecryptError => {
-                format!("the broker at {place} refused {ours}: it does not know the authority that signed it")
-            }
-            AlertDescription::CertificateExpired => {
-                format!("the broker at {place} refused {ours}: it has expired")
-            }
-            AlertDescription::CertificateRevoked => {
-                format!("the broker at {place} refused {ours}: it was revoked")
-            }
-            AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::AccessDenied
-            | AlertDescription::HandshakeFailure => {
-                format!("the broker at {place} refused {ours} ({alert:?})")
-            }
-            other => format!("the broker at {place} broke TLS off ({other:?})"),
-        },
+        rustls::Error::AlertReceived(alert) => with_files(explain_alert(*alert, &ours, place), broker),
         rustls::Error::InvalidMessage(_) => {
             format!("what listens at {place} does not speak TLS: is this the port of the TLS listener?")
         }
         other => format!("TLS with {place} failed: {other}"),
+    }
+}
+
+fn explain_alert(alert: AlertDescription, ours: &str, place: &str) -> String {
+    match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+            format!("the broker at {place} wants a client certificate: set certificate_file and key_file")
+        }
+        AlertDescription::UnknownCA | AlertDescription::DecryptError => {
+            format!("the broker at {place} refused {ours}: it does not know the authority that signed it")
+        }
+        AlertDescription::CertificateExpired => {
+            format!("the broker at {place} refused {ours}: it has expired")
+        }
+        AlertDescription::CertificateRevoked => {
+            format!("the broker at {place} refused {ours}: it was revoked")
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::AccessDenied
+        | AlertDescription::HandshakeFailure => {
+            format!("the broker at {place} refused {ours} ({alert:?})")
+        }
+        other => format!("the broker at {place} broke TLS off ({other:?})"),
+    }
+}
+
+/// The broker does not say what displeases it; the files may.
+fn with_files(sentence: String, broker: &BrokerSettings) -> String {
+    match known_problems(broker) {
+        Some(problems) => format!("{sentence}; {problems}"),
+        None => sentence,
     }
 }
 
@@ -395,15 +400,16 @@ mod tests {
     fn a_file_that_cannot_be_used_is_named_with_its_key() {
         let id = ClientId::random(&Identity::new("alice").unwrap()).unwrap();
         let error = options(&by_certificate(), &id, Duration::from_secs(5)).err().unwrap();
-        assert_eq!(error.to_string(), "cannot read ca_file /nowhere/ca.pem");
+        assert!(
+            error.to_string().starts_with("ca_file /nowhere/ca.pem does not exist; certificate_file "),
+            "{error}"
+        );
 
         let junk = tempfile::NamedTempFile::new().unwrap();
         let settings = BrokerSettings { ca_file: junk.path().to_owned(), ..by_certificate() };
         let error = options(&settings, &id, Duration::from_secs(5)).err().unwrap();
-        assert_eq!(
-            error.to_string(),
-            format!("ca_file {} holds no certificate (PEM)", junk.path().display())
-        );
+        let expected = format!("ca_file {} holds no certificate in PEM form", junk.path().display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
 
     #[test]
@@ -433,6 +439,11 @@ mod tests {
                 "refused our certificate /nowhere/alice.pem: it does not know the authority",
             ),
             (late(AlertDescription::CertificateExpired), "alice.pem: it has expired"),
+            // What the broker leaves unsaid is looked for in the files.
+            (
+                late(AlertDescription::BadCertificate),
+                "(BadCertificate); ca_file /nowhere/ca.pem does not exist",
+            ),
             (
                 from_tls(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)),
                 "does not speak TLS",
