@@ -12,7 +12,7 @@ use super::failure::Fault;
 use super::homing::{Homing, Known};
 use super::moving::Moving;
 use super::slack::Approach;
-use super::{AFTERWARDS, DEADLINE_MARGIN, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
+use super::{AFTERWARDS, AtStandstill, DEADLINE_MARGIN, Focuser, Job, Motion, Running, TEMPERATURE_EVERY};
 use crate::geometry::RETREAT_MM;
 use crate::protocol::{COUNTER, Request};
 
@@ -20,7 +20,7 @@ use crate::protocol::{COUNTER, Request};
 const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
 
 /// How a move goes.
-struct Course {
+struct Plan {
     from: i32,
     /// None if it is there already.
     legs: Vec<i32>,
@@ -49,13 +49,13 @@ impl Focuser {
             return Ok(Some(self.homing_limit()));
         }
         match arguments.number("mm") {
-            Some(mm) => self.course(verb, mm).map(|course| Some(course.time)),
+            Some(mm) => self.plan(verb, mm).map(|plan| Some(plan.time)),
             None => Ok(None),
         }
     }
 
     /// Where a move leads, if it is possible just now.
-    fn course(&self, verb: &'static Verb, mm: f64) -> Result<Course, Refusal> {
+    fn plan(&self, verb: &'static Verb, mm: f64) -> Result<Plan, Refusal> {
         if self.saved.released {
             let message = "the focuser was killed: init brings it back";
             return Err(Refusal::because(Code::NotConnected, reason::RELEASED, message));
@@ -92,7 +92,7 @@ impl Focuser {
         let furthest = legs.iter().copied().min().unwrap_or(target);
         if out(furthest) > mechanics.mechanical_range_mm + rounding {
             let message = format!(
-                "on its way to {:.3} mm it would go to {:.3}, beyond the mechanics' {} mm",
+                "the move to {:.3} mm would overshoot to {:.3} mm, beyond mechanical_range_mm ({} mm)",
                 out(target),
                 out(furthest),
                 mechanics.mechanical_range_mm
@@ -100,7 +100,7 @@ impl Focuser {
             return Err(Refusal::new(Code::OutsideLimits, message));
         }
         let time = self.limit(mechanics.legs_time(from, &legs));
-        Ok(Course { from, legs, time })
+        Ok(Plan { from, legs, time })
     }
 
     /// How long homing may take.
@@ -120,7 +120,7 @@ impl Focuser {
             ("stop", _) => self.stop(ticket, false, now),
             ("kill", _) => self.stop(ticket, true, now),
             (verb, _) => {
-                let message = format!("the focuser has no way to run {verb}");
+                let message = format!("the focuser cannot run {verb}");
                 self.answer(ticket, Outcome::failed(Code::Failed, message));
             }
         }
@@ -131,8 +131,8 @@ impl Focuser {
         if let Some(outcome) = self.is_busy() {
             return self.answer(ticket, outcome);
         }
-        let Course { from, legs, time } = match self.course(verb, mm) {
-            Ok(course) => course,
+        let Plan { from, legs, time } = match self.plan(verb, mm) {
+            Ok(plan) => plan,
             Err(refusal) => return self.answer(ticket, Outcome::failed(refusal.code, refusal.message)),
         };
         if legs.is_empty() {
@@ -149,7 +149,7 @@ impl Focuser {
 
     fn is_busy(&self) -> Option<Outcome> {
         let busy = self.in_motion() || self.fault.is_some();
-        busy.then(|| Outcome::failed(Code::Blocked, "the motor is not at rest, or at fault"))
+        busy.then(|| Outcome::failed(Code::Blocked, "the motor is not at rest, or has a fault"))
     }
 
     pub(super) fn init(&mut self, ticket: Ticket, force: bool, now: Now) {
@@ -178,7 +178,7 @@ impl Focuser {
         let range = mechanics.steps(mechanics.mechanical_range_mm + RETREAT_MM);
         if !(COUNTER.contains(&from.saturating_sub(range)) && COUNTER.contains(&from.saturating_add(range))) {
             let message = format!(
-                "its counter, {from}, is too near to where it begins anew: switch it off and on, then init"
+                "the counter ({from}) is too near to its overflow: switch the controller off and on, then init"
             );
             return self.answer(ticket, Outcome::failed(Code::OutsideLimits, message));
         }
@@ -204,15 +204,15 @@ impl Focuser {
         let deadline = now.after(time);
         // The client was told by when it is answered.
         if deadline.instant + AFTERWARDS > ticket.deadline {
-            let message = "the disk, or the check of the counter, took too long: nothing was moved";
+            let message = "nothing was moved: the disk, or the check of the counter, took too long";
             return self.answer(ticket, Outcome::timed_out(message));
         }
-        self.run = Some(Run { ticket, deadline });
+        self.run = Some(Running { ticket, deadline });
         self.saved.motion = Some(range);
         // Whoever finds it in the middle of this knows no more than that.
         self.saved.run_inwards = approach.run_at(range.0);
         self.approach = Some(approach);
-        self.astray = 0;
+        self.out_of_range = 0;
         self.job = Job::Moving(motion);
         self.saving = true;
         self.next_question = now.instant;
@@ -226,7 +226,7 @@ impl Focuser {
             self.answer(init, outcome.clone());
         }
         if self.saved.released {
-            return self.answer(ticket, Outcome::succeeded("let go of already"));
+            return self.answer(ticket, Outcome::succeeded("released already"));
         }
         if !self.connected {
             self.stop_when_back = true;
@@ -236,13 +236,13 @@ impl Focuser {
                 "NOT STOPPED: the focuser does not answer; a stop is sent as soon as it is back".to_owned();
             if let_go {
                 self.owe_release();
-                message.push_str(", and its port is let go of until init");
+                message.push_str(", and its port is then released until init");
             }
             return self.answer(ticket, Outcome::failed(Code::NotConnected, message));
         }
         let mut answers: Vec<_> =
-            self.run.take().map(|run| (run.ticket, Told::Ended(outcome))).into_iter().collect();
-        answers.push((ticket, Told::AtRest));
+            self.run.take().map(|run| (run.ticket, AtStandstill::End(outcome))).into_iter().collect();
+        answers.push((ticket, AtStandstill::Confirm));
         self.halt(answers, let_go, now);
     }
 

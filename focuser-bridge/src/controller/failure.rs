@@ -16,8 +16,8 @@ pub(super) enum MotionError {
     Homing(#[from] HomingError),
     /// Somebody else's order, or a counter that was reset.
     #[error("the motor left the range of its motion and was stopped: it was at {0} steps")]
-    Astray(i32),
-    #[error("not there by {0}")]
+    OutOfRange(i32),
+    #[error("it did not arrive by {0}")]
     Overdue(Utc),
 }
 
@@ -26,7 +26,7 @@ impl MotionError {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Overdue(_) => Outcome::timed_out(self.to_string()),
-            Self::Move(_) | Self::Homing(_) | Self::Astray(_) => {
+            Self::Move(_) | Self::Homing(_) | Self::OutOfRange(_) => {
                 Outcome::failed(Code::Failed, self.to_string())
             }
         }
@@ -34,7 +34,7 @@ impl MotionError {
 
     /// Whether the motor was told to move and did not: that is not over when it stands.
     pub(super) fn is_of_the_motor(&self) -> bool {
-        !matches!(self, Self::Astray(_) | Self::Move(MoveError::NotAtRest))
+        !matches!(self, Self::OutOfRange(_) | Self::Move(MoveError::NotAtRest))
     }
 }
 

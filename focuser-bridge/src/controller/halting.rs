@@ -9,12 +9,12 @@ use bus::message::{EventKind, Happening, Severity};
 use super::bounds::MOTION_SHOWS_WITHIN;
 use super::failure::Fault;
 use super::watch::Standstill;
-use super::{Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT, Told};
+use super::{AtStandstill, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT};
 use crate::protocol::{Reply, Request};
 
 impl Focuser {
     /// Sends a stop at once, whatever else is out, and watches for standstill.
-    pub(super) fn halt(&mut self, answers: Vec<(Ticket, Told)>, let_go: bool, now: Now) {
+    pub(super) fn halt(&mut self, answers: Vec<(Ticket, AtStandstill)>, let_go: bool, now: Now) {
         self.send_stop(now);
         if let Job::Halt(halt) = &mut self.job {
             halt.answers.extend(answers);
@@ -46,7 +46,8 @@ impl Focuser {
 
     /// A motion ends otherwise than at its target: nothing is certain before standstill.
     pub(super) fn end_motion(&mut self, outcome: Outcome, now: Now) {
-        let answers = self.run.take().map(|run| (run.ticket, Told::Ended(outcome))).into_iter().collect();
+        let answers =
+            self.run.take().map(|run| (run.ticket, AtStandstill::End(outcome))).into_iter().collect();
         self.halt(answers, false, now);
     }
 
@@ -83,8 +84,8 @@ impl Focuser {
         let place = self.place();
         for (ticket, told) in halt.answers {
             let outcome = match told {
-                Told::AtRest => Outcome::succeeded(format!("standing at {place}")),
-                Told::Ended(outcome) => {
+                AtStandstill::Confirm => Outcome::succeeded(format!("standing at {place}")),
+                AtStandstill::End(outcome) => {
                     Outcome { message: format!("{}; standing at {place}", outcome.message), ..outcome }
                 }
             };
@@ -135,8 +136,8 @@ impl Focuser {
         }
         for (ticket, told) in halt.answers {
             let message = match told {
-                Told::AtRest => message.clone(),
-                Told::Ended(outcome) => format!("{}; {message}", outcome.message),
+                AtStandstill::Confirm => message.clone(),
+                AtStandstill::End(outcome) => format!("{}; {message}", outcome.message),
             };
             self.answer(ticket, Outcome::timed_out(message));
         }

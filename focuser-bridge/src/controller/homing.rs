@@ -78,13 +78,15 @@ pub(super) enum HomingError {
     NoRest,
     #[error("the motor does not turn inwards: is it jammed?")]
     NotInwards,
-    #[error("it went to {at} instead of {to} steps near the inner end: is it jammed, or was it reset?")]
+    #[error(
+        "the motor went to {at} steps instead of {to}, near the inner end: is it jammed, or was it reset?"
+    )]
     WentElsewhere { at: i32, to: i32 },
-    #[error("no end within {range_mm} mm: is the end stop there?")]
+    #[error("no end within {range_mm} mm: is there an end stop?")]
     NoEnd { range_mm: f64 },
-    #[error("two drives to the inner end were {apart_mm:.3} mm apart")]
+    #[error("two drives to the inner end ended {apart_mm:.3} mm apart")]
     EndsDiffer { apart_mm: f64 },
-    #[error("it was never seen to come to the inner end: bad line?")]
+    #[error("the motor was never seen on its way to the inner end: is the serial line bad?")]
     NeverSeenComing,
     #[error("the controller was power-cycled meanwhile")]
     PowerCycled,

@@ -104,21 +104,21 @@ struct Halt {
     /// There may have been something to stop.
     turned: bool,
     /// Who is told what at standstill.
-    answers: Vec<(Ticket, Told)>,
+    answers: Vec<(Ticket, AtStandstill)>,
     let_go: bool,
 }
 
 #[derive(Debug)]
-enum Told {
+enum AtStandstill {
     /// The one who asked for it: success, with the position.
-    AtRest,
+    Confirm,
     /// The one whose motion it was.
-    Ended(Outcome),
+    End(Outcome),
 }
 
 /// The command that runs.
 #[derive(Debug)]
-struct Run {
+struct Running {
     ticket: Ticket,
     deadline: Now,
 }
@@ -135,7 +135,7 @@ pub struct Focuser {
     job: Job,
     /// The disk is told of a motion: the motor is ordered nothing before it knows.
     saving: bool,
-    run: Option<Run>,
+    run: Option<Running>,
     pending_init: Option<(Ticket, bool)>,
     stop_when_back: bool,
     /// When a stop was sent last.
@@ -154,7 +154,7 @@ pub struct Focuser {
     ordered: Option<Instant>,
     /// Of the motion that runs, or was not seen to end.
     approach: Option<Approach>,
-    astray: u32,
+    out_of_range: u32,
     outstanding: bool,
     next_question: Instant,
     idle_polls: u32,
@@ -196,7 +196,7 @@ impl Focuser {
             asked_at: now.instant,
             ordered: None,
             approach: None,
-            astray: 0,
+            out_of_range: 0,
             outstanding: false,
             next_question: now.instant,
             idle_polls: 0,
@@ -235,11 +235,11 @@ impl Focuser {
 
     fn motion_answered(&mut self, reply: Reply, now: Now) {
         if let Reply::Position(steps) = reply
-            && self.is_astray(steps)
+            && self.is_out_of_range(steps)
         {
             // Somebody else's order, or a counter that was reset.
-            self.lose_home(Unhomed::CounterChanged, "the motor went where it was not sent");
-            return self.motion_failed(MotionError::Astray(steps), now);
+            self.lose_home(Unhomed::CounterChanged, "the motor left the range of its motion");
+            return self.motion_failed(MotionError::OutOfRange(steps), now);
         }
         let Job::Moving(motion) = &mut self.job else { return };
         match motion {
@@ -273,7 +273,7 @@ impl Focuser {
             return;
         }
         if self.saving {
-            let message = "the disk did not take the journal in time: nothing was moved";
+            let message = "nothing was moved: the disk did not take the journal in time";
             return self.end_motion(Outcome::timed_out(message), now);
         }
         let error = MotionError::Overdue(run.deadline.utc);

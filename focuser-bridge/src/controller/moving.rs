@@ -19,7 +19,7 @@ const NEAR_MM: f64 = 0.01;
 /// A position so much older than the standstill is none of it: replies were lost, and what not in
 /// between.
 const FRESH: Duration = Duration::from_millis(100);
-/// A subscriber wants ten positions a second, and a motor that goes astray is to be seen.
+/// A subscriber wants ten positions a second, and a motor that leaves its range is to be seen.
 const STATUSES_IN_A_ROW: u32 = 4;
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub(super) enum Progress {
 /// Why a move did not arrive. How far from its target it is, is told: a leg may lead beyond that.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum MoveError {
-    #[error("the motor did not stand where it was before it was told to move")]
+    #[error("the motor moved before it was told to")]
     NotAtRest,
     #[error("the motor did not start, {left_mm:.3} mm from its target")]
     DidNotStart { left_mm: f64 },

@@ -17,11 +17,11 @@ use crate::geometry::{FullStep, may_be_reset};
 use crate::protocol::{Reply, Request};
 
 /// A motor that was stopped at a turn of its way may be so far beyond it.
-const ON_ITS_WAY: i32 = 25;
+const BEYOND_RANGE: i32 = 25;
 /// How far an end may be from the one that was found before, mm.
 const END_MOVED_MM: f64 = 0.05;
 /// Out of its way by so much, twice, and a motion is stopped, mm.
-const ASTRAY_MM: f64 = 0.1;
+const OUT_OF_RANGE_MM: f64 = 0.1;
 
 impl Focuser {
     /// Whether the inner end is known, and the counter was checked against it.
@@ -48,7 +48,7 @@ impl Focuser {
         }
         self.saved.at = Some(now.utc);
         self.saved.motion = None;
-        self.astray = 0;
+        self.out_of_range = 0;
         self.suspicious = None;
         self.next_question = now.instant + self.settings.query_delay;
         self.save();
@@ -72,7 +72,7 @@ impl Focuser {
         if let Some(origin) = self.saved.origin.take() {
             let mm = self.saved.steps.map(|steps| self.settings.mechanics.millimetres(origin, steps));
             self.saved.last_known = mm.map(|mm| (mm, self.saved.at));
-            let message = format!("not homed any more: {why}{}", self.last_known());
+            let message = format!("no longer homed: {why}{}", self.last_known());
             self.happened(
                 Happening::new(EventKind::Transition, Severity::Error, message).because(unhomed.word()),
             );
@@ -104,7 +104,7 @@ impl Focuser {
         let near_zero = may_be_reset(steps) || (self.saved.motion.is_some() && steps.abs() <= NEAR_ZERO);
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
         let fits = match (self.saved.motion, self.saved.steps) {
-            (Some((lowest, highest)), _) => (lowest - ON_ITS_WAY..=highest + ON_ITS_WAY).contains(&steps),
+            (Some((lowest, highest)), _) => (lowest - BEYOND_RANGE..=highest + BEYOND_RANGE).contains(&steps),
             (None, Some(stored)) => (steps - stored).abs() <= AT_REST,
             (None, None) => false,
         };
@@ -114,7 +114,7 @@ impl Focuser {
             } else if near_zero {
                 self.lose_home(Unhomed::CounterNearZero, "a counter near zero may be one that was reset");
             } else if !fits {
-                let why = format!("the counter is {steps} and not what it was");
+                let why = format!("the counter is {steps}, which it was not before");
                 self.lose_home(Unhomed::CounterChanged, &why);
             }
         }
@@ -151,21 +151,21 @@ impl Focuser {
         self.ask_position_next = true;
         self.next_question = now.instant;
         if matches!(self.job, Job::Moving(_)) {
-            let message = format!("the position was lost on the way: {why}");
+            let message = format!("the position was lost during the motion: {why}");
             self.end_motion(Outcome::failed(Code::Failed, message), now);
         }
     }
 
     /// Outside the way of the motion, twice in a row.
-    pub(super) fn is_astray(&mut self, steps: i32) -> bool {
-        let margin = self.settings.mechanics.steps(ASTRAY_MM);
+    pub(super) fn is_out_of_range(&mut self, steps: i32) -> bool {
+        let margin = self.settings.mechanics.steps(OUT_OF_RANGE_MM);
         let Some((lowest, highest)) = self.saved.motion else { return false };
         if (lowest - margin..=highest + margin).contains(&steps) {
-            self.astray = 0;
+            self.out_of_range = 0;
             return false;
         }
-        self.astray += 1;
-        self.astray >= 2
+        self.out_of_range += 1;
+        self.out_of_range >= 2
     }
 
     /// Homing has found the end, twice, and stands at `at`.
@@ -193,7 +193,7 @@ impl Focuser {
             self.saved.end_moved = Some(end);
             self.rest_at(at, now);
             let message = format!(
-                "the inner end is at {end} steps and was at {}: init once more if that is right",
+                "the inner end is at {end} steps and was at {}: if that is right, init again",
                 before.unwrap_or_default()
             );
             if let Some(run) = self.run.take() {
@@ -231,7 +231,7 @@ impl Focuser {
         self.saving = false;
         self.approach = None;
         self.stop_when_back |= moved;
-        let then = if self.saved.release_owed { ", and it is let go of until init" } else { "" };
+        let then = if self.saved.release_owed { ", and its port is then released until init" } else { "" };
         for ticket in tickets {
             let message = format!(
                 "the focuser no longer answers ({reason}); a stop is sent as soon as it is back{then}; \

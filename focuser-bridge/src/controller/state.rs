@@ -72,7 +72,8 @@ impl Focuser {
             concerns.push(Concern::warning("status_word", text));
         }
         if self.saved.release_owed {
-            let text = "killed while it did not answer: it is stopped and let go of as soon as it does";
+            let text =
+                "killed while it did not answer: as soon as it does, it is stopped and its port is released";
             concerns.push(Concern::warning("release_owed", text));
         }
         if self.saved.released && !self.in_motion() {

@@ -6,7 +6,7 @@ use bus::topic::Identity;
 use focuser_device::FocuserStatus;
 
 use super::failure::Fault;
-use super::{FailedMove, Focuser, Job, Motion, Told};
+use super::{AtStandstill, FailedMove, Focuser, Job, Motion};
 
 /// What the sentence is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,7 @@ impl Focuser {
                 return Situation::Moving { to_mm, by, progress: moving.progress };
             }
             Job::Halt(halt) => {
-                let asked = halt.answers.iter().find(|(_, told)| matches!(told, Told::AtRest));
+                let asked = halt.answers.iter().find(|(_, told)| matches!(told, AtStandstill::Confirm));
                 return Situation::Stopping { by: asked.map(|(ticket, _)| &ticket.by) };
             }
             Job::None | Job::Check { .. } => {}

@@ -11,7 +11,7 @@ use focuser_device::FocuserStatus;
 use rig::SeededRandom;
 use testbed::focuser::{Config, Fault, Forbidden, ResetFlag, Violation};
 
-use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_succeeded, settings};
+use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, lag, settings};
 
 const SEEDS: u64 = 40;
 const STEPS: u64 = 50;
@@ -59,7 +59,7 @@ impl Campaign {
             place_mm: f64::from(u32::try_from(place).expect("small")) / 1000.0,
             quarter_steps: chance.below(4) == 0,
             wire_time: chance.below(2) == 0,
-            shows_after: LAGS[chance.of(&[0, 1, 2])].clone(),
+            shows_after: lag(chance.of(&[0, 1, 2])),
             counter: chance.of(&[0, 0, 100_000, -70_000]),
             reset_flag: chance.of(&[ResetFlag::ClearsWithMotion, ResetFlag::Stays]),
             ..Config::default()

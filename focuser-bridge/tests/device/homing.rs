@@ -7,7 +7,7 @@ use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
-use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
+use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, lag, settings};
 
 #[test]
 fn f10_it_never_moves_by_itself() {
@@ -272,7 +272,7 @@ fn an_end_that_moved_is_a_fault_until_it_is_found_there_again() {
     };
     rig.model().set_inner_end_mm(0.7);
     let reply = held(&mut rig);
-    assert_failed(&reply, Code::Failed, "init once more");
+    assert_failed(&reply, Code::Failed, "init again");
     let state = rig.state();
     assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::Fault, "end_moved"));
     assert_eq!((state.current_mm, state.homed), (None, false));
@@ -324,7 +324,7 @@ fn homing_at_the_end_comes_about_with_any_anti_backlash() {
 
 #[test]
 fn a_forced_homing_that_went_wrong_leaves_nothing_homed() {
-    for (fault, words) in [(Fault::Jammed, "jammed"), (Fault::Stalled, "not there by")] {
+    for (fault, words) in [(Fault::Jammed, "jammed"), (Fault::Stalled, "it did not arrive by")] {
         let mut rig = Rig::at("2");
         rig.model().inject(fault);
         let reply = rig.command_and_wait("alice", "init", "true");
@@ -401,12 +401,12 @@ fn a_counter_near_the_end_of_its_circle_is_never_written_beyond_it() {
 fn a_power_cycle_in_a_homing_never_makes_a_wrong_origin() {
     let mut wrong = Vec::new();
     // Switched on at the end or so near to it, its counter is near zero there.
-    for (number, milliseconds) in (4400..8600).step_by(5).enumerate() {
-        let place_mm = [0.0, 0.0, 0.0002, 0.001][number % 4];
+    let places = [0.0, 0.0, 0.0002, 0.001].into_iter().cycle();
+    for ((number, place_mm), milliseconds) in (0..).zip(places).zip((4400..8600).step_by(11)) {
         let unit = Config {
             place_mm,
             reset_flag: ResetFlag::Stays,
-            shows_after: LAGS[number % 3].clone(),
+            shows_after: lag(number),
             wire_time: true,
             ..Config::default()
         };

@@ -1,7 +1,6 @@
 //! The focuser's bridge against the model of its unit, in virtual time. `f8_` and the like name
 //! the weakness of the predecessor that a test shows to be gone.
 
-mod blows;
 mod campaign;
 mod deadline;
 mod ending;
@@ -9,6 +8,7 @@ mod homing;
 mod link;
 mod memory;
 mod meta;
+mod mishaps;
 mod moving;
 mod rig;
 mod slack;

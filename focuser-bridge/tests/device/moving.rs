@@ -139,7 +139,7 @@ fn a_move_that_never_ended_stays_visible_too() {
     let (mut rig, id) = Rig::moving();
     rig.model().inject(Fault::Stalled);
     assert_eq!(rig.wait_for(&id).status, ReplyStatus::TimedOut);
-    assert!(failed_move(&rig).expect("an attention").contains("not there by"));
+    assert!(failed_move(&rig).expect("an attention").contains("it did not arrive by"));
     rig.model().clear_faults();
     assert_succeeded(&rig.command_and_wait("scheduler", "offset", "-0.1"));
     assert_eq!(failed_move(&rig), None);

@@ -39,6 +39,11 @@ pub(crate) const LAGS: [RangeInclusive<Duration>; 3] = [
     Duration::from_millis(200)..=Duration::from_millis(200),
 ];
 
+/// Each of them in turn.
+pub(crate) fn lag(number: u32) -> RangeInclusive<Duration> {
+    LAGS.into_iter().cycle().nth(number as usize).expect("they never end")
+}
+
 /// The focuser's bridge.
 pub(crate) struct Bridge;
 
