@@ -162,6 +162,11 @@ fn what_must_survive_is_retained_and_what_must_not_is_not() {
     let id = alice.send("setpoint", json!({ "celsius": 12.5 })).unwrap();
     alice.terminal(&id).unwrap();
     alice.settle().unwrap();
+    // These follow within seconds.
+    for what in ["meta", "recent", "history"] {
+        site.observer.subscribe(&site.topic(what)).unwrap();
+        site.wait_json(what, Value::is_object, LIMIT).unwrap();
+    }
     // Whoever comes later.
     let later = site.client("alice").unwrap();
     for filter in ["clasp/chiller/+", "clasp/chiller/reply/alice/+"] {

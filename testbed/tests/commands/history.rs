@@ -36,7 +36,7 @@ fn the_history_is_there_as_soon_as_the_bridge_is_and_outlives_it() {
     let output = ascii.run(LIMIT).unwrap();
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     assert!(output.stdout.is_ascii(), "in the C locale: {output:?}");
-    for words in ["w water 12.0", "s set point 15.0", "degC +", "# TEC power 0.0", "UTC"] {
+    for words in ["w water 12.0", "s set point 15.0", "degC +", "# TEC power 0", "UTC"] {
         assert!(output.stdout.contains(words), "no {words:?} in\n{}", output.stdout);
     }
     // Narrow and low as a pipe's page is taken to be.
