@@ -226,6 +226,7 @@ fn devices_verbs_and_words_are_completed_from_what_was_heard_before() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "measures how long a real program takes")]
 fn a_completion_waits_for_no_broker() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let home = home();

@@ -5,6 +5,7 @@
 //! is played: the line's task, the broker, the store. Time jumps from one thing that is due to
 //! the next, so a test sees what a slow and what a fast machine would. For tests only.
 
+mod away;
 mod broker;
 mod disk;
 mod forgetful;
@@ -213,6 +214,7 @@ impl<S: Subject> Rig<S> {
             } else {
                 return;
             };
+            self.core.note_dropped(self.broker.session.dropped());
             self.core.handle(event, self.now);
             self.carry_out();
         }
@@ -231,11 +233,13 @@ impl<S: Subject> Rig<S> {
                 Output::Clear => self.broker.session.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
                 Output::Push(message) => self.broker.session.push(message),
+                Output::Status(_) => {}
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
                 Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect(connection) => self.broker.session.reconnect(connection),
+                Output::Renew(connection) => self.broker.session.renew(connection),
                 Output::Finish { say_offline } => {
                     self.finished = true;
                     self.broker.session.stop(say_offline);
@@ -377,45 +381,6 @@ impl<S: Subject> Rig<S> {
         self.turn();
     }
 
-    /// The broker is killed.
-    pub fn broker_down(&mut self) {
-        self.broker.down(self.now);
-        self.turn();
-    }
-
-    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
-    pub fn broker_up(&mut self) {
-        self.broker.up();
-    }
-
-    /// [`Rig::broker_up`], and lets time pass until the bridge is there again.
-    pub fn broker_up_and_found(&mut self) {
-        self.broker_up();
-        let connections = self.broker.connections();
-        self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
-    }
-
-    /// Whether what is sent now is heard, and trusted.
-    pub fn is_heard(&self) -> bool {
-        self.broker.session.is_serving()
-    }
-
-    /// What is sent to the broker and back takes so long each way from now on.
-    pub fn set_latency(&mut self, one_way: Duration) {
-        self.broker.latency = one_way;
-    }
-
-    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
-    /// all one, as [`Base::grant`] has them.
-    pub fn set_refused(&mut self, topic: &str, refused: bool) {
-        let topic = self.base.grant(topic);
-        if refused {
-            self.broker.refused.insert(topic);
-        } else {
-            self.broker.refused.remove(&topic);
-        }
-    }
-
     /// All replies to a request, in their order.
     pub fn replies(&self, id: &str) -> Vec<&Published<Reply>> {
         self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
@@ -531,10 +496,13 @@ fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: No
     };
     let left = Left {
         device: read(File::Device).map_or(Loaded::Missing, parse),
-        journal: read(File::Commands)
-            .and_then(|bytes| serde_json::from_slice(bytes).ok())
-            .unwrap_or_default(),
-        history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        core: bridge::core::Left {
+            journal: read(File::Commands)
+                .and_then(|bytes| serde_json::from_slice(bytes).ok())
+                .unwrap_or_default(),
+            history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+            recent: read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        },
     };
     let session = format!("session{starts}");
     let mut core = daemon::core::<Forgets<S::Instrument>>(settings, session, left, now).expect("names");

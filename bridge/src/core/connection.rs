@@ -45,6 +45,7 @@ where
                     tracing::warn!("no connection to the broker: {error}");
                 }
                 self.broker_error = Some(error);
+                self.dirty = true;
                 self.announce_at = None;
                 self.announced = false;
                 self.follow_ups.clear();
@@ -148,6 +149,7 @@ where
         self.dirty = true;
         self.heartbeat = now.instant;
         self.health_shown = Shown::default();
+        self.recent.connected();
         self.follow_ups.begin(now.instant);
         if let Some(journal) = self.left.take() {
             self.desk.recover(journal, now);

@@ -7,14 +7,20 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-const SPREAD_OVER: Duration = Duration::from_secs(5);
-const ORDER: [FollowUp; 2] = [FollowUp::Meta, FollowUp::History];
+/// The description first, and soon: a client that does not know the instrument waits for it.
+const AFTER: [(Duration, FollowUp); 3] = [
+    (Duration::from_millis(300), FollowUp::Meta),
+    (Duration::from_millis(1500), FollowUp::Recent),
+    (Duration::from_millis(3000), FollowUp::History),
+];
 
 /// What can wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FollowUp {
     /// The bridge's description of itself.
     Meta,
+    /// The last events.
+    Recent,
     /// The last 24 h.
     History,
 }
@@ -28,8 +34,7 @@ pub(super) struct FollowUps {
 impl FollowUps {
     /// All of it, from now on.
     pub(super) fn begin(&mut self, now: Instant) {
-        let step = SPREAD_OVER / (u32::try_from(ORDER.len()).unwrap_or(1) + 1);
-        self.due = (1..).zip(ORDER).map(|(number, what)| (now + number * step, what)).collect();
+        self.due = AFTER.into_iter().map(|(after, what)| (now + after, what)).collect();
     }
 
     /// The connection is gone.
@@ -64,8 +69,8 @@ mod tests {
             assert!(follow_ups.next(at).is_some());
             times.push(at);
         }
-        assert_eq!(times.len(), 1 + ORDER.len());
-        assert!(times.is_sorted_by(|a, b| b.since(*a) >= Duration::from_millis(500)), "{times:?}");
-        assert!(times.last().unwrap().since(start) < SPREAD_OVER);
+        assert_eq!(times.len(), 1 + AFTER.len());
+        assert!(times.is_sorted_by(|a, b| b.since(*a) >= Duration::from_millis(300)), "{times:?}");
+        assert!(times.last().unwrap().since(start) < Duration::from_secs(5));
     }
 }

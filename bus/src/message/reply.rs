@@ -120,7 +120,7 @@ codes! {
 
 /// The further words of codes that have more than one.
 pub mod reason {
-    /// Of code 7: the focuser does not know where it is.
+    /// Of code 7: what moves does not know where it is.
     pub const NOT_HOMED: &str = "not_homed";
     /// Of code 7: the bridge has let go of the device.
     pub const RELEASED: &str = "released";

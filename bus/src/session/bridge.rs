@@ -141,6 +141,11 @@ impl Session {
         self.want(|machine| machine.reconnect(connection));
     }
 
+    /// Leaves this connection, and makes it anew with the TLS files as they are then.
+    pub fn renew(&self, connection: u64) {
+        self.want(|machine| machine.renew(connection));
+    }
+
     /// Ends the session: what waits is delivered (for [`Session::farewell_limit`] at the most), then
     /// `offline` is published, unless another bridge is `online` there, then the connection is closed.
     pub fn stop(&self, say_offline: bool) {

@@ -1,9 +1,13 @@
 //! The session of a command line tool: one connection, used in a straight line.
 //!
 //! Nothing runs in the background: the connection is polled only while one of its methods is
-//! awaited, each of which has a limit. A lost connection is an error and is not made anew here.
+//! awaited, each of which has a limit. A poll that a limit interrupts goes on with the next method:
+//! dropped half-way it could lose a packet. A lost connection is an error and is not made anew here.
+#![expect(clippy::disallowed_methods, reason = "a session is IO: it reads the clock")]
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +19,9 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
 use rumqttc::{Outgoing, v5::mqttbytes::v5::ConnectReturnCode};
 use tokio::time::timeout;
 
+use super::RoundTrip;
 use super::connect::{ClientId, ConnectError, explain, options};
+use crate::clock::Now;
 use crate::settings::BrokerSettings;
 
 /// What a client has against waiting for ever on an acknowledgement.
@@ -102,7 +108,10 @@ pub enum SessionError {
 /// One connection.
 pub struct Client {
     requests: AsyncClient,
-    events: EventLoop,
+    poller: Poller,
+    /// TCP, TLS and CONNACK together: three round trips, and more.
+    connecting_took: Duration,
+    round_trip: RoundTrip,
     inbox: VecDeque<Message>,
     broker: BrokerSettings,
 }
@@ -125,15 +134,36 @@ impl Client {
         client_id: &ClientId,
         limit: Duration,
     ) -> Result<Self, SessionError> {
-        let (requests, events) = AsyncClient::new(options(broker, client_id, limit)?, REQUESTS);
-        let mut client = Self { requests, events, inbox: VecDeque::new(), broker: broker.clone() };
-        match client.events.poll().await {
-            Ok(_) => Ok(client),
+        let (requests, event_loop) = AsyncClient::new(options(broker, client_id, limit)?, REQUESTS);
+        let mut poller = Poller::new(event_loop);
+        let began = Now::read().instant;
+        match poller.next().await {
+            Ok(_) => Ok(Self {
+                requests,
+                poller,
+                connecting_took: Now::read().instant.since(began),
+                round_trip: RoundTrip::default(),
+                inbox: VecDeque::new(),
+                broker: broker.clone(),
+            }),
             Err(error @ ConnectionError::ConnectionRefused(code)) if is_final(code) => {
                 Err(SessionError::Refused(explain(&error, broker)))
             }
             Err(error) => Err(SessionError::Unreachable(explain(&error, broker))),
         }
+    }
+
+    /// How long the broker takes to answer on this link, as far as that is known by now.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip.get().unwrap_or(self.connecting_took / 3)
+    }
+
+    /// A limit for whatever waits for the broker: `at_least`, or three round trips of this link if
+    /// those are longer.
+    #[must_use]
+    pub fn limit(&self, at_least: Duration) -> Duration {
+        at_least.max(3 * self.round_trip())
     }
 
     /// Subscribes to all of `filters` with QoS 1, in one packet, and waits until the broker has
@@ -144,6 +174,7 @@ impl Client {
     pub async fn subscribe(&mut self, filters: &[String]) -> Result<(), SessionError> {
         let wanted = filters.iter().map(|filter| Filter::new(filter.as_str(), QoS::AtLeastOnce));
         self.requests.try_subscribe_many(wanted).map_err(|_| self.unsendable("a subscription"))?;
+        let (limit, began) = (self.limit(ACK_LIMIT), Now::read().instant);
         let acknowledged = async {
             loop {
                 if let Ack::Subscribed(codes) = self.step().await? {
@@ -151,10 +182,11 @@ impl Client {
                 }
             }
         };
-        let codes = match timeout(ACK_LIMIT, acknowledged).await {
+        let codes = match timeout(limit, acknowledged).await {
             Ok(codes) => codes?,
-            Err(_) => return Err(self.silent("a subscription")),
+            Err(_) => return Err(self.silent("a subscription", limit)),
         };
+        self.round_trip.note(Now::read().instant.since(began));
         match filters.iter().zip(codes).find(|(_, code)| !matches!(code, SubscribeReasonCode::Success(_))) {
             None => Ok(()),
             Some((filter, code)) => {
@@ -182,6 +214,7 @@ impl Client {
         self.requests
             .try_publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
             .map_err(|_| self.unsendable("a request"))?;
+        let (limit, began) = (self.limit(ACK_LIMIT), Now::read().instant);
         let acknowledged = async {
             let mut ours = None;
             loop {
@@ -194,15 +227,17 @@ impl Client {
                 }
             }
         };
-        match timeout(ACK_LIMIT, acknowledged).await {
-            Ok(reason) => Ok(match reason? {
-                PubAckReason::Success => Acknowledged::Taken,
-                PubAckReason::NoMatchingSubscribers => Acknowledged::NobodyListens,
-                PubAckReason::NotAuthorized => Acknowledged::NotAuthorised,
-                other => Acknowledged::Refused(format!("{other:?}")),
-            }),
-            Err(_) => Err(self.silent("a request")),
-        }
+        let reason = match timeout(limit, acknowledged).await {
+            Ok(reason) => reason?,
+            Err(_) => return Err(self.silent("a request", limit)),
+        };
+        self.round_trip.note(Now::read().instant.since(began));
+        Ok(match reason {
+            PubAckReason::Success => Acknowledged::Taken,
+            PubAckReason::NoMatchingSubscribers => Acknowledged::NobodyListens,
+            PubAckReason::NotAuthorized => Acknowledged::NotAuthorised,
+            other => Acknowledged::Refused(format!("{other:?}")),
+        })
     }
 
     /// The next message, or `None` if none comes within `limit`.
@@ -234,7 +269,7 @@ impl Client {
 
     async fn step(&mut self) -> Result<Ack, SessionError> {
         let event =
-            self.events.poll().await.map_err(|error| SessionError::Lost(explain(&error, &self.broker)))?;
+            self.poller.next().await.map_err(|error| SessionError::Lost(explain(&error, &self.broker)))?;
         Ok(match event {
             Event::Incoming(Packet::Publish(publish)) => {
                 self.inbox.push_back(message(publish));
@@ -248,9 +283,9 @@ impl Client {
         })
     }
 
-    fn silent(&self, what: &'static str) -> SessionError {
+    fn silent(&self, what: &'static str, limit: Duration) -> SessionError {
         let place = format!("{}:{}", self.broker.host, self.broker.port);
-        SessionError::Silent { place, what, limit: ACK_LIMIT }
+        SessionError::Silent { place, what, limit }
     }
 
     // Its queue is only full, or gone, if an earlier request was given up on.
@@ -260,6 +295,32 @@ impl Client {
             self.broker.host, self.broker.port
         ))
     }
+}
+
+type Polling = Pin<Box<dyn Future<Output = (EventLoop, Result<Event, ConnectionError>)> + Send>>;
+
+/// Finishes every poll that it has begun.
+struct Poller(Polling);
+
+impl Poller {
+    fn new(event_loop: EventLoop) -> Self {
+        Self(poll(event_loop))
+    }
+
+    /// Loses nothing if it is dropped while it waits.
+    async fn next(&mut self) -> Result<Event, ConnectionError> {
+        let (event_loop, result) = self.0.as_mut().await;
+        // It does not begin before it is awaited.
+        self.0 = poll(event_loop);
+        result
+    }
+}
+
+fn poll(mut event_loop: EventLoop) -> Polling {
+    Box::pin(async move {
+        let result = event_loop.poll().await;
+        (event_loop, result)
+    })
 }
 
 fn message(publish: Publish) -> Message {
@@ -282,4 +343,27 @@ fn is_final(code: ConnectReturnCode) -> bool {
             | ConnectReturnCode::UnsupportedProtocolVersion
             | ConnectReturnCode::RefusedProtocolVersion
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::v5::MqttOptions;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_poll_that_a_limit_interrupts_goes_on_with_the_next_one() {
+        let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut options = MqttOptions::new("a", "127.0.0.1", silent.local_addr().unwrap().port());
+        options.set_connection_timeout(60);
+        let (_requests, event_loop) = AsyncClient::new(options, REQUESTS);
+        let mut poller = Poller::new(event_loop);
+        for _ in 0..3 {
+            timeout(Duration::from_millis(50), poller.next()).await.unwrap_err();
+        }
+        silent.accept().await.unwrap();
+        // Begun anew each time, it would have connected three times.
+        timeout(Duration::from_millis(50), silent.accept()).await.unwrap_err();
+    }
 }

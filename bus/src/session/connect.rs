@@ -177,7 +177,7 @@ fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
 fn certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     let certificates = CertificateDer::pem_slice_iter(&read(key, file)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(key, file, format!("is no valid PEM: {error}")))?;
+        .map_err(|error| unusable(key, file, format!("is not valid PEM: {error}")))?;
     if certificates.is_empty() {
         return Err(unusable(key, file, "holds no certificate (PEM)"));
     }
@@ -199,17 +199,6 @@ fn read(key: &'static str, file: &Path) -> Result<Vec<u8>, ConnectError> {
 
 fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> ConnectError {
     ConnectError::Unusable { key, file: file.to_owned(), problem: problem.into() }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// Why a connection to `broker` failed or ended, and what to look at; one sentence.

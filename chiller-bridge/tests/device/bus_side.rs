@@ -165,3 +165,63 @@ fn what_a_counter_of_the_health_counts_is_published_within_two_seconds() {
     rig.run_for(2 * SECOND);
     assert_eq!(rig.health().flooded_commands, 40 - 20);
 }
+
+fn attentions(rig: &Rig) -> Vec<String> {
+    rig.states().next_back().unwrap().what.attention.into_iter().map(|held| held.name).collect()
+}
+
+#[test]
+fn on_a_link_with_a_round_trip_of_seconds_commands_work_and_nothing_is_taken_for_a_stall() {
+    let mut rig = Rig::running();
+    rig.set_latency(Duration::from_millis(1900));
+    rig.restart();
+    rig.run_until(|rig| rig.knows_verdict(), 60 * SECOND);
+    for (verb, argument) in [("mode", "manual"), ("setpoint", "11.5"), ("mode", "automatic")] {
+        let reply = rig.command_and_wait("alice", verb, argument);
+        assert_eq!(reply.status, ReplyStatus::Succeeded, "{reply:?}");
+    }
+    rig.run_for(600 * SECOND);
+    let health = rig.health();
+    assert_eq!((health.acl_ok, health.command_path_ok), (Some(true), Some(true)));
+    assert_eq!((health.broker_connections, health.stalled_commands), (1, 0));
+    assert_eq!(attentions(&rig), [] as [&str; 0]);
+}
+
+#[test]
+fn what_the_broker_refuses_is_an_attention_until_it_is_taken_even_if_it_is_seldom_published() {
+    let mut rig = Rig::running();
+    for topic in ["clasp/chiller/meta", "clasp/chiller/reply/alice/x"] {
+        rig.set_refused(topic, true);
+    }
+    rig.broker_down();
+    rig.broker_up_and_found();
+    rig.command("alice", "ping", "");
+    rig.run_for(5 * SECOND);
+    assert_eq!(attentions(&rig), ["publish_refused"]);
+    let text = rig.states().next_back().unwrap().what.attention.remove(0).text;
+    for line in ["topic write clasp/chiller/meta", "topic write clasp/chiller/reply/+/+"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let told = rig.events().filter(|event| event.happening.reason.as_deref() == Some("publish_refused"));
+    assert_eq!(told.count(), 1);
+    rig.set_refused("clasp/chiller/reply/alice/x", false);
+    rig.command("alice", "ping", "");
+    rig.run_for(SECOND);
+    assert_eq!(attentions(&rig), ["publish_refused"], "the description is still refused");
+    rig.set_refused("clasp/chiller/meta", false);
+    rig.run_for(66 * SECOND);
+    assert_eq!(attentions(&rig), [] as [&str; 0]);
+}
+
+#[test]
+fn a_reply_that_expires_before_it_can_be_sent_is_counted_in_the_health() {
+    let mut rig = Rig::running();
+    rig.model().inject(Fault::Deaf);
+    rig.command("alice", "mode", "manual");
+    rig.command("alice", "enabled", "on");
+    rig.broker_down();
+    rig.run_for(120 * SECOND);
+    rig.broker_up_and_found();
+    rig.run_for(5 * SECOND);
+    assert!(rig.health().dropped_messages >= 1, "{:?}", rig.health());
+}

@@ -91,7 +91,7 @@ impl Unhomed {
         match self {
             Self::NeverHomed => "it never was",
             Self::MemoryLost => "what the bridge remembered of it cannot be read",
-            Self::PowerCycled => "controller was power-cycled",
+            Self::PowerCycled => "the controller was power-cycled",
             Self::CounterNearZero => "its counter is near zero and may have been reset",
             Self::CounterChanged => "its counter is not what it was",
             Self::HomingFailed => "homing failed",

@@ -19,6 +19,7 @@ mod plausibility;
 mod position;
 mod slack;
 mod state;
+mod summary;
 mod watch;
 
 use std::collections::VecDeque;
@@ -32,7 +33,7 @@ use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
 use bus::message::Happening;
-use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
+use focuser_device::{FocuserState, FocuserStatus};
 use serde_json::Value;
 
 use crate::geometry::{FullStep, Mechanics};
@@ -474,7 +475,7 @@ impl Controller for Focuser {
         Facts {
             status: status.word(),
             reason: self.reason(),
-            summary: DESCRIPTION.status_label(status.word()).to_lowercase(),
+            summary: self.summary(),
             date: self.motor.date,
             connected: self.connected,
         }

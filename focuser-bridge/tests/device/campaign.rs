@@ -193,6 +193,10 @@ impl Campaign {
     /// What is claimed is where it was when that was measured.
     fn check_claim(&mut self) {
         let state = self.rig.view();
+        let named = state.current_mm.map(|mm| format!("at {mm:.3} mm"));
+        let is_named = named.is_some_and(|place| state.summary.starts_with(&place));
+        let rests = state.status == FocuserStatus::Idle && state.current_mm.is_some();
+        assert_eq!(is_named, rests, "seed {}: {state:#?}", self.seed);
         let (Some(claimed), Some(date)) = (state.current_mm, state.date) else { return };
         // The last sample from before the reading can have begun, and all since then.
         let is_before = |at: &Now| date.seconds_since(at.utc) > READING;

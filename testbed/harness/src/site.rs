@@ -232,13 +232,14 @@ impl<D: Instrument> SiteOf<D> {
         self.bridge.launch()
     }
 
-    /// Waits until the bridge started last is online, has found out whether commands reach it, and
-    /// has the device.
+    /// Waits until the bridge started last is online, has found out whether commands reach it, has
+    /// the device, and has said what it is.
     ///
     /// # Errors
     /// If it is not so within a minute; shows its log.
     pub fn wait_ready(&self) -> Result<()> {
         let ready = || {
+            self.since_start("meta")?;
             let online = self.since_start("availability")?.text() == "online";
             let state = self.since_start("state")?.json().ok()?;
             let health = self.since_start("health")?.json().ok()?;

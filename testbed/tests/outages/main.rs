@@ -39,7 +39,7 @@ fn send(client: &TestClient, verb: &str, id: &str, rest: Value) {
 
 fn request(client: &TestClient, verb: &str, id: &str, rest: Value) -> Post {
     let mut payload = json!({ "id": id });
-    let Value::Object(rest) = rest else { panic!("{rest} is no object") };
+    let Value::Object(rest) = rest else { panic!("{rest} is not an object") };
     payload.as_object_mut().unwrap().extend(rest);
     Post::to(topic(&format!("command/{}/{verb}", client.identity())), payload.to_string())
 }
@@ -111,9 +111,8 @@ fn nothing_for(client: &TestClient, time: Duration, unwanted: impl Fn(&Message) 
 /// What the broker has stored on a topic of the chiller, seen by somebody who comes now.
 fn stored(site: &Site, what: &str) -> Option<Message> {
     let reader = TestClient::connect(&site.broker, "ops").unwrap();
-    // Stored messages come in the order of the subscriptions: `meta` does not expire.
     reader.subscribe(&topic(what)).unwrap();
-    reader.subscribe(&topic("meta")).unwrap();
-    reader.wait_for(|message| message.topic == topic("meta"), LIMIT).unwrap();
+    // What is stored comes right after the acknowledgement, hence before the next one.
+    reader.subscribe(&topic("event")).unwrap();
     reader.last(0, &topic(what))
 }

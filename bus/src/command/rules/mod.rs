@@ -89,12 +89,12 @@ impl Room {
         }
     }
 
-    fn chiller() -> Self {
-        Self::with(settings("chiller", OUTLETS))
+    fn switched() -> Self {
+        Self::with(settings("outlets", OUTLETS))
     }
 
-    fn focuser() -> Self {
-        Self::with(settings("focuser", MOVES))
+    fn moving() -> Self {
+        Self::with(settings("slide", MOVES))
     }
 
     fn pass(&mut self, time: f64) {

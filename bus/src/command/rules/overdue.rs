@@ -1,10 +1,11 @@
 //! The Desk's own deadline: what holds when the device's controller loses a command.
 
-use super::{Code, Outcome, ReplyStatus, Room};
+use super::super::fixture::RUNAWAY;
+use super::{Code, Outcome, ReplyStatus, Room, settings};
 
 /// A move that was admitted, at the moment at which its controller should have answered.
 fn lost_move() -> Room {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     room.admit("alice", "set", &payload);
     room.wait(10.0);
@@ -23,7 +24,7 @@ fn a_command_that_is_never_answered_is_timed_out_after_its_deadline_and_frees_it
         ("mode", r#"{"id":"a","mode":"manual"}"#),
         ("clear_alarms", r#"{"id":"a"}"#),
     ] {
-        let mut room = Room::chiller();
+        let mut room = Room::switched();
         room.admit("alice", verb, payload);
         room.posts.clear();
         room.wait(10.99);
@@ -41,7 +42,7 @@ fn a_command_that_is_never_answered_is_timed_out_after_its_deadline_and_frees_it
 
 #[test]
 fn a_disk_that_hangs_holds_that_back_for_a_quarter_of_a_second_only() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     room.admit("alice", "setpoint", "20");
     room.posts.clear();
     room.wait(11.26);
@@ -50,7 +51,7 @@ fn a_disk_that_hangs_holds_that_back_for_a_quarter_of_a_second_only() {
 
 #[test]
 fn an_attention_says_which_command_until_the_controller_answers_again() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let lost = room.admit("alice", "setpoint", r#"{"id":"a","celsius":20}"#);
     assert_eq!(room.desk.unanswered(), None);
     room.wait(11.1);
@@ -69,7 +70,7 @@ fn an_attention_says_which_command_until_the_controller_answers_again() {
 
 #[test]
 fn a_late_answer_is_dropped_and_ends_the_attention() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let late = room.admit("alice", "setpoint", r#"{"id":"a","celsius":20}"#);
     room.wait(11.1);
     room.save();
@@ -113,7 +114,7 @@ fn a_motion_that_is_never_answered_is_stopped_and_no_other_begins_before_standst
 
 #[test]
 fn where_there_is_no_stop_motion_waits_for_standstill_all_the_same() {
-    let mut room = Room::chiller();
+    let mut room = Room::with(settings("mount", RUNAWAY));
     let payload = room.stamped("a", "");
     room.admit("alice", "init", &payload);
     room.wait(61.1);
@@ -156,7 +157,7 @@ fn an_operators_stop_and_kill_are_taken_meanwhile() {
 
 #[test]
 fn a_stop_that_is_never_answered_takes_no_later_one_with_it() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     room.admit("alice", "stop", r#"{"id":"s1"}"#);
     room.send("bob", "stop", r#"{"id":"s2"}"#);
     room.posts.clear();

@@ -377,11 +377,11 @@ impl World {
 proptest! {
     #[test]
     fn no_request_gets_two_terminal_replies_and_none_stays_without(
-        focuser: bool,
+        moves: bool,
         healthy: bool,
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let mut world = World::new(if focuser { Room::focuser() } else { Room::chiller() }, healthy);
+        let mut world = World::new(if moves { Room::moving() } else { Room::switched() }, healthy);
         let mut started = BTreeMap::new();
         for step in steps {
             let seen = if healthy && matches!(step, Step::Death) { 0 } else { world.room.admitted.len() };

@@ -1,0 +1,56 @@
+//! What a test does to the way between bridge and broker, and what it may know of it.
+
+use std::time::Duration;
+
+use bus::message::Health;
+
+use super::{Rig, Subject};
+
+impl<S: Subject> Rig<S> {
+    /// The broker is killed.
+    pub fn broker_down(&mut self) {
+        self.broker.down(self.now);
+        self.turn();
+    }
+
+    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
+    pub fn broker_up(&mut self) {
+        self.broker.up();
+    }
+
+    /// [`Rig::broker_up`], and lets time pass until the bridge is there again.
+    pub fn broker_up_and_found(&mut self) {
+        self.broker_up();
+        let connections = self.broker.connections();
+        self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
+    }
+
+    /// Whether the bridge of this start has published its verdict on the ACL and the commands' way.
+    pub fn knows_verdict(&self) -> bool {
+        let session = format!("session{}", self.starts);
+        let health = self.broker.retained.get(&self.base.health());
+        let health = health.and_then(|payload| serde_json::from_slice::<Health>(payload).ok());
+        health.is_some_and(|health| health.session == session && health.command_path_ok.is_some())
+    }
+
+    /// Whether what is sent now is heard, and trusted.
+    pub fn is_heard(&self) -> bool {
+        self.broker.session.is_serving()
+    }
+
+    /// What is sent to the broker and back takes so long each way from now on.
+    pub fn set_latency(&mut self, one_way: Duration) {
+        self.broker.latency = one_way;
+    }
+
+    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
+    /// all one, as [`Base::grant`] has them.
+    pub fn set_refused(&mut self, topic: &str, refused: bool) {
+        let topic = self.base.grant(topic);
+        if refused {
+            self.broker.refused.insert(topic);
+        } else {
+            self.broker.refused.remove(&topic);
+        }
+    }
+}
