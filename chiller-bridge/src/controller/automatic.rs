@@ -1,4 +1,4 @@
-//! Automatic control: the inputs as facts, and the decision as an event.
+//! Automatic control: the inputs as they are believed, and the decision as an event.
 
 use bridge::controller::{Effect, Input as Message};
 use bus::clock::{Instant, Now};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::decision::{Decider, Decision};
 use super::inputs::{Dome, Power, plausible};
 use super::memory::FrostBegan;
-use super::rules::Facts;
+use super::rules::Observed;
 use super::{Chiller, ControllerSettings};
 
 const UNUSED: Input = Input { status: InputStatus::Missing, age_s: None };
@@ -154,11 +154,11 @@ impl Chiller {
         self.site.decider.last().map(|decision| decision.wanted)
     }
 
-    fn facts(&self) -> Facts {
+    fn observed(&self) -> Observed {
         let reading = self.unit.reading();
         let believed = |celsius: Option<f64>| celsius.filter(|celsius| plausible(*celsius));
         let shown = &self.site.shown;
-        Facts {
+        Observed {
             powered: shown.powered,
             dome: shown.dome,
             dome_expected: self.site.has_dome(),
@@ -184,32 +184,32 @@ impl Chiller {
             self.effects.push_back(Effect::Publish);
         }
         let before = self.site.decider.last();
-        let facts = self.facts();
-        let Some(decision) = self.site.decider.decide(&facts, now.instant) else { return };
+        let observed = self.observed();
+        let Some(decision) = self.site.decider.decide(&observed, now.instant) else { return };
         self.remember_frost(now);
         if before == Some(decision) {
             return;
         }
-        self.tell_decision(decision, &facts);
+        self.tell_decision(decision, &observed);
         if before.is_none_or(|before| before.wanted != decision.wanted) {
             self.end_release_for(decision.wanted, now);
         }
     }
 
-    fn tell_decision(&mut self, decision: Decision, facts: &Facts) {
+    fn tell_decision(&mut self, decision: Decision, observed: &Observed) {
         let wanted = if decision.wanted { "on" } else { "off" };
         let message = format!("automatic control wants {wanted}: {}", decision.reason);
         let channels = self.site.shown.channels.clone();
         let happening = Happening::new(EventKind::Decision, Severity::Info, message)
             .because(decision.reason)
             .with("wanted", decision.wanted)
-            .with("powered", facts.powered)
+            .with("powered", observed.powered)
             .with("channels", channels.map_or(Value::Null, Value::from))
-            .with("dome_temp", facts.dome)
-            .with("ambient_temp", facts.ambient)
-            .with("water_temp", facts.water)
-            .with("setpoint_temp", facts.set_point)
-            .with("pump_on", facts.pump_on)
+            .with("dome_temp", observed.dome)
+            .with("ambient_temp", observed.ambient)
+            .with("water_temp", observed.water)
+            .with("setpoint_temp", observed.set_point)
+            .with("pump_on", observed.pump_on)
             .with("antifreeze", self.site.decider.antifreeze());
         self.happened(happening);
         self.effects.push_back(Effect::Publish);

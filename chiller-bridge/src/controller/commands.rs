@@ -157,6 +157,7 @@ impl Chiller {
         let pump_on = self.contact.released().map_or(self.unit.pump_on(), |released| released.pump_on);
         self.contact.release(Released::new(minutes, pump_on, now), now.instant);
         self.unit.forget();
+        self.panel_is_free();
         self.work.switch = None;
         self.trials.disown_pump();
         if self.work.clear.take().is_some() {

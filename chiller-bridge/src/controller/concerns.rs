@@ -72,7 +72,7 @@ impl Chiller {
             let text = "the saved mode could not be read: it is manual until somebody sets the mode";
             concerns.push(Concern::error("mode_lost", text));
         }
-        if self.notes.not_saved {
+        if self.notes.would_forget() {
             let text = match self.notes.other_mode_after_restart() {
                 Some(other) => {
                     format!("the mode could not be saved: a restart returns to {}", mode_word(other))

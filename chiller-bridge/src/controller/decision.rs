@@ -1,4 +1,4 @@
-//! Whether automatic control wants the chiller to run, and by which rule. A pure function of facts
+//! Whether automatic control wants the chiller to run, and by which rule. A pure function of observed
 //! and time, with the memory that its delays and its hold need; frost is in `frost`.
 //!
 //! Wanted is: a camera is powered, or it may freeze. What is not known never switches off: while
@@ -8,7 +8,7 @@
 use bus::clock::Instant;
 
 use super::frost::{Frost, FrostWatch};
-use super::rules::{Facts, Rules};
+use super::rules::{Observed, Rules};
 
 /// What automatic control wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,17 +99,17 @@ impl Decider {
     }
 
     /// Decides anew. Until the pump was first read there is nothing to hold, and no decision.
-    pub fn decide(&mut self, facts: &Facts, now: Instant) -> Option<Decision> {
+    pub fn decide(&mut self, observed: &Observed, now: Instant) -> Option<Decision> {
         if self.found_running.is_none() {
-            self.found_running = facts.pump_on;
-            self.wanted_since = (facts.pump_on == Some(true)).then_some(now);
+            self.found_running = observed.pump_on;
+            self.wanted_since = (observed.pump_on == Some(true)).then_some(now);
         }
         let found_running = self.found_running?;
         self.wake = None;
-        self.frost.judge(&self.rules, facts, found_running);
-        self.hold_what_is(facts, now);
-        let raw = self.raw(facts, now);
-        let decision = self.with_delays(raw, facts, now);
+        self.frost.judge(&self.rules, observed, found_running);
+        self.hold_what_is(observed, now);
+        let raw = self.raw(observed, now);
+        let decision = self.with_delays(raw, observed, now);
         if decision.reason != INPUT_HOLD && decision.reason != INPUT_FAILSAFE {
             self.known = Some(decision.wanted);
             self.held = decision.wanted;
@@ -124,22 +124,22 @@ impl Decider {
 
     /// What would be held if something were unknown now: what was wanted when it was known, and a pump
     /// that runs or is started, by whomever.
-    fn hold_what_is(&mut self, facts: &Facts, now: Instant) {
-        let takes_over = facts.in_charge && self.in_charge_since.is_none();
-        self.in_charge_since = facts.in_charge.then(|| self.in_charge_since.unwrap_or(now));
+    fn hold_what_is(&mut self, observed: &Observed, now: Instant) {
+        let takes_over = observed.in_charge && self.in_charge_since.is_none();
+        self.in_charge_since = observed.in_charge.then(|| self.in_charge_since.unwrap_or(now));
         // A unit that says nothing changes nothing.
-        let Some(pump_on) = facts.pump_on else { return };
-        let runs = pump_on || facts.ordered == Some(true);
-        let held_before = self.held && facts.in_charge && !takes_over;
+        let Some(pump_on) = observed.pump_on else { return };
+        let runs = pump_on || observed.ordered == Some(true);
+        let held_before = self.held && observed.in_charge && !takes_over;
         self.held = runs || held_before || self.known == Some(true);
     }
 
     /// Without the delays.
-    fn raw(&mut self, facts: &Facts, now: Instant) -> Decision {
+    fn raw(&mut self, observed: &Observed, now: Instant) -> Decision {
         let on = |reason| Decision { wanted: true, reason };
         let hold = self.rules.input_hold;
-        self.unknown_since = facts.powered.is_none().then(|| self.unknown_since.unwrap_or(now));
-        if facts.powered == Some(true) {
+        self.unknown_since = observed.powered.is_none().then(|| self.unknown_since.unwrap_or(now));
+        if observed.powered == Some(true) {
             return on(CAMERA_POWER);
         }
         if self.antifreeze() == Some(true) {
@@ -151,7 +151,7 @@ impl Decider {
         // Whoever takes over a running pump without knowing gives it the whole hold.
         let power = self.unknown_since.map(|since| since.max(self.in_charge_since.unwrap_or(since)) + hold);
         // What was not heard yet since the start may still come.
-        let unheard = (!facts.inputs_seen).then(|| self.started + hold);
+        let unheard = (!observed.inputs_seen).then(|| self.started + hold);
         let mut holds = false;
         for until in [power, unheard].into_iter().flatten().filter(|until| now < *until) {
             holds = true;
@@ -161,7 +161,7 @@ impl Decider {
             self.wake_at(since + hold);
         }
         // The rest of the unit's first readings comes within a second.
-        let unread = !facts.unit_read && (facts.pump_on == Some(true) || self.known.is_none());
+        let unread = !observed.unit_read && (observed.pump_on == Some(true) || self.known.is_none());
         if holds || unread {
             return Decision { wanted: self.held, reason: INPUT_HOLD };
         }
@@ -169,13 +169,13 @@ impl Decider {
     }
 
     /// Delays let it run on; only while automatic control commands the unit can one start it.
-    fn with_delays(&mut self, raw: Decision, facts: &Facts, now: Instant) -> Decision {
+    fn with_delays(&mut self, raw: Decision, observed: &Observed, now: Instant) -> Decision {
         if raw.wanted {
             self.unwanted_since = None;
             self.wanted_since.get_or_insert(now);
             return raw;
         }
-        if !facts.in_charge && facts.pump_on == Some(false) {
+        if !observed.in_charge && observed.pump_on == Some(false) {
             self.wanted_since = None;
         }
         let Some(wanted_since) = self.wanted_since else {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::{Facts, Rules};
+use super::rules::{Observed, Rules};
 
 /// Where a temperature is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,30 +65,30 @@ impl FrostWatch {
     }
 
     /// Judges what is known now; `found_running` is what the pump did when it was first read.
-    pub(super) fn judge(&mut self, rules: &Rules, facts: &Facts, found_running: bool) {
+    pub(super) fn judge(&mut self, rules: &Rules, observed: &Observed, found_running: bool) {
         let air_limits = (rules.antifreeze_enable_limit, rules.antifreeze_disable_limit);
-        let water_limits = water_limits(rules, facts.set_point);
-        let standing = facts.water.filter(|_| facts.pump_on == Some(false));
-        let dome = (Place::Dome, facts.dome, air_limits);
-        let ambient = (Place::Ambient, facts.ambient, air_limits);
+        let water_limits = water_limits(rules, observed.set_point);
+        let standing = observed.water.filter(|_| observed.pump_on == Some(false));
+        let dome = (Place::Dome, observed.dome, air_limits);
+        let ambient = (Place::Ambient, observed.ambient, air_limits);
         let enabling = [dome, ambient, (Place::Water, standing, water_limits)];
         if let Some(cold) = coldest(enabling, |(enable, _)| enable) {
             return self.set(Some(cold));
         }
         // What the unit did not say yet is not a temperature that nobody knows.
-        if !facts.unit_read {
+        if !observed.unit_read {
             return;
         }
-        let air_known = facts.dome.is_some() || facts.ambient.is_some();
+        let air_known = observed.dome.is_some() || observed.ambient.is_some();
         if !air_known && standing.is_none() {
             return self.set(Some(Frost::NothingKnown));
         }
         let cool =
-            coldest([dome, ambient, (Place::Water, facts.water, water_limits)], |(_, disable)| disable);
-        let unknown = match facts {
-            Facts { dome: None, dome_expected: true, .. } => Some(Place::Dome),
-            Facts { dome: None, ambient: None, .. } => Some(Place::Ambient),
-            Facts { water: None, .. } => Some(Place::Water),
+            coldest([dome, ambient, (Place::Water, observed.water, water_limits)], |(_, disable)| disable);
+        let unknown = match observed {
+            Observed { dome: None, dome_expected: true, .. } => Some(Place::Dome),
+            Observed { dome: None, ambient: None, .. } => Some(Place::Ambient),
+            Observed { water: None, .. } => Some(Place::Water),
             _ => None,
         };
         let not_yet_warm = cool.or(unknown.map(Frost::NotKnownWarm));

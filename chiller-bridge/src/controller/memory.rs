@@ -134,8 +134,8 @@ pub enum Memory {
 #[derive(Debug)]
 pub(super) struct Notes {
     pub(super) saved: Saved,
-    /// The mode that a restart finds.
-    mode_on_disk: Mode,
+    /// What a restart finds of what somebody set, or must not be forgotten.
+    on_disk: (Mode, Option<bool>, Option<Latch>),
     /// The disk has not answered yet.
     pub(super) is_writing: bool,
     /// The disk did not take what was written last.
@@ -151,7 +151,7 @@ impl Notes {
         };
         let recent = |frost: &FrostBegan| now.utc.seconds_since(frost.since) < FROST_COUNTS_FOR_S;
         saved.frost = saved.frost.filter(recent);
-        Self { mode_on_disk: saved.mode, saved, is_writing: false, not_saved: false }
+        Self { on_disk: essence(&saved), saved, is_writing: false, not_saved: false }
     }
 
     /// The disk has answered to what was written last.
@@ -159,14 +159,23 @@ impl Notes {
         self.is_writing = false;
         self.not_saved = !is_good;
         if is_good {
-            self.mode_on_disk = self.saved.mode;
+            self.on_disk = essence(&self.saved);
         }
+    }
+
+    /// Whether a restart would forget something that counts.
+    pub(super) fn would_forget(&self) -> bool {
+        self.not_saved && self.on_disk != essence(&self.saved)
     }
 
     /// The mode that a restart would return to, if it is another one.
     pub(super) fn other_mode_after_restart(&self) -> Option<Mode> {
-        Some(self.mode_on_disk).filter(|mode| *mode != self.saved.mode)
+        Some(self.on_disk.0).filter(|mode| *mode != self.saved.mode)
     }
+}
+
+fn essence(saved: &Saved) -> (Mode, Option<bool>, Option<Latch>) {
+    (saved.mode, saved.request, saved.alarm.clone())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What automatic control decides by: the figures of its rules, and the facts.
+//! What automatic control decides by: the figures of its rules, and what is known.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct Rules {
 
 /// What is known now. Temperatures in degrees Celsius, only plausible ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Facts {
+pub struct Observed {
     /// Whether any camera is powered; `None` if that is unknown.
     pub powered: Option<bool>,
     /// Inside the dome.

@@ -27,6 +27,9 @@ use crate::protocol::{Request, Temperature};
 /// The unit counts to 999 999 minutes and begins anew: near that a smaller up time is no restart.
 const UPTIME_WRAPS: u32 = 1_000_000;
 const NEAR_WRAP: u32 = 7 * 24 * 60;
+/// A unit that ran for longer after its restart before it was read may have been set at its panel, whose
+/// keys work while nobody asks.
+const UNATTENDED_MINUTES: u32 = 5;
 /// How often the up time is renewed on the disk at the least, in minutes.
 const UPTIME_SAVED_EVERY: u32 = 60;
 
@@ -36,8 +39,11 @@ pub(super) struct SetPointWatch {
     /// A reading that is not as meant, until the up time is read.
     doubt: Option<Temperature>,
     uptime_minutes: Option<u32>,
-    /// The unit has restarted since it was last seen with the set point that is meant.
-    has_restarted: bool,
+    /// The unit has restarted since it was last seen with the set point that was expected; for so many
+    /// minutes it had run when that was seen.
+    restarted: Option<u32>,
+    /// Since then it was released to its panel.
+    panel_was_free: bool,
     /// An order that may have reached the unit, and was not confirmed.
     unconfirmed: Option<(Temperature, Option<Identity>)>,
     /// The disk is told that this is restored, and then it is.
@@ -163,7 +169,8 @@ impl Chiller {
     /// From now on this one is meant.
     fn mean_set_point(&mut self, temperature: Temperature, by: Option<Identity>, since: Utc) {
         self.set_points.doubt = None;
-        self.set_points.has_restarted = false;
+        self.set_points.restarted = None;
+        self.set_points.panel_was_free = false;
         self.set_points.restoring = None;
         self.notes.saved.set_point = Some(KnownSetPoint {
             celsius: temperature.celsius(),
@@ -205,14 +212,15 @@ impl Chiller {
 
     /// A restart, if there was one, changed nothing, or brought back what the restart before had brought.
     fn set_point_as_expected(&mut self) {
-        if !std::mem::take(&mut self.set_points.has_restarted) {
+        let restarted = self.set_points.restarted.take();
+        let restores = self.may_restore_after(restarted);
+        if restarted.is_none() {
             return;
         }
-        let restores = self.settings.restore_setpoint;
         if let Some(known) = &mut self.notes.saved.set_point {
             known.uptime_minutes = self.set_points.uptime_minutes;
             if let Some(changed) = known.changed.as_mut().filter(|changed| changed.after_restart) {
-                changed.to_restore = restores && known.by.is_some();
+                changed.to_restore |= restores && known.by.is_some();
             }
         }
         self.save();
@@ -222,12 +230,13 @@ impl Chiller {
         let on_disk = self.notes.saved.set_point.as_ref().and_then(|known| known.uptime_minutes);
         let before = self.set_points.uptime_minutes.replace(minutes).or(on_disk);
         if before.is_some_and(|before| has_fallen(before, minutes)) {
-            self.set_points.has_restarted = true;
+            self.set_points.restarted = Some(minutes);
             let message = format!("the unit has restarted: it has been up for {minutes} min");
             let happening = Happening::new(EventKind::Transition, Severity::Warning, message);
             self.happened(happening.because("unit_restarted").with("uptime_minutes", minutes));
         }
-        if let Some(known) = self.notes.saved.set_point.as_mut().filter(|_| !self.set_points.has_restarted)
+        if let Some(known) =
+            self.notes.saved.set_point.as_mut().filter(|_| self.set_points.restarted.is_none())
             && is_worth_saving(known.uptime_minutes, minutes)
         {
             known.uptime_minutes = Some(minutes);
@@ -245,7 +254,8 @@ impl Chiller {
     fn judge_set_point(&mut self, now: Now) {
         let Some(read) = self.set_points.doubt.take() else { return };
         let Some(known) = self.notes.saved.set_point.clone() else { return };
-        let after_restart = std::mem::take(&mut self.set_points.has_restarted);
+        let restarted = self.set_points.restarted.take();
+        let (after_restart, may_restore) = (restarted.is_some(), self.may_restore_after(restarted));
         let before = known.changed.as_ref().map_or(known.celsius, |changed| changed.celsius);
         let why = if after_restart { "since the unit restarted" } else { "without a command over the bus" };
         let message = format!("the set point went from {before:.1} to {:.1}°C {why}", read.celsius());
@@ -260,11 +270,23 @@ impl Chiller {
             celsius: read.celsius(),
             since: now.utc,
             after_restart,
-            to_restore: after_restart && is_as_commanded && self.settings.restore_setpoint,
+            to_restore: may_restore && is_as_commanded,
         };
         let uptime_minutes = self.set_points.uptime_minutes;
         self.notes.saved.set_point = Some(KnownSetPoint { changed: Some(changed), uptime_minutes, ..known });
         self.save();
+    }
+
+    /// Whether a set point that came with a restart may be undone: nobody can have chosen it at the panel.
+    fn may_restore_after(&mut self, restarted: Option<u32>) -> bool {
+        let panel_was_free = std::mem::take(&mut self.set_points.panel_was_free);
+        let is_recent = restarted.is_some_and(|minutes| minutes <= UNATTENDED_MINUTES);
+        self.settings.restore_setpoint && is_recent && !panel_was_free
+    }
+
+    /// The keys of the panel work from now on.
+    pub(super) fn panel_is_free(&mut self) {
+        self.set_points.panel_was_free = true;
     }
 
     /// Sets what was commanded before the unit restarted, as soon as nothing is in the way; the disk

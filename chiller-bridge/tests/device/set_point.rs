@@ -129,6 +129,31 @@ fn what_is_chosen_at_the_panel_before_it_could_be_set_again_stands() {
 }
 
 #[test]
+fn what_may_have_been_chosen_at_the_panel_after_the_restart_stands() {
+    // Not polled for 8 minutes after the restart: the keys of the panel work.
+    let mut site = at_13(true);
+    site.unplug();
+    site.pass(30 * SECOND);
+    site.model().power_cycle();
+    site.pass(8 * MINUTE);
+    site.model().set_set_point_celsius(16.0);
+    site.plug();
+    site.pass(10 * MINUTE);
+    assert_eq!(set_points(&site), [""; 0]);
+    assert!(text(&site).starts_with("the set point is 16.0°C"), "{}", text(&site));
+
+    // Released to the panel, and switched off and on there.
+    let mut site = at_13(true);
+    site.rig.command_and_wait("alice", "release", "3");
+    site.pass(MINUTE);
+    site.model().power_cycle();
+    site.model().set_set_point_celsius(16.0);
+    site.pass(10 * MINUTE);
+    assert_eq!(set_points(&site), [""; 0]);
+    assert!(site.attention("setpoint_changed"));
+}
+
+#[test]
 fn it_waits_for_the_end_of_an_alarm_and_of_service() {
     let mut site = at_13(true);
     site.model().inject(Fault::AlarmTrip(AlarmBit::FAN_FAILURE));
@@ -195,7 +220,8 @@ fn nothing_is_set_again_that_the_disk_does_not_know_of() {
     power_cut(&mut site);
     site.pass(10 * MINUTE);
     assert_eq!(set_points(&site), [""; 0]);
-    assert!(site.attention("setpoint_changed") && site.attention("mode_not_saved"));
+    assert!(site.attention("setpoint_changed") && site.attention("journal_failed"));
+    assert!(!site.attention("mode_not_saved"), "the mode is on the disk");
     site.set_disk_full(false);
     site.rig.command_and_wait("alice", "mode", "manual");
     site.pass(MINUTE);

@@ -20,8 +20,8 @@ fn at(seconds: f64) -> Instant {
 }
 
 /// A warm night with all inputs, no camera, the pump off.
-fn quiet() -> Facts {
-    Facts {
+fn quiet() -> Observed {
+    Observed {
         powered: Some(false),
         dome: Some(12.0),
         dome_expected: true,
@@ -38,11 +38,11 @@ fn quiet() -> Facts {
 
 struct Night {
     decider: Decider,
-    facts: Facts,
+    facts: Observed,
 }
 
 impl Night {
-    fn new(facts: Facts) -> Self {
+    fn new(facts: Observed) -> Self {
         Self { decider: Decider::new(RULES, false, at(0.0)), facts }
     }
 
@@ -62,7 +62,7 @@ fn a_powered_camera_wants_cooling_at_once() {
 
 #[test]
 fn c22_a_power_cycled_camera_does_not_toggle_the_pump() {
-    let mut night = Night::new(Facts { powered: Some(true), ..quiet() });
+    let mut night = Night::new(Observed { powered: Some(true), ..quiet() });
     night.decide(0.0);
     night.facts.powered = Some(false);
     assert_eq!(night.decide(1000.0), (true, SWITCH_OFF_DELAY));
@@ -77,7 +77,7 @@ fn c22_a_power_cycled_camera_does_not_toggle_the_pump() {
 #[test]
 fn c3_unknown_power_holds_the_decision_then_takes_the_safe_side() {
     for (before, held) in [(true, true), (false, false)] {
-        let mut night = Night::new(Facts { powered: Some(before), ..quiet() });
+        let mut night = Night::new(Observed { powered: Some(before), ..quiet() });
         night.decide(0.0);
         night.facts.powered = None;
         assert_eq!(night.decide(100.0), (held, INPUT_HOLD));
@@ -89,7 +89,7 @@ fn c3_unknown_power_holds_the_decision_then_takes_the_safe_side() {
 
 #[test]
 fn the_safe_side_can_be_off() {
-    let mut night = Night::new(Facts { powered: Some(true), ..quiet() });
+    let mut night = Night::new(Observed { powered: Some(true), ..quiet() });
     night.decider.rules.power_failsafe = false;
     night.decide(0.0);
     night.facts.powered = None;
@@ -101,7 +101,7 @@ fn the_safe_side_can_be_off() {
 #[test]
 fn c6_the_lowest_plausible_temperature_decides() {
     for (dome, ambient, water) in [(4.9, 14.0, 13.0), (12.0, 4.9, 13.0), (12.0, 14.0, 4.9)] {
-        let facts = Facts { dome: Some(dome), ambient: Some(ambient), water: Some(water), ..quiet() };
+        let facts = Observed { dome: Some(dome), ambient: Some(ambient), water: Some(water), ..quiet() };
         let mut night = Night::new(facts);
         assert_eq!(night.decide(0.0), (true, ANTIFREEZE), "{facts:?}");
     }
@@ -109,7 +109,7 @@ fn c6_the_lowest_plausible_temperature_decides() {
 
 #[test]
 fn water_counts_only_while_it_stands() {
-    let mut night = Night::new(Facts { water: Some(4.0), set_point: Some(6.0), ..quiet() });
+    let mut night = Night::new(Observed { water: Some(4.0), set_point: Some(6.0), ..quiet() });
     night.facts.pump_on = Some(true);
     night.decide(0.0);
     assert_eq!(night.decider.antifreeze(), Some(true), "released only at 5°C, the set point less one");
@@ -123,19 +123,19 @@ fn water_counts_only_while_it_stands() {
 
 #[test]
 fn c4_no_plausible_temperature_at_all_may_be_frost() {
-    let facts = Facts { dome: None, ambient: None, water: None, ..quiet() };
+    let facts = Observed { dome: None, ambient: None, water: None, ..quiet() };
     assert_eq!(Night::new(facts).decide(0.0), (true, ANTIFREEZE));
 }
 
 #[test]
 fn what_the_unit_did_not_say_yet_is_no_missing_temperature() {
-    let facts = Facts { dome: None, ambient: None, water: None, unit_read: false, ..quiet() };
+    let facts = Observed { dome: None, ambient: None, water: None, unit_read: false, ..quiet() };
     assert_eq!(Night::new(facts).decide(0.0), (false, INPUT_HOLD));
 }
 
 #[test]
 fn antifreeze_ends_when_air_and_water_are_warm() {
-    let mut night = Night::new(Facts { dome: Some(4.0), ..quiet() });
+    let mut night = Night::new(Observed { dome: Some(4.0), ..quiet() });
     night.decide(0.0);
     night.facts.pump_on = Some(true);
     for (dome, ambient, water, freezing) in [
@@ -156,13 +156,13 @@ fn antifreeze_ends_when_air_and_water_are_warm() {
 
 #[test]
 fn c6_a_sensor_that_fails_in_the_frost_does_not_end_antifreeze() {
-    let mut night = Night::new(Facts { dome: Some(1.0), ..quiet() });
+    let mut night = Night::new(Observed { dome: Some(1.0), ..quiet() });
     assert_eq!(night.decide(0.0), (true, ANTIFREEZE));
-    night.facts = Facts { dome: None, pump_on: Some(true), water: Some(14.5), ..quiet() };
+    night.facts = Observed { dome: None, pump_on: Some(true), water: Some(14.5), ..quiet() };
     assert_eq!(night.decide(3600.0), (true, ANTIFREEZE));
     night.facts.dome = Some(8.0);
     assert_eq!(night.decide(3700.0), (true, SWITCH_OFF_DELAY));
-    let mut night = Night::new(Facts { dome: None, dome_expected: false, ambient: Some(1.0), ..quiet() });
+    let mut night = Night::new(Observed { dome: None, dome_expected: false, ambient: Some(1.0), ..quiet() });
     assert_eq!(night.decide(0.0), (true, ANTIFREEZE));
     night.facts.ambient = Some(8.0);
     assert_eq!(night.decide(100.0), (true, SWITCH_OFF_DELAY), "without such a sensor the other one decides");
@@ -170,9 +170,9 @@ fn c6_a_sensor_that_fails_in_the_frost_does_not_end_antifreeze() {
 
 #[test]
 fn a_set_point_below_the_limits_does_not_run_the_chiller_for_ever() {
-    let mut night = Night::new(Facts { dome: Some(4.0), set_point: Some(4.0), ..quiet() });
+    let mut night = Night::new(Observed { dome: Some(4.0), set_point: Some(4.0), ..quiet() });
     night.decide(0.0);
-    night.facts = Facts { pump_on: Some(true), water: Some(4.0), set_point: Some(4.0), ..quiet() };
+    night.facts = Observed { pump_on: Some(true), water: Some(4.0), set_point: Some(4.0), ..quiet() };
     night.decide(500.0);
     assert_eq!(night.decide(600.0), (false, NOT_NEEDED));
     // And the cold water that it leaves behind does not start it again.
@@ -183,11 +183,11 @@ fn a_set_point_below_the_limits_does_not_run_the_chiller_for_ever() {
 #[test]
 fn at_the_start_what_the_pump_does_is_held_until_all_inputs_were_seen() {
     for running in [true, false] {
-        let facts = Facts { pump_on: Some(running), powered: None, inputs_seen: false, ..quiet() };
+        let facts = Observed { pump_on: Some(running), powered: None, inputs_seen: false, ..quiet() };
         let mut night = Night::new(facts);
         assert_eq!(night.decide(10.0), (running, INPUT_HOLD));
         assert_eq!(night.decide(299.0), (running, INPUT_HOLD));
-        night.facts = Facts { pump_on: Some(running), ..quiet() };
+        night.facts = Observed { pump_on: Some(running), ..quiet() };
         assert_eq!(night.decide(299.5).0, running, "a minute more, if it ran");
         assert_eq!(night.decide(400.0), (false, NOT_NEEDED));
     }
@@ -195,13 +195,13 @@ fn at_the_start_what_the_pump_does_is_held_until_all_inputs_were_seen() {
 
 #[test]
 fn at_the_start_a_camera_that_is_known_to_be_powered_waits_for_nothing() {
-    let facts = Facts { powered: Some(true), dome: None, inputs_seen: false, ..quiet() };
+    let facts = Observed { powered: Some(true), dome: None, inputs_seen: false, ..quiet() };
     assert_eq!(Night::new(facts).decide(0.0), (true, CAMERA_POWER));
 }
 
 #[test]
 fn inputs_that_never_come_end_on_the_safe_side() {
-    let mut night = Night::new(Facts { powered: None, inputs_seen: false, ..quiet() });
+    let mut night = Night::new(Observed { powered: None, inputs_seen: false, ..quiet() });
     night.decide(0.0);
     assert_eq!(night.decide(300.0), (true, INPUT_FAILSAFE));
 }
@@ -209,7 +209,7 @@ fn inputs_that_never_come_end_on_the_safe_side() {
 #[test]
 fn without_a_reading_of_the_pump_there_is_no_decision() {
     let mut decider = Decider::new(RULES, false, at(0.0));
-    assert_eq!(decider.decide(&Facts { pump_on: None, ..quiet() }, at(0.0)), None);
+    assert_eq!(decider.decide(&Observed { pump_on: None, ..quiet() }, at(0.0)), None);
 }
 
 fn celsius() -> impl Strategy<Value = Option<f64>> {
@@ -229,8 +229,8 @@ prop_compose! {
         in_charge in any::<bool>(),
         unit_read in any::<bool>(),
         inputs_seen in any::<bool>(),
-    ) -> Facts {
-        Facts {
+    ) -> Observed {
+        Observed {
             powered, dome, dome_expected, ambient, water, set_point, pump_on, ordered,
             in_charge: in_charge && pump_on.is_some(), unit_read, inputs_seen,
         }
@@ -264,7 +264,7 @@ proptest! {
             wanted_before = decision.wanted;
         }
         // A warm, powered-off system ends off.
-        let warm = Facts { pump_on: Some(true), water: Some(14.5), ..quiet() };
+        let warm = Observed { pump_on: Some(true), water: Some(14.5), ..quiet() };
         decider.decide(&warm, at(now));
         let end = decider.decide(&warm, at(now + 400.0)).unwrap();
         prop_assert_eq!((end.wanted, end.reason), (false, NOT_NEEDED));
