@@ -99,15 +99,28 @@ impl Chiller {
 
     /// The disk has answered: so does a change of the mode.
     pub(super) fn mode_saved(&mut self, result: Result<(), StoreError>) {
+        self.end_mode_change(result.err().map(|error| error.to_string()).as_deref());
+    }
+
+    /// The disk does not answer: nobody waits for it beyond the deadline.
+    pub(super) fn mode_change_overdue(&mut self, now: Now) {
+        if self.work.mode_change_limit().is_some_and(|at| now.instant >= at) {
+            self.notes.not_saved = true;
+            self.end_mode_change(Some("the disk does not answer"));
+            self.effects.push_back(Effect::Publish);
+        }
+    }
+
+    fn end_mode_change(&mut self, error: Option<&str>) {
         let ticket = self.work.mode_change.take();
         let mode = mode_word(self.notes.saved.mode);
-        let outcome = match (result, self.notes.other_mode_after_restart()) {
-            (Ok(()), _) => Outcome::succeeded(format!("{mode} now")),
-            (Err(error), Some(other)) => Outcome::failed(
+        let outcome = match (error, self.notes.other_mode_after_restart()) {
+            (None, _) => Outcome::succeeded(format!("{mode} now")),
+            (Some(error), Some(other)) => Outcome::failed(
                 Code::Failed,
                 format!("{mode} now, but not saved: a restart returns to {} ({error})", mode_word(other)),
             ),
-            (Err(error), None) => Outcome::failed(
+            (Some(error), None) => Outcome::failed(
                 Code::Failed,
                 format!("{mode} now, but not saved: a restart forgets who set it ({error})"),
             ),

@@ -252,6 +252,7 @@ impl Controller for Chiller {
     fn handle_timeout(&mut self, now: Now) {
         self.switch_overdue(now);
         self.set_point_overdue(now);
+        self.mode_change_overdue(now);
         if self.contact.released().is_some_and(|released| now.instant >= released.until) {
             self.end_release(now);
         }
@@ -259,7 +260,7 @@ impl Controller for Chiller {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let inputs = [self.site.decider.poll_timeout(), self.site.shown.stale_at];
+        let own = [self.site.decider.poll_timeout(), self.site.shown.stale_at, self.work.mode_change_limit()];
         let unit = match self.contact.released() {
             Some(released) => [Some(released.until), None, None, None, None, None],
             None => [
@@ -271,7 +272,7 @@ impl Controller for Chiller {
                 self.cooling.poll_timeout(self.settings.start_deadline),
             ],
         };
-        inputs.into_iter().chain(unit).flatten().min()
+        own.into_iter().chain(unit).flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {

@@ -19,6 +19,8 @@ use crate::protocol::{Request, Temperature};
 const PANEL_PAUSE: Duration = Duration::from_millis(1600);
 /// A set point is there at once, or is not taken.
 const SET_POINT_LIMIT: Duration = Duration::from_secs(10);
+/// The verdict on its way to the client: it, too, waits for the disk for a moment.
+const BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Everything that is under way.
 #[derive(Debug, Default)]
@@ -57,6 +59,11 @@ impl Work {
         let set_point = self.set_point.as_ref().and_then(|work| work.order.next_check());
         let clear = self.clear.as_ref().and_then(Clear::poll_timeout);
         [switch, set_point, clear].into_iter().flatten().min()
+    }
+
+    /// A change of the mode waits for the disk until then.
+    pub(super) fn mode_change_limit(&self) -> Option<Instant> {
+        self.mode_change.as_ref().map(|ticket| ticket.deadline - BEFORE_DEADLINE)
     }
 
     /// When something must have come about.

@@ -23,6 +23,7 @@ mod steering;
 mod switching;
 mod truth;
 mod unknown;
+mod verdicts;
 mod weather;
 mod winter;
 mod year;

@@ -6,6 +6,7 @@ mod deadline;
 mod ending;
 mod homing;
 mod link;
+mod lost;
 mod memory;
 mod meta;
 mod mishaps;
