@@ -318,7 +318,7 @@ fn what_an_earlier_process_saved_is_gone_when_this_one_knows_the_day_by_itself()
     hold(&mut night, Some(10.0), "cooling", &mut now, 3600);
     let kept = night.kept(now);
     now.utc = now.utc.shifted(-86_400_000_000);
-    let mut recorder = after(kept);
+    let mut recorder = after(&kept);
     for _ in 0..=24 * 360 {
         recorder.record(&water(Some(11.0)), "idle", now);
         now = now.after(10 * SECOND);
