@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use bus::clock::Now;
 use bus::device::Description;
+use bus::log::with_causes;
 use bus::settings::process_environment;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tokio::sync::mpsc;
@@ -62,7 +63,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         Err(problems) => return fail(&problems.to_string(), USAGE),
     };
     if let Err(error) = bus::log::start(&settings.bridge().log_name) {
-        return fail(&chain(&error), 1);
+        return fail(&with_causes(&error), 1);
     }
     warn_of_findings::<I::Settings>(&arguments.file, &environment);
     // Before there is another thread: all are to inherit that.
@@ -84,7 +85,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
             Ok(Ended::Stopped) => ExitCode::SUCCESS,
             Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
             Ok(Ended::Broken) => ExitCode::FAILURE,
-            Err(error) => fail(&chain(&error), 1),
+            Err(error) => fail(&with_causes(&error), 1),
         }
     });
     // A thread that waits for a disk that hangs is not waited for.
@@ -144,7 +145,7 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
     let checked = service_user::as_service(user, || S::check(file, environment, Now::read().utc));
     let (findings, user) = match checked {
         Ok(checked) => checked,
-        Err(error) => return fail(&chain(&error), 1),
+        Err(error) => return fail(&with_causes(&error), 1),
     };
     let words = findings.to_string();
     if !findings.is_good() {
@@ -164,18 +165,6 @@ fn warn_of_findings<S: DeviceSettings>(file: &Path, environment: &[(String, Stri
     for finding in findings.problems.0.iter().chain(&findings.warnings.0) {
         tracing::warn!("{finding}");
     }
-}
-
-/// The error and what caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }
 
 fn fail(words: &str, code: u8) -> ExitCode {

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 
 use bus::clock::Now;
 use bus::command::{DeskSettings, Journal};
+use bus::message::Recent;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
 use bus::topic::{Base, Identity};
 use serde::de::DeserializeOwned;
 
-use crate::core::{Core, CoreSettings, File};
+use crate::core::{self, Core, CoreSettings, File};
 use crate::device_loop::{self, Ended, Requests, Wiring};
 use crate::history::Kept;
 use crate::instrument::Instrument;
@@ -54,8 +55,9 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
     if let Err(error) = &prepared {
         tracing::error!("cannot save: what is set now is lost with the next restart: {error}");
     }
-    let left =
-        Left { device: load(settings, File::Device), journal: journal(settings), history: history(settings) };
+    let before =
+        core::Left { journal: journal(settings), history: history(settings), recent: recent(settings) };
+    let left = Left { device: load(settings, File::Device), core: before };
     let mut core = core::<I>(&own, session_name, left, now)?;
     if let Err(error) = prepared {
         core.note_unwritable(error, now);
@@ -102,10 +104,8 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
 pub struct Left<T> {
     /// The controller's file.
     pub device: Loaded<T>,
-    /// The Desk's journal.
-    pub journal: Journal,
-    /// The history.
-    pub history: Option<Kept>,
+    /// Everything else.
+    pub core: core::Left,
 }
 
 /// The pure heart of the daemon, with what the process before left; `session` is random for each
@@ -121,7 +121,7 @@ pub fn core<I: Instrument>(
 ) -> Result<Core<I::Controller, I::Protocol>, StartError> {
     let settings = core_settings::<I>(own, session)?;
     let controller = I::controller(own, left.device, now);
-    Ok(Core::new(settings, controller, I::protocol(own), left.journal, left.history.as_ref(), now))
+    Ok(Core::new(settings, controller, I::protocol(own), left.core, now))
 }
 
 /// Where the line is and how it is set.
@@ -200,6 +200,13 @@ fn journal(settings: &BridgeSettings) -> Journal {
     match load(settings, File::Commands) {
         Loaded::Current(journal) | Loaded::Previous(journal, _) => journal,
         Loaded::Missing | Loaded::Damaged(_) => Journal::default(),
+    }
+}
+
+fn recent(settings: &BridgeSettings) -> Option<Recent> {
+    match load(settings, File::Recent) {
+        Loaded::Current(recent) | Loaded::Previous(recent, _) => Some(recent),
+        Loaded::Missing | Loaded::Damaged(_) => None,
     }
 }
 

@@ -15,9 +15,9 @@ use crate::certificate;
 use crate::controller::{Controller, Protocol};
 use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
-use crate::reload::Reloaded;
+use crate::reload::{ReloadError, Reloaded};
 use crate::store::{Saved, Store};
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Watchdog, notify_status};
 
 /// The watchdog is shown progress at least so often.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
@@ -42,7 +42,7 @@ pub enum Request {
     /// End, in order.
     Stop,
     /// The settings were read again; or why they are refused.
-    Reloaded(Result<Reloaded, String>),
+    Reloaded(Result<Reloaded, ReloadError>),
 }
 
 /// Where the loop takes such requests from.
@@ -89,9 +89,11 @@ where
                 Output::Clear => session.clear(),
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
+                Output::Status(line) => notify_status(&line),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
                 Output::Probe => store.probe(),
                 Output::Reconnect(connection) => session.reconnect(connection),
+                Output::Renew(connection) => session.renew(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
         }
@@ -169,9 +171,12 @@ pub fn name(file: File) -> &'static str {
         File::Device => "device.json",
         File::Commands => "commands.json",
         File::History => "history.json",
+        File::Recent => "recent.json",
     }
 }
 
 fn file(name: &str) -> Option<File> {
-    [File::Device, File::Commands, File::History].into_iter().find(|file| self::name(*file) == name)
+    [File::Device, File::Commands, File::History, File::Recent]
+        .into_iter()
+        .find(|file| self::name(*file) == name)
 }

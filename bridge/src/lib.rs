@@ -14,6 +14,7 @@ pub mod line;
 pub mod link;
 pub mod order;
 pub mod poll_plan;
+pub mod recent;
 pub mod reload;
 pub mod rival;
 pub mod service_user;

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     const PERIOD: Duration = Duration::from_secs(5);
-    /// A thermometer with a heater: one reading often, one now and then, one once.
+    /// A sensor with a heater: one reading often, one now and then, one once.
     const GROUPS: &[Group<&str>] = &[
         Group { requests: &["celsius", "heater"], often: Often::EachCycle },
         Group { requests: &["supply voltage"], often: Often::EachCycles(3) },

@@ -6,12 +6,36 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::path::PathBuf;
 
 use bus::clock::Utc;
-use bus::session::connect::check_files;
-use bus::settings::{BrokerSettings, Credentials, certificate_expiry};
-use bus::topic::Identity;
+use bus::settings::{
+    BrokerSettings, CertificateError, Credentials, IdentityError, Problems, certificate_expiry,
+    problems_with_files,
+};
+use bus::topic::{Identity, NameError};
 
-use crate::command_line::chain;
 use crate::settings::DeviceSettings;
+
+/// Why what was read again is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The settings are wrong.
+    #[error("{}", .0.to_string().replace('\n', "; "))]
+    Settings(Problems),
+    /// A file of `[broker]` is wrong; which one, what, and what to do.
+    #[error("{0}")]
+    Files(String),
+    /// One of the clients has a name that cannot be.
+    #[error(transparent)]
+    Client(#[from] NameError),
+    /// It is not known who we are.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate is another identity's.
+    #[error("the certificate is now {0}'s: that needs a restart")]
+    OtherIdentity(Identity),
+    /// The certificate does not say when it ends.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
 
 /// What holds from now on.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +58,7 @@ pub(crate) struct Reloader<S> {
     environment: Vec<(String, String)>,
     running: S,
     identity: Option<Identity>,
-    fingerprint: Result<u64, String>,
+    fingerprint: Option<u64>,
 }
 
 impl<S: DeviceSettings + PartialEq> Reloader<S> {
@@ -49,27 +73,21 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
     ///
     /// # Errors
     /// What is wrong with the settings or with one of the files.
-    pub(crate) fn reload(&mut self, now: Utc) -> Result<Reloaded, String> {
-        let settings = S::load(&self.file, &self.environment)
-            .map_err(|problems| problems.to_string().replace('\n', "; "))?;
+    pub(crate) fn reload(&mut self, now: Utc) -> Result<Reloaded, ReloadError> {
+        let settings = S::load(&self.file, &self.environment).map_err(ReloadError::Settings)?;
         let control_clients = identities(&settings.bridge().control_clients)?;
         let stop_clients = identities(&settings.bridge().stop_clients)?;
         // The session goes on with the paths that it began with.
         let broker = &self.running.bridge().broker;
-        check_files(broker).map_err(|error| chain(&error))?;
-        let identity = broker.identity().map_err(|error| chain(&error))?;
+        if let Some(problems) = problems_with_files(broker, now) {
+            return Err(ReloadError::Files(problems));
+        }
+        let identity = broker.identity()?;
         if self.identity.as_ref().is_some_and(|before| *before != identity) {
-            return Err(format!("the certificate is now {identity}'s: that needs a restart"));
+            return Err(ReloadError::OtherIdentity(identity));
         }
         let certificate_expires = match &broker.credentials {
-            Credentials::Certificate { certificate_file, .. } => {
-                let expires = certificate_expiry(certificate_file).map_err(|error| chain(&error))?;
-                if expires <= now {
-                    let (file, date) = (certificate_file.display(), expires.in_words());
-                    return Err(format!("certificate {file}: it expired on {date}"));
-                }
-                Some(expires)
-            }
+            Credentials::Certificate { certificate_file, .. } => Some(certificate_expiry(certificate_file)?),
             Credentials::Password { .. } => None,
         };
         let fingerprint = fingerprint(broker);
@@ -84,22 +102,21 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
     }
 }
 
-fn identities(names: &[String]) -> Result<BTreeSet<Identity>, String> {
-    names.iter().map(|name| Identity::client(name).map_err(|error| error.to_string())).collect()
+fn identities(names: &[String]) -> Result<BTreeSet<Identity>, NameError> {
+    names.iter().map(|name| Identity::client(name)).collect()
 }
 
-/// Tells whether the files have changed; which is not worth keeping a private key in memory.
-fn fingerprint(broker: &BrokerSettings) -> Result<u64, String> {
+/// Tells whether the files have changed, where all can be read; which is not worth keeping a private key in memory.
+fn fingerprint(broker: &BrokerSettings) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     let own = match &broker.credentials {
         Credentials::Certificate { certificate_file, key_file } => vec![certificate_file, key_file],
         Credentials::Password { password_file, .. } => vec![password_file],
     };
     for file in [&broker.ca_file].into_iter().chain(own) {
-        let bytes =
-            std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let bytes = std::fs::read(file).ok()?;
         hasher.write_usize(bytes.len());
         hasher.write(&bytes);
     }
-    Ok(hasher.finish())
+    Some(hasher.finish())
 }

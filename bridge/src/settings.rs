@@ -1,8 +1,8 @@
 //! The settings that every bridge has, with the predecessors' names where they mean the same.
 //!
 //! What differs between devices, the usual values, is a [`Usual`]; what only one device has, its
-//! own [`DeviceSettings`] read beside these. What the files say that they name is judged by
-//! [`DeviceSettings::check`], which a start does not wait for.
+//! own [`DeviceSettings`] read beside these. What the files hold that they name is judged by
+//! [`DeviceSettings::check`], and keeps no bridge from starting.
 
 mod check;
 

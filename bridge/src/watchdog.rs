@@ -30,6 +30,11 @@ pub fn notify_stopping() {
     notify(&NotifyState::Stopping);
 }
 
+/// Tells the service manager in one line what the bridge does; `systemctl status` shows it.
+pub fn notify_status(line: &str) {
+    notify(&NotifyState::Status(line));
+}
+
 fn notify(state: &NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
         let state = state.to_string();

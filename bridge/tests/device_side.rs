@@ -9,10 +9,10 @@ use std::time::Duration;
 use bridge::controller::{
     Command, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
-use bridge::core::{Core, CoreSettings, Event, Output};
+use bridge::core::{Core, CoreSettings, Event, Left, Output};
 use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Terminator, Timing};
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{DeskSettings, Journal};
+use bus::command::DeskSettings;
 use bus::device::{Description, Tone, Verb, Word};
 use bus::message::{Event as BusEvent, EventKind, Health, Snapshot};
 use bus::probe::Verdict;
@@ -137,7 +137,7 @@ impl Bridge {
         };
         let instrument = Instrument(Rc::new(RefCell::new(script)));
         let script = Rc::clone(&instrument.0);
-        let core = Core::new(settings, instrument.clone(), instrument, Journal::default(), None, now);
+        let core = Core::new(settings, instrument.clone(), instrument, Left::default(), now);
         Self { core, script, now }
     }
 

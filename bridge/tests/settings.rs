@@ -17,12 +17,12 @@ state_directory = "state"
 [broker]
 host = "h"
 ca_file = "ca.pem"
-username = "thermometer-bridge"
+username = "barometer-bridge"
 password_file = "password"
 "#;
 
 #[derive(Debug)]
-struct Thermometer<const HAS_STOP: bool>(BridgeSettings);
+struct Barometer<const HAS_STOP: bool>(BridgeSettings);
 
 fn usual(kind: &'static str, has_stop: bool) -> Usual {
     Usual {
@@ -35,8 +35,8 @@ fn usual(kind: &'static str, has_stop: bool) -> Usual {
     }
 }
 
-impl<const HAS_STOP: bool> DeviceSettings for Thermometer<HAS_STOP> {
-    const PREFIX: &'static str = "OBSBUS_THERMOMETER_";
+impl<const HAS_STOP: bool> DeviceSettings for Barometer<HAS_STOP> {
+    const PREFIX: &'static str = "OBSBUS_BAROMETER_";
     const RENAMED: &'static [Renamed] = &[];
 
     fn bridge(&self) -> &BridgeSettings {
@@ -48,7 +48,7 @@ impl<const HAS_STOP: bool> DeviceSettings for Thermometer<HAS_STOP> {
     }
 
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self {
-        Self(BridgeSettings::read(s, &usual("thermometer", HAS_STOP), environment))
+        Self(BridgeSettings::read(s, &usual("barometer", HAS_STOP), environment))
     }
 }
 
@@ -69,7 +69,7 @@ fn a_check_tells_of_files_directory_and_port_and_a_start_does_not_wait_for_them(
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), "").unwrap();
     assert_eq!(
-        found::<Thermometer<true>>(folder.path(), LEAST),
+        found::<Barometer<true>>(folder.path(), LEAST),
         [
             "clasp.toml:4: state_directory: user root cannot write state: not a directory".replace("root", &me()),
             "clasp.toml:7: broker.ca_file: ca.pem does not exist".to_owned(),
@@ -79,8 +79,8 @@ fn a_check_tells_of_files_directory_and_port_and_a_start_does_not_wait_for_them(
                 .to_owned(),
         ]
     );
-    let loaded = Thermometer::<true>::load(&folder.path().join("clasp.toml"), &[]).unwrap();
-    assert_eq!(loaded.0.device, "thermometer");
+    let loaded = Barometer::<true>::load(&folder.path().join("clasp.toml"), &[]).unwrap();
+    assert_eq!(loaded.0.device, "barometer");
 }
 
 fn me() -> String {
@@ -91,11 +91,11 @@ fn me() -> String {
 fn a_folder_that_can_be_made_or_that_systemd_makes_is_no_fault() {
     let folder = tempfile::tempdir().unwrap();
     let line = |found: Vec<String>| found.into_iter().find(|line| line.contains("state_directory"));
-    assert_eq!(line(found::<Thermometer<true>>(folder.path(), LEAST)), None);
-    let systemds = LEAST.replace("\"state\"", "\"/var/lib/obsbus/thermometer-bridge/clasp\"");
-    assert_eq!(line(found::<Thermometer<true>>(folder.path(), &systemds)), None);
+    assert_eq!(line(found::<Barometer<true>>(folder.path(), LEAST)), None);
+    let systemds = LEAST.replace("\"state\"", "\"/var/lib/obsbus/barometer-bridge/clasp\"");
+    assert_eq!(line(found::<Barometer<true>>(folder.path(), &systemds)), None);
     let impossible = LEAST.replace("\"state\"", "\"/proc/state\"");
-    let wrong = line(found::<Thermometer<true>>(folder.path(), &impossible));
+    let wrong = line(found::<Barometer<true>>(folder.path(), &impossible));
     // Root may write anywhere, as far as `access` knows.
     assert_eq!(wrong.is_none(), rustix::process::geteuid().is_root(), "{wrong:?}");
 }
@@ -112,7 +112,7 @@ fn what_the_service_cannot_read_is_found_although_root_can() {
     mode("password", 0o600);
     std::fs::write(folder.path().join("clasp.toml"), LEAST).unwrap();
     mode("clasp.toml", 0o644);
-    let (found, user) = as_service("nobody", || check::<Thermometer<true>>(folder.path())).unwrap();
+    let (found, user) = as_service("nobody", || check::<Barometer<true>>(folder.path())).unwrap();
     let has = |beginning: &str| found.iter().any(|line| line.starts_with(beginning));
     let is_other = rustix::process::geteuid().is_root();
     assert_eq!(
@@ -132,7 +132,7 @@ fn what_the_service_cannot_read_is_found_although_root_can() {
 #[test]
 fn a_device_cannot_have_the_name_of_a_subcommand() {
     let folder = tempfile::tempdir().unwrap();
-    let found = found::<Thermometer<true>>(folder.path(), &format!("device = \"list\"\n{LEAST}"));
+    let found = found::<Barometer<true>>(folder.path(), &format!("device = \"list\"\n{LEAST}"));
     assert_eq!(
         found[0],
         "clasp.toml:1: device: \"list\" is a subcommand of obsbus, so no device can be called so (allowed: another name)"
@@ -148,8 +148,8 @@ fn a_device_cannot_have_the_name_of_a_subcommand() {
 #[test]
 fn nobody_is_called_like_the_canary() {
     let folder = tempfile::tempdir().unwrap();
-    let text = LEAST.replace("\"ops\"", "\"acl-canary\"").replace("thermometer-bridge", "acl-canary");
-    let found = found::<Thermometer<true>>(folder.path(), &text);
+    let text = LEAST.replace("\"ops\"", "\"acl-canary\"").replace("barometer-bridge", "acl-canary");
+    let found = found::<Barometer<true>>(folder.path(), &text);
     assert_eq!(
         found[0],
         "clasp.toml:3: control_clients: [\"acl-canary\"] is not allowed (allowed: a list of identities, each 1 to 64 \
@@ -163,11 +163,11 @@ fn who_may_stop_what_has_no_stop_is_said_to_mean_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!("stop_clients = [\"ops\"]\n{LEAST}");
     let line = "warning: clasp.toml:1: stop_clients: means nothing: this device has no stop; remove it";
-    assert!(found::<Thermometer<false>>(folder.path(), &text).contains(&line.to_owned()));
-    assert!(!found::<Thermometer<true>>(folder.path(), &text).contains(&line.to_owned()));
-    assert!(!found::<Thermometer<false>>(folder.path(), LEAST).contains(&line.to_owned()));
+    assert!(found::<Barometer<false>>(folder.path(), &text).contains(&line.to_owned()));
+    assert!(!found::<Barometer<true>>(folder.path(), &text).contains(&line.to_owned()));
+    assert!(!found::<Barometer<false>>(folder.path(), LEAST).contains(&line.to_owned()));
     // A bridge that had it starts all the same.
-    assert!(Thermometer::<false>::load(&folder.path().join("clasp.toml"), &[]).is_ok());
+    assert!(Barometer::<false>::load(&folder.path().join("clasp.toml"), &[]).is_ok());
 }
 
 /// Value and range of these are the instrument's.
@@ -179,7 +179,7 @@ fn the_page_names_every_key_that_every_bridge_has_and_what_is_allowed_for_it() {
     let path = folder.path().join("clasp.toml");
     std::fs::write(&path, LEAST).unwrap();
     let mut section = bus::settings::read(&path, "X_", &[]).unwrap();
-    Thermometer::<true>::read(&mut section, &[]);
+    Barometer::<true>::read(&mut section, &[]);
     let mut expected: Vec<_> = section
         .finish(&[])
         .unwrap()

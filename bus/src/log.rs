@@ -2,6 +2,7 @@
 //!
 //! The level is `OBSBUS_LOG` (`info` without it; `debug`, or `info,bus::session=trace`).
 
+use std::error::Error;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
@@ -53,6 +54,23 @@ pub fn start(log_name: &str) -> Result<(), LogError> {
     .map_err(LogError::Twice)
 }
 
+/// An error and all that caused it, in one line: `journalctl` shows no field but the message.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Some libraries say in an error what its cause says again.
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 fn filter(wanted: Option<String>) -> Result<EnvFilter, LogError> {
     let filter = wanted.filter(|filter| !filter.trim().is_empty()).unwrap_or_else(|| "info".to_owned());
     EnvFilter::builder().parse(&filter).map_err(|source| LogError::Filter { filter, source })
@@ -74,6 +92,13 @@ mod tests {
     fn a_filter_that_means_nothing_is_refused_by_name() {
         let error = filter(Some("bus=loud".to_owned())).unwrap_err();
         assert!(error.to_string().starts_with("OBSBUS_LOG=\"bus=loud\" is not a filter"), "{error}");
+    }
+
+    #[test]
+    fn an_error_is_told_with_what_caused_it_and_nothing_twice() {
+        let error = filter(Some("bus=loud".to_owned())).unwrap_err();
+        let cause = error.source().unwrap().to_string();
+        assert_eq!(with_causes(&error), format!("{error}: {cause}"));
     }
 
     #[test]

@@ -78,7 +78,7 @@ mod tests {
         for word in ["list", "device", "acl", "schema", "ha", "doctor", "help", "status", "watch", "log"] {
             assert!(is_reserved(word), "{word}");
         }
-        for name in ["chiller", "focuser", "powerbox", "dome", "power", "camera-1"] {
+        for name in ["lamp", "slide", "powerbox", "dome", "power", "camera-1"] {
             assert!(!is_reserved(name), "{name}");
         }
         for verb in ["ping", "mode", "set", "stop", "kill", "init", "clear_alarms", "release"] {

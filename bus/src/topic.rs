@@ -65,6 +65,12 @@ fn is_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
 }
 
+/// Where another service of a site publishes its state: `<site>/<service>/state`.
+#[must_use]
+pub fn of_service(site: &str, service: &str) -> String {
+    format!("{site}/{service}/state")
+}
+
 /// The name under which the broker knows a connection: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -240,6 +246,12 @@ impl Base {
         self.under("history")
     }
 
+    /// Retained: the last events that people want to see.
+    #[must_use]
+    pub fn recent(&self) -> String {
+        self.under("recent")
+    }
+
     /// Retained: the bridge's description of itself.
     #[must_use]
     pub fn meta(&self) -> String {
@@ -343,56 +355,58 @@ mod tests {
     use super::*;
 
     fn base() -> Base {
-        Base::new("clasp", "chiller").unwrap()
+        Base::new("clasp", "lamp").unwrap()
     }
 
     #[test]
     fn topics_are_those_of_the_contract() {
         let alice = Identity::new("alice").unwrap();
         let id = RequestId::new("a-1").unwrap();
-        assert_eq!(base().state(), "clasp/chiller/state");
-        assert_eq!(base().history(), "clasp/chiller/history");
-        assert_eq!(base().command(&alice, "mode"), "clasp/chiller/command/alice/mode");
-        assert_eq!(base().reply(&alice, Some(&id)), "clasp/chiller/reply/alice/a-1");
-        assert_eq!(base().reply(&alice, None), "clasp/chiller/reply/alice/last");
-        assert_eq!(base().canary(), "clasp/chiller/command/acl-canary/ping");
+        assert_eq!(base().state(), "clasp/lamp/state");
+        assert_eq!(base().history(), "clasp/lamp/history");
+        assert_eq!(of_service("clasp", "power"), "clasp/power/state");
+        assert_eq!(base().recent(), "clasp/lamp/recent");
+        assert_eq!(base().command(&alice, "mode"), "clasp/lamp/command/alice/mode");
+        assert_eq!(base().reply(&alice, Some(&id)), "clasp/lamp/reply/alice/a-1");
+        assert_eq!(base().reply(&alice, None), "clasp/lamp/reply/alice/last");
+        assert_eq!(base().canary(), "clasp/lamp/command/acl-canary/ping");
     }
 
     #[test]
     fn a_device_is_found_by_its_topics() {
-        for topic in Base::filters_of_all("clasp").map(|filter| filter.replace('+', "chiller")) {
+        for topic in Base::filters_of_all("clasp").map(|filter| filter.replace('+', "lamp")) {
             assert_eq!(Base::of_topic(&topic), Some(base()), "{topic}");
         }
-        for topic in ["clasp/chiller", "clasp/Chiller/meta", "clasp/chiller/reply/alice", "", "a//b"] {
+        for topic in ["clasp/lamp", "clasp/Lamp/meta", "clasp/lamp/reply/alice", "", "a//b"] {
             assert_eq!(Base::of_topic(topic), None, "{topic}");
         }
     }
 
     #[test]
     fn one_grant_covers_all_replies_and_all_of_a_discovery() {
-        assert_eq!(base().grant("clasp/chiller/state"), "clasp/chiller/state");
-        assert_eq!(base().grant("clasp/chiller/reply/alice/a-1"), "clasp/chiller/reply/+/+");
-        let discovery = "homeassistant/sensor/clasp_chiller/water/config";
-        assert_eq!(base().grant(discovery), "homeassistant/+/clasp_chiller/+/config");
+        assert_eq!(base().grant("clasp/lamp/state"), "clasp/lamp/state");
+        assert_eq!(base().grant("clasp/lamp/reply/alice/a-1"), "clasp/lamp/reply/+/+");
+        let discovery = "homeassistant/sensor/clasp_lamp/water/config";
+        assert_eq!(base().grant(discovery), "homeassistant/+/clasp_lamp/+/config");
     }
 
     #[test]
     fn a_command_topic_names_who_and_what() {
-        let parsed = base().parse_command("clasp/chiller/command/alice/mode").unwrap();
+        let parsed = base().parse_command("clasp/lamp/command/alice/mode").unwrap();
         assert_eq!((parsed.identity.as_str(), parsed.verb.as_str()), ("alice", "mode"));
     }
 
     #[test]
     fn a_topic_that_is_not_exactly_a_command_is_none() {
         for topic in [
-            "clasp/chiller/command/alice",
-            "clasp/chiller/command/alice/mode/x",
-            "clasp/chiller/command//mode",
-            "clasp/chiller/command/Alice/mode",
-            "clasp/chiller/command/alice/mo de",
-            "clasp/chiller/command/alice/",
-            "clasp/focuser/command/alice/mode",
-            "clasp/chiller/commands/alice/mode",
+            "clasp/lamp/command/alice",
+            "clasp/lamp/command/alice/mode/x",
+            "clasp/lamp/command//mode",
+            "clasp/lamp/command/Alice/mode",
+            "clasp/lamp/command/alice/mo de",
+            "clasp/lamp/command/alice/",
+            "clasp/slide/command/alice/mode",
+            "clasp/lamp/commands/alice/mode",
             "",
         ] {
             assert!(base().parse_command(topic).is_err(), "{topic}");
@@ -402,16 +416,16 @@ mod tests {
     #[test]
     fn a_reply_goes_to_its_own_identity_only() {
         let alice = Identity::new("alice").unwrap();
-        assert!(base().may_reply_on("clasp/chiller/reply/alice/x.1", &alice));
-        assert!(base().may_reply_on("clasp/chiller/reply/alice/last", &alice));
+        assert!(base().may_reply_on("clasp/lamp/reply/alice/x.1", &alice));
+        assert!(base().may_reply_on("clasp/lamp/reply/alice/last", &alice));
         for topic in [
-            "clasp/chiller/reply/bob/x",
-            "clasp/chiller/reply/alice/",
-            "clasp/chiller/reply/alice/x/y",
-            "clasp/chiller/reply/alice/+",
-            "clasp/chiller/reply/alice/#",
-            "clasp/chiller/reply/alice/\u{1}",
-            "clasp/chiller/state",
+            "clasp/lamp/reply/bob/x",
+            "clasp/lamp/reply/alice/",
+            "clasp/lamp/reply/alice/x/y",
+            "clasp/lamp/reply/alice/+",
+            "clasp/lamp/reply/alice/#",
+            "clasp/lamp/reply/alice/\u{1}",
+            "clasp/lamp/state",
         ] {
             assert!(!base().may_reply_on(topic, &alice), "{topic:?}");
         }
@@ -423,7 +437,7 @@ mod tests {
         for id in ["", "last", "a b", "ü", "a/b", "\u{0}", &"x".repeat(65)] {
             assert!(RequestId::new(id).is_err(), "{id:?}");
         }
-        assert!(Identity::new("chiller-bridge").is_ok());
+        assert!(Identity::new("lamp-bridge").is_ok());
         for identity in ["", "Alice", "a+b", "a/b", &"x".repeat(65)] {
             assert!(Identity::new(identity).is_err(), "{identity:?}");
         }

@@ -14,7 +14,7 @@ use chiller_device::{DESCRIPTION, Mode};
 use crate::controller::inputs::PowerSettings;
 use crate::controller::{Chiller, ControllerSettings, Memory, Saved};
 use crate::protocol::{self, Codec, MAX_REPLY_BYTES, Reply, Request, TERMINATOR};
-use crate::settings::{FrameNames, Settings, StartMode};
+use crate::settings::{Settings, StartMode};
 
 /// Longest release of the front panel, in minutes.
 const RELEASE_MINUTES: f64 = 15.0;
@@ -33,11 +33,11 @@ impl Wire {
     /// As the settings say.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let names = match settings.frame_names {
-            FrameNames::Tagged => protocol::FrameNames::Tagged,
-            FrameNames::Manual => protocol::FrameNames::Manual,
-        };
-        Self { codec: Codec::new(names), limit: settings.bridge.exchange_limit, gap: settings.command_gap }
+        Self {
+            codec: Codec::new(settings.frame_names),
+            limit: settings.bridge.exchange_limit,
+            gap: settings.command_gap,
+        }
     }
 }
 
@@ -121,5 +121,7 @@ pub fn controller_settings(settings: &Settings) -> ControllerSettings {
         dome: automatic.dome.clone(),
         alarm_retry: automatic.alarm_retry,
         manual_long: automatic.manual_long,
+        setpoint_limits: settings.setpoint_limits,
+        restore_setpoint: settings.restore_setpoint,
     }
 }

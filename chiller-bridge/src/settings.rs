@@ -14,17 +14,10 @@ use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
 use bus::settings::Section;
 use chiller_device::DESCRIPTION;
 
+use crate::protocol::FrameNames;
+
 /// The lowest and highest set point the unit is known to take, in degrees Celsius.
 const UNIT_CELSIUS: (f64, f64) = (-7.0, 45.0);
-
-/// What fills the eight name characters of a request, which the unit echoes unchecked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameNames {
-    /// A counter, so that a late reply is known by its echo.
-    Tagged,
-    /// The names in the vendor's manual.
-    Manual,
-}
 
 /// The mode of a bridge that has no saved one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +43,8 @@ pub struct Settings {
     pub frame_names: FrameNames,
     /// Lowest and highest set point that may be commanded, in degrees Celsius.
     pub setpoint_limits: (f64, f64),
+    /// Whether a set point that was commanded is set again after the unit has restarted with another.
+    pub restore_setpoint: bool,
     /// Flow below which cameras are not cooled, in l/min.
     pub min_flow: f64,
     /// Automatic control.
@@ -96,6 +91,7 @@ impl DeviceSettings for Settings {
                 .choice("frame_names", &[("tagged", FrameNames::Tagged), ("manual", FrameNames::Manual)])
                 .default(FrameNames::Tagged),
             setpoint_limits: setpoint_limits(s),
+            restore_setpoint: s.flag("restore_setpoint").default(false),
             min_flow: s.number("min_flow", "l/min", 0.0..=20.0).default(0.5),
             automatic,
             start_mode: s

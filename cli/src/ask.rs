@@ -105,7 +105,7 @@ impl<'a> Asker<'a> {
         witness: &mut dyn Witness,
     ) -> Result<Outcome, SessionError> {
         let asked = Asked { verb: &order.verb, id, payload: order.payload(id, Now::read()) };
-        self.carry(&asked, connection, witness).await
+        Box::pin(self.carry(&asked, connection, witness)).await
     }
 
     /// Asks what became of a request of before; runs nothing.
@@ -120,7 +120,7 @@ impl<'a> Asker<'a> {
         witness: &mut dyn Witness,
     ) -> Result<Outcome, SessionError> {
         let asked = Asked { verb: &order.verb, id, payload: order.aged_payload(id, Now::read()) };
-        self.carry(&asked, connection, witness).await
+        Box::pin(self.carry(&asked, connection, witness)).await
     }
 
     async fn carry(

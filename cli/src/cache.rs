@@ -1,7 +1,8 @@
-//! The `meta` of devices, kept for the completion of the next command line: a file per device in
-//! the user's cache directory.
+//! The `meta` of devices, kept for the completion of the next command line, and for the seconds in
+//! which a bridge that has just connected has not said yet what it is: a file per device in the
+//! user's cache directory.
 //!
-//! Nothing is ever shown or sent by what stands there; a file that cannot be written stops nothing.
+//! What a bridge says stands over it; a file that cannot be written stops nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! One connection of a command: what it subscribes to, and what it hears in the order in which it
 //! wants it.
-#![expect(clippy::disallowed_methods, reason = "reads the clock to measure the round trip")]
+#![expect(clippy::disallowed_methods, reason = "reads the clock for how long is left to wait")]
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,13 +15,15 @@ use crate::target::{Access, Target};
 /// What the broker has in store comes with the SUBACK, at the latest right behind it.
 const STORED_LIMIT: Duration = Duration::from_millis(500);
 
+/// A bridge that has just connected publishes the state first, and what is not as urgent within 5 s.
+const LATE_LIMIT: Duration = Duration::from_secs(6);
+
 /// Connected and subscribed.
 pub struct Connection {
-    client: Client,
+    client: Box<Client>,
     // What came while something else was waited for.
     set_aside: VecDeque<Message>,
     subscribed: Instant,
-    round_trip: Duration,
 }
 
 impl Connection {
@@ -47,24 +49,21 @@ impl Connection {
         limit: Duration,
         topics: &[String],
     ) -> Result<Self, SessionError> {
-        let mut client = Client::connect(broker, client_id, limit).await?;
-        let asked = Now::read().instant;
+        let mut client = Box::new(Box::pin(Client::connect(broker, client_id, limit)).await?);
         client.subscribe(topics).await?;
-        let subscribed = Now::read().instant;
-        let round_trip = subscribed.since(asked);
-        Ok(Self { client, set_aside: VecDeque::new(), subscribed, round_trip })
+        Ok(Self { client, set_aside: VecDeque::new(), subscribed: Now::read().instant })
     }
 
     /// How long the broker takes to answer.
     #[must_use]
-    pub const fn round_trip(&self) -> Duration {
-        self.round_trip
+    pub fn round_trip(&self) -> Duration {
+        self.client.round_trip()
     }
 
     /// A limit that waits for the broker: its value, or three round trips on a slow link.
     #[must_use]
     pub fn limit(&self, at_least: Duration) -> Duration {
-        at_least.max(3 * self.round_trip)
+        self.client.limit(at_least)
     }
 
     /// How long to wait still for what the broker has in store, at `now`. What is published
@@ -85,18 +84,46 @@ impl Connection {
         }
     }
 
-    /// The next message on `topic`; what else comes is kept for [`Self::next`].
+    /// How long to wait still, at `now`, for what a bridge publishes that has just connected.
+    #[must_use]
+    pub fn late_limit(&self, now: Now) -> Duration {
+        (self.subscribed + self.limit(LATE_LIMIT)).since(now.instant)
+    }
+
+    /// The stored message on `topic`, if there is one; what else comes is kept for [`Self::next`].
     ///
     /// # Errors
     /// The connection broke.
     pub async fn stored(&mut self, topic: &str) -> Result<Option<Message>, SessionError> {
-        while let Some(message) = self.client.next_message(self.stored_limit(Now::read())).await? {
+        self.first(topic, Self::stored_limit).await
+    }
+
+    /// The message on `topic` of a bridge that has just connected.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn late(&mut self, topic: &str) -> Result<Option<Message>, SessionError> {
+        self.first(topic, Self::late_limit).await
+    }
+
+    async fn first(
+        &mut self,
+        topic: &str,
+        limit: fn(&Self, Now) -> Duration,
+    ) -> Result<Option<Message>, SessionError> {
+        while let Some(message) = self.client.next_message(limit(self, Now::read())).await? {
             if message.topic == topic {
                 return Ok(Some(message));
             }
             self.set_aside.push_back(message);
         }
         Ok(None)
+    }
+
+    /// What was set aside on `topic` last.
+    #[must_use]
+    pub fn heard(&self, topic: &str) -> Option<&Message> {
+        self.set_aside.iter().rev().find(|message| message.topic == topic)
     }
 
     /// Publishes a request and waits for what the broker says to it.
@@ -114,6 +141,6 @@ impl Connection {
 
     /// Says good-bye.
     pub async fn close(self) {
-        self.client.disconnect().await;
+        Box::pin(self.client.disconnect()).await;
     }
 }

@@ -1,10 +1,10 @@
 //! What the commands exit with where the bus has no code for it, and why a command ends without
 //! having done its work.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 
+pub use bus::log::with_causes;
 use bus::session::client::SessionError;
 
 /// It did not come about, for a reason of this program's own.
@@ -102,19 +102,6 @@ impl Failure {
     pub fn is_nobody_reading(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
-}
-
-/// An error and all that it came from.
-#[must_use]
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

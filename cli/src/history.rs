@@ -42,8 +42,8 @@ pub enum HistoryError {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// Its parts do not fit together.
-    #[error("{0}")]
-    Inconsistent(String),
+    #[error(transparent)]
+    Inconsistent(#[from] bus::message::HistoryError),
 }
 
 /// What is shown of the figures in a legend.
@@ -61,7 +61,7 @@ pub enum Figures {
 /// It is no history that this program knows.
 pub fn read(payload: &[u8]) -> Result<History, HistoryError> {
     let history: History = serde_json::from_slice(payload)?;
-    history.check().map_err(|error| HistoryError::Inconsistent(error.to_string()))?;
+    history.check()?;
     Ok(history)
 }
 

@@ -1,5 +1,6 @@
 //! The last events of a device for people. Pure.
 
+use bus::clock::Utc;
 use bus::message::{Event, EventKind, echo};
 use serde_json::Value;
 
@@ -31,7 +32,18 @@ fn line(event: &Event, style: Style) -> String {
         }
         _ => echo(&happening.message),
     };
+    let text = text + &repeated(event);
     format!("{}  {}", date(event.date), style.paint(severity_colour(happening.severity), &text))
+}
+
+/// ` (3 times since …)` of what happens again and again.
+fn repeated(event: &Event) -> String {
+    let values = &event.happening.values;
+    let times = values.get("times").and_then(Value::as_u64).filter(|times| *times > 1);
+    let Some(times) = times else { return String::new() };
+    let since = values.get("since").and_then(|since| Utc::parse(since.as_str()?).ok());
+    let since = since.map(|since| format!(" since {}", date(since))).unwrap_or_default();
+    format!(" ({times} times{since})")
 }
 
 fn arguments(event: &Event) -> Vec<String> {

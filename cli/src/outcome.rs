@@ -13,6 +13,7 @@ use bus::session::client::SessionError;
 use bus::topic::{Base, RequestId};
 
 use crate::ask::{Asker, Witness};
+use crate::cache;
 use crate::connection::Connection;
 use crate::display::ProgressDisplay;
 use crate::exit::{EXIT_FAILED, Failure};
@@ -52,7 +53,7 @@ pub(crate) async fn outcome(
         Some(instrument) => instrument.clone(),
         None => match connection.stored(&target.base.meta()).await? {
             Some(message) => read_meta(session, &message.payload),
-            None => Instrument::unknown(),
+            None => cache::find(&target.broker, &target.base).unwrap_or_else(Instrument::unknown),
         },
     };
     let look = session.look(&instrument);

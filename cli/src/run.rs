@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bus::message::ONLINE;
+use bus::session::client::SessionError;
 use bus::settings::process_environment;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
@@ -87,27 +89,27 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             print(&script(shell, "obsbus")).map(|()| 0)
         }
         Some((usage::COMPLETE, matches)) => {
-            let candidates = completions(version, &words(matches), common);
+            let candidates = completions(version, &words(matches), &common);
             print(&printed(&candidates)).map(|()| 0)
         }
         Some(("device", matches)) => {
             let common = usage::common(matches, common);
             let name = matches.get_one::<String>("device").cloned().unwrap_or_default();
-            device(&name, words(matches), common)
+            device(&name, &words(matches), common)
         }
         Some((name, matches)) => {
             let rest = matches.get_many::<OsString>("").into_iter().flatten();
-            let rest = rest.map(|word| word.to_string_lossy().into_owned()).collect();
-            device(name, rest, common)
+            let rest: Vec<String> = rest.map(|word| word.to_string_lossy().into_owned()).collect();
+            device(name, &rest, common)
         }
         None => Err(Failure::usage("this is no command")),
     }
 }
 
 /// `obsbus NAME rest ...`.
-fn device(name: &str, rest: Vec<String>, common: Common) -> Result<u8, Failure> {
+fn device(name: &str, rest: &[String], common: Common) -> Result<u8, Failure> {
     // What needs no verbs is told apart without asking the broker.
-    let shallow = match usage::any_device(name).try_get_matches_from(&rest) {
+    let shallow = match usage::any_device(name).try_get_matches_from(rest) {
         Ok(matches) => Some(matches),
         // What the help says, and what is no subcommand, depends on the device.
         Err(error) if is_help(&error) || error.kind() == ErrorKind::InvalidSubcommand => None,
@@ -132,7 +134,7 @@ fn device(name: &str, rest: Vec<String>, common: Common) -> Result<u8, Failure> 
     block_on(async {
         match known {
             Some(action) => act(&session, action).await,
-            None => with_meta(&session, name, &rest).await,
+            None => with_meta(&session, name, rest).await,
         }
     })
 }
@@ -186,14 +188,16 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
         }
     };
     let instrument = match connection.stored(&meta).await? {
-        Some(message) => Some(read_meta(session, &message.payload)),
-        // A bridge that has just connected publishes it a little later.
-        None => kept(),
-    };
-    let instrument = match instrument {
-        Some(instrument) => instrument,
-        None if is_stop => stoppable(),
-        None => return Err(no_meta(session, connection).await),
+        Some(message) => read_meta(session, &message.payload),
+        None => match kept() {
+            Some(instrument) => instrument,
+            // Nothing is worth waiting with a stop.
+            None if is_stop => stoppable(),
+            None => match heard_late(session, &mut connection).await? {
+                Some(instrument) => instrument,
+                None => return Err(no_meta(session, connection).await),
+            },
+        },
     };
     let matches = parse_device(name, &instrument, rest)?;
     match action(&matches, Some(&instrument), None)? {
@@ -204,6 +208,20 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
         }
         None => Err(Failure::usage("this is no command")),
     }
+}
+
+/// What a bridge says of itself that has just connected.
+async fn heard_late(
+    session: &Session,
+    connection: &mut Connection,
+) -> Result<Option<Instrument>, SessionError> {
+    let base = &session.target.base;
+    let is_online = connection.heard(&base.availability()).is_some_and(|word| word.payload == ONLINE);
+    if !is_online {
+        return Ok(None);
+    }
+    let message = connection.late(&base.meta()).await?;
+    Ok(message.map(|message| read_meta(session, &message.payload)))
 }
 
 /// A device of which nothing is known but that it may move.
@@ -244,12 +262,12 @@ fn parse_device(name: &str, instrument: &Instrument, rest: &[String]) -> Result<
 }
 
 /// What may stand at the end of `obsbus words ...`.
-fn completions(version: &'static str, words: &[String], common: Common) -> Vec<Candidate> {
+fn completions(version: &'static str, words: &[String], common: &Common) -> Vec<Candidate> {
     let stranger = match place(&usage::obsbus(version), words) {
         Place::Stranger(index) => index,
         Place::Here(mut candidates) => {
             if let (Some(last), true) = (words.last(), is_first(words)) {
-                candidates.extend(devices(last, &common));
+                candidates.extend(devices(last, common));
             }
             return candidates;
         }
@@ -258,7 +276,7 @@ fn completions(version: &'static str, words: &[String], common: Common) -> Vec<C
         return Vec::new();
     };
     let find = || {
-        let access = Access::find(&common).ok()?;
+        let access = Access::find(common).ok()?;
         let broker = access.settings.broker.clone();
         let target = access.clone().target(common.site.as_deref(), name).ok()?;
         cache::find(&broker, &target.base).or_else(|| {

@@ -7,6 +7,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
+use crate::chart::Frame;
 use crate::exit::Failure;
 use crate::output::print;
 
@@ -66,9 +67,9 @@ impl Screen {
     ///
     /// # Errors
     /// Nobody sees it.
-    pub(crate) fn draw(&self, lines: &[String], rows: usize) -> Result<(), Failure> {
+    pub(crate) fn draw(&self, lines: &[String], frame: Frame) -> Result<(), Failure> {
         let mut text = String::from("\u{1b}[H");
-        let clipped = clipped(lines, rows);
+        let clipped = clipped(lines, frame);
         for (row, line) in clipped.iter().enumerate() {
             if row > 0 {
                 text.push_str("\r\n");
@@ -87,14 +88,16 @@ impl Drop for Screen {
     }
 }
 
-/// What of `lines` fits in `rows`.
-fn clipped(lines: &[String], rows: usize) -> Vec<String> {
+/// What of `lines` fits.
+fn clipped(lines: &[String], frame: Frame) -> Vec<String> {
+    let rows = frame.rows;
     if lines.len() <= rows {
         return lines.to_vec();
     }
     let kept = rows.saturating_sub(1);
     let mut clipped = lines.get(..kept).unwrap_or_default().to_vec();
-    clipped.push(format!("… {} more", lines.len() - kept));
+    let mark = if frame.utf8 { "…" } else { "..." };
+    clipped.push(format!("{mark} {} more", lines.len() - kept));
     clipped
 }
 
@@ -125,12 +128,14 @@ pub(crate) async fn quit_key() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::style::Style;
 
     #[test]
     fn what_does_not_fit_is_cut_at_the_bottom_and_counted() {
         let lines: Vec<String> = (1..=5).map(|line| line.to_string()).collect();
-        assert_eq!(clipped(&lines, 5), lines);
-        assert_eq!(clipped(&lines, 3), ["1", "2", "… 3 more"]);
-        assert_eq!(clipped(&lines, 1), ["… 5 more"]);
+        let frame = |rows| Frame { columns: 80, rows, utf8: true, style: Style::Plain };
+        assert_eq!(clipped(&lines, frame(5)), lines);
+        assert_eq!(clipped(&lines, frame(3)), ["1", "2", "… 3 more"]);
+        assert_eq!(clipped(&lines, Frame { utf8: false, ..frame(1) }), ["... 5 more"]);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bus::clock::Now;
-use bus::message::echo;
+use bus::message::{ONLINE, Recent, echo};
 use bus::session::client::{Message, SessionError};
 
 use crate::cache;
@@ -19,11 +19,6 @@ use crate::status::First;
 use crate::text::one_line;
 use crate::tool::Session;
 use crate::view::{Standing, View};
-
-#[derive(serde::Deserialize)]
-struct Recent {
-    events: Vec<bus::message::Event>,
-}
 
 /// What the broker has of a device.
 struct Fetched {
@@ -42,10 +37,27 @@ async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionE
     }
     let topics = [&[target.base.state(), target.base.availability()], wanted.as_slice()].concat();
     let mut connection = Connection::open(target, &topics).await?;
+    let kept = || cache::find(&target.broker, &target.base);
     let mut view = View::default();
     let mut heard = BTreeMap::new();
-    while view.state.is_none() || view.availability.is_none() || heard.len() < wanted.len() {
-        let Some(message) = connection.next(connection.stored_limit(Now::read())).await? else { break };
+    let mut is_late = false;
+    loop {
+        let is_here = view.state.is_some() && view.availability.is_some();
+        if is_here && wanted.iter().all(|topic| heard.contains_key(topic)) {
+            break;
+        }
+        let now = Now::read();
+        let limit = if is_late { connection.late_limit(now) } else { connection.stored_limit(now) };
+        let Some(message) = connection.next(limit).await? else {
+            // A bridge that has just connected publishes some of it a little later.
+            let is_missed =
+                |topic: &String| !heard.contains_key(topic) && (*topic != meta || kept().is_none());
+            if !is_late && view.availability.as_deref() == Some(ONLINE) && wanted.iter().any(is_missed) {
+                is_late = true;
+                continue;
+            }
+            break;
+        };
         view.hear(&target.base, &message, Now::read());
         if wanted.contains(&message.topic) {
             heard.insert(message.topic.clone(), message);
@@ -55,7 +67,7 @@ async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionE
     let instrument = match (&session.instrument, heard.get(&meta)) {
         (Some(instrument), _) => instrument.clone(),
         (None, Some(message)) => read_meta(session, &message.payload),
-        (None, None) => Instrument::unknown(),
+        (None, None) => kept().unwrap_or_else(Instrument::unknown),
     };
     Ok(Fetched { view, instrument, others: heard })
 }
@@ -181,7 +193,7 @@ pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure>
 /// The broker cannot be reached, or knows nothing of them.
 pub(crate) async fn log(session: &Session, json: bool) -> Result<u8, Failure> {
     let base = &session.target.base;
-    let topic = format!("{}/recent", base);
+    let topic = base.recent();
     let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
     let now = Now::read();
     let Some(message) = others.get(&topic) else {

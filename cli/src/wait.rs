@@ -355,14 +355,14 @@ mod tests {
     #[test]
     fn a_refusal_says_who_refused_and_why() {
         let refusal = Reply {
-            message: "say `chiller mode manual`\u{1b}[2J first".to_owned(),
+            message: "say `lamp mode manual`\u{1b}[2J first".to_owned(),
             ..reply(ReplyStatus::Rejected, Some(Code::ModeIsAutomatic))
         };
         let at = Duration::ZERO;
         for (outcome, expected) in [
             (
                 Outcome::Answered(Box::new(refusal), at),
-                "enable: refused by the bridge: mode_is_automatic (code 10): say `chiller mode manual`\\u{1b}[2J first",
+                "enable: refused by the bridge: mode_is_automatic (code 10): say `lamp mode manual`\\u{1b}[2J first",
             ),
             (
                 Outcome::Answered(Box::new(reply(ReplyStatus::Failed, Some(Code::Interrupted))), at),
@@ -374,14 +374,14 @@ mod tests {
             ),
             (
                 Outcome::BrokerForbids,
-                "enable: refused by the broker: its access rules do not let alice command clasp/chiller (0x87)",
+                "enable: refused by the broker: its access rules do not let alice command clasp/lamp (0x87)",
             ),
             (
                 Outcome::NobodyListens,
-                "enable: nobody listens to commands for clasp/chiller: its bridge is not running; nothing was done",
+                "enable: nobody listens to commands for clasp/lamp: its bridge is not running; nothing was done",
             ),
         ] {
-            assert_eq!(outcome.message("enable", "alice", "clasp/chiller"), expected);
+            assert_eq!(outcome.message("enable", "alice", "clasp/lamp"), expected);
         }
     }
 

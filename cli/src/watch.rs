@@ -103,7 +103,7 @@ impl Output {
                 if trouble.is_none() {
                     lines.extend(chart(heard, instrument, frame, lines.len()));
                 }
-                screen.draw(&lines, frame.rows)
+                screen.draw(&lines, frame)
             }
             Self::Lines(last) => {
                 let line = match trouble {

@@ -21,7 +21,7 @@ fn base() -> Base {
     Base::new("clasp", "powerbox").unwrap()
 }
 
-fn property(key: &str, label: &str, quantity: &str, role: &str, more: Value) -> Value {
+fn property(key: &str, label: &str, quantity: &str, role: &str, more: &Value) -> Value {
     let mut property = json!({
         "key": key, "label": label, "quantity": quantity, "role": role, "unit": null, "decimals": null,
         "words": [], "many": false, "history": false, "set_by": null,
@@ -35,7 +35,7 @@ fn word(word: &str, label: &str, tone: &str) -> Value {
 }
 
 fn meta() -> Value {
-    let verb = |name: &str, more: Value| {
+    let verb = |name: &str, more: &Value| {
         let mut verb = json!({
             "name": name, "label": name, "class": "exclusive", "overriding_for": [], "motion": false, "stop": false,
             "needs_id": false, "timeout_s": 5.0, "question": null, "argument": null, "arguments": [],
@@ -47,25 +47,25 @@ fn meta() -> Value {
         "schema": 2, "kind": "powerbox", "label": "power box", "model": "Nobody's", "version": "1",
         "stale_after_s": 10.0,
         "verbs": [
-            verb("dew", json!({})),
-            verb("open", json!({"motion": true})),
-            verb("stop", json!({"stop": true, "class": "overriding"})),
+            verb("dew", &json!({})),
+            verb("open", &json!({"motion": true})),
+            verb("stop", &json!({"stop": true, "class": "overriding"})),
         ],
         "properties": [
-            property("status", "Status", "word", "headline", json!({"words": [
+            property("status", "Status", "word", "headline", &json!({"words": [
                 word("on", "ON", "good"), word("opening", "OPENING", "busy"), word("offline", "OFFLINE", "bad"),
                 word("fault", "FAULT", "bad"), word("tired", "TIRED", "warning"),
             ]})),
-            property("voltage", "Supply", "voltage", "headline", json!({"unit": "V", "decimals": 1})),
-            property("temp.air", "Air", "temperature", "reading", json!({"unit": "degC", "decimals": 1})),
-            property("dew", "Dew heater", "ratio", "setting", json!({"unit": "%", "decimals": 0, "set_by": "dew"})),
-            property("outlet", "Outlet", "switch", "setting", json!({"set_by": "outlet"})),
-            property("angle", "Cover", "angle", "reading", json!({"unit": "deg", "decimals": 0})),
-            property("angle_to", "Cover to", "angle", "setting", json!({"unit": "deg", "decimals": 0, "set_by": "open"})),
-            property("progress", "Done", "ratio", "motion", json!({})),
-            property("eta_s", "Left", "duration", "motion", json!({"unit": "s"})),
-            property("errors", "Errors", "count", "diagnostic", json!({"decimals": 0})),
-            property("faults", "Faults", "text", "reading", json!({"many": true})),
+            property("voltage", "Supply", "voltage", "headline", &json!({"unit": "V", "decimals": 1})),
+            property("temp.air", "Air", "temperature", "reading", &json!({"unit": "degC", "decimals": 1})),
+            property("dew", "Dew heater", "ratio", "setting", &json!({"unit": "%", "decimals": 0, "set_by": "dew"})),
+            property("outlet", "Outlet", "switch", "setting", &json!({"set_by": "outlet"})),
+            property("angle", "Cover", "angle", "reading", &json!({"unit": "deg", "decimals": 0})),
+            property("angle_to", "Cover to", "angle", "setting", &json!({"unit": "deg", "decimals": 0, "set_by": "open"})),
+            property("progress", "Done", "ratio", "motion", &json!({})),
+            property("eta_s", "Left", "duration", "motion", &json!({"unit": "s"})),
+            property("errors", "Errors", "count", "diagnostic", &json!({"decimals": 0})),
+            property("faults", "Faults", "text", "reading", &json!({"many": true})),
         ],
     })
 }
@@ -85,7 +85,7 @@ fn state() -> Value {
     })
 }
 
-fn with(mut state: Value, changes: Value) -> Value {
+fn with(mut state: Value, changes: &Value) -> Value {
     state.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     state
 }
@@ -143,7 +143,7 @@ fn what_it_does_stands_first_and_what_a_human_should_know_below() {
     let attention = |name: &str, severity: &str| json!({"name": name, "severity": severity, "since": "2026-11-20T10:30:00.000Z", "text": "look at it"});
     let state = with(
         state(),
-        json!({
+        &json!({
             "status": "fault", "status_label": "FAULT", "summary": "fault: over current",
             "attention": [attention("over_current", "error"), attention("hot", "warning")], "faults": ["over current"],
         }),
@@ -167,7 +167,7 @@ fn what_it_does_stands_first_and_what_a_human_should_know_below() {
 #[test]
 fn a_new_word_has_the_colour_of_its_tone_and_one_that_nobody_knows_that_of_a_warning() {
     let first = |status: &str| {
-        let state = with(state(), json!({"status": status, "status_label": "", "summary": ""}));
+        let state = with(state(), &json!({"status": status, "status_label": "", "summary": ""}));
         let text = drawn(&powerbox(), &seen_by("online", &state), Style::Coloured, false);
         text.lines().next().unwrap().to_owned()
     };
@@ -180,7 +180,7 @@ fn a_new_word_has_the_colour_of_its_tone_and_one_that_nobody_knows_that_of_a_war
 fn what_moves_is_shown_on_its_way() {
     let moving = with(
         state(),
-        json!({
+        &json!({
             "status": "opening", "status_label": "OPENING", "summary": "opening", "angle": 30.2, "angle_to": 90.0,
             "progress": 0.339, "eta_s": 4.04,
         }),
@@ -193,7 +193,7 @@ fn what_moves_is_shown_on_its_way() {
 #[test]
 fn a_line_of_watch_says_what_people_look_for_first() {
     assert_eq!(line(&state()), "ON (wanted) Supply: 12.3 V, Dew heater: 40%, Outlet: on, Cover to: 0°");
-    let more = with(state(), json!({"temp": {"air": 3.0}, "seq": 8}));
+    let more = with(state(), &json!({"temp": {"air": 3.0}, "seq": 8}));
     assert_eq!(line(&more), line(&state()), "each reading makes a line");
 }
 
@@ -209,7 +209,7 @@ fn nothing_old_is_in_the_present_tense() {
     );
     let lost = with(
         state(),
-        json!({
+        &json!({
             "status": "offline", "status_label": "OFFLINE", "connected": false, "voltage": null, "temp": null,
             "summary": "offline: the port is not there",
         }),
@@ -250,7 +250,7 @@ fn nothing_that_comes_from_the_bus_commands_the_terminal() {
     let instrument = Instrument::read(meta.to_string().as_bytes()).unwrap();
     let mut state = with(
         state(),
-        json!({
+        &json!({
             "status": EVIL, "status_label": EVIL, "summary": EVIL, "reason": EVIL, EVIL: EVIL, "faults": [EVIL],
             "attention": [{"name": EVIL, "severity": "error", "since": "2026-11-20T10:30:00.000Z", "text": EVIL}],
         }),
@@ -274,7 +274,7 @@ fn the_list_has_a_line_for_each_device_whatever_its_state() {
     let known = |view: View, instrument: Option<Instrument>| Known { view, instrument };
     let device = |name: &str| Base::new("clasp", name).unwrap();
     let silent = View { availability: Some("online".to_owned()), state: None };
-    let old = with(state(), json!({"published_at": "2026-11-20T10:30:03.000Z"}));
+    let old = with(state(), &json!({"published_at": "2026-11-20T10:30:03.000Z"}));
     let devices = [
         (device("a"), known(seen_by("online", &state()), Some(powerbox()))),
         (device("bb"), known(seen_by("offline", &state()), Some(powerbox()))),

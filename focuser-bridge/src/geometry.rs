@@ -70,7 +70,7 @@ pub struct RegisterValues {
     pub homing_speed: f64,
 }
 
-/// Motor steps in a full step, as a power of two: 0 to 7, as the chip's STEP_SEL has them.
+/// Motor steps in a full step, as a power of two: 2 or 3, the two that step mode 3 may mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FullStep(u8);
@@ -86,11 +86,16 @@ impl FullStep {
         f64::from(self.0.min(7)).exp2()
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
-    fn near(motor_steps: f64) -> Option<Self> {
-        let power = motor_steps.log2();
-        let whole = power.round();
-        ((0.0..=7.0).contains(&whole) && (power - whole).abs() < 0.2).then_some(Self(whole as u8))
+    /// Whether it can be: a memory may hold what was measured before that was asked.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        [Self(2), Self(3)].contains(self)
+    }
+
+    /// The one that was measured, give or take a seventh; `None` if it cannot be.
+    #[must_use]
+    pub fn near(motor_steps: f64) -> Option<Self> {
+        [Self(2), Self(3)].into_iter().find(|it| (motor_steps.log2() - f64::from(it.0)).abs() < 0.2)
     }
 }
 
@@ -151,11 +156,11 @@ impl Mechanics {
         f64::from(self.registers().homing_speed) / RUN_SPEED_UNIT
     }
 
-    /// What a full step is, if the drive to the inner end made `steps` in `time`; `None` if that is
-    /// near to none of what the chip has.
+    /// Motor steps for each full step that was ordered, if the drive to the inner end made `steps` in
+    /// `time`.
     #[must_use]
-    pub fn full_step(&self, steps: i32, time: Duration) -> Option<FullStep> {
-        FullStep::near(f64::from(steps) / time.as_secs_f64() / self.homing_full_steps())
+    pub fn motor_steps_per_full_step(&self, steps: i32, time: Duration) -> f64 {
+        f64::from(steps) / time.as_secs_f64() / self.homing_full_steps()
     }
 
     /// Steps in `mm`, the nearest.
@@ -281,16 +286,20 @@ pub(crate) mod tests {
     #[test]
     fn what_a_full_step_is_follows_from_the_speed_of_the_drive_to_the_end() {
         // 318 full steps/s.
-        let full_step = |steps| NGTS.full_step(steps, Duration::from_secs(2)).map(FullStep::motor_steps);
+        let full_step = |steps| {
+            let measured = NGTS.motor_steps_per_full_step(steps, Duration::from_secs(2));
+            FullStep::near(measured).map(FullStep::motor_steps)
+        };
         assert_eq!(full_step(318 * 4 * 2), Some(4.0));
         assert_eq!(full_step(318 * 8 * 2 - 200), Some(8.0));
-        assert_eq!(full_step(318 * 6 * 2), None);
+        for cannot_be in [0, -318, 318 * 2 * 2, 318 * 6 * 2, 318 * 16 * 2] {
+            assert_eq!(full_step(cannot_be), None);
+        }
         for (full_step, mm_per_second) in [(FullStep(2), 0.25), (FullStep(3), 0.5)] {
             assert!((NGTS.homing_speed(full_step) - mm_per_second).abs() < 0.001);
             assert!((NGTS.moving_speed(full_step) - 2.0 * mm_per_second).abs() < 0.02);
         }
-        assert_eq!(NGTS.full_step(0, Duration::from_secs(2)), None);
-        assert_eq!(NGTS.full_step(10, Duration::ZERO), None);
+        assert_eq!(FullStep::near(NGTS.motor_steps_per_full_step(10, Duration::ZERO)), None);
     }
 
     #[test]

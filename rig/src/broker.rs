@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::incoming::Incoming;
 use bus::message::{Event, OFFLINE, Reply};
 use bus::outbox::Outgoing;
 use bus::session::machine::{
-    Event as Happened, Incoming, Machine, MachineSettings, Number, Output, Refusal, SessionEvent,
+    Event as Happened, Machine, MachineSettings, Number, Output, Refusal, SessionEvent,
 };
 use bus::topic::{Base, Identity};
 

@@ -20,6 +20,8 @@ pub(crate) fn full() -> StoreError {
 }
 
 const SAVE_TIME: Duration = Duration::from_millis(5);
+/// The device loop's limit for the store to finish.
+const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -57,6 +59,12 @@ impl Disk {
     /// What was not yet written when the process died never will be.
     pub(crate) fn process_killed(&mut self) {
         self.pending.clear();
+    }
+
+    /// The process ends by itself: what it gave is written first, if that takes no longer than the
+    /// daemon waits.
+    pub(crate) fn process_ends(&mut self, now: Instant) {
+        while self.turn(now + END_LIMIT).is_some() {}
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

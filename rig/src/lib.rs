@@ -8,6 +8,7 @@
 mod away;
 mod broker;
 mod disk;
+mod forgetful;
 mod line;
 mod outcome;
 pub mod settings;
@@ -37,6 +38,7 @@ pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
+use forgetful::{Forgetful, Forgets};
 use line::Line;
 
 /// No wake-up of a real loop comes sooner after the one before: tokio's timers count milliseconds.
@@ -63,7 +65,7 @@ pub trait Subject: Sized {
 
 type SettingsOf<S> = <<S as Subject>::Instrument as Instrument>::Settings;
 type CoreOf<S> = Core<
-    <<S as Subject>::Instrument as Instrument>::Controller,
+    Forgetful<<<S as Subject>::Instrument as Instrument>::Controller>,
     <<S as Subject>::Instrument as Instrument>::Protocol,
 >;
 
@@ -231,14 +233,17 @@ impl<S: Subject> Rig<S> {
                 Output::Clear => self.broker.session.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
                 Output::Push(message) => self.broker.session.push(message),
+                Output::Status(_) => {}
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
                 Output::Probe => self.disk.probe(self.now.instant),
                 Output::Reconnect(connection) => self.broker.session.reconnect(connection),
+                Output::Renew(connection) => self.broker.session.renew(connection),
                 Output::Finish { say_offline } => {
                     self.finished = true;
                     self.broker.session.stop(say_offline);
+                    self.disk.process_ends(self.now.instant);
                 }
             }
         }
@@ -291,9 +296,19 @@ impl<S: Subject> Rig<S> {
 
     // The bus.
 
+    /// What decides.
+    pub fn controller(&self) -> &<S::Instrument as Instrument>::Controller {
+        &self.core.controller().0
+    }
+
     /// As the daemon reads them from its file.
     pub fn settings(&self) -> &SettingsOf<S> {
         &self.settings
+    }
+
+    /// As the daemon reads them at its next start.
+    pub fn settings_mut(&mut self) -> &mut SettingsOf<S> {
+        &mut self.settings
     }
 
     /// Keeps only so many states, where a test goes through millions of them.
@@ -481,13 +496,16 @@ fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: No
     };
     let left = Left {
         device: read(File::Device).map_or(Loaded::Missing, parse),
-        journal: read(File::Commands)
-            .and_then(|bytes| serde_json::from_slice(bytes).ok())
-            .unwrap_or_default(),
-        history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        core: bridge::core::Left {
+            journal: read(File::Commands)
+                .and_then(|bytes| serde_json::from_slice(bytes).ok())
+                .unwrap_or_default(),
+            history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+            recent: read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        },
     };
     let session = format!("session{starts}");
-    let mut core = daemon::core::<S::Instrument>(settings, session, left, now).expect("names");
+    let mut core = daemon::core::<Forgets<S::Instrument>>(settings, session, left, now).expect("names");
     if disk.full {
         core.note_unwritable(disk::full(), now);
     }

@@ -7,7 +7,7 @@ use bus::device::Description;
 /// The site that the committed files are for; `obsbus acl --site` writes them for another.
 pub const SITE: &str = "clasp";
 /// What a bridge publishes besides replies.
-pub const PUBLISHED: [&str; 6] = ["state", "availability", "health", "meta", "history", "event"];
+pub const PUBLISHED: [&str; 7] = ["state", "availability", "health", "meta", "history", "recent", "event"];
 
 /// The lines of the bridge of this instrument, and of the services that it listens to.
 #[must_use]

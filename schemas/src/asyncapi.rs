@@ -65,6 +65,15 @@ pub fn asyncapi(kinds: &[String]) -> Value {
             "The last 24 h in bins of 5 minutes; afresh on each connect and every minute.".to_owned(),
         ),
         (
+            "recent",
+            base.recent(),
+            vec![("recent", json!({ "$ref": "./recent.json" }))],
+            true,
+            "The last events that people want to see, at most 50 and 32 KiB; afresh on each connect, and at \
+             most once a second."
+                .to_owned(),
+        ),
+        (
             "meta",
             base.meta(),
             vec![("meta", json!({ "$ref": "./meta.json" }))],

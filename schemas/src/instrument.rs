@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Arrival, Desk, DeskSettings, Gate, Output};
+use bus::command::{Desk, DeskSettings, Gate, Output};
 use bus::device::{ArgumentKind, Description, Quantity};
+use bus::incoming::Incoming;
 use bus::message::{Common, Meta, ReplyStatus, Snapshot, Stamp};
 use bus::topic::{Base, Identity};
 use schemars::JsonSchema;
@@ -180,7 +181,7 @@ fn hold_command(description: &Description, name: &str, example: &Value, schema: 
         greeting: String::new(),
     });
     desk.set_gate(Gate::Ready);
-    let arrival = Arrival {
+    let arrival = Incoming {
         topic: base.command(&alice, name),
         payload: serde_json::to_vec(example).unwrap(),
         retain: false,
@@ -190,7 +191,7 @@ fn hold_command(description: &Description, name: &str, example: &Value, schema: 
         stalled: false,
     };
     desk.receive(&arrival, now, |_, _| Ok(None));
-    // Motion is accepted when its journal is on the disk.
+    // It is accepted when the journal is on the disk.
     desk.journalled(1);
     let mut outputs = std::iter::from_fn(|| desk.poll_output());
     let post = outputs.find_map(|output| if let Output::Post(post) = output { Some(post) } else { None });

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use bus::message::{Event, Health, History, Meta, Reply};
+use bus::message::{Event, Health, History, Meta, Recent, Reply};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -20,6 +20,7 @@ pub fn common() -> BTreeMap<&'static str, Value> {
         ("health", of::<Health>("Health", "<base>/health: how the bridge itself is.")),
         ("history", of::<History>("History", "<base>/history: the last 24 h in bins of 5 minutes.")),
         ("meta", of::<Meta>("Meta", "<base>/meta: the bridge's description of itself.")),
+        ("recent", of::<Recent>("Recent", "<base>/recent: the last events that people want to see.")),
         ("reply", of::<Reply>("Reply", "<base>/reply/<identity>/<id>: what became of a request.")),
     ]
     .into()

@@ -1,7 +1,7 @@
 //! The public interface holds together: the generated files that are the same for every instrument
 //! are what the types say, and every example fits its schema and survives its type.
 
-use bus::message::{Event, Health, History, Meta, Reply};
+use bus::message::{Event, Health, History, Meta, Recent, Reply};
 use contract::schema::{required, text};
 use contract::{access, asyncapi, command, examples, keep, keep_none_of_others, kinds, root, schema};
 use serde_json::{Map, Value};
@@ -46,6 +46,7 @@ fn every_example_fits_its_schema_and_survives_its_type() {
     examples::hold::<Event>(&folder("event"), &schemas["event"]);
     examples::hold::<Health>(&folder("health"), &schemas["health"]);
     examples::hold::<History>(&folder("history"), &schemas["history"]);
+    examples::hold::<Recent>(&folder("recent"), &schemas["recent"]);
     examples::hold::<Reply>(&folder("reply"), &schemas["reply"]);
     examples::hold_version_1::<Event>("event");
     examples::hold_version_1::<Health>("health");

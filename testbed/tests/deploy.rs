@@ -11,6 +11,12 @@ fn read(path: &str) -> String {
     fs::read_to_string(deploy().join(path)).unwrap_or_else(|error| panic!("deploy/{path}: {error}"))
 }
 
+/// A file of the folder `deploy` of an instrument.
+fn of(device: &str, file: &str) -> String {
+    let path = deploy().join(format!("../{device}-bridge/deploy/{file}"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// The values of a key in a unit, in their order.
 fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     let lines = unit.lines().filter_map(|line| line.split_once('='));
@@ -46,7 +52,7 @@ fn the_unit_starts_each_bridge_on_the_settings_that_are_shipped_for_it() {
     assert_eq!(values(&unit, "StateDirectory"), ["obsbus/%p/%i"]);
     for device in devices() {
         let bridge = format!("{device}-bridge");
-        let settings = read(&format!("{bridge}/clasp.toml"));
+        let settings = of(&device, "clasp.toml");
         assert!(settings.contains(&format!("Installed as /etc/obsbus/{bridge}/clasp.toml")), "{bridge}");
     }
 }
@@ -54,7 +60,7 @@ fn the_unit_starts_each_bridge_on_the_settings_that_are_shipped_for_it() {
 #[test]
 fn what_is_for_one_instrument_speaks_of_no_other_and_what_is_for_all_of_none() {
     for device in devices() {
-        let settings = read(&format!("{device}-bridge/clasp.toml")).to_lowercase();
+        let settings = of(&device, "clasp.toml").to_lowercase();
         for other in devices().iter().filter(|other| **other != device) {
             assert!(!settings.contains(other.as_str()), "the settings of {device} speak of a {other}");
         }
@@ -73,7 +79,7 @@ fn f18_what_is_installed_says_what_it_is_for_and_bears_no_predecessors_name() {
     let description = unit();
     let description = values(&description, "Description");
     assert!(description[0].contains("%p") && description[0].contains("%i"), "{description:?}");
-    for device in devices() {
+    for device in ["chiller", "focuser"] {
         // The rule was in the predecessor's repository and in none of its packages.
         for file in [format!("60-obsbus-{device}.rules"), format!("{device}-bridge@.service")] {
             assert!(readme.contains(&file), "deploy/README.md does not install {file}");
@@ -81,8 +87,9 @@ fn f18_what_is_installed_says_what_it_is_for_and_bears_no_predecessors_name() {
     }
     assert!(readme.contains("docs/*.md"), "the pages that the settings name are not installed");
     for name in ["chillerd", "focusd"] {
-        for folder in ["systemd", "udev", "sysusers"] {
-            for file in fs::read_dir(deploy().join(folder)).unwrap() {
+        let folders = devices().into_iter().map(|device| format!("../{device}-bridge/deploy"));
+        for folder in folders.chain(["systemd".to_owned(), "sysusers".to_owned()]) {
+            for file in fs::read_dir(deploy().join(&folder)).unwrap() {
                 let file = file.unwrap().file_name().into_string().unwrap();
                 assert!(!file.contains(name), "{folder}/{file} would stand in the way of {name}'s");
             }
@@ -114,8 +121,8 @@ fn adapter(rules: &str) -> (&str, &str) {
 #[test]
 fn the_udev_rules_make_the_names_that_the_settings_use_and_match_no_adapter_by_chance() {
     for device in devices() {
-        let rules = read(&format!("udev/60-obsbus-{device}.rules"));
-        let settings = read(&format!("{device}-bridge/clasp.toml"));
+        let rules = of(&device, &format!("60-obsbus-{device}.rules"));
+        let settings = of(&device, "clasp.toml");
         assert!(settings.lines().any(|line| line == format!(r#"serial_port = "/dev/{device}""#)), "{device}");
         assert_eq!(rules.matches(&format!(r#"SYMLINK+="{device}""#)).count(), 1);
         let (vendor, product) = adapter(&rules);
@@ -148,11 +155,11 @@ fn the_broker_knows_each_bridge_by_the_name_of_its_shipped_certificate() {
     let acl = testbed::broker::SHIPPED_ACL;
     for device in devices() {
         let bridge = format!("{device}-bridge");
-        let settings = read(&format!("{bridge}/clasp.toml"));
+        let settings = of(&device, "clasp.toml");
         assert!(settings.contains(&format!("/etc/obsbus/{bridge}/{bridge}.pem")), "{bridge}");
         let section =
             acl.split("\nuser ").find(|section| section.lines().next() == Some(bridge.as_str())).unwrap();
-        for what in ["state", "availability", "health", "meta", "history", "event", "reply/+/+"] {
+        for what in ["state", "availability", "health", "meta", "history", "recent", "event", "reply/+/+"] {
             let line = format!("topic write clasp/{device}/{what}");
             assert!(section.lines().any(|it| it == line), "{bridge} may not: {line}");
         }

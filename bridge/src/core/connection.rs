@@ -1,10 +1,11 @@
 //! The core's side towards the bus: connections, messages, other bridges, and when to be heard.
 
 use bus::clock::Now;
-use bus::command::{Arrival, Gate};
+use bus::command::Gate;
+use bus::incoming::Incoming;
 use bus::message::{EventKind, Happening, Severity};
 use bus::probe::Verdict as ProbeVerdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 
 use super::publish::Shown;
 use super::{Core, Output, SETTLE_LIMIT};
@@ -36,7 +37,7 @@ where
                 self.announce_at = self.announce_at.map(|at| at.min(now.instant));
                 self.dirty = true;
             }
-            SessionEvent::Message(incoming) => self.handle_message(incoming, now),
+            SessionEvent::Message(incoming) => self.handle_message(&incoming, now),
             SessionEvent::Lost { error } => {
                 // Said once when it begins, and again when there is another reason.
                 let begins = self.announced || self.announce_at.is_some();
@@ -44,6 +45,7 @@ where
                     tracing::warn!("no connection to the broker: {error}");
                 }
                 self.broker_error = Some(error);
+                self.dirty = true;
                 self.announce_at = None;
                 self.announced = false;
                 self.follow_ups.clear();
@@ -68,7 +70,7 @@ where
         }
     }
 
-    pub(super) fn handle_message(&mut self, incoming: Incoming, now: Now) {
+    pub(super) fn handle_message(&mut self, incoming: &Incoming, now: Now) {
         let base = &self.settings.desk.base;
         if incoming.topic == base.state() {
             match self.rival.heard_state(&incoming.payload, incoming.retain, now.instant) {
@@ -89,26 +91,13 @@ where
         } else if base.is_command(&incoming.topic) {
             // While another bridge may be alive, the answer is its own; at the end, the next one's.
             if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
-                self.handle_arrival(incoming, now);
+                let controller = &self.controller;
+                self.desk.receive(incoming, now, |verb, arguments| controller.examine(verb, arguments));
             }
         } else {
             let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
             self.controller.handle_input(input, now);
         }
-    }
-
-    pub(super) fn handle_arrival(&mut self, incoming: Incoming, now: Now) {
-        let arrival = Arrival {
-            topic: incoming.topic,
-            payload: incoming.payload,
-            retain: incoming.retain,
-            response_topic: incoming.response_topic,
-            correlation: incoming.correlation,
-            received: incoming.received,
-            stalled: incoming.stalled,
-        };
-        let controller = &self.controller;
-        self.desk.receive(&arrival, now, |verb, arguments| controller.examine(verb, arguments));
     }
 
     pub(super) fn yield_to_other(&mut self, now: Now) {
@@ -160,6 +149,7 @@ where
         self.dirty = true;
         self.heartbeat = now.instant;
         self.health_shown = Shown::default();
+        self.recent.connected();
         self.follow_ups.begin(now.instant);
         if let Some(journal) = self.left.take() {
             self.desk.recover(journal, now);

@@ -40,6 +40,7 @@ pub(super) struct Disk {
     /// The newest journal that the Desk wanted saved.
     journal_saves: u64,
     history_saves: u64,
+    recent_saves: u64,
 }
 
 impl Disk {
@@ -94,6 +95,12 @@ where
         self.save(File::History, self.disk.history_saves, encode(&self.history.kept(now)), now);
     }
 
+    /// The last events.
+    pub(super) fn save_events(&mut self, contents: Vec<u8>, now: Now) {
+        self.disk.recent_saves += 1;
+        self.save(File::Recent, self.disk.recent_saves, contents, now);
+    }
+
     pub(super) fn save_journal(&mut self, now: Now) {
         if self.left.is_some() {
             return;
@@ -112,6 +119,7 @@ where
             // The disk goes on: the newer one has only now its turn.
             *since = now.instant;
         }
+        let was_well = self.disk.is_well();
         match &result {
             // Each file for itself: a short one may fit on a disk that a long one does not.
             Ok(()) => {
@@ -123,11 +131,11 @@ where
                 self.disk_fails(&error.to_string(), now);
             }
         }
-        self.dirty = true;
+        self.dirty |= was_well != self.disk.is_well() || matches!(file, File::Device | File::Commands);
         match file {
             File::Commands => self.desk.journalled(number),
             File::Device if number == self.disk.device_saves => self.controller.handle_saved(result, now),
-            File::Device | File::History => {}
+            File::Device | File::History | File::Recent => {}
         }
     }
 
@@ -161,6 +169,7 @@ where
                 }
                 File::Commands => self.journal_due = self.journal_due.or(Some(self.disk.journal_saves)),
                 File::History => self.save_history(now),
+                File::Recent => self.save_recent_again(now),
             }
         }
     }

@@ -8,14 +8,19 @@ use std::time::Duration;
 use bus::clock::Instant;
 
 /// The description first, and soon: a client that does not know the instrument waits for it.
-const AFTER: [(Duration, FollowUp); 2] =
-    [(Duration::from_millis(300), FollowUp::Meta), (Duration::from_millis(2500), FollowUp::History)];
+const AFTER: [(Duration, FollowUp); 3] = [
+    (Duration::from_millis(300), FollowUp::Meta),
+    (Duration::from_millis(1500), FollowUp::Recent),
+    (Duration::from_millis(3000), FollowUp::History),
+];
 
 /// What can wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FollowUp {
     /// The bridge's description of itself.
     Meta,
+    /// The last events.
+    Recent,
     /// The last 24 h.
     History,
 }

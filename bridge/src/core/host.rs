@@ -3,24 +3,26 @@
 use std::collections::BTreeSet;
 
 use bus::clock::Now;
+use bus::log::with_causes;
 use bus::message::{EventKind, Happening, Severity};
 use bus::topic::Identity;
 
 use super::{Core, Output};
 use crate::controller::{Controller, Protocol};
-use crate::reload::Reloaded;
+use crate::reload::{ReloadError, Reloaded};
 
 impl<C, P> Core<C, P>
 where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    pub(super) fn handle_reloaded(&mut self, result: Result<Reloaded, String>, now: Now) {
+    pub(super) fn handle_reloaded(&mut self, result: Result<Reloaded, ReloadError>, now: Now) {
         let told = match result {
             Ok(reloaded) => self.take_settings(reloaded),
             Err(problem) => {
                 let message = format!(
-                    "the settings were read again and are refused, everything stays as it was: {problem}"
+                    "the settings were read again and are refused, everything stays as it was: {}",
+                    with_causes(&problem)
                 );
                 Happening::new(EventKind::Bridge, Severity::Warning, message).because("reload_refused")
             }
@@ -42,7 +44,7 @@ where
             news.push(format!("new TLS files{}: connecting anew", ends.unwrap_or_default()));
             self.certificate_expires = certificate_expires;
             self.dirty = true;
-            self.outputs.push_back(Output::Reconnect(self.connections));
+            self.outputs.push_back(Output::Renew(self.connections));
         }
         if needs_restart {
             news.push("what else has changed holds after a restart".to_owned());

@@ -7,10 +7,12 @@ mod clock;
 mod connection;
 mod disk;
 mod exchange;
+mod fit;
 mod follow;
 mod host;
 mod meta;
 mod publish;
+mod recent;
 mod settle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +21,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
+use bus::message::Recent as RecentMessage;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
@@ -28,7 +31,7 @@ use crate::controller::{Controller, Protocol};
 use crate::history::{Kept, Recorder};
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
-use crate::reload::Reloaded;
+use crate::reload::{ReloadError, Reloaded};
 use crate::rival::Rival;
 use crate::store::StoreError;
 use clock::{Doubts, Steps};
@@ -73,6 +76,19 @@ pub enum File {
     Commands,
     /// The last 24 h.
     History,
+    /// The last events.
+    Recent,
+}
+
+/// What the process before left.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// The Desk's journal.
+    pub journal: Journal,
+    /// The last 24 h.
+    pub history: Option<Kept>,
+    /// The last events.
+    pub recent: Option<RecentMessage>,
 }
 
 /// What happened.
@@ -89,7 +105,7 @@ pub enum Event {
     /// When our certificate ends, as read after a connect.
     Certificate(Option<Utc>),
     /// The settings were read again; or why they are refused.
-    Reloaded(Result<Reloaded, String>),
+    Reloaded(Result<Reloaded, ReloadError>),
     /// Time has passed.
     Timeout,
     /// The daemon is to end.
@@ -122,12 +138,16 @@ pub enum Output {
     },
     /// Publish a reply or an event.
     Push(Message),
+    /// Tell the service manager, in one line.
+    Status(String),
     /// Write a file.
     Save(File, u64, Vec<u8>),
     /// Try whether the state directory can be written.
     Probe,
     /// Drop this connection to the broker and make it anew.
     Reconnect(u64),
+    /// Leave this connection, and make it anew with the TLS files as they are now.
+    Renew(u64),
     /// End the session, then the daemon.
     Finish {
         /// Whether the device is now without a bridge.
@@ -199,6 +219,10 @@ where
     /// journal is not ours to write, nor are its commands ours to answer.
     left: Option<Journal>,
     history: Recorder,
+    recent: recent::Recent,
+    oversized: fit::Oversized,
+    /// The service manager's line.
+    manager_told: String,
     // The end.
     stopping: Option<Instant>,
     /// What ran was answered; the journal that says so is on its way to the disk.
@@ -211,18 +235,14 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// Takes over from the process before, whose journal and history these are.
-    pub fn new(
-        settings: CoreSettings,
-        controller: C,
-        protocol: P,
-        journal: Journal,
-        history: Option<&Kept>,
-        now: Now,
-    ) -> Self {
+    /// Takes over from the process before.
+    pub fn new(settings: CoreSettings, controller: C, protocol: P, left: Left, now: Now) -> Self {
         let desk = Desk::new(settings.desk.clone());
         let mut core = Self {
-            history: Recorder::new(history, settings.stale_after),
+            history: Recorder::new(left.history.as_ref(), settings.stale_after),
+            recent: recent::Recent::new(left.recent),
+            oversized: fit::Oversized::default(),
+            manager_told: String::new(),
             link: Link::new(settings.serial_timeout, settings.stale_after),
             rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
             status: controller.status_word(),
@@ -259,7 +279,7 @@ where
             pumped: now.instant,
             disk: disk::Disk::default(),
             journal_due: None,
-            left: Some(journal),
+            left: Some(left.journal),
             stopping: None,
             ending: false,
             finished: false,
@@ -296,6 +316,7 @@ where
             Some(self.heartbeat),
             Some(self.minute),
             self.health_shown.poll_timeout().filter(|_| self.announced),
+            self.recent_timeout(),
             self.follow_ups.poll_timeout(),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
@@ -343,6 +364,7 @@ where
         }
         if self.desk.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.desk.handle_timeout(now);
+            self.dirty = true;
         }
         if !self.ending && self.is_over(now.instant) {
             self.ending = true;
@@ -352,6 +374,7 @@ where
         self.watch_disk(now);
         let opens = self.announce(now);
         while self.settle(&mut posts, &mut happenings, now) {}
+        self.dirty |= self.desk.note_rest(self.controller.is_at_rest());
         self.record(now);
         self.publish(&mut happenings, now);
         if opens {
@@ -364,6 +387,7 @@ where
         for happening in happenings {
             self.happened(happening, now);
         }
+        self.show_recent(now);
         self.save_journal(now);
         if self.ending {
             if self.desk.holds_replies() {
@@ -371,6 +395,7 @@ where
             }
             self.finished = true;
             self.save_history(now);
+            self.save_recent(now);
             // While another bridge may be alive, its availability is its own.
             let say_offline = !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });

@@ -9,7 +9,9 @@ use bus::message::{
     Common, Event, Happening, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
+use bus::session::bridge::PAYLOAD_LIMIT;
 
+use super::fit::Done;
 use super::follow::FollowUp;
 use super::{Core, Output, meta};
 use crate::controller::{Concern, Controller, Protocol};
@@ -56,6 +58,7 @@ struct Counters {
     flooded: u64,
     stalled: u64,
     dropped_messages: u64,
+    oversized: u64,
     link: LinkHealth,
 }
 
@@ -64,10 +67,6 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    fn set(&mut self, topic: String, payload: Vec<u8>, expiry: Option<Duration>) {
-        self.outputs.push_back(Output::Set { topic, payload, expiry });
-    }
-
     /// State on every change and heartbeat, health on every change and minute.
     pub(super) fn publish(&mut self, happenings: &mut Vec<Happening>, now: Now) {
         let heartbeat = now.instant >= self.heartbeat;
@@ -82,6 +81,7 @@ where
                 changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
             }
             happenings.append(&mut changes);
+            self.tell_manager();
         }
         if self.announced && (self.dirty || heartbeat) {
             self.dirty = false;
@@ -109,6 +109,7 @@ where
         while let Some(what) = self.follow_ups.next(now.instant) {
             match what {
                 FollowUp::Meta => self.publish_meta(),
+                FollowUp::Recent => self.recent.may_follow(),
                 FollowUp::History => self.publish_history(now),
             }
         }
@@ -125,6 +126,24 @@ where
     /// How many replies and events the session had to drop.
     pub fn note_dropped(&mut self, dropped: u64) {
         self.dropped_messages = dropped;
+    }
+
+    /// One line for the service manager, when it is another than before.
+    fn tell_manager(&mut self) {
+        let mut line = self.settings.description.status_label(self.controller.status_word()).to_owned();
+        line.push_str(match (self.announced, self.announce_at) {
+            (true, _) => "; connected to the broker",
+            (false, Some(_)) => "; connected to the broker, another bridge may be alive",
+            (false, None) => "; no connection to the broker",
+        });
+        for (index, attention) in self.ledger.current().iter().enumerate() {
+            line.push_str(if index == 0 { "; attention: " } else { ", " });
+            line.push_str(&attention.name);
+        }
+        if line != self.manager_told {
+            self.manager_told.clone_from(&line);
+            self.outputs.push_back(Output::Status(line));
+        }
     }
 
     fn publish_state(&mut self, now: Now) {
@@ -197,6 +216,7 @@ where
             flooded: self.desk.flooded_commands(),
             stalled: self.desk.stalled_commands(),
             dropped_messages: self.dropped_messages,
+            oversized: self.oversized.count(),
             link: LinkHealth { exchanges: 0, ..self.link.health().clone() },
         }
     }
@@ -220,6 +240,7 @@ where
             flooded_commands: self.desk.flooded_commands(),
             stalled_commands: self.desk.stalled_commands(),
             dropped_messages: self.dropped_messages,
+            oversized_messages: self.oversized.count(),
             link: self.link.health().clone(),
         };
         self.set(self.settings.desk.base.health(), encode(&health), None);
@@ -242,14 +263,27 @@ where
     }
 
     fn publish_history(&mut self, now: Now) {
-        let history = self.history.history(now);
-        self.set(self.settings.desk.base.history(), encode(&history), None);
+        let mut history = self.history.history(now);
+        let mut payload = encode(&history);
+        let whole = payload.len();
+        while payload.len() > PAYLOAD_LIMIT && history.status.len() > 1 {
+            let excess = payload.len() - PAYLOAD_LIMIT;
+            history.drop_oldest(history.status.len() * excess / payload.len() + 1);
+            payload = encode(&history);
+        }
+        let is_trimmed = payload.len() < whole;
+        let topic = self.settings.desk.base.history();
+        self.set(topic.clone(), payload, None);
+        if is_trimmed {
+            self.note_too_large(topic, whole, Done::Trimmed);
+        }
     }
 
     pub(super) fn post(&mut self, post: Post, now: Now) {
+        let payload = self.fitting_reply(post.reply);
         self.outputs.push_back(Output::Push(Message {
             topic: post.topic,
-            payload: encode(&post.reply),
+            payload,
             correlation: post.correlation,
             expires: Some(now.instant + REPLY_EXPIRY),
         }));
@@ -267,7 +301,7 @@ where
             Severity::Error => tracing::error!(?kind, reason, "{text}"),
         }
         self.event_seq += 1;
-        let event = Event {
+        let mut event = Event {
             schema: SCHEMA,
             session: self.settings.session.clone(),
             seq: self.event_seq,
@@ -275,9 +309,11 @@ where
             source: self.settings.log_name.clone(),
             happening,
         };
+        let payload = self.fitting_event(&mut event);
+        self.note_recent(&event);
         self.outputs.push_back(Output::Push(Message {
             topic: self.settings.desk.base.event(),
-            payload: encode(&event),
+            payload,
             correlation: None,
             expires: None,
         }));
@@ -324,6 +360,9 @@ where
             }
         }
         concerns.extend(self.doubts.concern(now.instant));
+        let unanswered = self.desk.unanswered();
+        concerns.extend(unanswered.map(|text| Concern::error("command_unanswered", text)));
+        concerns.extend(self.oversized.concern());
         concerns
     }
 }

@@ -31,7 +31,7 @@ where
                 DeskOutput::ClocksAgree => self.dirty |= self.doubts.agreed(),
                 DeskOutput::Happened(happening) => happenings.push(happening),
                 DeskOutput::Admit(ticket, verb, arguments) => {
-                    self.controller.handle_command(Command { ticket, verb, arguments }, now);
+                    self.begin(Command { ticket, verb, arguments }, now);
                     self.dirty = true;
                     self.hear_controller(happenings, now);
                 }
@@ -40,6 +40,14 @@ where
             }
         }
         busy
+    }
+
+    /// What was examined may have changed while the journal went to the disk.
+    fn begin(&mut self, command: Command, now: Now) {
+        match self.controller.examine(command.verb, &command.arguments) {
+            Err(refusal) if !command.verb.stop => self.desk.answer(&command.ticket, &refusal.into(), now),
+            _ => self.controller.handle_command(command, now),
+        }
     }
 
     /// What the controller wants done, and whether its device does something else now; true if

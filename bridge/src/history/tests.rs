@@ -18,8 +18,8 @@ fn water(value: Option<f64>) -> [Quantity; 1] {
 }
 
 /// A process that finds what another has saved.
-fn after(saved: Kept) -> Recorder {
-    let saved: Kept = serde_json::from_slice(&encode(&saved)).unwrap();
+fn after(saved: &Kept) -> Recorder {
+    let saved: Kept = serde_json::from_slice(&encode(saved)).unwrap();
     Recorder::new(Some(&saved), HOLD)
 }
 
@@ -142,7 +142,7 @@ fn a_restart_goes_on_where_the_saved_history_ended() {
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 400);
     // Off for 20 s, and on again in the same bin.
-    let mut after = after(before.kept(now));
+    let mut after = after(&before.kept(now));
     now = Now { instant: Instant::default(), ..now.after(20 * SECOND) };
     hold(&mut after, Some(16.0), "idle", &mut now, 50);
     let history = after.history(now);
@@ -157,7 +157,7 @@ fn the_time_between_two_daemons_is_a_gap_and_what_is_older_than_a_day_is_gone() 
     hold(&mut before, Some(10.0), "cooling", &mut now, 3600);
     let saved = before.kept(now);
     let mut soon = now.after(Duration::from_secs(900));
-    let mut after = after(saved.clone());
+    let mut after = after(&saved);
     hold(&mut after, Some(11.0), "cooling", &mut soon, 10);
     // The bin at 11:00 has begun, and nothing was recorded in it.
     let expected = [vec![Some(10.0); 12], vec![None; 3], vec![Some(11.0)]].concat();
@@ -209,7 +209,7 @@ fn columns_of_another_order_or_name_are_matched_by_name() {
     before.record(&both(Some(1.0), Some(2.0)), "idle", start);
     let now = start.after(10 * SECOND);
     before.record(&both(Some(1.0), Some(2.0)), "idle", now);
-    let mut after = after(before.kept(now));
+    let mut after = after(&before.kept(now));
     after.record(
         &[Quantity { name: "a", unit: "mm", value: None }, Quantity { name: "c", unit: "s", value: None }],
         "idle",
@@ -304,7 +304,7 @@ fn what_was_saved_under_a_clock_that_was_ahead_is_not_mixed_with_what_comes() {
     let mut ahead = Recorder::new(None, HOLD);
     hold(&mut ahead, Some(10.0), "cooling", &mut now, 3600);
     now.utc = Utc::parse("2026-11-20T22:30:00Z").unwrap();
-    let mut after = after(ahead.kept(now));
+    let mut after = after(&ahead.kept(now));
     hold(&mut after, Some(20.0), "idle", &mut now, 1200);
     let history = after.history(now);
     let expected = [vec![Some(10.0); 6], vec![Some(20.0); 4], vec![None]].concat();
@@ -332,7 +332,7 @@ fn a_machine_that_starts_without_the_time_keeps_what_was_saved() {
     let mut now = at("2026-11-20T10:00:00Z");
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 600);
-    let mut after = after(before.kept(now));
+    let mut after = after(&before.kept(now));
     let mut early = at("1970-01-01T00:00:10Z");
     hold(&mut after, Some(11.0), "idle", &mut early, 400);
     assert_eq!(column(&after.history(early)), [Some(11.0), Some(11.0)]);

@@ -1,12 +1,11 @@
 //! When the core publishes and saves the history, with a device of one figure.
 
-use bridge::core::{Event, File, Output};
+use bridge::core::{Event, File, Left, Output};
 use bridge::history::Kept;
-use bridge::store::StoreError;
 use bus::message::{Health, History};
 use bus::session::bridge::SessionEvent;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, full};
 
 fn published(outputs: &[Output]) -> Vec<History> {
     let history = |output: &Output| match output {
@@ -84,7 +83,10 @@ fn a_clean_stop_saves_what_the_running_bin_has_and_the_next_start_goes_on_from_i
     assert_eq!(history.columns["water_temp"], [Some(10.0)]);
     let mut earlier = history;
     earlier.columns.get_mut("water_temp").unwrap()[0] = Some(5.0);
-    let mut next = Rig::with(Some(&Kept { history: earlier, out_of_sight: Vec::new() }));
+    let mut next = Rig::with(Left {
+        history: Some(Kept { history: earlier, out_of_sight: Vec::new() }),
+        ..Left::default()
+    });
     next.connect();
     next.let_pass(5);
     let published = published(&next.outputs()).remove(0);
@@ -95,6 +97,7 @@ fn a_clean_stop_saves_what_the_running_bin_has_and_the_next_start_goes_on_from_i
 #[test]
 fn a_history_that_cannot_be_saved_is_no_secret_until_it_can() {
     let mut rig = Rig::new();
+    rig.disk_hangs = true;
     rig.connect();
     let health = |outputs: &[Output]| -> Option<bool> {
         let health = |output: &Output| match output {
@@ -105,15 +108,7 @@ fn a_history_that_cannot_be_saved_is_no_secret_until_it_can() {
         };
         outputs.iter().filter_map(health).next_back()
     };
-    let full = || {
-        Err(StoreError {
-            attempt: "write",
-            path: "/state/history.json".into(),
-            kind: std::io::ErrorKind::StorageFull,
-            text: "no space left on device".to_owned(),
-        })
-    };
-    rig.core.handle(Event::Saved(File::History, 1, full()), rig.now);
+    rig.core.handle(Event::Saved(File::History, 1, Err(full())), rig.now);
     assert_eq!(health(&rig.outputs()), Some(false));
     // A smaller file that still fits does not make it well.
     rig.core.handle(Event::Saved(File::Commands, 1, Ok(())), rig.now);

@@ -9,7 +9,10 @@
 
 mod clock;
 mod history;
+mod recent;
 mod reload;
 mod rig;
 mod rivals;
+mod service_manager;
+mod sizes;
 mod transitions;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bridge::core::{Event, Output};
-use bridge::reload::Reloaded;
+use bridge::reload::{ReloadError, Reloaded};
 use bus::message::{Code, EventKind, Reply, Severity};
 use bus::topic::Identity;
 
@@ -21,14 +21,14 @@ fn settings(control: &[&str]) -> Reloaded {
 }
 
 /// What is told of the settings, and whether the connection is made anew.
-fn reload(rig: &mut Rig, settings: Result<Reloaded, String>) -> (String, bool) {
+fn reload(rig: &mut Rig, settings: Result<Reloaded, ReloadError>) -> (String, bool) {
     rig.outputs();
     rig.core.handle(Event::Reloaded(settings), rig.now);
     let outputs = rig.outputs();
     let told = events(&outputs);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].happening.kind, EventKind::Bridge);
-    (told[0].happening.message.clone(), outputs.iter().any(|output| matches!(output, Output::Reconnect(_))))
+    (told[0].happening.message.clone(), outputs.iter().any(|output| matches!(output, Output::Renew(_))))
 }
 
 fn code(rig: &mut Rig, by: &str) -> Option<Code> {
@@ -40,7 +40,7 @@ fn code(rig: &mut Rig, by: &str) -> Option<Code> {
         }
         _ => None,
     });
-    replies.filter_map(|reply| reply.code).last()
+    replies.filter_map(|reply| reply.code).next_back()
 }
 
 #[test]
@@ -86,10 +86,10 @@ fn new_files_are_connected_with_and_what_waits_for_a_restart_is_said() {
 fn what_is_refused_changes_nothing() {
     let mut rig = Rig::new();
     rig.connect();
-    let (told, anew) = reload(&mut rig, Err("clasp.toml:3: no".to_owned()));
+    let (told, anew) = reload(&mut rig, Err(ReloadError::Files("clasp.toml:3: no".to_owned())));
     let words = "the settings were read again and are refused, everything stays as it was: clasp.toml:3: no";
     assert_eq!((told.as_str(), anew), (words, false));
     assert_eq!(code(&mut rig, "alice"), Some(Code::Succeeded));
-    rig.core.handle(Event::Reloaded(Err("no".to_owned())), rig.now);
+    rig.core.handle(Event::Reloaded(Err(ReloadError::Files("no".to_owned()))), rig.now);
     assert_eq!(events(&rig.outputs())[0].happening.severity, Severity::Warning);
 }

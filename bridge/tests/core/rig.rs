@@ -8,15 +8,16 @@ use std::time::Duration;
 use bridge::controller::{
     Command, Concern, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
-use bridge::core::{Core, CoreSettings, Event, Output};
-use bridge::history::Kept;
+use bridge::core::{Core, CoreSettings, Event, Left, Output};
 use bridge::line::Exchange;
+use bridge::store::StoreError;
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{DeskSettings, Journal, Outcome};
+use bus::command::{DeskSettings, Outcome};
 use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+use bus::incoming::Incoming;
 use bus::message::Event as BusEvent;
 use bus::probe::Verdict;
-use bus::session::bridge::{Incoming, SessionEvent};
+use bus::session::bridge::SessionEvent;
 use bus::topic::{Base, Identity};
 use serde_json::Value;
 
@@ -53,6 +54,10 @@ pub(crate) struct Device {
     pub(crate) details: Vec<(&'static str, Value)>,
     pub(crate) concerns: Vec<Concern>,
     pub(crate) effects: VecDeque<Effect<(), ()>>,
+    /// The figures of which a history is kept.
+    pub(crate) quantities: Vec<Quantity>,
+    /// What a command is answered.
+    pub(crate) outcome: String,
     /// The statuses that a command leads through.
     pub(crate) on_command: Vec<&'static str>,
 }
@@ -78,7 +83,8 @@ impl Controller for Puppet {
         if let Some(word) = (!device.on_command.is_empty()).then(|| device.on_command.remove(0)) {
             device.status = word;
         }
-        device.effects.push_back(Effect::Answer(command.ticket, Outcome::succeeded("done")));
+        let outcome = Outcome::succeeded(device.outcome.clone());
+        device.effects.push_back(Effect::Answer(command.ticket, outcome));
     }
     fn handle_reply(&mut self, (): (), _: Result<(), DeviceRefusal>, _: Now) {}
     fn handle_link(&mut self, _: LinkChange, _: Now) {}
@@ -109,7 +115,7 @@ impl Controller for Puppet {
     }
     fn state(&self, _: Now) {}
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity { name: "water_temp", unit: "degC", value: Some(10.0) }]
+        self.0.borrow().quantities.clone()
     }
     fn status_word(&self) -> &'static str {
         self.0.borrow().status
@@ -139,16 +145,19 @@ pub(crate) struct Rig {
     pub(crate) core: Core<Puppet, Silence>,
     pub(crate) device: Puppet,
     pub(crate) now: Now,
+    /// What is to be saved is left to the test.
+    pub(crate) disk_hangs: bool,
+    outputs: Vec<Output>,
 }
 
 impl Rig {
     /// At its first start, for alice and ops to command.
     pub(crate) fn new() -> Self {
-        Self::with(None)
+        Self::with(Left::default())
     }
 
     /// With what an earlier process had saved.
-    pub(crate) fn with(history: Option<&Kept>) -> Self {
+    pub(crate) fn with(left: Left) -> Self {
         let clients = ["alice", "ops"].map(|name| Identity::new(name).unwrap());
         let desk = DeskSettings {
             base: Base::new("clasp", "chiller").unwrap(),
@@ -167,7 +176,7 @@ impl Rig {
             desk,
             description: &DESCRIPTION,
             version: "0",
-            log_name: "thermometer".to_owned(),
+            log_name: "barometer".to_owned(),
             session: "s".to_owned(),
             host: "obs1".to_owned(),
             process: 17,
@@ -184,15 +193,30 @@ impl Rig {
             details: Vec::new(),
             concerns: Vec::new(),
             effects: VecDeque::new(),
+            quantities: vec![Quantity { name: "water_temp", unit: "degC", value: Some(10.0) }],
+            outcome: "done".to_owned(),
             on_command: Vec::new(),
         })));
-        let core = Core::new(settings, device.clone(), Silence, Journal::default(), history, now);
-        Self { core, device, now }
+        let core = Core::new(settings, device.clone(), Silence, left, now);
+        Self { core, device, now, disk_hangs: false, outputs: Vec::new() }
     }
 
     /// What the core wants done since it was asked last.
     pub(crate) fn outputs(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.core.poll_output()).collect()
+        self.collect();
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Takes what the core wants done; the disk does its part at once.
+    fn collect(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            if let Output::Save(file, number, _) = &output
+                && !self.disk_hangs
+            {
+                self.core.handle(Event::Saved(*file, *number, Ok(())), self.now);
+            }
+            self.outputs.push(output);
+        }
     }
 
     pub(crate) fn connect(&mut self) -> Vec<Output> {
@@ -210,9 +234,31 @@ impl Rig {
         self.outputs()
     }
 
+    /// What there is to do, and the disk takes at once what is to be saved.
+    pub(crate) fn outputs_with_disk(&mut self) -> Vec<Output> {
+        let mut all = Vec::new();
+        loop {
+            let outputs = self.outputs();
+            let saves: Vec<_> = outputs
+                .iter()
+                .filter_map(|output| {
+                    if let Output::Save(file, number, _) = output { Some((*file, *number)) } else { None }
+                })
+                .collect();
+            all.extend(outputs);
+            if saves.is_empty() {
+                return all;
+            }
+            for (file, number) in saves {
+                self.core.handle(Event::Saved(file, number, Ok(())), self.now);
+            }
+        }
+    }
+
     /// Something changed of itself.
     pub(crate) fn turn(&mut self) {
         self.core.handle(Event::Timeout, self.now);
+        self.collect();
     }
 
     /// Lets so many seconds pass, as the loop would.
@@ -235,6 +281,7 @@ impl Rig {
             stalled: false,
         };
         self.core.handle(Event::Session(SessionEvent::Message(incoming)), self.now);
+        self.collect();
     }
 }
 
@@ -258,4 +305,14 @@ pub(crate) fn events(outputs: &[Output]) -> Vec<BusEvent> {
         _ => None,
     };
     outputs.iter().filter_map(event).collect()
+}
+
+/// A disk that takes nothing.
+pub(crate) fn full() -> StoreError {
+    StoreError {
+        attempt: "write",
+        path: "/state/file.json".into(),
+        kind: std::io::ErrorKind::StorageFull,
+        text: "no space left on device".to_owned(),
+    }
 }

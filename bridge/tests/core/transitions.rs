@@ -55,10 +55,11 @@ fn no_status_on_the_way_is_left_out() {
     let mut rig = Rig::new();
     rig.connect();
     rig.device.set(|device| device.on_command = vec!["starting", "cooling"]);
+    let mut outputs = Vec::new();
     for mode in ["manual", "automatic"] {
         rig.hear("clasp/chiller/command/alice/mode", mode.as_bytes(), false);
+        outputs.extend(rig.outputs_with_disk());
     }
-    let outputs = rig.outputs();
     let changes: Vec<_> = events(&outputs)
         .into_iter()
         .filter(|event| event.happening.kind == EventKind::Transition)

@@ -146,7 +146,7 @@ impl Verb {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{OUTLETS, parse};
+    use super::super::fixture::{MOVES, OUTLETS, parse};
     use super::*;
     use crate::device::find;
 
@@ -167,7 +167,7 @@ mod tests {
             ("switch", r#"{"outlet":"dew","on":true}"#),
             ("switch", r#"{"outlet":"dew","minutes":2}"#),
         ] {
-            let verb = find(OUTLETS, name).unwrap();
+            let verb = find(OUTLETS, name).or_else(|| find(MOVES, name)).unwrap();
             let arguments = parse(name, payload);
             let written = arguments.to_json(verb);
             assert_eq!(Arguments::from_json(verb, written.as_ref()), Some(arguments), "{name} {payload}");

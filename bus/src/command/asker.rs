@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::payload::Envelope;
-use super::terms::Arrival;
 use crate::clock::Utc;
 use crate::device::Verb;
+use crate::incoming::Incoming;
 use crate::topic::{Base, Identity, RequestId};
 
 /// As the journal keeps it, too: who was told `accepted` is owed a terminal reply.
@@ -28,9 +28,9 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// Who sent `arrival`; and what is wrong with its id, if anything.
+    /// Who sent `incoming`; and what is wrong with its id, if anything.
     pub(super) fn of(
-        arrival: &Arrival,
+        incoming: &Incoming,
         by: Identity,
         envelope: &Result<Envelope<'_>, String>,
         verb: Option<&Verb>,
@@ -39,25 +39,25 @@ impl Asker {
         let (id, id_error) = match envelope.as_ref().map_or(Ok(None), Envelope::id) {
             Ok(Some(id)) => (Some(id), None),
             Ok(None) => {
-                let text = arrival.correlation.as_deref().and_then(|data| std::str::from_utf8(data).ok());
+                let text = incoming.correlation.as_deref().and_then(|data| std::str::from_utf8(data).ok());
                 (text.and_then(|text| RequestId::new(text).ok()), None)
             }
             Err(error) => (None, Some(error)),
         };
-        let honoured = arrival
+        let honoured = incoming
             .response_topic
             .as_deref()
             .filter(|topic| id_error.is_none() && base.may_reply_on(topic, &by));
-        let note = (arrival.response_topic.is_some() && honoured.is_none())
+        let note = (incoming.response_topic.is_some() && honoured.is_none())
             .then(|| "response_topic_ignored".to_owned());
         let sent = envelope.as_ref().map(|envelope| envelope.arguments_as_sent(verb)).unwrap_or_default();
         let asker = Self {
             topic: honoured.map_or_else(|| base.reply(&by, id.as_ref()), str::to_owned),
             by,
             id,
-            correlation: arrival.correlation.clone(),
+            correlation: incoming.correlation.clone(),
             note,
-            received_at: arrival.received.utc,
+            received_at: incoming.received.utc,
             duplicate: false,
             argument: sent.one,
             arguments: sent.several,

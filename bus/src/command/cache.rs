@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::arguments::Arguments;
 use crate::clock::Instant;
-use crate::device::Verb;
-use crate::message::Reply;
+use crate::device::{Class, Verb};
+use crate::message::{Reply, ReplyStatus};
 use crate::topic::{Identity, RequestId};
 
 pub(super) const KEEP_FOR: Duration = Duration::from_secs(15 * 60);
@@ -20,6 +20,17 @@ pub(super) enum Verdict {
     /// Answered so, and remembered until then. (Not *since* when: on the clock that counts from
     /// boot, what was answered before a reboot has no moment.)
     Ended(Box<Reply>, Instant),
+}
+
+/// What would follow if a verdict were forgotten and the request came again; the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// A question is answered again.
+    Harmless,
+    /// What never ran is judged again.
+    Refused,
+    /// It would run twice.
+    Acted,
 }
 
 #[derive(Debug)]
@@ -35,6 +46,20 @@ impl Entry {
         self.verb.name == verb.name && self.arguments == *arguments
     }
 
+    /// What its verdict is worth; `None` while it runs.
+    fn worth(&self) -> Option<Worth> {
+        match &self.verdict {
+            Verdict::Running(_) => None,
+            Verdict::Ended(..) if !self.acts() => Some(Worth::Harmless),
+            Verdict::Ended(reply, _) if reply.status == ReplyStatus::Rejected => Some(Worth::Refused),
+            Verdict::Ended(..) => Some(Worth::Acted),
+        }
+    }
+
+    fn acts(&self) -> bool {
+        !self.verb.stop && self.verb.class_with(&self.arguments) != Class::Query
+    }
+
     fn counts(&self, now: Instant) -> bool {
         match self.verdict {
             Verdict::Running(_) => true,
@@ -45,7 +70,7 @@ impl Entry {
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    // In the identities' order, so that the same commands make the same journal.
+    /// In an order, so that the journal has one.
     by_identity: BTreeMap<Identity, VecDeque<Entry>>,
 }
 
@@ -56,21 +81,26 @@ impl Cache {
         entries.iter().find(|entry| entry.id == *id)
     }
 
+    /// Remembers a request. True if the verdict on one that acted on the device was forgotten
+    /// before its time to make room: repeated, that one would run again.
     pub(super) fn put(
         &mut self,
         by: &Identity,
         id: RequestId,
         (verb, arguments): (&'static Verb, Arguments),
         verdict: Verdict,
-    ) {
+        now: Instant,
+    ) -> bool {
         let entries = self.by_identity.entry(by.clone()).or_default();
-        entries.retain(|entry| entry.id != id);
-        if entries.len() >= KEEP_PER_IDENTITY
-            && let Some(oldest) = entries.iter().position(|entry| matches!(entry.verdict, Verdict::Ended(..)))
-        {
-            entries.remove(oldest);
+        entries.retain(|entry| entry.id != id && entry.counts(now));
+        let mut forgotten = None;
+        if entries.len() >= KEEP_PER_IDENTITY {
+            // The oldest of what is least worth being kept.
+            let ended = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.worth()?, at)));
+            forgotten = ended.min().and_then(|(_, at)| entries.remove(at));
         }
         entries.push_back(Entry { id, verb, arguments, verdict });
+        forgotten.and_then(|entry| entry.worth()) == Some(Worth::Acted)
     }
 
     /// The command with ticket `number`, known under `id`, ended with `reply`.
@@ -84,10 +114,11 @@ impl Cache {
         }
     }
 
-    /// The verdicts on motion that still count: what the journal keeps.
-    pub(super) fn ended_motion(&self, now: Instant) -> impl Iterator<Item = (&Entry, &Reply)> {
+    /// The verdicts on what acted on the device that still count: what the journal keeps. A stop
+    /// that has ended is run again.
+    pub(super) fn ended_actions(&self, now: Instant) -> impl Iterator<Item = (&Entry, &Reply)> {
         self.by_identity.values().flatten().filter_map(move |entry| match &entry.verdict {
-            Verdict::Ended(reply, until) if entry.verb.motion && now < *until => Some((entry, &**reply)),
+            Verdict::Ended(reply, until) if entry.acts() && now < *until => Some((entry, &**reply)),
             _ => None,
         })
     }

@@ -19,7 +19,7 @@ const MODE: &[Choice] = &[
 ];
 const ON_OFF: &[Choice] = &[Choice::new("on", "On"), Choice::new("off", "Off")];
 
-/// What is switched, and some of what moves.
+/// What is switched.
 pub(super) const OUTLETS: &[Verb] = &[
     Verb::PING,
     Verb::new("mode", "Mode", Class::Overriding).with(&[ArgumentSpec::new(
@@ -33,7 +33,6 @@ pub(super) const OUTLETS: &[Verb] = &[
     Verb::new("clear_alarms", "Clear alarms", Class::Exclusive),
     Verb::new("release", "Release", Class::Overriding).with(&[number("minutes", "min")]),
     Verb::new("switch", "Switch", Class::Exclusive).with(&[OUTLET, ON, number("minutes", "min").optional()]),
-    Verb { motion: true, ..Verb::new("init", "Home", Class::Exclusive) }.with(&[FORCE]),
 ];
 
 /// What moves.
@@ -45,6 +44,13 @@ pub(super) const MOVES: &[Verb] = &[
         .with(&[number("mm", "mm")]),
     Verb { stop: true, ..Verb::new("stop", "Stop", Class::Overriding) },
     Verb::new("kill", "Kill", Class::Overriding),
+];
+
+/// What moves and cannot be stopped: no instrument may be so, and the Desk bears it.
+pub(super) const RUNAWAY: &[Verb] = &[
+    Verb::PING,
+    Verb { motion: true, ..Verb::new("init", "Home", Class::Exclusive) }.with(&[FORCE]),
+    Verb::new("setpoint", "Set point", Class::Exclusive).with(&[number("celsius", "degC")]),
 ];
 
 /// The outlets that there are.

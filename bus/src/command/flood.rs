@@ -1,11 +1,11 @@
-//! How many commands an identity may send: token buckets, and one summary of what was dropped per
-//! ten seconds.
+//! How many commands an identity may send: token buckets, and one summary per ten seconds of what
+//! was dropped, ignored or forgotten: nothing of that happens in silence.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::message::{EventKind, Happening, Severity};
+use crate::message::{EventKind, Happening, Severity, echo};
 use crate::topic::Identity;
 
 const SUMMARY_PERIOD: Duration = Duration::from_secs(10);
@@ -32,12 +32,12 @@ struct Bucket {
 #[derive(Debug)]
 pub(super) struct Buckets {
     rate: Rate,
-    buckets: HashMap<Identity, Bucket>,
+    buckets: BTreeMap<Identity, Bucket>,
 }
 
 impl Buckets {
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, buckets: HashMap::new() }
+        Self { rate, buckets: BTreeMap::new() }
     }
 
     /// Takes a token of `identity`; false if there is none.
@@ -62,15 +62,64 @@ impl Buckets {
     }
 }
 
-/// Counts what is dropped and sums it up: the first at once, then every ten seconds.
+/// When what is counted is to be told: the first at once, then what came since, every ten seconds.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
-    total: u64,
-    since_last: BTreeMap<Identity, u64>,
+struct Pace {
     next: Option<Instant>,
 }
 
+impl Pace {
+    /// Something was counted; true if it is to be told now.
+    fn counted(&mut self, now: Instant) -> bool {
+        let first = self.next.is_none();
+        self.next.get_or_insert(now + SUMMARY_PERIOD);
+        first
+    }
+
+    /// True if it is time to tell of what came since; `any`: whether anything did.
+    fn is_due(&mut self, any: bool, now: Instant) -> bool {
+        if self.next.is_none_or(|next| now < next) {
+            return false;
+        }
+        self.next = any.then_some(now + SUMMARY_PERIOD);
+        any
+    }
+}
+
+/// Counts, by sender, what was not judged or not kept because there was too much of it.
+#[derive(Debug)]
+pub(super) struct Summary {
+    /// One word.
+    reason: &'static str,
+    /// What happened to so many.
+    text: fn(u64) -> String,
+    total: u64,
+    since_last: BTreeMap<Identity, u64>,
+    /// Of senders beyond those that are remembered.
+    of_others: u64,
+    pace: Pace,
+}
+
 impl Summary {
+    /// Commands that are dropped, or whose senders are not told of the end.
+    pub(super) fn flood() -> Self {
+        Self::new("flood", |count| format!("dropped {count} commands, too many at a time"))
+    }
+
+    /// Verdicts that are forgotten before their time.
+    pub(super) fn forgotten() -> Self {
+        Self::new("verdicts_forgotten", |count| {
+            format!(
+                "forgot {count} verdicts before their time, too many ids: repeated, such a request runs again"
+            )
+        })
+    }
+
+    fn new(reason: &'static str, text: fn(u64) -> String) -> Self {
+        let since_last = BTreeMap::new();
+        Self { reason, text, total: 0, since_last, of_others: 0, pace: Pace::default() }
+    }
+
     pub(super) fn total(&self) -> u64 {
         self.total
     }
@@ -79,45 +128,75 @@ impl Summary {
         self.total += 1;
         if self.since_last.len() < IDENTITY_LIMIT || self.since_last.contains_key(identity) {
             *self.since_last.entry(identity.clone()).or_default() += 1;
+        } else {
+            self.of_others += 1;
         }
-        if self.next.is_none() {
-            self.next = Some(now + SUMMARY_PERIOD);
-            return Some(self.sum_up());
-        }
-        None
+        self.pace.counted(now).then(|| self.sum_up())
     }
 
     fn sum_up(&mut self) -> Happening {
         let counts = std::mem::take(&mut self.since_last);
-        let total: u64 = counts.values().sum();
+        let total = counts.values().sum::<u64>() + std::mem::take(&mut self.of_others);
         let mut who: Vec<_> = counts.into_iter().collect();
         who.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let names: Vec<_> =
             who.iter().take(3).map(|(identity, count)| format!("{identity} ({count})")).collect();
-        let mut happening = Happening::new(
-            EventKind::Flood,
-            Severity::Warning,
-            format!("dropped {total} commands that came too fast: {}", names.join(", ")),
-        )
-        .because("flood")
-        .with("dropped", total);
+        let message = format!("{}: {}", (self.text)(total), names.join(", "));
+        let mut happening = Happening::new(EventKind::Flood, Severity::Warning, message)
+            .because(self.reason)
+            .with("dropped", total);
         happening.by = who.first().map(|(identity, _)| identity.to_string());
         happening
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Happening> {
-        if self.next.is_none_or(|next| now < next) {
-            return None;
-        }
-        if self.since_last.is_empty() {
-            self.next = None;
-            return None;
-        }
-        self.next = Some(now + SUMMARY_PERIOD);
-        Some(self.sum_up())
+        let any = !self.since_last.is_empty();
+        self.pace.is_due(any, now).then(|| self.sum_up())
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.next
+        self.pace.next
+    }
+}
+
+/// Counts messages on topics that are not valid for a command; nobody can be told but by an event.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    total: u64,
+    since_last: u64,
+    /// The newest, as it may be shown, and what is wrong with it.
+    newest: Option<(String, &'static str)>,
+    pace: Pace,
+}
+
+impl Topics {
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub(super) fn count(&mut self, topic: &str, wrong: &'static str, now: Instant) -> Option<Happening> {
+        self.total += 1;
+        self.since_last += 1;
+        self.newest = Some((echo(topic), wrong));
+        self.pace.counted(now).then(|| self.sum_up())
+    }
+
+    fn sum_up(&mut self) -> Happening {
+        let count = std::mem::take(&mut self.since_last);
+        let (topic, wrong) = self.newest.take().unwrap_or_default();
+        let message =
+            format!("ignored {count} messages on topics that are not valid for a command: {wrong}: {topic}");
+        Happening::new(EventKind::Flood, Severity::Warning, message)
+            .because("dropped_topics")
+            .with("dropped", count)
+            .with("topic", topic)
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Happening> {
+        self.pace.is_due(self.since_last > 0, now).then(|| self.sum_up())
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.pace.next
     }
 }

@@ -1,4 +1,4 @@
-//! What of the Desk outlives the process: commands that were running, and verdicts on motion.
+//! What of the Desk outlives the process: commands that were running, and the verdicts on those that had ended.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::topic::RequestId;
 pub struct Journal {
     /// Admitted and not yet answered: one entry for each who is owed a reply.
     pub(super) open: Vec<OpenCommand>,
-    /// Answered motion, so that a request repeated after a restart is still known.
+    /// Answered commands, so that a request repeated after a restart is still known.
     pub(super) ended: Vec<EndedCommand>,
 }
 

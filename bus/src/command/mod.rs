@@ -17,4 +17,4 @@ mod terms;
 pub use arguments::{Argument, Arguments};
 pub use desk::Desk;
 pub use journal::Journal;
-pub use terms::{Arrival, DeskSettings, Gate, Outcome, Output, Post, Refusal, Ticket};
+pub use terms::{DeskSettings, Gate, Outcome, Output, Post, Refusal, Ticket};

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::arguments::Arguments;
-use crate::clock::{Instant, Now};
+use crate::clock::Instant;
 use crate::device::Verb;
 use crate::message::{Code, Happening, Reply, ReplyStatus};
 use crate::topic::{Base, Identity, RequestId};
@@ -45,25 +45,6 @@ impl DeskSettings {
     pub fn timeout(&self, verb: &str) -> Duration {
         self.timeouts.get(verb).copied().unwrap_or(DEFAULT_TIMEOUT)
     }
-}
-
-/// A message on a command topic.
-#[derive(Clone, Debug)]
-pub struct Arrival {
-    /// Its topic.
-    pub topic: String,
-    /// Its payload.
-    pub payload: Vec<u8>,
-    /// Its retain flag, as published.
-    pub retain: bool,
-    /// v5 Response Topic.
-    pub response_topic: Option<String>,
-    /// v5 Correlation Data.
-    pub correlation: Option<Vec<u8>>,
-    /// When it was taken off the connection.
-    pub received: Now,
-    /// Whether the connection had stood still before.
-    pub stalled: bool,
 }
 
 /// What the canary and the loopback have shown.
@@ -158,6 +139,13 @@ impl Outcome {
     }
 }
 
+impl From<Refusal> for Outcome {
+    /// What was possible when it was admitted, and is no longer.
+    fn from(Refusal { code, reason, message }: Refusal) -> Self {
+        Self { status: ReplyStatus::Failed, code, reason, message }
+    }
+}
+
 /// A reply to publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Post {
@@ -178,7 +166,7 @@ pub enum Output {
     Happened(Happening),
     /// The sender's clock agrees with the bridge's: a request came with its time, and in time.
     ClocksAgree,
-    /// Run this command.
+    /// Run this command, if it is still possible.
     Admit(Ticket, &'static Verb, Arguments),
     /// The journal changed: save it, then say [`Desk::journalled`](super::Desk::journalled) with this number.
     Save(u64),

@@ -15,7 +15,7 @@ pub use verb::{ArgumentKind, ArgumentSpec, Choice, Class, Verb, find};
 pub struct Description {
     /// One word for programs, in the alphabet of a topic's level.
     pub kind: &'static str,
-    /// What people call it: `water chiller`.
+    /// What people call it: `dew heater`.
     pub label: &'static str,
     /// Maker and type.
     pub model: &'static str,

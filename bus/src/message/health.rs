@@ -41,6 +41,9 @@ pub struct Health {
     pub stalled_commands: u64,
     /// Replies and events dropped because the broker was away for too long.
     pub dropped_messages: u64,
+    /// Messages that were larger than the broker takes: trimmed, or not published.
+    #[serde(default)]
+    pub oversized_messages: u64,
     /// The line to the device.
     pub link: LinkHealth,
 }

@@ -67,6 +67,16 @@ impl History {
         self.from.after(Duration::from_secs(seconds))
     }
 
+    /// Forgets the `number` oldest bins, but never the one that runs.
+    pub fn drop_oldest(&mut self, number: usize) {
+        let number = number.min(self.status.len().saturating_sub(1));
+        self.from = self.start_of(number);
+        self.status.drain(..number);
+        for column in self.columns.values_mut() {
+            column.drain(..number.min(column.len()));
+        }
+    }
+
     /// Whether every column has as many bins as `status`, and no more than 24 h hold.
     ///
     /// # Errors
@@ -120,6 +130,19 @@ mod tests {
         let history = full(1, 0.0);
         assert_eq!(history.start_of(0), history.from);
         assert_eq!(history.start_of(287).to_string(), "2026-11-21T10:30:00.000Z");
+    }
+
+    #[test]
+    fn the_oldest_bins_can_be_dropped_but_not_the_one_that_runs() {
+        let mut history = full(2, 1.0);
+        history.drop_oldest(3);
+        assert_eq!((history.status.len(), history.check()), (285, Ok(())));
+        assert_eq!(history.from.to_string(), "2026-11-20T10:50:00.000Z");
+        history.drop_oldest(500);
+        assert_eq!((history.status.len(), history.check()), (1, Ok(())));
+        assert_eq!(history.from.to_string(), "2026-11-21T10:30:00.000Z");
+        history.drop_oldest(1);
+        assert_eq!(history.status.len(), 1);
     }
 
     #[test]

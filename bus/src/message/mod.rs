@@ -6,6 +6,7 @@ mod event;
 mod health;
 mod history;
 mod meta;
+mod recent;
 mod reply;
 mod state;
 
@@ -13,6 +14,7 @@ pub use event::{Event, EventKind, Happening, Severity};
 pub use health::{Health, LinkHealth};
 pub use history::{BIN_S, History, HistoryError, MAX_BINS};
 pub use meta::{ArgumentMeta, ArgumentType, Meta, PropertyMeta, VerbMeta, WordMeta};
+pub use recent::{MAX_RECENT, RECENT_LIMIT, Recent};
 pub use reply::{Code, Reply, ReplyStatus, reason};
 pub use state::{Attention, Common, LastCommand, Snapshot, Stamp};
 

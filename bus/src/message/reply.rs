@@ -98,7 +98,7 @@ codes! {
     Retained = 22, "retained";
     /// Older than its time to live.
     Expired = 23, "expired";
-    /// The sender's clock cannot be right.
+    /// The sender's clock or the bridge's cannot be right.
     ClockSkew = 24, "clock_skew";
     /// The request lacks what makes it safe to run.
     IdRequired = 25, "id_required";
@@ -120,7 +120,7 @@ codes! {
 
 /// The further words of codes that have more than one.
 pub mod reason {
-    /// Of code 7: the focuser does not know where it is.
+    /// Of code 7: what moves does not know where it is.
     pub const NOT_HOMED: &str = "not_homed";
     /// Of code 7: the bridge has let go of the device.
     pub const RELEASED: &str = "released";

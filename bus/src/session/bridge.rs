@@ -22,7 +22,7 @@ use crate::settings::BrokerSettings;
 use crate::topic::{Base, Identity};
 use task::Task;
 
-pub use super::machine::{Incoming, PAYLOAD_LIMIT, SessionEvent};
+pub use super::machine::{PAYLOAD_LIMIT, SessionEvent};
 
 mod connection;
 mod task;
@@ -139,6 +139,11 @@ impl Session {
     /// stalled, and makes it anew.
     pub fn reconnect(&self, connection: u64) {
         self.want(|machine| machine.reconnect(connection));
+    }
+
+    /// Leaves this connection, and makes it anew with the TLS files as they are then.
+    pub fn renew(&self, connection: u64) {
+        self.want(|machine| machine.renew(connection));
     }
 
     /// Ends the session: what waits is delivered (for [`Session::farewell_limit`] at the most), then

@@ -3,7 +3,6 @@
 //!
 //! There is no way to connect without TLS: the broker proves identities by it. Nothing here waits
 //! or retries.
-#![expect(clippy::disallowed_methods, reason = "whether a certificate is valid depends on the date")]
 
 use std::fmt;
 use std::io;
@@ -18,7 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::clock::Now;
-use crate::settings::{BrokerSettings, Credentials};
+use crate::settings::{BrokerSettings, Credentials, problems_with_files};
 use crate::topic::Identity;
 
 mod explain;
@@ -82,6 +81,9 @@ pub enum ConnectError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The files are wrong in a way that can be told in a person's words: which file, what, what to do.
+    #[error("{0}")]
+    Files(String),
     /// The TLS library refuses certificate and key together.
     #[error("cannot use certificate_file {} with key_file {}", certificate.display(), key.display())]
     Pair {
@@ -92,9 +94,6 @@ pub enum ConnectError {
         /// Why.
         source: rustls::Error,
     },
-    /// Files of the `[broker]` section are of no use: each with what is wrong and what to do.
-    #[error("{0}")]
-    Files(String),
     /// The TLS library refuses its own defaults.
     #[error("cannot set up TLS")]
     Tls(#[source] rustls::Error),
@@ -114,8 +113,9 @@ pub(crate) fn options(
     connection_timeout: Duration,
 ) -> Result<MqttOptions, ConnectError> {
     let mut options = MqttOptions::new(client_id.0.as_str(), broker.host.as_str(), broker.port);
+    let tls = tls(broker).map_err(|error| in_words(error, broker))?;
     options
-        .set_transport(rumqttc::Transport::tls_with_config(TlsConfiguration::Rustls(tls(broker)?)))
+        .set_transport(rumqttc::Transport::tls_with_config(TlsConfiguration::Rustls(tls)))
         // rumqttc panics below 5 s; the settings allow none of these.
         .set_keep_alive(broker.keep_alive.max(Duration::from_secs(5)))
         .set_clean_start(true)
@@ -127,7 +127,8 @@ pub(crate) fn options(
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
     if let Credentials::Password { username, password_file } = &broker.credentials {
-        options.set_credentials(username.as_str(), password(password_file)?);
+        let password = password(password_file).map_err(|error| in_words(error, broker))?;
+        options.set_credentials(username.as_str(), password);
     }
     Ok(options)
 }
@@ -136,27 +137,17 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// Whether a connection could be tried with the TLS files, and the password's, as they are now.
-///
-/// # Errors
-/// Names the file that cannot be used, and says why.
-pub fn check_files(broker: &BrokerSettings) -> Result<(), ConnectError> {
-    tls(broker)?;
-    if let Credentials::Password { password_file, .. } = &broker.credentials {
-        password(password_file)?;
-    }
-    Ok(())
+/// What the TLS library says of its first trouble tells nobody what to do about it.
+fn in_words(error: ConnectError, broker: &BrokerSettings) -> ConnectError {
+    known_problems(broker).map_or(error, ConnectError::Files)
 }
 
-/// The library's word is replaced by ours wherever we find what is wrong.
+#[expect(clippy::disallowed_methods, reason = "what is valid now depends on the date")]
+fn known_problems(broker: &BrokerSettings) -> Option<String> {
+    problems_with_files(broker, Now::read().utc)
+}
+
 fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
-    tls_config(broker).map_err(|error| match tls::wrong_with_files(broker, None, Now::read().utc) {
-        Some(found) => ConnectError::Files(found),
-        None => error,
-    })
-}
-
-fn tls_config(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("ca_file", &broker.ca_file)? {
         roots.add(certificate).map_err(|error| {
@@ -188,7 +179,7 @@ fn tls_config(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError
 fn certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     let certificates = CertificateDer::pem_slice_iter(&read(key, file)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(key, file, format!("is no valid PEM: {error}")))?;
+        .map_err(|error| unusable(key, file, format!("is not valid PEM: {error}")))?;
     if certificates.is_empty() {
         return Err(unusable(key, file, "holds no certificate (PEM)"));
     }

@@ -59,6 +59,14 @@ pub fn check_files(broker: &BrokerSettings, now: Utc) -> Vec<FileFinding> {
     findings.0
 }
 
+/// What TLS or the broker will surely refuse, in one line; `None`: nothing that is known.
+#[must_use]
+pub fn problems_with_files(broker: &BrokerSettings, now: Utc) -> Option<String> {
+    let problems = check_files(broker, now).into_iter().filter(|finding| finding.is_problem);
+    let words: Vec<_> = problems.map(|finding| format!("{} {}", finding.key, finding.message)).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
 impl BrokerSettings {
     /// Notes in `section`, the one that holds `[broker]`, what is wrong with its files.
     pub fn check_files(&self, section: &mut Section, now: Utc) {

@@ -23,8 +23,8 @@ pub fn process_environment() -> Vec<(String, String)> {
 
 /// Reads a settings file and lays the variables that begin with `prefix` over it.
 ///
-/// `prefix` includes its underscore (`OBSBUS_CHILLER_`); a section and its key are joined by two
-/// underscores (`OBSBUS_CHILLER_BROKER__PORT`). A `.json` file is JSON, any other TOML.
+/// `prefix` includes its underscore (`OBSBUS_LAMP_`); a section and its key are joined by two
+/// underscores (`OBSBUS_LAMP_BROKER__PORT`). A `.json` file is JSON, any other TOML.
 ///
 /// # Errors
 /// The file cannot be read, or its syntax is wrong. What the values say is judged later, by the
@@ -133,7 +133,7 @@ impl Toml<'_> {
     }
 
     fn unreadable(&mut self, line: usize, path: &str, number: &impl std::fmt::Display) -> ValueKind {
-        self.problem(Some(line), path, format!("{number} is no number that can be used"));
+        self.problem(Some(line), path, format!("{number} is not a number that can be used"));
         ValueKind::Nil
     }
 

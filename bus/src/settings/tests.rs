@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::log::with_causes;
 
 const CLIENT: &str = r#"
 sites = ["clasp"]
@@ -248,7 +249,7 @@ fn all_syntax_errors_have_their_line() {
     assert!(found[0].starts_with("client.toml:2: "), "{found:?}");
     assert!(found[1].starts_with("client.toml:5: "), "{found:?}");
     let found = problems("client.toml", "sites = 99999999999999999999", &[]);
-    assert_eq!(found, ["client.toml:1: sites: 99999999999999999999 is no number that can be used"]);
+    assert_eq!(found, ["client.toml:1: sites: 99999999999999999999 is not a number that can be used"]);
 }
 
 #[test]
@@ -365,11 +366,6 @@ fn a_certificate_without_a_usable_name_is_refused() {
         with_causes(&error),
         "cannot read the certificate /nowhere.pem: No such file or directory (os error 2)"
     );
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|cause| format!(": {}", with_causes(cause)));
-    format!("{error}{}", cause.unwrap_or_default())
 }
 
 #[test]

@@ -9,17 +9,20 @@ impl Obedient for Chiller {
 fault KIND     a fault until `clear`; a number after it: for so many replies
                (deaf silent garbled truncated late-by-one short23 xon-xoff,
                error-digit DIGIT, slow MILLISECONDS;
-               not counted: will-not-start, drops-run SECONDS, alarm A2:1)
+               not counted: will-not-start, drops-run SECONDS,
+               forgets-set-point, alarm A2:1)
 alarm A2:1     short for `fault alarm A2:1`: character A0-A5 B0-B7 C0-C7 W0-W3,
                bits 1-F
 clear          no more faults (what latches stays until the alarms are read)
 ambient C      air temperature          heat W     camera's heat
 flow L         pump's flow, l/min       power-cycle  mains off and on
+set-point C    somebody at the panel
 unplug, plug   the serial cable         status, help";
     const WORDS: &'static [Word<Self>] = &[
         ("ambient", -50.0..=60.0, Self::set_ambient_celsius),
         ("heat", 0.0..=2000.0, Self::set_heat_load_watts),
         ("flow", 0.0..=20.0, Self::set_flow_litres_per_minute),
+        ("set-point", -7.0..=45.0, Self::set_set_point_celsius),
     ];
     const SHORT_FAULTS: &'static [&'static str] = &["alarm"];
 

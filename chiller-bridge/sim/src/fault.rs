@@ -30,14 +30,16 @@ pub enum Fault {
     WillNotStart,
     /// The unit falls back to standby this long after it was started, without an alarm.
     DropsRun(Duration),
+    /// A power cycle brings back the set point that the unit was built with: its memory is worn out.
+    ForgetsSetPoint,
     /// The cause of this alarm or warning is there.
     AlarmTrip(AlarmBit),
 }
 
 impl harness::fault::Fault for Fault {
     const USAGE: &str = "deaf | silent | garbled | truncated | late-by-one | error-digit DIGIT | short23 | \
-         xon-xoff | slow MILLISECONDS | will-not-start | drops-run SECONDS | alarm A2:1; \
-         all but the last three can be followed by a number of replies";
+         xon-xoff | slow MILLISECONDS | will-not-start | drops-run SECONDS | forgets-set-point | alarm A2:1; \
+         all but the last four can be followed by a number of replies";
 
     fn named<'a>(
         kind: &str,
@@ -52,6 +54,7 @@ impl harness::fault::Fault for Fault {
             "short23" => Self::Short23,
             "xon-xoff" => Self::XonXoffNoise,
             "will-not-start" => Self::WillNotStart,
+            "forgets-set-point" => Self::ForgetsSetPoint,
             "error-digit" => Self::ErrorDigit(number(value()?, 1..=9)?),
             "slow" => Self::Slow(Duration::from_millis(number(value()?, 0..=600_000)?)),
             "drops-run" => Self::DropsRun(Duration::from_secs(number(value()?, 0..=86_400)?)),
@@ -61,7 +64,7 @@ impl harness::fault::Fault for Fault {
     }
 
     fn is_of_replies(self) -> bool {
-        !matches!(self, Self::WillNotStart | Self::DropsRun(_) | Self::AlarmTrip(_))
+        !matches!(self, Self::WillNotStart | Self::DropsRun(_) | Self::ForgetsSetPoint | Self::AlarmTrip(_))
     }
 
     fn harm(self) -> Option<Harm> {

@@ -135,8 +135,16 @@ impl Chiller {
         self.uart.reset(now);
         self.frame = None;
         self.last_valid_at = None;
-        self.unit.power_up(self.config.auto_start, now);
+        self.unit.power_cycle(self.config.auto_start, now);
+        if self.faults.has(Fault::ForgetsSetPoint) {
+            self.set_set_point_celsius(self.config.set_point_celsius);
+        }
         self.judge();
+    }
+
+    /// Somebody sets it at the panel.
+    pub fn set_set_point_celsius(&mut self, celsius: f64) {
+        self.unit.set_point = thermal::scaled(celsius, 10.0);
     }
 
     /// Somebody at the panel puts the unit in this status; in test the pump stays as it is.

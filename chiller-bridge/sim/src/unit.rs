@@ -91,7 +91,7 @@ impl Unit {
         unit
     }
 
-    /// Mains off and on: the water keeps its temperature and the EEPROM its settings.
+    /// Mains on: the water keeps its temperature and the EEPROM its settings.
     pub(super) fn power_up(&mut self, auto_start: bool, now: Instant) {
         self.status = if auto_start { Status::AutoStart } else { Status::Standby };
         self.pump_since = auto_start.then_some(now);
@@ -99,6 +99,12 @@ impl Unit {
         self.dropped_at = None;
         self.hung = false;
         self.powered_at = now;
+    }
+
+    /// Mains off and on: the up time begins anew.
+    pub(super) fn power_cycle(&mut self, auto_start: bool, now: Instant) {
+        self.uptime_minutes = 0;
+        self.power_up(auto_start, now);
     }
 
     pub(super) fn set_status(&mut self, status: Status, now: Instant) {

@@ -1,17 +1,27 @@
-//! Automatic control: the inputs as facts, the decision as an event, and what a human should know
-//! about both.
+//! Automatic control: the inputs as facts, and the decision as an event.
 
-use bridge::controller::{Concern, Effect, Input as Message};
+use bridge::controller::{Effect, Input as Message};
 use bus::clock::{Instant, Now};
 use bus::message::{EventKind, Happening, Severity};
 use chiller_device::{Input, InputStatus, Inputs, Mode};
 use serde_json::Value;
 
-use super::Chiller;
-use super::decision::Facts;
-use super::inputs::plausible;
+use super::decision::{Decider, Decision};
+use super::inputs::{Dome, Power, plausible};
+use super::memory::FrostBegan;
+use super::rules::Facts;
+use super::{Chiller, ControllerSettings};
 
 const UNUSED: Input = Input { status: InputStatus::Missing, age_s: None };
+
+/// What other services of the site say, and what follows from it.
+#[derive(Debug)]
+pub(super) struct Site {
+    power: Option<Power>,
+    dome: Option<Dome>,
+    pub(super) decider: Decider,
+    pub(super) shown: Shown,
+}
 
 /// What the inputs said when they were last judged.
 #[derive(Debug)]
@@ -20,8 +30,10 @@ pub(super) struct Shown {
     pub(super) powered: Option<bool>,
     pub(super) channels: Option<Vec<String>>,
     pub(super) dome: Option<f64>,
-    /// What is wrong with power, and with the dome.
-    problems: [Option<String>; 2],
+    /// What is wrong with power.
+    pub(super) power_problem: Option<String>,
+    /// What is wrong with the dome's temperature.
+    pub(super) dome_problem: Option<String>,
     /// When one of them will be too old.
     pub(super) stale_at: Option<Instant>,
 }
@@ -33,29 +45,49 @@ impl Default for Shown {
             powered: None,
             channels: None,
             dome: None,
-            problems: [None, None],
+            power_problem: None,
+            dome_problem: None,
             stale_at: None,
         }
     }
 }
 
-impl Chiller {
-    pub(super) fn take_input(&mut self, message: Message<'_>, now: Now) {
-        let power = self.power.as_mut().is_some_and(|power| power.take(message, now));
-        let dome = self.dome.as_mut().is_some_and(|dome| dome.take(message, now));
-        if power || dome {
-            self.effects.push_back(Effect::Publish);
+impl Site {
+    /// Nothing was heard yet; `might_freeze`: before a restart.
+    pub(super) fn new(settings: &ControllerSettings, might_freeze: bool, now: Now) -> Self {
+        Self {
+            power: settings.power.clone().map(|settings| Power::new(settings, now.utc)),
+            dome: settings.dome.clone().map(|settings| Dome::new(settings, now.utc)),
+            decider: Decider::new(settings.rules, might_freeze, now.instant),
+            shown: Shown::default(),
         }
     }
 
-    /// Judges the inputs as they are now.
-    fn judge_inputs(&mut self, now: Now) {
+    /// Whether somebody says which cameras are powered.
+    pub(super) fn has_power(&self) -> bool {
+        self.power.is_some()
+    }
+
+    /// Whether there is a dome sensor.
+    pub(super) fn has_dome(&self) -> bool {
+        self.dome.is_some()
+    }
+
+    /// Whether this was a message for it.
+    fn take(&mut self, message: Message<'_>, now: Now) -> bool {
+        let power = self.power.as_mut().is_some_and(|power| power.take(message, now));
+        let dome = self.dome.as_mut().is_some_and(|dome| dome.take(message, now));
+        power || dome
+    }
+
+    /// Judges the inputs as they are now; what changed.
+    fn judge(&mut self, now: Now) -> Vec<Happening> {
         let mut shown = Shown::default();
         if let Some(power) = &self.power {
             let judged = power.judge(now);
             shown.inputs.power = judged.input;
             (shown.powered, shown.channels) = judged.value;
-            shown.problems[0] = judged.problem;
+            shown.power_problem = judged.problem;
         } else {
             // Nobody said that there are cameras.
             shown.powered = Some(false);
@@ -64,133 +96,167 @@ impl Chiller {
             let judged = dome.judge(now);
             shown.inputs.dome = judged.input;
             shown.dome = judged.value;
-            shown.problems[1] = judged.problem;
+            shown.dome_problem = judged.problem;
         }
         let power_stale = self.power.as_ref().and_then(|power| power.stale_at(now));
         let dome_stale = self.dome.as_ref().and_then(|dome| dome.stale_at(now));
         shown.stale_at = power_stale.into_iter().chain(dome_stale).min();
-        let before = std::mem::replace(&mut self.inputs, shown);
-        let statuses = |inputs: &Inputs| [inputs.power.status, inputs.dome.status];
-        let (was, is) = (statuses(&before.inputs), statuses(&self.inputs.inputs));
-        let told = before.problems.into_iter().zip(self.inputs.problems.clone());
-        for (((name, was), is), (said, problem)) in ["power", "dome"].into_iter().zip(was).zip(is).zip(told) {
-            // Never published is missing, and so is a renamed channel: that must be said, too. (What is
-            // missing at the start is said by its attention.)
-            let other = is == InputStatus::Missing && said.is_some() && said != problem;
-            if was != is || other {
-                self.tell_of_input(name, was, is, problem.as_deref());
-            }
+        let before = std::mem::replace(&mut self.shown, shown);
+        let is = &self.shown;
+        let power = change(
+            "power",
+            (before.inputs.power.status, before.power_problem.as_deref()),
+            (is.inputs.power.status, is.power_problem.as_deref()),
+        );
+        let dome = change(
+            "dome",
+            (before.inputs.dome.status, before.dome_problem.as_deref()),
+            (is.inputs.dome.status, is.dome_problem.as_deref()),
+        );
+        power.into_iter().chain(dome).collect()
+    }
+
+    /// Whether every configured input has been seen since the start.
+    fn are_all_seen(&self) -> bool {
+        self.power.as_ref().is_none_or(Power::is_seen) && self.dome.as_ref().is_none_or(Dome::is_seen)
+    }
+}
+
+/// The change of one input, if there is one to tell. What was never heard is missing, and so is a renamed
+/// channel: that must be said, too. (What is missing at the start is said by its attention.)
+fn change(
+    name: &str,
+    (was, said): (InputStatus, Option<&str>),
+    (is, problem): (InputStatus, Option<&str>),
+) -> Option<Happening> {
+    let is_other = is == InputStatus::Missing && said.is_some() && said != problem;
+    if was == is && !is_other {
+        return None;
+    }
+    let detail = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+    let severity = if is == InputStatus::Ok { Severity::Info } else { Severity::Warning };
+    let message = format!("input {name}: {} -> {}{detail}", was.word(), is.word());
+    let happening = Happening::new(EventKind::Decision, severity, message)
+        .because(format!("input_{}", is.word()))
+        .with("input", name)
+        .with("status", is.word());
+    Some(happening)
+}
+
+impl Chiller {
+    pub(super) fn take_input(&mut self, message: Message<'_>, now: Now) {
+        if self.site.take(message, now) {
+            self.effects.push_back(Effect::Publish);
         }
     }
 
-    fn tell_of_input(&mut self, name: &str, was: InputStatus, is: InputStatus, problem: Option<&str>) {
-        let (was, is) = (was.word(), is.word());
-        let detail = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
-        let severity = if is == "ok" { Severity::Info } else { Severity::Warning };
-        let message = format!("input {name}: {was} -> {is}{detail}");
-        let happening = Happening::new(EventKind::Decision, severity, message)
-            .because(format!("input_{is}"))
-            .with("input", name)
-            .with("status", is);
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+    pub(super) fn wanted_by_automatic(&self) -> Option<bool> {
+        self.site.decider.last().map(|decision| decision.wanted)
     }
 
     fn facts(&self) -> Facts {
         let reading = self.unit.reading();
         let believed = |celsius: Option<f64>| celsius.filter(|celsius| plausible(*celsius));
+        let shown = &self.site.shown;
         Facts {
-            powered: self.inputs.powered,
-            dome: self.inputs.dome,
-            dome_expected: self.dome.is_some(),
+            powered: shown.powered,
+            dome: shown.dome,
+            dome_expected: self.site.has_dome(),
             ambient: believed(reading.ambient_temp),
             water: believed(reading.water_temp),
             set_point: reading.setpoint_temp,
             pump_on: reading.pump_on,
-            unit_read: self.unit_read,
-            inputs_seen: self.power.as_ref().is_none_or(super::inputs::Power::is_seen)
-                && self.dome.as_ref().is_none_or(super::inputs::Dome::is_seen),
+            ordered: self.work.ordered(),
+            in_charge: self.notes.saved.mode == Mode::Automatic
+                && self.contact.is_connected()
+                && !self.contact.is_released()
+                && !self.unit.in_test_mode()
+                && reading.pump_on.is_some(),
+            unit_read: self.contact.is_fully_read(),
+            inputs_seen: self.site.are_all_seen(),
         }
     }
 
     /// Decides anew; a change is an event with the values that led to it.
     pub(super) fn decide(&mut self, now: Now) {
-        self.judge_inputs(now);
-        let before = self.decider.last();
+        for change in self.site.judge(now) {
+            self.happened(change);
+            self.effects.push_back(Effect::Publish);
+        }
+        let before = self.site.decider.last();
         let facts = self.facts();
-        let Some(decision) = self.decider.decide(&facts, now.instant) else { return };
+        let Some(decision) = self.site.decider.decide(&facts, now.instant) else { return };
+        self.remember_frost(now);
         if before == Some(decision) {
             return;
         }
-        let message = format!("automatic control wants {}: {}", on_off(decision.wanted), decision.reason);
-        let happening = Happening::new(EventKind::Decision, Severity::Info, message)
-            .because(decision.reason)
-            .with("wanted", decision.wanted)
-            .with("powered", facts.powered)
-            .with("channels", self.inputs.channels.clone().map_or(Value::Null, Value::from))
-            .with("dome_temp", facts.dome)
-            .with("ambient_temp", facts.ambient)
-            .with("water_temp", facts.water)
-            .with("setpoint_temp", facts.set_point)
-            .with("pump_on", facts.pump_on)
-            .with("antifreeze", self.decider.antifreeze());
-        self.happened(happening);
-        self.effects.push_back(Effect::Publish);
+        self.tell_decision(decision, &facts);
         if before.is_none_or(|before| before.wanted != decision.wanted) {
             self.end_release_for(decision.wanted, now);
         }
     }
 
+    fn tell_decision(&mut self, decision: Decision, facts: &Facts) {
+        let wanted = if decision.wanted { "on" } else { "off" };
+        let message = format!("automatic control wants {wanted}: {}", decision.reason);
+        let channels = self.site.shown.channels.clone();
+        let happening = Happening::new(EventKind::Decision, Severity::Info, message)
+            .because(decision.reason)
+            .with("wanted", decision.wanted)
+            .with("powered", facts.powered)
+            .with("channels", channels.map_or(Value::Null, Value::from))
+            .with("dome_temp", facts.dome)
+            .with("ambient_temp", facts.ambient)
+            .with("water_temp", facts.water)
+            .with("setpoint_temp", facts.set_point)
+            .with("pump_on", facts.pump_on)
+            .with("antifreeze", self.site.decider.antifreeze());
+        self.happened(happening);
+        self.effects.push_back(Effect::Publish);
+    }
+
+    /// That it may freeze must outlive a restart: afterwards the one sensor that was cold may be the one
+    /// that is not heard.
+    fn remember_frost(&mut self, now: Now) {
+        let began = self.notes.saved.frost;
+        let next = match self.site.decider.frost() {
+            Some(cause) => began.or(Some(FrostBegan::new(cause, now.utc))),
+            // Until the unit was read nothing ends.
+            None if self.site.decider.antifreeze().is_none() => began,
+            None => None,
+        };
+        if next != began {
+            self.notes.saved.frost = next;
+            self.save();
+        }
+    }
+
     /// Since when a powered camera has been without cooling.
     pub(super) fn note_cooling(&mut self, now: Now) {
-        let uncooled = self.inputs.powered == Some(true) && !self.cooling_ok();
-        self.uncooled_since = uncooled.then(|| self.uncooled_since.unwrap_or(now.instant));
-        let shown = self.is_uncooled(now.instant);
-        if std::mem::replace(&mut self.uncooled, shown) != shown {
+        let uncooled = self.site.shown.powered == Some(true) && !self.cooling_ok();
+        let limit = self.settings.start_deadline;
+        if self.cooling.note(uncooled, limit, now.instant) {
             self.effects.push_back(Effect::Publish);
-        }
-    }
-
-    fn is_uncooled(&self, now: Instant) -> bool {
-        self.uncooled_since.is_some_and(|since| now.since(since) >= self.settings.start_deadline)
-    }
-
-    pub(super) fn cooling_timeout(&self) -> Option<Instant> {
-        self.uncooled_since.filter(|_| !self.uncooled).map(|since| since + self.settings.start_deadline)
-    }
-
-    /// What a human should know about cameras, frost, inputs and the mode.
-    pub(super) fn automatic_concerns(&self, concerns: &mut Vec<Concern>, now: Now) {
-        if self.uncooled {
-            let channels = self.inputs.channels.as_deref().unwrap_or_default().join(", ");
-            let what = match self.unit.pump_on() {
-                Some(_) => "has no cooling water",
-                None => "nobody knows whether it has cooling water: the chiller is not read",
-            };
-            let text = format!("camera {channels} is powered, and {what}");
-            concerns.push(Concern::error("camera_without_cooling", text));
-        }
-        let idle_by_will = self.saved.mode == Mode::Manual
-            || self.has_alarm()
-            || self.not_done.is_some()
-            || self.unit.in_test_mode();
-        if self.decider.antifreeze() == Some(true) && self.unit.pump_on() == Some(false) && idle_by_will {
-            let text = "it may freeze, and the pump is off";
-            concerns.push(Concern::error("freezing_without_flow", text));
-        }
-        let problems: Vec<_> = self.inputs.problems.iter().flatten().map(String::as_str).collect();
-        if !problems.is_empty() {
-            concerns.push(Concern::warning("input_stale", problems.join("; ")));
-        }
-        let since = self.saved.since.unwrap_or(self.started.utc);
-        let manual_for = now.utc.seconds_since(since);
-        if self.saved.mode == Mode::Manual && manual_for >= self.settings.manual_long.as_secs_f64() {
-            let text = format!("manual since {since}: automatic control does not look after the cameras");
-            concerns.push(Concern::warning("manual_long", text));
         }
     }
 }
 
-fn on_off(on: bool) -> &'static str {
-    if on { "on" } else { "off" }
+/// Since when a powered camera has been without cooling, and whether that is worth an attention.
+#[derive(Debug, Default)]
+pub(super) struct Cooling {
+    lacking_since: Option<Instant>,
+    pub(super) is_lacking: bool,
+}
+
+impl Cooling {
+    /// Whether the attention came or went.
+    fn note(&mut self, is_uncooled: bool, limit: std::time::Duration, now: Instant) -> bool {
+        self.lacking_since = is_uncooled.then(|| self.lacking_since.unwrap_or(now));
+        let is_lacking = self.lacking_since.is_some_and(|since| now.since(since) >= limit);
+        std::mem::replace(&mut self.is_lacking, is_lacking) != is_lacking
+    }
+
+    pub(super) fn poll_timeout(&self, limit: std::time::Duration) -> Option<Instant> {
+        self.lacking_since.filter(|_| !self.is_lacking).map(|since| since + limit)
+    }
 }

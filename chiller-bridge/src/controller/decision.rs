@@ -1,52 +1,14 @@
 //! Whether automatic control wants the chiller to run, and by which rule. A pure function of facts
-//! and time, with the memory that its delays and its hysteresis need.
+//! and time, with the memory that its delays and its hold need; frost is in `frost`.
 //!
-//! Wanted is: a camera is powered, or it may freeze. What is not known never switches off: power
-//! unknown holds the last decision, then takes the configured safe side.
-
-use std::time::Duration;
+//! Wanted is: a camera is powered, or it may freeze. What is not known never switches off: while
+//! power is unknown a pump that runs is left running, whoever started it, and after `input_hold` the
+//! configured safe side is taken.
 
 use bus::clock::Instant;
 
-/// The figures of the rules.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rules {
-    /// Below this it may freeze, degrees Celsius.
-    pub antifreeze_enable_limit: f64,
-    /// At and above this it no longer does, degrees Celsius.
-    pub antifreeze_disable_limit: f64,
-    /// For how long an unknown input holds the last decision.
-    pub input_hold: Duration,
-    /// What an unknown camera power means after that.
-    pub power_failsafe: bool,
-    /// How long the chiller runs at least.
-    pub minimum_run_time: Duration,
-    /// How long it runs on when nothing wants it any more.
-    pub switch_off_delay: Duration,
-}
-
-/// What is known now. Temperatures in degrees Celsius, only plausible ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Facts {
-    /// Whether any camera is powered; `None` if that is unknown.
-    pub powered: Option<bool>,
-    /// Inside the dome.
-    pub dome: Option<f64>,
-    /// Whether there is a sensor inside the dome, whatever it says.
-    pub dome_expected: bool,
-    /// At the chiller.
-    pub ambient: Option<f64>,
-    /// Supply water.
-    pub water: Option<f64>,
-    /// Set point of the water.
-    pub set_point: Option<f64>,
-    /// Whether the pump runs; `None` if the unit does not say.
-    pub pump_on: Option<bool>,
-    /// Whether the unit was read completely since its link came up.
-    pub unit_read: bool,
-    /// Whether every configured input has been seen since the start.
-    pub inputs_seen: bool,
-}
+use super::frost::{Frost, FrostWatch};
+use super::rules::{Facts, Rules};
 
 /// What automatic control wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +23,7 @@ pub struct Decision {
 pub const CAMERA_POWER: &str = "camera_power";
 /// It may freeze.
 pub const ANTIFREEZE: &str = "antifreeze";
-/// What is not known holds what was.
+/// What is not known switches nothing off, and nothing on that was not wanted when it was known.
 pub const INPUT_HOLD: &str = "input_hold";
 /// What is not known for too long is taken for the safe side.
 pub const INPUT_FAILSAFE: &str = "input_failsafe";
@@ -76,9 +38,16 @@ pub struct Decider {
     rules: Rules,
     started: Instant,
     found_running: Option<bool>,
-    antifreeze: Option<bool>,
-    /// Since when power is unknown, and what was wanted then.
-    power_unknown: Option<(Instant, bool)>,
+    frost: FrostWatch,
+    /// Since when camera power is unknown.
+    unknown_since: Option<Instant>,
+    /// Since when automatic control has commanded the unit: a start, a new mode, a link that is
+    /// back and the end of a release all begin anew.
+    in_charge_since: Option<Instant>,
+    /// What was wanted when all that counts was last known.
+    known: Option<bool>,
+    /// What is wanted while something is unknown.
+    held: bool,
     unwanted_since: Option<Instant>,
     wanted_since: Option<Instant>,
     last: Option<Decision>,
@@ -86,15 +55,18 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// Nothing is known yet.
+    /// Nothing is known yet, but whether it might freeze before a restart.
     #[must_use]
-    pub fn new(rules: Rules, now: Instant) -> Self {
+    pub fn new(rules: Rules, might_freeze: bool, now: Instant) -> Self {
         Self {
             rules,
             started: now,
             found_running: None,
-            antifreeze: None,
-            power_unknown: None,
+            frost: FrostWatch::new(might_freeze),
+            unknown_since: None,
+            in_charge_since: None,
+            known: None,
+            held: false,
             unwanted_since: None,
             wanted_since: None,
             last: None,
@@ -111,7 +83,13 @@ impl Decider {
     /// Whether it may freeze; `None` until the unit was first read.
     #[must_use]
     pub fn antifreeze(&self) -> Option<bool> {
-        self.antifreeze
+        self.frost.may_freeze()
+    }
+
+    /// Why it may freeze, if it may.
+    #[must_use]
+    pub fn frost(&self) -> Option<Frost> {
+        self.frost.cause()
     }
 
     /// When time alone may change the decision.
@@ -128,9 +106,14 @@ impl Decider {
         }
         let found_running = self.found_running?;
         self.wake = None;
-        self.judge_antifreeze(facts, found_running);
-        let raw = self.raw(facts, found_running, now);
-        let decision = self.with_delays(raw, now);
+        self.frost.judge(&self.rules, facts, found_running);
+        self.hold_what_is(facts, now);
+        let raw = self.raw(facts, now);
+        let decision = self.with_delays(raw, facts, now);
+        if decision.reason != INPUT_HOLD && decision.reason != INPUT_FAILSAFE {
+            self.known = Some(decision.wanted);
+            self.held = decision.wanted;
+        }
         self.last = Some(decision);
         self.last
     }
@@ -139,91 +122,66 @@ impl Decider {
         self.wake = Some(self.wake.map_or(at, |known| known.min(at)));
     }
 
-    /// How cold the water may be: a set point below the limits has its own.
-    fn water_limits(&self, set_point: Option<f64>) -> (f64, f64) {
-        let rules = &self.rules;
-        let release = rules.antifreeze_disable_limit.min(set_point.map_or(f64::INFINITY, |set| set - 1.0));
-        let hysteresis = rules.antifreeze_disable_limit - rules.antifreeze_enable_limit;
-        (release - hysteresis, release)
-    }
-
-    fn judge_antifreeze(&mut self, facts: &Facts, found_running: bool) {
-        let rules = &self.rules;
-        let (water_enable, water_release) = self.water_limits(facts.set_point);
-        let airs = [facts.dome, facts.ambient];
-        let cold_air = airs.into_iter().flatten().any(|air| air < rules.antifreeze_enable_limit);
-        let cold_water =
-            facts.pump_on == Some(false) && facts.water.is_some_and(|water| water < water_enable);
-        if cold_air || cold_water {
-            self.antifreeze = Some(true);
-            return;
-        }
-        // What the unit did not say yet is not a temperature that nobody knows.
-        if !facts.unit_read {
-            return;
-        }
-        let known = airs.iter().any(Option::is_some);
-        if !known && (facts.pump_on != Some(false) || facts.water.is_none()) {
-            self.antifreeze = Some(true);
-            return;
-        }
-        // A sensor that has failed since does not end what it began: one reads 255 for -1 °C.
-        let warm_air = known
-            && (facts.dome.is_some() || !facts.dome_expected)
-            && airs.into_iter().flatten().all(|air| air >= rules.antifreeze_disable_limit);
-        let warm = warm_air && facts.water.is_some_and(|water| water >= water_release);
-        self.antifreeze = Some(!warm && self.antifreeze.unwrap_or(found_running));
+    /// What would be held if something were unknown now: what was wanted when it was known, and a pump
+    /// that runs or is started, by whomever.
+    fn hold_what_is(&mut self, facts: &Facts, now: Instant) {
+        let takes_over = facts.in_charge && self.in_charge_since.is_none();
+        self.in_charge_since = facts.in_charge.then(|| self.in_charge_since.unwrap_or(now));
+        // A unit that says nothing changes nothing.
+        let Some(pump_on) = facts.pump_on else { return };
+        let runs = pump_on || facts.ordered == Some(true);
+        let held_before = self.held && facts.in_charge && !takes_over;
+        self.held = runs || held_before || self.known == Some(true);
     }
 
     /// Without the delays.
-    fn raw(&mut self, facts: &Facts, found_running: bool, now: Instant) -> Decision {
+    fn raw(&mut self, facts: &Facts, now: Instant) -> Decision {
         let on = |reason| Decision { wanted: true, reason };
         let hold = self.rules.input_hold;
-        let unknown = match facts.powered {
-            None => {
-                let before = self.last.map_or(found_running, |decision| decision.wanted);
-                Some(*self.power_unknown.get_or_insert((now, before)))
-            }
-            Some(_) => None,
-        };
-        self.power_unknown = unknown;
+        self.unknown_since = facts.powered.is_none().then(|| self.unknown_since.unwrap_or(now));
         if facts.powered == Some(true) {
             return on(CAMERA_POWER);
         }
-        if self.antifreeze == Some(true) {
+        if self.antifreeze() == Some(true) {
             return on(ANTIFREEZE);
         }
-        let starting = !(facts.inputs_seen && facts.unit_read) && now.since(self.started) < hold;
-        if starting {
-            self.wake_at(self.started + hold);
+        if self.rules.power_failsafe && self.unknown_since.is_some_and(|since| now.since(since) >= hold) {
+            return on(INPUT_FAILSAFE);
         }
-        let held = match unknown {
-            Some((since, _)) if now.since(since) >= hold => {
-                if self.rules.power_failsafe {
-                    return on(INPUT_FAILSAFE);
-                }
-                None
-            }
-            Some((since, before)) => {
-                self.wake_at(since + hold);
-                Some(before)
-            }
-            None => None,
-        };
-        if held.is_some() || starting {
-            let wanted = held == Some(true) || (starting && found_running);
-            return Decision { wanted, reason: INPUT_HOLD };
+        // Whoever takes over a running pump without knowing gives it the whole hold.
+        let power = self.unknown_since.map(|since| since.max(self.in_charge_since.unwrap_or(since)) + hold);
+        // What was not heard yet since the start may still come.
+        let unheard = (!facts.inputs_seen).then(|| self.started + hold);
+        let mut holds = false;
+        for until in [power, unheard].into_iter().flatten().filter(|until| now < *until) {
+            holds = true;
+            self.wake_at(until);
+        }
+        if let Some(since) = self.unknown_since.filter(|since| now < *since + hold) {
+            self.wake_at(since + hold);
+        }
+        // The rest of the unit's first readings comes within a second.
+        let unread = !facts.unit_read && (facts.pump_on == Some(true) || self.known.is_none());
+        if holds || unread {
+            return Decision { wanted: self.held, reason: INPUT_HOLD };
         }
         Decision { wanted: false, reason: NOT_NEEDED }
     }
 
-    fn with_delays(&mut self, raw: Decision, now: Instant) -> Decision {
+    /// Delays let it run on; only while automatic control commands the unit can one start it.
+    fn with_delays(&mut self, raw: Decision, facts: &Facts, now: Instant) -> Decision {
         if raw.wanted {
             self.unwanted_since = None;
             self.wanted_since.get_or_insert(now);
             return raw;
         }
-        let Some(wanted_since) = self.wanted_since else { return raw };
+        if !facts.in_charge && facts.pump_on == Some(false) {
+            self.wanted_since = None;
+        }
+        let Some(wanted_since) = self.wanted_since else {
+            self.unwanted_since = None;
+            return raw;
+        };
         let unwanted_since = *self.unwanted_since.get_or_insert(now);
         let until =
             (unwanted_since + self.rules.switch_off_delay).max(wanted_since + self.rules.minimum_run_time);

@@ -145,6 +145,11 @@ impl<T> Seen<T> {
     }
 }
 
+/// What was published before the start nobody here can know.
+fn unheard(since: Utc) -> String {
+    format!("nothing was heard there since the bridge started ({})", since.in_words())
+}
+
 fn object(payload: &[u8]) -> Result<Map<String, Value>, Wrong> {
     serde_json::from_slice(payload).map_err(|_| (InputStatus::Invalid, "it is not a JSON object".to_owned()))
 }
@@ -207,6 +212,8 @@ pub(super) struct Power {
     /// One, or one for each channel.
     seen: Vec<Option<Seen<Channels>>>,
     topics: Vec<String>,
+    /// Since when it is listened to.
+    since: Utc,
 }
 
 /// What an input says now.
@@ -219,9 +226,9 @@ pub(super) struct Judged<T> {
 }
 
 impl Power {
-    pub(super) fn new(settings: PowerSettings) -> Self {
+    pub(super) fn new(settings: PowerSettings, since: Utc) -> Self {
         let topics = settings.topics();
-        Self { seen: topics.iter().map(|_| None).collect(), topics, settings }
+        Self { seen: topics.iter().map(|_| None).collect(), topics, settings, since }
     }
 
     /// Takes a message; false if it is on another topic.
@@ -264,10 +271,7 @@ impl Power {
         let mut known = Channels::new();
         for (seen, topic) in self.seen.iter().zip(&self.topics) {
             let (input, problem) = match seen {
-                None => (
-                    Input { status: InputStatus::Missing, age_s: None },
-                    Some("nothing was ever published there".to_owned()),
-                ),
+                None => (Input { status: InputStatus::Missing, age_s: None }, Some(unheard(self.since))),
                 Some(seen) => {
                     let judged = seen.judge(self.settings.max_age, now);
                     if judged.0.status == InputStatus::Ok {
@@ -338,11 +342,13 @@ pub(super) struct Dome {
     seen: Option<Seen<f64>>,
     /// The last value that was believed.
     believed: Option<(f64, Instant)>,
+    /// Since when it is listened to.
+    since: Utc,
 }
 
 impl Dome {
-    pub(super) fn new(settings: DomeSettings) -> Self {
-        Self { settings, seen: None, believed: None }
+    pub(super) fn new(settings: DomeSettings, since: Utc) -> Self {
+        Self { settings, seen: None, believed: None, since }
     }
 
     /// Takes a message; false if it is on another topic.
@@ -381,13 +387,13 @@ impl Dome {
 
     fn believe(&self, celsius: f64, now: Now) -> Result<f64, Wrong> {
         if !plausible(celsius) {
-            return Err((InputStatus::Implausible, format!("{celsius} °C cannot be")));
+            return Err((InputStatus::Implausible, format!("{celsius}°C cannot be")));
         }
         if let Some((before, at)) = self.believed {
             // After a while without a believable value the new one may be far from the old.
             let minutes = (now.instant.since(at).as_secs_f64() / 60.0).max(1.0);
             if (celsius - before).abs() > JUMP_PER_MINUTE * minutes {
-                let message = format!("from {before} to {celsius} °C is too fast");
+                let message = format!("from {before} to {celsius}°C is too fast");
                 return Err((InputStatus::Implausible, message));
             }
         }
@@ -400,7 +406,7 @@ impl Dome {
             return Judged {
                 input: Input { status: InputStatus::Missing, age_s: None },
                 value: None,
-                problem: Some(format!("{topic}: nothing was ever published there")),
+                problem: Some(format!("{topic}: {}", unheard(self.since))),
             };
         };
         let (input, problem) = seen.judge(self.settings.max_age, now);

@@ -9,11 +9,18 @@
 mod alarms;
 mod automatic;
 mod commands;
+mod concerns;
+mod contact;
 pub mod decision;
+pub mod frost;
 pub mod inputs;
+pub mod memory;
 mod plan;
+pub mod rules;
+mod set_point;
 mod state;
 mod steer;
+pub mod summary;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -24,22 +31,24 @@ use std::time::Duration;
 
 use bridge::controller::{Command, Concern, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange};
 use bridge::store::StoreError;
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
 use bus::message::{Code, EventKind, Happening, Severity};
-use bus::topic::Identity;
-use chiller_device::{ChillerState, ChillerStatus, DESCRIPTION, Mode};
-use serde::{Deserialize, Serialize};
+use chiller_device::{ChillerState, ChillerStatus};
 
-use crate::protocol::{Reply, Request};
-use alarms::Latch;
-use decision::{Decider, Rules};
-use inputs::{Dome, DomeSettings, Power, PowerSettings};
-use plan::Plan;
-use steer::NotDone;
+use crate::protocol::{Reply, Request, Threshold};
+use alarms::AlarmWatch;
+use automatic::{Cooling, Site};
+use contact::Contact;
+use inputs::{DomeSettings, PowerSettings};
+use memory::Notes;
+pub use memory::{Memory, Saved};
+use rules::Rules;
+use set_point::SetPointWatch;
+use steer::Trials;
 use unit::Unit;
-use work::{Clear, SetPoint, Switch};
+use work::Work;
 
 /// What the controller must know.
 #[derive(Clone, Debug)]
@@ -60,41 +69,10 @@ pub struct ControllerSettings {
     pub alarm_retry: bool,
     /// Manual for so long is worth an attention.
     pub manual_long: Duration,
-}
-
-/// Who decides, and what the operator wants: survives a restart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Saved {
-    /// Who decides.
-    pub mode: Mode,
-    /// In manual, whether the unit is to run; `None`: as it is.
-    pub request: Option<bool>,
-    /// Since when.
-    pub since: Option<Utc>,
-    /// Who set it.
-    pub by: Option<Identity>,
-    /// An alarm that nobody has cleared yet.
-    pub alarm: Option<Latch>,
-}
-
-impl Saved {
-    /// Nobody has said anything yet.
-    #[must_use]
-    pub fn unset(mode: Mode) -> Self {
-        Self { mode, request: None, since: None, by: None, alarm: None }
-    }
-}
-
-/// How the memory of the process before was found.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Memory {
-    /// As it was left, or the copy before.
-    Kept(Saved),
-    /// There is none: a first start, in this mode.
-    First(Mode),
-    /// It is damaged, and the copy before too.
-    Lost,
+    /// Lowest and highest set point, in degrees Celsius.
+    pub setpoint_limits: (f64, f64),
+    /// Whether a set point that was commanded is set again after the unit has restarted with another.
+    pub restore_setpoint: bool,
 }
 
 /// See the module.
@@ -102,95 +80,43 @@ pub enum Memory {
 pub struct Chiller {
     settings: ControllerSettings,
     started: Now,
-    saved: Saved,
-    mode_lost: bool,
-    mode_not_saved: bool,
-    // The unit.
+    /// What survives a restart.
+    notes: Notes,
+    /// What the unit last said.
     unit: Unit,
-    connected: bool,
-    /// Whether the quick set was read to its end since the link came up.
-    unit_read: bool,
-    plan: Plan,
-    // What others publish, and what follows.
-    power: Option<Power>,
-    dome: Option<Dome>,
-    decider: Decider,
-    inputs: automatic::Shown,
-    // What is being done.
-    switch: Option<Switch>,
-    set_point: Option<SetPoint>,
-    clear: Option<Clear>,
-    mode_change: Option<Ticket>,
-    not_done: Option<NotDone>,
-    /// Since when the pump runs because automatic control started it, and how often it stopped by
-    /// itself soon after.
-    started_pump: Option<Instant>,
-    drops: usize,
-    /// The present alarm has been read by automatic control, which also cleared the unit's latch.
-    alarm_read: bool,
-    alarm_retries: usize,
-    alarm_retry_at: Option<Instant>,
-    released: Option<Released>,
-    /// Polled again after a release, and no answer yet: nothing was lost.
-    resuming: bool,
-    // What was shown.
-    thresholds: Vec<(&'static str, f64)>,
+    /// Whether it answers, and what is asked next.
+    contact: Contact,
+    /// What others publish, and what automatic control wants.
+    site: Site,
+    /// What is being done to the unit.
+    work: Work,
+    trials: Trials,
+    alarm_watch: AlarmWatch,
+    set_points: SetPointWatch,
+    cooling: Cooling,
+    /// As it was last told.
     status: ChillerStatus,
-    uncooled_since: Option<Instant>,
-    uncooled: bool,
     effects: VecDeque<Effect<Request, Saved>>,
-}
-
-/// The unit is let alone, so that its keypad unlocks.
-#[derive(Debug)]
-struct Released {
-    until: Instant,
-    /// What the pump did when it began.
-    pump_on: Option<bool>,
-    /// The port went away meanwhile.
-    lost: bool,
 }
 
 impl Chiller {
     /// A controller that has not asked anything yet.
     #[must_use]
     pub fn new(settings: ControllerSettings, memory: Memory, now: Now) -> Self {
-        let mode_lost = memory == Memory::Lost;
-        let saved = match memory {
-            Memory::Kept(saved) => saved,
-            Memory::First(mode) => Saved::unset(mode),
-            Memory::Lost => Saved::unset(Mode::Manual),
-        };
+        let notes = Notes::new(memory, now);
         Self {
-            plan: Plan::new(settings.query_delay, now.instant),
-            power: settings.power.clone().map(Power::new),
-            dome: settings.dome.clone().map(Dome::new),
-            decider: Decider::new(settings.rules, now.instant),
+            site: Site::new(&settings, notes.saved.frost.is_some(), now),
+            contact: Contact::new(settings.query_delay, now),
             settings,
             started: now,
-            saved,
-            mode_lost,
-            mode_not_saved: false,
+            notes,
             unit: Unit::default(),
-            connected: false,
-            unit_read: false,
-            inputs: automatic::Shown::default(),
-            switch: None,
-            set_point: None,
-            clear: None,
-            mode_change: None,
-            not_done: None,
-            started_pump: None,
-            drops: 0,
-            alarm_read: false,
-            alarm_retries: 0,
-            alarm_retry_at: None,
-            released: None,
-            resuming: false,
-            thresholds: Vec::new(),
+            work: Work::default(),
+            trials: Trials::default(),
+            alarm_watch: AlarmWatch::default(),
+            set_points: SetPointWatch::default(),
+            cooling: Cooling::default(),
             status: ChillerStatus::Offline,
-            uncooled_since: None,
-            uncooled: false,
             effects: VecDeque::new(),
         }
     }
@@ -206,51 +132,32 @@ impl Chiller {
     }
 
     fn save(&mut self) {
-        self.effects.push_back(Effect::Save(self.saved.clone()));
+        self.notes.is_writing = true;
+        self.effects.push_back(Effect::Save(self.notes.saved.clone()));
     }
 
-    /// Whether the unit is to run now.
-    fn requested(&self) -> Option<bool> {
-        match self.saved.mode {
-            Mode::Manual => self.saved.request,
-            Mode::Automatic => self.wanted_by_automatic(),
-        }
-    }
-
-    fn wanted_by_automatic(&self) -> Option<bool> {
-        self.decider.last().map(|decision| decision.wanted)
-    }
-
-    fn is_released(&self) -> bool {
-        self.released.is_some()
-    }
-
-    /// What was read no longer counts.
-    fn forget_unit(&mut self, now: Now) {
-        self.connected = false;
-        self.unit_read = false;
-        self.unit.forget();
-        self.thresholds.clear();
-        self.plan.restart(now.instant);
-    }
-
-    fn take_threshold(&mut self, request: &Request, reply: Reply) {
-        let (Request::ReadThreshold(threshold), Some(value)) = (request, value(reply)) else { return };
-        self.thresholds.push((state::threshold_name(*threshold), value));
-        if self.thresholds.len() == plan::THRESHOLDS.len() {
-            let mut happening =
-                Happening::new(EventKind::Link, Severity::Info, "the unit's warning and alarm thresholds");
-            for (name, value) in self.thresholds.drain(..) {
-                happening = happening.with(name, value);
-            }
-            self.happened(happening.because("thresholds"));
-        }
+    fn take_threshold(&mut self, threshold: Threshold, reply: Reply) {
+        let Some(thresholds) = value(reply).and_then(|value| self.contact.take_threshold(threshold, value))
+        else {
+            return;
+        };
+        let words = thresholds.iter().map(|(threshold, value)| {
+            let unit = if threshold.is_flow() { " l/min" } else { "°C" };
+            format!("{} {value:.1}{unit}", state::threshold_name(*threshold).replace('_', " "))
+        });
+        let message = format!("the unit's thresholds: {}", words.collect::<Vec<_>>().join(", "));
+        let happening = Happening::new(EventKind::Link, Severity::Info, message).because("thresholds");
+        let happening = thresholds.into_iter().fold(happening, |happening, (threshold, value)| {
+            happening.with(state::threshold_name(threshold), value)
+        });
+        self.happened(happening);
     }
 
     /// After every event: decide, steer, and see what changed.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
+        self.restore_set_point();
         self.note_cooling(now);
         self.note_status(now);
     }
@@ -281,33 +188,30 @@ impl Controller for Chiller {
     }
 
     fn handle_reply(&mut self, request: Request, reply: Result<Reply, DeviceRefusal>, now: Now) {
+        self.contact.nothing_is_out();
         // An answer that was under way when the unit was released counts no longer.
-        if self.is_released() {
+        if self.contact.is_released() {
             return;
         }
-        let status = match reply {
-            Ok(Reply::Status(status)) => Some(status),
-            _ => None,
-        };
-        match reply {
+        self.contact.answered(&request, reply.is_err());
+        match &reply {
             Ok(reply) => {
-                self.connected = true;
-                self.resuming = false;
-                self.unit.take(&request, reply, now);
-                self.take_threshold(&request, reply);
-                self.work_answered(&request, reply, now);
+                self.unit.take(&request, *reply, now);
+                if let Request::ReadThreshold(threshold) = request {
+                    self.take_threshold(threshold, *reply);
+                }
+                self.work_answered(&request, *reply, now);
             }
             Err(refusal) => {
                 self.unit.refused(&request);
-                self.work_refused(&request, &refusal, now);
+                self.work_refused(&request, refusal, now);
                 self.effects.push_back(Effect::Publish);
             }
         }
-        self.unit_read |= Some(&request) == plan::QUICK.last();
-        if self.clear.as_mut().is_some_and(|clear| clear.answered(&request, now.instant)) {
-            self.end_clear(now);
+        if self.work.clear.as_mut().is_some_and(|clear| clear.answered(&request, now.instant)) {
+            self.end_clear();
         }
-        if let Some(status) = status {
+        if let Ok(Reply::Status(status)) = reply {
             self.take_status(status, now);
         }
         self.note_alarms(now);
@@ -316,97 +220,82 @@ impl Controller for Chiller {
 
     fn handle_link(&mut self, change: LinkChange, now: Now) {
         let LinkChange::Lost { reason } = change else { return };
-        self.resuming = false;
-        if let Some(released) = &mut self.released {
-            released.lost = true;
-        }
-        self.forget_unit(now);
-        self.started_pump = None;
         let outcome = Outcome::failed(Code::NotConnected, format!("the chiller no longer answers: {reason}"));
+        self.contact.lost(reason, now.instant);
+        self.unit.forget();
+        self.trials.disown_pump();
         // What the unit does not even acknowledge would be sent again with every new link.
-        if self.switch.as_ref().is_some_and(|switch| switch.ticket.is_none() && switch.is_unanswered()) {
+        let is_unanswered = self.work.switch.as_ref().is_some_and(|switch| {
+            let order = &switch.order;
+            order.ticket.is_none() && order.is_sent() && !order.is_acknowledged()
+        });
+        if is_unanswered {
             self.switch_failed(Code::NotConnected, "it did not answer the order".to_owned(), now);
         }
-        let set_point = self.set_point.take().map(|work| work.ticket);
-        if self.clear.is_some() {
-            self.alarm_read = false;
+        if self.work.clear.is_some() {
+            self.alarm_watch.was_read = false;
         }
-        let clear = self.clear.take().and_then(|work| work.ticket);
-        let switch = self.switch.take().and_then(|work| work.ticket);
-        for ticket in [set_point, clear, switch] {
-            self.answer(ticket, outcome.clone());
+        self.set_point_given_up();
+        for ticket in self.work.give_up() {
+            self.answer(Some(ticket), outcome.clone());
         }
         self.follow_up(now);
     }
 
-    fn handle_saved(&mut self, result: Result<(), StoreError>, _now: Now) {
+    fn handle_saved(&mut self, result: Result<(), StoreError>, now: Now) {
+        self.notes.written(result.is_ok());
+        self.restoring_is_saved(result.is_ok(), now);
         self.mode_saved(result);
         self.effects.push_back(Effect::Publish);
     }
 
     fn handle_timeout(&mut self, now: Now) {
         self.switch_overdue(now);
-        if self.released.as_ref().is_some_and(|released| now.instant >= released.until) {
+        self.set_point_overdue(now);
+        if self.contact.released().is_some_and(|released| now.instant >= released.until) {
             self.end_release(now);
         }
         self.follow_up(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let decision = self.decider.poll_timeout();
-        let stale = self.inputs.stale_at;
-        if let Some(released) = &self.released {
-            return [Some(released.until), decision, stale].into_iter().flatten().min();
-        }
-        let switch = self.switch.as_ref().map(Switch::poll_timeout);
-        let clear = self.clear.as_ref().and_then(Clear::poll_timeout);
-        let retry = self.not_done.as_ref().and_then(|not_done| not_done.retry_at);
-        let own = [
-            switch,
-            clear,
-            retry,
-            self.alarm_retry_at,
-            self.plan.poll_timeout(),
-            self.status_timeout(),
-            self.cooling_timeout(),
-            decision,
-            stale,
-        ];
-        own.into_iter().flatten().min()
+        let inputs = [self.site.decider.poll_timeout(), self.site.shown.stale_at];
+        let unit = match self.contact.released() {
+            Some(released) => [Some(released.until), None, None, None, None, None],
+            None => [
+                self.contact.next_question(self.work.next_question()),
+                self.work.next_deadline(),
+                self.trials.poll_timeout(),
+                self.alarm_watch.retry_at,
+                self.status_timeout(),
+                self.cooling.poll_timeout(self.settings.start_deadline),
+            ],
+        };
+        inputs.into_iter().chain(unit).flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {
-        let at = now.instant;
-        if self.is_released() {
+        if self.contact.is_released() {
             return None;
         }
-        if !self.connected {
-            return self.plan.next(at);
-        }
         // Reading the alarms ends the unit's own latch: not before ours is on the disk.
-        let unsafe_to_clear = self.mode_not_saved;
-        self.clear
-            .as_mut()
-            .filter(|clear| !(unsafe_to_clear && clear.ticket.is_none() && clear.is_in_standby()))
-            .and_then(|clear| clear.poll_request(at))
-            .or_else(|| self.set_point.as_mut().and_then(SetPoint::poll_request))
-            .or_else(|| self.switch.as_mut().and_then(|switch| switch.poll_request(at)))
-            .or_else(|| self.plan.next(at))
+        let may_clear = !self.notes.not_saved;
+        let work =
+            if self.contact.is_connected() { self.work.poll_request(may_clear, now.instant) } else { None };
+        let request = work.or_else(|| self.contact.next_reading(now.instant));
+        self.contact.asks(request.as_ref());
+        request
     }
 
     fn poll_order(&mut self, now: Now) -> Option<Request> {
-        if !self.connected || self.is_released() {
+        if !self.contact.is_connected() || self.contact.is_released() {
             return None;
         }
-        // Clearing goes its steps one by one: once it has begun, nothing comes in between.
-        if let Some(clear) = &mut self.clear {
-            return if clear.is_out() { None } else { clear.poll_request(now.instant) };
+        let order = self.work.poll_order(now.instant);
+        if order.is_some() {
+            self.contact.asks(order.as_ref());
         }
-        let set_point = self.set_point.as_mut().filter(|work| !work.is_out());
-        set_point.and_then(SetPoint::poll_request).or_else(|| {
-            let switch = self.switch.as_mut().filter(|switch| !switch.is_out());
-            switch.and_then(|switch| switch.poll_request(now.instant))
-        })
+        order
     }
 
     fn is_wanted(&self, request: &Request) -> bool {
@@ -415,13 +304,6 @@ impl Controller for Chiller {
 
     fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
         self.effects.pop_front()
-    }
-
-    // A clean stop leaves the unit as it is.
-    fn handle_shutdown(&mut self, _now: Now) {}
-
-    fn is_at_rest(&self) -> bool {
-        true
     }
 
     fn concerns(&self, now: Now) -> Vec<Concern> {
@@ -433,9 +315,9 @@ impl Controller for Chiller {
         Facts {
             status: status.word(),
             reason: self.reason(),
-            summary: DESCRIPTION.status_label(status.word()).to_lowercase(),
+            summary: summary::summary(&self.situation(now)),
             date: self.unit.date(),
-            connected: self.connected,
+            connected: self.contact.is_connected(),
         }
     }
 
@@ -457,12 +339,5 @@ fn value(reply: Reply) -> Option<f64> {
         Reply::Temperature(temperature) => Some(temperature.celsius()),
         Reply::Flow(flow) => Some(flow.litres_per_minute()),
         _ => None,
-    }
-}
-
-fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Automatic => "automatic",
-        Mode::Manual => "manual",
     }
 }

@@ -1,20 +1,22 @@
-//! What the controller shows: status, reason, concerns, and the published state.
+//! What the controller shows: status, reason, and the published state.
 
-use bridge::controller::{Concern, Quantity};
+use bridge::controller::Quantity;
 use bus::clock::{Instant, Now};
 use chiller_device::{ChillerState, ChillerStatus, Mode, Reading, TecMode};
 
+use super::summary::Situation;
 use super::{Chiller, decision};
 use crate::protocol::{Threshold, UnitMode};
 
 impl Chiller {
     /// How the unit's answers become a status (the contract's rules, in their order).
     pub(super) fn current_status(&self, now: Instant) -> ChillerStatus {
-        if self.is_released() {
+        if self.contact.is_released() {
             return ChillerStatus::Released;
         }
-        let Some(status) = self.unit.status().filter(|_| self.connected) else {
-            return if self.resuming { ChillerStatus::Released } else { ChillerStatus::Offline };
+        let Some(status) = self.unit.status().filter(|_| self.contact.is_connected()) else {
+            let is_resuming = self.contact.is_resuming();
+            return if is_resuming { ChillerStatus::Released } else { ChillerStatus::Offline };
         };
         if self.has_alarm() {
             return ChillerStatus::Fault;
@@ -22,11 +24,11 @@ impl Chiller {
         if status.unit_mode == UnitMode::Test {
             return ChillerStatus::Service;
         }
-        let asked_for = self.switch.as_ref().map(|switch| switch.on);
+        let asked_for = self.work.switch.as_ref().map(|switch| switch.on);
         if !status.pump_on {
             return match asked_for {
                 Some(true) => ChillerStatus::Starting,
-                _ if self.start_failed().is_some() => ChillerStatus::Fault,
+                _ if self.trials.start_failed().is_some() => ChillerStatus::Fault,
                 _ => ChillerStatus::Idle,
             };
         }
@@ -54,78 +56,79 @@ impl Chiller {
             ChillerStatus::Fault if self.has_alarm() => "alarm",
             ChillerStatus::Fault => "start_failed",
             ChillerStatus::Service => "service",
-            _ if self.mode_lost => "mode_lost",
-            _ if self.saved.mode == Mode::Manual => "manual",
-            _ => self.decider.last().map_or(decision::INPUT_HOLD, |decision| decision.reason),
+            _ if self.notes.saved.mode_lost => "mode_lost",
+            _ if self.notes.saved.mode == Mode::Manual => "manual",
+            _ => self.site.decider.last().map_or(decision::INPUT_HOLD, |decision| decision.reason),
         }
     }
 
-    /// Why the last start did not come about.
-    fn start_failed(&self) -> Option<&str> {
-        self.not_done.as_ref().filter(|not_done| not_done.on).map(|not_done| not_done.why.as_str())
+    /// Whether the unit is to run now.
+    fn requested(&self) -> Option<bool> {
+        match self.notes.saved.mode {
+            Mode::Manual => self.notes.saved.request,
+            Mode::Automatic => self.wanted_by_automatic(),
+        }
     }
 
     pub(super) fn cooling_ok(&self) -> bool {
-        self.connected
+        self.contact.is_connected()
             && self.unit.pump_on() == Some(true)
             && !self.unit.has_alarm()
             && self.unit.flow().is_some_and(|flow| flow >= self.settings.min_flow)
     }
 
-    pub(super) fn all_concerns(&self, now: Now) -> Vec<Concern> {
-        let mut concerns = Vec::new();
-        if self.has_alarm() {
-            let text = format!(
-                "the chiller has an alarm{}; clear_alarms when its cause is gone",
-                self.alarms_in_words()
-            );
-            concerns.push(Concern::error("alarm", text));
-        }
-        if let Some(why) = self.start_failed() {
-            concerns.push(Concern::error("start_failed", format!("the chiller did not start: {why}")));
-        }
-        if let Some(not_done) = self.not_done.as_ref().filter(|not_done| !not_done.on) {
-            let text = format!("the chiller did not stop: {}", not_done.why);
-            concerns.push(Concern::warning("stop_failed", text));
-        }
-        self.automatic_concerns(&mut concerns, now);
-        if self.mode_lost {
-            let text =
-                "the saved mode could not be read: manual, with the pump as it is, until somebody sets it";
-            concerns.push(Concern::error("mode_lost", text));
-        }
-        if self.mode_not_saved {
-            let text = "the mode could not be saved: a restart returns to the one before";
-            concerns.push(Concern::warning("mode_not_saved", text));
-        }
-        concerns
-    }
-
-    /// By name; `null` when the unit has one whose name was not read yet, or says nothing.
+    /// By name, with those that nobody has cleared; `null` when the unit has one whose name was not
+    /// read yet, or says nothing: then nobody knows which it has.
     fn alarms(&self) -> Option<Vec<String>> {
+        self.unit.status()?;
         let names = self.alarm_names();
-        let known = !names.is_empty() || (self.connected && !self.has_alarm());
-        known.then_some(names)
+        (!names.is_empty() || !self.has_alarm()).then_some(names)
     }
 
     pub(super) fn published(&self) -> ChillerState {
         ChillerState {
-            mode: self.saved.mode,
-            mode_since: self.saved.since,
-            mode_by: self.saved.by.clone(),
+            mode: self.notes.saved.mode,
+            mode_since: self.notes.saved.since,
+            mode_by: self.notes.saved.by.clone(),
             requested: self.requested(),
             wanted_by_automatic: self.wanted_by_automatic(),
             cooling_ok: self.cooling_ok(),
             reading: Reading { alarms: self.alarms(), ..self.unit.reading() },
-            dome_temp: self.inputs.dome,
-            channels_enabled: self.inputs.channels.clone(),
-            antifreeze_enabled: self.decider.antifreeze(),
-            inputs: self.inputs.inputs,
+            dome_temp: self.site.shown.dome,
+            channels_enabled: self.site.shown.channels.clone(),
+            antifreeze_enabled: self.site.decider.antifreeze(),
+            inputs: self.site.shown.inputs,
         }
     }
 }
 
 impl Chiller {
+    /// What the sentence for people is made of.
+    #[must_use]
+    pub fn situation(&self, now: Now) -> Situation<'_> {
+        let saved = &self.notes.saved;
+        let shown = &self.site.shown;
+        Situation {
+            status: self.current_status(now.instant),
+            pump_on: self.unit.pump_on(),
+            mode: saved.mode,
+            mode_by: saved.by.as_ref(),
+            mode_lost: saved.mode_lost,
+            requested: saved.request,
+            decision: self.site.decider.last(),
+            cameras: shown.channels.as_deref(),
+            has_power: self.site.has_power(),
+            inputs: shown.inputs,
+            has_dome: self.site.has_dome(),
+            cold: self.cold(),
+            alarm: self.has_alarm().then(|| self.alarm_in_words()),
+            start_failed: self.trials.start_failed(),
+            was_heard: self.contact.was_heard(),
+            silence: self.contact.silence(),
+            released_until: self.contact.released().map(|released| released.until_utc),
+        }
+    }
+
     /// What `chiller history` draws, by the keys of the published state.
     pub(super) fn charted(&self) -> Vec<Quantity> {
         let reading = self.unit.reading();
@@ -134,7 +137,7 @@ impl Chiller {
             quantity("water_temp", "degC", reading.water_temp),
             quantity("setpoint_temp", "degC", reading.setpoint_temp),
             quantity("ambient_temp", "degC", reading.ambient_temp),
-            quantity("dome_temp", "degC", self.inputs.dome),
+            quantity("dome_temp", "degC", self.site.shown.dome),
             quantity("tec_power", "%", reading.tec_power),
             quantity("flow", "l/min", reading.flow),
         ]

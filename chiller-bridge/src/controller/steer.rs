@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bridge::controller::DeviceRefusal;
+use bridge::order::{Late, Refused, Taken};
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Severity};
@@ -11,7 +12,7 @@ use chiller_device::Mode;
 
 use super::Chiller;
 use super::work::Switch;
-use crate::protocol::{Reply, Request, Status, Temperature, UnitMode};
+use crate::protocol::{Reply, Request, Status, UnitMode};
 
 /// When automatic control tries again what did not come about; the last one for ever.
 pub(super) const RETRIES: [Duration; 4] =
@@ -20,6 +21,16 @@ pub(super) const RETRIES: [Duration; 4] =
 /// A unit that has run for so long after a start has been started for good.
 const STEADY_AFTER: Duration = Duration::from_secs(600);
 
+/// What did not come about, and how often a pump that was started fell back.
+#[derive(Debug, Default)]
+pub(super) struct Trials {
+    pub(super) not_done: Option<NotDone>,
+    /// Since when the pump runs because automatic control started it.
+    started_pump: Option<Instant>,
+    /// How often it stopped by itself soon after.
+    drops: usize,
+}
+
 /// A start or stop that did not come about.
 #[derive(Debug)]
 pub(super) struct NotDone {
@@ -27,7 +38,46 @@ pub(super) struct NotDone {
     pub(super) why: String,
     attempts: usize,
     /// In manual nothing is tried again.
-    pub(super) retry_at: Option<Instant>,
+    retry_at: Option<Instant>,
+}
+
+impl Trials {
+    /// Why the last start did not come about.
+    pub(super) fn start_failed(&self) -> Option<&str> {
+        self.not_done.as_ref().filter(|not_done| not_done.on).map(|not_done| not_done.why.as_str())
+    }
+
+    /// Why the last stop did not come about.
+    pub(super) fn stop_failed(&self) -> Option<&str> {
+        self.not_done.as_ref().filter(|not_done| !not_done.on).map(|not_done| not_done.why.as_str())
+    }
+
+    /// Somebody else has the pump: a fall is no fall of ours.
+    pub(super) fn disown_pump(&mut self) {
+        self.started_pump = None;
+    }
+
+    /// Somebody has decided anew.
+    pub(super) fn forget(&mut self) {
+        self.not_done = None;
+        self.started_pump = None;
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.not_done.as_ref().and_then(|not_done| not_done.retry_at)
+    }
+
+    /// Whether this is not to be tried yet, or not at all.
+    fn must_wait(&self, on: bool, now: Instant) -> bool {
+        self.not_done.as_ref().is_some_and(|not_done| {
+            not_done.on == on && not_done.retry_at.is_none_or(|retry_at| now < retry_at)
+        })
+    }
+
+    /// Whether the pump has run long enough since automatic control started it.
+    fn is_steady(&self, now: Instant) -> bool {
+        self.started_pump.is_some_and(|since| now.since(since) >= STEADY_AFTER)
+    }
 }
 
 /// Run means that the unit says so and pumps; standby, that the pump is off.
@@ -39,11 +89,21 @@ pub(super) fn back_off(attempts: usize) -> Duration {
     RETRIES.get(attempts).or(RETRIES.last()).copied().unwrap_or_default()
 }
 
+const fn unit_mode_in_words(mode: UnitMode) -> &'static str {
+    match mode {
+        UnitMode::AutoStart => "auto start",
+        UnitMode::Standby => "standby",
+        UnitMode::Run => "run",
+        UnitMode::Safety => "safety mode",
+        UnitMode::Test => "test mode",
+    }
+}
+
 impl Chiller {
     /// Brings the unit to what automatic control wants. In manual nothing moves without a command.
     pub(super) fn steer(&mut self, now: Now) {
         let (Some(status), Some(wanted)) = (self.unit.status(), self.wanted_by_automatic()) else { return };
-        if self.saved.mode == Mode::Manual || self.is_released() || self.clear.is_some() {
+        if self.notes.saved.mode == Mode::Manual || self.contact.is_released() || self.work.clear.is_some() {
             return;
         }
         if status.unit_mode == UnitMode::Test {
@@ -56,95 +116,101 @@ impl Chiller {
         if status.pump_on == wanted {
             // A start or stop that is no longer wanted, and not sent yet, is not sent; one that was sent
             // is undone, for the unit only does not show it yet.
-            let dropped = self.switch.take_if(|switch| switch.ticket.is_none() && switch.on != wanted);
-            self.not_done = None;
-            if dropped.is_some_and(|switch| switch.is_out()) {
-                self.switch = Some(Switch::new(wanted, None, now.instant, self.settings.start_deadline));
+            let dropped =
+                self.work.switch.take_if(|switch| switch.order.ticket.is_none() && switch.on != wanted);
+            self.trials.not_done = None;
+            if dropped.is_some_and(|switch| switch.order.is_sent()) {
+                self.switch_to(wanted, now);
             }
-            if wanted && self.started_pump.is_some_and(|since| now.instant.since(since) >= STEADY_AFTER) {
-                self.alarm_retries = 0;
+            if wanted && self.trials.is_steady(now.instant) {
+                self.alarm_watch.retries = 0;
             }
             return;
         }
         if wanted {
             self.note_drop(now);
         }
-        let under_way = self.switch.as_ref().is_some_and(|switch| switch.on == wanted);
-        let waiting = self.not_done.as_ref().is_some_and(|not_done| {
-            not_done.on == wanted && not_done.retry_at.is_none_or(|at| now.instant < at)
-        });
-        if under_way || waiting {
-            return;
+        let under_way = self.work.switch.as_ref().is_some_and(|switch| switch.on == wanted);
+        if !under_way && !self.trials.must_wait(wanted, now.instant) {
+            self.switch_to(wanted, now);
         }
-        self.switch = Some(Switch::new(wanted, None, now.instant, self.settings.start_deadline));
+    }
+
+    fn switch_to(&mut self, on: bool, now: Now) {
+        self.work.switch = Some(Switch::new(on, None, now.instant, self.settings.start_deadline));
     }
 
     /// Service has the unit: nothing more is sent.
     fn hands_off(&mut self) {
-        self.started_pump = None;
-        self.not_done = None;
-        self.switch.take_if(|switch| switch.ticket.is_none());
-        if self.clear.take_if(|clear| clear.ticket.is_none()).is_some() {
-            self.alarm_read = false;
+        self.trials.forget();
+        self.work.switch.take_if(|switch| switch.order.ticket.is_none());
+        if self.work.clear.take_if(|clear| clear.ticket.is_none()).is_some() {
+            self.alarm_watch.was_read = false;
         }
     }
 
     /// A unit that runs and falls back soon after is started again once, and then not again and
     /// again: it may have been switched off at its panel, or be about to break.
     fn note_drop(&mut self, now: Now) {
-        let Some(since) = self.started_pump.take() else { return };
+        let Some(since) = self.trials.started_pump.take() else { return };
         let ran = now.instant.since(since);
         if ran >= STEADY_AFTER {
-            self.drops = 0;
+            self.trials.drops = 0;
             return;
         }
-        let wait = self.drops.checked_sub(1).map(back_off);
-        self.drops += 1;
-        let why = format!("it ran for {} s and stopped by itself", ran.as_secs());
+        let wait = self.trials.drops.checked_sub(1).map(back_off);
+        self.trials.drops += 1;
+        let why = format!("it ran for {} s and stopped without an order of the bridge", ran.as_secs());
         let again =
             wait.map_or("again now".to_owned(), |wait| format!("again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not keep running: {why}; {again}");
         self.happened(
             Happening::new(EventKind::Transition, Severity::Error, message)
                 .because("start_failed")
-                .with("attempt", self.drops),
+                .with("attempt", self.trials.drops),
         );
         if let Some(wait) = wait {
-            let retry_at = Some(now.instant + wait);
-            self.not_done = Some(NotDone { on: true, why, attempts: self.drops - 1, retry_at });
+            let (attempts, retry_at) = (self.trials.drops - 1, Some(now.instant + wait));
+            self.trials.not_done = Some(NotDone { on: true, why, attempts, retry_at });
         }
     }
 
+    /// What a status says about a start or stop that is under way.
     pub(super) fn take_status(&mut self, status: Status, now: Now) {
-        if self.saved.mode == Mode::Manual && self.saved.request.is_none() {
-            self.saved.request = Some(status.pump_on);
+        if self.notes.saved.mode == Mode::Manual && self.notes.saved.request.is_none() {
+            self.notes.saved.request = Some(status.pump_on);
         }
-        let Some(switch) = self.switch.as_ref().filter(|switch| switch.is_sent()) else { return };
-        if is_reached(switch.on, status) {
-            let took = now.instant.since(switch.since).as_secs_f64();
-            let done = if switch.on { "running" } else { "off" };
-            let outcome = Outcome::succeeded(format!("{done} after {took:.1} s"));
-            let by_itself = switch.on && self.saved.mode == Mode::Automatic;
-            let ticket = self.switch.take().and_then(|switch| switch.ticket);
-            self.not_done = None;
-            self.started_pump = by_itself.then_some(now.instant);
-            // Flow and drive are about to change: read them now.
-            self.plan.hurry(now.instant);
-            self.answer(ticket, outcome);
-        } else if switch.on && (status.alarm || status.unit_mode == UnitMode::Safety) {
-            let message = format!("the unit has an alarm{}", self.alarms_in_words());
-            self.switch_failed(Code::Alarm, message, now);
+        let Some(switch) = self.work.switch.as_mut() else { return };
+        let on = switch.on;
+        match switch.order.take(&Request::ReadStatus, Some(is_reached(on, status)), now.instant) {
+            Taken::Nothing => {}
+            Taken::Done(took) => {
+                let done = if on { "running" } else { "off" };
+                let outcome = Outcome::succeeded(format!("{done} after {:.1} s", took.as_secs_f64()));
+                let by_itself = on && self.notes.saved.mode == Mode::Automatic;
+                let ticket = self.work.switch.take().and_then(|switch| switch.order.ticket);
+                self.trials.not_done = None;
+                self.trials.started_pump = by_itself.then_some(now.instant);
+                // Flow and drive are about to change: read them now.
+                self.contact.hurry(now.instant);
+                self.answer(ticket, outcome);
+            }
+            Taken::Differs if on && (status.alarm || status.unit_mode == UnitMode::Safety) => {
+                let message = format!("the unit has an alarm{}", self.names_of_alarms());
+                self.switch_failed(Code::Alarm, message, now);
+            }
+            Taken::Differs => {}
         }
     }
 
     pub(super) fn switch_failed(&mut self, code: Code, why: String, now: Now) {
-        let Some(switch) = self.switch.take() else { return };
-        let what = if switch.on { "start" } else { "stop" };
-        let attempts = match &self.not_done {
-            Some(not_done) if not_done.on == switch.on => not_done.attempts + 1,
+        let Some(Switch { on, order }) = self.work.switch.take() else { return };
+        let what = if on { "start" } else { "stop" };
+        let attempts = match &self.trials.not_done {
+            Some(not_done) if not_done.on == on => not_done.attempts + 1,
             _ => 0,
         };
-        let retry_in = (self.saved.mode == Mode::Automatic).then(|| back_off(attempts));
+        let retry_in = (self.notes.saved.mode == Mode::Automatic).then(|| back_off(attempts));
         let retry = retry_in.map_or(String::new(), |wait| format!("; again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not {what}: {why}{retry}");
         self.happened(
@@ -152,47 +218,48 @@ impl Chiller {
                 .because(format!("{what}_failed"))
                 .with("attempt", attempts + 1),
         );
-        self.not_done = Some(NotDone {
-            on: switch.on,
-            why: why.clone(),
-            attempts,
-            retry_at: retry_in.map(|wait| now.instant + wait),
-        });
-        self.answer(switch.ticket, Outcome::failed(code, why));
+        let retry_at = retry_in.map(|wait| now.instant + wait);
+        self.trials.not_done = Some(NotDone { on, why: why.clone(), attempts, retry_at });
+        self.answer(order.ticket, Outcome::failed(code, why));
     }
 
     pub(super) fn switch_overdue(&mut self, now: Now) {
-        let Some(switch) = self.switch.as_ref().filter(|switch| now.instant >= switch.deadline) else {
-            return;
-        };
+        let Some(switch) = &self.work.switch else { return };
+        let Some(late) = switch.order.late(now.instant) else { return };
         let limit = self.settings.start_deadline.as_secs_f64();
         let (order, what) = if switch.on { ("run", "start") } else { ("standby", "stop") };
-        let says = self.unit.status().map_or("nothing".to_owned(), |status| {
-            format!("{:?}, pump {}", status.unit_mode, if status.pump_on { "on" } else { "off" })
-                .to_lowercase()
+        let did = match late {
+            Late::NotSent => {
+                format!("it could not be told {order} within {limit} s: other exchanges took too long")
+            }
+            Late::NotAcknowledged => format!("it did not acknowledge {order} within {limit} s"),
+            Late::NotDone => format!("it acknowledged {order} and did not {what} within {limit} s"),
+        };
+        let says = self.unit.status().map_or("it says nothing now".to_owned(), |status| {
+            let pump = if status.pump_on { "on" } else { "off" };
+            format!("it says {}, pump {pump}", unit_mode_in_words(status.unit_mode))
         });
-        let why = format!("it acknowledged {order} and did not {what} within {limit} s; it says {says}");
-        self.switch_failed(Code::Failed, why, now);
+        self.switch_failed(Code::Failed, format!("{did}; {says}"), now);
     }
 
     /// An answer that some work waits for.
     pub(super) fn work_answered(&mut self, request: &Request, reply: Reply, now: Now) {
         match (request, reply) {
-            (Request::SetRunning(on), _) => {
-                if self.clear.is_some() {
-                    self.put_in_standby();
-                } else if let Some(switch) = self.switch.as_mut().filter(|switch| switch.on == *on) {
-                    switch.accepted(now.instant);
+            (Request::SetRunning(_), _) if self.work.clear.is_some() => self.put_in_standby(),
+            (Request::SetRunning(_), _) => {
+                if let Some(switch) = self.work.switch.as_mut() {
+                    switch.order.take(request, None, now.instant);
                 }
             }
-            (Request::SetTemperature(accepted), _) => {
-                if let Some(work) = self.set_point.as_mut().filter(|work| work.temperature == *accepted) {
-                    work.accepted();
+            (Request::SetTemperature(_), _) => {
+                if let Some(work) = self.work.set_point.as_mut() {
+                    work.order.take(request, None, now.instant);
                 }
             }
             (Request::ReadSetTemperature, Reply::Temperature(temperature)) => {
-                self.set_point_read(temperature);
+                self.set_point_read(temperature, now);
             }
+            (Request::ReadUptime, Reply::Uptime(uptime)) => self.uptime_read(uptime.minutes(), now),
             _ => {}
         }
     }
@@ -200,57 +267,32 @@ impl Chiller {
     /// Whether a request that found no answer is still to be made: what was overridden is not.
     pub(super) fn is_still_wanted(&self, request: &Request) -> bool {
         match request {
-            _ if self.is_released() => false,
-            Request::SetRunning(false) if self.clear.is_some() => true,
+            _ if self.contact.is_released() => false,
+            Request::SetRunning(false) if self.work.clear.is_some() => true,
             // In manual nobody stands behind an order whose command was overridden.
-            Request::SetRunning(on) => self.switch.as_ref().is_some_and(|switch| {
-                switch.on == *on && (self.saved.mode == Mode::Automatic || switch.ticket.is_some())
+            Request::SetRunning(_) => self.work.switch.as_ref().is_some_and(|switch| {
+                switch.order.is(request)
+                    && (self.notes.saved.mode == Mode::Automatic || switch.order.ticket.is_some())
             }),
-            Request::SetTemperature(temperature) => {
-                self.set_point.as_ref().is_some_and(|work| work.temperature == *temperature)
+            Request::SetTemperature(_) => {
+                self.work.set_point.as_ref().is_some_and(|work| work.order.is(request))
             }
-            Request::ReadAndClearAlarms => self.clear.is_some(),
+            Request::ReadAndClearAlarms => self.work.clear.is_some(),
             _ => true,
         }
     }
 
-    fn set_point_read(&mut self, temperature: Temperature) {
-        let Some(work) = self.set_point.take_if(|work| work.is_sent()) else { return };
-        let outcome = if temperature == work.temperature {
-            Outcome::succeeded(format!("set point {:.1} °C", temperature.celsius()))
-        } else {
-            let message = format!(
-                "the unit acknowledged {:.1} °C and says {:.1} °C",
-                work.temperature.celsius(),
-                temperature.celsius()
-            );
-            Outcome::failed(Code::Failed, message)
-        };
-        self.answer(Some(work.ticket), outcome);
-    }
-
     /// A refusal of an order, or of what reads it back, ends the work with it.
     pub(super) fn work_refused(&mut self, request: &Request, refusal: &DeviceRefusal, now: Now) {
-        match request {
-            Request::SetRunning(on)
-                if self.clear.is_none() && self.switch.as_ref().is_some_and(|switch| switch.on == *on) =>
-            {
-                self.switch_failed(Code::Failed, format!("the unit refuses: {refusal}"), now);
-            }
-            Request::SetTemperature(refused) => {
-                if let Some(work) = self.set_point.take_if(|work| work.temperature == *refused) {
-                    let celsius = work.temperature.celsius();
-                    let message = format!("the unit refuses {celsius:.1} °C: {refusal}");
-                    self.answer(Some(work.ticket), Outcome::failed(Code::Failed, message));
-                }
-            }
-            Request::ReadSetTemperature => {
-                if let Some(work) = self.set_point.take_if(|work| work.is_sent()) {
-                    let message = format!("the unit does not say its set point: {refusal}");
-                    self.answer(Some(work.ticket), Outcome::failed(Code::Failed, message));
-                }
-            }
-            _ => {}
+        let switch = self.work.switch.as_ref().filter(|_| self.work.clear.is_none());
+        if switch.and_then(|switch| switch.order.refused(request)) == Some(Refused::Order) {
+            self.switch_failed(Code::Failed, format!("the unit refuses: {refusal}"), now);
+        }
+        if let Some(refused) = self.work.set_point.as_ref().and_then(|work| work.order.refused(request)) {
+            self.set_point_refused(refused, refusal);
+        }
+        if *request == Request::ReadUptime {
+            self.uptime_unknown(now);
         }
     }
 }

@@ -2,90 +2,111 @@
 //! clearing its alarms. Each ends when the unit was read back and agrees.
 //!
 //! ```text
-//!  Run/Standby: Send --accepted--> Check --status every 0.5 s--> done | deadline: not done
-//!  Set point:   Send --accepted--> ReadBack --> done | other
-//!  Clear:       Standby -> Pause 1.6 s -> Alarms (18) -> Detail1 -> Detail2 -> Warnings -> Status --> done
+//!  Run/Standby, set point: an order, as in bridge::order
+//!  Clear: Standby -> Pause 1.6 s -> Alarms (18) -> Detail1 -> Detail2 -> Warnings -> Status --> done
 //! ```
 
 use std::time::Duration;
 
+use bridge::order::Order;
 use bus::clock::Instant;
 use bus::command::Ticket;
 
 use crate::protocol::{Request, Temperature};
 
-/// How often the status is read while the unit is to start or stop.
-const CHECK_PERIOD: Duration = Duration::from_millis(500);
 /// At least 1.5 s between standby and 18: the panel checks its alarms that often, and hangs if one
 /// is cleared under it (ts_atwhitelight).
 const PANEL_PAUSE: Duration = Duration::from_millis(1600);
+/// A set point is there at once, or is not taken.
+const SET_POINT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Everything that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) switch: Option<Switch>,
+    pub(super) set_point: Option<SetPoint>,
+    pub(super) clear: Option<Clear>,
+    /// The mode is changed, and the disk does not know it yet.
+    pub(super) mode_change: Option<Ticket>,
+}
+
+impl Work {
+    /// What to order, or to ask for it; `may_clear`: nothing forbids to read the alarms.
+    pub(super) fn poll_request(&mut self, may_clear: bool, now: Instant) -> Option<Request> {
+        self.clear
+            .as_mut()
+            .filter(|clear| may_clear || clear.ticket.is_some() || !clear.is_in_standby())
+            .and_then(|clear| clear.poll_request(now))
+            .or_else(|| self.set_point.as_mut().and_then(|work| work.order.poll_request(now)))
+            .or_else(|| self.switch.as_mut().and_then(|work| work.order.poll_request(now)))
+    }
+
+    /// The order that is due, but for questions. Clearing goes its steps one by one: once it has begun,
+    /// nothing comes in between.
+    pub(super) fn poll_order(&mut self, now: Instant) -> Option<Request> {
+        if let Some(clear) = &mut self.clear {
+            return if clear.is_out() { None } else { clear.poll_request(now) };
+        }
+        let set_point = self.set_point.as_mut().and_then(|work| work.order.poll_order());
+        set_point.or_else(|| self.switch.as_mut().and_then(|work| work.order.poll_order()))
+    }
+
+    /// When something is to be asked for it.
+    pub(super) fn next_question(&self) -> Option<Instant> {
+        let switch = self.switch.as_ref().and_then(|work| work.order.next_check());
+        let set_point = self.set_point.as_ref().and_then(|work| work.order.next_check());
+        let clear = self.clear.as_ref().and_then(Clear::poll_timeout);
+        [switch, set_point, clear].into_iter().flatten().min()
+    }
+
+    /// When something must have come about.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let switch = self.switch.as_ref().map(|work| work.order.deadline);
+        let set_point = self.set_point.as_ref().map(|work| work.order.deadline);
+        [switch, set_point].into_iter().flatten().min()
+    }
+
+    /// A start or stop that was sent and is not done yet.
+    pub(super) fn ordered(&self) -> Option<bool> {
+        self.switch.as_ref().filter(|switch| switch.order.is_sent()).map(|switch| switch.on)
+    }
+
+    /// Another command overrides what waits for an answer; who waited. A start goes on without its
+    /// ticket: whether it is still wanted is decided elsewhere.
+    pub(super) fn give_up_tickets(&mut self) -> Vec<Ticket> {
+        let set_point = self.set_point.take_if(|work| work.order.ticket.is_some());
+        let clear = self.clear.take_if(|clear| clear.ticket.is_some());
+        let tickets = [
+            set_point.and_then(|work| work.order.ticket),
+            clear.and_then(|clear| clear.ticket),
+            self.switch.as_mut().and_then(|switch| switch.order.ticket.take()),
+            self.mode_change.take(),
+        ];
+        tickets.into_iter().flatten().collect()
+    }
+
+    /// Nothing can be done to the unit any more; who waited for it.
+    pub(super) fn give_up(&mut self) -> Vec<Ticket> {
+        let tickets = [
+            self.set_point.take().and_then(|work| work.order.ticket),
+            self.clear.take().and_then(|clear| clear.ticket),
+            self.switch.take().and_then(|switch| switch.order.ticket),
+        ];
+        tickets.into_iter().flatten().collect()
+    }
+}
 
 /// Bringing the unit to run or standby.
 #[derive(Debug)]
 pub(super) struct Switch {
     pub(super) on: bool,
-    pub(super) ticket: Option<Ticket>,
-    pub(super) since: Instant,
-    pub(super) deadline: Instant,
-    stage: SwitchStage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SwitchStage {
-    Send,
-    Sent,
-    Check(Instant),
+    pub(super) order: Order<Request>,
 }
 
 impl Switch {
     pub(super) fn new(on: bool, ticket: Option<Ticket>, now: Instant, limit: Duration) -> Self {
-        Self { on, ticket, since: now, deadline: now + limit, stage: SwitchStage::Send }
-    }
-
-    pub(super) fn poll_request(&mut self, now: Instant) -> Option<Request> {
-        match self.stage {
-            SwitchStage::Send => {
-                self.stage = SwitchStage::Sent;
-                Some(Request::SetRunning(self.on))
-            }
-            SwitchStage::Check(at) if now >= at => {
-                self.stage = SwitchStage::Check(now + CHECK_PERIOD);
-                Some(Request::ReadStatus)
-            }
-            SwitchStage::Sent | SwitchStage::Check(_) => None,
-        }
-    }
-
-    /// The unit has accepted the order: read back at once.
-    pub(super) fn accepted(&mut self, now: Instant) {
-        self.stage = SwitchStage::Check(now);
-    }
-
-    /// Whether the unit may have the order.
-    pub(super) fn is_out(&self) -> bool {
-        self.stage != SwitchStage::Send
-    }
-
-    /// Whether a status says anything about this order yet.
-    pub(super) fn is_sent(&self) -> bool {
-        matches!(self.stage, SwitchStage::Check(_))
-    }
-
-    /// Whether the order was sent.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.stage != SwitchStage::Send
-    }
-
-    /// Whether the order was sent and not acknowledged.
-    pub(super) fn is_unanswered(&self) -> bool {
-        self.stage == SwitchStage::Sent
-    }
-
-    pub(super) fn poll_timeout(&self) -> Instant {
-        match self.stage {
-            SwitchStage::Check(at) => at.min(self.deadline),
-            SwitchStage::Send | SwitchStage::Sent => self.deadline,
-        }
+        let order = Order::new(Request::SetRunning(on), Request::ReadStatus, ticket, now, limit);
+        Self { on, order }
     }
 }
 
@@ -93,49 +114,15 @@ impl Switch {
 #[derive(Debug)]
 pub(super) struct SetPoint {
     pub(super) temperature: Temperature,
-    pub(super) ticket: Ticket,
-    stage: SetPointStage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SetPointStage {
-    Send,
-    Sent,
-    ReadBack,
-    ReadingBack,
+    pub(super) order: Order<Request>,
 }
 
 impl SetPoint {
-    pub(super) fn new(temperature: Temperature, ticket: Ticket) -> Self {
-        Self { temperature, ticket, stage: SetPointStage::Send }
-    }
-
-    pub(super) fn poll_request(&mut self) -> Option<Request> {
-        match self.stage {
-            SetPointStage::Send => {
-                self.stage = SetPointStage::Sent;
-                Some(Request::SetTemperature(self.temperature))
-            }
-            SetPointStage::ReadBack => {
-                self.stage = SetPointStage::ReadingBack;
-                Some(Request::ReadSetTemperature)
-            }
-            SetPointStage::Sent | SetPointStage::ReadingBack => None,
-        }
-    }
-
-    pub(super) fn accepted(&mut self) {
-        self.stage = SetPointStage::ReadBack;
-    }
-
-    /// Whether the unit may have the order.
-    pub(super) fn is_out(&self) -> bool {
-        self.stage != SetPointStage::Send
-    }
-
-    /// Whether a set point that is read says anything about this one.
-    pub(super) fn is_sent(&self) -> bool {
-        self.stage == SetPointStage::ReadingBack
+    /// For whom; `None`: what was commanded before the unit restarted.
+    pub(super) fn new(temperature: Temperature, ticket: Option<Ticket>, now: Instant) -> Self {
+        let order = Request::SetTemperature(temperature);
+        let order = Order::new(order, Request::ReadSetTemperature, ticket, now, SET_POINT_LIMIT);
+        Self { temperature, order }
     }
 }
 

@@ -118,3 +118,12 @@ impl fmt::Display for ErrorDigit {
 pub(super) fn expected<T>(expected: &'static str, came: &[u8]) -> Result<T, FrameError> {
     Err(BadFrame::Form { expected, came: came.into() }.into())
 }
+
+/// Refuses a field that does not repeat what was sent.
+pub(super) fn echo(what: &'static str, sent: &[u8], came: &[u8]) -> Result<(), FrameError> {
+    if sent == came {
+        Ok(())
+    } else {
+        Err(BadFrame::Echo { what, sent: sent.into(), came: came.into() }.into())
+    }
+}

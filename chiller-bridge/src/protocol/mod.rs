@@ -7,30 +7,23 @@
 
 mod alarms;
 mod error;
+mod frame;
 mod reply;
 mod request;
-
-use serde::{Deserialize, Serialize};
+mod values;
 
 pub use alarms::{AlarmBits, AlarmDetail1Bits, AlarmDetail2Bits, WarningBits};
 pub use error::{BadFrame, ErrorDigit, FrameError};
-pub use reply::{
-    Drive, Flow, HeatOrCool, MilliAmperes, Pid, Pwm, Reply, Status, Temperature, UnitMode, UptimeMinutes,
-};
-pub use request::{ControlSensor, Fan, Request, TecBank, Threshold};
+pub use frame::{MAX_REPLY_BYTES, TERMINATOR};
+pub use reply::Reply;
+pub use request::{Fan, Request, TecBank, Threshold};
+pub use values::{Drive, Flow, HeatOrCool, MilliAmperes, Status, Temperature, UnitMode, UptimeMinutes};
 
-use error::expected;
-
-/// The last byte of every frame, both ways.
-pub const TERMINATOR: u8 = b'\r';
-
-/// The longest frame the unit sends, in bytes, its terminator included (manual 2.2: up to nine data
-/// characters).
-pub const MAX_REPLY_BYTES: usize = 26;
+use error::{echo, expected};
+use frame::{ADDRESS, checksum, hex_digit};
 
 /// What fills the eight characters called "command name", which the unit does not check but echoes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrameNames {
     /// A counter, so that a late reply to an earlier request of the same kind is told apart.
     #[default]
@@ -103,7 +96,7 @@ pub fn decode(request: &Request, sent: &[u8], frame: &[u8]) -> Result<Reply, Fra
         return expected("at least 17 bytes", frame);
     };
     let (address, number) = address.split_at(2);
-    echo("device address", request::ADDRESS, address)?;
+    echo("device address", ADDRESS, address)?;
     echo("command number", &request.number_digits(), number)?;
     echo("name", sent_name, head.get(6..).unwrap_or_default())?;
     match ErrorDigit::from_digit(*digit) {
@@ -118,23 +111,4 @@ pub fn decode(request: &Request, sent: &[u8], frame: &[u8]) -> Result<Reply, Fra
         return Err(BadFrame::Length { expected: 17 + request.reply_data_bytes(), came: frame.len() }.into());
     }
     Reply::parse(request, data)
-}
-
-fn echo(what: &'static str, sent: &[u8], came: &[u8]) -> Result<(), FrameError> {
-    if sent == came {
-        Ok(())
-    } else {
-        Err(BadFrame::Echo { what, sent: sent.into(), came: came.into() }.into())
-    }
-}
-
-/// The sum of all bytes before it, modulo 256, as two upper-case hexadecimal digits.
-fn checksum(bytes: &[u8]) -> [u8; 2] {
-    let sum = u32::from(bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)));
-    [hex_digit(sum >> 4), hex_digit(sum)]
-}
-
-/// The lowest four bits as an upper-case hexadecimal digit.
-fn hex_digit(value: u32) -> u8 {
-    char::from_digit(value & 0xF, 16).map_or(b'0', |digit| digit.to_ascii_uppercase() as u8)
 }

@@ -1,32 +1,20 @@
 //! What can be asked of the unit, and the frame for it.
 //!
-//! Every command that reads, and two that write: run or standby, and the set temperature. Left out on
-//! purpose: the control sensor (a T257P can control on its supply sensor only), the thresholds and the
-//! factory reset, which belong to the front panel.
+//! What this daemon has a use for. Left out on purpose: what only the front panel should change (control
+//! sensor, thresholds, factory reset), and readings that say nothing on a T257P (02, 05 to 07, 46, 48).
 
-use super::checksum;
-use super::reply::Temperature;
-
-/// The unit's address; always this one on RS-232.
-pub(super) const ADDRESS: &[u8; 2] = b"01";
+use super::frame::{ADDRESS, TERMINATOR, checksum};
+use super::values::Temperature;
 
 /// A request to the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// 01: mode, pump, whether there are alarms and warnings. Also feeds the unit's serial watchdog.
     ReadStatus,
-    /// 02
-    ReadControlSensor,
     /// 03
     ReadSetTemperature,
     /// 04: the water.
     ReadSupplyTemperature,
-    /// 05
-    ReadExternalRtd,
-    /// 06
-    ReadExternalThermistor,
-    /// 07: junk on real units, always 12.3 degrees.
-    ReadReturnTemperature,
     /// 08
     ReadAmbientTemperature,
     /// 09
@@ -51,10 +39,6 @@ pub enum Request {
     ReadWarnings,
     /// 34 to 43
     ReadThreshold(Threshold),
-    /// 46
-    ReadPwm,
-    /// 48
-    ReadPid,
     /// 49
     ReadUptime,
     /// 50 to 53
@@ -95,53 +79,15 @@ pub enum Threshold {
     LowFlowAlarm,
 }
 
-/// The sensor the unit controls on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum ControlSensor {
-    Supply,
-    Return,
-    ExternalRtd,
-    ExternalThermistor,
+impl Threshold {
+    /// Whether it is one of the flow; the others are of temperatures.
+    #[must_use]
+    pub const fn is_flow(self) -> bool {
+        matches!(self, Self::LowFlowWarning | Self::LowFlowAlarm)
+    }
 }
 
 impl Request {
-    /// Every request that only reads: no setting, and not [`Request::ReadAndClearAlarms`].
-    pub const READS: [Self; 32] = [
-        Self::ReadStatus,
-        Self::ReadControlSensor,
-        Self::ReadSetTemperature,
-        Self::ReadSupplyTemperature,
-        Self::ReadExternalRtd,
-        Self::ReadExternalThermistor,
-        Self::ReadReturnTemperature,
-        Self::ReadAmbientTemperature,
-        Self::ReadProcessFlow,
-        Self::ReadTecCurrent(TecBank::One),
-        Self::ReadTecCurrent(TecBank::Two),
-        Self::ReadDriveLevel,
-        Self::ReadAlarmDetail1,
-        Self::ReadAlarmDetail2,
-        Self::ReadWarnings,
-        Self::ReadThreshold(Threshold::HighSupplyWarning),
-        Self::ReadThreshold(Threshold::LowSupplyWarning),
-        Self::ReadThreshold(Threshold::HighAmbientWarning),
-        Self::ReadThreshold(Threshold::LowAmbientWarning),
-        Self::ReadThreshold(Threshold::LowFlowWarning),
-        Self::ReadThreshold(Threshold::HighSupplyAlarm),
-        Self::ReadThreshold(Threshold::LowSupplyAlarm),
-        Self::ReadThreshold(Threshold::HighAmbientAlarm),
-        Self::ReadThreshold(Threshold::LowAmbientAlarm),
-        Self::ReadThreshold(Threshold::LowFlowAlarm),
-        Self::ReadPwm,
-        Self::ReadPid,
-        Self::ReadUptime,
-        Self::ReadFanSpeed(Fan::One),
-        Self::ReadFanSpeed(Fan::Two),
-        Self::ReadFanSpeed(Fan::Three),
-        Self::ReadFanSpeed(Fan::Four),
-    ];
-
     /// The frame with `name` in the eight characters that the unit does not check.
     #[must_use]
     pub fn frame(&self, name: &[u8; 8]) -> Vec<u8> {
@@ -152,7 +98,7 @@ impl Request {
         frame.extend_from_slice(name);
         frame.extend_from_slice(&self.data());
         frame.extend_from_slice(&checksum(&frame));
-        frame.push(super::TERMINATOR);
+        frame.push(TERMINATOR);
         frame
     }
 
@@ -181,22 +127,17 @@ impl Request {
     /// How many characters of data the reply has.
     pub(super) const fn reply_data_bytes(self) -> usize {
         match self {
-            Self::ReadControlSensor | Self::SetRunning(_) => 1,
+            Self::SetRunning(_) => 1,
             Self::ReadStatus | Self::ReadWarnings | Self::ReadFanSpeed(_) => 4,
             Self::ReadSetTemperature
             | Self::ReadSupplyTemperature
-            | Self::ReadExternalRtd
-            | Self::ReadExternalThermistor
-            | Self::ReadReturnTemperature
             | Self::ReadAmbientTemperature
             | Self::ReadProcessFlow
             | Self::ReadTecCurrent(_)
             | Self::ReadDriveLevel
             | Self::SetTemperature(_)
-            | Self::ReadThreshold(_)
-            | Self::ReadPwm => 5,
+            | Self::ReadThreshold(_) => 5,
             Self::ReadAndClearAlarms | Self::ReadUptime => 6,
-            Self::ReadPid => 7,
             Self::ReadAlarmDetail1 | Self::ReadAlarmDetail2 => 9,
         }
     }
@@ -205,12 +146,8 @@ impl Request {
     const fn row(self) -> (u8, &'static [u8; 8]) {
         match self {
             Self::ReadStatus => (1, b"WatchDog"),
-            Self::ReadControlSensor => (2, b"rCtrlSen"),
             Self::ReadSetTemperature => (3, b"rSetTemp"),
             Self::ReadSupplyTemperature => (4, b"rSupplyT"),
-            Self::ReadExternalRtd => (5, b"rExtRTD_"),
-            Self::ReadExternalThermistor => (6, b"rExtThrm"),
-            Self::ReadReturnTemperature => (7, b"rReturnT"),
             Self::ReadAmbientTemperature => (8, b"rAmbTemp"),
             Self::ReadProcessFlow => (9, b"rProsFlo"),
             Self::ReadTecCurrent(TecBank::One) => (10, b"rTECB1Cr"),
@@ -233,8 +170,6 @@ impl Request {
                 Threshold::LowAmbientAlarm => (42, b"rLoAmTAl"),
                 Threshold::LowFlowAlarm => (43, b"rLoPFlAl"),
             },
-            Self::ReadPwm => (46, b"rPulWdMo"),
-            Self::ReadPid => (48, b"rPIDStat"),
             Self::ReadUptime => (49, b"rUpTime_"),
             Self::ReadFanSpeed(Fan::One) => (50, b"rFanSpd1"),
             Self::ReadFanSpeed(Fan::Two) => (51, b"rFanSpd2"),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bus::settings::Section;
+use bus::topic;
 
-use crate::controller::decision::Rules;
 use crate::controller::inputs::{DomeSettings, PowerFormat, PowerSettings};
+use crate::controller::rules::Rules;
 
 const TOPIC: &str = "a topic without + # and control characters";
 
@@ -83,7 +84,7 @@ fn power(s: &mut Section, site: &str) -> Option<PowerSettings> {
             })
             .required()
     } else {
-        power.text("topic").check(TOPIC, |topic| is_topic(topic)).default(format!("{site}/power/state"))
+        power.text("topic").check(TOPIC, |topic| is_topic(topic)).default(topic::of_service(site, "power"))
     };
     s.close(power);
     let format = if bare { PowerFormat::Bare { topic } } else { PowerFormat::Json { topic, key, date_key } };
@@ -100,7 +101,7 @@ fn dome(s: &mut Section, site: &str) -> Option<DomeSettings> {
         topic: dome
             .text("topic")
             .check(TOPIC, |topic| is_topic(topic))
-            .default(format!("{site}/domealert/state")),
+            .default(topic::of_service(site, "domealert")),
         key: dome.text("key").default("internal_temperature".to_owned()),
         valid_key: Some(valid_key).filter(|key| !key.is_empty()),
         date_key: dome.text("date_key").default("date".to_owned()),

@@ -118,25 +118,38 @@ impl Campaign {
         }
     }
 
-    /// What the newest accepted request for one of `verbs` wants.
-    fn last_word(&self, verbs: &[&str]) -> Option<(&'static str, &'static str)> {
-        let accepted = self.requests.iter().filter(|(id, (verb, _))| {
-            verbs.contains(verb)
-                && self.rig.replies(id).first().is_some_and(|reply| !reply.what.status.is_terminal())
-        });
-        let number = |id: &str| id.trim_start_matches('r').parse::<u32>().ok();
-        accepted.max_by_key(|(id, _)| number(id)).map(|(_, request)| *request)
+    /// What the newest accepted request for one of `verbs` wants; and any newer one that has no reply
+    /// yet, because the broker went away just then.
+    fn last_words(&self, verbs: &[&str]) -> Vec<(&'static str, &'static str)> {
+        let mut requests: Vec<_> =
+            self.requests.iter().filter(|(_, (verb, _))| verbs.contains(verb)).collect();
+        requests.sort_by_key(|(id, _)| id.trim_start_matches('r').parse::<u32>().ok());
+        let mut words = Vec::new();
+        for (id, request) in requests.into_iter().rev() {
+            match self.rig.replies(id).first() {
+                None => words.push(*request),
+                Some(reply) if reply.what.status.is_terminal() => {}
+                Some(_) => {
+                    words.push(*request);
+                    break;
+                }
+            }
+        }
+        words
     }
 
     fn check_orders(&mut self) {
+        crate::sentence::check(self.rig.controller(), self.rig.now());
         let orders: Vec<_> = self.rig.model().writes().skip(self.orders_seen).cloned().collect();
         self.orders_seen += orders.len();
         for order in orders {
-            let switch = self.last_word(&["enabled", "clear_alarms"]);
+            let switch = self.last_words(&["enabled", "clear_alarms"]);
             let wanted = match (order.command, order.data.as_str()) {
-                (15, "1") => switch == Some(("enabled", "on")),
-                (15, "0") => matches!(switch, Some(("enabled", "off") | ("clear_alarms", _))),
-                (17, data) => self.last_word(&["setpoint"]).is_some_and(|(_, celsius)| {
+                (15, "1") => switch.contains(&("enabled", "on")),
+                (15, "0") => {
+                    switch.iter().any(|word| matches!(word, ("enabled", "off") | ("clear_alarms", _)))
+                }
+                (17, data) => self.last_words(&["setpoint"]).iter().any(|(_, celsius)| {
                     celsius.parse().is_ok_and(|celsius: f64| data == format!("+{:04.0}", celsius * 10.0))
                 }),
                 _ => false,

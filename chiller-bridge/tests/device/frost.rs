@@ -171,10 +171,10 @@ fn on_a_cold_night_antifreeze_comes_and_goes_once() {
         site.model().set_ambient_celsius(celsius + 0.2);
         site.pass(MINUTE);
         if celsius < 4.9 {
-            assert!(site.model().pump_on(), "{celsius} °C");
+            assert!(site.model().pump_on(), "{celsius}°C");
         }
         if celsius > 7.6 {
-            assert!(!site.model().pump_on() || minute > 300, "{celsius} °C");
+            assert!(!site.model().pump_on() || minute > 300, "{celsius}°C");
         }
     }
     assert_eq!(site.orders(), ["1", "0"]);

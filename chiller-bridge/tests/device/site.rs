@@ -71,9 +71,19 @@ impl DerefMut for Site {
 impl Site {
     /// A camera that is off and a dome at 12 °C, after the first readings and decisions.
     pub(crate) fn new(settings: Settings, unit: Config) -> Self {
+        Self::beginning_with(settings, unit, Some(false), Some(12.0))
+    }
+
+    /// [`Site::new`] with what is published of the camera and the dome from the start.
+    pub(crate) fn beginning_with(
+        settings: Settings,
+        unit: Config,
+        camera: Option<bool>,
+        dome: Option<f64>,
+    ) -> Self {
         let rig = Rig::new(settings, unit);
         let next = rig.now().instant;
-        let mut site = Self { rig, camera: Some(false), dome: Some(12.0), channel: "cmos", next };
+        let mut site = Self { rig, camera, dome, channel: "cmos", next };
         site.pass(10 * SECOND);
         site
     }

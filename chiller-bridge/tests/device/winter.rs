@@ -223,6 +223,7 @@ impl Winter {
 
     fn check(&mut self, before: &Shown) {
         let state = self.site.view();
+        crate::sentence::check(self.site.controller(), self.site.now());
         self.check_orders(before);
         self.latched = match (state.reason.as_str(), self.step < self.clearing_until) {
             ("alarm", _) => true,

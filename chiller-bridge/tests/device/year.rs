@@ -87,6 +87,7 @@ impl Year {
         let goal = if self.pump_on { SET_POINT } else { self.weather.celsius };
         self.water += (goal - self.water) / if self.pump_on { 4.0 } else { 30.0 };
         self.check();
+        crate::sentence::check(&self.chiller, self.now);
         self.minute += 1;
     }
 

@@ -33,7 +33,10 @@ pub struct Config {
     pub counter: i32,
     /// Whether step mode 3 is quarters of a step and not eighths (undecided without hardware).
     pub quarter_steps: bool,
-    /// From an order until its motion shows in the status, drawn anew each time.
+    /// Full steps per second of the drive at constant speed, whatever speed was ordered.
+    pub run_speed: Option<f64>,
+    /// From an order until its motion shows in the status, drawn anew each time. Not at all usually: the
+    /// predecessor's daemon asks at once and takes rest for arrival, and it worked.
     pub shows_after: RangeInclusive<Duration>,
     /// From a request's last byte to the reply's first, drawn anew each time.
     pub latency: RangeInclusive<Duration>,
@@ -55,7 +58,8 @@ impl Default for Config {
             backlash_mm: 0.5,
             counter: 0,
             quarter_steps: false,
-            shows_after: Duration::from_millis(20)..=Duration::from_millis(50),
+            run_speed: None,
+            shows_after: Duration::ZERO..=Duration::ZERO,
             latency: Duration::from_millis(1)..=Duration::from_millis(8),
             wire_time: false,
             reset_flag: ResetFlag::ClearsWithMotion,

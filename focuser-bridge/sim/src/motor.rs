@@ -65,6 +65,7 @@ pub(super) struct Motor {
     backlash: f64,
     slack: f64,
     quarter_steps: bool,
+    run_speed: Option<f64>,
     released: bool,
     /// The counter was this...
     counter: i64,
@@ -98,6 +99,7 @@ impl Motor {
             backlash: 0.0,
             slack: 0.0,
             quarter_steps: config.quarter_steps,
+            run_speed: config.run_speed,
             released: true,
             counter: 0,
             counted_from: 0.0,
@@ -194,8 +196,12 @@ impl Motor {
         if self.stalled && self.is_turning() {
             return 'C';
         }
-        if !self.is_turning() || self.begins.is_some() || now < self.shows {
+        // With no delay it turns from the moment of its order.
+        if !self.is_turning() || now < self.shows {
             return 'S';
+        }
+        if self.begins.is_some() {
+            return 'A';
         }
         match self.accelerating {
             1.. => 'A',
@@ -245,7 +251,8 @@ impl Motor {
             self.forbid(Forbidden::OutOfRegister, now);
         }
         // 250 ns / 2^-28.
-        self.begin(Order::Run(f64::from(register) / 67.108_864), delay, shows_after, now);
+        let speed = self.run_speed.unwrap_or(f64::from(register) / 67.108_864);
+        self.begin(Order::Run(speed), delay, shows_after, now);
     }
 
     pub(super) fn stop(&mut self, then_release: bool) {

@@ -150,6 +150,35 @@ fn motion_shows_a_little_after_its_order() {
     assert_eq!(bench.letters(), "NCO");
 }
 
+/// What the predecessor's daemon does to home: it asks at once, every 0.1 s, and takes rest for the end.
+fn origin_as_the_predecessor_finds_it(shows_after: Duration) -> i32 {
+    let mut bench = Bench::ready(Config { shows_after: shows_after..=shows_after, ..Config::default() });
+    bench.tell("#P103 F V 21341$");
+    while !bench.letters().starts_with("NS") {
+        bench.pass(milliseconds(100));
+    }
+    bench.tell("#P021 F $");
+    bench.position()
+}
+
+#[test]
+fn the_predecessor_homes_it_if_motion_shows_at_once_and_only_then() {
+    assert_eq!(origin_as_the_predecessor_finds_it(Duration::ZERO), 10_176);
+    assert!(origin_as_the_predecessor_finds_it(milliseconds(50)) < 1000, "it takes rest for the end");
+}
+
+#[test]
+fn motion_shows_from_the_moment_of_its_order_unless_it_is_slow() {
+    let mut bench = Bench::ready(Config { latency: Duration::ZERO..=Duration::ZERO, ..Config::default() });
+    for order in ["#P092 F -50$", "#P103 F V 21341$"] {
+        bench.tell(order);
+        assert_eq!(bench.letters(), "NAO", "{order}");
+        bench.tell("#P021 F $");
+        bench.until_it_stands();
+        assert_eq!(bench.letters(), "NSO");
+    }
+}
+
 #[test]
 fn the_drive_inwards_ends_at_the_stop_where_the_counter_stays() {
     let mut bench = Bench::ready(Config::default());

@@ -8,10 +8,11 @@ use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
 use bus::message::{Code, reason};
 
+use super::failure::Fault;
 use super::homing::{Homing, Known};
 use super::moving::Moving;
 use super::slack::Approach;
-use super::{AFTERWARDS, DEADLINE_MARGIN, Fault, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
+use super::{AFTERWARDS, DEADLINE_MARGIN, Focuser, Job, Motion, Run, TEMPERATURE_EVERY, Told};
 use crate::geometry::RETREAT_MM;
 use crate::protocol::{COUNTER, Request};
 
@@ -276,6 +277,10 @@ impl Focuser {
             self.next_question = self.next_question_after(now.instant);
             return Request::ReadPosition;
         }
+        if std::mem::take(&mut self.ask_temperature_next) {
+            self.next_question = now.instant;
+            return Request::ReadTemperature;
+        }
         self.idle_polls += 1;
         if self.idle_polls % TEMPERATURE_EVERY == 1 && self.motor.status.is_some() {
             self.next_question = now.instant;
@@ -290,15 +295,5 @@ impl Focuser {
         // What does not stand is not left alone for so long.
         let may_turn = self.fault == Some(Fault::NoStandstill);
         now + if may_turn { UNSTOPPED_POLL } else { self.settings.query_delay }
-    }
-}
-
-impl Fault {
-    pub(super) fn in_words(&self) -> String {
-        match self {
-            Self::NoStandstill => "a stop was sent and no standstill was seen".to_owned(),
-            Self::EndMoved(end) => format!("the inner end was found elsewhere than before, at {end} steps"),
-            Self::Homing(why) => format!("homing failed: {why}"),
-        }
     }
 }

@@ -7,8 +7,9 @@ use bus::command::{Outcome, Ticket};
 use bus::message::{EventKind, Happening, Severity};
 
 use super::bounds::MOTION_SHOWS_WITHIN;
+use super::failure::Fault;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT, Told};
+use super::{Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT, Told};
 use crate::protocol::{Reply, Request};
 
 impl Focuser {
@@ -28,11 +29,13 @@ impl Focuser {
             // Nothing was ordered of what the disk was told.
             self.saved.motion = None;
         }
+        let turned = self.may_be_turning() || self.ordered.is_some() || self.motor.turns() != Some(false);
         // A motion that was ordered and did not show yet may still begin.
         let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
         self.job = Job::Halt(Halt {
             watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
             deadline: now.instant + STOP_LIMIT,
+            turned,
             answers,
             let_go,
         });

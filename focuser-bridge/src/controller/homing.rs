@@ -68,7 +68,26 @@ pub(super) enum Progress {
         end: i32,
         at: i32,
     },
-    Failed(String),
+    Failed(HomingError),
+}
+
+/// Why the inner end was not found.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(super) enum HomingError {
+    #[error("the motor does not come to rest")]
+    NoRest,
+    #[error("the motor does not turn inwards: is it jammed?")]
+    NotInwards,
+    #[error("it went to {at} instead of {to} steps near the inner end: is it jammed, or was it reset?")]
+    WentElsewhere { at: i32, to: i32 },
+    #[error("no end within {range_mm} mm: is the end stop there?")]
+    NoEnd { range_mm: f64 },
+    #[error("two drives to the inner end were {apart_mm:.3} mm apart")]
+    EndsDiffer { apart_mm: f64 },
+    #[error("it was never seen to come to the inner end: bad line?")]
+    NeverSeenComing,
+    #[error("the controller was power-cycled meanwhile")]
+    PowerCycled,
 }
 
 /// What is known before.
@@ -89,11 +108,15 @@ pub(super) struct Homing {
     /// Where and when the drive inwards was at constant speed.
     gauge: Option<(i32, Instant)>,
     at_constant_speed: bool,
+    /// Motor steps for each full step that was ordered.
+    measured: Option<f64>,
     start: Option<i32>,
     first_end: Option<i32>,
     approaches: u32,
     /// Where it is to rest, if not at the end.
     rest: Option<i32>,
+    /// It was seen on its way there: a counter that was reset would be there at once.
+    came_from_afar: bool,
     /// The last position on the way inwards.
     passed: Option<i32>,
     /// Drives inwards of which nothing was seen.
@@ -111,10 +134,12 @@ impl Homing {
             step: Step::LetGo(0),
             gauge: None,
             at_constant_speed: false,
+            measured: None,
             start: None,
             first_end: None,
             approaches: 0,
             rest: None,
+            came_from_afar: false,
             passed: None,
             unheard: 0,
             reset_cleared: false,
@@ -172,7 +197,7 @@ impl Homing {
                     self.start = Some(at);
                     self.step = Step::SetUp(0);
                 } else if now.since(watch.began()) >= REST_WITHIN {
-                    return Progress::Failed("the motor does not come to rest".to_owned());
+                    return Progress::Failed(HomingError::NoRest);
                 }
                 Progress::Going
             }
@@ -207,16 +232,21 @@ impl Homing {
                 let to = *to;
                 let stood = watch.take(reply, now);
                 let (seen_motion, began) = (watch.seen_motion(), watch.began());
+                if let Reply::Position(steps) = reply
+                    && !watch.stands()
+                {
+                    self.came_from_afar |= to - steps > SEEN_COMING;
+                }
                 match stood {
-                    Some(at) if self.mechanics.is_there(at, to) => match self.rest {
-                        None => self.step = Step::DriveIn,
-                        Some(rest) if rest == to => return Progress::Found { end: AT_ZERO, at },
-                        Some(rest) => self.step = Step::Go { to: rest },
-                    },
+                    Some(at) if self.rest == Some(to) && at == to && self.came_from_afar => {
+                        return Progress::Found { end: AT_ZERO, at };
+                    }
+                    Some(at) if self.rest != Some(to) && self.mechanics.is_there(at, to) => {
+                        self.came_from_afar = false;
+                        self.step = self.rest.map_or(Step::DriveIn, |rest| Step::Go { to: rest });
+                    }
                     Some(at) if seen_motion || now.since(began) >= MOTION_SHOWS_WITHIN => {
-                        return Progress::Failed(format!(
-                            "it went to {at} instead of {to} steps near the inner end: is it jammed?"
-                        ));
+                        return Progress::Failed(HomingError::WentElsewhere { at, to });
                     }
                     _ => {}
                 }
@@ -238,8 +268,10 @@ impl Homing {
                 let (from, since) = *self.gauge.get_or_insert((steps, now));
                 let time = now.since(since);
                 if time >= GAUGE {
-                    let measured = self.mechanics.full_step(steps.saturating_sub(from), time);
-                    self.known.full_step = measured.or(self.known.full_step);
+                    let made = steps.saturating_sub(from);
+                    let measured = self.mechanics.motor_steps_per_full_step(made, time);
+                    self.known.full_step = FullStep::near(measured);
+                    self.measured = Some(measured);
                 }
             }
             _ => {}
@@ -251,18 +283,30 @@ impl Homing {
         self.known.full_step
     }
 
-    fn is_impossible(&mut self, reply: Reply) -> Option<String> {
-        let range = self.mechanics.mechanical_range_mm;
+    /// What the drive told of the speed, to be added to a sentence.
+    pub(super) fn in_words(&self) -> String {
+        match (self.known.full_step, self.measured) {
+            (Some(it), _) => format!(", a full step is {} of them", it.motor_steps()),
+            (None, Some(measured)) => format!(
+                "; its speed is implausible: {measured:.1} motor steps for each full step that was ordered, \
+                 where only 4 or 8 can be"
+            ),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn is_impossible(&mut self, reply: Reply) -> Option<HomingError> {
+        let range_mm = self.mechanics.mechanical_range_mm;
         match (reply, self.start) {
             (Reply::Position(steps), Some(start))
-                if steps - start > self.mechanics.steps(range + TRAVEL_MARGIN_MM) =>
+                if steps - start > self.mechanics.steps(range_mm + TRAVEL_MARGIN_MM) =>
             {
-                Some(format!("no end within {range} mm: is the end stop there?"))
+                Some(HomingError::NoEnd { range_mm })
             }
             (Reply::Status(status), _) => {
                 let again = status.reset && self.reset_cleared;
                 self.reset_cleared |= !status.reset;
-                again.then(|| "the controller was power-cycled on the way".to_owned())
+                again.then_some(HomingError::PowerCycled)
             }
             _ => None,
         }
@@ -274,7 +318,7 @@ impl Homing {
         match (self.unheard, self.first_end) {
             (1 | 3, _) => self.step = Step::DriveIn,
             (2, None) => self.retreat(at),
-            _ => return Progress::Failed("the motor does not turn inwards: is it jammed?".to_owned()),
+            _ => return Progress::Failed(HomingError::NotInwards),
         }
         Progress::Going
     }
@@ -292,9 +336,9 @@ impl Homing {
             self.retreat(end);
             return Progress::Going;
         };
-        let apart = f64::from((end - first).abs()) / self.mechanics.steps_per_mm;
-        if apart > ENDS_AGREE_MM {
-            return Progress::Failed(format!("two drives to the inner end were {apart:.3} mm apart"));
+        let apart_mm = f64::from((end - first).abs()) / self.mechanics.steps_per_mm;
+        if apart_mm > ENDS_AGREE_MM {
+            return Progress::Failed(HomingError::EndsDiffer { apart_mm });
         }
         let doubtful = end.abs() <= NEAR_ZERO && !self.reset_cleared;
         let seen = self.passed.is_some_and(|at| (end - at).abs() <= SEEN_COMING);
@@ -302,7 +346,7 @@ impl Homing {
             return self.settle(end);
         }
         if self.approaches >= APPROACHES {
-            return Progress::Failed("it was never seen to come to the inner end: bad line?".to_owned());
+            return Progress::Failed(HomingError::NeverSeenComing);
         }
         self.retreat(end);
         Progress::Going

@@ -20,6 +20,9 @@ pub struct Saved {
     /// How far it came inwards since it last went outwards, steps; unknown is 0. See `slack`.
     #[serde(default)]
     pub run_inwards: i32,
+    /// The last move, if it did not come about; until a move arrives or the end is found.
+    #[serde(default)]
+    pub failed_move: Option<FailedMove>,
     /// Let go of, until `init`.
     pub released: bool,
     /// To be let go of as soon as it is back and stands.
@@ -39,6 +42,16 @@ pub struct Saved {
     pub unhomed: Unhomed,
     /// The status letter `U` was seen to clear since homing, so that seeing it again means a reset.
     pub reset_cleared: bool,
+}
+
+/// A motor that was told to move and did not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedMove {
+    /// For humans.
+    pub why: String,
+    /// When it was given up.
+    pub at: Utc,
 }
 
 /// Why the inner end is not known.
@@ -78,7 +91,7 @@ impl Unhomed {
         match self {
             Self::NeverHomed => "it never was",
             Self::MemoryLost => "what the bridge remembered of it cannot be read",
-            Self::PowerCycled => "controller was power-cycled",
+            Self::PowerCycled => "the controller was power-cycled",
             Self::CounterNearZero => "its counter is near zero and may have been reset",
             Self::CounterChanged => "its counter is not what it was",
             Self::HomingFailed => "homing failed",

@@ -10,13 +10,16 @@
 
 mod bounds;
 mod commands;
+mod failure;
 mod halting;
 mod homing;
 mod memory;
 mod moving;
+mod plausibility;
 mod position;
 mod slack;
 mod state;
+mod summary;
 mod watch;
 
 use std::collections::VecDeque;
@@ -29,15 +32,17 @@ use bridge::store::StoreError;
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
-use bus::message::{Code, Happening};
-use focuser_device::{DESCRIPTION, FocuserState, FocuserStatus};
+use bus::message::Happening;
+use focuser_device::{FocuserState, FocuserStatus};
 use serde_json::Value;
 
-use crate::geometry::Mechanics;
+use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};
+use failure::{Fault, MotionError};
 use homing::Homing;
-pub use memory::{Saved, Unhomed};
+pub use memory::{FailedMove, Saved, Unhomed};
 use moving::Moving;
+use plausibility::Verdict;
 use slack::Approach;
 use watch::{Motor, Standstill};
 
@@ -96,6 +101,8 @@ enum Job {
 struct Halt {
     watch: Standstill,
     deadline: Instant,
+    /// There may have been something to stop.
+    turned: bool,
     /// Who is told what at standstill.
     answers: Vec<(Ticket, Told)>,
     let_go: bool,
@@ -114,18 +121,6 @@ enum Told {
 struct Run {
     ticket: Ticket,
     deadline: Now,
-}
-
-/// What a human must look at.
-#[derive(Clone, Debug, PartialEq)]
-enum Fault {
-    /// A stop was sent and no standstill was seen.
-    NoStandstill,
-    /// Homing found the end elsewhere than before; a second `init` that finds it there again is
-    /// believed.
-    EndMoved(i32),
-    /// Homing did not come about.
-    Homing(String),
 }
 
 /// See the module.
@@ -148,6 +143,11 @@ pub struct Focuser {
     fault: Option<Fault>,
     /// A position that is too far from the one before to be believed at once.
     suspicious: Option<(i32, Instant)>,
+    /// The motor was said to turn, which it should not.
+    turned_once: bool,
+    /// A temperature that is too far from the one before.
+    doubted_temperature: Option<i32>,
+    ask_temperature_next: bool,
     /// When the request that is out was sent.
     asked_at: Instant,
     /// A motion was ordered then, and has not shown itself yet.
@@ -168,7 +168,8 @@ pub struct Focuser {
 impl Focuser {
     /// A controller that has not asked anything yet.
     #[must_use]
-    pub fn new(settings: ControllerSettings, saved: Saved, now: Now) -> Self {
+    pub fn new(settings: ControllerSettings, mut saved: Saved, now: Now) -> Self {
+        saved.full_step = saved.full_step.filter(FullStep::is_plausible);
         let mut effects = VecDeque::new();
         let released = saved.released;
         let fault = saved.end_moved.map(Fault::EndMoved);
@@ -189,6 +190,9 @@ impl Focuser {
             stop_sent: now.instant,
             fault,
             suspicious: None,
+            turned_once: false,
+            doubted_temperature: None,
+            ask_temperature_next: false,
             asked_at: now.instant,
             ordered: None,
             approach: None,
@@ -233,10 +237,9 @@ impl Focuser {
         if let Reply::Position(steps) = reply
             && self.is_astray(steps)
         {
-            let message = format!("the motor left its way and was stopped: it was at {steps} steps");
             // Somebody else's order, or a counter that was reset.
             self.lose_home(Unhomed::CounterChanged, "the motor went where it was not sent");
-            return self.motion_failed(Outcome::failed(Code::Failed, message), now);
+            return self.motion_failed(MotionError::Astray(steps), now);
         }
         let Job::Moving(motion) = &mut self.job else { return };
         match motion {
@@ -244,21 +247,22 @@ impl Focuser {
                 moving::Progress::Going => {}
                 moving::Progress::Arrived(at) => {
                     self.job = Job::None;
+                    self.saved.failed_move = None;
                     self.rest_at(at, now);
                     let outcome = Outcome::succeeded(format!("at {}", self.place()));
                     if let Some(run) = self.run.take() {
                         self.answer(run.ticket, outcome);
                     }
                 }
-                moving::Progress::Failed(why) => self.motion_failed(Outcome::failed(Code::Failed, why), now),
+                moving::Progress::Failed(error) => self.motion_failed(error.into(), now),
             },
             Motion::Home(homing) => match homing.take(reply, now.instant) {
                 homing::Progress::Going => {}
                 homing::Progress::Found { end, at } => {
-                    let full_step = homing.full_step();
-                    self.end_found(end, at, full_step, now);
+                    let (full_step, measured) = (homing.full_step(), homing.in_words());
+                    self.end_found(end, at, full_step, &measured, now);
                 }
-                homing::Progress::Failed(why) => self.motion_failed(Outcome::failed(Code::Failed, why), now),
+                homing::Progress::Failed(error) => self.motion_failed(error.into(), now),
             },
         }
     }
@@ -272,16 +276,24 @@ impl Focuser {
             let message = "the disk did not take the journal in time: nothing was moved";
             return self.end_motion(Outcome::timed_out(message), now);
         }
-        let message = format!("not there by {}", run.deadline.utc);
-        self.motion_failed(Outcome::timed_out(message), now);
+        let error = MotionError::Overdue(run.deadline.utc);
+        self.motion_failed(error, now);
     }
 
     /// A motion ends otherwise than it should have by itself.
-    fn motion_failed(&mut self, outcome: Outcome, now: Now) {
-        if matches!(self.job, Job::Moving(Motion::Home(_))) {
-            // Whatever it was, the counter may not be what it was.
-            self.lose_home(Unhomed::HomingFailed, &outcome.message);
-            self.fault = Some(Fault::Homing(outcome.message.clone()));
+    fn motion_failed(&mut self, error: MotionError, now: Now) {
+        let outcome = error.outcome();
+        match &self.job {
+            Job::Moving(Motion::Home(_)) => {
+                // Whatever it was, the counter may not be what it was.
+                self.lose_home(Unhomed::HomingFailed, &outcome.message);
+                self.fault = Some(Fault::Homing(error));
+            }
+            Job::Moving(Motion::Move(_)) if error.is_of_the_motor() => {
+                self.saved.failed_move = Some(FailedMove { why: outcome.message.clone(), at: now.utc });
+                self.save();
+            }
+            _ => {}
         }
         self.end_motion(outcome, now);
     }
@@ -318,10 +330,11 @@ impl Controller for Focuser {
         if reply != Reply::Written {
             self.connected = true;
         }
-        if !self.believe(reply, now) {
-            return;
+        match self.judge(reply, now) {
+            Verdict::Believed => self.motor.take(reply, self.asked_at, now),
+            Verdict::Unconfirmed => {}
+            Verdict::Doubted => return,
         }
-        self.motor.take(reply, self.asked_at, now);
         if self.motor.turns() == Some(true) {
             self.ordered = None;
         }
@@ -462,7 +475,7 @@ impl Controller for Focuser {
         Facts {
             status: status.word(),
             reason: self.reason(),
-            summary: DESCRIPTION.status_label(status.word()).to_lowercase(),
+            summary: self.summary(),
             date: self.motor.date,
             connected: self.connected,
         }

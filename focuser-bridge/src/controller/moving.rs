@@ -76,8 +76,20 @@ pub(super) enum Progress {
     Going,
     /// It stands there.
     Arrived(i32),
-    /// It stands elsewhere.
-    Failed(String),
+    Failed(MoveError),
+}
+
+/// Why a move did not arrive. How far from its target it is, is told: a leg may lead beyond that.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(super) enum MoveError {
+    #[error("the motor did not stand where it was before it was told to move")]
+    NotAtRest,
+    #[error("the motor did not start, {left_mm:.3} mm from its target")]
+    DidNotStart { left_mm: f64 },
+    #[error("the motor stopped on its way out, {left_mm:.3} mm from its target")]
+    StoppedOnTheWayOut { left_mm: f64 },
+    #[error("the motor stopped, {left_mm:.3} mm from its target")]
+    Stopped { left_mm: f64 },
 }
 
 /// See the module.
@@ -88,6 +100,8 @@ pub(super) struct Moving {
     pub(super) target: i32,
     /// The last first.
     legs: Vec<i32>,
+    /// The first of two legs is over.
+    has_turned: bool,
     step: Step,
     /// Steps to go over all legs, from where it began.
     distance: i32,
@@ -108,7 +122,16 @@ impl Moving {
         let target = legs.last().copied().unwrap_or(from);
         legs.reverse();
         let watch = if stands { Standstill::standing(now) } else { Standstill::new(now, false) };
-        Self { mechanics, from, target, legs, step: Step::Before { watch }, distance, progress: 0.0 }
+        Self {
+            mechanics,
+            from,
+            target,
+            legs,
+            has_turned: false,
+            step: Step::Before { watch },
+            distance,
+            progress: 0.0,
+        }
     }
 
     /// Whether it was told to go anywhere.
@@ -178,9 +201,7 @@ impl Moving {
                 if watch.stands() && is_at(reply, self.from) == Some(true) {
                     self.step = Step::Ready { watch: Standstill::new(now, false) };
                 } else if now.since(watch.began()) >= MOTION_SHOWS_WITHIN {
-                    return Progress::Failed(
-                        "the motor did not stand where it was before it was told to move".to_owned(),
-                    );
+                    return Progress::Failed(MoveError::NotAtRest);
                 }
                 Progress::Going
             }
@@ -211,18 +232,25 @@ impl Moving {
                     }
                     // It stands there: a position that was read may be from shortly before.
                     self.from = end;
+                    self.has_turned = true;
                     self.step = Step::Send;
                 } else if let Some(at) = stood
                     && (seen_motion || overdue)
                 {
-                    let how = if seen_motion { "stopped" } else { "did not start" };
-                    let short = f64::from((at - end).abs()) / self.mechanics.steps_per_mm;
-                    return Progress::Failed(format!(
-                        "the motor {how}, {short:.3} mm from where it was sent"
-                    ));
+                    return Progress::Failed(self.fell_short(at));
                 }
                 Progress::Going
             }
+        }
+    }
+
+    fn fell_short(&self, at: i32) -> MoveError {
+        let has_moved = (at - self.from).abs() > BELIEVED_CHANGE || self.has_turned;
+        let left_mm = f64::from((at - self.target).abs()) / self.mechanics.steps_per_mm;
+        match (has_moved, self.legs.len() > 1) {
+            (false, _) => MoveError::DidNotStart { left_mm },
+            (true, true) => MoveError::StoppedOnTheWayOut { left_mm },
+            (true, false) => MoveError::Stopped { left_mm },
         }
     }
 

@@ -3,24 +3,21 @@
 //! The motor chip counts steps and forgets at power-off. What is kept is the counter at the inner
 //! end, the last counter, and the range of a motion in progress; what does not fit is not homed.
 
-use std::time::Duration;
-
 use bridge::controller::Effect;
-use bus::clock::{Instant, Now};
+use bus::clock::Now;
 use bus::command::Outcome;
 use bus::message::{Code, EventKind, Happening, Severity};
 
-use super::bounds::{AT_REST, BELIEVED_CHANGE, MOTION_SHOWS_WITHIN, NEAR_ZERO};
+use super::bounds::{AT_REST, MOTION_SHOWS_WITHIN, NEAR_ZERO};
+use super::failure::Fault;
 use super::memory::Unhomed;
 use super::watch::Standstill;
-use super::{Fault, Focuser, Job, Motion, STOP_LIMIT};
+use super::{Focuser, Job, Motion, STOP_LIMIT};
 use crate::geometry::{FullStep, may_be_reset};
 use crate::protocol::{Reply, Request};
 
 /// A motor that was stopped at a turn of its way may be so far beyond it.
 const ON_ITS_WAY: i32 = 25;
-/// Between two positions of a motion there is seldom more time.
-const GAP: Duration = Duration::from_millis(100);
 /// How far an end may be from the one that was found before, mm.
 const END_MOVED_MM: f64 = 0.05;
 /// Out of its way by so much, twice, and a motion is stopped, mm.
@@ -124,85 +121,6 @@ impl Focuser {
         self.rest_at(steps, now);
     }
 
-    /// A position that changed by more than the motor can have turned is read twice before it is
-    /// believed. False if this reply counts for nothing.
-    pub(super) fn believe(&mut self, reply: Reply, now: Now) -> bool {
-        let Reply::Position(steps) = reply else { return true };
-        let (Some(last), Some(asked), true) = (self.motor.steps, self.motor.steps_asked, self.checked) else {
-            return true;
-        };
-        let apart = (steps - last).abs();
-        // Zero after a gap may be a reset that happened in it; without one too, for a motor that turns is
-        // there but for a moment.
-        let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= AT_REST;
-        let zero = steps == 0 && apart > 0 && self.only_passes_zero();
-        // At rest too, from as near as a target may be.
-        let zero = zero || (steps == 0 && apart > AT_REST && !self.may_be_turning());
-        // A motor that was reset stands; and the letter tells, if it was read after that.
-        let newer = self.suspicious.is_some() && self.motor.status_is_newer;
-        let stands = newer && self.motor.turns() == Some(false);
-        let told = newer && self.is_not_reset();
-        let reset = (gap || zero) && self.saved.origin.is_some() && !told;
-        let possible = apart <= self.possible_change(asked, now.instant);
-        let again = self.suspicious.map(|(seen, asked): (i32, Instant)| {
-            let apart = (seen - steps).abs();
-            if reset { stands && apart <= AT_REST } else { apart <= self.possible_change(asked, now.instant) }
-        });
-        if possible && (!reset || again == Some(false)) {
-            self.suspicious = None;
-            return true;
-        }
-        if again != Some(true) {
-            self.suspicious = Some((steps, self.asked_at));
-            self.ask_status_next = reset || !self.may_be_turning();
-            self.motor.status_is_newer = false;
-            self.ask_position_next = true;
-            self.next_question = now.instant;
-            return false;
-        }
-        self.suspicious = None;
-        let (unhomed, why) = if steps.abs() <= NEAR_ZERO {
-            (Unhomed::PowerCycled, "the controller was power-cycled".to_owned())
-        } else {
-            (Unhomed::CounterChanged, format!("the counter went from {last} to {steps} by itself"))
-        };
-        self.position_lost(unhomed, &why, now);
-        if matches!(self.job, Job::None) {
-            self.rest_at(steps, now);
-        }
-        true
-    }
-
-    fn may_be_turning(&self) -> bool {
-        let turns = match &self.job {
-            Job::Moving(Motion::Move(moving)) => moving.has_begun(),
-            Job::Moving(Motion::Home(_)) | Job::Halt(_) => true,
-            Job::None | Job::Check { .. } => false,
-        };
-        turns || self.fault == Some(Fault::NoStandstill)
-    }
-
-    /// Homing may well find its end there.
-    fn only_passes_zero(&self) -> bool {
-        match &self.job {
-            Job::Moving(Motion::Move(moving)) => moving.has_begun() && moving.leg() != Some(0),
-            Job::Halt(_) => true,
-            Job::Moving(Motion::Home(_)) | Job::None | Job::Check { .. } => false,
-        }
-    }
-
-    /// The status letter is one that clears, and is clear.
-    fn is_not_reset(&self) -> bool {
-        self.saved.reset_cleared && self.motor.status.is_some_and(|status| !status.reset)
-    }
-
-    /// Steps, since a position that was asked for at `asked`.
-    fn possible_change(&self, asked: Instant, now: Instant) -> i32 {
-        let turned =
-            if self.may_be_turning() { self.settings.mechanics.most_steps(now.since(asked)) } else { 0 };
-        turned.saturating_add(BELIEVED_CHANGE)
-    }
-
     /// A motion that ended anywhere but at its target, at a counter near zero: unless the status
     /// letter says otherwise, the controller may have been reset just then.
     pub(super) fn doubt_zero(&mut self, at: i32) {
@@ -226,7 +144,7 @@ impl Focuser {
     }
 
     /// The counter means nothing any more; a motion that counts on it ends.
-    fn position_lost(&mut self, unhomed: Unhomed, why: &str, now: Now) {
+    pub(super) fn position_lost(&mut self, unhomed: Unhomed, why: &str, now: Now) {
         self.lose_home(unhomed, why);
         // What was read before means nothing either.
         self.motor.steps = None;
@@ -251,9 +169,17 @@ impl Focuser {
     }
 
     /// Homing has found the end, twice, and stands at `at`.
-    pub(super) fn end_found(&mut self, end: i32, at: i32, full_step: Option<FullStep>, now: Now) {
+    pub(super) fn end_found(
+        &mut self,
+        end: i32,
+        at: i32,
+        full_step: Option<FullStep>,
+        measured: &str,
+        now: Now,
+    ) {
         self.job = Job::None;
         self.saved.full_step = full_step;
+        self.saved.failed_move = None;
         let before = self.saved.origin.filter(|_| self.checked);
         let moved = before.is_some_and(|origin| {
             f64::from((origin - end).abs()) / self.settings.mechanics.steps_per_mm > END_MOVED_MM
@@ -283,8 +209,6 @@ impl Focuser {
         self.saved.reset_cleared = false;
         self.rest_at(at, now);
         if let Some(run) = self.run.take() {
-            let measured = full_step.map(|it| format!(", a full step is {} of them", it.motor_steps()));
-            let measured = measured.unwrap_or_default();
             let message = format!("homed: the inner end is at {end} steps{measured}{last}");
             self.answer(run.ticket, Outcome::succeeded(message));
         }

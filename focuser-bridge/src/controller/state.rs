@@ -4,7 +4,8 @@ use bridge::controller::{Concern, Quantity};
 use bus::clock::Instant;
 use focuser_device::{FocuserState, FocuserStatus};
 
-use super::{Fault, Focuser, Job, Motion};
+use super::failure::Fault;
+use super::{FailedMove, Focuser, Job, Motion};
 use crate::geometry::FullStep;
 
 impl Focuser {
@@ -57,6 +58,12 @@ impl Focuser {
             let (why, last) = (self.why_not_homed(), self.last_known());
             let text = format!("not homed ({why}){last}; init drives to the inner end");
             concerns.push(Concern::warning("not_homed", text));
+        }
+        if let Some(FailedMove { why, at }) = &self.saved.failed_move {
+            let text = format!(
+                "the last move failed, {at}: {why}; this stays until a move arrives or the inner end is found"
+            );
+            concerns.push(Concern::error("move_failed", text));
         }
         if let Some(letter) = self.motor.odd_letter {
             let text = format!(

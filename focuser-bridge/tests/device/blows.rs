@@ -7,7 +7,7 @@ use bus::message::Code;
 use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 
-use crate::rig::{FLAGS, MILLISECOND, Rig, SECOND, assert_succeeded, settings};
+use crate::rig::{FLAGS, LAGS, MILLISECOND, Rig, SECOND, assert_succeeded, settings};
 
 /// What may befall it at any moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -196,7 +196,10 @@ fn moments(dense: u32, end: u32, step: usize) -> Vec<u32> {
 
 #[test]
 fn blows_in_a_move_outwards() {
-    sweep(&Config::default(), "set", "1.3", Some("1"), &moments(40, 1700, 311));
+    for shows_after in LAGS {
+        let config = Config { shows_after, ..Config::default() };
+        sweep(&config, "set", "1.3", Some("1"), &moments(40, 1900, 311));
+    }
 }
 
 #[test]
@@ -212,7 +215,9 @@ fn blows_in_a_move_inwards() {
 
 #[test]
 fn blows_in_a_first_homing() {
-    sweep(&Config::default(), "init", "", None, &moments(60, 8000, 1501));
+    for shows_after in LAGS {
+        sweep(&Config { shows_after, ..Config::default() }, "init", "", None, &moments(60, 8000, 1501));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use focuser_device::FocuserStatus;
 use rig::SeededRandom;
 use testbed::focuser::{Config, Fault, Forbidden, ResetFlag, Violation};
 
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, settings};
+use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_succeeded, settings};
 
 const SEEDS: u64 = 40;
 const STEPS: u64 = 50;
@@ -59,6 +59,7 @@ impl Campaign {
             place_mm: f64::from(u32::try_from(place).expect("small")) / 1000.0,
             quarter_steps: chance.below(4) == 0,
             wire_time: chance.below(2) == 0,
+            shows_after: LAGS[chance.of(&[0, 1, 2])].clone(),
             counter: chance.of(&[0, 0, 100_000, -70_000]),
             reset_flag: chance.of(&[ResetFlag::ClearsWithMotion, ResetFlag::Stays]),
             ..Config::default()
@@ -192,6 +193,10 @@ impl Campaign {
     /// What is claimed is where it was when that was measured.
     fn check_claim(&mut self) {
         let state = self.rig.view();
+        let named = state.current_mm.map(|mm| format!("at {mm:.3} mm"));
+        let is_named = named.is_some_and(|place| state.summary.starts_with(&place));
+        let rests = state.status == FocuserStatus::Idle && state.current_mm.is_some();
+        assert_eq!(is_named, rests, "seed {}: {state:#?}", self.seed);
         let (Some(claimed), Some(date)) = (state.current_mm, state.date) else { return };
         // The last sample from before the reading can have begun, and all since then.
         let is_before = |at: &Now| date.seconds_since(at.utc) > READING;
@@ -247,7 +252,7 @@ fn whatever_happens_it_stays_in_its_range_stops_when_told_and_claims_what_was_me
         }
     }
     for verb in ["init", "set", "offset", "stop", "kill"] {
-        assert!(succeeded.get(verb).is_some_and(|count| *count >= 8), "{succeeded:?}");
+        assert!(succeeded.get(verb).is_some_and(|count| *count >= 5), "{succeeded:?}");
     }
 }
 

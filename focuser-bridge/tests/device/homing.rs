@@ -7,7 +7,7 @@ use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
+use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
 
 #[test]
 fn f10_it_never_moves_by_itself() {
@@ -182,6 +182,22 @@ fn homing_measures_what_a_full_step_is() {
         rig.wait_for(&id);
         let took = rig.now().utc.seconds_since(begin);
         assert!((eta - took).abs() < 0.6, "{quarter_steps} {eta} {took}");
+    }
+}
+
+#[test]
+fn a_speed_that_cannot_be_is_said_to_be_implausible() {
+    // Of the ordered 318 full steps/s, in eighths; the last is its greatest speed.
+    for (run_speed, measured) in [(79.5, "2.0"), (224.0, "5.6"), (477.0, "12.0"), (1000.0, "15.7")] {
+        let unit = Config { place_mm: 4.0, run_speed: Some(run_speed), ..Config::default() };
+        let mut rig = Rig::new(settings(), unit);
+        rig.run_until_checked();
+        let reply = rig.command_and_wait("alice", "init", "");
+        assert_succeeded(&reply);
+        let said = format!("; its speed is implausible: {measured} motor steps for each full step");
+        assert!(reply.message.contains(&said), "{}", reply.message);
+        assert!(!reply.message.contains("a full step is"), "{}", reply.message);
+        rig.assert_rests_at(0.0);
     }
 }
 
@@ -384,28 +400,48 @@ fn a_counter_near_the_end_of_its_circle_is_never_written_beyond_it() {
 #[test]
 fn a_power_cycle_in_a_homing_never_makes_a_wrong_origin() {
     let mut wrong = Vec::new();
-    for (place_mm, range) in [(0.0, 4400..5400)] {
-        for milliseconds in range.step_by(15) {
-            let mut rig =
-                Rig::new(settings(), Config { place_mm, reset_flag: ResetFlag::Stays, ..Config::default() });
-            rig.run_until_checked();
-            let id = rig.command("alice", "init", "");
-            rig.run_for(milliseconds * MILLISECOND);
-            if rig.outcome(&id).is_some() {
-                break;
-            }
-            rig.model().power_cycle();
-            let reply = rig.wait_for(&id);
-            let place = rig.model().place_mm();
-            if reply.code == Some(Code::Succeeded) && (place.abs() > 0.001 || rig.model().registers()[3] != 3)
-            {
-                wrong.push(format!(
-                    "from {place_mm}, after {milliseconds} ms: {} at {place}, {:?}",
-                    reply.message,
-                    rig.model().registers()
-                ));
+    // Switched on at the end or so near to it, its counter is near zero there.
+    for (number, milliseconds) in (4400..8600).step_by(5).enumerate() {
+        let place_mm = [0.0, 0.0, 0.0002, 0.001][number % 4];
+        let unit = Config {
+            place_mm,
+            reset_flag: ResetFlag::Stays,
+            shows_after: LAGS[number % 3].clone(),
+            wire_time: true,
+            ..Config::default()
+        };
+        let mut rig = Rig::new(settings(), unit);
+        rig.run_until_checked();
+        let id = rig.command("alice", "init", "");
+        rig.run_for(milliseconds * MILLISECOND);
+        if rig.outcome(&id).is_some() {
+            continue;
+        }
+        rig.model().power_cycle();
+        let reply = rig.wait_for(&id);
+        let place = rig.model().place_mm();
+        if reply.code == Some(Code::Succeeded) && (place.abs() > 0.001 || rig.model().registers()[3] != 3) {
+            // Unless it is noticed at once.
+            rig.run_for(3 * SECOND);
+            if rig.state().homed {
+                wrong.push(format!("{place_mm} mm, {milliseconds} ms: {} at {place}", reply.message));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn an_end_whose_counter_is_near_zero_is_left_by_two_steps() {
+    for shows_after in LAGS {
+        for (place_mm, rest) in [(0.0, -2), (0.0002, -2), (0.0004, 2), (0.001, 5)] {
+            let unit = Config { place_mm, shows_after: shows_after.clone(), ..Config::default() };
+            let mut rig = Rig::new(settings(), unit);
+            rig.run_until_checked();
+            assert_succeeded(&rig.command_and_wait("alice", "init", ""));
+            assert_eq!((rig.model().position(), rig.state().current_mm), (rest, Some(0.0)), "{place_mm}");
+            rig.assert_unharmed();
+            assert!(rig.model().place_mm() < 0.0006 && rig.model().slack_mm() < 0.0005);
+        }
+    }
 }

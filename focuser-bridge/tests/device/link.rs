@@ -107,6 +107,61 @@ fn f15_damaged_replies_at_rest_move_no_position() {
 }
 
 #[test]
+fn what_was_read_once_and_cannot_be_is_never_shown() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    let (steps, begin) = (rig.model().position(), rig.now().instant);
+    for number in 0..600 {
+        rig.model().inject_for(Fault::Garbled, 1);
+        rig.run_for(Duration::from_millis(1300 + number % 7 * 150));
+    }
+    for state in rig.states().filter(|state| state.at.instant >= begin) {
+        let state = state.what;
+        assert!(state.current_steps.is_none_or(|at| (at - steps).abs() <= 2), "{state:#?}");
+        // Nobody can tell a small change of that from a damaged one.
+        assert!(state.temperature_raw.is_none_or(|raw| (raw - 645).abs() <= 20), "{state:#?}");
+        assert_ne!(state.moving, Some(true), "{state:#?}");
+    }
+}
+
+#[test]
+fn while_the_counter_is_checked_nothing_is_shown_that_was_read_once() {
+    for seed in 0..120 {
+        let mut rig = Rig::homed_with(Config { seed, ..Config::default() });
+        assert_succeeded(&rig.command_and_wait("alice", "set", "3"));
+        rig.run_for(SECOND);
+        let steps = rig.model().position();
+        let milliseconds = u32::try_from(seed % 10).unwrap() * 5;
+        let stopped = seed % 3 == 0;
+        if seed % 2 == 0 {
+            rig.restart();
+        } else {
+            rig.unplug();
+            rig.run_for(SECOND);
+            rig.plug();
+        }
+        rig.run_until(|rig| rig.view().connected, 20 * SECOND);
+        let connected = rig.now().instant;
+        rig.run_for(milliseconds * MILLISECOND);
+        if stopped {
+            rig.command("ops", "stop", "");
+        }
+        // Never two in a row: those may be alike.
+        for _ in 0..3 {
+            rig.model().inject_for(Fault::Garbled, 1);
+            rig.run_for(Duration::from_millis(90 + seed % 23));
+        }
+        for state in rig.states().filter(|state| state.at.instant >= connected) {
+            let state = state.what;
+            assert!(state.current_steps.is_none_or(|at| (at - steps).abs() <= 2), "seed {seed}: {state:#?}");
+        }
+        rig.run_until_checked();
+        rig.run_for(SECOND);
+        rig.assert_honest(&format!("seed {seed}"));
+    }
+}
+
+#[test]
 fn f3_a_line_that_fails_in_motion_sends_a_stop_through_the_port_it_opens_again() {
     for fault in [Fault::Silent, Fault::Truncated, Fault::Slow(SECOND)] {
         let (mut rig, id) = Rig::moving();

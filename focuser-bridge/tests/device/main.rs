@@ -13,4 +13,5 @@ mod moving;
 mod rig;
 mod slack;
 mod stopping;
+mod summary;
 mod zero;

@@ -7,7 +7,7 @@ use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault, ResetFlag};
 use testbed::port::Device as _;
 
-use crate::rig::{FLAGS, MILLISECOND, Rig, SECOND, Sent, assert_failed, assert_succeeded, settings};
+use crate::rig::{FLAGS, LAGS, MILLISECOND, Rig, SECOND, Sent, assert_failed, assert_succeeded, settings};
 
 /// It answers, is not homed for this reason, claims no position and moves nowhere.
 pub(crate) fn assert_not_homed(rig: &mut Rig, reason: &str) {
@@ -45,8 +45,8 @@ fn a_restart_after_it_was_moved_by_hand_is_not_homed() {
 
 #[test]
 fn f10_a_bridge_killed_at_any_moment_of_a_move_stops_it_and_knows_where_it_is() {
-    for milliseconds in (7..1600).step_by(41) {
-        let mut rig = Rig::at("1");
+    for (number, milliseconds) in (7..1600).step_by(23).enumerate() {
+        let mut rig = Rig::lagging_at(LAGS[number % 3].clone(), "1");
         rig.run_for(SECOND);
         rig.command("scheduler", "set", "1.4");
         rig.run_for(milliseconds * MILLISECOND);

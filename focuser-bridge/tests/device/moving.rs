@@ -7,7 +7,7 @@ use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault};
 use testbed::port::Device as _;
 
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
+use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
 
 #[test]
 fn a_move_outwards_goes_further_and_comes_back_in() {
@@ -46,14 +46,16 @@ fn f13_a_move_to_where_it_is_does_not_move() {
 #[test]
 fn every_small_move_arrives_before_it_says_so() {
     // Shorter than the lag before motion shows: nothing but the position tells.
-    let mut rig = Rig::at("2.25");
-    let mut at = 2.25;
-    for micrometres in [-1, -2, -3, -5, -10, 1, 2, 5, 50, -50, -1, -1, -1, -30] {
-        let offset = f64::from(micrometres) / 1000.0;
-        at += offset;
-        assert_succeeded(&rig.command_and_wait("scheduler", "offset", &format!("{offset}")));
-        assert!(!rig.model().is_turning(), "{offset}");
-        rig.assert_rests_at(at);
+    for lag in LAGS {
+        let mut rig = Rig::lagging_at(lag, "2.25");
+        let mut at = 2.25;
+        for micrometres in [-1, -2, -3, -5, -10, 1, 2, 5, 50, -50, -1, -1, -1, -30] {
+            let offset = f64::from(micrometres) / 1000.0;
+            at += offset;
+            assert_succeeded(&rig.command_and_wait("scheduler", "offset", &format!("{offset}")));
+            assert!(!rig.model().is_turning(), "{offset}");
+            rig.assert_rests_at(at);
+        }
     }
 }
 
@@ -89,6 +91,58 @@ fn f5_a_move_that_stops_short_has_failed_with_its_position() {
     assert!(reply.message.contains(&format!("standing at {place:.3} mm")), "{place} {}", reply.message);
     rig.model().clear_faults();
     rig.assert_rests_at(place);
+}
+
+/// What the attention of that name says, if it is there.
+fn failed_move(rig: &Rig) -> Option<String> {
+    let attention = rig.state().attention;
+    attention.iter().find(|it| it.name == "move_failed").map(|it| it.text.clone())
+}
+
+#[test]
+fn a_jam_is_told_by_how_far_from_its_target_it_is_and_stays_visible_until_something_moves_well() {
+    let mut rig = Rig::at("1.5");
+    rig.model().inject(Fault::Jammed);
+    let reply = rig.command_and_wait("scheduler", "set", "3");
+    let why = "the motor did not start, 1.500 mm from its target";
+    assert_failed(&reply, Code::Failed, why);
+    rig.run_for(60 * SECOND);
+    assert_eq!(rig.state().status, FocuserStatus::Idle);
+    assert!(failed_move(&rig).expect("an attention").contains(why));
+    rig.restart();
+    rig.run_until_checked();
+    assert!(failed_move(&rig).expect("over a restart too").contains(why));
+    // Nothing moves by that.
+    for (verb, argument) in [("set", "1.5"), ("init", ""), ("stop", "")] {
+        assert_succeeded(&rig.command_and_wait("alice", verb, argument));
+        assert!(failed_move(&rig).is_some(), "{verb}");
+    }
+    rig.model().clear_faults();
+    assert_succeeded(&rig.command_and_wait("scheduler", "set", "3"));
+    assert_eq!(failed_move(&rig), None);
+    // On its way out, and back; by then it is 0.1 mm beyond its target.
+    rig.command("scheduler", "set", "4");
+    while rig.model().place_mm() < 4.1 {
+        rig.run_for(MILLISECOND);
+    }
+    rig.model().inject(Fault::Jammed);
+    rig.run_for(SECOND);
+    let text = failed_move(&rig).expect("an attention");
+    assert!(text.contains("stopped on its way out, 0.1"), "{text}");
+    rig.model().clear_faults();
+    assert_succeeded(&rig.command_and_wait("alice", "init", "true"));
+    assert_eq!(failed_move(&rig), None);
+}
+
+#[test]
+fn a_move_that_never_ended_stays_visible_too() {
+    let (mut rig, id) = Rig::moving();
+    rig.model().inject(Fault::Stalled);
+    assert_eq!(rig.wait_for(&id).status, ReplyStatus::TimedOut);
+    assert!(failed_move(&rig).expect("an attention").contains("not there by"));
+    rig.model().clear_faults();
+    assert_succeeded(&rig.command_and_wait("scheduler", "offset", "-0.1"));
+    assert_eq!(failed_move(&rig), None);
 }
 
 #[test]
@@ -230,16 +284,20 @@ fn not_homed_it_moves_nowhere() {
 
 #[test]
 fn an_autofocus_wastes_little_time_beyond_the_motors_own() {
-    let mut rig = Rig::homed_with(Config { wire_time: true, ..Config::default() });
-    assert_succeeded(&rig.command_and_wait("scheduler", "set", "3"));
-    // One leg inwards, two outwards; a few exchanges of 10 ms each, and the rig's disk, which takes
-    // its 5 ms before the motion and before the reply.
-    for (offset, limit) in [("-0.05", 50), ("0.07", 60 + 2 * 5)] {
-        let mut overheads: Vec<_> = (0..21).map(|_| overhead(&mut rig, offset)).collect();
-        overheads.sort();
-        assert!(overheads[10] <= limit * MILLISECOND, "{offset}: {overheads:?}");
+    // What is over before it shows must be read twice.
+    for (lag, more) in LAGS.into_iter().zip([0, 0, 20]) {
+        let unit = Config { wire_time: true, shows_after: lag, ..Config::default() };
+        let mut rig = Rig::homed_with(unit);
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", "3"));
+        // One leg inwards, two outwards; a few exchanges of 10 ms each, and the rig's disk, which takes
+        // its 5 ms before the motion and before the reply.
+        for (offset, limit) in [("-0.05", 50), ("0.07", 60 + 2 * 5)] {
+            let mut overheads: Vec<_> = (0..21).map(|_| overhead(&mut rig, offset)).collect();
+            overheads.sort();
+            assert!(overheads[10] <= (limit + more) * MILLISECOND, "{offset}: {overheads:?}");
+        }
+        rig.assert_unharmed();
     }
-    rig.assert_unharmed();
 }
 
 /// From the request to its terminal reply, without the time that the motor turned.
@@ -263,7 +321,7 @@ fn a_motor_that_leaves_its_way_is_stopped() {
     // Somebody else's order, or the chip's way round its circle.
     let now = rig.now().instant;
     rig.model().receive(b"#P103 F V 21341$\n", now);
-    assert_failed(&rig.wait_for(&id), Code::Failed, "left its way");
+    assert_failed(&rig.wait_for(&id), Code::Failed, "left the range of its motion");
     assert!(!rig.model().is_turning());
     // What moves it otherwise may as well have reset it.
     let state = rig.state();

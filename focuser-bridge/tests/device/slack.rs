@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testbed::focuser::{Config, Fault};
 
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, settings};
+use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_succeeded, settings};
 
 /// What comes between a motion and the next one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +79,7 @@ fn shown(rig: &Rig) -> f64 {
 
 /// A motion outwards, so long, that ends so.
 fn interrupted(milliseconds: u32, how: End) -> Rig {
-    let mut rig = Rig::at("1");
+    let mut rig = Rig::lagging_at(LAGS[milliseconds as usize % 3].clone(), "1");
     rig.run_for(SECOND);
     rig.command("scheduler", "set", "1.3");
     rig.run_for(milliseconds * MILLISECOND);

@@ -6,7 +6,7 @@ use bus::message::{Code, ReplyStatus};
 use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault};
 
-use crate::rig::{MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded};
+use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
 
 /// Everything about a stop that is answered well.
 fn assert_stops(rig: &mut Rig, mover: &str, verb: &str) {
@@ -49,12 +49,15 @@ fn f1_a_stop_in_the_first_leg_ends_the_whole_command() {
 #[test]
 fn f1_a_stop_at_any_moment_of_a_move_ends_it() {
     // Both legs, the turn between them, and the last reading.
-    for milliseconds in (0..1400).step_by(37).chain(1000..1100) {
-        let mut rig = Rig::at("1");
+    let moments = (0..1600).step_by(37).chain(1000..1100);
+    for (lag, milliseconds) in
+        LAGS.into_iter().flat_map(|lag| moments.clone().map(move |at| (lag.clone(), at)))
+    {
+        let mut rig = Rig::lagging_at(lag, "1");
         let id = rig.command("scheduler", "set", "1.3");
         rig.run_for(milliseconds * MILLISECOND);
         if rig.outcome(&id).is_some() {
-            break;
+            continue;
         }
         assert_stops(&mut rig, &id, "stop");
         let place = rig.model().place_mm();
@@ -79,12 +82,16 @@ fn f2_a_stop_sticks_to_nothing() {
 
 #[test]
 fn f4_a_stop_while_homing_stops_it() {
-    for milliseconds in [0, 3, 20, 60, 120, 300, 1000, 4200, 4500, 5000, 5500] {
-        let mut rig = Rig::connected();
-        let id = rig.command("alice", "init", "");
-        rig.run_for(milliseconds * MILLISECOND);
-        assert_stops(&mut rig, &id, "stop");
-        assert_eq!(rig.state().status, FocuserStatus::NotHomed);
+    for shows_after in LAGS {
+        for milliseconds in [0, 3, 20, 60, 120, 300, 1000, 4200, 4500, 5000, 5500] {
+            let unit = Config { shows_after: shows_after.clone(), ..Config::default() };
+            let mut rig = Rig::new(settings(), unit);
+            rig.run_until_checked();
+            let id = rig.command("alice", "init", "");
+            rig.run_for(milliseconds * MILLISECOND);
+            assert_stops(&mut rig, &id, "stop");
+            assert_eq!(rig.state().status, FocuserStatus::NotHomed);
+        }
     }
 }
 

@@ -165,9 +165,9 @@ fn is_terminal(message: &Message) -> bool {
 /// A payload with these keys, an `id` and a `ts` of now unless they are among them; with the id.
 ///
 /// # Errors
-/// If `keys` is no object, or its `id` no text.
+/// If `keys` is not an object, or its `id` no text.
 pub fn request(keys: Value) -> Result<(String, Vec<u8>)> {
-    let Value::Object(mut keys) = keys else { anyhow::bail!("{keys} is no object") };
+    let Value::Object(mut keys) = keys else { anyhow::bail!("{keys} is not an object") };
     set_default(&mut keys, "id", || Operator::new_id().into());
     set_default(&mut keys, "ts", || seconds_from_now(0.0).to_string().into());
     let id = keys.get("id").and_then(Value::as_str).context("an id is text")?.to_owned();

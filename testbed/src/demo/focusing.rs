@@ -50,7 +50,7 @@ pub(super) const FOCUSING: &[Step] = &[
         "alice",
         "focus status",
         0,
-        "not homed (controller was power-cycled)",
+        "not homed (the controller was power-cycled)",
         "The old position would be wrong now, so there is none until the next `focus init`.",
     ),
     run("alice", "focus set 3.2", 7, "not_homed", "And nothing moves until then."),

@@ -28,7 +28,7 @@ const VERBS: [&str; 11] = [
     "stop",
     "kill",
 ];
-const RETAINED: [&str; 5] = ["state", "availability", "health", "meta", "history"];
+const RETAINED: [&str; 6] = ["state", "availability", "health", "meta", "history", "recent"];
 const BRIDGES: [(&str, &str); 2] = [("chiller-bridge", "clasp/chiller"), ("focuser-bridge", "clasp/focuser")];
 
 fn refused(client: &TestClient, topic: &str) {

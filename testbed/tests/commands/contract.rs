@@ -167,7 +167,7 @@ fn what_must_survive_is_retained_and_what_must_not_is_not() {
     for filter in ["clasp/chiller/+", "clasp/chiller/reply/alice/+"] {
         later.subscribe(filter).unwrap();
     }
-    let stored = ["state", "availability", "health", "meta", "history"];
+    let stored = ["state", "availability", "health", "meta", "history", "recent"];
     for what in stored {
         later.wait_for(|message| message.retain && level(message) == what, LIMIT).unwrap();
     }

@@ -14,6 +14,7 @@ mod hostile;
 mod identity;
 mod once;
 mod open;
+mod recent;
 mod refused;
 mod second;
 mod status;

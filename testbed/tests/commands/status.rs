@@ -15,7 +15,7 @@ fn status_shows_what_the_unit_does() {
         "   Set point is 15.0°C",
         "   TEC power is 0%",
         "   Ambient is 12.0°C",
-        "   Pump is off",
+        "   Flow is 0.0 l/min, Pump is off",
         "   Last command: none",
     ] {
         assert!(output.stdout.lines().any(|shown| shown == line), "no {line:?} in\n{}", output.stdout);

@@ -39,7 +39,7 @@ fn send(client: &TestClient, verb: &str, id: &str, rest: Value) {
 
 fn request(client: &TestClient, verb: &str, id: &str, rest: Value) -> Post {
     let mut payload = json!({ "id": id });
-    let Value::Object(rest) = rest else { panic!("{rest} is no object") };
+    let Value::Object(rest) = rest else { panic!("{rest} is not an object") };
     payload.as_object_mut().unwrap().extend(rest);
     Post::to(topic(&format!("command/{}/{verb}", client.identity())), payload.to_string())
 }

@@ -13,15 +13,29 @@ use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
 use super::Desk;
 use crate::clock::{Now, Utc};
 use crate::device::{Class, Verb, find};
-use crate::message::{EventKind, Happening, LastCommand, Reply, ReplyStatus, Severity, echo};
+use crate::message::{Code, EventKind, Happening, LastCommand, Reply, ReplyStatus, Severity, echo};
 use crate::topic::{Identity, RequestId};
 
 /// How many may wait for one command's end: some hundred replies at once are no flood yet.
 const ASKER_LIMIT: usize = 256;
 
+/// What one who is to wait for a command's end is told at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Accepted,
+    InProgress,
+    Nothing,
+}
+
 impl Desk {
-    /// Gives an admitted command its one terminal reply; nothing if it has had it.
+    /// The device's controller is done with a command: its one terminal reply, or nothing if it
+    /// has had it.
     pub fn answer(&mut self, ticket: &Ticket, outcome: &Outcome, now: Now) {
+        self.note_answer(ticket.number);
+        self.end(ticket, outcome, now);
+    }
+
+    pub(super) fn end(&mut self, ticket: &Ticket, outcome: &Outcome, now: Now) {
         let Some(index) = self.running.iter().position(|running| running.ticket.number == ticket.number)
         else {
             return;
@@ -48,7 +62,7 @@ impl Desk {
     /// The bridge is to end, as soon as the device is at rest: nothing begins any more.
     pub fn close(&mut self, now: Now) {
         self.closed = true;
-        let outcome = Outcome::interrupted("the bridge was stopped before it began: nothing was moved");
+        let outcome = Outcome::interrupted("the bridge was stopped before it began: nothing was done");
         self.end_unstarted(&outcome, now, |_| true);
     }
 
@@ -56,7 +70,7 @@ impl Desk {
     /// [`Desk::holds_replies`], and must not receive any more.
     pub fn interrupt(&mut self, now: Now) {
         for ticket in self.running.iter().map(|running| running.ticket.clone()).collect::<Vec<_>>() {
-            self.answer(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
+            self.end(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
         }
     }
 
@@ -77,7 +91,7 @@ impl Desk {
                 .collect(),
             ended: self
                 .cache
-                .ended_motion(now.instant)
+                .ended_actions(now.instant)
                 .map(|(entry, reply)| EndedCommand {
                     id: entry.id.clone(),
                     verb: entry.verb.name.to_owned(),
@@ -102,7 +116,7 @@ impl Desk {
             if let Some(what) = known(&ended.verb, ended.argument.as_ref()) {
                 let by = ended.reply.by.clone();
                 let verdict = Verdict::Ended(Box::new(ended.reply), now.instant + left);
-                self.cache.put(&by, ended.id, what, verdict);
+                self.keep(&by, ended.id, what, verdict, now);
             }
         }
         let save = if journal.open.is_empty() { 0 } else { self.save() };
@@ -138,7 +152,26 @@ impl Desk {
         reply: Reply,
         now: Now,
     ) {
-        self.cache.put(by, id, what, Verdict::Ended(Box::new(reply), now.instant + KEEP_FOR));
+        self.keep(by, id, what, Verdict::Ended(Box::new(reply), now.instant + KEEP_FOR), now);
+    }
+
+    pub(super) fn keep(
+        &mut self,
+        by: &Identity,
+        id: RequestId,
+        what: (&'static Verb, Arguments),
+        verdict: Verdict,
+        now: Now,
+    ) {
+        if self.cache.put(by, id, what, verdict, now.instant) {
+            let summary = self.forgotten.count(by, now.instant);
+            self.outputs.extend(summary.map(Output::Happened));
+        }
+    }
+
+    pub(super) fn count_flood(&mut self, by: &Identity, now: Now) {
+        let summary = self.flood.count(by, now.instant);
+        self.outputs.extend(summary.map(Output::Happened));
     }
 
     /// Has the journal saved; the save's number.
@@ -162,45 +195,56 @@ impl Desk {
     /// Asked again while it runs: told so, then part of the one terminal reply.
     pub(super) fn share(&mut self, number: u64, mut asker: Asker, now: Now) {
         asker.duplicate = true;
-        let Some((verb, _, deadline)) = self.wait_for(number, &asker, true) else { return };
+        let Some((verb, _, deadline)) = self.wait_for(number, &asker, Says::InProgress, now) else { return };
         let mut reply = self.reply(&asker, verb.name, ReplyStatus::InProgress);
         reply.deadline = Some(deadline);
         reply.message = "this request is still running".to_owned();
-        // Not before `accepted`, which of motion waits for the disk.
-        let save = if verb.motion { self.saves } else { 0 };
+        // Who is told is owed the end, and `accepted` comes first. A stop waits for nothing.
+        let save = if verb.stop { 0 } else { self.saves };
         self.post_saved(save, asker, reply, now);
     }
 
     /// A second stop waits for the first one's end. Beyond its rate (`quietly`) it is not told so.
     pub(super) fn join(&mut self, number: u64, asker: &Asker, quietly: bool, now: Now) {
-        let Some((verb, arguments, deadline)) = self.wait_for(number, asker, quietly) else { return };
+        let says = if quietly { Says::Nothing } else { Says::Accepted };
+        let Some((verb, arguments, deadline)) = self.wait_for(number, asker, says, now) else { return };
         if let Some(id) = &asker.id
             && !self
                 .cache
                 .get(&asker.by, id, now.instant)
                 .is_some_and(|entry| matches!(entry.verdict, Verdict::Running(_)))
         {
-            self.cache.put(&asker.by, id.clone(), (verb, arguments), Verdict::Running(number));
+            self.keep(&asker.by, id.clone(), (verb, arguments), Verdict::Running(number), now);
         }
         if !quietly {
             self.accept(0, asker, verb.name, deadline, now);
         }
     }
 
-    /// Adds to those who get the terminal reply; with `once`, not if that reply is on its way
-    /// there already. `None` if too many wait.
+    /// Adds to those who get the terminal reply, if that is not on its way there already; one who
+    /// is told `accepted` gets one each time. `None` if too many wait: that is counted, and told.
     fn wait_for(
         &mut self,
         number: u64,
         asker: &Asker,
-        once: bool,
+        says: Says,
+        now: Now,
     ) -> Option<(&'static Verb, Arguments, Utc)> {
         let running = self.running.iter_mut().find(|running| running.ticket.number == number)?;
         let found = (running.verb, running.arguments.clone(), running.deadline);
-        if once && running.askers.iter().any(|other| other.is_answered_with(asker)) {
+        let waits = || running.askers.iter().any(|other| other.is_answered_with(asker));
+        if says != Says::Accepted && waits() {
             return Some(found);
         }
         if running.askers.len() >= ASKER_LIMIT {
+            let (verb, what) = (running.verb.name, running.in_words());
+            self.count_flood(&asker.by, now);
+            if says != Says::Nothing {
+                let message = format!(
+                    "{what} is running, and {ASKER_LIMIT} wait for its end already: nobody else is told of it"
+                );
+                self.refuse(asker, verb, &Refusal::new(Code::Blocked, message), now);
+            }
             return None;
         }
         running.askers.push(asker.clone());

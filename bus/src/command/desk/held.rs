@@ -1,23 +1,23 @@
-//! Replies and motion that wait for the disk, so that the next process knows what was said by one
+//! Replies that wait for the disk, so that the next process knows what was said by one
 //! that was killed.
 //!
 //! A terminal reply goes out when the journal that says so is on the disk: killed before that, the
-//! command is answered by the next process, and by that alone. So does `accepted` of motion: whoever
-//! was told that is owed an answer. A disk that hangs or fails holds a reply back for a moment only;
+//! command is answered by the next process, and by that alone. Killed just then, whether it went
+//! out nobody knows: who asks again is told. So does `accepted` of what acts on
+//! the device: whoever was told that is owed an answer. A disk that hangs or fails holds a reply back for a moment only;
 //! then it goes out all the same.
 
 use std::time::Duration;
 
 use super::super::asker::Asker;
-use super::super::terms::{Outcome, Output};
-use super::{Desk, Running};
+use super::Desk;
 use crate::clock::{Instant, Now};
 use crate::message::Reply;
 
 /// Longest wait of a terminal reply.
 pub(super) const VERDICT_LIMIT: Duration = Duration::from_millis(250);
 /// Longest wait of one that is not: `accepted` is due within 100 ms.
-const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
+pub(super) const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
 
 /// A reply, and the save that it waits for.
 #[derive(Debug)]
@@ -28,36 +28,18 @@ pub(super) struct Held {
     until: Instant,
 }
 
+impl Held {
+    /// The number of the save.
+    pub(super) fn waits_for(&self) -> u64 {
+        self.save
+    }
+}
+
 impl Desk {
     /// Whether a reply still waits for the disk, which none does for longer than a moment.
     #[must_use]
     pub fn holds_replies(&self) -> bool {
         !self.held.is_empty()
-    }
-
-    /// The journal with this number is on the disk, or could not be brought there: with a full
-    /// disk commands run, and are answered, all the same.
-    pub fn journalled(&mut self, number: u64) {
-        self.saved = self.saved.max(number);
-        self.release(|held| held.save <= number);
-        for running in &mut self.running {
-            if running.awaits_save.is_some_and(|awaited| awaited <= number) {
-                running.awaits_save = None;
-                self.outputs.push_back(Output::Admit(
-                    running.ticket.clone(),
-                    running.verb,
-                    running.arguments.clone(),
-                ));
-            }
-        }
-    }
-
-    /// Motion that only waits for the disk has no controller that could end it.
-    pub(super) fn end_unstarted(&mut self, outcome: &Outcome, now: Now, which: impl Fn(&Running) -> bool) {
-        let unstarted = self.running.iter().filter(|running| running.awaits_save.is_some() && which(running));
-        for ticket in unstarted.map(|running| running.ticket.clone()).collect::<Vec<_>>() {
-            self.answer(&ticket, outcome, now);
-        }
     }
 
     /// Posts `reply` when save number `save` is on the disk; at once if it is, or for 0.
@@ -92,7 +74,7 @@ impl Desk {
         self.held.iter().map(|held| held.until).min()
     }
 
-    fn release(&mut self, which: impl Fn(&Held) -> bool) {
+    pub(super) fn release(&mut self, which: impl Fn(&Held) -> bool) {
         let (due, held): (Vec<_>, _) = std::mem::take(&mut self.held).into_iter().partition(which);
         self.held = held;
         for Held { asker, reply, .. } in due {

@@ -5,26 +5,47 @@ use crate::message::EventKind;
 
 #[test]
 fn rule_01_what_is_no_command_topic_is_dropped_and_counted() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     for topic in [
-        "clasp/chiller/command/alice",
-        "clasp/chiller/command/alice/mode/now",
-        "clasp/chiller/command/Alice/mode",
-        "clasp/chiller/command/al\u{1}ice/mode",
-        "clasp/chiller/command/alice/mo-de",
-        "clasp/chiller/command/alice/a_verb_of_more_than_thirty_two_characters",
+        "clasp/outlets/command/alice",
+        "clasp/outlets/command/alice/mode/now",
+        "clasp/outlets/command/Alice/mode",
+        "clasp/outlets/command/al\u{1}ice/mode",
+        "clasp/outlets/command/alice/mo-de",
+        "clasp/outlets/command/alice/a_verb_of_more_than_thirty_two_characters",
     ] {
         let mut arrival = room.arrival("alice", "mode", "manual");
         arrival.topic = topic.to_owned();
         assert!(room.deliver(&arrival).is_empty(), "{topic}");
     }
     assert_eq!(room.desk.dropped_topics(), 6);
-    assert!(room.events.is_empty() && room.admitted.is_empty());
+    assert!(room.admitted.is_empty());
+}
+
+#[test]
+fn rule_01_what_is_dropped_is_told_once_per_ten_seconds() {
+    let mut room = Room::switched();
+    let mut arrival = room.arrival("alice", "mode", "manual");
+    arrival.topic = "clasp/outlets/command/al\u{1}ice/mode".to_owned();
+    for _ in 0..100 {
+        room.deliver(&arrival);
+    }
+    assert_eq!(room.events.len(), 1);
+    assert_eq!(room.events[0].reason.as_deref(), Some("dropped_topics"));
+    let told = &room.events[0].message;
+    assert!(
+        told.ends_with("identity outside its alphabet: clasp/outlets/command/al\\u{1}ice/mode"),
+        "{told}"
+    );
+    room.wait(10.1);
+    assert_eq!(room.events[1].values["dropped"], 99);
+    room.wait(60.0);
+    assert_eq!(room.events.len(), 2);
 }
 
 #[test]
 fn rule_02_a_retained_command_is_refused_and_its_clearing_ignored() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     for (verb, payload) in [("stop", "PRESS"), ("set", "1"), ("nonsense", "1"), ("set", "{")] {
         let mut retained = room.arrival("alice", verb, payload);
         retained.retain = true;
@@ -37,7 +58,7 @@ fn rule_02_a_retained_command_is_refused_and_its_clearing_ignored() {
 
 #[test]
 fn rule_02_comes_before_every_other() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     room.desk.set_gate(Gate::Pending);
     let mut arrival = room.arrival("visitor", "nonsense", &"x".repeat(5000));
     arrival.retain = true;
@@ -48,7 +69,7 @@ fn rule_02_comes_before_every_other() {
 
 #[test]
 fn rule_03_more_than_4_kib_is_malformed_unless_it_is_a_stop() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let large = |bytes: usize| format!(r#"{{"id":"a","force":true{}}}"#, " ".repeat(bytes - 23));
     assert_eq!(large(4097).len(), 4097);
     assert_eq!(room.refusal("visitor", "init", &large(4097)), Code::Malformed, "before authorisation");
@@ -58,7 +79,7 @@ fn rule_03_more_than_4_kib_is_malformed_unless_it_is_a_stop() {
 
 #[test]
 fn rule_04_beyond_the_rate_commands_are_counted_and_not_answered() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     for n in 0..20 {
         assert_eq!(room.send("alice", "ping", "").len(), 2, "{n}");
     }
@@ -74,7 +95,7 @@ fn rule_04_beyond_the_rate_commands_are_counted_and_not_answered() {
 
 #[test]
 fn rule_04_a_flood_is_one_event_per_ten_seconds() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     for _ in 0..1000 {
         for _ in 0..20 {
             room.send("visitor", "mode", "manual");
@@ -96,7 +117,7 @@ fn rule_04_a_flood_is_one_event_per_ten_seconds() {
 fn rule_04_is_counted_before_authorisation_and_holds_for_refusals() {
     for (retain, payload) in [(false, String::new()), (true, "x".to_owned()), (false, "x".repeat(5000))] {
         for verb in ["mode", "stop"] {
-            let mut room = Room::focuser();
+            let mut room = Room::moving();
             let mut arrival = room.arrival("visitor", verb, &payload);
             arrival.retain = retain;
             for _ in 0..500 {
@@ -110,7 +131,7 @@ fn rule_04_is_counted_before_authorisation_and_holds_for_refusals() {
 
 #[test]
 fn rule_04_a_stop_has_its_own_rate_and_joins_beyond_it() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     for _ in 0..30 {
         room.send("alice", "ping", "");
     }
@@ -130,7 +151,7 @@ fn rule_04_a_stop_has_its_own_rate_and_joins_beyond_it() {
 
 #[test]
 fn rule_04_a_stop_is_obeyed_beyond_its_rate() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     for n in 0..40 {
         let ticket = room.admit("guard", "stop", "");
         assert_eq!(room.succeed(&ticket).len(), 1, "{n}");
@@ -139,17 +160,35 @@ fn rule_04_a_stop_is_obeyed_beyond_its_rate() {
 
 #[test]
 fn rule_04_a_flood_of_stops_holds_a_bounded_memory() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let first = room.admit("alice", "stop", "");
     for n in 0..20_000 {
         room.send("alice", "stop", &format!(r#"{{"id":"s{n}"}}"#));
     }
     assert!(room.succeed(&first).len() <= 256);
+    assert!(room.desk.flooded_commands() > 19_000, "those that will not be told are counted");
+    assert_eq!(room.events[0].kind, EventKind::Flood);
+}
+
+#[test]
+fn rule_04_senders_beyond_those_remembered_are_counted_too() {
+    let mut room = Room::switched();
+    for _ in 0..3 {
+        for n in 0..2000 {
+            room.send(&format!("made-up-{n}"), "mode", "manual");
+        }
+    }
+    let answered = u64::try_from(room.posts.len()).unwrap();
+    assert_eq!(room.desk.flooded_commands() + answered, 6000);
+    room.wait(10.1);
+    let floods = room.events.iter().filter(|event| event.kind == EventKind::Flood);
+    let told: u64 = floods.map(|event| event.values["dropped"].as_u64().unwrap()).sum();
+    assert_eq!(told, room.desk.flooded_commands());
 }
 
 #[test]
 fn rule_05_what_waited_while_the_bridge_stood_still_is_not_run() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let old = room.arrival("alice", "mode", "manual");
     let mut flagged = old.clone();
     flagged.stalled = true;
@@ -172,7 +211,7 @@ fn rule_05_what_waited_while_the_bridge_stood_still_is_not_run() {
 
 #[test]
 fn rule_05_a_stop_among_it_is_obeyed() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let stop = room.arrival("alice", "stop", "");
     room.pass(8.0);
     let ticket = room.admit_arrival(&stop);
@@ -183,7 +222,7 @@ fn rule_05_a_stop_among_it_is_obeyed() {
 
 #[test]
 fn rule_06_before_the_canarys_verdict_a_command_is_not_ready() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     room.desk.set_gate(Gate::Pending);
     assert_eq!(room.refusal("alice", "ping", ""), Code::NotReady);
     assert_eq!(room.refusal("visitor", "ping", ""), Code::NotReady, "before authorisation");
@@ -192,13 +231,13 @@ fn rule_06_before_the_canarys_verdict_a_command_is_not_ready() {
 
 #[test]
 fn rule_06_while_the_acl_is_open_only_a_stop_is_obeyed() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     room.desk.set_gate(Gate::AclOpen);
     assert_eq!(room.refusal("alice", "ping", ""), Code::AclOpen);
     assert_eq!(room.refusal("alice", "nonsense", ""), Code::AclOpen);
     room.admit("alice", "stop", "");
 
-    let mut lenient = settings("chiller", OUTLETS);
+    let mut lenient = settings("outlets", OUTLETS);
     lenient.require_acl = false;
     let mut room = Room::with(lenient);
     room.desk.set_gate(Gate::AclOpen);
@@ -207,7 +246,7 @@ fn rule_06_while_the_acl_is_open_only_a_stop_is_obeyed() {
 
 #[test]
 fn rule_07_an_identity_that_is_not_in_control_clients_gets_code_3() {
-    for mut room in [Room::chiller(), Room::focuser()] {
+    for mut room in [Room::switched(), Room::moving()] {
         for verb in ["ping", "mode", "set", "kill", "nonsense"] {
             assert_eq!(room.refusal("visitor", verb, "{"), Code::NotAuthorised, "{verb}");
             assert_eq!(room.refusal("guard", verb, ""), Code::NotAuthorised, "{verb}");
@@ -222,11 +261,11 @@ fn rule_07_an_identity_that_is_not_in_control_clients_gets_code_3() {
 
 #[test]
 fn rule_07_a_stop_asks_for_stop_clients() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     assert_eq!(room.refusal("visitor", "stop", ""), Code::NotAuthorised);
     room.admit("guard", "stop", "");
 
-    let mut strict = settings("focuser", MOVES);
+    let mut strict = settings("slide", MOVES);
     strict.stop_clients = [identity("guard")].into();
     let mut room = Room::with(strict);
     assert_eq!(room.refusal("alice", "stop", ""), Code::NotAuthorised);
@@ -235,7 +274,7 @@ fn rule_07_a_stop_asks_for_stop_clients() {
 #[test]
 fn rule_08_a_verb_the_device_does_not_have_gets_21() {
     for (mut room, verbs) in
-        [(Room::chiller(), ["stop", "set", "nonsense"]), (Room::focuser(), ["mode", "release", "nonsense"])]
+        [(Room::switched(), ["stop", "set", "nonsense"]), (Room::moving(), ["mode", "release", "nonsense"])]
     {
         for verb in verbs {
             assert_eq!(room.refusal("alice", verb, "{ broken"), Code::UnknownVerb, "{verb}");
@@ -245,7 +284,7 @@ fn rule_08_a_verb_the_device_does_not_have_gets_21() {
 
 #[test]
 fn rule_08_a_payload_that_cannot_be_understood_gets_20() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     for (n, (verb, payload)) in [
         ("setpoint", "NaN"),
         ("setpoint", "1e999"),
@@ -285,20 +324,20 @@ fn rule_08_a_payload_that_cannot_be_understood_gets_20() {
 
 #[test]
 fn rule_08_an_absolute_value_outside_its_limits_gets_6() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     for payload in ["4.9", "25.1", "-1e300", r#"{"celsius":30}"#] {
         assert_eq!(room.refusal("alice", "setpoint", payload), Code::OutsideLimits, "{payload}");
     }
     assert_eq!(room.refusal("alice", "release", "16"), Code::OutsideLimits);
     room.admit("alice", "setpoint", "25");
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":8.001"#);
     assert_eq!(room.refusal("alice", "set", &payload), Code::OutsideLimits);
 }
 
 #[test]
 fn rule_08_its_refusals_are_not_remembered() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     assert_eq!(room.refusal("alice", "setpoint", r#"{"id":"a","celsius":99}"#), Code::OutsideLimits);
     assert_eq!(room.refusal("alice", "nonsense", r#"{"id":"a"}"#), Code::UnknownVerb);
     room.admit("alice", "setpoint", r#"{"id":"a","celsius":20}"#);
@@ -307,10 +346,10 @@ fn rule_08_its_refusals_are_not_remembered() {
 #[test]
 fn rule_08_a_stop_takes_any_payload() {
     for payload in ["{ broken", "{\"id\":\"a/b\"}", "\u{feff}", r#"{"force":1}"#, "now!", ""] {
-        let mut room = Room::focuser();
+        let mut room = Room::moving();
         room.admit("alice", "stop", payload);
     }
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let mut bytes = room.arrival("alice", "stop", "");
     bytes.payload = vec![0xff];
     room.admit_arrival(&bytes);
@@ -318,7 +357,7 @@ fn rule_08_a_stop_takes_any_payload() {
 
 #[test]
 fn every_command_leaves_one_event_refused_ones_too() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     room.refusal("visitor", "mode", "manual");
     room.refusal("alice", "nonsense", "");
     room.refusal("alice", "setpoint", "99");

@@ -6,7 +6,7 @@ use crate::message::Code;
 
 /// A move under way, and its request.
 fn moving() -> (Room, Ticket, String) {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
     room.posts.clear();
@@ -37,16 +37,14 @@ fn a_verdict_and_its_event_go_out_when_the_disk_knows() {
 #[test]
 fn a_save_from_before_the_end_is_not_the_one_that_is_waited_for() {
     let (mut room, ticket, _) = moving();
-    let kill = room.send("bob", "kill", "");
-    assert_eq!(kill[0].status, ReplyStatus::Accepted);
+    room.send("bob", "kill", "");
     let before = *room.saves.last().unwrap();
-    room.posts.clear();
     room.end(&ticket, &Outcome::stopped(&ticket.by, "kill"));
     room.desk.journalled(before);
     room.take();
-    assert!(room.posts.is_empty());
+    assert_eq!(statuses(&room), [ReplyStatus::Accepted]);
     room.save();
-    assert_eq!(statuses(&room), [ReplyStatus::Stopped]);
+    assert_eq!(statuses(&room), [ReplyStatus::Accepted, ReplyStatus::Stopped]);
 }
 
 #[test]
@@ -64,7 +62,7 @@ fn a_disk_that_hangs_holds_a_verdict_back_for_a_quarter_of_a_second() {
 #[test]
 fn accepted_of_motion_goes_out_when_the_disk_knows_and_within_100_ms_anyhow() {
     for saved in [true, false] {
-        let mut room = Room::focuser();
+        let mut room = Room::moving();
         let payload = room.stamped("a", r#""mm":2"#);
         assert!(room.send("alice", "set", &payload).is_empty());
         if saved {
@@ -81,20 +79,108 @@ fn accepted_of_motion_goes_out_when_the_disk_knows_and_within_100_ms_anyhow() {
     }
 }
 
+/// What acts on the device and is neither motion nor a stop.
+const ACTIONS: [(bool, &str, &str); 6] = [
+    (false, "mode", "manual"),
+    (false, "enabled", "off"),
+    (false, "enabled", "on"),
+    (false, "setpoint", "20"),
+    (false, "clear_alarms", ""),
+    (true, "kill", ""),
+];
+
+fn room_of(moves: bool) -> Room {
+    if moves { Room::moving() } else { Room::switched() }
+}
+
 #[test]
-fn what_is_no_motion_is_accepted_at_once_and_a_question_answered() {
-    let mut room = Room::focuser();
-    assert_eq!(room.send("alice", "stop", "")[0].status, ReplyStatus::Accepted);
-    assert_eq!(room.send("alice", "kill", "")[0].status, ReplyStatus::Accepted);
+fn whatever_acts_on_the_device_is_accepted_and_begins_when_the_disk_knows() {
+    for (moves, verb, payload) in ACTIONS {
+        let mut room = room_of(moves);
+        assert!(room.send("alice", verb, payload).is_empty(), "{verb}");
+        assert!(room.admitted.is_empty(), "{verb}");
+        let open = serde_json::to_value(room.journal()).unwrap()["open"].clone();
+        assert_eq!(open[0]["verb"], verb);
+        room.pass(0.004);
+        room.save();
+        assert_eq!(statuses(&room), [ReplyStatus::Accepted], "{verb}");
+        assert_eq!(room.admitted.len(), 1, "{verb}");
+    }
+}
+
+#[test]
+fn what_is_no_motion_begins_after_80_ms_however_long_the_disk_takes() {
+    for (moves, verb, payload) in ACTIONS {
+        let mut room = room_of(moves);
+        room.send("alice", verb, payload);
+        room.wait(0.079);
+        assert!(room.posts.is_empty() && room.admitted.is_empty(), "{verb}");
+        room.wait(0.002);
+        assert_eq!(statuses(&room), [ReplyStatus::Accepted], "{verb}");
+        assert_eq!(room.admitted.len(), 1, "{verb}");
+        room.save();
+        assert_eq!((room.posts.len(), room.admitted.len()), (1, 1), "{verb}: once");
+    }
+}
+
+#[test]
+fn a_stop_and_a_question_never_wait_for_the_disk() {
+    let mut room = Room::moving();
+    assert_eq!(room.send("alice", "stop", r#"{"id":"s"}"#)[0].status, ReplyStatus::Accepted);
+    assert_eq!(room.admitted.len(), 1);
+    let mut elsewhere = room.arrival("alice", "stop", r#"{"id":"s"}"#);
+    elsewhere.response_topic = Some("clasp/slide/reply/alice/panel".to_owned());
+    assert_eq!(room.deliver(&elsewhere)[0].status, ReplyStatus::InProgress);
+    assert_eq!(room.send("bob", "stop", "")[0].status, ReplyStatus::Accepted, "nor one that joins");
     assert_eq!(room.send("alice", "ping", "")[1].status, ReplyStatus::Succeeded);
-    let payload = room.stamped("a", r#""mm":2"#);
-    assert_eq!(room.refusal("alice", "set", &payload), Code::Blocked);
+}
+
+#[test]
+fn what_ends_a_motion_begins_at_once_and_is_accepted_when_the_disk_knows() {
+    let (mut room, ..) = moving();
+    assert!(room.send("bob", "kill", "").is_empty());
+    assert_eq!(room.admitted[1].1.name, "kill", "the motor turns: it does not wait");
+    room.save();
+    assert_eq!(statuses(&room), [ReplyStatus::Accepted]);
+    assert_eq!(room.admitted.len(), 2);
+}
+
+#[test]
+fn what_waits_for_the_disk_is_ended_by_what_overrides_it_and_never_begins() {
+    let mut room = Room::switched();
+    room.send("alice", "setpoint", r#"{"id":"a","celsius":20}"#);
+    assert_eq!(room.refusal("bob", "setpoint", "21"), Code::Blocked);
+    room.send("bob", "mode", "manual");
+    room.save();
+    let admitted: Vec<_> = room.admitted.iter().map(|(_, verb, _)| verb.name).collect();
+    assert_eq!(admitted, ["mode"]);
+    let said: Vec<_> = replies(&room).iter().map(|reply| (reply.verb.as_str(), reply.status)).collect();
+    let expected = [
+        ("setpoint", ReplyStatus::Rejected),
+        ("setpoint", ReplyStatus::Accepted),
+        ("setpoint", ReplyStatus::Stopped),
+        ("mode", ReplyStatus::Accepted),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn who_asks_again_is_told_when_the_disk_knows_that_the_end_is_owed_there_too() {
+    let (mut room, _, payload) = moving();
+    let mut elsewhere = room.arrival("alice", "set", &payload);
+    elsewhere.response_topic = Some("clasp/slide/reply/alice/panel".to_owned());
+    assert!(room.deliver(&elsewhere).is_empty());
+    room.save();
+    assert_eq!(statuses(&room), [ReplyStatus::InProgress]);
+    let next = room.after_death(1.0);
+    let topics: Vec<_> = next.posts.iter().map(|post| post.topic.rsplit_once('/').unwrap().1).collect();
+    assert_eq!(topics, ["a", "panel"]);
 }
 
 #[test]
 fn accepted_comes_before_the_verdict_and_verdicts_in_their_order() {
     for saved in [true, false] {
-        let mut room = Room::focuser();
+        let mut room = Room::moving();
         let payload = room.stamped("a", r#""mm":2"#);
         room.send("alice", "set", &payload);
         // Asked again before it was told that it is accepted.
@@ -130,7 +216,7 @@ fn who_asks_again_while_the_verdict_waits_gets_that_one_and_no_other() {
         assert!(room.send("alice", "set", &payload).is_empty());
     }
     let mut elsewhere = room.arrival("alice", "set", &payload);
-    elsewhere.response_topic = Some("clasp/focuser/reply/alice/panel".to_owned());
+    elsewhere.response_topic = Some("clasp/slide/reply/alice/panel".to_owned());
     for _ in 0..2 {
         assert!(room.deliver(&elsewhere).is_empty());
     }
@@ -138,14 +224,14 @@ fn who_asks_again_while_the_verdict_waits_gets_that_one_and_no_other() {
     room.posts.clear();
     room.save();
     let said: Vec<_> = room.posts.iter().map(|post| (post.topic.as_str(), post.reply.duplicate)).collect();
-    assert_eq!(said, [("clasp/focuser/reply/alice/a", false), ("clasp/focuser/reply/alice/panel", true)]);
+    assert_eq!(said, [("clasp/slide/reply/alice/a", false), ("clasp/slide/reply/alice/panel", true)]);
     assert!(room.send("alice", "set", &payload)[0].duplicate, "from now on at once");
     assert_eq!(room.admitted.len(), 1);
 }
 
 #[test]
 fn a_stop_whose_verdict_waits_has_ended_and_is_run_again() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = r#"{"id":"s"}"#;
     let first = room.admit("guard", "stop", payload);
     room.end(&first, &Outcome::succeeded("standing"));
@@ -186,13 +272,23 @@ fn killed_before_the_disk_knows_of_the_end_it_is_interrupted_and_nothing_else() 
 
 #[test]
 fn killed_when_the_disk_knows_of_the_end_it_is_told_to_who_asks_again() {
-    let (mut room, ticket, payload) = moving();
-    room.end(&ticket, &Outcome::succeeded("done"));
-    let mut next = room.after_death(1.0);
-    assert!(next.posts.is_empty(), "it may have been told");
-    let again = next.send("alice", "set", &payload);
-    assert_eq!((again.len(), again[0].status, again[0].duplicate), (1, ReplyStatus::Succeeded, true));
-    assert!(next.admitted.is_empty());
+    for (moves, verb, member) in [
+        (false, "mode", r#","mode":"manual""#),
+        (false, "setpoint", r#","celsius":20"#),
+        (false, "clear_alarms", ""),
+        (true, "kill", ""),
+        (true, "set", r#","mm":2"#),
+    ] {
+        let mut room = room_of(moves);
+        let request = format!(r#"{{"id":"a","ts":"{}"{member}}}"#, room.now.utc);
+        let ticket = room.admit("alice", verb, &request);
+        room.end(&ticket, &Outcome::succeeded("done"));
+        let mut next = room.after_death(1.0);
+        assert!(next.posts.is_empty(), "{verb}: it may have been told");
+        let again = next.send("alice", verb, &request);
+        assert_eq!((again.len(), again[0].status, again[0].duplicate), (1, ReplyStatus::Succeeded, true));
+        assert!(next.admitted.is_empty(), "{verb} is not run again");
+    }
 }
 
 #[test]
@@ -208,7 +304,7 @@ fn killed_again_before_the_interrupted_are_told_the_next_tells_them() {
 
 #[test]
 fn killed_before_a_motion_was_accepted_nobody_was_told_and_nothing_moved() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let nothing = room.journal();
     let payload = room.stamped("a", r#""mm":2"#);
     assert!(room.send("alice", "set", &payload).is_empty());

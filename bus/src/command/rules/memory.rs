@@ -1,10 +1,11 @@
 //! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
 
 use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, identity, settings};
+use crate::message::EventKind;
 
 #[test]
 fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let ticket = room.admit("alice", "mode", r#"{"id":"a","mode":"manual"}"#);
     let first = room.succeed(&ticket);
     // Another way to write the same; `ts` and `ttl_s` do not count.
@@ -25,7 +26,7 @@ fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
 
 #[test]
 fn rule_09_a_different_request_under_the_same_id_gets_26() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let ticket = room.admit("alice", "setpoint", r#"{"id":"a","celsius":20}"#);
     assert_eq!(room.refusal("alice", "setpoint", r#"{"id":"a","celsius":21}"#), Code::IdReused);
     assert_eq!(room.refusal("alice", "mode", r#"{"id":"a","mode":"manual"}"#), Code::IdReused);
@@ -38,7 +39,7 @@ fn rule_09_a_different_request_under_the_same_id_gets_26() {
 
 #[test]
 fn rule_09_asked_again_while_it_runs_shares_the_one_terminal_reply() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let payload = r#"{"id":"a","celsius":20}"#;
     let ticket = room.admit("alice", "setpoint", payload);
     for _ in 0..3 {
@@ -54,23 +55,24 @@ fn rule_09_asked_again_while_it_runs_shares_the_one_terminal_reply() {
 
 #[test]
 fn rule_09_who_asks_again_from_elsewhere_is_told_there_too() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let payload = r#"{"id":"a","celsius":20}"#;
     let ticket = room.admit("alice", "setpoint", payload);
     let mut elsewhere = room.arrival("alice", "setpoint", payload);
-    elsewhere.response_topic = Some("clasp/chiller/reply/alice/panel".to_owned());
+    elsewhere.response_topic = Some("clasp/outlets/reply/alice/panel".to_owned());
     room.deliver(&elsewhere);
     room.deliver(&elsewhere);
+    room.save();
     let before = room.posts.len();
     room.succeed(&ticket);
     let ends: Vec<_> =
         room.posts[before..].iter().map(|post| (post.topic.as_str(), post.reply.duplicate)).collect();
-    assert_eq!(ends, [("clasp/chiller/reply/alice/a", false), ("clasp/chiller/reply/alice/panel", true)]);
+    assert_eq!(ends, [("clasp/outlets/reply/alice/a", false), ("clasp/outlets/reply/alice/panel", true)]);
 }
 
 #[test]
 fn rule_09_refusals_are_remembered_from_here_on() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let running = room.admit("bob", "setpoint", "20");
     let payload = r#"{"id":"a","celsius":20}"#;
     assert_eq!(room.refusal("alice", "setpoint", payload), Code::Blocked);
@@ -82,7 +84,7 @@ fn rule_09_refusals_are_remembered_from_here_on() {
 
 #[test]
 fn rule_09_a_verdict_comes_before_an_aged_ts() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
     room.succeed(&ticket);
@@ -94,7 +96,7 @@ fn rule_09_a_verdict_comes_before_an_aged_ts() {
 
 #[test]
 fn rule_09_a_verdict_is_kept_for_15_minutes_and_no_longer() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let payload = r#"{"id":"a","mode":"manual"}"#;
     let ticket = room.admit("alice", "mode", payload);
     room.pass(100.0);
@@ -107,7 +109,7 @@ fn rule_09_a_verdict_is_kept_for_15_minutes_and_no_longer() {
 
 #[test]
 fn rule_09_256_ids_are_kept_for_each_identity() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let bobs = room.admit("bob", "mode", r#"{"id":"b","mode":"manual"}"#);
     room.succeed(&bobs);
     for n in 0..257 {
@@ -122,7 +124,7 @@ fn rule_09_256_ids_are_kept_for_each_identity() {
 
 #[test]
 fn rule_09_a_running_command_is_not_forgotten_for_others() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let payload = r#"{"id":"a","celsius":20}"#;
     let ticket = room.admit("alice", "setpoint", payload);
     for n in 0..300 {
@@ -134,8 +136,88 @@ fn rule_09_a_running_command_is_not_forgotten_for_others() {
 }
 
 #[test]
+fn rule_09_questions_and_refusals_are_forgotten_before_what_acted() {
+    let mut room = Room::switched();
+    let payload = r#"{"id":"a","celsius":20}"#;
+    let ticket = room.admit("alice", "setpoint", payload);
+    room.succeed(&ticket);
+    room.device = Err(Refusal::new(Code::ModeIsAutomatic, "the mode is automatic"));
+    for n in 0..1000 {
+        room.pass(0.2);
+        room.send("alice", "ping", &format!(r#"{{"id":"p{n}"}}"#));
+        room.pass(0.2);
+        room.send("alice", "enabled", &format!(r#"{{"id":"e{n}","enabled":"on"}}"#));
+    }
+    assert!(room.send("alice", "setpoint", payload)[0].duplicate);
+    assert!(room.events.iter().all(|event| event.kind != EventKind::Flood), "nothing that matters is lost");
+}
+
+#[test]
+fn rule_09_a_verdict_that_is_forgotten_before_its_time_is_told() {
+    let mut room = Room::switched();
+    for n in 0..300 {
+        room.pass(0.2);
+        let payload = format!(r#"{{"id":"a{n}","celsius":20}}"#);
+        let ticket = room.admit("alice", "setpoint", &payload);
+        room.succeed(&ticket);
+    }
+    room.wait(10.1);
+    let told: Vec<_> =
+        room.events.iter().filter(|event| event.reason.as_deref() == Some("verdicts_forgotten")).collect();
+    assert_eq!(told.len(), 2, "at once, and what came since");
+    assert_eq!(told[0].by.as_deref(), Some("alice"));
+    assert_eq!(told.iter().map(|event| event.values["dropped"].as_u64().unwrap()).sum::<u64>(), 44);
+}
+
+#[test]
+fn rule_09_whoever_is_one_too_many_to_wait_is_told_and_counted() {
+    for (mut room, verb, member) in
+        [(Room::switched(), "setpoint", r#","celsius":20"#), (Room::moving(), "stop", "")]
+    {
+        let payload = format!(r#"{{"id":"a"{member}}}"#);
+        let ticket = room.admit("alice", verb, &payload);
+        let mut arrival = room.arrival("alice", verb, &payload);
+        for n in 0..256_u32 {
+            room.pass(0.2);
+            arrival.received = room.now;
+            arrival.correlation = Some(n.to_be_bytes().to_vec());
+            room.deliver(&arrival);
+            room.save();
+            let told = &room.posts.last().unwrap().reply;
+            if n < 255 {
+                assert_eq!(told.status, ReplyStatus::InProgress, "{verb} {n}");
+            } else {
+                assert_eq!((told.status, told.code), (ReplyStatus::Rejected, Some(Code::Blocked)), "{verb}");
+                assert!(told.message.contains("is running, and 256 wait for its end already"), "{told:?}");
+            }
+        }
+        assert_eq!(room.desk.flooded_commands(), 1, "{verb}");
+        assert!(room.events.iter().any(|event| event.kind == EventKind::Flood), "{verb}");
+        assert_eq!(room.succeed(&ticket).len(), 256, "{verb}");
+    }
+}
+
+#[test]
+fn the_journal_is_the_same_bytes_whoever_asked_first() {
+    let journal = |order: [&str; 2]| {
+        let mut room = Room::switched();
+        for by in order {
+            let ticket = room.admit(by, "setpoint", r#"{"id":"a","celsius":20}"#);
+            room.succeed(&ticket);
+        }
+        serde_json::to_value(room.journal()).unwrap()["ended"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|ended| ended["reply"]["by"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(journal(["alice", "bob"]), journal(["bob", "alice"]));
+}
+
+#[test]
 fn rule_10_a_relative_verb_without_an_id_gets_25() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let without = format!(r#"{{"ts":"{}","mm":0.1}}"#, room.now.utc);
     let replies = room.send("alice", "offset", &without);
     assert_eq!((replies[0].code, replies[0].reason.as_str()), (Some(Code::IdRequired), "id_required"));
@@ -146,14 +228,14 @@ fn rule_10_a_relative_verb_without_an_id_gets_25() {
 
 #[test]
 fn rule_10_comes_before_the_time() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let replies = room.send("alice", "offset", "0.1");
     assert_eq!(replies[0].reason, "id_required");
 }
 
 #[test]
 fn rule_11_a_request_past_its_time_to_live_gets_23() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     for (ttl, lives, dies) in [("", 9.9, 10.1), (r#","ttl_s":0.5"#, 0.4, 0.6), (r#","ttl_s":60"#, 59.0, 61.0)]
     {
         let payload = |room: &Room, id: &str| {
@@ -170,7 +252,7 @@ fn rule_11_a_request_past_its_time_to_live_gets_23() {
 
 #[test]
 fn rule_11_a_clock_that_cannot_be_right_gets_24_with_by_how_much() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let unix = room.now.utc.unix_milliseconds() as f64 / 1000.0;
     let at = |seconds: f64| format!(r#"{{"ts":{},"ttl_s":3600,"mode":"manual"}}"#, unix + seconds);
     let ahead = room.send("alice", "mode", &at(2.5));
@@ -179,13 +261,30 @@ fn rule_11_a_clock_that_cannot_be_right_gets_24_with_by_how_much() {
     let back = room.send("alice", "mode", &at(-3601.0));
     assert_eq!(back[0].code, Some(Code::ClockSkew));
     assert!(back[0].message.contains("3601 s back"), "{}", back[0].message);
+    for reply in [&ahead[0], &back[0]] {
+        assert!(reply.message.ends_with("; one of the two clocks is wrong"), "{}", reply.message);
+    }
     room.admit("alice", "mode", &at(1.9));
     room.admit("alice", "mode", &at(-3599.0));
 }
 
 #[test]
+fn rule_11_says_what_both_clocks_say_and_does_not_judge_which_is_wrong() {
+    let mut room = Room::switched();
+    let payload = room.stamped("a", r#""ttl_s":3599.5,"mode":"manual""#);
+    let sent = room.now.utc;
+    room.pass(3599.9);
+    let replies = room.send("alice", "mode", &payload);
+    assert_eq!(replies[0].code, Some(Code::Expired));
+    let (message, now) = (&replies[0].message, room.now.utc);
+    let clocks = format!("the sender's clock said {sent}, the bridge's says {now}");
+    assert!(message.contains(&clocks) && message.starts_with("sent 3599.9 s ago"), "{message}");
+    assert!(message.ends_with("unless it was held up, one of the two clocks is wrong"), "{message}");
+}
+
+#[test]
 fn rule_11_only_a_request_that_was_sent_just_now_shows_that_the_clocks_agree() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let unix = room.now.utc.unix_milliseconds() as f64 / 1000.0;
     for (age, agrees) in [(-2.5, 0), (-1.5, 1), (0.0, 1), (9.0, 1), (11.0, 0), (3000.0, 0), (4000.0, 0)] {
         room.agreements = 0;
@@ -194,7 +293,7 @@ fn rule_11_only_a_request_that_was_sent_just_now_shows_that_the_clocks_agree() {
         assert_eq!(room.agreements, agrees, "{age} s old");
         room.send("alice", "stop", &payload);
         assert_eq!(room.agreements, agrees, "the time of a stop does not count");
-        room = Room::focuser();
+        room = Room::moving();
     }
     room.send("alice", "ping", "");
     assert_eq!(room.agreements, 0, "without a time nothing is known");
@@ -202,12 +301,12 @@ fn rule_11_only_a_request_that_was_sent_just_now_shows_that_the_clocks_agree() {
 
 #[test]
 fn rule_11_motion_without_ts_gets_25() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     for (verb, payload) in [("set", "2.5"), ("init", ""), ("offset", r#"{"id":"o","mm":1}"#)] {
         let replies = room.send("alice", verb, payload);
         assert_eq!((replies[0].code, replies[0].reason.as_str()), (Some(Code::IdRequired), "ts_required"));
     }
-    let mut lenient = settings("focuser", MOVES);
+    let mut lenient = settings("slide", MOVES);
     lenient.allow_bare_motion = true;
     let mut room = Room::with(lenient);
     room.admit("alice", "set", "2.5");
@@ -215,11 +314,11 @@ fn rule_11_motion_without_ts_gets_25() {
 
 #[test]
 fn rule_11_a_stop_is_never_too_old() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("s", "");
     room.pass(7200.0);
     room.admit("alice", "stop", &payload);
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("k", "");
     room.pass(60.0);
     assert_eq!(room.refusal("alice", "kill", &payload), Code::Expired, "a kill is a command like others");
@@ -227,7 +326,7 @@ fn rule_11_a_stop_is_never_too_old() {
 
 #[test]
 fn rule_12_an_exclusive_command_is_refused_while_another_runs() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     room.admit("bob", "setpoint", r#"{"id":"b1","celsius":20}"#);
     for (verb, payload) in [("setpoint", "21"), ("clear_alarms", ""), ("enabled", "on")] {
         let replies = room.send("alice", verb, payload);
@@ -242,7 +341,7 @@ fn rule_12_an_exclusive_command_is_refused_while_another_runs() {
 
 #[test]
 fn rule_12_nothing_queues() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
     let payload = room.stamped("b", r#""mm":3"#);
@@ -254,7 +353,7 @@ fn rule_12_nothing_queues() {
 
 #[test]
 fn rule_12_the_device_is_asked_last_and_of_a_relative_range() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     room.device = Err(Refusal::new(Code::OutsideLimits, "9.1 mm is outside -1 to 8"));
     let payload = room.stamped("b", r#""mm":100"#);
     assert_eq!(room.refusal("alice", "offset", &payload), Code::OutsideLimits);
@@ -268,7 +367,7 @@ fn rule_12_the_device_is_asked_last_and_of_a_relative_range() {
 
 #[test]
 fn rule_12_what_the_device_refuses_ends_nothing() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let running = room.admit("alice", "setpoint", "20");
     room.device = Err(Refusal::new(Code::ModeIsAutomatic, "the mode is automatic"));
     assert_eq!(room.refusal("bob", "enabled", "off"), Code::ModeIsAutomatic);
@@ -279,7 +378,7 @@ fn rule_12_what_the_device_refuses_ends_nothing() {
 fn rule_13_the_same_commands_make_the_same_journal() {
     let names: Vec<_> = (0..16).map(|number| format!("client{number}")).collect();
     let journal = || {
-        let mut settings = settings("focuser", MOVES);
+        let mut settings = settings("slide", MOVES);
         settings.control_clients = names.iter().map(|name| identity(name)).collect();
         let mut room = Room::with(settings);
         for name in &names {
@@ -294,7 +393,7 @@ fn rule_13_the_same_commands_make_the_same_journal() {
 
 #[test]
 fn rule_13_motion_starts_when_the_journal_has_it() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     for (verb, id, more) in [("set", "a", r#""mm":2"#), ("offset", "b", r#""mm":0.5"#), ("init", "c", "")] {
         let payload = room.stamped(id, more);
         let before = room.admitted.len();
@@ -311,7 +410,7 @@ fn rule_13_motion_starts_when_the_journal_has_it() {
 
 #[test]
 fn rule_13_an_earlier_save_is_not_this_one() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     room.admit("alice", "kill", "");
     let earlier = *room.saves.last().unwrap();
     let kill = room.admitted[0].0.clone();
@@ -327,7 +426,7 @@ fn rule_13_an_earlier_save_is_not_this_one() {
 
 #[test]
 fn rule_13_a_stop_never_waits_and_ends_motion_that_does() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     room.send("alice", "set", &payload);
     let replies = room.send("guard", "stop", "");
@@ -347,7 +446,7 @@ fn rule_13_a_stop_never_waits_and_ends_motion_that_does() {
 
 #[test]
 fn rule_13_a_disk_that_never_answers_does_not_block_the_device_for_good() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     room.send("alice", "set", &payload);
     room.wait(9.9);
@@ -360,6 +459,6 @@ fn rule_13_a_disk_that_never_answers_does_not_block_the_device_for_good() {
     let payload = room.stamped("b", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
     assert_eq!(room.admitted[0].2.number("mm"), Some(2.0));
-    room.wait(20.0);
+    room.wait(9.9);
     assert_eq!(room.answer(&ticket, &Outcome::timed_out("still moving")).len(), 1, "the controller's to end");
 }

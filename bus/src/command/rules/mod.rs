@@ -5,15 +5,17 @@
 mod admission;
 mod disk;
 mod memory;
+mod overdue;
 mod random;
 mod replies;
 
 use std::time::Duration;
 
 use super::fixture::{self, MOVES, OUTLETS};
-use super::{Arguments, Arrival, Desk, DeskSettings, Gate, Journal, Outcome, Output, Post, Refusal, Ticket};
+use super::{Arguments, Desk, DeskSettings, Gate, Journal, Outcome, Output, Post, Refusal, Ticket};
 use crate::clock::{Instant, Now, Utc};
 use crate::device::Verb;
+use crate::incoming::Incoming;
 use crate::message::{Code, Happening, Reply, ReplyStatus};
 use crate::topic::{Base, Identity};
 
@@ -87,12 +89,12 @@ impl Room {
         }
     }
 
-    fn chiller() -> Self {
-        Self::with(settings("chiller", OUTLETS))
+    fn switched() -> Self {
+        Self::with(settings("outlets", OUTLETS))
     }
 
-    fn focuser() -> Self {
-        Self::with(settings("focuser", MOVES))
+    fn moving() -> Self {
+        Self::with(settings("slide", MOVES))
     }
 
     fn pass(&mut self, time: f64) {
@@ -111,8 +113,8 @@ impl Room {
     }
 
     /// A message as it comes off the connection just now.
-    fn arrival(&self, by: &str, verb: &str, payload: &str) -> Arrival {
-        Arrival {
+    fn arrival(&self, by: &str, verb: &str, payload: &str) -> Incoming {
+        Incoming {
             topic: format!("{}/command/{by}/{verb}", self.desk.settings().base),
             payload: payload.as_bytes().to_vec(),
             retain: false,
@@ -137,7 +139,7 @@ impl Room {
     }
 
     /// Hands `arrival` in; the replies to it.
-    fn deliver(&mut self, arrival: &Arrival) -> Vec<Reply> {
+    fn deliver(&mut self, arrival: &Incoming) -> Vec<Reply> {
         let before = self.posts.len();
         let device = self.device.clone();
         self.desk.receive(arrival, self.now, |_, _| device);
@@ -161,7 +163,7 @@ impl Room {
 
     /// The code with which `arrival` is refused.
     #[track_caller]
-    fn refusal_of(&mut self, arrival: &Arrival) -> Code {
+    fn refusal_of(&mut self, arrival: &Incoming) -> Code {
         let replies = self.deliver(arrival);
         assert_eq!(replies.len(), 1, "{arrival:?}: {replies:?}");
         assert_eq!(replies[0].status, ReplyStatus::Rejected);
@@ -176,7 +178,7 @@ impl Room {
     }
 
     #[track_caller]
-    fn admit_arrival(&mut self, arrival: &Arrival) -> Ticket {
+    fn admit_arrival(&mut self, arrival: &Incoming) -> Ticket {
         let before = self.admitted.len();
         let posted = self.posts.len();
         self.deliver(arrival);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[test]
 fn an_admitted_command_gets_accepted_with_its_deadline_and_one_terminal_reply() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("i", "");
     let ticket = room.admit("alice", "init", &payload);
     let accepted = room.posts[0].reply.clone();
@@ -27,7 +27,7 @@ fn an_admitted_command_gets_accepted_with_its_deadline_and_one_terminal_reply() 
 
 #[test]
 fn the_deadline_is_what_the_device_says_else_the_verbs_own() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let deadline_of = |room: &mut Room, id: &str, time| {
         room.device = Ok(time);
         let payload = room.stamped(id, "");
@@ -47,7 +47,7 @@ fn the_deadline_is_what_the_device_says_else_the_verbs_own() {
 
 #[test]
 fn a_question_is_answered_at_once_and_runs_nowhere() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let replies = room.send("alice", "ping", r#"{"id":"p"}"#);
     let statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
     assert_eq!(statuses, [ReplyStatus::Accepted, ReplyStatus::Succeeded]);
@@ -58,7 +58,7 @@ fn a_question_is_answered_at_once_and_runs_nowhere() {
 
 #[test]
 fn a_second_stop_joins_the_first_and_both_are_answered() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let ticket = room.admit("alice", "stop", r#"{"id":"s1"}"#);
     for by in ["bob", "guard"] {
         assert_eq!(room.send(by, "stop", "")[0].status, ReplyStatus::Accepted);
@@ -72,7 +72,7 @@ fn a_second_stop_joins_the_first_and_both_are_answered() {
 
 #[test]
 fn a_stop_that_has_ended_is_run_again_also_under_its_old_id() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     for times in 1..=3 {
         let ticket = room.admit("bob", "stop", r#"{"id":"s"}"#);
         room.succeed(&ticket);
@@ -82,7 +82,7 @@ fn a_stop_that_has_ended_is_run_again_also_under_its_old_id() {
 
 #[test]
 fn who_is_overridden_is_told_by_whom() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     let set = room.admit("alice", "set", &payload);
     let stop = room.admit("guard", "stop", "");
@@ -94,40 +94,40 @@ fn who_is_overridden_is_told_by_whom() {
 
 #[test]
 fn a_reply_goes_where_the_request_says_if_that_is_its_own() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let mut arrival = room.arrival("alice", "ping", "");
-    for topic in ["clasp/chiller/reply/alice/panel.1", "clasp/chiller/reply/alice/last"] {
+    for topic in ["clasp/outlets/reply/alice/panel.1", "clasp/outlets/reply/alice/last"] {
         arrival.response_topic = Some(topic.to_owned());
         room.deliver(&arrival);
         let post = room.posts.last().unwrap();
         assert_eq!((post.topic.as_str(), post.reply.note.as_deref()), (topic, None));
     }
     for topic in [
-        "clasp/chiller/reply/bob/x",
-        "clasp/chiller/reply/alice/x/y",
-        "clasp/chiller/reply/alice/#",
-        "clasp/chiller/reply/alice/a\u{1}b",
-        "clasp/chiller/state",
+        "clasp/outlets/reply/bob/x",
+        "clasp/outlets/reply/alice/x/y",
+        "clasp/outlets/reply/alice/#",
+        "clasp/outlets/reply/alice/a\u{1}b",
+        "clasp/outlets/state",
         "",
     ] {
         arrival.response_topic = Some(topic.to_owned());
         assert_eq!(room.deliver(&arrival)[1].status, ReplyStatus::Succeeded, "it runs all the same");
         let post = room.posts.last().unwrap();
-        assert_eq!(post.topic, "clasp/chiller/reply/alice/last", "{topic:?}");
+        assert_eq!(post.topic, "clasp/outlets/reply/alice/last", "{topic:?}");
         assert_eq!(post.reply.note.as_deref(), Some("response_topic_ignored"));
     }
 }
 
 #[test]
 fn correlation_data_is_echoed_and_serves_as_id() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let mut arrival = room.arrival("alice", "ping", "");
     for (payload, data, id, topic) in [
-        ("", b"c.1".to_vec(), Some("c.1"), "clasp/chiller/reply/alice/c.1"),
-        (r#"{"id":"p"}"#, b"c.1".to_vec(), Some("p"), "clasp/chiller/reply/alice/p"),
-        ("", b"last".to_vec(), None, "clasp/chiller/reply/alice/last"),
-        ("", vec![0, 255, b'/'], None, "clasp/chiller/reply/alice/last"),
-        ("", b"a/b".to_vec(), None, "clasp/chiller/reply/alice/last"),
+        ("", b"c.1".to_vec(), Some("c.1"), "clasp/outlets/reply/alice/c.1"),
+        (r#"{"id":"p"}"#, b"c.1".to_vec(), Some("p"), "clasp/outlets/reply/alice/p"),
+        ("", b"last".to_vec(), None, "clasp/outlets/reply/alice/last"),
+        ("", vec![0, 255, b'/'], None, "clasp/outlets/reply/alice/last"),
+        ("", b"a/b".to_vec(), None, "clasp/outlets/reply/alice/last"),
     ] {
         arrival.payload = payload.as_bytes().to_vec();
         arrival.correlation = Some(data.clone());
@@ -140,19 +140,19 @@ fn correlation_data_is_echoed_and_serves_as_id() {
 
 #[test]
 fn an_id_outside_its_alphabet_is_refused_on_last_and_not_run() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let mut arrival = room.arrival("alice", "mode", r#"{"id":"a/#","mode":"manual"}"#);
     arrival.correlation = Some(b"c".to_vec());
-    arrival.response_topic = Some("clasp/chiller/reply/alice/panel".to_owned());
+    arrival.response_topic = Some("clasp/outlets/reply/alice/panel".to_owned());
     assert_eq!(room.refusal_of(&arrival), Code::Malformed);
     let post = &room.posts[0];
-    assert_eq!((post.topic.as_str(), post.reply.id.as_deref()), ("clasp/chiller/reply/alice/last", None));
+    assert_eq!((post.topic.as_str(), post.reply.id.as_deref()), ("clasp/outlets/reply/alice/last", None));
     assert!(room.admitted.is_empty());
 }
 
 #[test]
 fn what_a_client_sent_is_repeated_short_and_escaped() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let long = format!("\u{1b}]0;{}\u{7}", "x".repeat(3000));
     let replies = room.send("alice", "mode", &long);
     assert!(replies[0].message.chars().count() <= 201, "{}", replies[0].message);
@@ -166,7 +166,7 @@ fn what_a_client_sent_is_repeated_short_and_escaped() {
 
 #[test]
 fn last_command_tells_of_the_latest_that_was_admitted() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     room.refusal("visitor", "mode", "auto");
     assert!(room.desk.last_command().is_none());
     let ticket = room.admit("alice", "mode", r#"{"id":"a","mode":"manual"}"#);
@@ -183,7 +183,7 @@ fn last_command_tells_of_the_latest_that_was_admitted() {
 
 #[test]
 fn an_overridden_commands_end_is_not_that_of_the_last() {
-    let mut room = Room::chiller();
+    let mut room = Room::switched();
     let first = room.admit("alice", "mode", "manual");
     let second = room.admit("alice", "mode", "auto");
     room.answer(&first, &Outcome::stopped(&second.by, "mode"));
@@ -194,7 +194,7 @@ fn an_overridden_commands_end_is_not_that_of_the_last() {
 
 #[test]
 fn a_bridge_that_ends_answers_what_runs() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     room.send("alice", "set", &payload);
     let stop = room.admit("bob", "kill", r#"{"id":"k"}"#);
@@ -217,7 +217,7 @@ fn a_bridge_that_ends_answers_what_runs() {
 
 #[test]
 fn nothing_begins_any_more_when_the_bridge_is_to_end() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     room.send("alice", "set", &payload);
     room.desk.close(room.now);
@@ -235,7 +235,7 @@ fn nothing_begins_any_more_when_the_bridge_is_to_end() {
 
 #[test]
 fn what_ran_when_the_bridge_died_is_answered_once() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     let mut arrival = room.arrival("alice", "set", &payload);
     arrival.correlation = Some(vec![1, 2]);
@@ -244,7 +244,7 @@ fn what_ran_when_the_bridge_died_is_answered_once() {
     let mut next = room.after_death(3.0);
     assert_eq!(next.posts.len(), 1);
     let post = &next.posts[0];
-    assert_eq!(post.topic, "clasp/focuser/reply/alice/a");
+    assert_eq!(post.topic, "clasp/slide/reply/alice/a");
     assert_eq!(post.correlation, Some(vec![1, 2]));
     assert_eq!((post.reply.status, post.reply.code), (ReplyStatus::Failed, Some(Code::Interrupted)));
     assert_eq!(post.reply.received_at, start().utc);
@@ -260,7 +260,7 @@ fn what_ran_when_the_bridge_died_is_answered_once() {
 
 #[test]
 fn everyone_who_was_told_accepted_is_answered_after_a_death() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     room.admit("alice", "stop", r#"{"id":"s1"}"#);
     room.send("bob", "stop", r#"{"id":"s2"}"#);
     room.send("guard", "stop", "");
@@ -271,7 +271,7 @@ fn everyone_who_was_told_accepted_is_answered_after_a_death() {
 
 #[test]
 fn motion_ids_survive_a_restart_for_15_minutes_and_no_longer() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
     room.succeed(&ticket);
@@ -289,12 +289,12 @@ fn motion_ids_survive_a_restart_for_15_minutes_and_no_longer() {
 
 #[test]
 fn a_reboot_does_not_make_verdicts_young_again() {
-    let mut room = Room::focuser();
+    let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
     let ticket = room.admit("alice", "set", &payload);
     room.succeed(&ticket);
     let journal = room.journal();
-    let mut next = Room::focuser();
+    let mut next = Room::moving();
     next.now = room.now.after(Duration::from_secs(800));
     // The clock that counts from boot has only just begun.
     next.now.instant = Instant::from_boot(Duration::from_secs(5));
@@ -305,13 +305,19 @@ fn a_reboot_does_not_make_verdicts_young_again() {
 }
 
 #[test]
-fn what_is_journalled_of_a_command_that_is_no_motion_is_only_that_it_ran() {
-    let mut room = Room::chiller();
+fn what_acted_on_the_device_is_not_run_again_after_a_restart() {
+    let mut room = Room::switched();
     let payload = r#"{"id":"a","celsius":20}"#;
     let ticket = room.admit("alice", "setpoint", payload);
     assert_eq!(room.after_death(1.0).posts[0].reply.code, Some(Code::Interrupted));
     room.succeed(&ticket);
+    room.save();
     let mut next = room.after_death(1.0);
     assert!(next.posts.is_empty());
-    next.admit("alice", "setpoint", payload);
+    let again = next.send("alice", "setpoint", payload);
+    assert_eq!((again[0].status, again[0].duplicate), (ReplyStatus::Succeeded, true));
+    assert!(next.admitted.is_empty());
+    let mut question = Room::switched();
+    question.send("alice", "ping", r#"{"id":"p"}"#);
+    assert_eq!(question.after_death(1.0).send("alice", "ping", r#"{"id":"p"}"#).len(), 2);
 }

@@ -16,9 +16,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::connect::{self, ClientId};
-use super::super::machine::{Event, Incoming, Number, Refusal};
+use super::super::machine::{Event, Number, Refusal};
 use super::{Listen, SessionSettings, Subscription};
 use crate::clock::Now;
+use crate::incoming::Incoming;
+use crate::log::with_causes;
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
 use crate::settings::BrokerSettings;
@@ -48,8 +50,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Self, String> {
         let broker = &settings.broker;
-        let mut options =
-            connect::options(broker, client_id, limit).map_err(|error| connect::describe(&error))?;
+        let mut options = connect::options(broker, client_id, limit).map_err(|error| with_causes(&error))?;
         let availability = settings.base.availability();
         options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);

@@ -8,14 +8,12 @@ use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 
 use crate::clock::Utc;
-use crate::settings::{BrokerSettings, Credentials, check_files};
+use crate::settings::{BrokerSettings, Credentials, FileFinding, check_files};
 
-/// What our own files are refused for by date `now`, or those that this key names; `None` if nothing
-/// is found.
-pub(super) fn wrong_with_files(broker: &BrokerSettings, only: Option<&str>, now: Utc) -> Option<String> {
-    let problems = check_files(broker, now)
-        .into_iter()
-        .filter(|finding| finding.is_problem && only.is_none_or(|key| key == finding.key));
+/// What our own certificate is refused for by date `now`; `None` if nothing is found.
+fn wrong_with_ours(broker: &BrokerSettings, now: Utc) -> Option<String> {
+    let is_it = |finding: &FileFinding| finding.is_problem && finding.key == "certificate_file";
+    let problems = check_files(broker, now).into_iter().filter(is_it);
     let texts: Vec<_> = problems.map(|finding| format!("{} {}", finding.key, finding.message)).collect();
     (!texts.is_empty()).then(|| texts.join("; "))
 }
@@ -136,7 +134,7 @@ fn explain_alert(alert: AlertDescription, broker: &BrokerSettings, place: &str, 
     };
     let refused = |why: &str| format!("the broker at {place} refused {ours}: {why}");
     // The alert is one word of the broker's library; what is wrong can be read in the file.
-    let found = wrong_with_files(broker, Some("certificate_file"), now);
+    let found = wrong_with_ours(broker, now);
     if let (true, Some(found)) = (is_about_ours(alert), found) {
         return format!("the broker at {place} refused us: {found}");
     }

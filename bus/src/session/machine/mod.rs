@@ -16,11 +16,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-pub use terms::{Event, Incoming, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
+pub use terms::{Event, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
 
 use super::retry::Retry;
 use super::round_trip::RoundTrip;
 use crate::clock::Instant;
+use crate::incoming::Incoming;
 use crate::message::OFFLINE;
 use crate::outbox::{Message, Outbox, Outgoing, Token};
 use crate::probe::{Due, Ping, Probe, VERDICT_WITHIN};
@@ -119,6 +120,8 @@ pub struct Machine {
     /// What was refused last, by grant.
     refused: BTreeMap<String, Refusal>,
     reconnect: bool,
+    /// Connect anew, and for this reason.
+    renew: Option<&'static str>,
     /// Whether to say `offline`.
     stop: Option<bool>,
 }
@@ -149,6 +152,7 @@ impl Machine {
             numbers: 0,
             refused: BTreeMap::new(),
             reconnect: false,
+            renew: None,
             stop: None,
         };
         machine.connect(now);
@@ -182,6 +186,14 @@ impl Machine {
     /// stalled, and makes it anew.
     pub fn reconnect(&mut self, connection: u64) {
         self.reconnect |= connection == self.connections && self.is_serving();
+    }
+
+    /// Leaves the connection that was reported as this one, and makes it anew with the TLS files as
+    /// they are then. Nothing stood still: what has arrived is good.
+    pub fn renew(&mut self, connection: u64) {
+        if connection == self.connections && self.is_serving() {
+            self.renew = Some("left, to connect with new TLS files");
+        }
     }
 
     /// Ends the session: what waits is delivered (for a moment at the most), then `offline` is
@@ -253,6 +265,8 @@ impl Machine {
         let connected = matches!(self.state, State::Subscribing { .. } | State::Serving(_));
         if connected && (stood_still || self.reconnect) {
             self.drain(we_stood || self.reconnect, now);
+        } else if connected && let Some(why) = self.renew.take() {
+            self.hang_up(Some(why.to_owned()), DRAIN_SILENCE, now);
         }
         self.advance(now);
     }
@@ -374,6 +388,7 @@ impl Machine {
         self.outbox.disconnected();
         self.under_way.clear();
         self.reconnect = false;
+        self.renew = None;
         let delay = self.retry.delay(now, (self.throw)());
         self.state = State::Waiting(now + delay);
         self.report(SessionEvent::Lost { error });

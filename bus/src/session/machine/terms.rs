@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::{Instant, Now};
+use crate::clock::Instant;
+use crate::incoming::Incoming;
 use crate::outbox::Outgoing;
 use crate::probe::Verdict;
 use crate::topic::{Base, Identity};
@@ -21,25 +22,6 @@ pub struct MachineSettings {
     pub filters: Vec<String>,
     /// Not scheduled for longer than this: what is buffered is not trusted.
     pub stall_guard: Duration,
-}
-
-/// A message that arrived.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Incoming {
-    /// Its topic.
-    pub topic: String,
-    /// Its payload.
-    pub payload: Vec<u8>,
-    /// Its retain flag; what it says depends on how the topic is listened to.
-    pub retain: bool,
-    /// v5 Response Topic.
-    pub response_topic: Option<String>,
-    /// v5 Correlation Data.
-    pub correlation: Option<Vec<u8>>,
-    /// When it was taken off the connection.
-    pub received: Now,
-    /// Whether it may have waited while the bridge or the broker stood still.
-    pub stalled: bool,
 }
 
 /// Names a publish until it is acknowledged.

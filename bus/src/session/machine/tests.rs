@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::{Now, Utc};
+use crate::incoming::Incoming;
 use crate::probe::Verdict;
 use crate::topic::{Base, Identity};
 
@@ -17,9 +18,9 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let settings = MachineSettings {
-            identity: Identity::new("chiller-bridge").unwrap(),
-            base: Base::new("clasp", "chiller").unwrap(),
-            filters: vec!["clasp/chiller/state".to_owned(), "clasp/chiller/command/+/+".to_owned()],
+            identity: Identity::new("lamp-bridge").unwrap(),
+            base: Base::new("clasp", "lamp").unwrap(),
+            filters: vec!["clasp/lamp/state".to_owned(), "clasp/lamp/command/+/+".to_owned()],
             stall_guard: SECOND,
         };
         let now = Instant::from_boot(1000 * SECOND);
@@ -44,8 +45,8 @@ impl Bench {
         self.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
         self.pass(round_trip);
         self.answer("acl-canary", Some(Refusal::NotAuthorised));
-        self.answer("chiller-bridge/ping", None);
-        let (topic, payload) = self.published("chiller-bridge/ping");
+        self.answer("lamp-bridge/ping", None);
+        let (topic, payload) = self.published("lamp-bridge/ping");
         self.tell(Event::Message(self.message(&topic, &payload)));
     }
 
@@ -81,7 +82,7 @@ impl Bench {
     }
 
     fn command(&mut self) {
-        self.tell(Event::Message(self.message("clasp/chiller/command/alice/mode", b"manual")));
+        self.tell(Event::Message(self.message("clasp/lamp/command/alice/mode", b"manual")));
     }
 
     /// The newest publish on a topic with this in it.
@@ -114,7 +115,7 @@ impl Bench {
     }
 
     fn state(&mut self, text: &str) {
-        self.machine.set("clasp/chiller/state", text.as_bytes().to_vec(), None);
+        self.machine.set("clasp/lamp/state", text.as_bytes().to_vec(), None);
         self.tell(Event::Timeout);
     }
 
@@ -156,7 +157,7 @@ fn a_subscription_that_is_acknowledged_late_is_proved_all_the_same() {
     assert!(bench.verdicts().is_empty());
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     bench.pass(100 * MS);
-    let (topic, payload) = bench.published("chiller-bridge/ping");
+    let (topic, payload) = bench.published("lamp-bridge/ping");
     bench.tell(Event::Message(bench.message(&topic, &payload)));
     assert_eq!(bench.verdicts(), [GOOD]);
 }
@@ -234,7 +235,7 @@ fn a_refused_publish_is_told_once_for_each_grant_and_again_when_it_is_taken() {
     let mut bench = Bench::connected();
     bench.machine.open(1);
     let reply = |id: &str| Message {
-        topic: format!("clasp/chiller/reply/alice/{id}"),
+        topic: format!("clasp/lamp/reply/alice/{id}"),
         payload: b"{}".to_vec(),
         correlation: None,
         expires: None,
@@ -245,9 +246,9 @@ fn a_refused_publish_is_told_once_for_each_grant_and_again_when_it_is_taken() {
         bench.answer("state", None);
         bench.answer("reply", Some(Refusal::NotAuthorised));
     }
-    let grant = "clasp/chiller/reply/+/+".to_owned();
-    let text = "the broker refuses what is published on clasp/chiller/reply/+/+: its ACL lacks \
-                \"topic write clasp/chiller/reply/+/+\" under \"user chiller-bridge\""
+    let grant = "clasp/lamp/reply/+/+".to_owned();
+    let text = "the broker refuses what is published on clasp/lamp/reply/+/+: its ACL lacks \
+                \"topic write clasp/lamp/reply/+/+\" under \"user lamp-bridge\""
         .to_owned();
     assert_eq!(bench.reports(), [&SessionEvent::Refused { grant: grant.clone(), text }]);
     bench.done.clear();
@@ -291,6 +292,28 @@ fn a_word_about_a_connection_that_is_gone_does_not_touch_the_next_one() {
     bench.tell(Event::Timeout);
     bench.pass(200 * MS);
     assert_eq!(bench.losses(), 2);
+}
+
+#[test]
+fn new_files_are_connected_with_without_a_will_and_without_a_stall() {
+    let mut bench = Bench::connected();
+    bench.machine.open(1);
+    bench.machine.renew(2);
+    bench.tell(Event::Timeout);
+    assert_eq!(bench.losses(), 0, "that connection is not there yet");
+    bench.machine.renew(1);
+    bench.tell(Event::Timeout);
+    assert!(bench.done.contains(&Output::Disconnect), "nobody hears the will");
+    assert!(!bench.done.contains(&Output::Drop));
+    bench.pass(200 * MS);
+    assert_eq!(bench.losses(), 1);
+    let reports = bench.reports();
+    let Some(SessionEvent::Lost { error }) = reports.last() else { panic!("{reports:?}") };
+    assert_eq!(error, "left, to connect with new TLS files");
+    bench.pass(2 * SECOND);
+    bench.connect(20 * MS);
+    bench.pass(5 * SECOND);
+    assert_eq!(bench.losses(), 1, "once, and not again");
 }
 
 #[test]
@@ -370,7 +393,7 @@ fn a_stop_right_after_a_stall_still_says_offline() {
 fn what_is_delivered_before_the_subscription_is_acknowledged_is_told_after_it() {
     let mut bench = Bench::new();
     bench.tell(Event::Connected { nonce: "n".to_owned() });
-    bench.tell(Event::Message(bench.message("clasp/chiller/state", b"{}")));
+    bench.tell(Event::Message(bench.message("clasp/lamp/state", b"{}")));
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     let reports = bench.reports();
     assert!(matches!(reports[..], [SessionEvent::Connected { .. }, SessionEvent::Message(_)]), "{reports:?}");
@@ -381,7 +404,7 @@ fn a_refused_subscription_is_named() {
     let mut bench = Bench::new();
     bench.tell(Event::Connected { nonce: "n".to_owned() });
     bench.tell(Event::Subscribed(vec![Ok(()), Err("NotAuthorized".to_owned())]));
-    let error = "the broker refused to subscribe to clasp/chiller/command/+/+: NotAuthorized".to_owned();
+    let error = "the broker refused to subscribe to clasp/lamp/command/+/+: NotAuthorized".to_owned();
     assert_eq!(bench.reports(), [&SessionEvent::Lost { error }]);
 }
 
@@ -391,7 +414,7 @@ fn a_command_puts_the_verdict_right_before_it_is_told() {
     bench.tell(Event::Connected { nonce: "n".to_owned() });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     bench.answer("acl-canary", Some(Refusal::NotAuthorised));
-    bench.answer("chiller-bridge/ping", Some(Refusal::NotAuthorised));
+    bench.answer("lamp-bridge/ping", Some(Refusal::NotAuthorised));
     assert!(!bench.verdicts()[0].command_path_ok);
     bench.done.clear();
     bench.command();
@@ -411,7 +434,7 @@ fn a_verdict_that_is_not_good_is_tried_again_with_pings_of_its_own() {
     bench.pass(60 * SECOND);
     assert_eq!(bench.publishes("acl-canary"), 2);
     bench.answer("acl-canary", Some(Refusal::NotAuthorised));
-    let (topic, second) = bench.published("chiller-bridge/ping");
+    let (topic, second) = bench.published("lamp-bridge/ping");
     assert_ne!(first, second);
     bench.tell(Event::Message(bench.message(&topic, &second)));
     assert_eq!(bench.verdicts().last(), Some(&GOOD));
@@ -423,7 +446,7 @@ fn a_verdict_that_is_not_good_is_tried_again_with_pings_of_its_own() {
 fn a_ping_of_somebody_else_is_a_command_like_any_other() {
     let mut bench = Bench::connected();
     for payload in ["{\"id\":\"probe-n-x\"}", "{\"id\":\"probe-m-1\"}", "{\"id\":\"a\"}", ""] {
-        let topic = "clasp/chiller/command/acl-canary/ping";
+        let topic = "clasp/lamp/command/acl-canary/ping";
         bench.tell(Event::Message(bench.message(topic, payload.as_bytes())));
     }
     assert_eq!(bench.stalled().len(), 4);
@@ -434,7 +457,7 @@ fn a_reply_that_was_under_way_when_the_connection_was_lost_is_sent_again() {
     let mut bench = Bench::connected();
     bench.machine.open(1);
     bench.machine.push(Message {
-        topic: "clasp/chiller/reply/alice/a".to_owned(),
+        topic: "clasp/lamp/reply/alice/a".to_owned(),
         payload: b"{}".to_vec(),
         correlation: None,
         expires: None,

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::Farewell;
-use super::terms::{Incoming, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
+use super::terms::{Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
 use super::{Machine, PUBACK_LIMIT, Purpose, State};
 use crate::clock::Instant;
+use crate::incoming::Incoming;
 use crate::outbox::Outgoing;
 use crate::probe::{Ping, Probe, Verdict};
 

@@ -231,12 +231,13 @@ impl Validity {
 
     fn of(certificate: &X509Certificate<'_>, now: Utc) -> Self {
         let now_s = now.unix_milliseconds().div_euclid(1000);
+        // The last second counts as over: nobody connects in it.
         let validity = certificate.validity();
         let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
         let days = (end - now_s) / DAY_S;
         if now_s < begin {
             Self::NotYet { begin: shown_date(begin), now }
-        } else if now_s > end {
+        } else if now_s >= end {
             Self::Over { end: shown_date(end), now }
         } else if days < SOON_DAYS {
             Self::EndsSoon { end: shown_date(end), days }

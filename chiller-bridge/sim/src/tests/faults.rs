@@ -87,3 +87,18 @@ fn xon_and_xoff_come_within_a_reply_and_slowness_before_it() {
     assert_eq!(bench.data("01WatchDog"), "1000");
     assert_eq!(bench.now.since(begin), Duration::from_secs(2));
 }
+
+#[test]
+fn a_power_cycle_keeps_the_set_point_unless_its_memory_is_worn_out_and_begins_the_up_time_anew() {
+    let mut bench = Bench::new(Config { uptime_minutes: 165_406, ..prompt() });
+    bench.chiller.set_set_point_celsius(13.0);
+    assert_eq!(bench.data("49rUpTime_"), "165406");
+    bench.chiller.power_cycle();
+    assert_eq!(
+        (bench.data("03rSetTemp"), bench.data("49rUpTime_")),
+        ("+0130".to_owned(), "000000".to_owned())
+    );
+    bench.chiller.inject(Fault::ForgetsSetPoint);
+    bench.chiller.power_cycle();
+    assert_eq!(bench.data("03rSetTemp"), "+0150");
+}

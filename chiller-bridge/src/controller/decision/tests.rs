@@ -1,5 +1,7 @@
 //! Sentences about the decision, and one property.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -27,6 +29,8 @@ fn quiet() -> Facts {
         water: Some(13.0),
         set_point: Some(15.0),
         pump_on: Some(false),
+        ordered: None,
+        in_charge: true,
         unit_read: true,
         inputs_seen: true,
     }
@@ -39,7 +43,7 @@ struct Night {
 
 impl Night {
     fn new(facts: Facts) -> Self {
-        Self { decider: Decider::new(RULES, at(0.0)), facts }
+        Self { decider: Decider::new(RULES, false, at(0.0)), facts }
     }
 
     fn decide(&mut self, seconds: f64) -> (bool, &'static str) {
@@ -108,7 +112,7 @@ fn water_counts_only_while_it_stands() {
     let mut night = Night::new(Facts { water: Some(4.0), set_point: Some(6.0), ..quiet() });
     night.facts.pump_on = Some(true);
     night.decide(0.0);
-    assert_eq!(night.decider.antifreeze(), Some(true), "released only at 5 °C, the set point less one");
+    assert_eq!(night.decider.antifreeze(), Some(true), "released only at 5°C, the set point less one");
     night.facts.water = Some(5.0);
     night.decide(1.0);
     assert_eq!(night.decider.antifreeze(), Some(false));
@@ -204,7 +208,7 @@ fn inputs_that_never_come_end_on_the_safe_side() {
 
 #[test]
 fn without_a_reading_of_the_pump_there_is_no_decision() {
-    let mut decider = Decider::new(RULES, at(0.0));
+    let mut decider = Decider::new(RULES, false, at(0.0));
     assert_eq!(decider.decide(&Facts { pump_on: None, ..quiet() }, at(0.0)), None);
 }
 
@@ -221,10 +225,15 @@ prop_compose! {
         water in celsius(),
         set_point in prop_oneof![Just(None), (-5.0..30.0).prop_map(Some)],
         pump_on in prop_oneof![Just(None), Just(Some(true)), Just(Some(false))],
+        ordered in prop_oneof![Just(None), Just(Some(true)), Just(Some(false))],
+        in_charge in any::<bool>(),
         unit_read in any::<bool>(),
         inputs_seen in any::<bool>(),
     ) -> Facts {
-        Facts { powered, dome, dome_expected, ambient, water, set_point, pump_on, unit_read, inputs_seen }
+        Facts {
+            powered, dome, dome_expected, ambient, water, set_point, pump_on, ordered,
+            in_charge: in_charge && pump_on.is_some(), unit_read, inputs_seen,
+        }
     }
 }
 
@@ -233,7 +242,7 @@ proptest! {
     fn what_must_run_always_runs_and_what_may_stop_stops(
         steps in proptest::collection::vec((any_facts(), 0.0..200.0), 1..60)
     ) {
-        let mut decider = Decider::new(RULES, at(0.0));
+        let mut decider = Decider::new(RULES, false, at(0.0));
         let mut now = 0.0;
         let mut wanted_before = false;
         for (facts, seconds) in steps {

@@ -13,7 +13,7 @@ fn at(seconds: f64) -> Now {
 
 fn power(format: PowerFormat) -> Power {
     let channels = vec!["cmos".to_owned(), "swir".to_owned()];
-    Power::new(PowerSettings { channels, format, max_age: Duration::from_secs(60) })
+    Power::new(PowerSettings { channels, format, max_age: Duration::from_secs(60) }, at(0.0).utc)
 }
 
 fn json() -> PowerFormat {
@@ -21,13 +21,14 @@ fn json() -> PowerFormat {
 }
 
 fn dome() -> Dome {
-    Dome::new(DomeSettings {
+    let settings = DomeSettings {
         topic: DOME.to_owned(),
         key: "internal_temperature".to_owned(),
         valid_key: Some("internal_temperature_valid".to_owned()),
         date_key: "date".to_owned(),
         max_age: Duration::from_secs(60),
-    })
+    };
+    Dome::new(settings, at(0.0).utc)
 }
 
 fn live<'a>(topic: &'a str, payload: &'a str) -> Message<'a> {

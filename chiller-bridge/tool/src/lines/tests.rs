@@ -48,7 +48,7 @@ fn cooling() -> Value {
     state
 }
 
-fn with(changes: Value) -> Value {
+fn with(changes: &Value) -> Value {
     let mut state = cooling();
     state.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     state
@@ -101,7 +101,7 @@ Data received 2026-11-20 10:32:02 UTC:
 
 #[test]
 fn attentions_and_alarms_come_first_and_command_no_terminal() {
-    let state = with(json!({
+    let state = with(&json!({
         "status": "fault", "status_label": "FAULT",
         "summary": "fault: the unit has an alarm: flow\u{1b}[2J low", "reason": "alarm",
         "cooling_ok": false, "alarms": ["flow\u{1b}[2J low"], "unit_mode": "safety", "last_command": null,
@@ -146,7 +146,7 @@ Data received 2026-11-20 10:32:02 UTC:
 }
 
 fn lost() -> Value {
-    let mut state = with(json!({
+    let mut state = with(&json!({
         "status": "offline", "status_label": "OFFLINE", "connected": false, "cooling_ok": false,
         "summary": "offline: the unit does not answer on its serial line", "reason": "link_lost", "mode_by": null,
     }));
@@ -213,7 +213,7 @@ fn nothing_of_an_offline_bridge_is_in_the_present_tense() {
 
 #[test]
 fn the_reason_of_a_bridge_that_makes_no_sentences_is_shown_as_it_is() {
-    let old = with(json!({"status_label": "", "summary": "", "reason": "camera_power"}));
+    let old = with(&json!({"status_label": "", "summary": "", "reason": "camera_power"}));
     let text = shown(&seen_by("online", &old), now());
     assert!(text.contains("\n   COOLING (camera power)\n"), "{text}");
     let mut lost = lost();
@@ -225,7 +225,7 @@ fn the_reason_of_a_bridge_that_makes_no_sentences_is_shown_as_it_is() {
 #[test]
 fn whether_cameras_are_cooled_is_said_where_one_is_on_and_why_they_are_not() {
     let said = |changes: Value| {
-        let text = shown(&seen_by("online", &with(changes)), now());
+        let text = shown(&seen_by("online", &with(&changes)), now());
         text.lines().find(|line| line.contains("Cooling is")).map(|line| line.trim().to_owned())
     };
     let says = |text: &str| Some(text.to_owned());
@@ -246,7 +246,7 @@ fn whether_cameras_are_cooled_is_said_where_one_is_on_and_why_they_are_not() {
 
 #[test]
 fn who_set_the_mode_is_said_once() {
-    let times = |changes: Value| shown(&seen_by("online", &with(changes)), now()).matches("alice").count();
+    let times = |changes: Value| shown(&seen_by("online", &with(&changes)), now()).matches("alice").count();
     assert_eq!(times(json!({})), 1);
     assert_eq!(
         times(json!({"mode": "manual", "summary": "cooling because the mode is manual, set by alice"})),
@@ -261,7 +261,7 @@ fn who_set_the_mode_is_said_once() {
 
 #[test]
 fn inputs_are_shown_with_how_old_they_are() {
-    let state = with(json!({
+    let state = with(&json!({
         "inputs": {"power": {"status": "missing", "age_s": null}, "dome": {"status": "stale", "age_s": 95.0}},
         "antifreeze_enabled": true,
     }));
@@ -272,7 +272,7 @@ fn inputs_are_shown_with_how_old_they_are() {
 
 #[test]
 fn what_is_old_is_in_the_past_tense() {
-    let no_readings = with(json!({"date": "2026-11-20T10:31:00.000Z"}));
+    let no_readings = with(&json!({"date": "2026-11-20T10:31:00.000Z"}));
     for (view, at, first) in [
         (
             seen_by("online", &cooling()),
@@ -318,7 +318,7 @@ fn colours_are_only_added_to_what_is_there() {
 fn a_line_of_watch_changes_with_the_chiller_and_not_with_a_heartbeat() {
     let before = line(&seen_by("online", &cooling()), now());
     assert_eq!(before, "COOLING AUTOMATIC (camera_power) water 10.1°C set 10.0°C TEC 55% flow 3.2 l/min");
-    let heartbeat = with(json!({"seq": 8, "published_at": "2026-11-20T10:32:04.000Z"}));
+    let heartbeat = with(&json!({"seq": 8, "published_at": "2026-11-20T10:32:04.000Z"}));
     assert_eq!(line(&seen_by("online", &heartbeat), now()), before);
     let later = now().after(Duration::from_secs(60));
     assert_eq!(line(&seen_by("online", &cooling()), later), "STALE the bridge publishes nothing");
@@ -327,7 +327,7 @@ fn a_line_of_watch_changes_with_the_chiller_and_not_with_a_heartbeat() {
 
 #[test]
 fn a_state_that_these_lines_are_not_made_for_is_drawn_from_the_description() {
-    let newer = with(json!({"unit_mode": "dreaming"}));
+    let newer = with(&json!({"unit_mode": "dreaming"}));
     let text = shown(&seen_by("online", &newer), now());
     assert!(
         text.starts_with("Water chiller is COOLING\n   COOLING because camera swir is powered\n"),

@@ -26,6 +26,9 @@ struct Args {
     /// Time from a request to its reply, ms; without it anything from 1 to 8
     #[arg(long, value_name = "N")]
     latency_ms: Option<u64>,
+    /// Time from an order until its motion shows in the status, ms
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=200))]
+    lag_ms: u64,
     /// Let bytes take as long as at 38400 baud
     #[arg(long)]
     wire_time: bool,
@@ -36,10 +39,12 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    let lag = Duration::from_millis(args.lag_ms);
     let mut config = Config {
         place_mm: args.place,
         travel_mm: args.travel,
         counter: args.counter,
+        shows_after: lag..=lag,
         wire_time: args.wire_time,
         quarter_steps: args.quarter_steps,
         ..Config::default()

@@ -1,6 +1,6 @@
 //! The focuser's daemon on the rig.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, RangeInclusive};
 use std::time::Duration;
 
 use bus::clock::Instant;
@@ -31,6 +31,13 @@ pub(crate) struct Sent {
 /// What the third status letter may do.
 pub(crate) const FLAGS: [ResetFlag; 3] =
     [ResetFlag::ClearsWithMotion, ResetFlag::ClearsWhenRead, ResetFlag::Stays];
+
+/// From an order until its motion shows: nobody knows, so a host must do with each.
+pub(crate) const LAGS: [RangeInclusive<Duration>; 3] = [
+    Duration::ZERO..=Duration::ZERO,
+    Duration::from_millis(20)..=Duration::from_millis(50),
+    Duration::from_millis(200)..=Duration::from_millis(200),
+];
 
 /// The focuser's bridge.
 pub(crate) struct Bridge;
@@ -83,6 +90,13 @@ impl Rig {
     /// [`Rig::homed`], at `mm`.
     pub(crate) fn at(mm: &str) -> Self {
         let mut rig = Self::homed();
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", mm));
+        rig
+    }
+
+    /// [`Rig::at`], with a unit whose motion shows so late.
+    pub(crate) fn lagging_at(lag: RangeInclusive<Duration>, mm: &str) -> Self {
+        let mut rig = Self::homed_with(Config { shows_after: lag, ..Config::default() });
         assert_succeeded(&rig.command_and_wait("scheduler", "set", mm));
         rig
     }

@@ -37,7 +37,7 @@ fn idle() -> Value {
     })
 }
 
-fn with(mut state: Value, changes: Value) -> Value {
+fn with(mut state: Value, changes: &Value) -> Value {
     state.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     state
 }
@@ -45,7 +45,7 @@ fn with(mut state: Value, changes: Value) -> Value {
 fn moving() -> Value {
     with(
         idle(),
-        json!({
+        &json!({
             "status": "moving", "status_label": "MOVING", "summary": "moving to 2.000 mm", "reason": "commanded",
             "target_mm": 2.0, "moving": true, "progress": 0.434, "eta_s": 1.2, "deadline": "2026-11-20T10:32:10.000Z",
         }),
@@ -55,7 +55,7 @@ fn moving() -> Value {
 fn homing() -> Value {
     with(
         moving(),
-        json!({
+        &json!({
             "status": "homing", "status_label": "HOMING", "summary": "homing", "homed": false, "current_mm": null,
             "target_mm": null, "eta_s": null, "deadline": "2026-11-20T10:32:24.000Z",
         }),
@@ -65,7 +65,7 @@ fn homing() -> Value {
 fn stopping() -> Value {
     with(
         moving(),
-        json!({
+        &json!({
             "status": "stopping", "status_label": "STOPPING", "summary": "stopping", "target_mm": 1.234,
             "progress": null, "eta_s": null,
         }),
@@ -75,7 +75,7 @@ fn stopping() -> Value {
 fn power_cycled() -> Value {
     with(
         idle(),
-        json!({
+        &json!({
             "status": "not_homed", "status_label": "NOT HOMED", "reason": "power_cycled",
             "summary": "not homed: the controller was power-cycled; `init` drives to the inner end",
             "homed": false, "current_mm": null, "target_mm": null, "origin_steps": null,
@@ -90,7 +90,7 @@ fn power_cycled() -> Value {
 fn lost() -> Value {
     with(
         power_cycled(),
-        json!({
+        &json!({
             "status": "offline", "status_label": "OFFLINE", "reason": "link_lost", "connected": false,
             "summary": "offline: it does not answer on its serial line", "current_steps": null, "moving": null,
             "temperature_raw": null, "attention": [],
@@ -155,7 +155,7 @@ fn a_motion_shows_position_target_and_what_is_left() {
 
 #[test]
 fn while_homing_the_time_left_is_a_bound() {
-    let state = with(homing(), json!({"eta_s": 8.4}));
+    let state = with(homing(), &json!({"eta_s": 8.4}));
     assert_eq!(motion(&state).unwrap().words(), "homing 43%, at most 8 s left");
     assert!(shown(&state).contains("\n   43%, at most 8 s left\n"), "{}", shown(&state));
 }
@@ -184,7 +184,7 @@ fn a_lost_line_is_said_first_and_shows_no_position() {
     let text = shown(&lost());
     assert!(text.starts_with(&format!("{FIRST}   Limits")), "{text}");
     // Not "not homed": when it answers, the bridge may find that it still is.
-    let text = shown(&with(lost(), json!({"origin_steps": 21341})));
+    let text = shown(&with(lost(), &json!({"origin_steps": 21341})));
     let expected = "   Was homed, inner end at 21341 steps; checked when it answers again\n";
     assert!(text.starts_with(&format!("{FIRST}{expected}")), "{text}");
 }
@@ -193,7 +193,7 @@ fn a_lost_line_is_said_first_and_shows_no_position() {
 fn a_killed_focuser_names_the_command_that_brings_it_back() {
     let state = with(
         idle(),
-        json!({
+        &json!({
             "status": "released", "status_label": "RELEASED", "reason": "released", "homed": false,
             "summary": "released: it was killed, and nothing is asked of it until `init`",
         }),
@@ -237,7 +237,7 @@ fn nothing_old_is_in_the_present_tense() {
 fn a_line_of_watch_does_not_change_with_each_step_of_a_motion() {
     let before = line(&moving());
     assert_eq!(before, "MOVING to 2.000 mm 40%");
-    assert_eq!(line(&with(moving(), json!({"current_mm": 1.24, "progress": 0.44}))), before);
+    assert_eq!(line(&with(moving(), &json!({"current_mm": 1.24, "progress": 0.44}))), before);
     assert_eq!(line(&idle()), "IDLE 1.234 mm");
     assert_eq!(line(&homing()), "HOMING 40%");
     assert_eq!(line(&power_cycled()), "NOT HOMED (power_cycled) !not_homed");
@@ -266,7 +266,7 @@ fn a_bar_fits_the_terminal_and_shows_position_target_and_time() {
 #[test]
 fn a_bar_is_full_at_the_end_and_empty_at_the_start() {
     for (progress, expected) in [(0.0, "[--------]"), (1.0, "[########]"), (7.0, "[########]")] {
-        let motion = motion(&with(moving(), json!({"progress": progress}))).unwrap();
+        let motion = motion(&with(moving(), &json!({"progress": progress}))).unwrap();
         let text = motion.words();
         assert_eq!(motion.bar(text.chars().count() + 12), format!("{expected} {text}"));
     }

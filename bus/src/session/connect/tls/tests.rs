@@ -14,7 +14,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConnection, ServerConfig, ServerConnection};
 
 use super::*;
-use crate::session::connect;
+use crate::session::connect::{self, ClientId};
+use crate::topic::Identity;
 
 const HOST: &str = "broker.example.org";
 
@@ -289,14 +290,19 @@ fn a_broker_whose_key_is_of_no_use_here_is_not_said_to_have_refused_ours() {
     assert!(sentence.contains("not P-521") && !sentence.contains("our certificate"), "{sentence}");
 }
 
+fn refusal(broker: &BrokerSettings) -> String {
+    let id = ClientId::random(&Identity::new("alice").unwrap()).unwrap();
+    connect::options(broker, &id, Duration::from_secs(5)).err().unwrap().to_string()
+}
+
 #[test]
 fn a_file_that_the_library_does_not_take_is_described_in_our_own_words() {
     let site = Site::new();
     fs::write(site.path("alice.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
-    let error = connect::tls(&site.broker()).unwrap_err().to_string();
+    let error = refusal(&site.broker());
     let key = site.path("alice.key").display().to_string();
     assert!(error.starts_with(&format!("key_file {key} is not the key of the certificate")), "{error}");
     fs::remove_file(site.path("ca.crt")).unwrap();
-    let error = connect::tls(&site.broker()).unwrap_err().to_string();
+    let error = refusal(&site.broker());
     assert!(error.contains("ca.crt does not exist"), "{error}");
 }

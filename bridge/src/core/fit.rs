@@ -1,0 +1,100 @@
+//! Nothing is sent that is larger than the broker takes, which would end the connection: it is
+//! trimmed where that leaves the truth, and else kept back. Both are counted, and told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bus::message::{Event, Reply, encode};
+use bus::session::bridge::PAYLOAD_LIMIT;
+use serde_json::Map;
+
+use super::{Core, Output};
+use crate::controller::{Concern, Controller, Protocol};
+
+/// What is left of a text that is too long.
+const TEXT_KEPT: usize = 1000;
+
+/// What was done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Trimmed,
+    KeptBack,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Oversized {
+    count: u64,
+    /// Retained topics whose newest message was too large, and how large.
+    topics: BTreeMap<String, (usize, Done)>,
+}
+
+impl Oversized {
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn concern(&self) -> Option<Concern> {
+        let said = self.topics.iter().map(|(topic, (bytes, done))| match done {
+            Done::Trimmed => format!("{topic} ({bytes} bytes) is without its oldest part"),
+            Done::KeptBack => format!("{topic} ({bytes} bytes) is not published"),
+        });
+        let said: Vec<_> = said.collect();
+        (!said.is_empty()).then(|| {
+            let text = format!("larger than the broker takes ({PAYLOAD_LIMIT} bytes): {}", said.join("; "));
+            Concern::error("too_large", text)
+        })
+    }
+}
+
+impl<C, P> Core<C, P>
+where
+    C: Controller,
+    P: Protocol<Request = C::Request, Reply = C::Reply>,
+{
+    /// Sets a retained topic, if the broker takes the message.
+    pub(super) fn set(&mut self, topic: String, payload: Vec<u8>, expiry: Option<Duration>) {
+        if payload.len() > PAYLOAD_LIMIT {
+            self.note_too_large(topic, payload.len(), Done::KeptBack);
+            return;
+        }
+        self.dirty |= self.oversized.topics.remove(&topic).is_some();
+        self.outputs.push_back(Output::Set { topic, payload, expiry });
+    }
+
+    pub(super) fn note_too_large(&mut self, topic: String, bytes: usize, done: Done) {
+        self.oversized.count += 1;
+        let known = self.oversized.topics.insert(topic, (bytes, done));
+        self.dirty |= known.is_none_or(|(_, before)| before != done);
+    }
+
+    /// A reply as it can be sent: whoever asked gets a verdict in any case.
+    pub(super) fn fitting_reply(&mut self, mut reply: Reply) -> Vec<u8> {
+        let payload = encode(&reply);
+        if payload.len() <= PAYLOAD_LIMIT {
+            return payload;
+        }
+        self.oversized.count += 1;
+        reply.message = cut(&reply.message);
+        encode(&reply)
+    }
+
+    /// An event as it can be sent.
+    pub(super) fn fitting_event(&mut self, event: &mut Event) -> Vec<u8> {
+        let payload = encode(event);
+        if payload.len() <= PAYLOAD_LIMIT {
+            return payload;
+        }
+        self.oversized.count += 1;
+        event.happening.message = cut(&event.happening.message);
+        event.happening.values = Map::new();
+        encode(event)
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(TEXT_KEPT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,347 @@
+//! The contract's numbered rules, one function each, in their order: what is refused, what is told
+//! again, and what is admitted.
+
+use std::time::Duration;
+
+use super::super::arguments::Arguments;
+use super::super::asker::Asker;
+use super::super::cache::Verdict;
+use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
+use super::super::terms::{DeskSettings, Gate, Output, Refusal};
+use super::Desk;
+use crate::clock::Now;
+use crate::device::{Class, Verb, find};
+use crate::incoming::Incoming;
+use crate::message::{Code, reason};
+use crate::topic::CommandTopic;
+
+const PAYLOAD_LIMIT: usize = 4096;
+const AHEAD_LIMIT_S: f64 = 2.0;
+const BACK_LIMIT_S: f64 = 3600.0;
+
+/// A request, read but not yet judged.
+struct Request<'a> {
+    asker: Asker,
+    /// As the topic names it.
+    verb_name: String,
+    /// Its row, if the device has it.
+    verb: Option<&'static Verb>,
+    /// Or what is wrong with the payload.
+    envelope: Result<Envelope<'a>, String>,
+    id_error: Option<String>,
+    bytes: usize,
+}
+
+impl<'a> Request<'a> {
+    fn read(incoming: &'a Incoming, topic: CommandTopic, settings: &DeskSettings) -> Self {
+        let bytes = incoming.payload.len();
+        let envelope = if bytes > PAYLOAD_LIMIT {
+            Err(format!("the payload has {bytes} bytes: {PAYLOAD_LIMIT} are allowed"))
+        } else {
+            Envelope::read(&incoming.payload)
+        };
+        let verb = find(settings.verbs, &topic.verb);
+        let (asker, id_error) = Asker::of(incoming, topic.identity, &envelope, verb, &settings.base);
+        Self { asker, verb_name: topic.verb, verb, envelope, id_error, bytes }
+    }
+
+    fn is_stop(&self) -> bool {
+        self.verb.is_some_and(|verb| verb.stop)
+    }
+
+    /// 3. Size. A stop takes any payload.
+    fn within_size(&self) -> Result<(), Refusal> {
+        match &self.envelope {
+            Err(error) if self.bytes > PAYLOAD_LIMIT && !self.is_stop() => {
+                Err(Refusal::new(Code::Malformed, error.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// 8. Verb, payload, absolute range.
+    fn understood(&self, settings: &DeskSettings) -> Result<(&'static Verb, Parsed), Refusal> {
+        let Some(verb) = self.verb else {
+            let known: Vec<_> = settings.verbs.iter().map(|verb| verb.name).collect();
+            let (base, sent, known) = (&settings.base, &self.verb_name, known.join(", "));
+            let message = format!("{base} has no command \"{sent}\": it has {known}");
+            return Err(Refusal::new(Code::UnknownVerb, message));
+        };
+        let parsed = match (&self.id_error, &self.envelope) {
+            (Some(error), _) | (None, Err(error)) => Err(error.clone()),
+            (None, Ok(envelope)) => envelope.parse(verb, &settings.names),
+        };
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(_) if verb.stop => Parsed { ts: None, ttl_s: DEFAULT_TTL_S, arguments: Arguments::NONE },
+            Err(message) => return Err(Refusal::new(Code::Malformed, message)),
+        };
+        match outside_limits(settings, verb, &parsed.arguments) {
+            Some(refusal) if !verb.relative => Err(refusal),
+            _ => Ok((verb, parsed)),
+        }
+    }
+}
+
+/// Why a request goes no further.
+enum Turned {
+    /// It is told so.
+    Refused(Refusal),
+    /// It is not told: it was counted.
+    Unheard,
+    /// A stop beyond its rate waits for the end of the one with this number.
+    Joins(u64),
+}
+
+impl From<Refusal> for Turned {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Desk {
+    /// Judges a message on a command topic by the contract's rules, in their order. `examine` asks
+    /// the device whether it is possible and within what time it will have ended, if that is
+    /// another than the verb's usual one.
+    pub fn receive(
+        &mut self,
+        incoming: &Incoming,
+        now: Now,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
+    ) {
+        // 1. Topic.
+        let topic = match self.settings.base.parse_command(&incoming.topic) {
+            Ok(topic) => topic,
+            Err(wrong) => {
+                let summary = self.topics.count(&incoming.topic, wrong, now.instant);
+                self.outputs.extend(summary.map(Output::Happened));
+                return;
+            }
+        };
+        // 2. An empty retained message is how clearing arrives.
+        if incoming.retain && incoming.payload.is_empty() {
+            return;
+        }
+        let request = Request::read(incoming, topic, &self.settings);
+        let judged = self.turn_away(&request, incoming, now).and_then(|()| {
+            // 8.
+            Ok(request.understood(&self.settings)?)
+        });
+        match judged {
+            Ok((verb, parsed)) => self.consider(request.asker, verb, parsed, now, examine),
+            Err(Turned::Unheard) => {}
+            Err(Turned::Joins(number)) => self.join(number, &request.asker, true, now),
+            Err(Turned::Refused(refusal)) => {
+                self.refuse(&request.asker, &request.verb_name, &refusal, now);
+            }
+        }
+    }
+
+    /// Rules 2 to 7.
+    fn turn_away(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Turned> {
+        // Refusals by rules 2 and 3 count too: what is refused too often is dropped without a word.
+        let buckets = if request.is_stop() { &mut self.stops } else { &mut self.commands };
+        if buckets.take(&request.asker.by, now.instant) {
+            if incoming.retain {
+                let message = "a command must not be retained; clear it with an empty retained message";
+                return Err(Refusal::new(Code::Retained, message).into());
+            }
+            request.within_size()?;
+        } else {
+            self.beyond_rate(request, incoming.retain, now)?;
+        }
+        self.not_stalled(request, incoming, now)?;
+        if !request.is_stop() {
+            self.open_to_commands()?;
+        }
+        Ok(self.authorised(request)?)
+    }
+
+    /// 4. Rate. A stop of one who may is obeyed all the same, or joins the one that runs.
+    fn beyond_rate(&mut self, request: &Request<'_>, retain: bool, now: Now) -> Result<(), Turned> {
+        let by = &request.asker.by;
+        if retain || !request.is_stop() || !self.settings.stop_clients.contains(by) {
+            self.count_flood(by, now);
+            return Err(Turned::Unheard);
+        }
+        self.running_stop().map_or(Ok(()), |number| Err(Turned::Joins(number)))
+    }
+
+    /// 5. Stall guard. A stop among what waited is obeyed.
+    fn not_stalled(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Turned> {
+        let waited = now.instant.since(incoming.received.instant);
+        if !incoming.stalled && waited <= self.settings.stall_guard {
+            return Ok(());
+        }
+        self.note_stall(!request.is_stop());
+        if request.is_stop() { Ok(()) } else { Err(Turned::Unheard) }
+    }
+
+    /// 6. Canary and loopback, and the bridge's end.
+    fn open_to_commands(&self) -> Result<(), Refusal> {
+        let (code, message) = if self.closed {
+            (Code::NotReady, "the bridge is being stopped: ask again when it is back")
+        } else if self.gate == Gate::Pending {
+            let message = "the bridge has just connected and has not yet tried the broker's ACL; ask again";
+            (Code::NotReady, message)
+        } else if self.gate == Gate::AclOpen && self.settings.require_acl {
+            let message = "the broker lets anybody command under any name: install its ACL \
+                           (mosquitto/obsbus.acl), or set require_acl = false";
+            (Code::AclOpen, message)
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(code, message))
+    }
+
+    /// 7. Identity.
+    fn authorised(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        let (allowed, list) = if request.is_stop() {
+            (&self.settings.stop_clients, "stop_clients")
+        } else {
+            (&self.settings.control_clients, "control_clients")
+        };
+        let by = &request.asker.by;
+        if allowed.contains(by) {
+            return Ok(());
+        }
+        let message = format!("{by} is not in {list} of {}", self.settings.base);
+        Err(Refusal::new(Code::NotAuthorised, message))
+    }
+
+    /// Rules 9 to 13: from here on the verdict is remembered.
+    fn consider(
+        &mut self,
+        asker: Asker,
+        verb: &'static Verb,
+        parsed: Parsed,
+        now: Now,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
+    ) {
+        let Some(asker) = self.not_seen_before(asker, verb, &parsed, now) else { return };
+        let time = match self.time_allowed(&asker, verb, &parsed, now, examine) {
+            Ok(time) => time,
+            Err(refusal) => {
+                let reply = self.refuse(&asker, verb.name, &refusal, now);
+                if let Some(id) = asker.id {
+                    self.remember(&asker.by, id, (verb, parsed.arguments), reply, now);
+                }
+                return;
+            }
+        };
+        if parsed.ts.is_some_and(|ts| now.utc.seconds_since(ts) <= DEFAULT_TTL_S) && !verb.stop {
+            self.outputs.push_back(Output::ClocksAgree);
+        }
+        // A second stop joins the first.
+        if verb.stop
+            && let Some(number) = self.running_stop()
+        {
+            return self.join(number, &asker, false, now);
+        }
+        self.admit(asker, verb, parsed.arguments, time, now);
+    }
+
+    /// 9. Seen before: told its verdict, or to wait for it.
+    ///
+    /// A stop that has ended is run again: stopping twice harms nobody, and one that is answered
+    /// from memory stops nothing.
+    fn not_seen_before(&mut self, asker: Asker, verb: &Verb, parsed: &Parsed, now: Now) -> Option<Asker> {
+        let Some(entry) = asker.id.as_ref().and_then(|id| self.cache.get(&asker.by, id, now.instant)) else {
+            return Some(asker);
+        };
+        if verb.stop && !matches!(entry.verdict, Verdict::Running(_)) {
+            return Some(asker);
+        }
+        if !entry.is_same(verb, &parsed.arguments) {
+            let message =
+                format!("this id stood for {} before: a new request needs a new id", entry.verb.name);
+            self.refuse(&asker, verb.name, &Refusal::new(Code::IdReused, message), now);
+            return None;
+        }
+        match entry.verdict {
+            Verdict::Running(number) => self.share(number, asker, now),
+            Verdict::Ended(ref reply, _) => {
+                let verdict = (**reply).clone();
+                self.repeat(asker, verdict, now);
+            }
+        }
+        None
+    }
+
+    fn running_stop(&self) -> Option<u64> {
+        self.running.iter().find(|running| running.verb.stop).map(|running| running.ticket.number)
+    }
+
+    /// Rules 10 to 12; until its terminal reply it has this time.
+    fn time_allowed(
+        &self,
+        asker: &Asker,
+        verb: &'static Verb,
+        parsed: &Parsed,
+        now: Now,
+        examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
+    ) -> Result<Duration, Refusal> {
+        // 10. Relative without id.
+        if verb.relative && asker.id.is_none() {
+            let message =
+                format!("{} needs an \"id\", because doing it twice is not doing it once", verb.name);
+            return Err(Refusal::new(Code::IdRequired, message));
+        }
+        // 11. Time.
+        if !verb.stop {
+            self.timely(verb, parsed, now)?;
+        }
+        // 12. Busy; then what only the device can say, a relative verb's range among it.
+        if verb.class_with(&parsed.arguments) == Class::Exclusive {
+            self.not_busy()?;
+        }
+        if verb.motion {
+            self.at_rest()?;
+        }
+        Ok(examine(verb, &parsed.arguments)?.unwrap_or_else(|| self.settings.timeout(verb.name)))
+    }
+
+    /// 11. Time.
+    fn timely(&self, verb: &Verb, parsed: &Parsed, now: Now) -> Result<(), Refusal> {
+        let Some(ts) = parsed.ts else {
+            if !verb.motion || self.settings.allow_bare_motion {
+                return Ok(());
+            }
+            let message = format!("{} needs a time: {{\"ts\": …}}, or allow_bare_motion = true", verb.name);
+            return Err(Refusal::because(Code::IdRequired, reason::TS_REQUIRED, message));
+        };
+        let age = now.utc.seconds_since(ts);
+        let (code, what, unless) = if age < -AHEAD_LIMIT_S {
+            (Code::ClockSkew, format!("\"ts\" is {:.1} s ahead", -age), "")
+        } else if age > BACK_LIMIT_S {
+            (Code::ClockSkew, format!("\"ts\" is {age:.0} s back"), "")
+        } else if age > parsed.ttl_s {
+            let what = format!("sent {age:.1} s ago, to live for {} s", parsed.ttl_s);
+            (Code::Expired, what, "unless it was held up, ")
+        } else {
+            return Ok(());
+        };
+        // Which of the two is wrong nobody here can know.
+        let clocks = format!("the sender's clock said {ts}, the bridge's says {}", now.utc);
+        Err(Refusal::new(code, format!("{what}: {clocks}; {unless}one of the two clocks is wrong")))
+    }
+
+    /// 12. Busy: nothing queues.
+    fn not_busy(&self) -> Result<(), Refusal> {
+        let other = self.running.iter().find(|running| running.class != Class::Query);
+        other.map_or(Ok(()), |other| {
+            Err(Refusal::new(Code::Blocked, format!("{} is running", other.in_words())))
+        })
+    }
+}
+
+fn outside_limits(settings: &DeskSettings, verb: &Verb, arguments: &Arguments) -> Option<Refusal> {
+    arguments.numbers().find_map(|(name, number)| {
+        let range = settings.ranges.get(&(verb.name, name))?;
+        let which = if verb.arguments.len() > 1 { format!("{name}: ") } else { String::new() };
+        (!range.contains(&number)).then(|| {
+            let message = format!("{which}{number} is outside {} to {}", range.start(), range.end());
+            Refusal::new(Code::OutsideLimits, message)
+        })
+    })
+}

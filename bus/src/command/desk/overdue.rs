@@ -1,0 +1,161 @@
+//! The Desk's own deadline: a command that the device's controller does not answer ends all the
+//! same, and blocks nothing.
+//!
+//! What became of it nobody knows. Where something may turn, a stop is ordered, again and again,
+//! and motion is refused until standstill was read.
+
+use std::time::Duration;
+
+use super::super::arguments::Arguments;
+use super::super::terms::{Outcome, Output, Refusal, Ticket};
+use super::{Desk, Running};
+use crate::clock::{Instant, Now};
+use crate::device::{Class, Verb};
+use crate::message::Code;
+use crate::topic::Identity;
+
+/// So long after the deadline the controller's answer is still its own.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// A bridge that looks so much too late has stood still: the controller may have its answer ready.
+const LATE: Duration = Duration::from_millis(500);
+/// From one stop to the next, until standstill was read.
+const STOP_AGAIN: Duration = Duration::from_secs(5);
+
+/// A command that was never answered.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    number: u64,
+    by: Identity,
+    /// Which, for humans.
+    what: String,
+    /// Something may turn. When the next stop is ordered, until standstill was read.
+    stop_at: Option<Instant>,
+    /// The controller has answered it late, or another command since.
+    answers_again: bool,
+}
+
+impl Desk {
+    /// What a human should know of a command that the device's controller did not answer, until it
+    /// answers again.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<String> {
+        let Unanswered { what, stop_at, .. } = self.unanswered.as_ref()?;
+        let stop = match stop_at {
+            Some(_) if self.stop_verb().is_some() => {
+                "; a stop was ordered, and motion is refused until standstill is read"
+            }
+            Some(_) => "; motion is refused until standstill is read",
+            None => "",
+        };
+        Some(format!(
+            "the device's controller did not answer {what} by its deadline: whether it was done is not known{stop}"
+        ))
+    }
+
+    /// Whether the device was seen at rest, after it was told everything that was to be told. True
+    /// if that was waited for.
+    pub fn note_rest(&mut self, at_rest: bool) -> bool {
+        let Some(unanswered) = self.unanswered.as_mut().filter(|it| at_rest && it.stop_at.is_some()) else {
+            return false;
+        };
+        unanswered.stop_at = None;
+        self.forget_unanswered();
+        true
+    }
+
+    pub(super) fn awaits_standstill(&self) -> bool {
+        self.unanswered.as_ref().is_some_and(|unanswered| unanswered.stop_at.is_some())
+    }
+
+    /// 12. Motion waits until it is known that nothing turns.
+    pub(super) fn at_rest(&self) -> Result<(), Refusal> {
+        match &self.unanswered {
+            Some(Unanswered { what, stop_at: Some(_), .. }) => {
+                let message = format!("{what} was not answered, and no standstill was read since");
+                Err(Refusal::new(Code::Blocked, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The controller has answered: this command at last, or one that somebody asked for since.
+    pub(super) fn note_answer(&mut self, number: u64) {
+        let asked_for = self.running.iter().any(|running| running.ticket.number == number);
+        if let Some(unanswered) = &mut self.unanswered {
+            unanswered.answers_again |= number == unanswered.number || asked_for;
+            self.forget_unanswered();
+        }
+    }
+
+    fn forget_unanswered(&mut self) {
+        self.unanswered.take_if(|unanswered| unanswered.answers_again && unanswered.stop_at.is_none());
+    }
+
+    pub(super) fn overdue_timeout(&self) -> Option<Instant> {
+        let stop = self.unanswered.as_ref().and_then(|unanswered| unanswered.stop_at);
+        self.running.iter().map(|running| running.overdue).chain(stop).min()
+    }
+
+    pub(super) fn handle_overdue(&mut self, now: Now) {
+        let mut overdue = Vec::new();
+        for running in &mut self.running {
+            if now.instant.since(running.overdue) > LATE {
+                running.overdue = now.instant + GRACE;
+            } else if running.overdue <= now.instant {
+                overdue.push(running.ticket.clone());
+            }
+        }
+        for ticket in overdue {
+            self.abandon(&ticket, now);
+        }
+        if let Some(at) = self.unanswered.as_mut().and_then(|unanswered| unanswered.stop_at.as_mut())
+            && *at <= now.instant
+        {
+            *at = now.instant + STOP_AGAIN;
+            self.order_stop(now.instant);
+        }
+    }
+
+    fn abandon(&mut self, ticket: &Ticket, now: Now) {
+        let Some(running) = self.running.iter().find(|running| running.ticket.number == ticket.number) else {
+            return;
+        };
+        let (what, verb) = (running.in_words(), running.verb);
+        // What overrides may be what was to end a motion.
+        let device_moves = self.settings.verbs.iter().any(|verb| verb.motion);
+        let may_turn = verb.motion || verb.stop || (running.class == Class::Overriding && device_moves);
+        let unknown =
+            "the device's controller did not answer by the deadline: whether it was done is not known";
+        let stop = if may_turn && self.stop_verb().is_some() { "; a stop was ordered" } else { "" };
+        self.end(ticket, &Outcome::timed_out(format!("{unknown}{stop}")), now);
+        self.unanswered = Some(Unanswered {
+            number: ticket.number,
+            by: ticket.by.clone(),
+            what,
+            stop_at: (may_turn || self.awaits_standstill()).then_some(now.instant),
+            answers_again: false,
+        });
+    }
+
+    fn stop_verb(&self) -> Option<&'static Verb> {
+        self.settings.verbs.iter().find(|verb| verb.stop)
+    }
+
+    /// In the name of who is owed the answer: nobody else asked for anything.
+    fn order_stop(&mut self, now: Instant) {
+        if let (Some(verb), Some(unanswered)) = (self.stop_verb(), &self.unanswered) {
+            let by = unanswered.by.clone();
+            let deadline = now + self.settings.timeout(verb.name);
+            let ticket = self.next_ticket(by, None, deadline);
+            self.outputs.push_back(Output::Admit(ticket, verb, Arguments::NONE));
+        }
+    }
+}
+
+impl Running {
+    /// Whose, what, and under which id.
+    pub(super) fn in_words(&self) -> String {
+        let id = self.ticket.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
+        format!("{}'s {}{id}", self.ticket.by, self.verb.name)
+    }
+}
