@@ -1,10 +1,9 @@
 //! How any process of ours connects: TLS files read anew at each call, the options that
-//! rumqttc 0.25.1 needs to behave, and what its errors mean for the person who reads them.
+//! rumqttc 0.25.1 needs to behave, and ([`explain`]) what its errors mean.
 //!
 //! There is no way to connect without TLS: the broker proves identities by it. Nothing here waits
 //! or retries.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,16 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::TlsConfiguration;
-use rumqttc::v5::mqttbytes;
-use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
-use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
+use rumqttc::v5::MqttOptions;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::clock::Now;
 use crate::settings::{BrokerSettings, Credentials, problems_with_files};
 use crate::topic::Identity;
+
+mod explain;
+mod tls;
+
+pub(crate) use explain::{describe, explain};
 
 /// Largest packet we take, bytes; announced to the broker, which then withholds larger ones.
 /// rumqttc's own default (10 KiB) would end in an endless reconnect on the first larger message.
@@ -201,171 +203,6 @@ fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> Conne
     ConnectError::Unusable { key, file: file.to_owned(), problem: problem.into() }
 }
 
-/// Why a connection to `broker` failed or ended, and what to look at; one sentence.
-pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> String {
-    let place = format!("{}:{}", broker.host, broker.port);
-    match error {
-        ConnectionError::Timeout(_) => {
-            format!("{place} did not answer in time: is a broker listening there, and is the way to it open?")
-        }
-        ConnectionError::ConnectionRefused(code)
-        | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {
-            format!("the broker at {place} refused us: {}", connack(*code, broker))
-        }
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
-            format!("the broker at {place} ended the connection: {reason_code:?}")
-        }
-        ConnectionError::MqttState(StateError::AwaitPingResp) => {
-            format!("the broker at {place} no longer answers")
-        }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            format!("the broker at {place} closed the connection")
-        }
-        ConnectionError::NotConnAck(_) => format!("what listens at {place} does not speak MQTT 5"),
-        _ => match (tls_error(error), io_error(error)) {
-            (Some(error), _) => explain_tls(error, broker, &place),
-            (None, Some(error)) => explain_io(error, &place),
-            (None, None) => format!("the connection to {place} failed: {error}"),
-        },
-    }
-}
-
-fn explain_tls(error: &rustls::Error, broker: &BrokerSettings, place: &str) -> String {
-    let ca = broker.ca_file.display();
-    let ours = match &broker.credentials {
-        Credentials::Certificate { certificate_file, .. } => {
-            format!("our certificate {}", certificate_file.display())
-        }
-        Credentials::Password { .. } => "us, who sent no certificate".to_owned(),
-    };
-    match error {
-        rustls::Error::InvalidCertificate(problem) => match problem {
-            CertificateError::UnknownIssuer => {
-                format!("the certificate of {place} was not signed by the authority in ca_file {ca}")
-            }
-            CertificateError::BadSignature => format!(
-                "the certificate of {place} does not bear the signature of the authority in ca_file {ca}"
-            ),
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                format!("the certificate of {place} has expired (or this host's clock is wrong)")
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!("the certificate of {place} is not valid yet (or this host's clock is wrong)")
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
-                "the certificate of {place} is not for the name \"{}\": set host to a name in it",
-                broker.host
-            ),
-            other => format!("the certificate of {place} cannot be accepted: {other}"),
-        },
-        rustls::Error::AlertReceived(alert) => with_files(explain_alert(*alert, &ours, place), broker),
-        rustls::Error::InvalidMessage(_) => {
-            format!("what listens at {place} does not speak TLS: is this the port of the TLS listener?")
-        }
-        other => format!("TLS with {place} failed: {other}"),
-    }
-}
-
-fn explain_alert(alert: AlertDescription, ours: &str, place: &str) -> String {
-    match alert {
-        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
-            format!("the broker at {place} wants a client certificate: set certificate_file and key_file")
-        }
-        AlertDescription::UnknownCA | AlertDescription::DecryptError => {
-            format!("the broker at {place} refused {ours}: it does not know the authority that signed it")
-        }
-        AlertDescription::CertificateExpired => {
-            format!("the broker at {place} refused {ours}: it has expired")
-        }
-        AlertDescription::CertificateRevoked => {
-            format!("the broker at {place} refused {ours}: it was revoked")
-        }
-        AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::AccessDenied
-        | AlertDescription::HandshakeFailure => {
-            format!("the broker at {place} refused {ours} ({alert:?})")
-        }
-        other => format!("the broker at {place} broke TLS off ({other:?})"),
-    }
-}
-
-/// The broker does not say what displeases it; the files may.
-fn with_files(sentence: String, broker: &BrokerSettings) -> String {
-    match known_problems(broker) {
-        Some(problems) => format!("{sentence}; {problems}"),
-        None => sentence,
-    }
-}
-
-fn explain_io(error: &io::Error, place: &str) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            format!("nothing listens at {place}: is the broker running, and is the port right?")
-        }
-        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => format!(
-            "{place} closed the connection: is the broker going down, is this the port of its TLS \
-             listener, does it accept our certificate?"
-        ),
-        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            format!("{place} cannot be reached: {error}")
-        }
-        // The resolver's errors have no kind of their own.
-        _ if error.to_string().contains("lookup address") => {
-            format!(
-                "the name in {place} cannot be resolved ({error}): is host right, is the name service up?"
-            )
-        }
-        _ => format!("the connection to {place} failed: {error}"),
-    }
-}
-
-fn connack(code: ConnectReturnCode, broker: &BrokerSettings) -> String {
-    match (code, &broker.credentials) {
-        (
-            ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadUserNamePassword,
-            Credentials::Password { username, password_file },
-        ) => {
-            format!("it does not accept user \"{username}\" with the password in {}", password_file.display())
-        }
-        (
-            ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadUserNamePassword,
-            Credentials::Certificate { certificate_file, .. },
-        ) => format!("it accepts nobody by the certificate {}", certificate_file.display()),
-        (ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion, _) => {
-            "it does not speak MQTT 5".to_owned()
-        }
-        (ConnectReturnCode::ServerBusy | ConnectReturnCode::ServerUnavailable, _) => {
-            "it is too busy now".to_owned()
-        }
-        (ConnectReturnCode::QuotaExceeded | ConnectReturnCode::ConnectionRateExceeded, _) => {
-            "it has too many connections".to_owned()
-        }
-        (other, _) => format!("{other:?}"),
-    }
-}
-
-/// rumqttc wraps what TLS says in up to four layers, not all of which name their source.
-fn tls_error(error: &ConnectionError) -> Option<&rustls::Error> {
-    if let ConnectionError::Tls(rumqttc::v5::TlsError::TLS(error)) = error {
-        return Some(error);
-    }
-    let inner: &(dyn Error + 'static) = io_error(error)?.get_ref()?;
-    inner.downcast_ref()
-}
-
-fn io_error(error: &ConnectionError) -> Option<&io::Error> {
-    match error {
-        ConnectionError::Io(error)
-        | ConnectionError::Tls(rumqttc::v5::TlsError::Io(error))
-        | ConnectionError::MqttState(
-            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
-        ) => Some(error),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,75 +237,12 @@ mod tests {
     fn a_file_that_cannot_be_used_is_named_with_its_key() {
         let id = ClientId::random(&Identity::new("alice").unwrap()).unwrap();
         let error = options(&by_certificate(), &id, Duration::from_secs(5)).err().unwrap();
-        assert!(
-            error.to_string().starts_with("ca_file /nowhere/ca.pem does not exist; certificate_file "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("ca_file /nowhere/ca.pem does not exist; "), "{error}");
 
         let junk = tempfile::NamedTempFile::new().unwrap();
         let settings = BrokerSettings { ca_file: junk.path().to_owned(), ..by_certificate() };
         let error = options(&settings, &id, Duration::from_secs(5)).err().unwrap();
         let expected = format!("ca_file {} holds no certificate in PEM form", junk.path().display());
         assert!(error.to_string().starts_with(&expected), "{error}");
-    }
-
-    #[test]
-    fn errors_of_tls_and_of_the_network_become_sentences() {
-        let from_tls = |error: rustls::Error| {
-            ConnectionError::Tls(rumqttc::v5::TlsError::Io(io::Error::new(io::ErrorKind::InvalidData, error)))
-        };
-        // With TLS 1.3 the broker's verdict on our certificate comes after the handshake.
-        let late = |alert| {
-            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
-            ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(error)))
-        };
-        let io = |kind: io::ErrorKind| ConnectionError::Io(io::Error::from(kind));
-        for (error, expected) in [
-            (
-                from_tls(CertificateError::UnknownIssuer.into()),
-                "not signed by the authority in ca_file /nowhere/ca.pem",
-            ),
-            (from_tls(CertificateError::Expired.into()), "has expired (or this host's clock is wrong)"),
-            (
-                from_tls(CertificateError::NotValidForName.into()),
-                "is not for the name \"broker.example.org\"",
-            ),
-            (late(AlertDescription::CertificateRequired), "set certificate_file and key_file"),
-            (
-                late(AlertDescription::UnknownCA),
-                "refused our certificate /nowhere/alice.pem: it does not know the authority",
-            ),
-            (late(AlertDescription::CertificateExpired), "alice.pem: it has expired"),
-            // What the broker leaves unsaid is looked for in the files.
-            (
-                late(AlertDescription::BadCertificate),
-                "(BadCertificate); ca_file /nowhere/ca.pem does not exist",
-            ),
-            (
-                from_tls(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)),
-                "does not speak TLS",
-            ),
-            (io(io::ErrorKind::ConnectionRefused), "nothing listens at broker.example.org:8883"),
-            (io(io::ErrorKind::ConnectionReset), "is this the port of its TLS listener"),
-            (
-                ConnectionError::Io(io::Error::other("failed to lookup address information: no name")),
-                "the name in broker.example.org:8883 cannot be resolved",
-            ),
-            (
-                ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized),
-                "it accepts nobody by the certificate /nowhere/alice.pem",
-            ),
-        ] {
-            let sentence = explain(&error, &by_certificate());
-            assert!(sentence.contains(expected), "{sentence}");
-        }
-        let by_password = broker(Credentials::Password {
-            username: "alice".to_owned(),
-            password_file: PathBuf::from("/nowhere/password"),
-        });
-        let refused = ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword);
-        assert!(
-            explain(&refused, &by_password).contains("user \"alice\" with the password in /nowhere/password")
-        );
     }
 }
