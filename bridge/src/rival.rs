@@ -115,6 +115,12 @@ impl Rival {
         self.has_spoken = true;
     }
 
+    /// Whether we were ever heard here.
+    #[must_use]
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken
+    }
+
     /// A state on our own topic.
     pub fn heard_state(&mut self, payload: &[u8], stored: bool, now: Instant) -> Option<Found> {
         let other: Stamp = serde_json::from_slice(payload).ok()?;

@@ -396,8 +396,9 @@ where
             self.finished = true;
             self.save_history(now);
             self.save_recent(now);
-            // While another bridge may be alive, its availability is its own.
-            let say_offline = !self.rival.settle(now.instant);
+            // While another bridge may be alive, its availability is its own; and who never said
+            // `online` has nothing to take back.
+            let say_offline = self.rival.has_spoken() && !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });
             return;
         }

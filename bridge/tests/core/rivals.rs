@@ -1,8 +1,11 @@
 //! Two bridges on one base, whose hosts' clocks are wrong.
 
-use bridge::core::Output;
+use std::time::Duration;
+
+use bridge::core::{Event, Output};
 use bus::clock::Utc;
 use bus::message::EventKind;
+use bus::session::bridge::SessionEvent;
 use serde_json::json;
 
 use crate::rig::{Rig, events, set};
@@ -86,4 +89,23 @@ fn the_one_that_stays_says_where_the_other_ran() {
     rig.hear("clasp/chiller/event", farewell.to_string().as_bytes(), false);
     let text = set(&rig.outputs(), STATE)[0]["attention"][0]["text"].clone();
     assert_eq!(text, "a second bridge tries to run on these topics (host obs2, process 4711)");
+}
+
+#[test]
+fn one_that_is_stopped_before_it_has_spoken_takes_nothing_back() {
+    // What the broker has in store may not have arrived yet.
+    for stored in [false, true] {
+        let mut rig = Rig::new();
+        rig.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), rig.now);
+        if stored {
+            rig.hear("clasp/chiller/availability", b"online", true);
+            rig.hear(STATE, &state(9.0, rig.now.utc), true);
+        }
+        rig.core.handle(Event::Stop, rig.now);
+        assert!(rig.outputs().contains(&Output::Finish { say_offline: false }), "{stored}");
+    }
+    let mut rig = Rig::new();
+    rig.connect();
+    rig.core.handle(Event::Stop, rig.now);
+    assert!(rig.outputs().contains(&Output::Finish { say_offline: true }));
 }
