@@ -23,7 +23,7 @@ use crate::topic::Identity;
 mod explain;
 mod tls;
 
-pub(crate) use explain::{describe, explain};
+pub(crate) use explain::explain;
 
 /// Largest packet we take, bytes; announced to the broker, which then withholds larger ones.
 /// rumqttc's own default (10 KiB) would end in an endless reconnect on the first larger message.

@@ -12,17 +12,6 @@ use super::tls;
 use crate::clock::Now;
 use crate::settings::{BrokerSettings, Credentials};
 
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
-}
-
 /// Why a connection to `broker` failed or ended, and what to look at; one sentence.
 pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> String {
     let place = format!("{}:{}", broker.host, broker.port);
