@@ -1,16 +1,14 @@
 //! What an instrument's crate brings to become a daemon, in one place: `main` is
-//! `bridge::instrument::main::<ThatInstrument>()`.
+//! `bridge::main::<ThatInstrument>()`.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use bus::clock::Now;
 use bus::device::Description;
 use serde::de::DeserializeOwned;
 
-use crate::command_line;
 use crate::controller::{Controller, Protocol};
 use crate::settings::DeviceSettings;
 use crate::store::Loaded;
@@ -57,10 +55,4 @@ pub struct Configured {
     pub xon_xoff: bool,
     /// Topics of other services that the controller wants to hear.
     pub inputs: Vec<String>,
-}
-
-/// The `main` of the daemon of `I`.
-#[must_use]
-pub fn main<I: Instrument>() -> ExitCode {
-    command_line::run::<I>()
 }

@@ -22,3 +22,9 @@ pub mod settings;
 mod signals;
 pub mod store;
 pub mod watchdog;
+
+/// The `main` of the daemon of `I`.
+#[must_use]
+pub fn main<I: instrument::Instrument>() -> std::process::ExitCode {
+    command_line::run::<I>()
+}

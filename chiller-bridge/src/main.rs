@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bridge::instrument::main::<chiller_bridge::daemon::Bridge>()
+    bridge::main::<chiller_bridge::daemon::Bridge>()
 }

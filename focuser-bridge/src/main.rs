@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bridge::instrument::main::<focuser_bridge::daemon::Bridge>()
+    bridge::main::<focuser_bridge::daemon::Bridge>()
 }

@@ -13,17 +13,17 @@ mod line;
 mod outcome;
 pub mod settings;
 mod shown;
+mod start;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use bridge::controller::Controller;
-use bridge::core::{Core, Event as CoreEvent, File, Output};
-use bridge::daemon::{self, Left, line_settings};
+use bridge::core::{Event as CoreEvent, File, Output};
+use bridge::daemon::line_settings;
 use bridge::device_loop;
 use bridge::instrument::Instrument;
 use bridge::settings::{BridgeSettings, DeviceSettings as _};
-use bridge::store::Loaded;
 use bus::clock::{Instant, Now, Utc};
 use bus::device::ArgumentKind;
 use bus::message::{Event, Health, LinkHealth, Meta, Reply};
@@ -38,8 +38,8 @@ pub use shown::{Shown, ShownOf};
 
 use broker::Broker;
 use disk::Disk;
-use forgetful::{Forgetful, Forgets};
 use line::Line;
+use start::{CoreOf, SettingsOf, start};
 
 /// No wake-up of a real loop comes sooner after the one before: tokio's timers count milliseconds.
 const TICK: Duration = Duration::from_millis(1);
@@ -62,12 +62,6 @@ pub trait Subject: Sized {
     /// Bytes that were written in one go.
     fn sent(at: Instant, bytes: &[u8]) -> Self::Sent;
 }
-
-type SettingsOf<S> = <<S as Subject>::Instrument as Instrument>::Settings;
-type CoreOf<S> = Core<
-    Forgetful<<<S as Subject>::Instrument as Instrument>::Controller>,
-    <<S as Subject>::Instrument as Instrument>::Protocol,
->;
 
 /// See the module.
 pub struct Rig<S: Subject> {
@@ -486,28 +480,4 @@ impl<S: Subject> Rig<S> {
     pub fn damage(&mut self, file: File) {
         self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());
     }
-}
-
-fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: Now) -> CoreOf<S> {
-    let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
-    let parse = |bytes| match serde_json::from_slice(bytes) {
-        Ok(saved) => Loaded::Current(saved),
-        Err(error) => Loaded::Damaged(error.to_string()),
-    };
-    let left = Left {
-        device: read(File::Device).map_or(Loaded::Missing, parse),
-        core: bridge::core::Left {
-            journal: read(File::Commands)
-                .and_then(|bytes| serde_json::from_slice(bytes).ok())
-                .unwrap_or_default(),
-            history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
-            recent: read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok()),
-        },
-    };
-    let session = format!("session{starts}");
-    let mut core = daemon::core::<Forgets<S::Instrument>>(settings, session, left, now).expect("names");
-    if disk.full {
-        core.note_unwritable(disk::full(), now);
-    }
-    core
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bridge::instrument::main::<thermometer_bridge::Bridge>()
+    bridge::main::<thermometer_bridge::Bridge>()
 }

@@ -167,7 +167,7 @@ fn what_a_counter_of_the_health_counts_is_published_within_two_seconds() {
 }
 
 fn attentions(rig: &Rig) -> Vec<String> {
-    rig.states().next_back().unwrap().what.attention.into_iter().map(|held| held.name).collect()
+    rig.states().next_back().expect("a state").what.attention.into_iter().map(|held| held.name).collect()
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn what_the_broker_refuses_is_an_attention_until_it_is_taken_even_if_it_is_seldo
     rig.command("alice", "ping", "");
     rig.run_for(5 * SECOND);
     assert_eq!(attentions(&rig), ["publish_refused"]);
-    let text = rig.states().next_back().unwrap().what.attention.remove(0).text;
+    let text = rig.states().next_back().expect("a state").what.attention.remove(0).text;
     for line in ["topic write clasp/chiller/meta", "topic write clasp/chiller/reply/+/+"] {
         assert!(text.contains(line), "{text}");
     }

@@ -54,7 +54,9 @@ fn f1_a_stop_at_any_moment_of_a_move_ends_it() {
         let mut rig = Rig::lagging_at(lag(number), "1");
         let id = rig.command("scheduler", "set", "1.3");
         rig.run_for(milliseconds * MILLISECOND);
-        if rig.outcome(&id).is_some() {
+        // At its end the verdict may still be on its way to the disk.
+        let has_arrived = milliseconds > 500 && rig.view().status == FocuserStatus::Idle;
+        if has_arrived || rig.outcome(&id).is_some() {
             continue;
         }
         assert_stops(&mut rig, &id, "stop");
