@@ -79,7 +79,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes these lines to stdout, broken between words where it is a terminal.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_lines(lines: &[String]) -> Result<(), Failure> {
     let columns = columns().unwrap_or(0);
     let lines = lines.iter().flat_map(|line| wrap(line, columns));

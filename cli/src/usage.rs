@@ -139,7 +139,7 @@ fn with_common(command: Command) -> Command {
         )
 }
 
-/// What was given of [`with_common`]; the later one counts.
+/// What was given of the common options; the later one counts.
 #[must_use]
 pub fn common(matches: &ArgMatches, before: Common) -> Common {
     let text = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();

@@ -44,7 +44,7 @@ impl<S: Subject> Rig<S> {
     }
 
     /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
-    /// all one, as [`Base::grant`] has them.
+    /// all one, as `bus::topic::Base::grant` has them.
     pub fn set_refused(&mut self, topic: &str, refused: bool) {
         let topic = self.base.grant(topic);
         if refused {

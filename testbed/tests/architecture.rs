@@ -1,6 +1,12 @@
 //! What README and docs/architecture.md say of the code, looked for in its text: who may mention
 //! what, how long a file may be, and that no modules of a crate import one another in a circle.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helper may panic as its test may"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -136,7 +136,10 @@ fn when_the_power_publisher_dies_the_chiller_is_held_as_it_is_and_then_runs() {
     let state = site.wait_state(is_because("input_failsafe", true), SECONDS).unwrap();
     assert_eq!((&state["wanted_by_automatic"], &state["channels_enabled"]), (&json!(true), &Value::Null));
     let text = site.tool("visitor", &["status"]).unwrap().stdout;
-    assert!(text.contains("COOLING because camera power is stale for too long: it runs to be safe\n"), "{text}");
+    assert!(
+        text.contains("COOLING because camera power is stale for too long: it runs to be safe\n"),
+        "{text}"
+    );
 
     // With a camera on it just goes on, hold or not.
     power.set("cmos", true).unwrap();

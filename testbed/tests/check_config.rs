@@ -1,5 +1,7 @@
 //! `--check-config` of the real bridges: what it says, and what it exits with.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! docs/new-instrument.md and its example: the page quotes the code, the example is as small as it
 //! says, it is one folder, and the repository does without it.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -102,13 +102,13 @@ fn a_verdict_and_an_event_are_cut_short_and_arrive() {
     rig.let_pass(2);
     let outputs = rig.outputs();
     assert!(largest(&outputs) <= PAYLOAD_LIMIT, "{}", largest(&outputs));
-    let replies = outputs.iter().filter_map(|output| match output {
+    let mut replies = outputs.iter().filter_map(|output| match output {
         Output::Push(message) if message.topic.contains("/reply/") => {
             Some(serde_json::from_slice::<Reply>(&message.payload).unwrap())
         }
         _ => None,
     });
-    let verdict = replies.last().unwrap();
+    let verdict = replies.next_back().unwrap();
     assert!(verdict.status.is_terminal() && verdict.message.starts_with("ää"), "{verdict:?}");
     assert!(events(&outputs).iter().any(|event| event.happening.message == "decided"));
     assert!(oversized(&outputs) >= 3);

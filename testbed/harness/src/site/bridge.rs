@@ -25,7 +25,7 @@ impl Bridge {
         self.launch = self.launch.clone().env(key, value);
     }
 
-    /// Starts it, and does not wait for anything: see [`super::Site::start_bridge`].
+    /// Starts it, and does not wait for anything: see [`super::SiteOf::start_bridge`].
     ///
     /// # Errors
     /// If it cannot be started.
