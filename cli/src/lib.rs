@@ -5,6 +5,7 @@
 //! `obsbus` is made of this, and so is each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes` and `cache` the disk.
 
+mod acl;
 mod action;
 pub mod ask;
 mod cache;

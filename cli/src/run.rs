@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 use tokio::time::timeout;
 
+use crate::acl;
 use crate::action::{Action, action, words};
 use crate::ask::Asker;
 use crate::cache;
@@ -82,6 +83,11 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let access = Access::find(&common)?;
             block_on(list::list(&access, common.site.as_deref()))
+        }
+        Some(("acl", matches)) => {
+            let common = usage::common(matches, common);
+            let site = common.site.ok_or_else(|| Failure::usage("say for which site: --site NAME"))?;
+            print(&acl::of_site(&site)?).map(|()| 0)
         }
         Some(("completions", matches)) => {
             let shell = matches.get_one("shell").copied();

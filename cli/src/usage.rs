@@ -14,7 +14,7 @@ use crate::target::Common;
 use crate::tool::Tool;
 
 /// What `obsbus` itself can do; no device may be called so.
-pub const COMMANDS: [&str; 4] = ["list", "device", "completions", "help"];
+pub const COMMANDS: [&str; 5] = ["list", "device", "acl", "completions", "help"];
 /// What every device can be asked; no verb may be called so, except `ping`, which every device has.
 pub const DEVICE_COMMANDS: [&str; 10] =
     ["status", "json", "watch", "history", "log", "health", "ping", "outcome", "completions", "help"];
@@ -56,6 +56,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .allow_external_subcommands(true)
         .subcommand(list)
         .subcommand(device)
+        .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
         .subcommand(completions())
         .subcommand(complete())
 }

@@ -17,6 +17,9 @@ use crate::topic::RequestId;
 pub(super) const DEFAULT_TTL_S: f64 = 10.0;
 const TTL_RANGE_S: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
 
+/// Unix milliseconds of this century and the next, for who sends them as seconds.
+const MILLISECONDS: std::ops::RangeInclusive<f64> = 9e11..=8e12;
+
 /// Keys of every request.
 const ENVELOPE: [&str; 3] = ["id", "ts", "ttl_s"];
 
@@ -176,7 +179,12 @@ impl<'a> Envelope<'a> {
             _ => None,
         };
         date.map(Some).ok_or_else(|| {
-            format!("\"ts\" is {}: RFC 3339 or Unix seconds are right", echo(&value.to_string()))
+            let hint = if value.as_f64().is_some_and(|number| MILLISECONDS.contains(&number)) {
+                " (that looks like milliseconds)"
+            } else {
+                ""
+            };
+            format!("\"ts\" is {}{hint}: RFC 3339 or Unix seconds are right", echo(&value.to_string()))
         })
     }
 
@@ -333,6 +341,11 @@ mod tests {
             ("setpoint", r#"{"celsius":1,"kelvin":2}"#, "unknown key \"kelvin\""),
             ("setpoint", r#"{"celsius":1,"ttl_s":0}"#, "from 0.1 to 3600"),
             ("setpoint", r#"{"celsius":1,"ts":"soon"}"#, "RFC 3339 or Unix seconds"),
+            (
+                "setpoint",
+                r#"{"celsius":1,"ts":1700000000500}"#,
+                "looks like milliseconds): RFC 3339 or Unix seconds",
+            ),
             ("setpoint", r#"{"celsius":1"#, "not a JSON object"),
             ("mode", r#"{"mode":"off"}"#, "one of \"auto\", \"automatic\", \"manual\""),
             ("mode", "\u{feff}manual", "byte order mark"),

@@ -1,5 +1,5 @@
 //! How any process of ours connects: TLS files read anew at each call, the options that
-//! rumqttc 0.25.1 needs to behave, and ([`explain()`]) what its errors mean.
+//! rumqttc 0.25.1 needs to behave, and (`explain`) what its errors mean.
 //!
 //! There is no way to connect without TLS: the broker proves identities by it. Nothing here waits
 //! or retries.
