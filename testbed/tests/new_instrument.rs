@@ -52,7 +52,9 @@ fn the_page_quotes_the_code_of_the_example() {
     while let Some((before, after)) = rest.split_once(&format!("<!-- {KIND}-bridge/")) {
         let (name, after) =
             after.split_once(" -->\n```rust\n").expect("a block of Rust after the file's name");
-        let (_, after) = after.split_once("```\n").expect("the end of the block");
+        // Not the end of a block in the code's own documentation.
+        let end = if after.starts_with("```\n") { Some(0) } else { after.find("\n```\n").map(|at| at + 1) };
+        let after = &after[end.expect("the end of the block") + "```\n".len()..];
         let file = format!("{KIND}-bridge/{name}");
         written += &format!("{before}<!-- {file} -->\n```rust\n{}```\n", read(&file));
         rest = after;
