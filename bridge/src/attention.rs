@@ -1,12 +1,12 @@
-//! Since when each concern holds; an event when one comes, when one goes, and when it becomes better or
+//! Since when each condition holds; an event when one comes, when one goes, and when it becomes better or
 //! worse. Pure.
 
 use std::cmp::Ordering;
 
 use bus::clock::Now;
-use bus::message::{Attention, EventKind, Happening, Severity};
+use bus::message::{Attention, EventBody, EventKind, Severity};
 
-use crate::controller::Concern;
+use crate::controller::Condition;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -15,33 +15,33 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes the concerns that hold now; returns what changed.
-    pub fn update(&mut self, concerns: Vec<Concern>, now: Now) -> Vec<Happening> {
+    /// Takes the conditions that hold now; returns what changed.
+    pub fn update(&mut self, conditions: Vec<Condition>, now: Now) -> Vec<EventBody> {
         let mut happenings = Vec::new();
         let mut next: Vec<Attention> = Vec::new();
-        for concern in concerns {
-            let known = self.current.iter().find(|attention| attention.name == concern.name);
-            let news = match known.map(|known| concern.severity.cmp(&known.severity)) {
+        for condition in conditions {
+            let known = self.current.iter().find(|attention| attention.name == condition.name);
+            let news = match known.map(|known| condition.severity.cmp(&known.severity)) {
                 Some(Ordering::Equal) => None,
-                Some(Ordering::Less) => Some(format!("less bad now: {}", concern.text)),
-                Some(Ordering::Greater) => Some(format!("worse now: {}", concern.text)),
-                None => Some(concern.text.clone()),
+                Some(Ordering::Less) => Some(format!("less bad now: {}", condition.text)),
+                Some(Ordering::Greater) => Some(format!("worse now: {}", condition.text)),
+                None => Some(condition.text.clone()),
             };
             happenings.extend(news.map(|message| {
-                Happening::new(EventKind::Attention, concern.severity, message).because(concern.name)
+                EventBody::new(EventKind::Attention, condition.severity, message).because(condition.name)
             }));
             let since = known.map_or(now.utc, |attention| attention.since);
             next.push(Attention {
-                name: concern.name.to_owned(),
-                severity: concern.severity,
+                name: condition.name.to_owned(),
+                severity: condition.severity,
                 since,
-                text: concern.text,
+                text: condition.text,
             });
         }
         for gone in self.current.iter().filter(|gone| !next.iter().any(|held| held.name == gone.name)) {
             let message = format!("no longer: {}", gone.text);
             happenings.push(
-                Happening::new(EventKind::Attention, Severity::Info, message).because(gone.name.clone()),
+                EventBody::new(EventKind::Attention, Severity::Info, message).because(gone.name.clone()),
             );
         }
         next.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn a_concern_is_told_when_it_comes_and_when_it_goes_and_keeps_its_date() {
         let mut ledger = Ledger::default();
-        let open = || Concern::error("acl_open", "anybody can command");
-        let old = || Concern::warning("manual_long", "manual for a day");
+        let open = || Condition::error("acl_open", "anybody can command");
+        let old = || Condition::warning("manual_long", "manual for a day");
         assert_eq!(ledger.update(vec![old()], now(0)).len(), 1);
         let came = ledger.update(vec![old(), open()], now(5));
         assert_eq!(came.len(), 1);
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn a_concern_that_becomes_worse_or_better_is_told_and_keeps_its_date() {
         let mut ledger = Ledger::default();
-        ledger.update(vec![Concern::warning("certificate_expiring", "it expires soon")], now(0));
-        let expired = || vec![Concern::error("certificate_expiring", "it has expired")];
+        ledger.update(vec![Condition::warning("certificate_expiring", "it expires soon")], now(0));
+        let expired = || vec![Condition::error("certificate_expiring", "it has expired")];
         let told = ledger.update(expired(), now(5));
         assert_eq!(told.len(), 1);
         assert_eq!(
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(told[0].reason.as_deref(), Some("certificate_expiring"));
         assert_eq!(ledger.current()[0].since, now(0).utc);
         assert!(ledger.update(expired(), now(6)).is_empty());
-        let told = ledger.update(vec![Concern::warning("certificate_expiring", "renewed")], now(7));
+        let told = ledger.update(vec![Condition::warning("certificate_expiring", "renewed")], now(7));
         assert_eq!(
             (told[0].severity, told[0].message.as_str()),
             (Severity::Warning, "less bad now: renewed")
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn another_text_alone_is_no_news() {
         let mut ledger = Ledger::default();
-        ledger.update(vec![Concern::warning("input_stale", "12 s old")], now(0));
-        assert!(ledger.update(vec![Concern::warning("input_stale", "13 s old")], now(1)).is_empty());
+        ledger.update(vec![Condition::warning("input_stale", "12 s old")], now(0));
+        assert!(ledger.update(vec![Condition::warning("input_stale", "13 s old")], now(1)).is_empty());
         assert_eq!(ledger.current()[0].text, "13 s old");
     }
 }

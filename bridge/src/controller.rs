@@ -9,7 +9,7 @@ use bus::clock::Utc;
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
-use bus::message::{Happening, Severity};
+use bus::message::{EventBody, Severity};
 use serde_json::Value;
 
 use crate::line::{Exchange, NotText};
@@ -69,20 +69,20 @@ pub enum Effect<R, S> {
     /// Give an admitted command its terminal reply.
     Answer(Ticket, Outcome),
     /// Log and publish this event.
-    Happened(Happening),
+    Happened(EventBody),
     /// Save this; [`Controller::handle_saved`] tells how that went.
     Save(S),
     /// Write this at once, whatever exchange is out; it has no reply.
-    WriteNow(R),
+    SendImmediately(R),
     /// Close the serial port and leave it closed (`true`), or open it again.
-    LetGo(bool),
+    ReleasePort(bool),
     /// While paused, the device is not asked and its silence means nothing.
     Pause(bool),
 }
 
 /// A condition a human should know of, as long as it holds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Concern {
+pub struct Condition {
     /// One word for programs.
     pub name: &'static str,
     /// How bad.
@@ -91,7 +91,7 @@ pub struct Concern {
     pub text: String,
 }
 
-impl Concern {
+impl Condition {
     /// Something that does not work.
     #[must_use]
     pub fn error(name: &'static str, text: impl Into<String>) -> Self {
@@ -223,7 +223,7 @@ pub trait Controller {
         true
     }
     /// What a human should know.
-    fn concerns(&self, now: Now) -> Vec<Concern> {
+    fn conditions(&self, now: Now) -> Vec<Condition> {
         let _ = now;
         Vec::new()
     }

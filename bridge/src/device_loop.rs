@@ -82,9 +82,9 @@ where
         while let Some(output) = core.poll_output() {
             match output {
                 Output::Ask(exchange) => line.ask(exchange),
-                Output::WriteNow(bytes) => line.write_now(bytes),
+                Output::SendImmediately(bytes) => line.write_now(bytes),
                 Output::Reopen => line.reopen(),
-                Output::LetGo => line.release(),
+                Output::ReleasePort => line.release(),
                 Output::Open(connection) => session.open(connection),
                 Output::Clear => session.clear(),
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),

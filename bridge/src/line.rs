@@ -84,7 +84,7 @@ impl Line {
 
     /// Writes at once, also while an exchange is out, and waits for no reply.
     pub fn write_now(&self, bytes: Vec<u8>) {
-        self.commands.put(Command::WriteNow(bytes));
+        self.commands.put(Command::SendImmediately(bytes));
     }
 
     /// Closes and opens again at once, or as soon as the back-off allows. Ends [`Self::release`].
@@ -180,7 +180,7 @@ impl Task {
         let now = now();
         match command {
             Some(Command::Ask(exchange)) => self.machine.ask(exchange, now),
-            Some(Command::WriteNow(bytes)) => self.machine.write_now(bytes, now),
+            Some(Command::SendImmediately(bytes)) => self.machine.write_now(bytes, now),
             Some(Command::Reopen) => self.machine.reopen(now),
             Some(Command::Release) => self.machine.release(now),
             None => {

@@ -103,29 +103,29 @@ fn is_same(known: &Event, event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bus::message::{Code, Happening, Severity};
+    use bus::message::{Code, EventBody, Severity};
 
     fn date(second: i64) -> Utc {
         Utc::parse("2026-11-20T10:00:00Z").unwrap().shifted(second * 1000)
     }
 
-    fn event(second: i64, happening: Happening) -> Event {
+    fn event(second: i64, happening: EventBody) -> Event {
         let session = "s".to_owned();
         Event { schema: SCHEMA, session, seq: 0, date: date(second), source: "source".to_owned(), happening }
     }
 
-    fn command(by: &str, verb: &str, status: ReplyStatus, code: Code) -> Happening {
-        let mut happening = Happening::new(EventKind::Command, Severity::Info, format!("{by}: {verb}"));
+    fn command(by: &str, verb: &str, status: ReplyStatus, code: Code) -> EventBody {
+        let mut happening = EventBody::new(EventKind::Command, Severity::Info, format!("{by}: {verb}"));
         (happening.by, happening.verb) = (Some(by.to_owned()), Some(verb.to_owned()));
         (happening.status, happening.code) = (Some(status), Some(code));
         happening
     }
 
-    fn done(by: &str) -> Happening {
+    fn done(by: &str) -> EventBody {
         command(by, "setpoint", ReplyStatus::Succeeded, Code::Succeeded)
     }
 
-    fn refused(by: &str) -> Happening {
+    fn refused(by: &str) -> EventBody {
         command(by, "setpoint", ReplyStatus::Rejected, Code::NotAuthorised)
     }
 
@@ -151,14 +151,14 @@ mod tests {
     fn large_events_are_fewer() {
         let mut kept = Kept::default();
         for second in 0..80 {
-            let large = Happening::new(EventKind::Decision, Severity::Info, "x".repeat(3000));
+            let large = EventBody::new(EventKind::Decision, Severity::Info, "x".repeat(3000));
             kept.add(&event(second, large), false);
         }
         let events = shown(&kept).events;
         assert!((9..=10).contains(&events.len()), "{}", events.len());
         assert_eq!(events.last().unwrap().date, date(79));
         // One that has no room by itself leaves the older ones out.
-        kept.add(&event(80, Happening::new(EventKind::Decision, Severity::Info, "x".repeat(40_000))), false);
+        kept.add(&event(80, EventBody::new(EventKind::Decision, Severity::Info, "x".repeat(40_000))), false);
         assert_eq!(shown(&kept).events, []);
     }
 

@@ -149,9 +149,9 @@ impl Bridge {
     fn for_the_line(&mut self) -> Vec<String> {
         let words = |output| match output {
             Output::Ask(exchange) => Some(String::from_utf8(exchange.bytes).unwrap()),
-            Output::WriteNow(bytes) => Some(format!("at once {}", String::from_utf8(bytes).unwrap())),
+            Output::SendImmediately(bytes) => Some(format!("at once {}", String::from_utf8(bytes).unwrap())),
             Output::Reopen => Some("reopen".to_owned()),
-            Output::LetGo => Some("let go".to_owned()),
+            Output::ReleasePort => Some("let go".to_owned()),
             _ => None,
         };
         std::iter::from_fn(|| self.core.poll_output()).filter_map(words).collect()
@@ -240,7 +240,7 @@ fn what_is_let_go_of_with_an_exchange_out_stays_let_go_of() {
     bridge.asks("two");
     assert_eq!(bridge.for_the_line(), ["reopen", "one", "two"]);
 
-    bridge.wants([Effect::WriteNow("stop"), Effect::LetGo(true)]);
+    bridge.wants([Effect::SendImmediately("stop"), Effect::ReleasePort(true)]);
     assert_eq!(bridge.for_the_line(), ["at once stop", "let go"]);
     bridge.asks("three");
     bridge.line_replies(Err(LineError::Gone("released".to_owned())));
@@ -248,7 +248,7 @@ fn what_is_let_go_of_with_an_exchange_out_stays_let_go_of() {
     assert_eq!(bridge.for_the_line(), [""; 0], "it is opened again, or asked");
     assert_eq!(bridge.script.borrow().told, ["Opened", "Restored", "one: Ok(\"1\")"], "nothing was lost");
 
-    bridge.wants([Effect::LetGo(false)]);
+    bridge.wants([Effect::ReleasePort(false)]);
     assert_eq!(bridge.for_the_line(), ["reopen"]);
     bridge.line_tells(LineEvent::Opened);
     assert_eq!(bridge.for_the_line(), ["three"]);
@@ -259,16 +259,16 @@ fn whatever_the_line_still_tells_does_not_open_what_was_let_go_of() {
     let told = [
         LineEvent::Opened,
         open_failed(PortTrouble::Busy, "busy"),
-        LineEvent::WriteNowFailed(LineError::NotOpen),
+        LineEvent::SendImmediatelyFailed(LineError::NotOpen),
         closed("unplugged"),
     ];
     for event in told {
         let mut bridge = Bridge::begun();
-        bridge.wants([Effect::LetGo(true)]);
+        bridge.wants([Effect::ReleasePort(true)]);
         assert_eq!(bridge.for_the_line(), ["reopen", "let go"]);
         bridge.asks("one");
         bridge.line_tells(event.clone());
-        bridge.wants([Effect::WriteNow("stop")]);
+        bridge.wants([Effect::SendImmediately("stop")]);
         assert_eq!(bridge.for_the_line(), [""; 0], "{event:?}");
         assert_eq!(bridge.script.borrow().told, [""; 0], "{event:?}");
     }
@@ -276,7 +276,7 @@ fn whatever_the_line_still_tells_does_not_open_what_was_let_go_of() {
 
 #[test]
 fn what_was_let_go_of_before_a_restart_is_never_opened() {
-    let script = Script { effects: VecDeque::from([Effect::LetGo(true)]), ..Script::default() };
+    let script = Script { effects: VecDeque::from([Effect::ReleasePort(true)]), ..Script::default() };
     assert_eq!(Bridge::begun_with(script).for_the_line(), ["let go"]);
 }
 
@@ -406,7 +406,7 @@ fn what_a_stop_has_overtaken_is_no_failure_and_goes_out_only_if_it_is_still_want
         bridge.connect();
         bridge.line_tells(LineEvent::Opened);
         bridge.asks("go");
-        bridge.wants([Effect::WriteNow("stop")]);
+        bridge.wants([Effect::SendImmediately("stop")]);
         if !still_wanted {
             bridge.script.borrow_mut().unwanted.push("go");
         }

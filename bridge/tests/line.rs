@@ -261,7 +261,7 @@ async fn an_unplugged_port_is_gone_and_comes_back_by_itself() {
     rig.line.ask(question(b".one\r", PATIENCE));
     assert_eq!(rig.reply().await, Err(LineError::NotOpen));
     rig.line.write_now(b"stop".to_vec());
-    assert_eq!(rig.event().await, LineEvent::WriteNowFailed(LineError::NotOpen));
+    assert_eq!(rig.event().await, LineEvent::SendImmediatelyFailed(LineError::NotOpen));
 
     let device = Device::new();
     symlink(&device.path, &path).unwrap();
@@ -460,7 +460,7 @@ async fn a_line_opens_nothing_before_it_is_told_to() {
     line.release();
     line.write_now(b"stop".to_vec());
     let event = timeout(PATIENCE, events.recv()).await.unwrap();
-    assert_eq!(event, Some(LineEvent::WriteNowFailed(LineError::NotOpen)));
+    assert_eq!(event, Some(LineEvent::SendImmediatelyFailed(LineError::NotOpen)));
     line.reopen();
     assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some(LineEvent::Opened));
 }

@@ -139,7 +139,7 @@ fn a_stop_that_the_port_does_not_take_is_told() {
         let mut line = Line::open(RULES);
         line.stop();
         fail(&mut line);
-        assert!(matches!(line.events()[0], LineEvent::WriteNowFailed(_)));
+        assert!(matches!(line.events()[0], LineEvent::SendImmediatelyFailed(_)));
     }
 }
 
@@ -182,7 +182,7 @@ fn a_stop_that_is_thrown_away_with_what_the_port_does_not_take_is_told() {
     line.events();
     line.pass(SECOND);
     assert_eq!(line.actions(), [Action::DiscardOutput]);
-    assert!(matches!(line.events()[..], [LineEvent::WriteNowFailed(_), LineEvent::Reply(Err(_), _)]));
+    assert!(matches!(line.events()[..], [LineEvent::SendImmediatelyFailed(_), LineEvent::Reply(Err(_), _)]));
 }
 
 #[test]
@@ -329,7 +329,7 @@ impl Observed {
                 LineEvent::Opened => assert!(!std::mem::replace(&mut self.told_open, true)),
                 LineEvent::Closed { .. } => assert!(std::mem::replace(&mut self.told_open, false)),
                 LineEvent::Reply(..) => self.answered += 1,
-                LineEvent::WriteNowFailed(_) => self.failed += 1,
+                LineEvent::SendImmediatelyFailed(_) => self.failed += 1,
                 LineEvent::OpenFailed(_) => {}
             }
         }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use bridge::controller::{
-    Command, Concern, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange, Quantity,
+    Command, Condition, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange, Quantity,
 };
 use bridge::instrument::{Configured, Instrument};
 use bridge::store::{Loaded, StoreError};
@@ -113,8 +113,8 @@ impl<C: Controller> Controller for Forgetful<C> {
         self.0.is_at_rest()
     }
 
-    fn concerns(&self, now: Now) -> Vec<Concern> {
-        self.0.concerns(now)
+    fn conditions(&self, now: Now) -> Vec<Condition> {
+        self.0.conditions(now)
     }
 
     fn facts(&self, now: Now) -> Facts {

@@ -218,10 +218,10 @@ impl<S: Subject> Rig<S> {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Ask(exchange) => self.line.ask(exchange, &mut self.model, self.now.instant),
-                Output::WriteNow(bytes) => {
+                Output::SendImmediately(bytes) => {
                     self.line.write_now(bytes, &mut self.model, self.now.instant);
                 }
-                Output::LetGo => self.line.release(&mut self.model, self.now.instant),
+                Output::ReleasePort => self.line.release(&mut self.model, self.now.instant),
                 Output::Reopen => self.line.reopen(&mut self.model, self.now.instant),
                 Output::Open(connection) => self.broker.session.open(connection),
                 Output::Clear => self.broker.session.clear(),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
-use bus::message::{Code, EventKind, Happening, Reply, Severity};
+use bus::message::{Code, EventBody, EventKind, Reply, Severity};
 use bus::topic::Identity;
 
 use super::Core;
-use crate::controller::{Concern, Controller, Protocol};
+use crate::controller::{Condition, Controller, Protocol};
 
 /// Less is what NTP slews, and what reading two clocks one after the other costs.
 const STEP_MS: u64 = 1000;
@@ -39,7 +39,7 @@ impl Steps {
     }
 
     /// What to tell of a step to `now`.
-    fn tell(&mut self, step: i64, now: Now) -> Option<Happening> {
+    fn tell(&mut self, step: i64, now: Now) -> Option<EventBody> {
         if self.told.is_some_and(|told| now.instant.since(told) < TELL_AGAIN) {
             self.untold += 1;
             return None;
@@ -51,7 +51,7 @@ impl Steps {
         let more = if untold > 0 { format!("; {untold} times before that") } else { String::new() };
         let message =
             format!("the clock of this machine was set {direction} by {by}, to {}{more}", now.utc.in_words());
-        let happening = Happening::new(EventKind::Bridge, Severity::Warning, message)
+        let happening = EventBody::new(EventKind::Bridge, Severity::Warning, message)
             .because("clock_set")
             .with("from", now.utc.shifted(step.saturating_neg()).to_string())
             .with("to", now.utc.to_string());
@@ -89,7 +89,7 @@ impl Doubts {
         !std::mem::take(&mut self.0).is_empty()
     }
 
-    pub(super) fn concern(&self, now: Instant) -> Option<Concern> {
+    pub(super) fn condition(&self, now: Instant) -> Option<Condition> {
         let counts = |(at, _): &(Instant, String)| now.since(*at) < DOUBTED_FOR;
         let doubters: Vec<_> = self.0.iter().filter(|(_, doubt)| counts(doubt)).collect();
         if doubters.len() < DOUBTERS {
@@ -102,7 +102,7 @@ impl Doubts {
              was told: {last}",
             names.join(", ")
         );
-        Some(Concern::warning("clock_skew", text))
+        Some(Condition::warning("clock_skew", text))
     }
 }
 

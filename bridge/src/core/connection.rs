@@ -3,7 +3,7 @@
 use bus::clock::Now;
 use bus::command::Gate;
 use bus::incoming::Incoming;
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventBody, EventKind, Severity};
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
@@ -108,9 +108,9 @@ where
         // There is no time to see it stand.
         self.controller.handle_shutdown(now);
         while let Some(effect) = self.controller.poll_effect() {
-            if let Effect::WriteNow(request) = effect {
+            if let Effect::SendImmediately(request) = effect {
                 let bytes = self.protocol.exchange(&request).bytes;
-                self.outputs.push_back(Output::WriteNow(bytes));
+                self.outputs.push_back(Output::SendImmediately(bytes));
             }
         }
         self.outputs.push_back(Output::Clear);
@@ -118,7 +118,7 @@ where
         let message =
             format!("another bridge runs on these topics: this one ends (host {host}, process {process})");
         self.announced = true;
-        let ends = Happening::new(EventKind::Instance, Severity::Error, message)
+        let ends = EventBody::new(EventKind::Instance, Severity::Error, message)
             .because("second_instance")
             .with("host", host.as_str())
             .with("process", process);

@@ -12,7 +12,7 @@ use bus::clock::{Instant, Now};
 use bus::message::encode;
 
 use super::{Core, File, Output};
-use crate::controller::{Concern, Controller, Protocol};
+use crate::controller::{Condition, Controller, Protocol};
 use crate::store::StoreError;
 
 /// From one try of a directory that could not be written to the next.
@@ -55,7 +55,7 @@ impl Disk {
         slow.filter(|_| !self.is_slow).into_iter().chain(self.probe_at).min()
     }
 
-    pub(super) fn concern(&self) -> Option<Concern> {
+    pub(super) fn condition(&self) -> Option<Condition> {
         if self.is_well() {
             return None;
         }
@@ -63,7 +63,7 @@ impl Disk {
         let text = format!(
             "the state directory cannot be written ({why}): what is set now is lost with the next restart"
         );
-        Some(Concern::warning("journal_failed", text))
+        Some(Condition::warning("journal_failed", text))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventBody, EventKind, Severity};
 
 use super::{Asked, Core, Output, READ_LATE};
 use crate::controller::{Controller, DeviceRefusal, LinkChange, Protocol, Undecodable};
@@ -44,7 +44,7 @@ where
                     self.follow(verdict, now);
                 }
             }
-            LineEvent::WriteNowFailed(error) => {
+            LineEvent::SendImmediatelyFailed(error) => {
                 let text = format!("an order did not go out: {error}");
                 let verdict = self.link.lost(Cause::NoAnswer, text);
                 self.follow(verdict, now);
@@ -102,7 +102,7 @@ where
             Verdict::Valid { restored } => {
                 if restored {
                     self.happened(
-                        Happening::new(EventKind::Link, Severity::Info, "the device answers")
+                        EventBody::new(EventKind::Link, Severity::Info, "the device answers")
                             .because("restored"),
                         now,
                     );
@@ -122,7 +122,7 @@ where
         }
     }
 
-    /// The port is closed until [`Effect::LetGo`](crate::controller::Effect::LetGo) ends; whoever waits
+    /// The port is closed until [`Effect::ReleasePort`](crate::controller::Effect::ReleasePort) ends; whoever waits
     /// for an answer waits no longer.
     pub(super) fn let_go(&mut self) {
         self.let_go = true;
@@ -130,7 +130,7 @@ where
         self.asked = None;
         self.repeats.clear();
         self.link.let_go();
-        self.outputs.push_back(Output::LetGo);
+        self.outputs.push_back(Output::ReleasePort);
     }
 
     pub(super) fn follow(&mut self, verdict: Verdict, now: Now) {
@@ -145,7 +145,7 @@ where
             let loss = self.link.loss();
             let message = loss.map_or_else(|| reason.clone(), Loss::in_words);
             let cause = loss.map(|loss| loss.cause.word());
-            let lost = Happening::new(EventKind::Link, Severity::Error, message).because("link_lost");
+            let lost = EventBody::new(EventKind::Link, Severity::Error, message).because("link_lost");
             self.happened(lost.with("cause", cause), now);
             self.link_news = true;
         }

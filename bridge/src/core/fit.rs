@@ -9,7 +9,7 @@ use bus::session::bridge::PAYLOAD_LIMIT;
 use serde_json::Map;
 
 use super::{Core, Output};
-use crate::controller::{Concern, Controller, Protocol};
+use crate::controller::{Condition, Controller, Protocol};
 
 /// What is left of a text that is too long.
 const TEXT_KEPT: usize = 1000;
@@ -34,7 +34,7 @@ impl Oversized {
         self.count
     }
 
-    pub(super) fn concern(&self) -> Option<Concern> {
+    pub(super) fn condition(&self) -> Option<Condition> {
         let said = self.topics.iter().map(|(topic, (bytes, done))| match done {
             Done::Trimmed => format!("{topic} ({bytes} bytes) is without its oldest part"),
             Done::KeptBack => format!("{topic} ({bytes} bytes) is not published"),
@@ -42,7 +42,7 @@ impl Oversized {
         let said: Vec<_> = said.collect();
         (!said.is_empty()).then(|| {
             let text = format!("larger than the broker takes ({PAYLOAD_LIMIT} bytes): {}", said.join("; "));
-            Concern::error("too_large", text)
+            Condition::error("too_large", text)
         })
     }
 }

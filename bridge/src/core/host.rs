@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bus::clock::Now;
 use bus::log::with_causes;
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventBody, EventKind, Severity};
 use bus::topic::Identity;
 
 use super::{Core, Output};
@@ -24,13 +24,13 @@ where
                     "the settings were read again and are refused, everything stays as it was: {}",
                     with_causes(&problem)
                 );
-                Happening::new(EventKind::Bridge, Severity::Warning, message).because("reload_refused")
+                EventBody::new(EventKind::Bridge, Severity::Warning, message).because("reload_refused")
             }
         };
         self.happened(told, now);
     }
 
-    fn take_settings(&mut self, reloaded: Reloaded) -> Happening {
+    fn take_settings(&mut self, reloaded: Reloaded) -> EventBody {
         let Reloaded { control_clients, stop_clients, certificate_expires, new_files, needs_restart } =
             reloaded;
         let before = self.desk.settings();
@@ -53,7 +53,7 @@ where
             news.push("nothing has changed".to_owned());
         }
         let message = format!("the settings were read again: {}", news.join("; "));
-        Happening::new(EventKind::Bridge, Severity::Info, message).because("reloaded")
+        EventBody::new(EventKind::Bridge, Severity::Info, message).because("reloaded")
     }
 }
 

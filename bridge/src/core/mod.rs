@@ -118,11 +118,11 @@ pub enum Output {
     /// Ask the device.
     Ask(Exchange),
     /// Write to the device at once; nothing is answered.
-    WriteNow(Vec<u8>),
+    SendImmediately(Vec<u8>),
     /// Open the serial port; one that is open is closed first.
     Reopen,
     /// Close the serial port until it is to be reopened.
-    LetGo,
+    ReleasePort,
     /// Let the session publish on this connection, counted from 1.
     Open(u64),
     /// Forget what waits to be published.

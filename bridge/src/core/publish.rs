@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::Post;
 use bus::message::{
-    Common, Event, Happening, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
+    Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
 use bus::session::bridge::PAYLOAD_LIMIT;
@@ -14,7 +14,7 @@ use bus::session::bridge::PAYLOAD_LIMIT;
 use super::fit::Done;
 use super::follow::FollowUp;
 use super::{Core, Output, meta};
-use crate::controller::{Concern, Controller, Protocol};
+use crate::controller::{Condition, Controller, Protocol};
 use crate::link::{Cause, Loss};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
@@ -68,15 +68,15 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     /// State on every change and heartbeat, health on every change and minute.
-    pub(super) fn publish(&mut self, happenings: &mut Vec<Happening>, now: Now) {
+    pub(super) fn publish(&mut self, happenings: &mut Vec<EventBody>, now: Now) {
         let heartbeat = now.instant >= self.heartbeat;
         if heartbeat {
             self.heartbeat = now.instant + self.settings.stale_after / 3;
         }
         if self.dirty || heartbeat {
-            let mut concerns = self.concerns(now);
-            concerns.extend(self.controller.concerns(now));
-            let mut changes = self.ledger.update(concerns, now);
+            let mut conditions = self.conditions(now);
+            conditions.extend(self.controller.conditions(now));
+            let mut changes = self.ledger.update(conditions, now);
             if std::mem::take(&mut self.link_news) {
                 changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
             }
@@ -290,7 +290,7 @@ where
     }
 
     /// Logs and publishes an event.
-    pub(super) fn happened(&mut self, happening: Happening, now: Now) {
+    pub(super) fn happened(&mut self, happening: EventBody, now: Now) {
         let kind = happening.kind;
         let reason = happening.reason.as_deref();
         // What does not stand in the message, nobody sees: `journalctl` shows no fields.
@@ -320,10 +320,10 @@ where
     }
 
     /// What a human should know of the bridge itself.
-    fn concerns(&self, now: Now) -> Vec<Concern> {
-        let mut concerns = Vec::new();
+    fn conditions(&self, now: Now) -> Vec<Condition> {
+        let mut conditions = Vec::new();
         if let Some(loss) = self.link.loss() {
-            concerns.push(Concern::error(loss.cause.word(), loss.in_words()));
+            conditions.push(Condition::error(loss.cause.word(), loss.in_words()));
         }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
@@ -333,42 +333,42 @@ where
             };
             let text =
                 format!("the broker's ACL is not in force: anybody can command in any name; {what_follows}");
-            concerns.push(Concern::error("acl_open", text));
+            conditions.push(Condition::error("acl_open", text));
         }
         if self.probe.is_some_and(|probe| !probe.command_path_ok) {
             let text = "commands do not reach the bridge: it does not hear its own";
-            concerns.push(Concern::error("command_path", text));
+            conditions.push(Condition::error("command_path", text));
         }
         if !self.refused.is_empty() {
             let texts: Vec<_> = self.refused.values().map(String::as_str).collect();
-            concerns.push(Concern::warning("publish_refused", texts.join("; ")));
+            conditions.push(Condition::warning("publish_refused", texts.join("; ")));
         }
-        concerns.extend(self.disk.concern());
+        conditions.extend(self.disk.condition());
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
             let text = format!("a second bridge tries to run on these topics{place}");
-            concerns.push(Concern::error("second_instance", text));
+            conditions.push(Condition::error("second_instance", text));
         }
         if let Some(expires) = self.certificate_expires {
             let left = expires.seconds_since(now.utc);
             if left <= 0.0 {
                 let text = format!("the bridge's certificate has expired on {}", expires.in_words());
-                concerns.push(Concern::error("certificate_expiring", text));
+                conditions.push(Condition::error("certificate_expiring", text));
             } else if left < CERTIFICATE_WARNING_S {
                 let text = format!("the bridge's certificate expires on {}", expires.in_words());
-                concerns.push(Concern::warning("certificate_expiring", text));
+                conditions.push(Condition::warning("certificate_expiring", text));
             }
         }
-        concerns.extend(self.doubts.concern(now.instant));
+        conditions.extend(self.doubts.condition(now.instant));
         let unanswered = self.desk.unanswered();
-        concerns.extend(unanswered.map(|text| Concern::error("command_unanswered", text)));
-        concerns.extend(self.oversized.concern());
-        concerns
+        conditions.extend(unanswered.map(|text| Condition::error("command_unanswered", text)));
+        conditions.extend(self.oversized.condition());
+        conditions
     }
 }
 
 /// An event's message with the values that led to it.
-fn with_values(happening: &Happening) -> String {
+fn with_values(happening: &EventBody) -> String {
     let known = happening.values.iter().filter(|(_, value)| !value.is_null());
     let values: Vec<_> = known.map(|(name, value)| format!("{name} {value}")).collect();
     if values.is_empty() {
@@ -380,13 +380,13 @@ fn with_values(happening: &Happening) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bus::message::{EventKind, Happening, Severity};
+    use bus::message::{EventBody, EventKind, Severity};
 
     use super::with_values;
 
     #[test]
     fn the_journals_line_has_the_figures() {
-        let thresholds = Happening::new(EventKind::Link, Severity::Info, "the unit's thresholds");
+        let thresholds = EventBody::new(EventKind::Link, Severity::Info, "the unit's thresholds");
         assert_eq!(with_values(&thresholds), "the unit's thresholds");
         let thresholds = thresholds.with("flow_low", 1.5).with("unread", None::<f64>).with("pump_on", true);
         assert_eq!(with_values(&thresholds), "the unit's thresholds (flow_low 1.5, pump_on true)");

@@ -3,7 +3,7 @@
 use bus::clock::Now;
 use bus::command::{Output as DeskOutput, Post};
 use bus::device::Tone;
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventBody, EventKind, Severity};
 
 use super::{Core, Output};
 use crate::controller::{Command, Controller, Effect, Protocol};
@@ -17,7 +17,7 @@ where
     pub(super) fn settle(
         &mut self,
         posts: &mut Vec<Post>,
-        happenings: &mut Vec<Happening>,
+        happenings: &mut Vec<EventBody>,
         now: Now,
     ) -> bool {
         let mut busy = self.hear_controller(happenings, now);
@@ -52,7 +52,7 @@ where
 
     /// What the controller wants done, and whether its device does something else now; true if
     /// there was anything.
-    pub(super) fn hear_controller(&mut self, happenings: &mut Vec<Happening>, now: Now) -> bool {
+    pub(super) fn hear_controller(&mut self, happenings: &mut Vec<EventBody>, now: Now) -> bool {
         let mut busy = false;
         while let Some(effect) = self.controller.poll_effect() {
             busy = true;
@@ -65,13 +65,13 @@ where
                 Effect::Happened(happening) => happenings.push(happening),
                 Effect::Save(saved) => self.save_device(&saved, now),
                 // With the port closed there is nothing that could hear it.
-                Effect::WriteNow(_) if !self.port_open => {}
-                Effect::WriteNow(request) => {
+                Effect::SendImmediately(_) if !self.port_open => {}
+                Effect::SendImmediately(request) => {
                     let bytes = self.protocol.exchange(&request).bytes;
-                    self.outputs.push_back(Output::WriteNow(bytes));
+                    self.outputs.push_back(Output::SendImmediately(bytes));
                 }
-                Effect::LetGo(true) => self.let_go(),
-                Effect::LetGo(false) => {
+                Effect::ReleasePort(true) => self.let_go(),
+                Effect::ReleasePort(false) => {
                     self.let_go = false;
                     self.link.pause(false);
                     self.outputs.push_back(Output::Reopen);
@@ -89,7 +89,7 @@ where
     }
 
     /// The event of a change of status, once for each.
-    fn transition(&mut self, now: Now) -> Option<Happening> {
+    fn transition(&mut self, now: Now) -> Option<EventBody> {
         let to = self.controller.status_word();
         if to == self.status {
             return None;
@@ -101,7 +101,7 @@ where
             Some(Tone::Bad | Tone::Warning) => Severity::Warning,
             Some(Tone::Good | Tone::Busy | Tone::Off) | None => Severity::Info,
         };
-        let happening = Happening::new(EventKind::Transition, severity, format!("{from} -> {to} ({reason})"))
+        let happening = EventBody::new(EventKind::Transition, severity, format!("{from} -> {to} ({reason})"))
             .because(reason)
             .with("from", from)
             .with("to", to);

@@ -130,7 +130,7 @@ pub enum LineEvent {
     /// How an exchange ended; exactly one for each [`Line::ask`](super::Line::ask).
     Reply(Result<Vec<u8>, LineError>, Timing),
     /// What [`Line::write_now`](super::Line::write_now) was given did not go out.
-    WriteNowFailed(LineError),
+    SendImmediatelyFailed(LineError),
     /// The port was open and is closed now.
     Closed {
         /// Why.

@@ -166,7 +166,7 @@ impl Machine {
             }
             self.direct.push_back(bytes);
         } else {
-            self.events.push_back(LineEvent::WriteNowFailed(LineError::NotOpen));
+            self.events.push_back(LineEvent::SendImmediatelyFailed(LineError::NotOpen));
         }
         self.step(now);
     }
@@ -256,7 +256,7 @@ impl Machine {
         let error = LineError::WriteFailed(error);
         if self.direct_limit.take().is_some() {
             self.direct.pop_front();
-            self.events.push_back(LineEvent::WriteNowFailed(error));
+            self.events.push_back(LineEvent::SendImmediatelyFailed(error));
         } else if self.out.as_ref().is_some_and(|out| matches!(out.stage, Stage::Writing)) {
             self.end_exchange(Err(error), now);
         }
@@ -321,7 +321,8 @@ impl Machine {
     fn held_up(&mut self, now: Instant) {
         self.actions.push_back(Action::DiscardOutput);
         if self.direct_at.take().is_some() {
-            self.events.push_back(LineEvent::WriteNowFailed(LineError::WriteFailed(HELD_UP.to_owned())));
+            self.events
+                .push_back(LineEvent::SendImmediatelyFailed(LineError::WriteFailed(HELD_UP.to_owned())));
         }
         self.write_failed(HELD_UP.to_owned(), now);
     }
@@ -434,7 +435,7 @@ impl Machine {
         self.direct_at = None;
         for _ in self.direct.drain(..) {
             let error = LineError::Gone(reason.to_owned());
-            self.events.push_back(LineEvent::WriteNowFailed(error));
+            self.events.push_back(LineEvent::SendImmediatelyFailed(error));
         }
         self.end_exchange(Err(LineError::Gone(reason.to_owned())), now);
         self.events.push_back(LineEvent::Closed { reason: reason.to_owned() });

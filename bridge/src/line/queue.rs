@@ -13,7 +13,7 @@ use super::Exchange;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Ask(Exchange),
-    WriteNow(Vec<u8>),
+    SendImmediately(Vec<u8>),
     Reopen,
     Release,
 }
@@ -36,7 +36,7 @@ impl Waiting {
     fn put(&mut self, command: Command) {
         match (self.commands.back_mut(), &command) {
             // Nothing lies between the two: once is enough.
-            (Some(Command::WriteNow(last)), Command::WriteNow(bytes)) if last == bytes => {}
+            (Some(Command::SendImmediately(last)), Command::SendImmediately(bytes)) if last == bytes => {}
             // Whether the port is wanted is said by the newest. To reopen closes it first, so that nothing
             // is lost of a release in between.
             (Some(last @ (Command::Reopen | Command::Release)), Command::Reopen | Command::Release) => {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn stop() -> Command {
-        Command::WriteNow(b"stop".to_vec())
+        Command::SendImmediately(b"stop".to_vec())
     }
 
     fn queued(commands: impl IntoIterator<Item = Command>) -> Vec<Command> {
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_stop_stays_behind_what_it_stops_and_before_what_comes_after() {
-        let go = || Command::WriteNow(b"go".to_vec());
+        let go = || Command::SendImmediately(b"go".to_vec());
         assert_eq!(queued([stop(), go(), stop(), go()]), [stop(), go(), stop(), go()]);
         assert_eq!(queued([stop(), Command::Release, stop()]), [stop(), Command::Release, stop()]);
     }

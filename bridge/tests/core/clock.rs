@@ -1,6 +1,6 @@
 //! The machine's clock: set, and doubted by clients.
 
-use bridge::controller::Concern;
+use bridge::controller::Condition;
 use bridge::core::Output;
 use bus::message::{EventKind, Severity};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn a_clock_that_is_slewed_is_no_event_and_one_that_is_set_all_the_time_is_no_flo
 #[test]
 fn what_was_dated_under_a_wrong_clock_is_dated_anew() {
     let mut rig = Rig::new();
-    rig.device.set(|device| device.concerns = vec![Concern::warning("manual_long", "for a day")]);
+    rig.device.set(|device| device.conditions = vec![Condition::warning("manual_long", "for a day")]);
     rig.connect();
     rig.let_pass(30);
     rig.outputs();

@@ -2,7 +2,7 @@
 
 use bridge::controller::Effect;
 use bridge::core::{Event, File, Left, Output};
-use bus::message::{EventKind, Happening, Recent, Severity};
+use bus::message::{EventBody, EventKind, Recent, Severity};
 use bus::session::bridge::SessionEvent;
 
 use crate::rig::{Rig, full, set};
@@ -26,7 +26,7 @@ fn messages(recent: &Recent) -> Vec<&str> {
 }
 
 fn decide(rig: &mut Rig, text: &str) {
-    let decision = Happening::new(EventKind::Decision, Severity::Info, text);
+    let decision = EventBody::new(EventKind::Decision, Severity::Info, text);
     rig.device.set(|device| device.effects.push_back(Effect::Happened(decision)));
     rig.turn();
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bridge::controller::{
-    Command, Concern, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
+    Command, Condition, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
 use bridge::core::{Core, CoreSettings, Event, Left, Output};
 use bridge::line::Exchange;
@@ -52,7 +52,7 @@ pub(crate) struct Device {
     pub(crate) status: &'static str,
     pub(crate) reason: &'static str,
     pub(crate) details: Vec<(&'static str, Value)>,
-    pub(crate) concerns: Vec<Concern>,
+    pub(crate) conditions: Vec<Condition>,
     pub(crate) effects: VecDeque<Effect<(), ()>>,
     /// The figures of which a history is kept.
     pub(crate) quantities: Vec<Quantity>,
@@ -100,8 +100,8 @@ impl Controller for Puppet {
     fn poll_effect(&mut self) -> Option<Effect<(), ()>> {
         self.0.borrow_mut().effects.pop_front()
     }
-    fn concerns(&self, _: Now) -> Vec<Concern> {
-        self.0.borrow().concerns.clone()
+    fn conditions(&self, _: Now) -> Vec<Condition> {
+        self.0.borrow().conditions.clone()
     }
     fn facts(&self, now: Now) -> Facts {
         let device = self.0.borrow();
@@ -191,7 +191,7 @@ impl Rig {
             status: "idle",
             reason: "ready",
             details: Vec::new(),
-            concerns: Vec::new(),
+            conditions: Vec::new(),
             effects: VecDeque::new(),
             quantities: vec![Quantity { name: "water_temp", unit: "degC", value: Some(10.0) }],
             outcome: "done".to_owned(),

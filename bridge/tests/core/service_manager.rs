@@ -1,6 +1,6 @@
 //! The one line that the service manager shows.
 
-use bridge::controller::Concern;
+use bridge::controller::Condition;
 use bridge::core::{Event, Output};
 use bus::session::bridge::SessionEvent;
 
@@ -26,14 +26,15 @@ fn it_is_told_what_the_bridge_does_once_for_each_change() {
     assert_eq!(told(&mut rig), [] as [String; 0]);
     rig.device.set(|device| {
         device.status = "cooling";
-        device.concerns = vec![Concern::warning("manual_long", "12 h"), Concern::error("alarm", "pump")];
+        device.conditions =
+            vec![Condition::warning("manual_long", "12 h"), Condition::error("alarm", "pump")];
     });
     rig.let_pass(11);
     assert_eq!(
         told(&mut rig).last().unwrap(),
         "COOLING; connected to the broker; attention: alarm, manual_long"
     );
-    rig.device.set(|device| device.concerns = vec![Concern::error("alarm", "another text")]);
+    rig.device.set(|device| device.conditions = vec![Condition::error("alarm", "another text")]);
     rig.let_pass(11);
     assert_eq!(told(&mut rig), ["COOLING; connected to the broker; attention: alarm"]);
     rig.core.handle(Event::Session(SessionEvent::Lost { error: "gone".to_owned() }), rig.now);

@@ -1,9 +1,9 @@
 //! Messages that are larger than the broker takes: never sent, and no secret.
 
-use bridge::controller::{Concern, Effect, Quantity};
+use bridge::controller::{Condition, Effect, Quantity};
 use bridge::core::{Left, Output};
 use bridge::history::Kept;
-use bus::message::{EventKind, Happening, History, Reply, Severity, encode};
+use bus::message::{EventBody, EventKind, History, Reply, Severity, encode};
 use bus::session::bridge::PAYLOAD_LIMIT;
 
 use crate::rig::{Rig, events, set};
@@ -28,7 +28,7 @@ fn a_state_that_is_too_large_is_kept_back_and_an_event_and_the_health_say_so() {
     let mut rig = Rig::new();
     rig.connect();
     rig.outputs();
-    rig.device.set(|device| device.concerns = vec![Concern::warning("long", "x".repeat(70_000))]);
+    rig.device.set(|device| device.conditions = vec![Condition::warning("long", "x".repeat(70_000))]);
     rig.let_pass(15);
     let outputs = rig.outputs();
     assert!(largest(&outputs) <= PAYLOAD_LIMIT, "{}", largest(&outputs));
@@ -41,7 +41,7 @@ fn a_state_that_is_too_large_is_kept_back_and_an_event_and_the_health_say_so() {
     assert!(told[0].message.contains("clasp/chiller/state"), "{told:?}");
     assert!(told[0].message.ends_with("bytes) is not published"), "{told:?}");
 
-    rig.device.set(|device| device.concerns.clear());
+    rig.device.set(|device| device.conditions.clear());
     rig.let_pass(15);
     let state = set(&rig.outputs(), STATE).pop().unwrap();
     assert_eq!(state["attention"], serde_json::json!([]));
@@ -95,7 +95,7 @@ fn a_verdict_and_an_event_are_cut_short_and_arrive() {
     rig.device.set(|device| {
         device.outcome = "ä".repeat(70_000);
         let large =
-            Happening::new(EventKind::Decision, Severity::Info, "decided").with("why", "x".repeat(70_000));
+            EventBody::new(EventKind::Decision, Severity::Info, "decided").with("why", "x".repeat(70_000));
         device.effects.push_back(Effect::Happened(large));
     });
     rig.hear("clasp/chiller/command/alice/mode", b"manual", false);

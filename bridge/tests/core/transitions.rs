@@ -1,7 +1,7 @@
 //! The events of a device's changes, which the core makes from its status.
 
 use bridge::controller::Effect;
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventBody, EventKind, Severity};
 use serde_json::json;
 
 use crate::rig::{Rig, events};
@@ -42,7 +42,7 @@ fn what_led_to_a_change_is_told_before_it() {
     rig.connect();
     rig.device.set(|device| {
         device.status = "fault";
-        let alarm = Happening::new(EventKind::Decision, Severity::Error, "alarm of the unit: pump");
+        let alarm = EventBody::new(EventKind::Decision, Severity::Error, "alarm of the unit: pump");
         device.effects.push_back(Effect::Happened(alarm));
     });
     rig.turn();

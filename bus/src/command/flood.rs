@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::message::{EventKind, Happening, Severity, echo};
+use crate::message::{EventBody, EventKind, Severity, echo};
 use crate::topic::Identity;
 
 const SUMMARY_PERIOD: Duration = Duration::from_secs(10);
@@ -124,7 +124,7 @@ impl Summary {
         self.total
     }
 
-    pub(super) fn count(&mut self, identity: &Identity, now: Instant) -> Option<Happening> {
+    pub(super) fn count(&mut self, identity: &Identity, now: Instant) -> Option<EventBody> {
         self.total += 1;
         if self.since_last.len() < IDENTITY_LIMIT || self.since_last.contains_key(identity) {
             *self.since_last.entry(identity.clone()).or_default() += 1;
@@ -134,7 +134,7 @@ impl Summary {
         self.pace.counted(now).then(|| self.sum_up())
     }
 
-    fn sum_up(&mut self) -> Happening {
+    fn sum_up(&mut self) -> EventBody {
         let counts = std::mem::take(&mut self.since_last);
         let total = counts.values().sum::<u64>() + std::mem::take(&mut self.of_others);
         let mut who: Vec<_> = counts.into_iter().collect();
@@ -142,14 +142,14 @@ impl Summary {
         let names: Vec<_> =
             who.iter().take(3).map(|(identity, count)| format!("{identity} ({count})")).collect();
         let message = format!("{}: {}", (self.text)(total), names.join(", "));
-        let mut happening = Happening::new(EventKind::Flood, Severity::Warning, message)
+        let mut happening = EventBody::new(EventKind::Flood, Severity::Warning, message)
             .because(self.reason)
             .with("dropped", total);
         happening.by = who.first().map(|(identity, _)| identity.to_string());
         happening
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Happening> {
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<EventBody> {
         let any = !self.since_last.is_empty();
         self.pace.is_due(any, now).then(|| self.sum_up())
     }
@@ -174,25 +174,25 @@ impl Topics {
         self.total
     }
 
-    pub(super) fn count(&mut self, topic: &str, wrong: &'static str, now: Instant) -> Option<Happening> {
+    pub(super) fn count(&mut self, topic: &str, wrong: &'static str, now: Instant) -> Option<EventBody> {
         self.total += 1;
         self.since_last += 1;
         self.newest = Some((echo(topic), wrong));
         self.pace.counted(now).then(|| self.sum_up())
     }
 
-    fn sum_up(&mut self) -> Happening {
+    fn sum_up(&mut self) -> EventBody {
         let count = std::mem::take(&mut self.since_last);
         let (topic, wrong) = self.newest.take().unwrap_or_default();
         let message =
             format!("ignored {count} messages on topics that are not valid for a command: {wrong}: {topic}");
-        Happening::new(EventKind::Flood, Severity::Warning, message)
+        EventBody::new(EventKind::Flood, Severity::Warning, message)
             .because("dropped_topics")
             .with("dropped", count)
             .with("topic", topic)
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Happening> {
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<EventBody> {
         self.pace.is_due(self.since_last > 0, now).then(|| self.sum_up())
     }
 

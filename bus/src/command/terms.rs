@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::arguments::Arguments;
 use crate::clock::Instant;
 use crate::device::Verb;
-use crate::message::{Code, Happening, Reply, ReplyStatus};
+use crate::message::{Code, EventBody, Reply, ReplyStatus};
 use crate::topic::{Base, Identity, RequestId};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -163,7 +163,7 @@ pub enum Output {
     /// Publish this reply.
     Post(Post),
     /// Log and publish this event.
-    Happened(Happening),
+    Happened(EventBody),
     /// The sender's clock agrees with the bridge's: a request came with its time, and in time.
     ClocksAgree,
     /// Run this command, if it is still possible.

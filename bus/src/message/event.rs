@@ -56,12 +56,12 @@ pub struct Event {
     pub source: String,
     /// What happened.
     #[serde(flatten)]
-    pub happening: Happening,
+    pub happening: EventBody,
 }
 
 /// What happened, before it is numbered and dated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Happening {
+pub struct EventBody {
     /// What sort of thing.
     pub kind: EventKind,
     /// How bad.
@@ -89,7 +89,7 @@ pub struct Happening {
     pub values: Map<String, Value>,
 }
 
-impl Happening {
+impl EventBody {
     /// Something that no command is the subject of.
     #[must_use]
     pub fn new(kind: EventKind, severity: Severity, message: impl Into<String>) -> Self {

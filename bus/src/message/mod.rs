@@ -10,7 +10,7 @@ mod recent;
 mod reply;
 mod state;
 
-pub use event::{Event, EventKind, Happening, Severity};
+pub use event::{Event, EventBody, EventKind, Severity};
 pub use health::{Health, LinkHealth};
 pub use history::{BIN_S, History, HistoryError, MAX_BINS};
 pub use meta::{ArgumentMeta, ArgumentType, Meta, PropertyMeta, VerbMeta, WordMeta};

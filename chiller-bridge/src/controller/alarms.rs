@@ -9,7 +9,7 @@
 
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
-use bus::message::{Code, EventKind, Happening, Severity};
+use bus::message::{Code, EventBody, EventKind, Severity};
 use chiller_device::Mode;
 
 use super::Chiller;
@@ -100,11 +100,11 @@ impl Chiller {
     fn tell_new(&mut self, names: &[&'static str]) {
         if names.is_empty() {
             let message = "the unit has an alarm whose name was not read yet";
-            self.happened(Happening::new(EventKind::Transition, Severity::Error, message).because("alarm"));
+            self.happened(EventBody::new(EventKind::Transition, Severity::Error, message).because("alarm"));
         }
         for name in names {
             let message = format!("alarm of the unit: {name}");
-            self.happened(Happening::new(EventKind::Transition, Severity::Error, message).because(*name));
+            self.happened(EventBody::new(EventKind::Transition, Severity::Error, message).because(*name));
         }
     }
 
@@ -183,7 +183,7 @@ impl Chiller {
         for name in names {
             let message = format!("alarm gone: {name} ({why})");
             self.happened(
-                Happening::new(EventKind::Transition, Severity::Info, message).because(name.clone()),
+                EventBody::new(EventKind::Transition, Severity::Info, message).because(name.clone()),
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use bridge::controller::{Effect, Input as Message};
 use bus::clock::{Instant, Now};
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventBody, EventKind, Severity};
 use chiller_device::{Input, InputStatus, Inputs, Mode};
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ impl Site {
     }
 
     /// Judges the inputs as they are now; what changed.
-    fn judge(&mut self, now: Now) -> Vec<Happening> {
+    fn judge(&mut self, now: Now) -> Vec<EventBody> {
         let mut shown = Shown::default();
         if let Some(power) = &self.power {
             let judged = power.judge(now);
@@ -128,7 +128,7 @@ fn change(
     name: &str,
     (was, said): (InputStatus, Option<&str>),
     (is, problem): (InputStatus, Option<&str>),
-) -> Option<Happening> {
+) -> Option<EventBody> {
     let is_other = is == InputStatus::Missing && said.is_some() && said != problem;
     if was == is && !is_other {
         return None;
@@ -136,7 +136,7 @@ fn change(
     let detail = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
     let severity = if is == InputStatus::Ok { Severity::Info } else { Severity::Warning };
     let message = format!("input {name}: {} -> {}{detail}", was.word(), is.word());
-    let happening = Happening::new(EventKind::Decision, severity, message)
+    let happening = EventBody::new(EventKind::Decision, severity, message)
         .because(format!("input_{}", is.word()))
         .with("input", name)
         .with("status", is.word());
@@ -200,7 +200,7 @@ impl Chiller {
         let wanted = if decision.wanted { "on" } else { "off" };
         let message = format!("automatic control wants {wanted}: {}", decision.reason);
         let channels = self.site.shown.channels.clone();
-        let happening = Happening::new(EventKind::Decision, Severity::Info, message)
+        let happening = EventBody::new(EventKind::Decision, Severity::Info, message)
             .because(decision.reason)
             .with("wanted", decision.wanted)
             .with("powered", observed.powered)

@@ -9,7 +9,7 @@
 mod alarms;
 mod automatic;
 mod commands;
-mod concerns;
+mod conditions;
 mod contact;
 pub mod decision;
 pub mod frost;
@@ -29,12 +29,12 @@ mod work;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bridge::controller::{Command, Concern, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange};
+use bridge::controller::{Command, Condition, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange};
 use bridge::store::StoreError;
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
-use bus::message::{Code, EventKind, Happening, Severity};
+use bus::message::{Code, EventBody, EventKind, Severity};
 use chiller_device::{ChillerState, ChillerStatus};
 
 use crate::protocol::{Reply, Request, Threshold};
@@ -127,7 +127,7 @@ impl Chiller {
         }
     }
 
-    fn happened(&mut self, happening: Happening) {
+    fn happened(&mut self, happening: EventBody) {
         self.effects.push_back(Effect::Happened(happening));
     }
 
@@ -146,7 +146,7 @@ impl Chiller {
             format!("{} {value:.1}{unit}", state::threshold_name(*threshold).replace('_', " "))
         });
         let message = format!("the unit's thresholds: {}", words.collect::<Vec<_>>().join(", "));
-        let happening = Happening::new(EventKind::Link, Severity::Info, message).because("thresholds");
+        let happening = EventBody::new(EventKind::Link, Severity::Info, message).because("thresholds");
         let happening = thresholds.into_iter().fold(happening, |happening, (threshold, value)| {
             happening.with(state::threshold_name(threshold), value)
         });
@@ -307,8 +307,8 @@ impl Controller for Chiller {
         self.effects.pop_front()
     }
 
-    fn concerns(&self, now: Now) -> Vec<Concern> {
-        self.all_concerns(now)
+    fn conditions(&self, now: Now) -> Vec<Condition> {
+        self.all_conditions(now)
     }
 
     fn facts(&self, now: Now) -> Facts {

@@ -11,12 +11,12 @@
 //!      +----------- setpoint commanded, or read again ----+
 //! ```
 
-use bridge::controller::Concern;
+use bridge::controller::Condition;
 use bridge::controller::DeviceRefusal;
 use bridge::order::{Late, Refused, Taken};
 use bus::clock::{Now, Utc};
 use bus::command::{Outcome, Ticket};
-use bus::message::{Code, EventKind, Happening, Severity};
+use bus::message::{Code, EventBody, EventKind, Severity};
 use bus::topic::Identity;
 
 use super::Chiller;
@@ -232,7 +232,7 @@ impl Chiller {
         if before.is_some_and(|before| has_fallen(before, minutes)) {
             self.set_points.restarted = Some(minutes);
             let message = format!("the unit has restarted: it has been up for {minutes} min");
-            let happening = Happening::new(EventKind::Transition, Severity::Warning, message);
+            let happening = EventBody::new(EventKind::Transition, Severity::Warning, message);
             self.happened(happening.because("unit_restarted").with("uptime_minutes", minutes));
         }
         if let Some(known) =
@@ -341,7 +341,7 @@ impl Chiller {
         }
     }
 
-    pub(super) fn set_point_concern(&self) -> Option<Concern> {
+    pub(super) fn set_point_concern(&self) -> Option<Condition> {
         let known = self.notes.saved.set_point.as_ref()?;
         let changed = known.changed.as_ref()?;
         let (is, meant) = (changed.celsius, known.celsius);
@@ -361,13 +361,13 @@ impl Chiller {
         };
         let was_read = if self.unit.reading().setpoint_temp.is_some() { "is" } else { "was last" };
         let text = format!("the set point {was_read} {is:.1}°C, seen first {seen} {how}; {was}; {next}");
-        Some(Concern::warning("setpoint_changed", text))
+        Some(Condition::warning("setpoint_changed", text))
     }
 
     fn tell_set_point(&mut self, severity: Severity, reason: &str, message: String) {
         let read = self.unit.reading().setpoint_temp;
         let known = self.notes.saved.set_point.as_ref().map(|known| known.celsius);
-        let happening = Happening::new(EventKind::Transition, severity, message).because(reason);
+        let happening = EventBody::new(EventKind::Transition, severity, message).because(reason);
         self.happened(happening.with("setpoint_temp", read).with("meant", known));
     }
 }

@@ -7,7 +7,7 @@ use bridge::controller::DeviceRefusal;
 use bridge::order::{Late, Refused, Taken};
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
-use bus::message::{Code, EventKind, Happening, Severity};
+use bus::message::{Code, EventBody, EventKind, Severity};
 use chiller_device::Mode;
 
 use super::Chiller;
@@ -165,7 +165,7 @@ impl Chiller {
             wait.map_or("again now".to_owned(), |wait| format!("again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not keep running: {why}; {again}");
         self.happened(
-            Happening::new(EventKind::Transition, Severity::Error, message)
+            EventBody::new(EventKind::Transition, Severity::Error, message)
                 .because("start_failed")
                 .with("attempt", self.trials.drops),
         );
@@ -214,7 +214,7 @@ impl Chiller {
         let retry = retry_in.map_or(String::new(), |wait| format!("; again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not {what}: {why}{retry}");
         self.happened(
-            Happening::new(EventKind::Transition, Severity::Error, message)
+            EventBody::new(EventKind::Transition, Severity::Error, message)
                 .because(format!("{what}_failed"))
                 .with("attempt", attempts + 1),
         );

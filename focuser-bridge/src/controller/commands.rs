@@ -159,7 +159,7 @@ impl Focuser {
         if self.saved.released {
             self.saved.released = false;
             self.save();
-            self.effects.push_back(Effect::LetGo(false));
+            self.effects.push_back(Effect::ReleasePort(false));
             self.next_question = now.instant;
         }
         if std::mem::take(&mut self.saved.release_owed) {
@@ -231,7 +231,7 @@ impl Focuser {
         if !self.connected {
             self.stop_when_back = true;
             // It may hear all the same.
-            self.effects.push_back(Effect::WriteNow(Request::Stop));
+            self.effects.push_back(Effect::SendImmediately(Request::Stop));
             let mut message =
                 "NOT STOPPED: the focuser does not answer; a stop is sent as soon as it is back".to_owned();
             if let_go {

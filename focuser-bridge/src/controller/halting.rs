@@ -4,7 +4,7 @@
 use bridge::controller::Effect;
 use bus::clock::Now;
 use bus::command::{Outcome, Ticket};
-use bus::message::{EventKind, Happening, Severity};
+use bus::message::{EventBody, EventKind, Severity};
 
 use super::bounds::MOTION_SHOWS_WITHIN;
 use super::failure::Fault;
@@ -62,7 +62,7 @@ impl Focuser {
 
     pub(super) fn send_stop(&mut self, now: Now) {
         self.stop_sent = now.instant;
-        self.effects.push_back(Effect::WriteNow(Request::Stop));
+        self.effects.push_back(Effect::SendImmediately(Request::Stop));
     }
 
     /// Nothing acknowledges a stop: while the motor is seen to turn, it is sent again.
@@ -109,14 +109,14 @@ impl Focuser {
         self.connected = false;
         self.checked = false;
         self.motor.forget();
-        self.effects.push_back(Effect::LetGo(true));
+        self.effects.push_back(Effect::ReleasePort(true));
     }
 
     pub(super) fn no_standstill(&mut self) -> String {
         self.fault = Some(Fault::NoStandstill);
         let seconds = STOP_LIMIT.as_secs();
         let message = format!("a stop was sent and no standstill was seen within {seconds} s");
-        let happening = Happening::new(EventKind::Transition, Severity::Error, message.clone());
+        let happening = EventBody::new(EventKind::Transition, Severity::Error, message.clone());
         self.happened(happening.because("no_standstill"));
         message
     }

@@ -2,7 +2,7 @@
 //! the two ends must agree.
 //!
 //! ```text
-//!  LetGo -> Rest -> SetUp (speed, acceleration, step mode) -> DriveIn -> Inwards
+//!  ReleasePort -> Rest -> SetUp (speed, acceleration, step mode) -> DriveIn -> Inwards
 //!  Inwards --stopped after motion--> Stop -> first end -> Go out -> DriveIn -> second end: done,
 //!                                            or, where a reset would show the same, once more
 //!  Inwards --no motion seen--> DriveIn again --none seen--> Go out -> DriveIn
@@ -43,7 +43,7 @@ const LET_GO: [Request; 2] = [Request::Stop, Request::HighImpedance];
 #[derive(Debug)]
 enum Step {
     /// Stop, then let go: the chip takes what follows only at rest, and says nothing of a refusal.
-    LetGo(usize),
+    ReleasePort(usize),
     Rest(Standstill),
     SetUp(usize),
     DriveIn,
@@ -133,7 +133,7 @@ impl Homing {
             mechanics,
             known,
             began: now,
-            step: Step::LetGo(0),
+            step: Step::ReleasePort(0),
             gauge: None,
             at_constant_speed: false,
             measured: None,
@@ -162,7 +162,7 @@ impl Homing {
 
     pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
         let (request, next) = match &self.step {
-            Step::LetGo(number) => return LET_GO.get(*number).copied(),
+            Step::ReleasePort(number) => return LET_GO.get(*number).copied(),
             Step::SetUp(number) => return self.set_up().get(*number).copied(),
             Step::Rest(watch) | Step::Inwards(watch) | Step::ReadEnd(watch) | Step::Going { watch, .. } => {
                 return Some(watch.request());
@@ -186,7 +186,7 @@ impl Homing {
         }
         self.gauge(reply, now);
         match &mut self.step {
-            Step::LetGo(number) => {
+            Step::ReleasePort(number) => {
                 *number += usize::from(reply == Reply::Written);
                 if *number >= LET_GO.len() {
                     self.step = Step::Rest(Standstill::new(now, false));

@@ -26,13 +26,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bridge::controller::{
-    Command, Concern, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange, Quantity,
+    Command, Condition, Controller, DeviceRefusal, Effect, Facts, Input, LinkChange, Quantity,
 };
 use bridge::store::StoreError;
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::Verb;
-use bus::message::Happening;
+use bus::message::EventBody;
 use focuser_device::{FocuserState, FocuserStatus};
 use serde_json::Value;
 
@@ -174,7 +174,7 @@ impl Focuser {
         let released = saved.released;
         let fault = saved.end_moved.map(Fault::EndMoved);
         if released {
-            effects.push_back(Effect::LetGo(true));
+            effects.push_back(Effect::ReleasePort(true));
         }
         Self {
             settings,
@@ -211,7 +211,7 @@ impl Focuser {
         self.effects.push_back(Effect::Answer(ticket, outcome));
     }
 
-    fn happened(&mut self, happening: Happening) {
+    fn happened(&mut self, happening: EventBody) {
         self.effects.push_back(Effect::Happened(happening));
     }
 
@@ -454,8 +454,8 @@ impl Controller for Focuser {
         !self.in_motion() && !self.may_turn()
     }
 
-    fn concerns(&self, _now: Now) -> Vec<Concern> {
-        self.all_concerns()
+    fn conditions(&self, _now: Now) -> Vec<Condition> {
+        self.all_conditions()
     }
 
     fn quantities(&self) -> Vec<Quantity> {

@@ -6,7 +6,7 @@
 use bridge::controller::Effect;
 use bus::clock::Now;
 use bus::command::Outcome;
-use bus::message::{Code, EventKind, Happening, Severity};
+use bus::message::{Code, EventBody, EventKind, Severity};
 
 use super::bounds::{AT_REST, MOTION_SHOWS_WITHIN, NEAR_ZERO};
 use super::failure::Fault;
@@ -74,7 +74,7 @@ impl Focuser {
             self.saved.last_known = mm.map(|mm| (mm, self.saved.at));
             let message = format!("no longer homed: {why}{}", self.last_known());
             self.happened(
-                Happening::new(EventKind::Transition, Severity::Error, message).because(unhomed.word()),
+                EventBody::new(EventKind::Transition, Severity::Error, message).because(unhomed.word()),
             );
         }
         self.saved.unhomed = unhomed;
@@ -244,7 +244,7 @@ impl Focuser {
     /// The port is open: before anything is asked, what must not turn is told so.
     pub(super) fn port_opened(&mut self) {
         if self.may_turn() {
-            self.effects.push_back(Effect::WriteNow(Request::Stop));
+            self.effects.push_back(Effect::SendImmediately(Request::Stop));
         }
     }
 

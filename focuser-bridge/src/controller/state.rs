@@ -1,6 +1,6 @@
-//! What the controller shows: status, reason, concerns, and the published state.
+//! What the controller shows: status, reason, conditions, and the published state.
 
-use bridge::controller::{Concern, Quantity};
+use bridge::controller::{Condition, Quantity};
 use bus::clock::Instant;
 use focuser_device::{FocuserState, FocuserStatus};
 
@@ -49,38 +49,38 @@ impl Focuser {
         if self.checked { self.saved.unhomed.in_words() } else { "its position is being checked" }
     }
 
-    pub(super) fn all_concerns(&self) -> Vec<Concern> {
-        let mut concerns = Vec::new();
+    pub(super) fn all_conditions(&self) -> Vec<Condition> {
+        let mut conditions = Vec::new();
         if let Some(fault) = &self.fault {
-            concerns.push(Concern::error("fault", fault.in_words()));
+            conditions.push(Condition::error("fault", fault.in_words()));
         }
         if self.connected && self.checked && self.saved.origin.is_none() && !self.in_motion() {
             let (why, last) = (self.why_not_homed(), self.last_known());
             let text = format!("not homed ({why}){last}; init drives to the inner end");
-            concerns.push(Concern::warning("not_homed", text));
+            conditions.push(Condition::warning("not_homed", text));
         }
         if let Some(FailedMove { why, at }) = &self.saved.failed_move {
             let text = format!(
                 "the last move failed, {at}: {why}; this stays until a move arrives or the inner end is found"
             );
-            concerns.push(Concern::error("move_failed", text));
+            conditions.push(Condition::error("move_failed", text));
         }
         if let Some(letter) = self.motor.odd_letter {
             let text = format!(
                 "its status word begins with {letter}; nobody has seen any other than N, which may mean no fault"
             );
-            concerns.push(Concern::warning("status_word", text));
+            conditions.push(Condition::warning("status_word", text));
         }
         if self.saved.release_owed {
             let text =
                 "killed while it did not answer: as soon as it does, it is stopped and its port is released";
-            concerns.push(Concern::warning("release_owed", text));
+            conditions.push(Condition::warning("release_owed", text));
         }
         if self.saved.released && !self.in_motion() {
             let text = "killed: nothing is asked of the focuser until init";
-            concerns.push(Concern::warning("released", text));
+            conditions.push(Condition::warning("released", text));
         }
-        concerns
+        conditions
     }
 
     pub(super) fn published(&self, now: Instant) -> FocuserState {

@@ -17,7 +17,7 @@ fn f10_it_never_moves_by_itself() {
     let state = rig.state();
     assert_eq!((state.status, state.reason.as_str()), (FocuserStatus::NotHomed, "never_homed"));
     assert_eq!((state.current_mm, state.target_mm, state.current_steps), (None, None, Some(0)));
-    assert!(state.attention.iter().any(|concern| concern.name == "not_homed"));
+    assert!(state.attention.iter().any(|condition| condition.name == "not_homed"));
 }
 
 #[test]

@@ -22,9 +22,9 @@ fn a_status_word_that_nobody_has_seen_is_shown() {
     let mut rig = Rig::at("1");
     rig.model().inject(Fault::OddStatus);
     rig.run_for(5 * SECOND);
-    let concern = &rig.state().attention[0];
-    assert_eq!(concern.name, "status_word");
-    assert!(concern.text.contains("begins with E"), "{concern:?}");
+    let condition = &rig.state().attention[0];
+    assert_eq!(condition.name, "status_word");
+    assert!(condition.text.contains("begins with E"), "{condition:?}");
     rig.model().clear_faults();
     rig.run_for(5 * SECOND);
     assert_eq!(rig.state().attention, []);

@@ -129,7 +129,7 @@ fn f9_a_power_cycle_while_it_stands_is_noticed_within_two_polls() {
         rig.run_until(|rig| rig.view().status == FocuserStatus::NotHomed, 3 * SECOND);
         rig.run_for(2 * SECOND);
         assert_not_homed(&mut rig, "power_cycled");
-        assert!(rig.state().attention.iter().any(|concern| concern.text.contains("power-cycled")));
+        assert!(rig.state().attention.iter().any(|condition| condition.text.contains("power-cycled")));
         assert_succeeded(&rig.command_and_wait("alice", "init", ""));
         rig.assert_rests_at(0.0);
     }
@@ -283,8 +283,8 @@ fn a_damaged_memory_is_not_homed_and_says_why() {
     rig.restart();
     rig.run_until_checked();
     assert_not_homed(&mut rig, "memory_lost");
-    let concern = &rig.state().attention[0];
-    assert!(concern.text.contains("what the bridge remembered of it cannot be read"), "{concern:?}");
+    let condition = &rig.state().attention[0];
+    assert!(condition.text.contains("what the bridge remembered of it cannot be read"), "{condition:?}");
 }
 
 #[test]

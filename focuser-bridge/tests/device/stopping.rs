@@ -220,7 +220,7 @@ fn a_kill_while_it_does_not_answer_is_carried_out_when_it_does() {
         assert_failed(&rig.wait_for(&id), Code::NotConnected, "no longer answers");
         let reply = rig.command_and_wait("ops", "kill", "");
         assert_failed(&reply, Code::NotConnected, "then released until init");
-        assert!(rig.state().attention.iter().any(|concern| concern.name == "release_owed"));
+        assert!(rig.state().attention.iter().any(|condition| condition.name == "release_owed"));
         if restarted {
             rig.run_for(SECOND);
             rig.restart();

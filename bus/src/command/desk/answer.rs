@@ -13,7 +13,7 @@ use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
 use super::Desk;
 use crate::clock::{Now, Utc};
 use crate::device::{Class, Verb, find};
-use crate::message::{Code, EventKind, Happening, LastCommand, Reply, ReplyStatus, Severity, echo};
+use crate::message::{Code, EventBody, EventKind, LastCommand, Reply, ReplyStatus, Severity, echo};
 use crate::topic::{Identity, RequestId};
 
 /// How many may wait for one command's end: some hundred replies at once are no flood yet.
@@ -186,7 +186,7 @@ impl Desk {
         if !self.stall_announced {
             self.stall_announced = true;
             let message = "the bridge or the broker stood still: commands that waited meanwhile are not run";
-            let happening = Happening::new(EventKind::Flood, Severity::Warning, message).because("stalled");
+            let happening = EventBody::new(EventKind::Flood, Severity::Warning, message).because("stalled");
             self.outputs.push_back(Output::Happened(happening));
             self.outputs.push_back(Output::Reconnect);
         }
@@ -309,7 +309,7 @@ impl Desk {
 }
 
 /// The end of a command as an event.
-fn happening(asker: &Asker, reply: &Reply) -> Happening {
+fn happening(asker: &Asker, reply: &Reply) -> EventBody {
     let severity = match reply.status {
         ReplyStatus::Failed | ReplyStatus::TimedOut | ReplyStatus::Rejected => Severity::Warning,
         _ => Severity::Info,
@@ -331,7 +331,7 @@ fn happening(asker: &Asker, reply: &Reply) -> Happening {
         if reply.duplicate { " (repeated)" } else { "" },
         if reply.message.is_empty() { String::new() } else { format!(": {}", reply.message) },
     );
-    let mut happening = Happening::new(EventKind::Command, severity, message).because(reply.reason.clone());
+    let mut happening = EventBody::new(EventKind::Command, severity, message).because(reply.reason.clone());
     happening.by = Some(reply.by.to_string());
     happening.verb = Some(reply.verb.clone());
     happening.argument.clone_from(&asker.argument);

@@ -16,7 +16,7 @@ use super::{Arguments, Desk, DeskSettings, Gate, Journal, Outcome, Output, Post,
 use crate::clock::{Instant, Now, Utc};
 use crate::device::Verb;
 use crate::incoming::Incoming;
-use crate::message::{Code, Happening, Reply, ReplyStatus};
+use crate::message::{Code, EventBody, Reply, ReplyStatus};
 use crate::topic::{Base, Identity};
 
 fn identity(name: &str) -> Identity {
@@ -64,7 +64,7 @@ struct Room {
     /// What the device says when asked whether a command is possible, and how long it will take.
     device: Result<Option<Duration>, Refusal>,
     posts: Vec<Post>,
-    events: Vec<Happening>,
+    events: Vec<EventBody>,
     admitted: Vec<(Ticket, &'static Verb, Arguments)>,
     saves: Vec<u64>,
     reconnects: usize,

@@ -1,6 +1,6 @@
 //! What a human should know of the chiller, as long as it holds, in words that claim only what is known.
 
-use bridge::controller::Concern;
+use bridge::controller::Condition;
 use bus::clock::Now;
 use chiller_device::Mode;
 
@@ -9,33 +9,33 @@ use super::summary::{cameras, frost, mode_word};
 use super::{Chiller, summary::Cold};
 
 impl Chiller {
-    pub(super) fn all_concerns(&self, now: Now) -> Vec<Concern> {
-        let mut concerns = Vec::new();
+    pub(super) fn all_conditions(&self, now: Now) -> Vec<Condition> {
+        let mut conditions = Vec::new();
         if self.has_alarm() {
             let text = format!(
                 "{}; when its cause is gone, the command clear_alarms ends it",
                 self.alarm_in_words()
             );
-            concerns.push(Concern::error("alarm", text));
+            conditions.push(Condition::error("alarm", text));
         }
         if let Some(why) = self.trials.start_failed() {
-            concerns.push(Concern::error("start_failed", format!("the chiller did not start: {why}")));
+            conditions.push(Condition::error("start_failed", format!("the chiller did not start: {why}")));
         }
         if let Some(why) = self.trials.stop_failed() {
-            concerns.push(Concern::warning("stop_failed", format!("the chiller did not stop: {why}")));
+            conditions.push(Condition::warning("stop_failed", format!("the chiller did not stop: {why}")));
         }
-        self.automatic_concerns(&mut concerns, now);
-        self.memory_concerns(&mut concerns);
-        concerns.extend(self.set_point_concern());
-        concerns
+        self.automatic_conditions(&mut conditions, now);
+        self.memory_concerns(&mut conditions);
+        conditions.extend(self.set_point_concern());
+        conditions
     }
 
     /// Of cameras, frost, inputs and the mode.
-    fn automatic_concerns(&self, concerns: &mut Vec<Concern>, now: Now) {
+    fn automatic_conditions(&self, conditions: &mut Vec<Condition>, now: Now) {
         let shown = &self.site.shown;
         if self.cooling.is_lacking {
             let text = format!("{}, and {}", cameras(shown.channels.as_deref()), self.lack_of_cooling());
-            concerns.push(Concern::error("camera_without_cooling", text));
+            conditions.push(Condition::error("camera_without_cooling", text));
         }
         let idle_by_will = self.notes.saved.mode == Mode::Manual
             || self.has_alarm()
@@ -46,12 +46,12 @@ impl Chiller {
             && idle_by_will
         {
             let text = format!("{}; the pump is off", frost(&cold));
-            concerns.push(Concern::error("freezing_without_flow", text));
+            conditions.push(Condition::error("freezing_without_flow", text));
         }
         let problems: Vec<_> = [&shown.power_problem, &shown.dome_problem].into_iter().flatten().collect();
         if let [first, others @ ..] = problems.as_slice() {
             let text = others.iter().fold((*first).clone(), |text, problem| format!("{text}; {problem}"));
-            concerns.push(Concern::warning("input_stale", text));
+            conditions.push(Condition::warning("input_stale", text));
         }
         // A mode that nobody has set since the first start is at least as old as this process.
         let known = self.notes.saved.since;
@@ -63,14 +63,14 @@ impl Chiller {
                 "manual {at_least}since {}: automatic control does not look after the cameras",
                 since.in_words()
             );
-            concerns.push(Concern::warning("manual_long", text));
+            conditions.push(Condition::warning("manual_long", text));
         }
     }
 
-    fn memory_concerns(&self, concerns: &mut Vec<Concern>) {
+    fn memory_concerns(&self, conditions: &mut Vec<Condition>) {
         if self.notes.saved.mode_lost {
             let text = "the saved mode could not be read: it is manual until somebody sets the mode";
-            concerns.push(Concern::error("mode_lost", text));
+            conditions.push(Condition::error("mode_lost", text));
         }
         if self.notes.would_forget() {
             let text = match self.notes.other_mode_after_restart() {
@@ -79,7 +79,7 @@ impl Chiller {
                 }
                 None => "what was set last could not be saved: a restart forgets it".to_owned(),
             };
-            concerns.push(Concern::warning("mode_not_saved", text));
+            conditions.push(Condition::warning("mode_not_saved", text));
         }
     }
 
