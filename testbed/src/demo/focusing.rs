@@ -14,7 +14,7 @@ pub(super) const FOCUSING: &[Step] = &[
         "alice",
         "focus status",
         0,
-        "`focus init` drives to the inner end",
+        "`init` drives to the inner end",
         "The third part: the focuser. Its controller was just switched on, so that nobody knows where it \
          is. It does not move by itself to find out.",
     ),
@@ -50,7 +50,7 @@ pub(super) const FOCUSING: &[Step] = &[
         "alice",
         "focus status",
         0,
-        "not homed (the controller was power-cycled)",
+        "the controller was power-cycled",
         "The old position would be wrong now, so there is none until the next `focus init`.",
     ),
     run("alice", "focus set 3.2", 7, "not_homed", "And nothing moves until then."),
