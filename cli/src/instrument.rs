@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use bus::device::{ArgumentKind, Description, Property, Quantity, Role, Tone, Verb, Word};
+use bus::device::{Description, Property, Quantity, Role, Tone, Verb};
 use bus::message::{ArgumentMeta, ArgumentType, Meta, PropertyMeta, SCHEMA, VerbMeta, WordMeta, echo};
 use serde_json::{Map, Value};
 
@@ -51,14 +51,18 @@ impl Instrument {
                 version: String::new(),
                 stale_after_s: 0.0,
                 verbs: Self::verbs(description.verbs).collect(),
-                properties: [&status].into_iter().chain(description.properties).map(property_meta).collect(),
+                properties: [&status]
+                    .into_iter()
+                    .chain(description.properties)
+                    .map(PropertyMeta::of)
+                    .collect(),
             },
         }
     }
 
     /// Verbs as a description has them.
     pub fn verbs(verbs: &[Verb]) -> impl Iterator<Item = VerbMeta> {
-        verbs.iter().map(verb_meta)
+        verbs.iter().map(VerbMeta::of)
     }
 
     /// A device of which no `meta` was heard.
@@ -283,77 +287,9 @@ pub(crate) fn is_verb(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-fn verb_meta(verb: &Verb) -> VerbMeta {
-    VerbMeta {
-        name: verb.name.to_owned(),
-        label: verb.label.to_owned(),
-        class: verb.class,
-        overriding_for: verb.overriding_for.iter().map(|word| (*word).to_owned()).collect(),
-        motion: verb.motion,
-        stop: verb.stop,
-        needs_id: verb.relative,
-        timeout_s: 0.0,
-        question: verb.question.map(str::to_owned),
-        argument: None,
-        arguments: verb.arguments.iter().map(argument_meta).collect(),
-    }
-}
-
-fn argument_meta(spec: &bus::device::ArgumentSpec) -> ArgumentMeta {
-    let mut meta = ArgumentMeta {
-        name: spec.name.to_owned(),
-        label: spec.label.to_owned(),
-        kind: Some(ArgumentType::Flag),
-        unit: None,
-        minimum: None,
-        maximum: None,
-        step: None,
-        choices: None,
-        choice_labels: Default::default(),
-        optional: spec.optional,
-    };
-    match spec.kind {
-        ArgumentKind::Choice(choices) => {
-            let words = choices.iter().flat_map(|choice| [&choice.word].into_iter().chain(choice.aliases));
-            meta.choices = Some(words.map(|word| (*word).to_owned()).collect());
-            let labels = choices.iter().map(|choice| (choice.word.to_owned(), choice.label.to_owned()));
-            meta.choice_labels = labels.collect();
-            meta.kind = Some(ArgumentType::Choice);
-        }
-        ArgumentKind::Number { unit, step } => {
-            meta.unit = Some(unit.to_owned());
-            meta.step = Some(step);
-            meta.kind = Some(ArgumentType::Number);
-        }
-        ArgumentKind::Flag => {}
-        // Which names there are is configuration: any is taken, and the bridge decides.
-        ArgumentKind::Name(_) => meta.kind = Some(ArgumentType::Name),
-    }
-    meta
-}
-
-fn property_meta(property: &Property) -> PropertyMeta {
-    let is_number = property.quantity.is_numeric();
-    PropertyMeta {
-        key: property.key.to_owned(),
-        label: property.label.to_owned(),
-        quantity: property.quantity,
-        unit: (is_number && !property.unit.is_empty()).then(|| property.unit.to_owned()),
-        decimals: is_number.then_some(property.decimals),
-        words: property.words.iter().map(word_meta).collect(),
-        role: property.role,
-        many: property.many,
-        history: property.history,
-        set_by: property.set_by.map(str::to_owned),
-    }
-}
-
-fn word_meta(word: &Word) -> WordMeta {
-    WordMeta { word: word.word.to_owned(), label: word.label.to_owned(), tone: word.tone }
-}
-
 #[cfg(test)]
 mod tests {
+    use bus::device::Word;
     use serde_json::json;
 
     use super::*;
@@ -404,8 +340,9 @@ mod tests {
     fn values_have_their_unit_and_decimals_and_words_their_label() {
         let tone = Word::new("low", "LOW", Tone::Warning);
         let words: &'static [Word] = Box::leak(Box::new([tone]));
-        let number =
-            |quantity, unit, decimals| property_meta(&Property::number("x", "X", quantity, unit, decimals));
+        let number = |quantity, unit, decimals| {
+            PropertyMeta::of(&Property::number("x", "X", quantity, unit, decimals))
+        };
         let plain = |property: &PropertyMeta, value: Value| shown(property, &value, Style::Plain);
         let says = |text: &str| Some(text.to_owned());
         let celsius = number(Quantity::Temperature, "degC", 1);
@@ -415,17 +352,17 @@ mod tests {
         assert_eq!(plain(&number(Quantity::Position, "mm", 3), json!(2)), says("2.000 mm"));
         assert_eq!(plain(&number(Quantity::Ratio, "", 2), json!(0.434)), says("43%"));
         assert_eq!(plain(&number(Quantity::Duration, "s", 0), json!(7300)), says("2.0 h"));
-        assert_eq!(plain(&property_meta(&Property::switch("x", "X")), json!(true)), says("yes"));
-        let settable = property_meta(&Property::switch("x", "X").set_by("light"));
+        assert_eq!(plain(&PropertyMeta::of(&Property::switch("x", "X")), json!(true)), says("yes"));
+        let settable = PropertyMeta::of(&Property::switch("x", "X").set_by("light"));
         assert_eq!(plain(&settable, json!(false)), says("off"));
-        let word = property_meta(&Property::word("x", "X", words));
+        let word = PropertyMeta::of(&Property::word("x", "X", words));
         assert_eq!(shown(&word, &json!("low"), Style::Coloured), says("\u{1b}[33mLOW\u{1b}[0m"));
         assert_eq!(plain(&word, json!("very_low\n")), says("very low\\n"));
-        let at = property_meta(&Property::time("x", "X"));
+        let at = PropertyMeta::of(&Property::time("x", "X"));
         assert_eq!(plain(&at, json!("2026-11-30T03:12:07.000Z")), says("2026-11-30 03:12:07 UTC"));
-        let amperes = property_meta(&Property::number("x", "X", Quantity::Current, "A", 1).many());
+        let amperes = PropertyMeta::of(&Property::number("x", "X", Quantity::Current, "A", 1).many());
         assert_eq!(plain(&amperes, json!([4.0, null])), says("4.0, - A"));
-        assert_eq!(plain(&property_meta(&Property::text("x", "X").many()), json!([])), says("none"));
+        assert_eq!(plain(&PropertyMeta::of(&Property::text("x", "X").many()), json!([])), says("none"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::device::{Class, Quantity, Role, Tone};
+use crate::device::{ArgumentKind, ArgumentSpec, Class, Property, Quantity, Role, Tone, Verb, Word};
 
 /// What this device is, what its state says and which commands it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -138,4 +138,88 @@ pub struct WordMeta {
     pub label: String,
     /// How good it is.
     pub tone: Tone,
+}
+
+impl VerbMeta {
+    /// What the table says of a verb; how long it may take, its ranges and names are configuration.
+    #[must_use]
+    pub fn of(verb: &Verb) -> Self {
+        Self {
+            name: verb.name.to_owned(),
+            label: verb.label.to_owned(),
+            class: verb.class,
+            overriding_for: verb.overriding_for.iter().map(|word| (*word).to_owned()).collect(),
+            motion: verb.motion,
+            stop: verb.stop,
+            needs_id: verb.relative,
+            timeout_s: 0.0,
+            question: verb.question.map(str::to_owned),
+            argument: verb.bare().map(ArgumentMeta::of),
+            arguments: verb.arguments.iter().map(ArgumentMeta::of).collect(),
+        }
+    }
+}
+
+impl ArgumentMeta {
+    /// What the table says of an argument.
+    #[must_use]
+    pub fn of(spec: &ArgumentSpec) -> Self {
+        let mut meta = Self {
+            name: spec.name.to_owned(),
+            label: spec.label.to_owned(),
+            kind: None,
+            unit: None,
+            minimum: None,
+            maximum: None,
+            step: None,
+            choices: None,
+            choice_labels: BTreeMap::new(),
+            optional: spec.optional,
+        };
+        meta.kind = Some(match spec.kind {
+            ArgumentKind::Choice(choices) => {
+                let words = choices.iter().flat_map(|choice| choice.aliases.iter().chain([&choice.word]));
+                meta.choices = Some(words.map(|word| (*word).to_owned()).collect());
+                let labels = choices.iter().map(|choice| (choice.word.to_owned(), choice.label.to_owned()));
+                meta.choice_labels = labels.collect();
+                ArgumentType::Choice
+            }
+            ArgumentKind::Number { unit, step } => {
+                meta.unit = Some(unit.to_owned());
+                meta.step = Some(step);
+                ArgumentType::Number
+            }
+            ArgumentKind::Flag => ArgumentType::Flag,
+            ArgumentKind::Name(_) => ArgumentType::Name,
+        });
+        meta
+    }
+}
+
+impl PropertyMeta {
+    /// What the table says of a key of the state.
+    #[must_use]
+    pub fn of(property: &Property) -> Self {
+        let is_number = property.quantity.is_numeric();
+        Self {
+            key: property.key.to_owned(),
+            label: property.label.to_owned(),
+            quantity: property.quantity,
+            unit: (is_number && !property.unit.is_empty()).then(|| property.unit.to_owned()),
+            decimals: is_number.then_some(property.decimals),
+            words: property.words.iter().map(WordMeta::of).collect(),
+            role: property.role,
+            many: property.many,
+            history: property.history,
+            set_by: property.set_by.map(str::to_owned),
+        }
+    }
+}
+
+impl WordMeta {
+    /// What the table says of a word.
+    #[must_use]
+    pub fn of(word: &Word) -> Self {
+        Self { word: word.word.to_owned(), label: word.label.to_owned(), tone: word.tone }
+    }
 }
