@@ -38,6 +38,18 @@ pub enum AclMode {
     Text(String),
 }
 
+impl AclMode {
+    /// The file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Shipped => SHIPPED_ACL.to_owned(),
+            Self::Open => "pattern readwrite #\n".to_owned(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
 /// How a broker is to be started.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
@@ -83,12 +95,7 @@ impl Builder {
         };
         let authority = Authority::create(&dir.join("certs"))?;
         authority.server()?;
-        let acl = match self.acl {
-            AclMode::Shipped => SHIPPED_ACL.to_owned(),
-            AclMode::Open => "pattern readwrite #\n".to_owned(),
-            AclMode::Text(text) => text,
-        };
-        fs::write(dir.join("obsbus.acl"), acl).context("write obsbus.acl")?;
+        fs::write(dir.join("obsbus.acl"), self.acl.text()).context("write obsbus.acl")?;
         let mut broker =
             Broker { port: 0, process: None, authority, extra: self.extra, dir, _temporary: temporary };
         // Between choosing a free port and mosquitto's listening on it somebody else may take it.

@@ -13,6 +13,7 @@ pub mod seeded;
 pub mod simulator;
 pub mod site;
 pub mod slow;
+pub mod stand;
 pub mod text;
 pub mod uart;
 pub mod wait;

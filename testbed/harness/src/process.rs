@@ -7,6 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,6 +27,7 @@ pub struct Launch {
     env: Vec<(OsString, OsString)>,
     logs: Option<PathBuf>,
     errors: Errors,
+    typed: bool,
 }
 
 /// What a finished process left behind.
@@ -91,6 +93,7 @@ impl Launch {
             env: Vec::new(),
             logs: None,
             errors: Errors::Kept,
+            typed: false,
         }
     }
 
@@ -141,6 +144,13 @@ impl Launch {
     #[must_use]
     pub fn errors_in_output(mut self) -> Self {
         self.errors = Errors::InOutput;
+        self
+    }
+
+    /// Keeps its standard input open, for [`Process::type_line`]; otherwise there is none.
+    #[must_use]
+    pub fn typed(mut self) -> Self {
+        self.typed = true;
         self
     }
 
@@ -197,7 +207,8 @@ impl Launch {
                 command.env_remove(key);
             }
         }
-        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value))).stdin(Stdio::null());
+        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value)));
+        command.stdin(if self.typed { Stdio::piped() } else { Stdio::null() });
         command
     }
 
@@ -295,6 +306,15 @@ impl Process {
             Ok(None) => bail!("{} ended first; {}", self.name, self.last_words()),
             Err(error) => bail!("{error}; {}", self.last_words()),
         }
+    }
+
+    /// Types a line to it.
+    ///
+    /// # Errors
+    /// If it was not started with [`Launch::typed`], or does not take it.
+    pub fn type_line(&mut self, line: &str) -> Result<()> {
+        let mut input = self.child.stdin.as_ref().context("its standard input is closed")?;
+        input.write_all(format!("{line}\n").as_bytes()).with_context(|| format!("type to {}", self.name))
     }
 
     /// Whether it has not ended yet (a frozen process is running).

@@ -387,7 +387,7 @@ fn write_settings<D: Instrument>(
     fs::write(dir.join(format!("{}.toml", D::BRIDGE)), text).context("write the bridge's settings")
 }
 
-fn broker_section(broker: &Broker, files: &ClientFiles) -> String {
+pub(crate) fn broker_section(broker: &Broker, files: &ClientFiles) -> String {
     format!(
         "[broker]\nhost = {HOST:?}\nport = {}\nca_file = {:?}\ncertificate_file = {:?}\nkey_file = {:?}\n",
         broker.port(),
