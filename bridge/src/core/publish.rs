@@ -286,6 +286,7 @@ where
             payload,
             correlation: post.correlation,
             expires: Some(now.instant + REPLY_EXPIRY),
+            receipt: post.receipt,
         }));
     }
 
@@ -316,6 +317,7 @@ where
             payload,
             correlation: None,
             expires: None,
+            receipt: None,
         }));
     }
 
