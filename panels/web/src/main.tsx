@@ -8,7 +8,7 @@ import { DeviceCard } from "./view/device";
 import { Bar, stopAll, THEMES, type Theme } from "./view/bar";
 import { Login } from "./view/login";
 import { SharedContext, useFollow } from "./view/paint";
-import { useQuestion } from "./view/question";
+import { isAsking, useQuestion } from "./view/question";
 import * as kept from "./kept";
 import type { Device } from "./device";
 import { Panel } from "./panel";
@@ -103,7 +103,7 @@ function Devices({ panel, theme, choose, broker, logout }: DevicesProps): preact
   useEffect(() => {
     const key = (event: KeyboardEvent): void => {
       // In a question it closes the question.
-      if (event.key !== "Escape" || event.repeat || document.querySelector("dialog[open]")) return;
+      if (event.key !== "Escape" || event.repeat || isAsking()) return;
       stopAll(panel, shown);
     };
     // A key that is held down presses once.

@@ -103,13 +103,9 @@ function Form(props: {
 }): preact.JSX.Element {
   const { verb, answer, send } = props;
   const form = useRef<HTMLFormElement>(null);
-  const last = useRef(0);
   const [wrong, setWrong] = useState<string | null>(null);
   const press = (event: SubmitEvent): void => {
     event.preventDefault();
-    // The second half of a double click.
-    if (event.timeStamp - last.current < 350) return;
-    last.current = event.timeStamp;
     const given: Given = new Map();
     for (const argument of verb.arguments) {
       const field = form.current?.elements.namedItem(argument.name);
@@ -125,7 +121,12 @@ function Form(props: {
       {verb.arguments.map((argument) => (
         <Field key={argument.name} argument={argument} answer={answer} wrong={wrong === argument.name} alone={verb.arguments.length === 1} />
       ))}
-      <button type="submit" aria-describedby={answer} class={verb.question ? "asks" : ""}>
+      <button
+        type="submit"
+        aria-describedby={answer}
+        // The second half of a double click.
+        onClick={(event) => event.detail > 1 && event.preventDefault()}
+      >
         <bdi>{verb.label}</bdi>
         {verb.question ? "…" : ""}
       </button>

@@ -1,6 +1,6 @@
 /** Asks before a verb that its device calls dangerous. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export interface Question {
   /** What it is about: the device. */
@@ -12,6 +12,12 @@ export interface Question {
 
 export type Ask = (question: Question, then: () => void) => void;
 
+let closedAt = -Infinity;
+
+/** Whether a key that is pressed now belongs to a question: browsers close it before they tell of the key. */
+export const isAsking = (): boolean =>
+  document.querySelector("dialog[open]") !== null || performance.now() - closedAt < 300;
+
 /** The dialog, and the function that opens it. */
 export function useQuestion(): { ask: Ask; dialog: preact.JSX.Element | null } {
   const [open, setOpen] = useState<{ question: Question; then: () => void } | null>(null);
@@ -22,12 +28,16 @@ export function useQuestion(): { ask: Ask; dialog: preact.JSX.Element | null } {
 function Dialog(props: { question: Question; then: () => void; close: () => void }): preact.JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const cancel = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
+  // Before the next key: an Enter or Escape that is quick belongs to the question already.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
     // Enter pressed by mistake does nothing.
     cancel.current?.focus();
-    return () => before instanceof HTMLElement && before.focus();
+    return () => {
+      closedAt = performance.now();
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
   const { question, then, close } = props;
   return (
