@@ -1,0 +1,237 @@
+// What the dashboard's template does, in the browser. It judges what is fresh by its own clock: if
+// nothing comes any more, nothing looks live. (The dashboard takes one exported object and no more.)
+
+export default {
+    data() {
+        return {
+            devices: {},
+            forms: {}, // device -> verb -> argument -> what was typed
+            verdicts: {}, // device/verb -> what became of what was pressed here
+            time: performance.now(),
+            ahead: 0, // of Node-RED's clock over this page's
+            linked: false, // to Node-RED, and heard from it since
+            broker: false,
+            asking: false,
+            question: null,
+        };
+    },
+
+    computed: {
+        trouble() {
+            if (!this.linked) return "No connection to Node-RED: nothing here is live.";
+            if (!this.broker) return "Node-RED has no connection to the broker: nothing here is live.";
+            return null;
+        },
+        cards() {
+            // What has no description yet comes whole, soon.
+            const names = Object.keys(this.devices).filter((name) => this.devices[name].about);
+            return names.sort().map((name) => this.card(name, this.devices[name]));
+        },
+    },
+
+    methods: {
+        // --- What comes ----------------------------------------------------------------------
+
+        take(msg) {
+            const { payload } = msg;
+            if (payload?.verdict) this.tell(payload.verdict);
+            if (!payload?.devices) return;
+            this.time = performance.now();
+            this.ahead = payload.now - this.time;
+            this.linked = true;
+            this.broker = payload.connected;
+            if (payload.whole) this.devices = {};
+            for (const name of payload.gone) delete this.devices[name];
+            for (const [name, parts] of Object.entries(payload.devices)) {
+                const device = { ...this.devices[name], ...parts };
+                if (parts.shown) device.received = this.time;
+                this.devices[name] = device;
+            }
+        },
+        tell({ id, device, verb, word, message, code }) {
+            const place = `${device}/${verb}`;
+            if (this.verdicts[place]?.id !== id) return;
+            const text = [word + (code ? ` (${code})` : ""), message].filter(Boolean).join(": ");
+            const tone = { accepted: "busy", done: "good", rejected: "warning", stopped: "warning" }[word] ?? "bad";
+            this.verdicts[place] = { id, text, tone, ended: word !== "accepted" };
+        },
+        hello() {
+            this.send_to_flow({ wants: "everything" });
+        },
+        lost() {
+            this.linked = false;
+            for (const verdict of Object.values(this.verdicts)) {
+                if (verdict.ended) continue;
+                verdict.text = "no answer: the connection to Node-RED was lost; the device's state says how it stands";
+                verdict.tone = "bad";
+                verdict.ended = true;
+            }
+        },
+
+        // --- How a device stands -------------------------------------------------------------
+
+        card(name, { about, shown, events, charts, received }) {
+            const verbs = about.verbs.map((verb) => this.control(verb));
+            return {
+                name, about, shown, events: events ?? [], charts: charts ?? [],
+                stands: this.standing(shown ?? {}, received),
+                stops: verbs.filter((verb) => verb.stop),
+                bare: verbs.filter((verb) => !verb.stop && verb.arguments.length === 0),
+                controls: verbs.filter((verb) => !verb.stop && verb.arguments.length > 0),
+            };
+        },
+        control(verb) {
+            // A word is chosen by pressing it; what has more to it is filled in first.
+            const alone = verb.arguments.length === 1 && verb.arguments[0].kind === "choice";
+            return { ...verb, alone, choices: alone ? this.choices(verb.arguments[0]) : [], more: verb.question ? " …" : "" };
+        },
+        // What the verb sets stands at present.
+        present(card, verb) {
+            const set = this.rows(card, ["headline", "reading", "setting"]).find((row) => row.set_by === verb.name);
+            return set ? set.text : "";
+        },
+        standing(shown, received) {
+            const passed = this.time - received;
+            const dead = (label, summary, tone = "bad") => ({ label, summary, tone, live: false, commandable: false, age: "" });
+            if (this.trouble) return dead("NOT LIVE", this.trouble);
+            if (shown.broken) return dead("UNREADABLE", `Its state cannot be drawn: ${shown.broken}`);
+            if (shown.bridge === null) return dead("NO BRIDGE", "The broker has no word of its bridge.");
+            if (shown.bridge !== "online") return dead("NO BRIDGE", "Its bridge does not run, or has no connection to the broker.");
+            if (!shown.known) return dead("NO STATE", "Its bridge is there and has published no state.", "warning");
+            if (passed > shown.fresh_for_ms) {
+                return { ...dead("STALE", "Its bridge publishes nothing any more."), commandable: true };
+            }
+            const ago = shown.read_ago_ms === null ? null : shown.read_ago_ms + passed;
+            const fresh = shown.connected && ago !== null && ago <= shown.stale_after_ms;
+            return {
+                label: shown.status, summary: shown.summary, tone: shown.tone, live: true, commandable: true, fresh,
+                age: ago === null ? "It was never read." : `Read ${this.span(ago / 1000)} ago.`,
+            };
+        },
+        rows({ shown, stands }, roles) {
+            const rows = shown?.rows ?? [];
+            return rows.filter((row) => roles.includes(row.role)).map((row) => {
+                // A setting is the bridge's own; a reading is as old as the device's last answer.
+                const known = stands.live && (stands.fresh || row.role === "setting") && row.value !== null;
+                return { ...row, text: known ? row.value : "–", tone: known ? row.tone : null };
+            });
+        },
+        span(seconds) {
+            return seconds < 120 ? `${Math.max(seconds, 0).toFixed(0)} s` : `${(seconds / 60).toFixed(0)} min`;
+        },
+        severity({ severity }) {
+            return { error: "bad", warning: "warning" }[severity] ?? "off";
+        },
+        line({ values, least, most }) {
+            const height = (value) => (most === least ? 20 : 38 - (36 * (value - least)) / (most - least));
+            const step = 288 / Math.max(values.length, 1);
+            let drawn = false;
+            return values.map((value, index) => {
+                const known = typeof value === "number";
+                // A bin is as wide as its time, so that one alone is seen, too.
+                const part = known ? `${drawn ? "L" : "M"}${index * step} ${height(value)}h${step}` : "";
+                drawn = known;
+                return part;
+            }).join("");
+        },
+
+        // --- What is pressed -----------------------------------------------------------------
+
+        choices(argument) {
+            const words = Object.keys(argument.choice_labels ?? {});
+            return (words.length ? words : argument.choices ?? []).map((word) => ({
+                word, label: argument.choice_labels?.[word] ?? word,
+            }));
+        },
+        form({ name }, verb) {
+            this.forms[name] ??= {};
+            this.forms[name][verb.name] ??= Object.fromEntries(
+                verb.arguments.map((argument) => [argument.name, argument.kind === "flag" ? false : ""]),
+            );
+            return this.forms[name][verb.name];
+        },
+        range({ kind, minimum, maximum, unit_text, optional }) {
+            const limits = minimum === null || maximum === null ? "" : `, ${minimum} to ${maximum}${unit_text}`;
+            return (kind === "number" ? limits : "") + (optional ? ", if wanted" : "");
+        },
+        wrong(argument, typed) {
+            if (typed === "" || argument.kind !== "number") return null;
+            const number = Number(typed);
+            const { label, minimum, maximum, unit_text } = argument;
+            const below = minimum !== null && number < minimum;
+            const above = maximum !== null && number > maximum;
+            if (Number.isFinite(number) && !below && !above) return null;
+            return `${label}: ${typed} is outside ${minimum ?? "…"} to ${maximum ?? "…"}${unit_text}`;
+        },
+        faults(card, verb) {
+            const form = this.form(card, verb);
+            return verb.arguments.map((argument) => this.wrong(argument, form[argument.name])).filter(Boolean);
+        },
+        filled(card, verb) {
+            const form = this.form(card, verb);
+            const all = verb.arguments.every((argument) => argument.optional || form[argument.name] !== "");
+            return all && this.faults(card, verb).length === 0;
+        },
+        send(card, verb) {
+            if (!card.stands.commandable || !this.filled(card, verb)) return;
+            const given = {};
+            for (const { name, kind } of verb.arguments) {
+                const typed = this.form(card, verb)[name];
+                if (typed !== "") given[name] = kind === "number" ? Number(typed) : typed;
+            }
+            this.ask(card, verb, given);
+        },
+        ask(card, verb, given) {
+            if (!verb.question) {
+                this.press(card, verb, given);
+                return;
+            }
+            const words = Object.values(given).filter((value) => typeof value !== "boolean");
+            const title = `${card.about.label}: ${[verb.label, ...words].join(" ")}`;
+            this.question = { card, verb, given, title, yes: [verb.label, ...words].join(" ") };
+            this.asking = true;
+        },
+        confirm() {
+            const { card, verb, given } = this.question;
+            this.asking = false;
+            this.press(card, verb, given);
+        },
+        press({ name }, verb, given) {
+            const place = `${name}/${verb.name}`;
+            const id = `nodered-${[...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+            // The socket would keep it and send it later.
+            if (!this.$socket.connected || !this.linked) {
+                this.verdicts[place] = { id, text: "not sent: no connection to Node-RED", tone: "bad", ended: true };
+                return;
+            }
+            this.verdicts[place] = { id, text: "sent", tone: "busy", ended: false };
+            // By Node-RED's clock, so that what is held up on its way is refused as too old.
+            const pressed_at = performance.now() + this.ahead;
+            this.send_to_flow({ press: { device: name, verb: verb.name, arguments: given, id, pressed_at } });
+        },
+        toldAll(card, verbs) {
+            return verbs.map((verb) => ({ label: verb.label, ...this.told(card, verb) })).filter(({ text }) => text);
+        },
+        told({ name }, verb) {
+            return this.verdicts[`${name}/${verb.name}`];
+        },
+        send_to_flow(payload) {
+            this.$socket.emit("widget-send", this.id, { payload });
+        },
+    },
+
+    mounted() {
+        // Not `msg`: what the dashboard has stored is of an unknown age.
+        this.$socket.on(`msg-input:${this.id}`, this.take);
+        this.$socket.on("connect", this.hello);
+        this.$socket.on("disconnect", this.lost);
+        this.ticking = setInterval(() => { this.time = performance.now(); }, 500);
+        if (this.$socket.connected) this.hello();
+    },
+
+    unmounted() {
+        clearInterval(this.ticking);
+        this.$socket.off("connect", this.hello);
+        this.$socket.off("disconnect", this.lost);
+    },
+};

@@ -1,0 +1,285 @@
+// The dashboard in a real browser, with a real Node-RED, broker and bridges, and simulated instruments.
+
+const assert = require("node:assert/strict");
+const { readFileSync } = require("node:fs");
+const { join } = require("node:path");
+const { after, afterEach, before, test } = require("node:test");
+
+const { Browser, picture } = require("./support/browser.js");
+const { NodeRed } = require("./support/node-red.js");
+const { FOLDER } = require("./support/places.js");
+const { Stand } = require("./support/stand.js");
+const { waitFor } = require("./support/wait.js");
+
+const FLOWS = readFileSync(join(FOLDER, "flows.json"), "utf8");
+
+let stand, red, browser, page, commands, bridge;
+
+before(async () => {
+    stand = await Stand.start();
+    red = await NodeRed.start(stand, FLOWS);
+    browser = await Browser.start();
+    page = await browser.open(`${red.address}/dashboard/obsbus`);
+    // A bridge may hear what it is told, so its identity hears every command that the flow sends.
+    bridge = await stand.client("chiller-bridge");
+    commands = [];
+    bridge.on("message", (topic) => commands.push(topic));
+    await bridge.subscribeAsync("clasp/chiller/command/+/+", { qos: 1 });
+    for (const kind of stand.kinds) await shows(kind, "h2", /./);
+});
+
+after(async () => {
+    await bridge?.endAsync(true);
+    await browser?.close();
+    await red?.close();
+    await stand?.close();
+});
+
+afterEach(() => {
+    assert.deepEqual(red.complaints(), [], "Node-RED has nothing to complain about");
+    assert.deepEqual(browser.complaints, [], "the browser has nothing to complain about");
+});
+
+const card = (kind) => page.locator(`[data-device="clasp/${kind}"]`);
+const control = (kind, verb) => card(kind).locator(`[data-verb="${verb}"]`);
+const text = (locator) => locator.first().innerText({ timeout: 1000 });
+
+async function shows(kind, selector, wanted) {
+    return waitFor(`${kind} ${selector} to show ${wanted}`, async () => {
+        const found = await text(card(kind).locator(selector));
+        if (!wanted.test(found)) throw new Error(`it shows ${found}`);
+        return found;
+    });
+}
+
+const status = (kind, wanted) => shows(kind, ".ob-status", wanted);
+const verdict = (kind, verb, wanted) => shows(kind, `[data-verb="${verb}"] .ob-told`, wanted);
+// The verdict on a verb without arguments stands under the row of such verbs, behind its label.
+const verdictBelow = (kind, wanted) => shows(kind, `.ob-told:text-matches("${wanted.source}")`, wanted);
+
+async function value(kind, label) {
+    const row = card(kind).locator("dl > div", { has: page.locator("dt", { hasText: new RegExp(`^${label}$`) }) });
+    return text(row.locator("dd"));
+}
+
+test("the values of every instrument are shown as its meta draws them", async () => {
+    const water = (await stand.last("chiller")).water_temp;
+    assert.equal(await value("chiller", "Water"), `${water.toFixed(1)}°C`);
+    const { temperature } = await stand.last("thermometer");
+    await waitFor("the temperature", async () => (await value("thermometer", "Temperature")) === `${temperature.toFixed(2)}°C`);
+    assert.equal(await value("focuser", "Homed"), "no");
+    for (const kind of stand.kinds) {
+        const meta = await stand.last(kind, "meta");
+        const state = await stand.last(kind);
+        await status(kind, new RegExp(`^${state.status_label}$`));
+        assert.match(await text(card(kind).locator("header small")), new RegExp(`${meta.model} · clasp/${kind}`));
+        for (const verb of meta.verbs) assert.ok(await control(kind, verb.name).count(), `${kind} has a control for ${verb.name}`);
+    }
+});
+
+test("a word that is pressed is a command under the name nodered, and its verdict is shown", async () => {
+    await control("chiller", "mode").locator('[data-choice="manual"]').click();
+    await verdict("chiller", "mode", /^done: manual now$/);
+    const { last_command, mode } = await stand.last("chiller");
+    assert.deepEqual([mode, last_command.by, last_command.verb], ["manual", "nodered", "mode"]);
+    assert.match(await stand.say("broker log"), /u'nodered'/);
+    assert.deepEqual(commands, ["clasp/chiller/command/nodered/mode"]);
+});
+
+test("a number is sent when it is sent, and only within the limits that meta gives", async () => {
+    const field = control("chiller", "setpoint").locator("input");
+    const send = control("chiller", "setpoint").locator(".ob-send");
+    const sent = commands.length;
+    assert.ok(await send.isDisabled(), "there is nothing to send");
+    await field.fill("99");
+    assert.match(await text(control("chiller", "setpoint").locator(".ob-fault")), /99 is outside 5 to 30°C/);
+    assert.ok(await send.isDisabled());
+    await field.press("Enter");
+    await field.fill("14.5");
+    await field.press("ArrowUp");
+    await field.press("ArrowDown");
+    await field.blur();
+    assert.equal(commands.length, sent, "typing sends nothing");
+    await send.click();
+    await verdict("chiller", "setpoint", /^done/);
+    assert.equal((await stand.last("chiller")).setpoint_temp, 14.5);
+    assert.equal(commands.length, sent + 1);
+});
+
+test("several arguments are filled in, and those that may be left out may be", async () => {
+    await control("thermometer", "heater").locator("select").selectOption("on");
+    await control("thermometer", "heater").locator(".ob-send").click();
+    await verdict("thermometer", "heater", /^done/);
+    await status("thermometer", /^HEATING$/);
+});
+
+test("a refusal is shown in the words of the bridge", async () => {
+    await control("focuser", "set").locator("input").fill("3");
+    await control("focuser", "set").locator(".ob-send").click();
+    const shown = await verdict("focuser", "set", /^rejected/);
+    const { events } = await waitFor("the event of the refusal", async () => {
+        const recent = await stand.last("focuser", "recent");
+        return recent.events.some(({ verb }) => verb === "set") && recent;
+    });
+    const refusal = events.findLast(({ verb }) => verb === "set");
+    assert.equal(refusal.code, 7);
+    assert.ok(refusal.message.length > 10 && shown.startsWith("rejected (7): "), shown);
+    assert.ok(refusal.message.includes(shown.slice("rejected (7): ".length)), `${shown} <-> ${refusal.message}`);
+});
+
+test("what is dangerous asks first, and Cancel sends nothing", async () => {
+    const { question } = (await stand.last("focuser", "meta")).verbs.find(({ name }) => name === "init");
+    await control("focuser", "init").locator(".ob-send").click();
+    const dialog = page.locator(".ob-question");
+    await dialog.waitFor();
+    assert.ok((await dialog.innerText()).includes(question));
+    await page.waitForFunction(() => document.activeElement?.textContent.includes("Cancel"));
+    await picture(page, "question");
+    await dialog.getByText("Cancel").click();
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await control("focuser", "init").locator(".ob-told").count(), 0);
+    await control("focuser", "init").locator(".ob-send").click();
+    await dialog.locator(".ob-yes").click();
+    await verdict("focuser", "init", /^(accepted|done)/);
+    await verdict("focuser", "init", /^done/);
+    assert.equal(await value("focuser", "Homed"), "yes");
+});
+
+test("a motion is shown while it lasts, and the stop is answered where it is pressed", async () => {
+    await control("focuser", "set").locator("input").fill("6");
+    await control("focuser", "set").locator(".ob-send").click();
+    await card("focuser").locator(".ob-motion").waitFor();
+    await picture(page, "moving");
+    await control("focuser", "stop").click();
+    await verdictBelow("focuser", /Stop: done/);
+    await verdict("focuser", "set", /^stopped \(28\)/);
+    await card("focuser").locator(".ob-motion").waitFor({ state: "detached" });
+});
+
+test("a thousand incoming states send no command", async () => {
+    const sent = commands.length;
+    const known = await stand.last("chiller");
+    await stand.say("bridge chiller stop");
+    await bridge.publishAsync("clasp/chiller/availability", "online", { qos: 1, retain: true });
+    for (let seq = 0; seq < 1000; seq += 1) {
+        const changed = {
+            seq, water_temp: seq / 100, setpoint_temp: 5 + (seq % 25), requested: seq % 2 === 0,
+            mode: seq % 2 ? "manual" : "automatic", published_at: new Date().toISOString(), date: new Date().toISOString(),
+        };
+        await bridge.publishAsync("clasp/chiller/state", JSON.stringify({ ...known, ...changed }), { qos: 1, retain: true });
+    }
+    await waitFor("the last of them", async () => (await value("chiller", "Water")) === "10.0°C");
+    // What had been sent by then has come by now: the broker keeps the order of one connection.
+    const client = await stand.client("alice");
+    await client.publishAsync("clasp/chiller/command/alice/ping", "", { qos: 1 });
+    await waitFor("the ping", () => commands.at(-1) === "clasp/chiller/command/alice/ping");
+    await client.endAsync();
+    assert.equal(commands.length, sent + 1);
+    await stand.say("bridge chiller start");
+    await stand.say("ready chiller");
+});
+
+test("an unplugged device is seen, and one that is plugged in again", async () => {
+    await stand.say("sim thermometer unplug");
+    await status("thermometer", /^OFFLINE$/);
+    assert.equal(await value("thermometer", "Temperature"), "–");
+    await picture(page, "unplugged");
+    await stand.say("sim thermometer plug");
+    await status("thermometer", /^(IDLE|HEATING)$/);
+    assert.match(await value("thermometer", "Temperature"), /°C$/);
+});
+
+test("a dead bridge is seen, and nothing of its device looks live", async () => {
+    await stand.say("bridge thermometer kill");
+    await status("thermometer", /^NO BRIDGE$/);
+    assert.equal(await value("thermometer", "Temperature"), "–");
+    assert.ok(await control("thermometer", "ping").isDisabled());
+    await picture(page, "no-bridge");
+    await stand.say("bridge thermometer start");
+    await status("thermometer", /^(IDLE|HEATING)$/);
+});
+
+test("a bridge that hangs is seen by the clock of the page", async () => {
+    await stand.say("bridge focuser freeze");
+    await status("focuser", /^(STALE|NO BRIDGE)$/);
+    await stand.say("bridge focuser thaw");
+    await status("focuser", /^IDLE$/);
+});
+
+test("without a broker nothing looks live, a press is refused, and nothing is replayed when it is back", async () => {
+    const before = await stand.last("focuser");
+    await stand.say("broker stop");
+    await status("focuser", /^NOT LIVE$/);
+    assert.match(await text(page.locator(".ob-trouble")), /no connection to the broker/);
+    assert.ok(await control("focuser", "set").locator(".ob-send").isDisabled());
+    await control("focuser", "stop").click();
+    await verdictBelow("focuser", /Stop: rejected \(155\): .*nothing was sent/);
+    await picture(page, "no-broker");
+    await stand.say("broker start");
+    await stand.say("ready focuser");
+    await status("focuser", /^IDLE$/);
+    await page.locator(".ob-trouble").waitFor({ state: "detached" });
+    const { last_command } = await stand.last("focuser");
+    assert.deepEqual(last_command, before.last_command);
+    for (const kind of stand.kinds) await status(kind, /^(IDLE|HEATING|CIRCULATING)$/);
+    await bridge.subscribeAsync("clasp/chiller/command/+/+", { qos: 1 });
+});
+
+test("a page without Node-RED says so, sends nothing later, and recovers by itself", async () => {
+    const before = await stand.last("focuser");
+    await red.stop();
+    await status("focuser", /^NOT LIVE$/);
+    assert.match(await text(page.locator(".ob-trouble")), /No connection to Node-RED/);
+    assert.equal(await value("focuser", "Position"), "–");
+    await control("focuser", "stop").click();
+    await verdictBelow("focuser", /Stop: not sent: no connection to Node-RED/);
+    // The browser says of each attempt that nobody listens.
+    browser.complaints = browser.complaints.filter((line) => !/ERR_CONNECTION_REFUSED|WebSocket connection|net::ERR/.test(line));
+    await red.launch();
+    await status("focuser", /^IDLE$/);
+    browser.complaints = browser.complaints.filter((line) => !/ERR_CONNECTION_REFUSED|WebSocket connection|net::ERR/.test(line));
+    assert.deepEqual((await stand.last("focuser")).last_command, before.last_command);
+});
+
+test("it fits a telephone, and hostile text stays text", async () => {
+    const phone = await browser.open(`${red.address}/dashboard/obsbus`, { width: 360, height: 740 });
+    await phone.locator('[data-device="clasp/focuser"] .ob-status').waitFor();
+    const known = await stand.last("thermometer");
+    const hostile = '<img src=x onerror="document.title=1"><script>document.title=1</script>{{ 7 * 7 }}'.repeat(3);
+    const forger = await stand.client("thermometer-bridge");
+    await stand.say("bridge thermometer stop");
+    await forger.publishAsync("clasp/thermometer/availability", "online", { qos: 1, retain: true });
+    const state = {
+        ...known, status_label: hostile, summary: hostile, seq: 1e6, published_at: new Date().toISOString(),
+        date: new Date().toISOString(), attention: [{ name: "x", severity: "alarm", since: known.date, text: hostile }],
+    };
+    await forger.publishAsync("clasp/thermometer/state", JSON.stringify(state), { qos: 1 });
+    await waitFor("the hostile text", async () => (await text(phone.locator('[data-device="clasp/thermometer"] .ob-summary'))).startsWith("<img"));
+    assert.match(await text(phone.locator('[data-device="clasp/thermometer"] .ob-summary')), /\{\{ 7 \* 7 \}\}/);
+    assert.equal(await phone.locator('[data-device="clasp/thermometer"] img').count(), 0);
+    assert.notEqual(await phone.title(), "1");
+    const wide = await phone.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+    assert.ok(!wide, "nothing is wider than the screen");
+    await picture(phone, "telephone");
+    await phone.close();
+    await forger.endAsync();
+    await stand.say("bridge thermometer start");
+});
+
+test("the editor finds nothing wrong in the flow, and no widget passes on what comes in", async () => {
+    const editor = await browser.open(red.address);
+    const invalid = await waitFor("the editor to have the flow", () => editor.evaluate(() => {
+        const all = [];
+        const look = (node) => all.push({ name: `${node.type} ${node.name || node.id}`, valid: node.valid !== false });
+        window.RED.nodes.eachNode(look);
+        window.RED.nodes.eachConfig(look);
+        return all.length > 20 && all;
+    }));
+    assert.deepEqual(invalid.filter(({ valid }) => !valid), []);
+    await editor.close();
+    for (const node of JSON.parse(FLOWS)) {
+        if ("passthru" in node) assert.equal(node.passthru, false, node.name);
+        if ("outs" in node) assert.equal(node.outs, "end", node.name);
+        if (node.type === "mqtt out") assert.equal(node.retain, "false");
+    }
+});

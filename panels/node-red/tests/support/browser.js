@@ -1,0 +1,47 @@
+// A real Chromium without a window. What its console complains about is kept.
+
+const { mkdirSync } = require("node:fs");
+const { join } = require("node:path");
+
+const { INSTALLED, load } = require("./places.js");
+
+// The flags keep it from calling its maker.
+const FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+];
+const PROGRAM = process.env.CHROMIUM || "/usr/bin/chromium";
+
+class Browser {
+    static async start() {
+        const browser = new Browser();
+        const { chromium } = load("playwright-core");
+        browser.chromium = await chromium.launch({ executablePath: PROGRAM, args: FLAGS });
+        browser.complaints = [];
+        return browser;
+    }
+
+    async open(address, size = { width: 1400, height: 1000 }) {
+        const page = await this.chromium.newPage({ viewport: size });
+        page.setDefaultTimeout(20_000);
+        page.on("pageerror", (error) => this.complaints.push(`${error}`));
+        page.on("console", (message) => {
+            if (message.type() === "error") this.complaints.push(message.text());
+        });
+        await page.goto(address);
+        return page;
+    }
+
+    close() {
+        return this.chromium.close();
+    }
+}
+
+/** Keeps a picture of the page, for people to look at. */
+async function picture(page, name) {
+    const folder = join(INSTALLED, "pictures");
+    mkdirSync(folder, { recursive: true });
+    await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+}
+
+module.exports = { Browser, picture };
