@@ -104,18 +104,23 @@ class Devices {
             const device = this.devices.get(key);
             // Other services of the site have a state, too: a device is what describes itself.
             if (!device?.meta) continue;
-            try {
-                devices[key] = Object.fromEntries([...parts].map((part) => [part, PARTS[part](device, now)]));
-            } catch (error) {
-                // One device that cannot be drawn must not hide the others.
-                devices[key] = { shown: { bridge: device.availability ?? null, broken: error.message } };
-            }
+            devices[key] = Object.fromEntries([...parts].map((part) => [part, drawn(part, device, now)]));
         }
         return { now, whole, connected: this.connected, gone: [...this.gone], devices };
     }
 }
 
 const PARTS = { about, shown: standing, events, charts };
+
+/** One part of one device; what cannot be drawn must not hide the rest. */
+function drawn(part, device, now) {
+    try {
+        return PARTS[part](device, now);
+    } catch (error) {
+        const broken = { bridge: device.availability ?? null, broken: error.message };
+        return { about: { label: "?", model: "", verbs: [] }, shown: broken, events: [], charts: [] }[part];
+    }
+}
 
 function about({ meta }) {
     return {

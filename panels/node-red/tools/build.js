@@ -14,7 +14,7 @@ const EXPORT = /^module\.exports = .*\n/gm;
 
 /** A source with what it requires in its place: a function node has one text. */
 function bundled(name) {
-    return source(name).replace(IMPORT, (_, required) => bundled(required)).replace(EXPORT, "").trimEnd() + "\n";
+    return source(name).replace(IMPORT, (_line, required) => bundled(required)).replace(EXPORT, "").trimEnd() + "\n";
 }
 
 function page() {

@@ -24,12 +24,29 @@ class Browser {
     async open(address, size = { width: 1400, height: 1000 }) {
         const page = await this.chromium.newPage({ viewport: size });
         page.setDefaultTimeout(20_000);
+        await page.goto(address);
+        return page;
+    }
+
+    /** The same, and whatever is wrong in it is kept, a request to any other host too. */
+    async watch(address, size) {
+        const page = await this.open("about:blank", size);
+        const { origin } = new URL(address);
+        page.on("request", (request) => {
+            const url = new URL(request.url());
+            if (url.protocol.startsWith("http") && url.origin !== origin) this.complaints.push(`it asks ${url}`);
+        });
         page.on("pageerror", (error) => this.complaints.push(`${error}`));
         page.on("console", (message) => {
             if (message.type() === "error") this.complaints.push(message.text());
         });
         await page.goto(address);
         return page;
+    }
+
+    /** Forgets what every browser says of a server that is not there. */
+    forgive() {
+        this.complaints = this.complaints.filter((line) => !/net::ERR|TransportError|WebSocket connection/.test(line));
     }
 
     close() {

@@ -93,4 +93,4 @@ class NodeRed {
     }
 }
 
-module.exports = { NodeRed };
+module.exports = { NodeRed, freePort };
