@@ -53,18 +53,21 @@ export default {
             if (this.verdicts[place]?.id !== id) return;
             const text = [word + (code ? ` (${code})` : ""), message].filter(Boolean).join(": ");
             const tone = { accepted: "busy", done: "good", rejected: "warning", stopped: "warning" }[word] ?? "bad";
-            this.verdicts[place] = { id, text, tone, ended: word !== "accepted" };
+            this.note(place, { id, text, tone, ended: word !== "accepted" });
+        },
+        // With its time, by Node-RED's clock: nobody takes it for a newer one.
+        note(place, verdict) {
+            const at = new Date(performance.now() + this.ahead).toISOString().slice(11, 19);
+            this.verdicts[place] = { ...verdict, at: `${at} UTC` };
         },
         hello() {
             this.send_to_flow({ wants: "everything" });
         },
         lost() {
             this.linked = false;
-            for (const verdict of Object.values(this.verdicts)) {
-                if (verdict.ended) continue;
-                verdict.text = "no answer: the connection to Node-RED was lost; the device's state says how it stands";
-                verdict.tone = "bad";
-                verdict.ended = true;
+            const text = "no answer: the connection to Node-RED was lost; the device's state says how it stands";
+            for (const [place, { id, ended }] of Object.entries(this.verdicts)) {
+                if (!ended) this.note(place, { id, text, tone: "bad", ended: true });
             }
         },
 
@@ -201,10 +204,10 @@ export default {
             const id = `nodered-${[...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
             // The socket would keep it and send it later.
             if (!this.$socket.connected || !this.linked) {
-                this.verdicts[place] = { id, text: "not sent: no connection to Node-RED", tone: "bad", ended: true };
+                this.note(place, { id, text: "not sent: no connection to Node-RED", tone: "bad", ended: true });
                 return;
             }
-            this.verdicts[place] = { id, text: "sent", tone: "busy", ended: false };
+            this.note(place, { id, text: "sent", tone: "busy", ended: false });
             // By Node-RED's clock, so that what is held up on its way is refused as too old.
             const pressed_at = performance.now() + this.ahead;
             this.send_to_flow({ press: { device: name, verb: verb.name, arguments: given, id, pressed_at } });

@@ -46,7 +46,8 @@ let stand, red;
 
 before(async () => {
     stand = await Stand.start(["focuser", "thermometer"]);
-    red = await NodeRed.start(stand, flow());
+    // Later than the bridges, which take 2 s at most: so what MQTT sends again finds them listening.
+    red = await NodeRed.start(stand, flow(), { mqttReconnectTime: 5000 });
 });
 
 after(async () => {
@@ -108,7 +109,7 @@ test("a command that another one ends is stopped, and both have their verdict", 
     assert.deepEqual([(await moving).verdict, (await moving).reply.code], ["stopped", 28]);
 });
 
-test("what a frozen broker held back has no answer, and is not done when the broker is back", async () => {
+test("what a frozen broker held back has no answer, and is refused as too old when it comes after all", async () => {
     const before = await stand.last("focuser");
     await stand.say("broker freeze");
     const { verdict, reply } = await send("clasp/focuser", "set", { mm: 1 });
@@ -118,7 +119,11 @@ test("what a frozen broker held back has no answer, and is not done when the bro
     await waitFor("the loss to be known", async () => (await send("clasp/focuser", "ping")).reply.code === 155);
     await stand.say("broker start");
     await stand.say("ready focuser");
-    // What MQTT sends again goes before anything new.
+    const refused = await waitFor("what MQTT sends again", async () => {
+        const { events } = await stand.last("focuser", "recent");
+        return events.find(({ id, code }) => id === reply.id && code !== null);
+    });
+    assert.deepEqual([refused.status, refused.code], ["rejected", 23]);
     await waitFor("a ping to go through", async () => (await send("clasp/focuser", "ping")).verdict === "done");
     const after = await stand.last("focuser");
     assert.deepEqual([after.current_mm, after.last_command], [before.current_mm, before.last_command]);

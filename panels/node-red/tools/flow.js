@@ -110,7 +110,7 @@ function dashboard({ devices, sort, tell, page, info }) {
         {
             id: id("page"), type: "ui-template", z, group: id("group"), page: "", ui: "", name: "devices", order: 1,
             width: 0, height: 0, head: "", format: page, storeOutMessages: false, passthru: false, resendOnRefresh: false,
-            templateScope: "local", className: "", ...at(520, 160), ...wires([`${z} sort`]),
+            templateScope: "local", className: "ob-widget", ...at(520, 160), ...wires([`${z} sort`]),
         },
         comment(z, "What is pressed on the page", "", at(140, 360)),
         functionNode(z, "sort", sort, 2, at(110, 420), [`${z} devices`], ["send"]),
@@ -129,7 +129,7 @@ function dashboard({ devices, sort, tell, page, info }) {
         {
             id: id("base"), type: "ui-base", name: "Dashboard", path: "/dashboard", appIcon: "", includeClientData: true,
             acceptsClientConfig: ["ui-notification", "ui-control"], showPathInSidebar: false, headerContent: "page",
-            navigationStyle: "default", titleBarStyle: "default", showReconnectNotification: true,
+            navigationStyle: "default", titleBarStyle: "fixed", showReconnectNotification: true,
             notificationDisplayTime: 1, showDisconnectNotification: true, allowInstall: false,
         },
     ];

@@ -55,10 +55,10 @@ class Browser {
 }
 
 /** Keeps a picture of the page, for people to look at. */
-async function picture(page, name) {
+async function picture(page, name, fullPage = true) {
     const folder = join(INSTALLED, "pictures");
     mkdirSync(folder, { recursive: true });
-    await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+    await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
 }
 
 module.exports = { Browser, picture };

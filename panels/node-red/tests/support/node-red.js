@@ -45,8 +45,8 @@ async function environment(stand, identity) {
 }
 
 class NodeRed {
-    /** `flows` is the text of a flow file. */
-    static async start(stand, flows) {
+    /** `flows` is the text of a flow file; `more` stands over the settings. */
+    static async start(stand, flows, more = {}) {
         const red = new NodeRed();
         red.folder = mkdtempSync(join(tmpdir(), "obsbus-node-red-"));
         red.environment = await environment(stand, "nodered");
@@ -54,7 +54,7 @@ class NodeRed {
         red.address = `http://127.0.0.1:${port}`;
         // Node-RED looks for the dashboard in its own folder.
         symlinkSync(join(INSTALLED, "node_modules"), join(red.folder, "node_modules"));
-        const settings = { ...SETTINGS, uiPort: port };
+        const settings = { ...SETTINGS, ...more, uiPort: port };
         writeFileSync(join(red.folder, "settings.js"), `module.exports = ${JSON.stringify(settings)};\n`);
         writeFileSync(join(red.folder, "flows.json"), flows);
         red.log = [];
