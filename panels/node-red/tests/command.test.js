@@ -129,6 +129,15 @@ test("what a frozen broker held back has no answer, and is refused as too old wh
     assert.deepEqual([after.current_mm, after.last_command], [before.current_mm, before.last_command]);
 });
 
+test("a bridge that dies while a command runs has failed it, and the verdict comes from the next one", async () => {
+    const moving = send("clasp/focuser", "set", { mm: 6 }, { id: "cut-1" });
+    await waitFor("it to be accepted", async () => (await ask("/accepted")).includes("accepted cut-1"));
+    await stand.say("bridge focuser kill");
+    await stand.say("bridge focuser start");
+    const { verdict, reply } = await moving;
+    assert.deepEqual([verdict, reply.code], ["failed", 30]);
+});
+
 test("a device without a bridge has no answer", async () => {
     await stand.say("bridge thermometer kill");
     const { verdict, reply } = await send("clasp/thermometer", "ping", {}, { ttl_s: 0.5 });
