@@ -1,4 +1,4 @@
-// What is installed is in the target folder: see tests/support/places.js.
+// The packages are in the target folder: see tests/support/places.js.
 
 const { load } = require("./tests/support/places.js");
 
@@ -26,7 +26,7 @@ module.exports = [
         languageOptions: { sourceType: "module", globals: { ...globals.browser } },
         rules: RULES,
     },
-    // In the browser its text is read as HTML, in which a component's tag must be closed.
+    // The browser reads the template as HTML, which has no self-closing component tags.
     ...vue.configs["flat/essential"].map((config) => ({ ...config, files: ["src/panel.vue"] })),
     {
         files: ["src/panel.vue"],

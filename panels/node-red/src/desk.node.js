@@ -1,12 +1,12 @@
-// Function node "desk" of the subflow: sends a command and says what became of it.
-// Outputs: 1 the verdict, 2 "accepted", 3 to the broker, 4 the status under the node.
+// Function node "desk" of the subflow: sends a command and returns its verdict.
+// Outputs: 1 the verdict, 2 "accepted", 3 to the broker, 4 the status text of the subflow.
 
 const { Desk } = require("./desk.js");
 
 const COLOURS = { accepted: "blue", done: "green", rejected: "yellow", stopped: "yellow" };
 
-// The globals of a function node are its own, and go with it. (A context may be set up to be written
-// to the disk: after a restart nobody waits any more.)
+// Each function node has globals of its own, which end with it. (A context may be stored on the disk,
+// and would be out of date after a restart.)
 globalThis.desk ??= new Desk(env.get("IDENTITY"));
 const { desk } = globalThis;
 const now = Date.now();
@@ -30,7 +30,7 @@ function waitForTheNext() {
     }, Math.max(next - Date.now(), 0));
 }
 
-// What the node is set to holds where the message says nothing.
+// Properties of the node are the defaults for what the message does not have.
 function completed(asked) {
     asked.device ??= env.get("DEVICE");
     asked.verb ??= env.get("VERB");

@@ -1,5 +1,5 @@
-// What the devices have said, drawn by what their `meta` says of each. It names no instrument and
-// reads no clock: the time is an argument, in milliseconds.
+// Keeps the last messages of every device and prepares what the page shows, as each device's `meta`
+// describes it. It names no instrument and reads no clock: the time is an argument, in milliseconds.
 
 const { labelOf, moment, shown, span, toneOf, unitOf, valueAt } = require("./values.js");
 
@@ -10,11 +10,11 @@ class Devices {
     constructor() {
         this.devices = new Map();
         this.connected = false; // to the broker
-        this.changed = new Map(); // device -> the parts to be drawn anew
+        this.changed = new Map(); // device -> the parts that have changed
         this.gone = new Set();
     }
 
-    /** The connection to the broker. What was known before it was lost is forgotten. */
+    /** Notes the connection to the broker. If it is lost, everything but `meta` is forgotten. */
     connection(connected) {
         this.connected = connected;
         if (connected) return;
@@ -24,7 +24,7 @@ class Devices {
         }
     }
 
-    /** Takes a message of a device; throws an error that says what cannot be read. */
+    /** Takes a message of a device. `left` is the rest of its expiry, in seconds. Throws if it cannot be read. */
     hear(topic, payload, left, now) {
         const [site, name, what, ...more] = topic.split("/");
         if (more.length > 0 || !HEARD.includes(what)) return;
@@ -34,7 +34,7 @@ class Devices {
             this.gone.add(key);
             return;
         }
-        // Where only a part of the flows was deployed anew, nobody tells that it stands already.
+        // After a partial deploy Node-RED does not report a connection that already exists.
         this.connected = true;
         const device = this.devices.get(key) ?? {};
         this.devices.set(key, device);
@@ -52,7 +52,7 @@ class Devices {
 
     meta(key, device, meta) {
         if (!Array.isArray(meta.properties) || !Array.isArray(meta.verbs)) {
-            throw new Error(`it has no properties or no verbs; version 2 has both, and this is ${meta.schema}`);
+            throw new Error(`properties or verbs are missing; version 2 is needed, and this is version ${meta.schema}`);
         }
         device.meta = meta;
         this.gone.delete(key);
@@ -60,7 +60,7 @@ class Devices {
     }
 
     state(key, device, state, left, now) {
-        // A stored state is as old as the broker has kept it; what is left of its expiry says so.
+        // A retained state may be old: the rest of its expiry tells for how long it is still fresh.
         const limit = state?.stale_after_s ?? 0;
         device.state = state;
         device.fresh_until = now + Math.min(left ?? limit, limit) * 1000;
@@ -83,7 +83,7 @@ class Devices {
         this.changed.set(key, marked);
     }
 
-    /** What has changed since it was asked last; null if nothing has. */
+    /** What has changed since the last call; null if nothing has. */
     changes(now) {
         if (this.changed.size === 0 && this.gone.size === 0) return null;
         const drawn = this.draw(now, this.changed, false);
@@ -92,7 +92,7 @@ class Devices {
         return drawn;
     }
 
-    /** All there is. */
+    /** Everything. */
     whole(now) {
         const all = ["about", "shown", "events", "charts"];
         return this.draw(now, new Map([...this.devices.keys()].map((key) => [key, all])), true);
@@ -102,7 +102,7 @@ class Devices {
         const devices = {};
         for (const [key, parts] of wanted) {
             const device = this.devices.get(key);
-            // Other services of the site have a state, too: a device is what describes itself.
+            // Other services of the site publish a state, too. Only a device has a `meta`.
             if (!device?.meta) continue;
             devices[key] = Object.fromEntries([...parts].map((part) => [part, drawn(part, device, now)]));
         }
@@ -112,7 +112,7 @@ class Devices {
 
 const PARTS = { about, shown: standing, events, charts };
 
-/** One part of one device; what cannot be drawn must not hide the rest. */
+/** One part of one device. An error in it must not hide the other parts and devices. */
 function drawn(part, device, now) {
     try {
         return PARTS[part](device, now);

@@ -1,12 +1,12 @@
-// Function node "devices": collects what comes from the broker, and passes on what has changed, at
+// Function node "devices": collects the messages from the broker, and sends the changes to the page, at
 // most ten times a second.
 
 const { Devices } = require("./devices.js");
 
 const TOGETHER_MS = 100;
 
-// The globals of a function node are its own, and go with it. (A context may be set up to be written
-// to the disk: after a restart nothing of it is true any more.)
+// Each function node has globals of its own, which end with it. (A context may be stored on the disk,
+// and would be out of date after a restart.)
 globalThis.devices ??= new Devices();
 const { devices } = globalThis;
 

@@ -1,15 +1,15 @@
-// What the dashboard's template does, in the browser. It judges what is fresh by its own clock: if
-// nothing comes any more, nothing looks live. (The dashboard takes one exported object and no more.)
+// The script of the page, in the browser. It uses its own clock to judge freshness, so values do not look
+// live if messages stop. (The dashboard accepts a single exported object and nothing else.)
 
 export default {
     data() {
         return {
             devices: {},
             forms: {}, // device -> verb -> argument -> what was typed
-            verdicts: {}, // device/verb -> what became of what was pressed here
+            verdicts: {}, // device/verb -> the verdict on the last press
             time: performance.now(),
             ahead: 0, // of Node-RED's clock over this page's
-            linked: false, // to Node-RED, and heard from it since
+            linked: false, // Node-RED has sent data since the page connected
             broker: false,
             asking: false,
             question: null,
@@ -18,19 +18,19 @@ export default {
 
     computed: {
         trouble() {
-            if (!this.linked) return "No connection to Node-RED: nothing here is live.";
-            if (!this.broker) return "Node-RED has no connection to the broker: nothing here is live.";
+            if (!this.linked) return "No connection to Node-RED. No values are shown.";
+            if (!this.broker) return "Node-RED has no connection to the broker. No values are shown.";
             return null;
         },
         cards() {
-            // What has no description yet comes whole, soon.
+            // A device without its description is shown when that has arrived.
             const names = Object.keys(this.devices).filter((name) => this.devices[name].about);
             return names.sort().map((name) => this.card(name, this.devices[name]));
         },
     },
 
     methods: {
-        // --- What comes ----------------------------------------------------------------------
+        // --- Incoming messages ----------------------------------------------------------------------
 
         take(msg) {
             const { payload } = msg;
@@ -55,7 +55,7 @@ export default {
             const tone = { accepted: "busy", done: "good", rejected: "warning", stopped: "warning" }[word] ?? "bad";
             this.note(place, { id, text, tone, ended: word !== "accepted" });
         },
-        // With its time, by Node-RED's clock: nobody takes it for a newer one.
+        // The time (by Node-RED's clock) shows how old the verdict is.
         note(place, verdict) {
             const at = new Date(performance.now() + this.ahead).toISOString().slice(11, 19);
             this.verdicts[place] = { ...verdict, at: `${at} UTC` };
@@ -65,13 +65,13 @@ export default {
         },
         lost() {
             this.linked = false;
-            const text = "no answer: the connection to Node-RED was lost; the device's state says how it stands";
+            const text = "no answer: the connection to Node-RED was lost; check the device's state";
             for (const [place, { id, ended }] of Object.entries(this.verdicts)) {
                 if (!ended) this.note(place, { id, text, tone: "bad", ended: true });
             }
         },
 
-        // --- How a device stands -------------------------------------------------------------
+        // --- The condition of a device -------------------------------------------------------------
 
         card(name, { about, shown, events, charts, received }) {
             const verbs = about.verbs.map((verb) => this.control(verb));
@@ -84,11 +84,11 @@ export default {
             };
         },
         control(verb) {
-            // A word is chosen by pressing it; what has more to it is filled in first.
+            // A single choice gets one button per word; other arguments get a form.
             const alone = verb.arguments.length === 1 && verb.arguments[0].kind === "choice";
             return { ...verb, alone, choices: alone ? this.choices(verb.arguments[0]) : [], more: verb.question ? " …" : "" };
         },
-        // What the verb sets stands at present.
+        // The present value of the property that the verb sets.
         present(card, verb) {
             const set = this.rows(card, ["headline", "reading", "setting"]).find((row) => row.set_by === verb.name);
             return set ? set.text : "";
@@ -97,24 +97,24 @@ export default {
             const passed = this.time - received;
             const dead = (label, summary, tone = "bad") => ({ label, summary, tone, live: false, commandable: false, age: "" });
             if (this.trouble) return dead("NOT LIVE", this.trouble);
-            if (shown.broken) return dead("UNREADABLE", `Its state cannot be drawn: ${shown.broken}`);
-            if (shown.bridge === null) return dead("NO BRIDGE", "The broker has no word of its bridge.");
-            if (shown.bridge !== "online") return dead("NO BRIDGE", "Its bridge does not run, or has no connection to the broker.");
-            if (!shown.known) return dead("NO STATE", "Its bridge is there and has published no state.", "warning");
+            if (shown.broken) return dead("UNREADABLE", `Its state cannot be shown: ${shown.broken}`);
+            if (shown.bridge === null) return dead("NO BRIDGE", "The broker has no availability message from its bridge.");
+            if (shown.bridge !== "online") return dead("NO BRIDGE", "Its bridge is not running, or has no connection to the broker.");
+            if (!shown.known) return dead("NO STATE", "Its bridge is online but has not published a state.", "warning");
             if (passed > shown.fresh_for_ms) {
-                return { ...dead("STALE", "Its bridge publishes nothing any more."), commandable: true };
+                return { ...dead("STALE", "Its bridge has stopped publishing."), commandable: true };
             }
             const ago = shown.read_ago_ms === null ? null : shown.read_ago_ms + passed;
             const fresh = shown.connected && ago !== null && ago <= shown.stale_after_ms;
             return {
                 label: shown.status, summary: shown.summary, tone: shown.tone, live: true, commandable: true, fresh,
-                age: ago === null ? "It was never read." : `Read ${this.span(ago / 1000)} ago.`,
+                age: ago === null ? "Never read." : `Read ${this.span(ago / 1000)} ago.`,
             };
         },
         rows({ shown, stands }, roles) {
             const rows = shown?.rows ?? [];
             return rows.filter((row) => roles.includes(row.role)).map((row) => {
-                // A setting is the bridge's own; a reading is as old as the device's last answer.
+                // The bridge itself knows a setting. A reading is only as fresh as the device's last answer.
                 const known = stands.live && (stands.fresh || row.role === "setting") && row.value !== null;
                 return { ...row, text: known ? row.value : "–", tone: known ? row.tone : null };
             });
@@ -131,14 +131,14 @@ export default {
             let drawn = false;
             return values.map((value, index) => {
                 const known = typeof value === "number";
-                // A bin is as wide as its time, so that one alone is seen, too.
+                // Each bin is a horizontal line, so that a single one is visible, too.
                 const part = known ? `${drawn ? "L" : "M"}${index * step} ${height(value)}h${step}` : "";
                 drawn = known;
                 return part;
             }).join("");
         },
 
-        // --- What is pressed -----------------------------------------------------------------
+        // --- Controls -----------------------------------------------------------------
 
         choices(argument) {
             const words = Object.keys(argument.choice_labels ?? {});
@@ -155,7 +155,7 @@ export default {
         },
         range({ kind, minimum, maximum, unit_text, optional }) {
             const limits = minimum === null || maximum === null ? "" : `, ${minimum} to ${maximum}${unit_text}`;
-            return (kind === "number" ? limits : "") + (optional ? ", if wanted" : "");
+            return (kind === "number" ? limits : "") + (optional ? ", optional" : "");
         },
         wrong(argument, typed) {
             if (typed === "" || argument.kind !== "number") return null;
@@ -202,13 +202,13 @@ export default {
         press({ name }, verb, given) {
             const place = `${name}/${verb.name}`;
             const id = `nodered-${[...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-            // The socket would keep it and send it later.
+            // Without a connection the socket would queue it and send it later.
             if (!this.$socket.connected || !this.linked) {
                 this.note(place, { id, text: "not sent: no connection to Node-RED", tone: "bad", ended: true });
                 return;
             }
             this.note(place, { id, text: "sent", tone: "busy", ended: false });
-            // By Node-RED's clock, so that what is held up on its way is refused as too old.
+            // The time of the press by Node-RED's clock: if the message is delayed, the bridge refuses it.
             const pressed_at = performance.now() + this.ahead;
             this.send_to_flow({ press: { device: name, verb: verb.name, arguments: given, id, pressed_at } });
         },
@@ -224,7 +224,7 @@ export default {
     },
 
     mounted() {
-        // Not `msg`: what the dashboard has stored is of an unknown age.
+        // Not `msg`: the dashboard fills it with stored messages of unknown age.
         this.$socket.on(`msg-input:${this.id}`, this.take);
         this.$socket.on("connect", this.hello);
         this.$socket.on("disconnect", this.lost);

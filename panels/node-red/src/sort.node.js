@@ -1,4 +1,4 @@
-// Function node "sort": what the page wants to know (output 1), and what was pressed on it (output 2).
+// Function node "sort": output 1 is the page's request for data, output 2 is a command that was pressed.
 
 const { wants, press } = msg.payload ?? {};
 if (wants) return [{ payload: { wants } }, null];

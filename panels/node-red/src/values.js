@@ -1,5 +1,5 @@
-// A value of a device's state in words, by what `meta` says of the property. The same as the command
-// line tools show.
+// Formats a value of a device's state as its property in `meta` describes it. The command line tools
+// show the same text.
 
 const TONES = ["good", "busy", "warning", "bad", "off"];
 const UNITS = { degC: "°C", degF: "°F", deg: "°", "%": "%" };
@@ -8,19 +8,19 @@ const NUMERIC = [
     "angle", "speed", "frequency", "duration", "count", "number",
 ];
 
-/** The unit as it stands right behind a number. */
+/** The unit as it is printed right after a number. */
 function unitOf(unit) {
     if (!unit) return "";
     return Object.hasOwn(UNITS, unit) ? UNITS[unit] : ` ${unit}`;
 }
 
-/** The value under a key whose dots are levels; null if it is not there. */
+/** The value under a key in which dots separate levels; null if there is none. */
 function valueAt(state, key) {
     const value = key.split(".").reduce((level, name) => level?.[name], state);
     return value === undefined ? null : value;
 }
 
-/** A span of time in the unit that a person would choose. */
+/** A duration in a readable unit. */
 function span(seconds) {
     if (seconds < 120) return `${seconds.toFixed(0)} s`;
     if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min`;
@@ -28,7 +28,7 @@ function span(seconds) {
     return `${(seconds / 86400).toFixed(1)} d`;
 }
 
-/** `2026-11-30 04:17:46 UTC`; null for what is no date. */
+/** `2026-11-30 04:17:46 UTC`; null if the text is not a date. */
 function moment(text) {
     const time = new Date(text);
     return Number.isNaN(time.getTime()) ? null : `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
@@ -36,7 +36,7 @@ function moment(text) {
 
 function figure(property, number) {
     const text = number.toFixed(property.decimals ?? 0);
-    // Nothing has no sign.
+    // Zero is printed without a sign.
     return /^-[0.]*$/.test(text) ? text.slice(1) : text;
 }
 
@@ -44,7 +44,7 @@ function wordOf(property, word) {
     return property.words?.find((known) => known.word === word);
 }
 
-/** What goes with a word: its label and its tone. */
+/** The label and the tone of a word. */
 function labelOf(property, word) {
     const known = wordOf(property, word);
     const tone = TONES.includes(known?.tone) ? known.tone : "warning";
@@ -70,7 +70,7 @@ function one(property, value) {
     return figure(property, value) + unitOf(property.unit);
 }
 
-/** The value for people; null where it is not known. */
+/** The value as text; null if it is unknown. */
 function shown(property, value) {
     if (!property.many) return one(property, value);
     if (!Array.isArray(value)) return null;
@@ -80,7 +80,7 @@ function shown(property, value) {
     return value.map((each) => one(bare, each) ?? "-").join(", ") + unit;
 }
 
-/** The tone of a value that is one of the property's words; null for any other. */
+/** The tone of a value that is a word; null for other values. */
 function toneOf(property, value) {
     return property.quantity === "word" && typeof value === "string" ? labelOf(property, value).tone : null;
 }

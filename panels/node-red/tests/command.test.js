@@ -1,4 +1,4 @@
-// The subflow alone, as people import it, in a real Node-RED: asked over HTTP, answered with its verdict.
+// The subflow's own file in a real Node-RED: a test sends a command over HTTP and gets the verdict.
 
 const assert = require("node:assert/strict");
 const { readFileSync } = require("node:fs");
@@ -14,7 +14,7 @@ const { waitFor } = require("./support/wait.js");
 const SUBFLOW = JSON.parse(readFileSync(join(FOLDER, "obsbus-command.json"), "utf8"));
 const EXAMPLE = blocks("js").find((block) => block.includes("return msg"));
 
-/** A flow around the subflow: POST /command takes what to send, GET /accepted tells what was accepted. */
+/** A flow around the subflow: POST /command sends a command, GET /accepted lists the accepted ones. */
 function flow() {
     const subflow = SUBFLOW.find(({ type }) => type === "subflow");
     const z = "f0";
@@ -38,7 +38,7 @@ function flow() {
         code("f2b", "return { ...msg, ...msg.payload };", ["fe"]),
         subflowNode("fe", [{ name: "IDENTITY", value: "alice", type: "str" }], "f4"),
     ];
-    // A node without a place would be taken for a configuration.
+    // Node-RED takes a node without a position for a configuration node.
     return JSON.stringify([...SUBFLOW, { id: z, type: "tab", label: "test" }, ...nodes.map((node) => ({ x: 0, y: 0, ...node }))]);
 }
 
@@ -46,7 +46,7 @@ let stand, red;
 
 before(async () => {
     stand = await Stand.start(["focuser", "thermometer"]);
-    // Later than the bridges, which take 2 s at most: so what MQTT sends again finds them listening.
+    // The bridges reconnect within 2 s. Node-RED must be later, so that they receive what MQTT sends again.
     red = await NodeRed.start(stand, flow(), { mqttReconnectTime: 5000 });
 });
 
@@ -64,7 +64,7 @@ async function ask(path, body) {
 
 const send = (device, verb, given = {}, more = {}) => ask("/command", { device, verb, arguments: given, topic: "mine", ...more });
 
-test("done is said with the bridge's reply, and the rest of the message stays", async () => {
+test("a successful command is done, and the output has the reply and the rest of the message", async () => {
     const { verdict, reply, topic } = await send("clasp/focuser", "init", {}, { id: "home-1" });
     assert.deepEqual([verdict, reply.status, reply.code, reply.by, topic], ["done", "succeeded", 0, "nodered", "mine"]);
     assert.deepEqual((await ask("/accepted")).filter((line) => line.endsWith("home-1")), ["accepted home-1"]);
@@ -77,12 +77,12 @@ test("the example of the page moves the focuser", async () => {
     assert.equal((await stand.last("focuser")).current_mm, 3.2);
 });
 
-test("what the node's properties say holds where the message says nothing", async () => {
+test("the properties of the node are the defaults of the message", async () => {
     const { verdict, reply } = await ask("/button");
     assert.deepEqual([verdict, reply.verb], ["done", "ping"]);
 });
 
-test("the bridge's refusals come in its words", async () => {
+test("a rejection has the bridge's code and message", async () => {
     const outside = await send("clasp/focuser", "set", { mm: 99 });
     assert.deepEqual([outside.verdict, outside.reply.code], ["rejected", 6]);
     assert.match(outside.reply.message, /99/);
@@ -94,14 +94,14 @@ test("the bridge's refusals come in its words", async () => {
     assert.deepEqual([bare.verdict, bare.reply.code], ["rejected", 20]);
 });
 
-test("the same wish with the same id is not carried out twice", async () => {
+test("a command with the same id is not executed twice", async () => {
     const first = await send("clasp/focuser", "offset", { mm: -0.5 }, { id: "step-1" });
     const again = await send("clasp/focuser", "offset", { mm: -0.5 }, { id: "step-1" });
     assert.deepEqual([first.verdict, again.verdict, again.reply.duplicate], ["done", "done", true]);
     assert.equal((await stand.last("focuser")).current_mm, 2.7);
 });
 
-test("a command that another one ends is stopped, and both have their verdict", async () => {
+test("a stop ends a running motion, and both commands get their verdict", async () => {
     const moving = send("clasp/focuser", "set", { mm: 6 }, { id: "long-1" });
     await waitFor("it to be accepted", async () => (await ask("/accepted")).includes("accepted long-1"));
     const stop = await send("clasp/focuser", "stop");
@@ -109,17 +109,17 @@ test("a command that another one ends is stopped, and both have their verdict", 
     assert.deepEqual([(await moving).verdict, (await moving).reply.code], ["stopped", 28]);
 });
 
-test("what a frozen broker held back has no answer, and is refused as too old when it comes after all", async () => {
+test("a command that a broken connection delayed is not executed later", async () => {
     const before = await stand.last("focuser");
     await stand.say("broker freeze");
     const { verdict, reply } = await send("clasp/focuser", "set", { mm: 1 });
     assert.deepEqual([verdict, reply.code], ["no answer", 29]);
-    assert.match(reply.message, /clasp\/focuser does not answer/);
+    assert.match(reply.message, /no reply from clasp\/focuser/);
     await stand.say("broker kill");
     await waitFor("the loss to be known", async () => (await send("clasp/focuser", "ping")).reply.code === 155);
     await stand.say("broker start");
     await stand.say("ready focuser");
-    const refused = await waitFor("what MQTT sends again", async () => {
+    const refused = await waitFor("the command that MQTT sends again", async () => {
         const { events } = await stand.last("focuser", "recent");
         return events.find(({ id, code }) => id === reply.id && code !== null);
     });
@@ -129,7 +129,7 @@ test("what a frozen broker held back has no answer, and is refused as too old wh
     assert.deepEqual([after.current_mm, after.last_command], [before.current_mm, before.last_command]);
 });
 
-test("a bridge that dies while a command runs has failed it, and the verdict comes from the next one", async () => {
+test("if the bridge dies during a command, the next bridge reports its failure", async () => {
     const moving = send("clasp/focuser", "set", { mm: 6 }, { id: "cut-1" });
     await waitFor("it to be accepted", async () => (await ask("/accepted")).includes("accepted cut-1"));
     await stand.say("bridge focuser kill");
@@ -138,16 +138,16 @@ test("a bridge that dies while a command runs has failed it, and the verdict com
     assert.deepEqual([verdict, reply.code], ["failed", 30]);
 });
 
-test("a device without a bridge has no answer", async () => {
+test("without a bridge the verdict is no answer", async () => {
     await stand.say("bridge thermometer kill");
     const { verdict, reply } = await send("clasp/thermometer", "ping", {}, { ttl_s: 0.5 });
     assert.deepEqual([verdict, reply.reason], ["no answer", "no_answer"]);
 });
 
-test("a name that is not the certificate's is refused by the broker, and the verdict says what it must be", async () => {
+test("a wrong identity is rejected, and the verdict names the certificate it needs", async () => {
     const { verdict, reply } = await ask("/alice", { device: "clasp/focuser", verb: "stop", arguments: {} });
     assert.deepEqual([verdict, reply.code], ["rejected", 3]);
-    assert.match(reply.message, /the broker did not take it .*certificate must be alice/);
+    assert.match(reply.message, /the broker refused it .*certificate must have the name alice/);
 });
 
 test("Node-RED logged no warning", () => {

@@ -1,4 +1,4 @@
-// What the page is told, from what the devices say: pure, and against the payloads of an invented device.
+// What the page shows for the messages of an invented device.
 
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
@@ -45,19 +45,19 @@ test("a device is drawn from its meta", () => {
     assert.deepEqual(rows.map(({ key, value }) => [key, value]), [["inner.level", "12.3°C"]]);
 });
 
-test("a word that meta does not know is shown as it is, as a warning", () => {
+test("a word that is not in meta is shown as a warning", () => {
     const { status, tone } = drawn(devices({ ...STATE, status: "very_odd", status_label: undefined }));
     assert.deepEqual([status, tone], ["very odd", "warning"]);
 });
 
-test("a stored state is as old as the broker has kept it", () => {
+test("the age of a retained state counts", () => {
     const { fresh_for_ms, read_ago_ms } = drawn(devices(STATE, 12), NOW + 2000);
     assert.equal(fresh_for_ms, 10_000);
     assert.equal(read_ago_ms, 2000 + 18_000 + 2000);
     assert.equal(drawn(devices(STATE), NOW + 31_000).fresh_for_ms, -1000);
 });
 
-test("only what has changed is told, and once", () => {
+test("only changes are sent, and only once", () => {
     const made = devices();
     assert.deepEqual(Object.keys(made.changes(NOW).devices["clasp/thing"]).sort(), ["about", "charts", "events", "shown"]);
     assert.equal(made.changes(NOW), null);
@@ -65,7 +65,7 @@ test("only what has changed is told, and once", () => {
     assert.deepEqual(Object.keys(made.changes(NOW).devices["clasp/thing"]), ["shown"]);
 });
 
-test("a lost connection takes away all but what the device is", () => {
+test("after a lost connection only the description of a device is kept", () => {
     const made = devices();
     made.connection(false);
     const { shown: standing, about } = made.whole(NOW).devices["clasp/thing"];
@@ -74,7 +74,7 @@ test("a lost connection takes away all but what the device is", () => {
     assert.equal(made.whole(NOW).connected, false);
 });
 
-test("a state without a meta is no device, and a meta that is taken back ends one", () => {
+test("a device needs a meta, and disappears with it", () => {
     const made = devices();
     made.hear("clasp/power/state", '{"channels": {}}', undefined, NOW);
     assert.deepEqual(Object.keys(made.whole(NOW).devices), ["clasp/thing"]);
@@ -83,14 +83,14 @@ test("a state without a meta is no device, and a meta that is taken back ends on
     assert.deepEqual(made.changes(NOW).gone, ["clasp/thing"]);
 });
 
-test("what cannot be read says which topic and why, and spoils nothing", () => {
+test("an unreadable message gives an error with its topic, and changes nothing", () => {
     const made = devices();
     assert.throws(() => made.hear("clasp/thing/state", "{", undefined, NOW), /clasp\/thing\/state cannot be read: /);
-    assert.throws(() => made.hear("clasp/old/meta", '{"schema": 1, "verbs": []}', undefined, NOW), /clasp\/old\/meta.*version 2/);
+    assert.throws(() => made.hear("clasp/old/meta", '{"schema": 1, "verbs": []}', undefined, NOW), /clasp\/old\/meta.*version 2 is needed/);
     assert.equal(drawn(made).status, "IDLE");
 });
 
-test("one device that cannot be drawn does not hide the others", () => {
+test("a device that cannot be shown does not hide the others", () => {
     const made = devices();
     made.hear("clasp/bad/meta", JSON.stringify({ ...META, properties: [{ key: 7 }] }), undefined, NOW);
     made.hear("clasp/bad/state", JSON.stringify(STATE), undefined, NOW);
@@ -100,12 +100,12 @@ test("one device that cannot be drawn does not hide the others", () => {
     assert.equal(whole["clasp/thing"].shown.status, "IDLE");
 });
 
-test("a motion has its progress, and no motion has none", () => {
+test("the progress is shown only during a motion", () => {
     assert.equal(drawn(devices()).motion, null);
     assert.deepEqual(drawn(devices({ ...STATE, progress: 0.42, eta_s: 3.3 })).motion, { percent: 42, left: "3 s left" });
 });
 
-test("the history becomes a chart with its limits, and a gap stays a gap", () => {
+test("the history becomes a chart with its range and its gaps", () => {
     const made = devices();
     const history = { bin_s: 300, from: "2026-11-30T03:00:00.000Z", columns: { "inner.level": [1, null, 3], other: [1] } };
     made.hear("clasp/thing/history", JSON.stringify(history), undefined, NOW);
@@ -115,7 +115,7 @@ test("the history becomes a chart with its limits, and a gap stays a gap", () =>
     assert.deepEqual([chart.least_text, chart.most_text, chart.until], ["1.0°C", "3.0°C", "2026-11-30 03:15:00 UTC"]);
 });
 
-test("a value is shown as the command line tools show it", () => {
+test("values have the same text as in the command line tools", () => {
     const cases = [
         [{ quantity: "position", unit: "mm", decimals: 3 }, 1.5, "1.500 mm"],
         [{ quantity: "temperature", unit: "degC", decimals: 1 }, -0.04, "0.0°C"],

@@ -1,4 +1,4 @@
-// The files that people import: as `src/` says, and with nothing in them that could send by itself.
+// The two files that people import: they are up to date, and nothing in them sends a command by itself.
 
 const assert = require("node:assert/strict");
 const { execFileSync } = require("node:child_process");
@@ -13,21 +13,21 @@ const read = (name) => JSON.parse(readFileSync(join(FOLDER, name), "utf8"));
 const [flows, command] = [read("flows.json"), read("obsbus-command.json")];
 const named = (type, name) => flows.find((node) => node.type === type && node.name === name);
 
-test("what is imported is what src/ says", () => {
+test("the files are up to date with their sources", () => {
     execFileSync(process.execPath, [join(FOLDER, "tools/build.js"), "--check"]);
 });
 
-test("the subflow that is imported alone is the one of the dashboard", () => {
+test("the subflow's own file has the same nodes as the dashboard's", () => {
     for (const node of command) assert.deepEqual(flows.find(({ id }) => id === node.id), node);
     assert.deepEqual(command.filter(({ type }) => type.startsWith("ui-")), []);
 });
 
-test("every id is one that no property has as a value by chance", () => {
+test("every id is hexadecimal, so that no property value equals it by chance", () => {
     for (const { id } of flows) assert.match(id, /^[0-9a-f]{16}$/);
     assert.equal(new Set(flows.map(({ id }) => id)).size, flows.length);
 });
 
-test("every wire leads to a node that is there", () => {
+test("every reference points to an existing node", () => {
     const ids = new Set(flows.map(({ id }) => id));
     for (const { wires = [], scope = [], broker, tls, id } of flows) {
         const known = broker?.startsWith("${") ? [] : [broker].filter(Boolean);
@@ -35,7 +35,7 @@ test("every wire leads to a node that is there", () => {
     }
 });
 
-test("no widget passes on what comes in, and no command is kept by the broker", () => {
+test("no widget passes on its input, and no command is retained", () => {
     for (const node of flows) {
         if ("passthru" in node) assert.equal(node.passthru, false, node.name);
         if ("storeOutMessages" in node) assert.equal(node.storeOutMessages, false, node.name);
@@ -46,7 +46,7 @@ test("no widget passes on what comes in, and no command is kept by the broker", 
     assert.deepEqual([broker.protocolVersion, broker.cleansession, broker.clientid], ["5", true, ""]);
 });
 
-test("only what was pressed becomes a command", () => {
+test("only a press becomes a command", () => {
     const sort = new FunctionNode(named("function", "sort").func);
     assert.equal(sort.receive({ payload: { devices: {} } }), null);
     assert.equal(sort.receive({}), null);
@@ -56,20 +56,20 @@ test("only what was pressed becomes a command", () => {
     assert.deepEqual(structuredClone(sent), { device: "clasp/thing", verb: "set", arguments: { mm: 1 }, id: "x", ts: 5 });
 });
 
-test("the function nodes keep what they know between messages, and warn of what cannot be read", () => {
+test("the function node keeps its data between messages, and warns of unreadable ones", () => {
     const devices = new FunctionNode(named("function", "devices").func);
     const meta = { schema: 2, label: "thing", verbs: [], properties: [] };
     devices.receive({ topic: "clasp/thing/meta", payload: JSON.stringify(meta) });
     devices.receive({ topic: "clasp/thing/availability", payload: "online" });
     devices.receive({ topic: "clasp/thing/state", payload: "{" });
-    assert.equal(devices.sent.length, 0, "they are told together");
+    assert.equal(devices.sent.length, 0, "changes are collected first");
     assert.equal(devices.later.length, 1);
     devices.later[0]();
     assert.equal(devices.sent[0].payload.devices["clasp/thing"].shown.bridge, "online");
     assert.match(devices.warnings[0], /clasp\/thing\/state cannot be read/);
 });
 
-test("the properties of the subflow hold where the message says nothing", () => {
+test("the properties of the subflow are the defaults of the message", () => {
     const properties = { IDENTITY: "nodered", DEVICE: "clasp/thing", VERB: "ping", ARGUMENTS: {}, TTL_S: 5 };
     const desk = new FunctionNode(named("function", "desk").func, properties);
     desk.receive({ obsbus: "command", payload: 1764476000000 });

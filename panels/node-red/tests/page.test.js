@@ -1,4 +1,4 @@
-// docs/node-red.md as its reader would follow it: the commands, the settings, and the instruments appear.
+// Follows docs/node-red.md: runs its commands, uses its settings, and expects to see an instrument.
 
 const assert = require("node:assert/strict");
 const { execFileSync } = require("node:child_process");
@@ -15,7 +15,7 @@ const { Process } = require("./support/process.js");
 const { Stand } = require("./support/stand.js");
 const { waitFor } = require("./support/wait.js");
 
-test("whoever follows the page sees the instruments", async (t) => {
+test("following the documentation leads to a working dashboard", async (t) => {
     const home = mkdtempSync(join(tmpdir(), "obsbus-node-red-page-"));
     t.after(() => rmSync(home, { recursive: true }));
     const stand = await Stand.start(["thermometer"]);
@@ -23,7 +23,7 @@ test("whoever follows the page sees the instruments", async (t) => {
     const port = await freePort();
     const environment = {
         ...process.env, HOME: home, PORT: String(port), npm_config_prefix: join(home, "npm"),
-        // What npm was told on this machine holds in the new home, too.
+        // The npm settings of this machine, in spite of the new home.
         npm_config_userconfig: process.env.npm_config_userconfig ?? join(process.env.HOME, ".npmrc"),
         npm_config_cache: process.env.npm_config_cache ?? join(process.env.HOME, ".npm"),
         npm_config_update_notifier: "false",

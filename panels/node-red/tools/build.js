@@ -1,5 +1,5 @@
-// Writes flows.json and obsbus-command.json from `src/`: what people import must be one file, and what
-// is reviewed must be readable. `--check` writes nothing, and fails if they are not what `src/` says.
+// Writes flows.json and obsbus-command.json from `src/`. `--check` writes nothing, and fails if one of them
+// is out of date.
 
 const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
@@ -12,7 +12,7 @@ const source = (name) => readFileSync(join(FOLDER, "src", name), "utf8");
 const IMPORT = /^const \{[^}]+\} = require\("\.\/([a-z.]+)"\);\n/gm;
 const EXPORT = /^module\.exports = .*\n/gm;
 
-/** A source with what it requires in its place: a function node has one text. */
+/** A source file with the files that it requires inlined: a function node has a single text. */
 function bundled(name) {
     return source(name).replace(IMPORT, (_line, required) => bundled(required)).replace(EXPORT, "").trimEnd() + "\n";
 }
@@ -38,6 +38,6 @@ for (const [name, nodes] of Object.entries(files())) {
     else if (readFileSync(path, "utf8") !== text) stale.push(name);
 }
 if (stale.length > 0) {
-    console.error(`${stale.join(", ")}: not what src/ says; run: node panels/node-red/tools/build.js`);
+    console.error(`${stale.join(", ")}: out of date; run: node panels/node-red/tools/build.js`);
     process.exit(1);
 }

@@ -1,12 +1,11 @@
-// The nodes of the flow and of the subflow, with their wires. What the functions and the page do is
-// in `src/`, and is put in by `build.js`.
+// The nodes of the flow and of the subflow, with their wires. `build.js` adds the code from `src/`.
 
 const { createHash } = require("node:crypto");
 
-/** An id like Node-RED's own. A telling one could be equal to a value somewhere, which Node-RED takes for a reference. */
+/** A hexadecimal id. Node-RED takes any property value that equals an id for a reference to that node. */
 const id = (name) => createHash("sha256").update(`obsbus ${name}`).digest("hex").slice(0, 16);
 
-/** A setting that the environment of Node-RED has. */
+/** A setting from the environment of Node-RED. */
 const setting = (name) => `\${OBSBUS_NODERED_BROKER__${name}}`;
 
 const at = (x, y) => ({ x, y });
@@ -76,8 +75,8 @@ function subflow({ desk, info }) {
                 property("DEVICE", "str", "", "Device (SITE/DEVICE)"),
                 property("VERB", "str", "", "Verb"),
                 property("ARGUMENTS", "json", "{}", "Arguments"),
-                property("TTL_S", "num", "5", "Seconds for which it is meant"),
-                property("IDENTITY", "str", "nodered", "Name in the certificate"),
+                property("TTL_S", "num", "5", "Valid for (seconds)"),
+                property("IDENTITY", "str", "nodered", "Identity (name in the certificate)"),
             ],
             meta: {},
         },
@@ -103,7 +102,7 @@ function dashboard({ devices, sort, tell, page, info }) {
     const z = id("flow");
     return [
         { id: z, type: "tab", label: "obsbus", disabled: false, info, env: [] },
-        comment(z, "What the devices say", "", at(130, 40)),
+        comment(z, "Messages from the devices", "", at(130, 40)),
         ...HEARD.map((what, row) => mqttIn(z, `heard ${what}`, `+/+/${what}`, at(130, 100 + 60 * row), `${z} devices`)),
         statusOf(z, "flow status", "heard state", at(130, 400), `${z} devices`),
         functionNode(z, "devices", devices, 1, at(360, 220), ["page"]),
@@ -112,7 +111,7 @@ function dashboard({ devices, sort, tell, page, info }) {
             width: 0, height: 0, head: "", format: page, storeOutMessages: false, passthru: false, resendOnRefresh: false,
             templateScope: "local", className: "ob-widget", ...at(540, 220), ...wires([`${z} sort`]),
         },
-        comment(z, "What is pressed on the page", "", at(140, 480)),
+        comment(z, "Commands from the page", "", at(140, 480)),
         functionNode(z, "sort", sort, 2, at(110, 540), [`${z} devices`], ["send"]),
         {
             id: id("send"), type: `subflow:${id("command")}`, z, name: "", env: [],

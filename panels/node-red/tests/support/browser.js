@@ -1,11 +1,11 @@
-// A real Chromium without a window. What its console complains about is kept.
+// A real headless Chromium. Errors on its console are kept.
 
 const { mkdirSync } = require("node:fs");
 const { join } = require("node:path");
 
 const { INSTALLED, load } = require("./places.js");
 
-// The flags keep it from calling its maker.
+// These flags prevent connections to its vendor.
 const FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -28,13 +28,13 @@ class Browser {
         return page;
     }
 
-    /** The same, and whatever is wrong in it is kept, a request to any other host too. */
+    /** The same, but keeps all errors and any request to another host. */
     async watch(address, size) {
         const page = await this.open("about:blank", size);
         const { origin } = new URL(address);
         page.on("request", (request) => {
             const url = new URL(request.url());
-            if (url.protocol.startsWith("http") && url.origin !== origin) this.complaints.push(`it asks ${url}`);
+            if (url.protocol.startsWith("http") && url.origin !== origin) this.complaints.push(`request to another host: ${url}`);
         });
         page.on("pageerror", (error) => this.complaints.push(`${error}`));
         page.on("console", (message) => {
@@ -44,7 +44,7 @@ class Browser {
         return page;
     }
 
-    /** Forgets what every browser says of a server that is not there. */
+    /** Drops the errors that any browser reports when the server is down. */
     forgive() {
         this.complaints = this.complaints.filter((line) => !/net::ERR|TransportError|WebSocket connection/.test(line));
     }
@@ -54,7 +54,7 @@ class Browser {
     }
 }
 
-/** Keeps a picture of the page, for people to look at. */
+/** Saves a screenshot for people to look at. */
 async function picture(page, name, fullPage = true) {
     const folder = join(INSTALLED, "pictures");
     mkdirSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-// Runs a function node's code from the flow as Node-RED does: a body, in globals of its own.
+// Runs the code of a function node as Node-RED does: as a function body with its own globals.
 
 const vm = require("node:vm");
 
@@ -7,7 +7,7 @@ class FunctionNode {
     constructor(code, properties = {}) {
         this.sent = [];
         this.warnings = [];
-        this.later = []; // what waits for a timer
+        this.later = []; // callbacks that wait for a timer
         this.context = vm.createContext({
             Buffer, Date,
             setTimeout: (run) => this.later.push(run),

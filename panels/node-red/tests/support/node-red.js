@@ -1,4 +1,4 @@
-// A Node-RED with a folder and a port of its own on loopback, set up as docs/node-red.md says.
+// A Node-RED with its own folder and port, on loopback.
 
 const { mkdtempSync, rmSync, symlinkSync, writeFileSync } = require("node:fs");
 const { createServer } = require("node:net");
@@ -29,10 +29,10 @@ async function freePort() {
     return port;
 }
 
-// What every Node-RED says that is new or has no projects.
+// Warnings of every Node-RED that is new or has no projects.
 const USUAL = /Projects disabled|Encrypted credentials not found/;
 
-/** What Node-RED is told of the broker. */
+/** The environment that the flow reads its broker settings from. */
 async function environment(stand, identity) {
     const files = await stand.say(`identity ${identity}`);
     return {
@@ -45,14 +45,14 @@ async function environment(stand, identity) {
 }
 
 class NodeRed {
-    /** `flows` is the text of a flow file; `more` stands over the settings. */
+    /** `flows` is the text of a flow file; `more` overrides settings. */
     static async start(stand, flows, more = {}) {
         const red = new NodeRed();
         red.folder = mkdtempSync(join(tmpdir(), "obsbus-node-red-"));
         red.environment = await environment(stand, "nodered");
         const port = await freePort();
         red.address = `http://127.0.0.1:${port}`;
-        // Node-RED looks for the dashboard in its own folder.
+        // Node-RED looks for the dashboard in its user folder.
         symlinkSync(join(INSTALLED, "node_modules"), join(red.folder, "node_modules"));
         const settings = { ...SETTINGS, ...more, uiPort: port };
         writeFileSync(join(red.folder, "settings.js"), `module.exports = ${JSON.stringify(settings)};\n`);
@@ -62,7 +62,7 @@ class NodeRed {
         return red;
     }
 
-    /** Starts it, again if it was stopped, and waits until it has the broker. */
+    /** Starts or restarts it, and waits for its connection to the broker. */
     async launch() {
         const program = join(INSTALLED, "node_modules/node-red/red.js");
         this.process = new Process(process.execPath, [program, "--userDir", this.folder], {
@@ -81,7 +81,7 @@ class NodeRed {
         this.process.lines = [];
     }
 
-    /** What it has logged that is more than information. */
+    /** Its warnings and errors. */
     complaints() {
         const lines = [...this.log, ...this.process.lines].filter((line) => !USUAL.test(line));
         return lines.filter((line) => /\[(warn|error|fatal)\]|uncaught/i.test(line));

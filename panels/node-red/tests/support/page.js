@@ -1,4 +1,4 @@
-// docs/node-red.md, so that what it shows is what is run.
+// The code blocks of docs/node-red.md.
 
 const { readFileSync } = require("node:fs");
 const { join } = require("node:path");

@@ -1,4 +1,4 @@
-// Where things are: the tests' packages are installed in the target folder, not beside the sources.
+// Paths. The tests' packages are installed in the target folder, not beside the sources.
 
 const { createRequire } = require("node:module");
 const { join } = require("node:path");

@@ -1,4 +1,4 @@
-// A process that is asked line by line, or only listened to. What it wrote is kept for whoever asks why.
+// A child process with line-based input and output. Its output is kept for error messages.
 
 const { spawn } = require("node:child_process");
 const { createInterface } = require("node:readline");
@@ -13,7 +13,7 @@ class Process {
         this.readers = [];
         this.child = spawn(program, args, { ...options, stdio: ["pipe", "pipe", "pipe"] });
         this.ended = once(this.child, "close");
-        this.child.stdin.on("error", () => {}); // told by its end
+        this.child.stdin.on("error", () => {}); // its end is reported instead
         for (const stream of [this.child.stdout, this.child.stderr]) {
             createInterface({ input: stream }).on("line", (line) => {
                 this.lines.push(line);

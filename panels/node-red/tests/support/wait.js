@@ -1,4 +1,4 @@
-// Waits for a thing, with a limit, and says what it was that did not come.
+// Waits for a condition, with a time limit and a clear error.
 
 const { setTimeout: pause } = require("node:timers/promises");
 
