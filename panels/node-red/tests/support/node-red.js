@@ -58,7 +58,12 @@ class NodeRed {
         writeFileSync(join(red.folder, "settings.js"), `module.exports = ${JSON.stringify(settings)};\n`);
         writeFileSync(join(red.folder, "flows.json"), flows);
         red.log = [];
-        await red.launch();
+        try {
+            await red.launch();
+        } catch (error) {
+            await red.close();
+            throw error;
+        }
         return red;
     }
 
