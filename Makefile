@@ -46,7 +46,7 @@ bench:
 # Those of the instruments first: the others are assembled from them.
 generated:
 	@tools/setup rust
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-bridge' --test device meta
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-device' --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test new_instrument the_page
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument the_page

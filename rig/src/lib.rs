@@ -331,10 +331,12 @@ impl<S: Subject> Rig<S> {
         };
         let payload = match row.and_then(|row| row.bare()) {
             Some(spec) if !argument.is_empty() => {
-                let quote = if matches!(spec.kind, ArgumentKind::Choice(_)) { "\"" } else { "" };
+                let is_text = matches!(spec.kind, ArgumentKind::Choice(_) | ArgumentKind::Name(_));
+                let quote = if is_text { "\"" } else { "" };
                 format!("{{\"id\":\"{id}\"{ts},\"{}\":{quote}{argument}{quote}}}", spec.name)
             }
-            _ => format!("{{\"id\":\"{id}\"{ts}}}"),
+            _ if argument.is_empty() => format!("{{\"id\":\"{id}\"{ts}}}"),
+            _ => panic!("{verb} has no bare form: publish_command takes a whole payload"),
         };
         self.publish_command(by, verb, payload.as_bytes());
     }

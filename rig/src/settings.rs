@@ -27,7 +27,7 @@ pub fn load<S: DeviceSettings>(name: &str, text: &str, variables: &[(&str, &str)
 /// commands.
 ///
 /// # Panics
-/// A device needs more settings.
+/// The instrument has settings without a default: [`load`] its shipped file instead.
 #[must_use]
 pub fn least<S: DeviceSettings>(site: &str) -> S {
     let text = format!(
@@ -41,7 +41,8 @@ certificate_file = "own.pem"
 key_file = "own.key"
 "#
     );
-    load("least.toml", &text, &[]).expect("a minimal file")
+    load("least.toml", &text, &[])
+        .expect("an instrument without settings of its own that must be given: load its shipped file")
 }
 
 /// A predecessor's file gets a message with the new name of each key.
@@ -78,12 +79,13 @@ pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped:
     std::fs::write(&path, &text).expect("a file");
     let mut section = bus::settings::read(&path, S::PREFIX, &[]).expect("TOML");
     S::read(&mut section, &[]);
-    for known in section.finish(&S::renamed()).expect("right settings") {
-        let key = known.key;
+    let is_written = |key: &str| {
         let last = key.rsplit('.').next().expect("a name");
-        let written = text.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{last} =")));
-        assert!(written, "{key} is not in the file");
-    }
+        text.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{last} =")))
+    };
+    let known = section.finish(&S::renamed()).expect("right settings");
+    let missing: Vec<_> = known.into_iter().map(|known| known.key).filter(|key| !is_written(key)).collect();
+    assert!(missing.is_empty(), "not in the file, not even as a comment: {missing:?}");
 }
 
 /// The line with its key enabled, if it is commented out (`# key = …`).
