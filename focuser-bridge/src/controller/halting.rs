@@ -82,17 +82,22 @@ impl Focuser {
             self.check(at, now);
         }
         let place = self.place();
-        for (ticket, told) in halt.answers {
-            let outcome = match told {
-                AtStandstill::Confirm => Outcome::succeeded(format!("standing at {place}")),
-                AtStandstill::End(outcome) => {
-                    Outcome { message: format!("{}; standing at {place}", outcome.message), ..outcome }
-                }
-            };
-            self.answer(ticket, outcome);
-        }
         if halt.let_go || self.saved.release_owed {
             self.let_go();
+        }
+        for (ticket, told) in halt.answers {
+            let stands = format!("standing at {place}");
+            match told {
+                AtStandstill::Confirm => self.answer(ticket, Outcome::succeeded(stands)),
+                AtStandstill::ConfirmKill => {
+                    let message = format!("{stands}, and released");
+                    self.answer_when_saved(ticket, Outcome::succeeded(message));
+                }
+                AtStandstill::End(outcome) => {
+                    let message = format!("{}; {stands}", outcome.message);
+                    self.answer(ticket, Outcome { message, ..outcome });
+                }
+            }
         }
     }
 
@@ -136,7 +141,7 @@ impl Focuser {
         }
         for (ticket, told) in halt.answers {
             let message = match told {
-                AtStandstill::Confirm => message.clone(),
+                AtStandstill::Confirm | AtStandstill::ConfirmKill => message.clone(),
                 AtStandstill::End(outcome) => format!("{}; {message}", outcome.message),
             };
             self.answer(ticket, Outcome::timed_out(message));
