@@ -15,6 +15,7 @@ pub mod settings;
 mod shown;
 mod start;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -157,6 +158,7 @@ impl<S: Subject> Rig<S> {
     /// continues.
     pub fn freeze(&mut self, time: Duration) {
         self.pass(time);
+        self.core.note_absence(time, self.now);
         self.turn();
     }
 
@@ -384,9 +386,12 @@ impl<S: Subject> Rig<S> {
         self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
     }
 
-    /// How many terminal replies a request has had.
+    /// How many verdicts a request has had; one that is said again after a kill is the same.
     pub fn outcomes(&self, id: &str) -> usize {
-        self.replies(id).iter().filter(|reply| reply.what.status.is_terminal()).count()
+        let terminal =
+            self.replies(id).into_iter().map(|reply| &reply.what).filter(|it| it.status.is_terminal());
+        let verdicts = terminal.map(|reply| (format!("{:?}", reply.code), &reply.message, reply.finished_at));
+        verdicts.collect::<BTreeSet<_>>().len()
     }
 
     /// The newest terminal reply to a request.
@@ -468,20 +473,5 @@ impl<S: Subject> Rig<S> {
     /// Whether the bridge has ended by itself.
     pub fn has_ended(&self) -> bool {
         self.finished
-    }
-
-    /// Sets whether the disk is full.
-    pub fn set_disk_full(&mut self, full: bool) {
-        self.disk.full = full;
-    }
-
-    /// Sets how long the disk takes for each save.
-    pub fn set_disk_slow(&mut self, save_time: Duration) {
-        self.disk.save_time = save_time;
-    }
-
-    /// Damages the file and its previous copy.
-    pub fn damage(&mut self, file: File) {
-        self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bus::clock::Utc;
 use bus::settings::{Section, account};
-use rustix::fs::{Access, PROC_SUPER_MAGIC, access, major, minor, statfs};
+use rustix::fs::{Access, FsWord, PROC_SUPER_MAGIC, access, major, minor, statfs};
 
 use super::BridgeSettings;
 use crate::store::{self, StoreError};
@@ -16,7 +16,7 @@ const SYSTEMD_STATE: &str = "/var/lib";
 /// The numbers of all terminal devices: serial ports among them.
 const TERMINALS: &str = "/proc/tty/drivers";
 /// The magic number of sysfs.
-const SYSFS: i64 = 0x6265_6572;
+const SYSFS: FsWord = 0x6265_6572;
 
 impl BridgeSettings {
     /// Notes in `section`, from which these settings were read, the errors in the files that they
@@ -35,10 +35,8 @@ impl BridgeSettings {
             section.refuse("state_directory", section.origin("state_directory"), message, None);
         }
         if section.is_good("state_directory") && is_on_kernels(&self.state_directory) {
-            let message = format!(
-                "{} is the kernel's: no folder can be created there",
-                self.state_directory.display()
-            );
+            let message =
+                format!("{} is the kernel's: no folder can be created there", self.state_directory.display());
             section.refuse("state_directory", section.origin("state_directory"), message, None);
         }
         // Only a warning: the adapter may be plugged in later.
@@ -57,7 +55,7 @@ fn user() -> String {
 /// Whether it lies in `/proc` or `/sys`, whose rights say nothing of what can be created.
 fn is_on_kernels(folder: &Path) -> bool {
     let found = folder.ancestors().find_map(|there| statfs(there).ok());
-    found.is_some_and(|found| [i64::from(PROC_SUPER_MAGIC), SYSFS].contains(&i64::from(found.f_type)))
+    found.is_some_and(|found| [PROC_SUPER_MAGIC, SYSFS].contains(&found.f_type))
 }
 
 /// Whether a device with this number is a terminal. The port is not opened for that, because this

@@ -233,7 +233,12 @@ impl Focuser {
             if let_go && self.would_forget_kill() {
                 self.save();
             }
-            return self.answer_when_saved(ticket, Outcome::succeeded("released already"));
+            let outcome = Outcome::succeeded("released already");
+            return if let_go {
+                self.answer_when_saved(ticket, outcome)
+            } else {
+                self.answer(ticket, outcome)
+            };
         }
         if !self.connected {
             self.stop_when_back = true;
@@ -246,7 +251,11 @@ impl Focuser {
                 message.push_str(", and its port is then released until init");
             }
             let outcome = Outcome::failed(Code::NotConnected, message);
-            return if let_go { self.answer_when_saved(ticket, outcome) } else { self.answer(ticket, outcome) };
+            return if let_go {
+                self.answer_when_saved(ticket, outcome)
+            } else {
+                self.answer(ticket, outcome)
+            };
         }
         let mut answers: Vec<_> =
             self.run.take().map(|run| (run.ticket, AtStandstill::End(outcome))).into_iter().collect();

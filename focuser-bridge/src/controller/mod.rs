@@ -42,8 +42,8 @@ use crate::protocol::{Reply, Request};
 use failure::{Fault, MotionError};
 use homing::Homing;
 pub use memory::{FailedMove, Saved, Unhomed};
-use orders::Orders;
 use moving::Moving;
+use orders::Orders;
 use plausibility::Verdict;
 use slack::Approach;
 use watch::{Motor, Standstill};
@@ -234,15 +234,6 @@ impl Focuser {
     /// Whether a motion of ours may be turning the motor.
     fn in_motion(&self) -> bool {
         matches!(self.job, Job::Moving(_) | Job::Halt(_))
-    }
-
-    /// The position, for people.
-    fn place(&self) -> String {
-        match (self.current_mm(), self.motor.steps) {
-            (Some(mm), _) => format!("{mm:.3} mm"),
-            (None, Some(steps)) => format!("{steps} steps (not homed)"),
-            (None, None) => "an unknown position".to_owned(),
-        }
     }
 
     fn motion_answered(&mut self, reply: Reply, now: Now) {
@@ -445,6 +436,11 @@ impl Controller for Focuser {
 
     fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
         self.effects.pop_front()
+    }
+
+    fn handle_absence(&mut self, time: Duration, now: Now) {
+        self.was_absent(time, now);
+        self.note_status();
     }
 
     fn handle_shutdown(&mut self, now: Now) {
