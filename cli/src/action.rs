@@ -144,7 +144,8 @@ fn check(number: f64, argument: &ArgumentMeta, verb: &VerbMeta) -> Result<(), Fa
         (_, greatest) => format!("at most {}{unit}", greatest.unwrap_or(f64::INFINITY)),
     };
     // With several arguments the number alone does not tell which one is meant.
-    let which = if verb.arguments.len() > 1 { format!(": {}", dashed(&argument.name)) } else { String::new() };
+    let which =
+        if verb.arguments.len() > 1 { format!(": {}", dashed(&argument.name)) } else { String::new() };
     let message = format!(
         "{}{which} {}: outside_limits (code {EXIT_OUTSIDE_LIMITS}): {allowed}; nothing was sent",
         dashed(&verb.name),
@@ -262,7 +263,10 @@ mod tests {
             ("dim-to left bright", "a number is wanted here (%), such as 2.5"),
             ("dim-to left nan", "a number is wanted here"),
             ("dim-to left 1 --scene dawn", "possible values: dusk"),
-            ("dim-to left 101", "6: dim-to: percent 101: outside_limits (code 6): 0 to 100%; nothing was sent"),
+            (
+                "dim-to left 101",
+                "6: dim-to: percent 101: outside_limits (code 6): 0 to 100%; nothing was sent",
+            ),
             ("dim-to left -1", "6: dim-to: percent -1: outside_limits"),
             ("dim-to left 1e300", "6: dim-to: percent 1e300: outside_limits"),
         ] {

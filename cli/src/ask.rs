@@ -25,6 +25,9 @@ use crate::wait::{Outcome, Until, Wait};
 
 /// A bridge that lost its broker reconnects within 30 s.
 pub const INSIST_LIMIT: Duration = Duration::from_secs(40);
+/// How long a stop is sent again to a device of whose bridge nobody has heard: a broker that stores
+/// nothing knows none after its restart, and a bridge is back within 2 s.
+const UNSEEN_LIMIT: Duration = Duration::from_secs(5);
 /// After this time without a word from the broker the user of a stop is told.
 const SILENCE_LIMIT: Duration = Duration::from_secs(2);
 /// The shortest time in which a connection is tried.
@@ -79,6 +82,13 @@ struct Course<'a> {
     observer: &'a mut dyn Observer,
     warned: bool,
     known: bool,
+    unseen_by: Instant,
+}
+
+impl<'a> Course<'a> {
+    fn begin(observer: &'a mut dyn Observer, known: bool) -> Self {
+        Self { observer, warned: false, known, unseen_by: Now::read().instant + UNSEEN_LIMIT }
+    }
 }
 
 impl<'a> Asker<'a> {
@@ -162,7 +172,7 @@ impl<'a> Asker<'a> {
         topics: &[String],
         observer: &mut dyn Observer,
     ) -> Result<Connection, SessionError> {
-        let mut course = Course { observer, warned: false, known: self.known };
+        let mut course = Course::begin(observer, self.known);
         self.connect_by(topics, self.insist_by, &mut course).await
     }
 
@@ -172,18 +182,19 @@ impl<'a> Asker<'a> {
         connection: Option<Connection>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
-        let mut course = Course { observer, warned: false, known: self.known };
+        let mut course = Course::begin(observer, self.known);
         let topics = self.topics(asked.id);
         let mut connection = match connection {
             Some(connection) => connection,
             None => self.connect_by(&topics, self.insist_by, &mut course).await?,
         };
+        course.unseen_by = Now::read().instant + UNSEEN_LIMIT;
         let mut wait = Wait::new(Now::read(), self.limit).until(self.until);
         let mut return_by = self.insist_by;
         loop {
             let error = match self.walk(&mut connection, asked, &mut wait, &mut course).await {
-                Ok(outcome) => match (self.insist_by, halt::not_yet(&outcome)) {
-                    (Some(by), Some(not_yet)) if course.known && Now::read().instant < by => {
+                Ok(outcome) => match (self.again_by(&course), halt::not_yet(&outcome)) {
+                    (Some(by), Some(not_yet)) if Now::read().instant < by => {
                         self.warn(&mut course, not_yet);
                         // Who was waited for has had its time.
                         if not_yet.is_at_once() {
@@ -193,7 +204,11 @@ impl<'a> Asker<'a> {
                     }
                     (insisted, _) => {
                         connection.close().await;
-                        return Ok(if insisted.is_some() { wait.insisted(outcome, Now::read()) } else { outcome });
+                        return Ok(if insisted.is_some() {
+                            wait.insisted(outcome, Now::read())
+                        } else {
+                            outcome
+                        });
                     }
                 },
                 Err(error) => error,
@@ -201,9 +216,9 @@ impl<'a> Asker<'a> {
             let by = *return_by.get_or_insert_with(|| wait.return_by(Now::read()));
             let lost = format!("lost the broker ({error})");
             if self.insist_by.is_none() || course.warned {
-                course.observer.notice(&format!(
-                    "{lost}; asking again with the same id, so that nothing is done twice"
-                ));
+                course
+                    .observer
+                    .notice(&format!("{lost}; asking again with the same id, so that nothing is done twice"));
             }
             self.warn(&mut course, NotYet::Lost(&lost));
             connection = match self.connect_by(&topics, Some(by), &mut course).await {
@@ -214,9 +229,15 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// Until when the request is sent again.
+    fn again_by(&self, course: &Course) -> Option<Instant> {
+        self.insist_by.map(|by| if course.known { by } else { by.min(course.unseen_by) })
+    }
+
     /// Says once that a stop is not through yet.
     fn warn(&self, course: &mut Course, not_yet: NotYet) {
-        let Some(by) = self.insist_by else { return };
+        let by = if matches!(not_yet, NotYet::Lost(_)) { self.insist_by } else { self.again_by(course) };
+        let Some(by) = by else { return };
         if !std::mem::replace(&mut course.warned, true) {
             let left = by.since(Now::read().instant);
             course.observer.notice(&halt::not_through(self.noun, not_yet, left));
@@ -276,12 +297,19 @@ impl<'a> Asker<'a> {
         }
         loop {
             let Some(message) = connection.next(wait.remaining(Now::read())).await? else {
-                if let Some(outcome) = wait.outcome(Now::read()) {
-                    return Ok(outcome);
+                let now = Now::read();
+                let Some(outcome) = wait.outcome(now) else { continue };
+                let held = self.again_by(course).is_some_and(|by| wait.hold(&outcome, now, by));
+                match halt::not_yet(&outcome).filter(|_| held) {
+                    Some(not_yet) => self.warn(course, not_yet),
+                    None => return Ok(outcome),
                 }
                 continue;
             };
-            course.known |= message.topic != reply_topic;
+            if message.topic != reply_topic {
+                course.known = true;
+                wait.spoke(message.stored, Now::read());
+            }
             if message.topic == availability_topic {
                 wait.availability(&message.payload);
             } else if message.topic == health_topic {

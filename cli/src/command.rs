@@ -9,6 +9,7 @@ use bus::topic::RequestId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::ask::{Asker, INSIST_LIMIT, Notices};
+use crate::cache;
 use crate::connection::Connection;
 use crate::display::ProgressDisplay;
 use crate::exit::{Failure, with_causes};
@@ -109,6 +110,12 @@ impl Pending<'_> {
         Asker::new(&self.session.target, self.noun(), self.session.limit)
     }
 
+    /// Whether this host has heard of the device's bridge before.
+    fn is_known(&self) -> bool {
+        let target = &self.session.target;
+        self.instrument.is_from_bridge() || cache::find(&target.broker, &target.base).is_some()
+    }
+
     async fn plain(&self, connection: Option<Connection>) -> Result<u8, Failure> {
         let outcome =
             self.asker().ask(&self.user_request.request, &self.id, connection, &mut Notices).await?;
@@ -119,7 +126,7 @@ impl Pending<'_> {
     async fn halt(&self, connection: Option<Connection>) -> Result<u8, Failure> {
         let words = &self.user_request.words;
         let mut display = ProgressDisplay::new(self.instrument, words.clone(), None);
-        let asker = self.asker().insistent(self.session.insist_by()).known(self.instrument.is_from_bridge());
+        let asker = self.asker().insistent(self.session.insist_by()).known(self.is_known());
         let request = &self.user_request.request;
         let asking = asker.ask(request, &self.id, connection, &mut display);
         let asked = unless(&mut interrupts()?, asking).await;
@@ -128,8 +135,7 @@ impl Pending<'_> {
             None => Stop::given_up(display.sent()),
             Some(Ok(outcome)) if outcome.exit_code() == 0 => {
                 let code = said(0, &message(self.session, &outcome, words));
-                let is_stop =
-                    self.instrument.verb(&request.verb).is_some_and(|verb| verb.stop);
+                let is_stop = self.instrument.verb(&request.verb).is_some_and(|verb| verb.stop);
                 if is_stop && display.status() != Some(RELEASED) {
                     self.session.tool.and_then(|tool| tool.after_stop).into_iter().for_each(say);
                 }

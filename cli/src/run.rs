@@ -196,9 +196,9 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
     };
     let reached = if foreseen.halts {
         match unless(&mut interrupts()?, reaching).await {
-            Some(Err(error)) => return Ok(foreseen.not_sent(session, Stop::NotSent(with_causes(&error)))),
+            Some(Err(error)) => return Ok(foreseen.not_sent(session, &Stop::NotSent(with_causes(&error)))),
             Some(reached) => reached,
-            None => return Ok(foreseen.not_sent(session, Stop::given_up(false))),
+            None => return Ok(foreseen.not_sent(session, &Stop::given_up(false))),
         }
     } else {
         reaching.await
@@ -272,8 +272,8 @@ impl Foreseen {
         Self { instrument, halts, limit, help }
     }
 
-    fn not_sent(&self, session: &Session, stop: Stop) -> u8 {
-        not_stopped(session, session.noun(&self.instrument), STOP, &stop)
+    fn not_sent(&self, session: &Session, stop: &Stop) -> u8 {
+        not_stopped(session, session.noun(&self.instrument), STOP, stop)
     }
 }
 

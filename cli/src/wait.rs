@@ -6,10 +6,13 @@ use bus::clock::{Instant, Now};
 use bus::message::{Health, ONLINE, Reply, echo};
 
 use crate::exit::{EXIT_FAILED, EXIT_NOT_AUTHORISED, EXIT_TIMED_OUT, EXIT_UNREACHABLE};
+use crate::request::EXPIRY_S;
 
 /// A bridge replies within 100 ms; after this time (or three round trips, on a slow link) it counts
 /// as not answering.
 pub const ACCEPT_LIMIT: Duration = Duration::from_secs(1);
+/// How long the broker keeps a request for a bridge that does not take it.
+const KEPT: Duration = Duration::from_secs(EXPIRY_S as u64);
 /// Largest accepted round trip of a bridge, whatever its `health` says.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(10);
 /// Time for the last reply to arrive, after the bridge's own deadline.
@@ -149,6 +152,15 @@ pub struct Wait {
     wanted: Until,
     accepted: bool,
     online: Option<bool>,
+    hold: Hold,
+}
+
+/// Whether a request that may still lie at the broker is waited for before it is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    NotYet,
+    Silent,
+    Spoken,
 }
 
 impl Wait {
@@ -164,6 +176,7 @@ impl Wait {
             wanted: Until::Verdict,
             accepted: false,
             online: None,
+            hold: Hold::NotYet,
         }
     }
 
@@ -199,6 +212,7 @@ impl Wait {
     /// repeated request.
     pub fn delivered(&mut self, now: Now) {
         self.delivered = Some(now.instant);
+        self.hold = Hold::NotYet;
         self.until = self.until.max(now.instant + self.limit(ACCEPT_LIMIT));
     }
 
@@ -244,6 +258,35 @@ impl Wait {
             (false, true) => Outcome::NoAnswer(self.limit(ACCEPT_LIMIT)),
             (false, false) => Outcome::BridgeOffline,
         })
+    }
+
+    /// Waits on, until `by` at most, for a bridge that hangs: the broker keeps the request for it, and
+    /// a stop that is sent twice might end what the user does next. Says whether there is something to
+    /// wait for.
+    pub fn hold(&mut self, outcome: &Outcome, now: Now, by: Instant) -> bool {
+        let may_hang = match outcome {
+            Outcome::NoAnswer(_) | Outcome::NoVerdict { .. } => true,
+            // `online` expires; `offline` would be there.
+            Outcome::BridgeOffline => self.online.is_none(),
+            _ => false,
+        };
+        let kept_until = self.delivered.map(|at| (at + KEPT).min(by));
+        match kept_until {
+            Some(until) if may_hang && self.hold == Hold::NotYet && now.instant < until => {
+                self.hold = Hold::Silent;
+                self.until = until;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The bridge publishes something, or the broker for it: what it has got is answered now.
+    pub fn spoke(&mut self, stored: bool, now: Now) {
+        if self.hold == Hold::Silent && !stored {
+            self.hold = Hold::Spoken;
+            self.until = now.instant + self.limit(ACCEPT_LIMIT);
+        }
     }
 
     /// `outcome` after all the time in which the request was sent again.
@@ -355,6 +398,39 @@ mod tests {
         let refused = wait.reply(reply(ReplyStatus::Rejected, Some(Code::Blocked)), after(0.1)).unwrap();
         assert_eq!(refused.exit_code(), 2);
         assert_eq!(wait.outcome(after(1.0)), Some(Outcome::BridgeOffline));
+    }
+
+    #[test]
+    fn a_stop_to_a_bridge_that_hangs_is_sent_again_when_it_has_expired_or_the_bridge_speaks() {
+        let by = after(40.0).instant;
+        let no_answer = Outcome::NoAnswer(ACCEPT_LIMIT);
+        let mut wait = Wait::new(now(), None);
+        wait.availability(b"online");
+        wait.delivered(now());
+        assert!(wait.hold(&no_answer, after(1.0), by));
+        assert_eq!(wait.outcome(after(9.9)), None);
+        assert_eq!(wait.outcome(after(10.0)), Some(no_answer.clone()));
+        assert!(!wait.hold(&no_answer, after(10.0), by));
+
+        wait.delivered(after(10.0));
+        assert!(wait.hold(&no_answer, after(11.0), by));
+        wait.spoke(true, after(12.0));
+        assert_eq!(wait.remaining(after(12.0)), Duration::from_secs(8), "what is stored is old");
+        wait.spoke(false, after(13.0));
+        wait.spoke(false, after(13.5));
+        assert_eq!(wait.outcome(after(14.0)), Some(no_answer.clone()));
+        assert!(!wait.hold(&no_answer, after(14.0), by));
+        assert_eq!(wait.insisted(no_answer, after(14.0)), Outcome::NoAnswer(Duration::from_secs(14)));
+    }
+
+    #[test]
+    fn a_stop_is_not_held_back_for_a_bridge_that_is_offline() {
+        let mut wait = Wait::new(now(), None);
+        wait.delivered(now());
+        wait.availability(b"offline");
+        assert!(!wait.hold(&Outcome::BridgeOffline, after(1.0), after(40.0).instant));
+        wait.online = None;
+        assert!(wait.hold(&Outcome::BridgeOffline, after(1.0), after(40.0).instant));
     }
 
     #[test]

@@ -95,7 +95,8 @@ fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
         let (code, stdout, stderr) = home.run(&[&["--config", &file], words.as_slice()].concat());
         assert_eq!((code, stdout.as_str()), (155, ""), "{stderr}");
         let [first, last] = stderr.lines().collect::<Vec<_>>().try_into().unwrap();
-        let not_yet = "STOP NOT DELIVERED YET: THE DEVICE MAY STILL BE MOVING; trying for 1 s: nothing listens";
+        let not_yet =
+            "STOP NOT DELIVERED YET: THE DEVICE MAY STILL BE MOVING; trying for 1 s: nothing listens";
         assert!(first.starts_with(not_yet), "{stderr}");
         let expected = "error: STOP NOT DELIVERED: THE DEVICE MAY STILL BE MOVING: ";
         assert!(last.starts_with(expected) && last.contains(&port.to_string()), "{stderr}");

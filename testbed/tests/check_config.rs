@@ -136,7 +136,10 @@ fn what_would_not_work_is_not_called_good_without_a_word() {
     };
     let (code, said) = checked("\"state\"", "\"/proc/x\"");
     assert_eq!(code, 64, "{said:?}");
-    assert_eq!(said, ["clasp.toml:4: state_directory: /proc/x is the kernel's: no folder can be created there"]);
+    assert_eq!(
+        said,
+        ["clasp.toml:4: state_directory: /proc/x is the kernel's: no folder can be created there"]
+    );
     for (before, after, warning) in [
         ("/dev/ptmx", "/dev/null", "warning: clasp.toml:2: serial_port: /dev/null is not a serial port"),
         (
@@ -154,7 +157,8 @@ fn what_would_not_work_is_not_called_good_without_a_word() {
 #[test]
 fn a_user_who_does_not_exist_is_no_user_to_look_as() {
     let settings = Settings::new();
-    let launch = Launch::workspace("focuser-bridge").unwrap().args(["--check-config", "--user", "nosuchuser"]);
+    let launch =
+        Launch::workspace("focuser-bridge").unwrap().args(["--check-config", "--user", "nosuchuser"]);
     let output = launch.arg(settings.file()).run(LIMIT).unwrap();
     assert_eq!((output.code, output.stdout.as_str()), (64, ""));
     assert_eq!(output.stderr, "--user nosuchuser: there is no such user on this host\n");

@@ -99,7 +99,8 @@ fn the_log_tells_who_did_what_without_the_journal() {
     exited(&obsbus(&site, "bob", &["chiller", "mode", "auto"]), 3, "not_authorised");
     let log = wait_for("both commands in the log", LIMIT, || {
         let log = obsbus(&site, "visitor", &["chiller", "log"]);
-        let both = log.stdout.contains(" UTC  alice: setpoint 14.5: succeeded") && log.stdout.contains("bob: ");
+        let both =
+            log.stdout.contains(" UTC  alice: setpoint 14.5: succeeded") && log.stdout.contains("bob: ");
         (log.code == 0 && both).then_some(log.stdout)
     })
     .unwrap();
