@@ -210,6 +210,8 @@ impl Chiller {
     }
 
     fn release(&mut self, minutes: f64, ticket: Ticket, now: Now) {
+        // Less than that is no release, and the answer repeats the number.
+        let minutes = (minutes * 100.0).round() / 100.0;
         self.override_running(&ticket.by, "release");
         if minutes <= 0.0 {
             let message = if self.contact.is_released() { "polling again" } else { "it was not released" };

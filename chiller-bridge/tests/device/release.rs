@@ -43,6 +43,15 @@ fn release_0_ends_it_at_once() {
 }
 
 #[test]
+fn a_release_of_less_than_a_second_is_none_and_its_answer_has_no_rows_of_digits() {
+    let mut rig = Rig::running();
+    let reply = rig.command_and_wait("alice", "release", "1e-320");
+    assert_eq!(reply.message, "it was not released");
+    let reply = rig.command_and_wait("alice", "release", "0.33333333333333331");
+    assert_eq!(reply.message, "not polled for 0.33 min: the keypad unlocks within 10 s");
+}
+
+#[test]
 fn a_command_right_after_a_release_or_a_start_is_told_to_wait() {
     let slow = Duration::from_millis(50);
     let mut rig = Rig::new(settings(), Config { latency: slow..=slow, ..Config::default() });

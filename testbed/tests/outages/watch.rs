@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use testbed::process::Process;
+use rustix::process::{Pid, Signal, kill_process};
 use testbed::site::{LIMIT, Site};
+use testbed::wait::wait_for;
 
 struct Watcher {
     process: Process,
@@ -48,4 +50,27 @@ fn a_watcher_is_told_of_the_device_the_bridge_and_the_broker_going_and_coming_ba
     site.bridge.kill9().unwrap();
     watcher.sees("OFFLINE the bridge is not there", LIMIT);
     assert_eq!(watcher.process.stop(LIMIT).unwrap(), 0);
+}
+
+/// The program inside the one that gives it a terminal.
+fn innermost(pid: u32) -> Pid {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    match children.split_whitespace().next() {
+        Some(child) => innermost(child.parse().unwrap()),
+        None => Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(),
+    }
+}
+
+#[test]
+fn the_screen_is_given_back_whatever_signal_ends_it() {
+    let site = Site::start().unwrap();
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT, Signal::INT] {
+        let launch = site.launch_own_tool("ops", &["watch"]).unwrap().on_terminal().unwrap();
+        let mut watch = launch.spawn().unwrap();
+        wait_for("the screen", LIMIT, || watch.stdout().contains("q quits").then_some(())).unwrap();
+        kill_process(innermost(watch.pid()), signal).unwrap();
+        assert_eq!(watch.wait_exit(LIMIT).unwrap(), 0, "{signal:?}");
+        let said = watch.stdout();
+        assert!(said.contains("\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l"), "{signal:?}: {said:?}");
+    }
 }
