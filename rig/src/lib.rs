@@ -20,9 +20,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bridge::controller::Controller;
-use bridge::core::{Event as CoreEvent, File, Output};
+use bridge::core::{Event as CoreEvent, Output};
 use bridge::daemon::line_settings;
-use bridge::device_loop;
 use bridge::instrument::Instrument;
 use bridge::settings::{BridgeSettings, DeviceSettings as _};
 use bus::clock::{Instant, Now, Utc};

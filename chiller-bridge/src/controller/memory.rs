@@ -116,7 +116,6 @@ impl Saved {
 
 /// The saved data of the previous process.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "made once, at the start")]
 pub enum Memory {
     /// The last data.
     Kept(Saved),

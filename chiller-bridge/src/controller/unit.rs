@@ -66,7 +66,7 @@ impl Unit {
     /// is not worth a word.
     pub(super) fn refusals(&self) -> Option<String> {
         let held = |name: &&str| *name == STATUS || self.told.contains(*name);
-        let names: Vec<_> = self.refused.keys().copied().filter(|name| held(&name)).collect();
+        let names: Vec<_> = self.refused.keys().copied().filter(held).collect();
         let said = self.refused.get(names.first()?)?;
         Some(format!("the unit answers, but refuses to tell {}: {said}", names.join(", ")))
     }

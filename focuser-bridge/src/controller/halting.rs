@@ -116,7 +116,7 @@ impl Focuser {
                 Vec::new()
             }
             Job::Halt(halt) => {
-                halt.deadline = halt.deadline + time;
+                halt.deadline += time;
                 let end = halt.deadline.max(now.instant);
                 halt.answers.extract_if(.., |(ticket, _)| ticket.deadline <= end).collect()
             }
