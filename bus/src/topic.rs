@@ -71,6 +71,12 @@ pub fn of_service(site: &str, service: &str) -> String {
     format!("{site}/{service}/state")
 }
 
+/// Where Home Assistant says that it is there.
+#[must_use]
+pub fn birth(prefix: &str) -> String {
+    format!("{prefix}/status")
+}
+
 /// The name under which the broker knows a connection: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -300,6 +306,33 @@ impl Base {
         self.under(&format!("reply/{identity}/+"))
     }
 
+    /// The device's level in the topics of Home Assistant's discovery.
+    #[must_use]
+    pub fn node(&self) -> String {
+        format!("{}_{}", self.site, self.device)
+    }
+
+    /// Retained: what Home Assistant is told of one entity; `prefix` is its discovery prefix.
+    #[must_use]
+    pub fn discovery(&self, prefix: &str, component: &str, object: &str) -> String {
+        format!("{prefix}/{component}/{}/{object}/config", self.node())
+    }
+
+    /// All that Home Assistant is told of the device.
+    #[must_use]
+    pub fn discovery_filter(&self, prefix: &str) -> String {
+        self.discovery(prefix, "+", "+")
+    }
+
+    /// Whether `topic` is one of [`Self::discovery_filter`].
+    #[must_use]
+    pub fn is_discovery(&self, prefix: &str, topic: &str) -> bool {
+        topic.strip_prefix(prefix).is_some_and(|rest| {
+            let levels: Vec<&str> = rest.split('/').collect();
+            matches!(levels.as_slice(), ["", _, node, _, "config"] if *node == self.node())
+        })
+    }
+
     /// What an ACL must grant so that a bridge may publish on `topic`: for replies, whose topics are
     /// many, and for Home Assistant's discovery one line covers all.
     #[must_use]
@@ -307,9 +340,13 @@ impl Base {
         if topic.starts_with(&self.under("reply/")) {
             return self.under("reply/+/+");
         }
-        let mut levels = topic.split('/');
-        if let (Some("homeassistant"), Some(_), Some(node)) = (levels.next(), levels.next(), levels.next()) {
-            return format!("homeassistant/+/{node}/+/config");
+        let mut levels = topic.rsplitn(5, '/');
+        let mut next = || levels.next();
+        if let (Some("config"), Some(_), Some(node), Some(_), Some(prefix)) =
+            (next(), next(), next(), next(), next())
+            && node == self.node()
+        {
+            return self.discovery_filter(prefix);
         }
         topic.to_owned()
     }
@@ -386,8 +423,29 @@ mod tests {
     fn one_grant_covers_all_replies_and_all_of_a_discovery() {
         assert_eq!(base().grant("clasp/lamp/state"), "clasp/lamp/state");
         assert_eq!(base().grant("clasp/lamp/reply/alice/a-1"), "clasp/lamp/reply/+/+");
-        let discovery = "homeassistant/sensor/clasp_lamp/water/config";
-        assert_eq!(base().grant(discovery), "homeassistant/+/clasp_lamp/+/config");
+        for prefix in ["homeassistant", "ha/discovery"] {
+            let discovery = base().discovery(prefix, "sensor", "water");
+            assert_eq!(discovery, format!("{prefix}/sensor/clasp_lamp/water/config"));
+            assert_eq!(base().grant(&discovery), format!("{prefix}/+/clasp_lamp/+/config"));
+        }
+        let of_another = "homeassistant/sensor/clasp_slide/water/config";
+        assert_eq!(base().grant(of_another), of_another);
+    }
+
+    #[test]
+    fn the_devices_own_discovery_is_told_from_anothers() {
+        assert_eq!(birth("homeassistant"), "homeassistant/status");
+        assert_eq!(base().discovery_filter("homeassistant"), "homeassistant/+/clasp_lamp/+/config");
+        assert!(base().is_discovery("homeassistant", "homeassistant/sensor/clasp_lamp/water/config"));
+        for topic in [
+            "homeassistant/sensor/clasp_slide/water/config",
+            "homeassistant/sensor/clasp_lamp/config",
+            "homeassistant/sensor/clasp_lamp/water/config/x",
+            "homeassistant2/sensor/clasp_lamp/water/config",
+            "homeassistant/status",
+        ] {
+            assert!(!base().is_discovery("homeassistant", topic), "{topic}");
+        }
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub struct Verb {
     pub relative: bool,
     /// `stop`: obeyed whatever else is wrong.
     pub stop: bool,
+    /// Takes back a device that was let go of: it is of use while the device does not answer.
+    pub reclaims: bool,
 }
 
 impl Verb {
@@ -120,6 +122,7 @@ impl Verb {
             motion: false,
             relative: false,
             stop: false,
+            reclaims: false,
         }
     }
 

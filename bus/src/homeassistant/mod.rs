@@ -1,0 +1,45 @@
+//! What Home Assistant is told of a device, so that its entities are there by themselves: one retained
+//! message per entity, made from what the bridge says of itself ([`Meta`]). Pure.
+//!
+//! It publishes nothing, and does not know which messages are there already. What has no entity
+//! (a question such as `ping`, a verb with several arguments, a relative one) is for a script of whoever
+//! makes a dashboard. Every payload is good for Home Assistant 2024.3.3 to 2025.12: the schemas of its
+//! discovery drop keys that they do not know (`extra=vol.REMOVE_EXTRA` in `components/mqtt/*.py`), but
+//! for those within `device` and `origin`.
+
+mod common;
+mod controls;
+mod entity;
+mod readings;
+mod template;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use entity::{Component, Entity, Source};
+
+use crate::message::Meta;
+use crate::topic::{Base, Identity};
+use entity::Maker;
+
+/// What must be agreed with a Home Assistant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HomeAssistant {
+    /// The identity under which it is on the broker, and commands.
+    pub identity: Identity,
+    /// Where it looks for discovery.
+    pub prefix: String,
+    /// Where a bridge between two brokers says `1` or `0`, if it listens to another broker than ours.
+    pub link_topic: Option<String>,
+}
+
+/// The entities of the device on `base` that calls itself `meta`: what every device has, what its state
+/// says, then what it can be told.
+#[must_use]
+pub fn entities(meta: &Meta, base: &Base, settings: &HomeAssistant) -> Vec<Entity> {
+    let maker = Maker { meta, base, settings };
+    let mut entities = common::entities(&maker);
+    entities.extend(meta.properties.iter().filter_map(|property| readings::of(&maker, property)));
+    entities.extend(meta.verbs.iter().filter_map(|verb| controls::of(&maker, verb)));
+    entities
+}
