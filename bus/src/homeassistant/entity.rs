@@ -210,7 +210,8 @@ fn level(text: &str) -> String {
 }
 
 /// `text` as Home Assistant makes the name of an entity from it: runs of all else become one `_`.
-fn slug(text: &str) -> String {
+#[must_use]
+pub fn slug(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let words: Vec<&str> =
         lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();

@@ -16,7 +16,7 @@ mod template;
 mod tests;
 mod units;
 
-pub use entity::{Component, Entity, Source};
+pub use entity::{Component, Entity, Source, slug};
 
 use crate::message::Meta;
 use crate::topic::{Base, Identity};
