@@ -5,6 +5,7 @@
 
 mod clock;
 mod connection;
+mod discovery;
 mod disk;
 mod exchange;
 mod fit;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
+use bus::homeassistant::HomeAssistant;
 use bus::message::Recent as RecentMessage;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
@@ -65,6 +67,8 @@ pub struct CoreSettings {
     pub stale_after: Duration,
     /// Asking for so long without a valid reply loses the link.
     pub serial_timeout: Duration,
+    /// The Home Assistant that is to be told of the device, if one is.
+    pub homeassistant: Option<HomeAssistant>,
 }
 
 /// The files of the state directory.
@@ -193,6 +197,8 @@ where
     announce_at: Option<Instant>,
     announced: bool,
     follow_ups: follow::FollowUps,
+    /// What Home Assistant is told, if it is to be told anything.
+    discovery: Option<Box<discovery::Discovery>>,
     /// What the broker refuses, with what is to be said of it.
     refused: BTreeMap<String, String>,
     probe: Option<ProbeVerdict>,
@@ -242,6 +248,7 @@ where
             history: Recorder::new(left.history.as_ref(), settings.stale_after),
             recent: recent::Recent::new(left.recent),
             oversized: fit::Oversized::default(),
+            discovery: discovery::Discovery::new(&settings).map(Box::new),
             manager_told: String::new(),
             link: Link::new(settings.serial_timeout, settings.stale_after),
             rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
@@ -318,6 +325,7 @@ where
             self.health_shown.poll_timeout().filter(|_| self.announced),
             self.recent_timeout(),
             self.follow_ups.poll_timeout(),
+            self.discovery.as_ref().and_then(|discovery| discovery.poll_timeout()),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
         ];

@@ -11,27 +11,18 @@ mod common;
 mod controls;
 mod entity;
 mod readings;
+mod settings;
 mod template;
 #[cfg(test)]
 mod tests;
 mod units;
 
 pub use entity::{Component, Entity, Source, slug};
+pub use settings::HomeAssistant;
 
 use crate::message::Meta;
-use crate::topic::{Base, Identity};
+use crate::topic::Base;
 use entity::Maker;
-
-/// What must be agreed with a Home Assistant.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HomeAssistant {
-    /// The identity under which it is on the broker, and commands.
-    pub identity: Identity,
-    /// Where it looks for discovery.
-    pub prefix: String,
-    /// Where a bridge between two brokers says `1` or `0`, if it listens to another broker than ours.
-    pub link_topic: Option<String>,
-}
 
 /// The entities of the device on `base` that calls itself `meta`: what every device has, what its state
 /// says, then what it can be told.

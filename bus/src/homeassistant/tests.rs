@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::device::{ArgumentKind, ArgumentSpec, Choice, Class, Property, Quantity, Role, Tone, Verb, Word};
 use crate::message::{ArgumentMeta, EventKind, PropertyMeta, SCHEMA, VerbMeta};
+use crate::topic::Identity;
 
 const ON_OFF: &[Choice] = &[Choice::new("on", "On"), Choice::new("off", "Off")];
 const SPEEDS: &[Choice] =

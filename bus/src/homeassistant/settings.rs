@@ -1,0 +1,45 @@
+//! The section `[homeassistant]` of a bridge's settings.
+
+use crate::settings::{IDENTITY_ALPHABET, Section, is_identity};
+use crate::topic::Identity;
+
+/// What Home Assistant calls its own prefix, and an identity for it.
+const USUAL: &str = "homeassistant";
+const PREFIX: &str = "1 to 100 of a-z, A-Z, 0-9, _ and -, with a / between levels";
+const LINK_TOPIC: &str = "1 to 200 printable ASCII characters without a space, + and #";
+
+/// What must be agreed with a Home Assistant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HomeAssistant {
+    /// The identity under which it is on the broker, and commands.
+    pub identity: Identity,
+    /// Where it looks for discovery.
+    pub prefix: String,
+    /// Where a bridge between two brokers says `1` or `0`, if it is on another broker than ours.
+    pub link_topic: Option<String>,
+}
+
+impl HomeAssistant {
+    /// Reads the section; nothing, if discovery is not wanted.
+    pub fn read(section: &mut Section) -> Option<Self> {
+        let enabled = section.flag("enabled").default(false);
+        let identity = section.text("identity").check(IDENTITY_ALPHABET, |name| is_identity(name));
+        let identity = identity.default(USUAL.to_owned());
+        let prefix = section.text("prefix").check(PREFIX, |prefix| is_prefix(prefix));
+        let prefix = prefix.default(USUAL.to_owned());
+        let link_topic = section.text("link_topic").check(LINK_TOPIC, |topic| is_topic(topic)).optional();
+        let identity = Identity::client(&identity).ok().filter(|_| enabled)?;
+        Some(Self { identity, prefix, link_topic })
+    }
+}
+
+fn is_prefix(text: &str) -> bool {
+    let is_level = |level: &str| {
+        !level.is_empty() && level.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    text.len() <= 100 && text.split('/').all(is_level)
+}
+
+fn is_topic(text: &str) -> bool {
+    (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'+' && b != b'#')
+}
