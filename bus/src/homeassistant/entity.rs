@@ -9,7 +9,7 @@ use crate::message::{Meta, OFFLINE, ONLINE};
 use crate::topic::Base;
 
 /// Where it comes from, in Home Assistant's log.
-const ORIGIN: &str = "obsbus";
+pub const ORIGIN: &str = "obsbus";
 
 /// What sort of entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -124,6 +124,9 @@ fn commands(device: &Device) -> Option<Yaml> {
     let scripts = device.scripts();
     let mut rows = Vec::new();
     for script in &scripts {
+        if !script.fields.is_empty() {
+            rows.push(map([("type", "section".into()), ("label", script.label().into())]));
+        }
         rows.extend(script.fields.iter().map(|field| row(field.entity_id(), &field.label())));
         rows.push(run(script));
     }

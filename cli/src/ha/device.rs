@@ -6,6 +6,7 @@ use bus::message::{ArgumentMeta, ArgumentType, Meta, VerbMeta};
 use bus::topic::Base;
 
 use super::template::quoted;
+use crate::instrument::unit;
 use crate::text::capitalised;
 
 /// Of a number that names no limit.
@@ -91,6 +92,11 @@ impl Helper {
 impl Field<'_> {
     pub(super) fn entity_id(&self) -> String {
         format!("{}.{}", self.helper.domain(), self.name)
+    }
+
+    /// As Home Assistant writes it.
+    pub(super) fn unit(&self) -> Option<String> {
+        Some(unit(self.argument.unit.as_deref()).trim().to_owned()).filter(|unit| !unit.is_empty())
     }
 
     /// For people, with what it may be where the helper does not show it.

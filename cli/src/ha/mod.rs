@@ -8,10 +8,10 @@ mod template;
 mod yaml;
 
 use bus::homeassistant::HomeAssistant;
-use bus::topic::Identity;
+use bus::topic::{Base, Identity};
 use clap::ArgMatches;
 
-use self::device::Device;
+pub use self::device::Device;
 use self::yaml::Yaml;
 use crate::exit::{EXIT_STALE, EXIT_UNREACHABLE, Failure};
 use crate::list;
@@ -70,7 +70,13 @@ fn write(head: &str, yaml: &Yaml) -> Result<u8, Failure> {
     print(&text).map(|()| 0)
 }
 
-/// The devices that were named, or all.
+/// The devices that were named on the command line.
+fn named(matches: &ArgMatches, access: &Access, site: Option<&str>) -> Result<Vec<Base>, Failure> {
+    let addresses = matches.get_many::<String>("devices").into_iter().flatten();
+    addresses.map(|address| Ok(access.clone().target(site, address)?.base)).collect()
+}
+
+/// What there is of the devices that were named, or of all.
 async fn devices(matches: &ArgMatches, common: &Common) -> Result<Vec<Device>, Failure> {
     let access = Access::find(common)?;
     let identity = matches.get_one::<String>("identity").map_or(IDENTITY, String::as_str);
@@ -80,11 +86,7 @@ async fn devices(matches: &ArgMatches, common: &Common) -> Result<Vec<Device>, F
         link_topic: None,
     };
     let site = common.site.as_deref();
-    let named = remove::named(matches);
-    let mut wanted = Vec::new();
-    for address in &named {
-        wanted.push(access.clone().target(site, address)?.base);
-    }
+    let wanted = named(matches, &access, site)?;
     let mut sites = access.sites(site)?;
     sites.extend(wanted.iter().map(|base| base.site().to_owned()));
     sites.sort();

@@ -47,7 +47,7 @@ fn helper(device: &Device, script: &Script<'_>, field: &Field<'_>) -> Yaml {
             // Whoever only presses the button has asked for as little as can be.
             .with("initial", 0.0_f64.clamp(*minimum, *maximum))
             .with("mode", "box")
-            .with_some("unit_of_measurement", field.argument.unit.clone()),
+            .with_some("unit_of_measurement", field.unit()),
     }
 }
 
@@ -74,13 +74,14 @@ fn script(device: &Device, script: &Script<'_>) -> Yaml {
 }
 
 fn described(field: &Field<'_>) -> Yaml {
+    // A map with nothing in it is lost when Home Assistant puts packages together.
     let selector = match &field.helper {
-        Helper::Flag => map([("boolean", Yaml::Map(Vec::new()))]),
+        Helper::Flag => map([("boolean", Yaml::Nothing)]),
         Helper::Choice(words) => map([("select", map([("options", words.clone().into())]))]),
-        Helper::Text => map([("text", Yaml::Map(Vec::new()))]),
+        Helper::Text => map([("text", Yaml::Nothing)]),
         Helper::Number { minimum, maximum, step } => {
             let number = map([("min", (*minimum).into()), ("max", (*maximum).into()), ("step", (*step).into())]);
-            let number = number.with_some("unit_of_measurement", field.argument.unit.clone());
+            let number = number.with_some("unit_of_measurement", field.unit());
             map([("number", number.with("mode", "box"))])
         }
     };
@@ -137,7 +138,7 @@ fn alarm(devices: &[Device], notify: Option<&str>) -> Yaml {
         .with("action", vec![tell(
             notify,
             "{{ device }}",
-            "{{ texts | join('\n') }}",
+            "{{ texts | join('\\n') }}",
             "obsbus_alarm_{{ device | slugify }}",
         )])
 }
@@ -148,7 +149,6 @@ fn gone(devices: &[Device], notify: Option<&str>) -> Yaml {
         .with("for", map([("seconds", GONE_AFTER_S.into())]));
     watch("obsbus_gone", "obsbus: tell of a bridge that is gone", vec![trigger])
         .with("variables", map([("device", label(devices, "bridge").into())]))
-        .with("condition", Yaml::List(Vec::new()))
         .with("action", vec![tell(
             notify,
             "{{ device }}",

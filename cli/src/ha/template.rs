@@ -42,7 +42,7 @@ fn argument(field: &Field<'_>) -> String {
 
 /// What is bad of an expression that is a state, or none.
 fn alarms(state: &str) -> String {
-    format!("(({state}.attributes.attention or []) if {state} else []) | selectattr('severity', 'eq', 'error')")
+    format!("(({state}.attributes.get('attention') or []) if {state} else []) | selectattr('severity', 'eq', 'error')")
 }
 
 /// The texts of what is bad and was not before, where the state of one of `entities` triggers an

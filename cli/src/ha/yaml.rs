@@ -6,6 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 /// What stands in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Yaml {
+    Nothing,
     Flag(bool),
     Whole(i64),
     Number(f64),
@@ -40,6 +41,7 @@ impl Yaml {
 impl Serialize for Yaml {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
+            Self::Nothing => serializer.serialize_unit(),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Whole(number) => serializer.serialize_i64(*number),
             Self::Number(number) => serializer.serialize_f64(*number),
@@ -69,8 +71,10 @@ impl From<i64> for Yaml {
 }
 
 impl From<f64> for Yaml {
+    #[expect(clippy::cast_possible_truncation, reason = "there is nothing behind the point, and the rest fits")]
     fn from(number: f64) -> Self {
-        Self::Number(number)
+        let is_whole = number.fract() == 0.0 && number.abs() < 1e15;
+        if is_whole { Self::Whole(number as i64) } else { Self::Number(number) }
     }
 }
 
