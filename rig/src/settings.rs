@@ -3,6 +3,10 @@
 use std::fmt::Debug;
 
 use bridge::settings::DeviceSettings;
+use bus::homeassistant::HomeAssistant;
+use bus::topic::Identity;
+
+const HOME_ASSISTANT: &str = "homeassistant";
 
 /// What is wrong comes as it is told, without the folder of the file.
 ///
@@ -40,6 +44,24 @@ key_file = "own.key"
 "#
     );
     load("least.toml", &text, &[]).expect("a minimal file")
+}
+
+/// The same, with a Home Assistant that is told of the device and may command.
+///
+/// # Panics
+/// As [`least`].
+#[must_use]
+pub fn with_home_assistant<S: DeviceSettings>(site: &str) -> S {
+    let mut settings = least::<S>(site);
+    let bridge = settings.bridge_mut();
+    bridge.control_clients.push(HOME_ASSISTANT.to_owned());
+    bridge.stop_clients.push(HOME_ASSISTANT.to_owned());
+    bridge.homeassistant = Some(HomeAssistant {
+        identity: Identity::new(HOME_ASSISTANT).expect("an identity"),
+        prefix: HOME_ASSISTANT.to_owned(),
+        link_topic: None,
+    });
+    settings
 }
 
 /// A predecessor's file is told what became of each key.

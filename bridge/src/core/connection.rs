@@ -38,6 +38,7 @@ where
                 self.dirty = true;
             }
             SessionEvent::Message(incoming) => self.handle_message(&incoming, now),
+            SessionEvent::Delivered { receipt } => self.desk.delivered(receipt),
             SessionEvent::Lost { error } => {
                 // Said once when it begins, and again when there is another reason.
                 let begins = self.announced || self.announce_at.is_some();

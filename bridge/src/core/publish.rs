@@ -288,6 +288,7 @@ where
             payload,
             correlation: post.correlation,
             expires: Some(now.instant + REPLY_EXPIRY),
+            receipt: post.receipt,
         }));
     }
 
@@ -318,6 +319,7 @@ where
             payload,
             correlation: None,
             expires: None,
+            receipt: None,
         }));
     }
 

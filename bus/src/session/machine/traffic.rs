@@ -8,7 +8,7 @@ use super::terms::{Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
 use super::{Machine, PUBACK_LIMIT, Purpose, State};
 use crate::clock::Instant;
 use crate::incoming::Incoming;
-use crate::outbox::Outgoing;
+use crate::outbox::{Outgoing, Token};
 use crate::probe::{Ping, Probe, Verdict};
 
 impl Machine {
@@ -78,7 +78,7 @@ impl Machine {
         self.round_trip.note(at.since(sent));
         match purpose {
             Purpose::Deliver(token, grant) => {
-                self.outbox.acknowledge(token, at);
+                self.handed_over(token);
                 self.judged(grant, refused);
             }
             Purpose::Probe(ping, round) => {
@@ -93,6 +93,12 @@ impl Machine {
                     *offline = Farewell::Heard;
                 }
             }
+        }
+    }
+
+    fn handed_over(&mut self, token: Token) {
+        if let Some(receipt) = self.outbox.acknowledge(token) {
+            self.report(SessionEvent::Delivered { receipt });
         }
     }
 
@@ -126,7 +132,7 @@ impl Machine {
         while let Some((token, outgoing)) = self.outbox.next(now) {
             let grant = self.settings.base.grant(&outgoing.topic);
             if outgoing.payload.len() > PAYLOAD_LIMIT {
-                self.outbox.acknowledge(token, now);
+                self.handed_over(token);
                 self.judged(grant, Some(Refusal::TooLarge));
                 continue;
             }
