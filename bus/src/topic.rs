@@ -77,6 +77,12 @@ pub fn birth(prefix: &str) -> String {
     format!("{prefix}/status")
 }
 
+/// All that Home Assistant is told of anything; `prefix` is its discovery prefix.
+#[must_use]
+pub fn discovery_of_all(prefix: &str) -> String {
+    format!("{prefix}/+/+/+/config")
+}
+
 /// The name under which the broker knows a connection: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

@@ -139,6 +139,14 @@ impl Connection {
         self.client.publish(topic, payload, properties).await
     }
 
+    /// Has the broker forget what it keeps on `topic`, and waits for what it says to that.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn forget(&mut self, topic: &str) -> Result<Acknowledged, SessionError> {
+        self.client.forget(topic).await
+    }
+
     /// Says good-bye.
     pub async fn close(self) {
         Box::pin(self.client.disconnect()).await;

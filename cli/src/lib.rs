@@ -1,6 +1,7 @@
 //! The operators' commands: what may be typed (`usage`, `action`), what an instrument is
 //! (`instrument`, from its `meta` or its description), what is known of it (`view`), what is said
-//! of it (`status`, `generic`, `history`, `chart`, `progress`, `halt`), how it is asked (`ask`, `wait`).
+//! of it (`status`, `generic`, `history`, `chart`, `progress`, `halt`), how it is asked (`ask`, `wait`),
+//! what Home Assistant needs (`ha`).
 //!
 //! `obsbus` is made of this, and so is each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes` and `cache` the disk.
@@ -16,6 +17,7 @@ pub mod connection;
 mod display;
 pub mod exit;
 mod generic;
+pub mod ha;
 pub mod halt;
 pub mod health;
 pub mod history;

@@ -9,7 +9,7 @@ use crate::message::{Meta, OFFLINE, ONLINE};
 use crate::topic::Base;
 
 /// Where it comes from, in Home Assistant's log.
-const ORIGIN: &str = "obsbus";
+pub const ORIGIN: &str = "obsbus";
 
 /// What sort of entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,7 +213,8 @@ fn level(text: &str) -> String {
 }
 
 /// `text` as Home Assistant makes the name of an entity from it: runs of all else become one `_`.
-fn slug(text: &str) -> String {
+#[must_use]
+pub fn slug(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let words: Vec<&str> =
         lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();

@@ -17,7 +17,7 @@ mod template;
 mod tests;
 mod units;
 
-pub use entity::{Component, Entity, Source};
+pub use entity::{Component, Entity, ORIGIN, Source, slug};
 pub use settings::HomeAssistant;
 
 use crate::message::Meta;

@@ -5,7 +5,6 @@ use crate::topic::Identity;
 
 /// What Home Assistant calls its own prefix, and an identity for it.
 const USUAL: &str = "homeassistant";
-const PREFIX: &str = "1 to 100 of a-z, A-Z, 0-9, _ and -, with a / between levels";
 const LINK_TOPIC: &str = "1 to 200 printable ASCII characters without a space, + and #";
 
 /// What must be agreed with a Home Assistant.
@@ -20,24 +19,29 @@ pub struct HomeAssistant {
 }
 
 impl HomeAssistant {
+    /// What can be a prefix, in words.
+    pub const PREFIX: &str = "1 to 100 of a-z, A-Z, 0-9, _ and -, with a / between levels";
+
+    /// Whether `text` can be a prefix.
+    #[must_use]
+    pub fn is_prefix(text: &str) -> bool {
+        let is_level = |level: &str| {
+            !level.is_empty() && level.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        text.len() <= 100 && text.split('/').all(is_level)
+    }
+
     /// Reads the section; nothing, if discovery is not wanted.
     pub fn read(section: &mut Section) -> Option<Self> {
         let enabled = section.flag("enabled").default(false);
         let identity = section.text("identity").check(IDENTITY_ALPHABET, |name| is_identity(name));
         let identity = identity.default(USUAL.to_owned());
-        let prefix = section.text("prefix").check(PREFIX, |prefix| is_prefix(prefix));
+        let prefix = section.text("prefix").check(Self::PREFIX, |prefix| Self::is_prefix(prefix));
         let prefix = prefix.default(USUAL.to_owned());
         let link_topic = section.text("link_topic").check(LINK_TOPIC, |topic| is_topic(topic)).optional();
         let identity = Identity::client(&identity).ok().filter(|_| enabled)?;
         Some(Self { identity, prefix, link_topic })
     }
-}
-
-fn is_prefix(text: &str) -> bool {
-    let is_level = |level: &str| {
-        !level.is_empty() && level.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    text.len() <= 100 && text.split('/').all(is_level)
 }
 
 fn is_topic(text: &str) -> bool {

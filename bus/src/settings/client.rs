@@ -81,6 +81,22 @@ impl ClientSettings {
         Ok(settings)
     }
 
+    /// From a bridge's file: its broker, its identity and its site, whatever else stands there.
+    ///
+    /// # Errors
+    /// Everything that is wrong with those.
+    pub fn of_bridge(path: &Path) -> Result<Self, Problems> {
+        let mut section = read(path, "", &[])?;
+        let site = section.text("site").check(NAME_ALPHABET, |site| is_name(site)).required();
+        let mut broker_section = section.section("broker");
+        let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
+        broker_section.ignore_rest();
+        section.close(broker_section);
+        section.ignore_rest();
+        section.finish(&[])?;
+        Ok(Self { broker, sites: vec![site.clone()], site: Some(site), devices: BTreeMap::new() })
+    }
+
     /// As [`Self::load`], and what can be known of the files it names without connecting, by the
     /// date `now`.
     #[must_use]

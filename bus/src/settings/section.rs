@@ -74,6 +74,11 @@ impl Section {
         self.warnings.append(&mut inner.warnings);
     }
 
+    /// Lets go of what was not read: it is another program's business.
+    pub fn ignore_rest(&mut self) {
+        self.table.clear();
+    }
+
     /// The keys that are written in this table and not read yet, in the order of the file.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
