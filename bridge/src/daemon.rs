@@ -182,7 +182,7 @@ fn subscriptions(base: &Base, inputs: &[String], homeassistant: Option<&HomeAssi
         listen(base.command_filter(), Listen::Commands),
     ];
     let inputs = inputs.iter().map(|topic| listen(topic.clone(), Listen::Input));
-    // What earlier settings left there, and Home Assistant's birth: the retain flag tells a stored one.
+    // Leftovers of earlier settings, and Home Assistant's birth message: the retain flag marks an old one.
     let discovery = homeassistant.into_iter().flat_map(|homeassistant| {
         let prefix = &homeassistant.prefix;
         [

@@ -131,7 +131,7 @@ pub struct BridgeSettings {
     pub state_directory: PathBuf,
     /// How to reach the broker, and as whom.
     pub broker: BrokerSettings,
-    /// The Home Assistant that is to be told of the device, if one is.
+    /// Discovery by Home Assistant, if it is enabled.
     pub homeassistant: Option<HomeAssistant>,
 }
 

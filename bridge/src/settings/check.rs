@@ -35,7 +35,7 @@ impl BridgeSettings {
         {
             let identity = &homeassistant.identity;
             let message = format!(
-                "has not \"{identity}\", so Home Assistant shows the device and its commands are refused"
+                "does not contain \"{identity}\": Home Assistant can display the device, and its commands are refused"
             );
             section.warn("control_clients", message);
         }

@@ -102,7 +102,7 @@ pub struct Verb {
     pub relative: bool,
     /// `stop`: executed whatever else is wrong.
     pub stop: bool,
-    /// Takes back a device that was let go of: it is of use while the device does not answer.
+    /// It takes back a device that was released, so it is useful while the device does not answer.
     pub reclaims: bool,
 }
 
