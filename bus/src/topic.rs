@@ -4,10 +4,14 @@
 //! through [`Identity`] and [`RequestId`]: a control character in a topic makes the broker drop the
 //! *bridge*.
 
+mod discovery;
+
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use discovery::{birth, discovery_of_all};
 
 /// The identity level under which a bridge publishes what its ACL must refuse.
 pub const CANARY: &str = "acl-canary";
@@ -69,18 +73,6 @@ fn is_id(text: &str) -> bool {
 #[must_use]
 pub fn of_service(site: &str, service: &str) -> String {
     format!("{site}/{service}/state")
-}
-
-/// Where Home Assistant says that it is there.
-#[must_use]
-pub fn birth(prefix: &str) -> String {
-    format!("{prefix}/status")
-}
-
-/// All that Home Assistant is told of anything; `prefix` is its discovery prefix.
-#[must_use]
-pub fn discovery_of_all(prefix: &str) -> String {
-    format!("{prefix}/+/+/+/config")
 }
 
 /// The name under which the broker knows a connection: `[a-z0-9_-]{1,64}`.
@@ -312,33 +304,6 @@ impl Base {
         self.under(&format!("reply/{identity}/+"))
     }
 
-    /// The device's level in the topics of Home Assistant's discovery.
-    #[must_use]
-    pub fn node(&self) -> String {
-        format!("{}_{}", self.site, self.device)
-    }
-
-    /// Retained: what Home Assistant is told of one entity; `prefix` is its discovery prefix.
-    #[must_use]
-    pub fn discovery(&self, prefix: &str, component: &str, object: &str) -> String {
-        format!("{prefix}/{component}/{}/{object}/config", self.node())
-    }
-
-    /// All that Home Assistant is told of the device.
-    #[must_use]
-    pub fn discovery_filter(&self, prefix: &str) -> String {
-        self.discovery(prefix, "+", "+")
-    }
-
-    /// Whether `topic` is one of [`Self::discovery_filter`].
-    #[must_use]
-    pub fn is_discovery(&self, prefix: &str, topic: &str) -> bool {
-        topic.strip_prefix(prefix).is_some_and(|rest| {
-            let levels: Vec<&str> = rest.split('/').collect();
-            matches!(levels.as_slice(), ["", _, node, _, "config"] if *node == self.node())
-        })
-    }
-
     /// What an ACL must grant so that a bridge may publish on `topic`: for replies, whose topics are
     /// many, and for Home Assistant's discovery one line covers all.
     #[must_use]
@@ -436,22 +401,6 @@ mod tests {
         }
         let of_another = "homeassistant/sensor/clasp_slide/water/config";
         assert_eq!(base().grant(of_another), of_another);
-    }
-
-    #[test]
-    fn the_devices_own_discovery_is_told_from_anothers() {
-        assert_eq!(birth("homeassistant"), "homeassistant/status");
-        assert_eq!(base().discovery_filter("homeassistant"), "homeassistant/+/clasp_lamp/+/config");
-        assert!(base().is_discovery("homeassistant", "homeassistant/sensor/clasp_lamp/water/config"));
-        for topic in [
-            "homeassistant/sensor/clasp_slide/water/config",
-            "homeassistant/sensor/clasp_lamp/config",
-            "homeassistant/sensor/clasp_lamp/water/config/x",
-            "homeassistant2/sensor/clasp_lamp/water/config",
-            "homeassistant/status",
-        ] {
-            assert!(!base().is_discovery("homeassistant", topic), "{topic}");
-        }
     }
 
     #[test]

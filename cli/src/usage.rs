@@ -73,11 +73,9 @@ fn home_assistant() -> Command {
         let help = format!("As whom Home Assistant is on the broker [default: {}]", ha::IDENTITY);
         Arg::new("identity").long("identity").value_name("NAME").help(help)
     };
-    let notify = Arg::new("notify")
-        .long("notify")
-        .value_name("SERVICE")
-        .value_parser(service)
-        .help("What tells people, such as notify.mobile_app_phone [default: a notification in Home Assistant]");
+    let notify = Arg::new("notify").long("notify").value_name("SERVICE").value_parser(service).help(
+        "What tells people, such as notify.mobile_app_phone [default: a notification in Home Assistant]",
+    );
     let bridge = Arg::new("bridge")
         .long("bridge")
         .value_name("FILE")
@@ -98,7 +96,10 @@ fn home_assistant() -> Command {
         .arg_required_else_help(true)
         .subcommand_required(true)
         .subcommand(
-            Command::new("dashboard").about("Print a dashboard, a view per device").arg(devices()).arg(identity()),
+            Command::new("dashboard")
+                .about("Print a dashboard, a view per device")
+                .arg(devices())
+                .arg(identity()),
         )
         .subcommand(
             Command::new("package")
@@ -404,7 +405,9 @@ fn service(text: &str) -> Result<String, NotUnderstood> {
     };
     match text.split_once('.') {
         Some((domain, name)) if is_word(domain) && is_word(name) => Ok(text.to_owned()),
-        _ => Err(not_understood("a service of Home Assistant is wanted here, such as notify.mobile_app_phone")),
+        _ => {
+            Err(not_understood("a service of Home Assistant is wanted here, such as notify.mobile_app_phone"))
+        }
     }
 }
 

@@ -21,6 +21,7 @@ where
         match event {
             SessionEvent::Connected { round_trip } => {
                 self.connections += 1;
+                self.round_trip = Some(round_trip);
                 self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
                 self.announced = false;
                 self.forget_follow_ups();

@@ -44,10 +44,11 @@ impl Discovery {
     pub(super) fn new(settings: &CoreSettings) -> Option<Self> {
         let homeassistant = settings.homeassistant.clone()?;
         let base = settings.desk.base.clone();
-        let entities = homeassistant::entities(&meta::of(settings), &base, &homeassistant);
+        let meta = meta::of(settings);
+        let topics = homeassistant::told(&meta, &base, &homeassistant).map(|(topic, _)| topic).collect();
         Some(Self {
             birth: topic::birth(&homeassistant.prefix),
-            topics: entities.into_iter().map(|entity| entity.topic).collect(),
+            topics,
             settings: homeassistant,
             base,
             waits: VecDeque::new(),
@@ -104,8 +105,7 @@ impl Discovery {
     /// All of it, from now on.
     fn begin(&mut self, meta: &Meta, now: Instant) {
         self.waits.retain(|(_, payload)| payload.is_empty());
-        let entities = homeassistant::entities(meta, &self.base, &self.settings);
-        self.waits.extend(entities.iter().map(|entity| (entity.topic.clone(), entity.payload())));
+        self.waits.extend(homeassistant::told(meta, &self.base, &self.settings));
         self.next = Some(now);
         self.again = None;
         self.has_begun = true;

@@ -83,7 +83,10 @@ impl Entity {
     /// What goes on [`Entity::topic`].
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
-        crate::message::encode(&self.config)
+        let mut payload = crate::message::encode(&self.config);
+        // Many wait for one another.
+        payload.shrink_to_fit();
+        payload
     }
 
     /// With one thing more to tell.

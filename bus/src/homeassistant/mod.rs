@@ -28,9 +28,26 @@ use entity::Maker;
 /// says, then what it can be told.
 #[must_use]
 pub fn entities(meta: &Meta, base: &Base, settings: &HomeAssistant) -> Vec<Entity> {
-    let maker = Maker { meta, base, settings };
-    let mut entities = common::entities(&maker);
-    entities.extend(meta.properties.iter().filter_map(|property| readings::of(&maker, property)));
-    entities.extend(meta.verbs.iter().filter_map(|verb| controls::of(&maker, verb)));
-    entities
+    each(Maker { meta, base, settings }).collect()
+}
+
+/// What Home Assistant is told of them, with the topics. Made one by one: all entities at once are a few
+/// hundred kilobytes.
+pub fn told<'a>(
+    meta: &'a Meta,
+    base: &'a Base,
+    settings: &'a HomeAssistant,
+) -> impl Iterator<Item = (String, Vec<u8>)> + 'a {
+    each(Maker { meta, base, settings }).map(|entity| {
+        let payload = entity.payload();
+        (entity.topic, payload)
+    })
+}
+
+fn each<'a>(maker: Maker<'a>) -> impl Iterator<Item = Entity> + 'a {
+    let properties = maker.meta.properties.iter();
+    let verbs = maker.meta.verbs.iter();
+    let readings = properties.filter_map(move |property| readings::of(&maker, property));
+    let controls = verbs.filter_map(move |verb| controls::of(&maker, verb));
+    common::entities(&maker).into_iter().chain(readings).chain(controls)
 }

@@ -46,9 +46,12 @@ fn single(entity: Entity, property: &PropertyMeta, value: &str) -> Entity {
     match quantity {
         Quantity::Switch => entity.with("value_template", template::switch(value, "ON", "OFF")),
         Quantity::Word => {
-            let words: Vec<Value> = property.words.iter().map(|word| word.word.clone().into()).collect();
+            let words = property.words.iter().map(|word| word.word.as_str());
+            // A word that is no option is a warning for each message. What the device does is always known.
+            let unknown = (property.key != STATUS).then_some(template::UNKNOWN);
+            let words: Vec<Value> = words.chain(unknown).map(Value::from).collect();
             entity
-                .with("value_template", template::show(value))
+                .with("value_template", template::word(value))
                 .with("device_class", "enum")
                 .with("options", words)
                 .with("icon", units::icon(quantity))

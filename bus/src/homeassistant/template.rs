@@ -1,10 +1,12 @@
 //! The texts of templates (Jinja, in Home Assistant's sandbox).
 //!
-//! What is not known is `None` there, which Home Assistant takes for "unknown". Before 2024.4 a sensor
-//! that shows words takes it for a word; so a text is `unknown`, which is the same to every version.
+//! What is not known is `None` there, which Home Assistant takes for "unknown". Before 2024.10 a sensor
+//! that shows words takes it for a word; so a text is [`UNKNOWN`], which is the same to every version.
 
 use serde_json::Value;
 
+/// What Home Assistant calls the state of what is not known.
+pub(super) const UNKNOWN: &str = "unknown";
 /// Home Assistant keeps no longer text as a state.
 const TEXT_LIMIT: usize = 255;
 
@@ -24,21 +26,26 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
+/// Shows a word.
+pub(super) fn word(value: &str) -> String {
+    show(&format!("'{UNKNOWN}' if {value} is none else {value}"))
+}
+
 /// Shows a text, as much of it as Home Assistant keeps.
 pub(super) fn text(value: &str) -> String {
-    show(&format!("'unknown' if {value} is none else ({value} | string)[:{TEXT_LIMIT}]"))
+    show(&format!("'{UNKNOWN}' if {value} is none else ({value} | string)[:{TEXT_LIMIT}]"))
 }
 
 /// Shows a list of texts.
 pub(super) fn list(value: &str) -> String {
-    show(&format!("'unknown' if {value} is none else ({value} | join(', '))[:{TEXT_LIMIT}] or 'none'"))
+    show(&format!("'{UNKNOWN}' if {value} is none else ({value} | join(', '))[:{TEXT_LIMIT}] or 'none'"))
 }
 
 /// Shows a list of numbers with their unit.
 pub(super) fn numbers(value: &str, decimals: u8, unit: Option<&str>) -> String {
     let unit = unit.map(|unit| format!(" ~ {}", quoted(&format!(" {unit}")))).unwrap_or_default();
     let rounded = format!("{value} | map('round', {decimals}, 'common', none) | join(', ')");
-    show(&format!("'unknown' if {value} is none else (({rounded}){unit})[:{TEXT_LIMIT}]"))
+    show(&format!("'{UNKNOWN}' if {value} is none else (({rounded}){unit})[:{TEXT_LIMIT}]"))
 }
 
 /// `yes` or `no`, for true and false.
@@ -58,7 +65,7 @@ pub(super) fn one_of(value: &str, words: &[String]) -> String {
     show(&format!("{value} if {value} in [{}] else 'None'", words.join(", ")))
 }
 
-/// A date. Before 2024.4 a date that is not known is a warning for each message: so a date always
+/// A date. Before 2024.10 a date that is not known is a warning for each message: so a date always
 /// comes out, and who shows it needs the value ([`super::entity::Needs::Value`]).
 pub(super) fn date(value: &str) -> String {
     show(&format!("{value} or '1970-01-01T00:00:00Z'"))

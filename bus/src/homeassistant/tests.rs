@@ -285,11 +285,14 @@ fn a_quantity_has_home_assistants_class_and_unit() {
 }
 
 #[test]
-fn words_are_an_enumeration_with_all_of_them() {
+fn words_are_an_enumeration_with_all_that_can_be() {
     let config = told("sensor/inputs_speed");
     assert_eq!(config["device_class"], "enum");
-    assert_eq!(config["options"], json!(["coasting", "low", "high"]));
-    assert_eq!(config["value_template"], "{{ value_json['inputs']['speed'] }}");
+    assert_eq!(config["options"], json!(["coasting", "low", "high", "unknown"]));
+    let template =
+        "{{ 'unknown' if value_json['inputs']['speed'] is none else value_json['inputs']['speed'] }}";
+    assert_eq!(config["value_template"], template);
+    assert_eq!(told("sensor/status")["options"], json!(["offline", "idle"]), "it is never unknown");
     assert!(config.get("state_class").is_none() && config.get("unit_of_measurement").is_none());
 }
 

@@ -44,7 +44,7 @@ fn they_say_what_home_assistant_must_know() {
         ),
         ("sensor.flow", json!({ "unit_of_measurement": "L/min", "device_class": "volume_flow_rate" })),
         ("sensor.tec_power", json!({ "unit_of_measurement": "%", "device_class": null })),
-        ("sensor.mode", json!({ "options": ["automatic", "manual"], "device_class": "enum" })),
+        ("sensor.mode", json!({ "options": ["automatic", "manual", "unknown"], "device_class": "enum" })),
         ("select.mode", json!({ "options": ["automatic", "manual"], "entity_category": "config" })),
         (
             "number.setpoint",

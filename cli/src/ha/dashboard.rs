@@ -34,7 +34,8 @@ fn view(device: &Device, title: &str) -> Yaml {
     .chain(charts(device))
     .chain(events(device))
     .chain(diagnostics(device));
-    map([("title", title.into()), ("path", device.prefix().into())]).with("cards", Yaml::List(cards.collect()))
+    map([("title", title.into()), ("path", device.prefix().into())])
+        .with("cards", Yaml::List(cards.collect()))
 }
 
 /// Shown only while `entity` is, or is not, in this state.
@@ -76,10 +77,14 @@ fn stop(device: &Device) -> Option<Yaml> {
     let button = device.control(verb)?;
     let press = press("button.press").with("target", map([("entity_id", button.clone().into())]));
     Some(
-        map([("type", "button".into()), ("entity", button.into()), ("name", verb.label.to_uppercase().into())])
-            .with("icon", "mdi:stop-circle-outline")
-            .with("show_state", false)
-            .with("tap_action", press),
+        map([
+            ("type", "button".into()),
+            ("entity", button.into()),
+            ("name", verb.label.to_uppercase().into()),
+        ])
+        .with("icon", "mdi:stop-circle-outline")
+        .with("show_state", false)
+        .with("tap_action", press),
     )
 }
 
@@ -143,7 +148,8 @@ fn run(script: &Script<'_>) -> Yaml {
 /// One for each unit, so that each has an axis of its own.
 fn charts(device: &Device) -> Vec<Yaml> {
     let mut units: Vec<(Option<&str>, Quantity, Vec<Yaml>)> = Vec::new();
-    let drawn = |property: &&PropertyMeta| property.history && property.quantity.is_numeric() && !property.many;
+    let drawn =
+        |property: &&PropertyMeta| property.history && property.quantity.is_numeric() && !property.many;
     for property in device.meta.properties.iter().filter(drawn) {
         let Some(entity) = device.property(&property.key) else { continue };
         let row = row(entity, &property.label);
@@ -156,7 +162,11 @@ fn charts(device: &Device) -> Vec<Yaml> {
     units
         .into_iter()
         .map(|(_, _, rows)| {
-            map([("type", "history-graph".into()), ("hours_to_show", 24.into()), ("entities", Yaml::List(rows))])
+            map([
+                ("type", "history-graph".into()),
+                ("hours_to_show", 24.into()),
+                ("entities", Yaml::List(rows)),
+            ])
         })
         .collect()
 }
@@ -174,8 +184,8 @@ fn diagnostics(device: &Device) -> Option<Yaml> {
         (Component::BinarySensor, "connected", "Device answers"),
         (Component::Sensor, "last_command", "Last command"),
     ];
-    let common = common.into_iter().filter_map(|(component, name, label)| {
-        Some(row(device.common(component, name)?, label))
-    });
+    let common = common
+        .into_iter()
+        .filter_map(|(component, name, label)| Some(row(device.common(component, name)?, label)));
     entities("Diagnostics", common.chain(rows(device, &[Role::Diagnostic])).collect())
 }

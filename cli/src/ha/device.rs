@@ -44,7 +44,11 @@ pub(super) struct Field<'a> {
 pub(super) enum Helper {
     Flag,
     Choice(Vec<String>),
-    Number { minimum: f64, maximum: f64, step: f64 },
+    Number {
+        minimum: f64,
+        maximum: f64,
+        step: f64,
+    },
     /// Empty if it is left out.
     Text,
 }
@@ -63,8 +67,7 @@ impl Helper {
             // It must be possible to leave it out.
             _ if argument.optional => Self::Text,
             Some(ArgumentType::Number) => {
-                let (minimum, maximum) =
-                    (argument.minimum.unwrap_or(-FAR), argument.maximum.unwrap_or(FAR));
+                let (minimum, maximum) = (argument.minimum.unwrap_or(-FAR), argument.maximum.unwrap_or(FAR));
                 // A helper with nothing to choose between is refused.
                 if minimum >= maximum {
                     return Self::Text;

@@ -112,7 +112,11 @@ async fn devices(matches: &ArgMatches, common: &Common) -> Result<Vec<Device>, F
         .map(ToString::to_string)
         .collect();
     if !missing.is_empty() || devices.is_empty() {
-        let what = if missing.is_empty() { format!("any device of {}", sites.join(", ")) } else { missing.join(", ") };
+        let what = if missing.is_empty() {
+            format!("any device of {}", sites.join(", "))
+        } else {
+            missing.join(", ")
+        };
         let message = format!("nothing is known of {what}: `obsbus list` shows what is there");
         return Err(Failure::said(EXIT_UNREACHABLE, message));
     }

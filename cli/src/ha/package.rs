@@ -13,13 +13,15 @@ const GONE_AFTER_S: i64 = 60;
 /// The scripts, helpers and automations for these devices; `notify` is what tells people, such as
 /// `notify.mobile_app_phone`: without one it is a notification in Home Assistant itself.
 pub(super) fn package(devices: &[Device], notify: Option<&str>) -> Yaml {
-    let scripts: Vec<(&Device, Script<'_>)> =
-        devices.iter().flat_map(|device| device.scripts().into_iter().map(move |script| (device, script))).collect();
+    let scripts: Vec<(&Device, Script<'_>)> = devices
+        .iter()
+        .flat_map(|device| device.scripts().into_iter().map(move |script| (device, script)))
+        .collect();
     let mut package = Yaml::Map(Vec::new());
     for domain in ["input_boolean", "input_number", "input_select", "input_text"] {
-        let fields = scripts.iter().flat_map(|(device, script)| {
-            script.fields.iter().map(move |field| (*device, script, field))
-        });
+        let fields = scripts
+            .iter()
+            .flat_map(|(device, script)| script.fields.iter().map(move |field| (*device, script, field)));
         let helpers: Vec<(String, Yaml)> = fields
             .filter(|(_, _, field)| field.helper.domain() == domain)
             .map(|(device, script, field)| (field.name.clone(), helper(device, script, field)))
@@ -80,7 +82,8 @@ fn described(field: &Field<'_>) -> Yaml {
         Helper::Choice(words) => map([("select", map([("options", words.clone().into())]))]),
         Helper::Text => map([("text", Yaml::Nothing)]),
         Helper::Number { minimum, maximum, step } => {
-            let number = map([("min", (*minimum).into()), ("max", (*maximum).into()), ("step", (*step).into())]);
+            let number =
+                map([("min", (*minimum).into()), ("max", (*maximum).into()), ("step", (*step).into())]);
             let number = number.with_some("unit_of_measurement", field.unit());
             map([("number", number.with("mode", "box"))])
         }
@@ -130,17 +133,20 @@ fn alarm(devices: &[Device], notify: Option<&str>) -> Yaml {
     let started = map([("platform", "homeassistant".into()), ("event", "start".into())]);
     let changed = map([("platform", "state".into()), ("entity_id", attentions.clone().into())]);
     watch("obsbus_alarm", "obsbus: tell of what is wrong with a device", vec![changed, started])
-        .with("variables", map([
-            ("texts", new_alarms(&attentions).into()),
-            ("device", label(devices, "attention").into()),
-        ]))
+        .with(
+            "variables",
+            map([("texts", new_alarms(&attentions).into()), ("device", label(devices, "attention").into())]),
+        )
         .with("condition", vec![condition("{{ texts | count > 0 }}")])
-        .with("action", vec![tell(
-            notify,
-            "{{ device }}",
-            "{{ texts | join('\\n') }}",
-            "obsbus_alarm_{{ device | slugify }}",
-        )])
+        .with(
+            "action",
+            vec![tell(
+                notify,
+                "{{ device }}",
+                "{{ texts | join('\\n') }}",
+                "obsbus_alarm_{{ device | slugify }}",
+            )],
+        )
 }
 
 fn gone(devices: &[Device], notify: Option<&str>) -> Yaml {
@@ -149,31 +155,41 @@ fn gone(devices: &[Device], notify: Option<&str>) -> Yaml {
         .with("for", map([("seconds", GONE_AFTER_S.into())]));
     watch("obsbus_gone", "obsbus: tell of a bridge that is gone", vec![trigger])
         .with("variables", map([("device", label(devices, "bridge").into())]))
-        .with("action", vec![tell(
-            notify,
-            "{{ device }}",
-            "Nothing is known of it: its bridge is not on the broker, or Home Assistant is not.",
-            "obsbus_gone_{{ device | slugify }}",
-        )])
+        .with(
+            "action",
+            vec![tell(
+                notify,
+                "{{ device }}",
+                "Nothing is known of it: its bridge is not on the broker, or Home Assistant is not.",
+                "obsbus_gone_{{ device | slugify }}",
+            )],
+        )
 }
 
 /// Home Assistant shows nothing where a command has no effect.
 fn refused(devices: &[Device]) -> Yaml {
     let replies = devices.iter().map(|device| {
-        map([("platform", "mqtt".into()), ("topic", device.base.reply_filter(&device.settings.identity).into())])
-            .with("qos", 1)
-            .with("id", device.label())
+        map([
+            ("platform", "mqtt".into()),
+            ("topic", device.base.reply_filter(&device.settings.identity).into()),
+        ])
+        .with("qos", 1)
+        .with("id", device.label())
     });
     watch("obsbus_refused", "obsbus: tell of a command that was not done", replies.collect())
-        .with("condition", vec![condition(
-            "{{ trigger.payload_json.status in ['rejected', 'failed', 'timed_out'] }}",
-        )])
-        .with("action", vec![tell(
-            None,
-            "{{ trigger.id }}: {{ trigger.payload_json.verb | replace('_', ' ') }} was not done",
-            "{{ trigger.payload_json.message }}",
-            "obsbus_refused_{{ trigger.id | slugify }}",
-        )])
+        .with(
+            "condition",
+            vec![condition("{{ trigger.payload_json.status in ['rejected', 'failed', 'timed_out'] }}")],
+        )
+        .with(
+            "action",
+            vec![tell(
+                None,
+                "{{ trigger.id }}: {{ trigger.payload_json.verb | replace('_', ' ') }} was not done",
+                "{{ trigger.payload_json.message }}",
+                "obsbus_refused_{{ trigger.id | slugify }}",
+            )],
+        )
 }
 
 fn condition(template: &str) -> Yaml {

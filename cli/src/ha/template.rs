@@ -33,16 +33,17 @@ fn argument(field: &Field<'_>) -> String {
         Helper::Number { .. } => put(&format!("{name} | float")),
         Helper::Choice(_) => put(&format!("{name} | string")),
         // A number was made of one already; what is none goes out as it is, and is refused.
-        Helper::Text => format!(
-            "{{% if {name} not in ['', 'unknown', 'unavailable', none] %}}{}{{% endif %}}",
-            put(name)
-        ),
+        Helper::Text => {
+            format!("{{% if {name} not in ['', 'unknown', 'unavailable', none] %}}{}{{% endif %}}", put(name))
+        }
     }
 }
 
 /// What is bad of an expression that is a state, or none.
 fn alarms(state: &str) -> String {
-    format!("(({state}.attributes.get('attention') or []) if {state} else []) | selectattr('severity', 'eq', 'error')")
+    format!(
+        "(({state}.attributes.get('attention') or []) if {state} else []) | selectattr('severity', 'eq', 'error')"
+    )
 }
 
 /// The texts of what is bad and was not before, where the state of one of `entities` triggers an

@@ -71,7 +71,10 @@ impl From<i64> for Yaml {
 }
 
 impl From<f64> for Yaml {
-    #[expect(clippy::cast_possible_truncation, reason = "there is nothing behind the point, and the rest fits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "there is nothing behind the point, and the rest fits"
+    )]
     fn from(number: f64) -> Self {
         let is_whole = number.fract() == 0.0 && number.abs() < 1e15;
         if is_whole { Self::Whole(number as i64) } else { Self::Number(number) }
@@ -101,7 +104,8 @@ impl<T: Into<Yaml>> From<Vec<T>> for Yaml {
 /// # Errors
 /// What the library says: nothing of ours is known that it refuses.
 pub(super) fn print(head: &str, yaml: &Yaml) -> Result<String, serde_saphyr::ser::Error> {
-    let comments: String = head.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
+    let comments: String =
+        head.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
     Ok(comments + "\n" + &serde_saphyr::to_string(yaml)?)
 }
 
