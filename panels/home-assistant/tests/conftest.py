@@ -1,4 +1,4 @@
-"""One site and one Home Assistant for all tests; each test finds both as they are when nothing is wrong."""
+"""One site and one Home Assistant for all tests."""
 
 import pytest
 
@@ -40,5 +40,31 @@ def home(stand, bus):
         home.start()
         yield home
     finally:
-        (home.folder.parent / "last-homeassistant.log").write_text(home.log())
+        home.keep_log()
         home.close()
+
+
+def calm(stand, home):
+    """Waits until every bridge takes commands, and Home Assistant has heard of it."""
+    for kind in KINDS:
+        # A test before may have failed half-way.
+        stand(f"sim {kind} plug")
+        stand(f"ready {kind}")
+        home.wait_until(f"binary_sensor.clasp_{kind}_bridge", "on", limit=60)
+        home.wait_until(f"binary_sensor.clasp_{kind}_connected", "on")
+
+
+def set_up_focuser(stand, home):
+    """A focuser that can be told where to go."""
+    calm(stand, home)
+    if home.shows("binary_sensor.clasp_focuser_homed") != "on":
+        ran = stand.tool("alice", "obsbus focuser init")
+        assert ran["code"] == 0, ran
+        home.wait_until("binary_sensor.clasp_focuser_homed", "on")
+
+
+def entities_told(bus):
+    """The entities that the bridges tell Home Assistant of now, with what is told of each."""
+    topics = {topic for _, topic, _ in bus.messages if topic.startswith("homeassistant/") and topic.endswith("/config")}
+    configs = [bus.last(topic) for topic in topics]
+    return {config["default_entity_id"]: config for config in configs if config}

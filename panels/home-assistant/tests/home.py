@@ -8,9 +8,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from stand import ROOT, wait_for
@@ -84,10 +86,9 @@ class HomeAssistant:
         wait_for("answer of Home Assistant", self.answers, 120)
         if self.token is None:
             self.token = self.first_user()
-        self.socket = connect(f"ws://127.0.0.1:{self.port}/api/websocket", max_size=None)
-        self.receive("auth_required")
-        self.socket.send(json.dumps({"type": "auth", "access_token": self.token}))
-        self.receive("auth_ok")
+        self.socket = self.open_socket()
+        self.changes = []
+        threading.Thread(target=self.listen, args=(self.open_socket(),), daemon=True).start()
         wait_for("start of Home Assistant", lambda: self.rest("/api/config")["state"] == "RUNNING", 120)
 
     def stop(self):
@@ -161,11 +162,49 @@ class HomeAssistant:
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {self.state(entity)}") from None
 
+    def was_seen(self, place, entity, *states):
+        """Whether the entity went through these states, in this order, since that place in the changes."""
+        seen = iter([state for of, state in self.changes[place:] if of == entity])
+        return all(state in seen for state in states)
+
+    def follow(self, entity, *states, since, limit=30):
+        def followed():
+            return self.was_seen(since, entity, *states)
+
+        try:
+            wait_for(f"{entity}: {' -> '.join(states)}", followed, limit)
+        except AssertionError as error:
+            seen = [state for of, state in self.changes[since:] if of == entity]
+            raise AssertionError(f"{error}; it went through {seen}") from None
+
+    def notifications(self):
+        """What people are told, by its name."""
+        return {it["notification_id"]: it for it in self.ask("persistent_notification/get")}
+
     def call(self, service, **data):
         """Calls `domain.service` and does not wait for what comes of it."""
         return self.rest(f"/api/services/{service.replace('.', '/')}", data)
 
     # --- WebSocket
+
+    def open_socket(self):
+        socket = connect(f"ws://127.0.0.1:{self.port}/api/websocket", max_size=None, legacy=True)
+        assert json.loads(socket.recv())["type"] == "auth_required"
+        socket.send(json.dumps({"type": "auth", "access_token": self.token}))
+        assert json.loads(socket.recv())["type"] == "auth_ok"
+        return socket
+
+    def listen(self, socket):
+        """Keeps every state that an entity gets."""
+        socket.send(json.dumps({"id": 1, "type": "subscribe_events", "event_type": "state_changed"}))
+        try:
+            for text in socket:
+                message = json.loads(text)
+                if message["type"] == "event":
+                    data = message["event"]["data"]
+                    self.changes.append((data["entity_id"], data["new_state"] and data["new_state"]["state"]))
+        except ConnectionClosed:
+            pass
 
     def receive(self, kind, number=None):
         while True:
@@ -186,6 +225,10 @@ class HomeAssistant:
         return {entry["entity_id"]: entry for entry in entries if entry["platform"] == "mqtt"}
 
     # --- Log
+
+    def keep_log(self):
+        """Where people look after a test that failed."""
+        (TARGET / f"homeassistant-{VERSION}.log").write_text(self.log())
 
     def log(self):
         file = self.folder / "home-assistant.log"
