@@ -9,6 +9,7 @@ mod away;
 mod broker;
 mod disk;
 mod forgetful;
+mod homeassistant;
 mod line;
 mod outcome;
 pub mod settings;
@@ -384,9 +385,10 @@ impl<S: Subject> Rig<S> {
         self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
     }
 
-    /// How many terminal replies a request has had.
+    /// How many terminal replies a request has had. The next bridge may repeat one, as a duplicate.
     pub fn outcomes(&self, id: &str) -> usize {
-        self.replies(id).iter().filter(|reply| reply.what.status.is_terminal()).count()
+        let is_outcome = |reply: &Reply| reply.status.is_terminal() && !reply.duplicate;
+        self.replies(id).iter().filter(|reply| is_outcome(&reply.what)).count()
     }
 
     /// The newest terminal reply to a request.

@@ -109,3 +109,18 @@ fn a_command_without_minutes_does_not_end_by_itself() {
     rig.run_for(3600 * SECOND);
     assert_eq!(rig.state().heater_on, Some(true));
 }
+
+#[test]
+fn home_assistant_shows_it_and_leaves_a_verb_with_two_arguments_to_a_script() {
+    let settings = rig::settings::with_home_assistant("clasp");
+    let entities = Rig::<Bridge>::new(settings, Unit::build(Thermometer::usual())).entities();
+    assert!(entities.values().all(|config| config.get("command_topic").is_none()), "{entities:#?}");
+    for (entity, class) in [
+        ("sensor.temperature", Some("temperature")),
+        ("binary_sensor.heater_on", None),
+        ("sensor.heater_until", Some("timestamp")),
+        ("binary_sensor.attention", Some("problem")),
+    ] {
+        assert_eq!(entities[entity].get("device_class").and_then(|class| class.as_str()), class, "{entity}");
+    }
+}
