@@ -43,6 +43,11 @@ impl<S: Subject> Rig<S> {
         self.broker.latency = one_way;
     }
 
+    /// The largest packet, in bytes, that the broker takes and says so, from the next connection on.
+    pub fn set_largest_packet(&mut self, bytes: Option<u32>) {
+        self.broker.largest_packet = bytes;
+    }
+
     /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
     /// all one, as `bus::topic::Base::grant` has them.
     pub fn set_refused(&mut self, topic: &str, refused: bool) {

@@ -53,6 +53,8 @@ pub(crate) struct Broker {
     /// The daemon's own session.
     pub(crate) session: Machine,
     reachable: bool,
+    /// The largest packet that it takes, as its CONNACK says.
+    pub(crate) largest_packet: Option<u32>,
     /// One way.
     pub(crate) latency: Duration,
     /// Until when an attempt to connect may take; none is under way otherwise.
@@ -104,6 +106,7 @@ impl Broker {
             identity,
             stall_guard,
             reachable: true,
+            largest_packet: None,
             latency: Duration::ZERO,
             attempt_until: None,
             connected: false,
@@ -272,7 +275,8 @@ impl Broker {
                 self.connected = true;
                 self.connections += 1;
                 let nonce = format!("n{}", self.connections);
-                self.to_bridge.push_back((back, Happened::Connected { nonce }));
+                let largest_packet = self.largest_packet;
+                self.to_bridge.push_back((back, Happened::Connected { nonce, largest_packet }));
             }
             ToBroker::Subscribe => {
                 self.to_bridge.push_back((back, Happened::Subscribed(vec![Ok(())])));
@@ -285,6 +289,9 @@ impl Broker {
                 }
             }
             ToBroker::Publish(number, Outgoing { topic, payload, retain, .. }) => {
+                let bytes = topic.len() + payload.len();
+                let taken = self.largest_packet.is_none_or(|largest| bytes < largest as usize);
+                assert!(taken, "the broker would disconnect: {bytes} bytes for {topic}");
                 let refused = topic == self.base.canary() || self.refused.contains(&self.base.grant(&topic));
                 let refusal = refused.then_some(Refusal::NotAuthorised);
                 self.to_bridge

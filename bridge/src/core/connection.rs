@@ -19,12 +19,13 @@ where
 {
     pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
         match event {
-            SessionEvent::Connected { round_trip } => {
+            SessionEvent::Connected { round_trip, payload_limit } => {
                 self.connections += 1;
                 self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
                 self.announced = false;
                 self.follow_ups.clear();
                 self.probe = None;
+                self.oversized.connected(payload_limit);
                 self.rival.connected(round_trip);
                 tracing::info!("connected to the broker");
             }

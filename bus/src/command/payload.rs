@@ -13,6 +13,8 @@ use crate::device::{ArgumentKind, ArgumentSpec, Choice, Verb};
 use crate::message::echo;
 use crate::topic::RequestId;
 
+/// What a payload may have, and as much its correlation data, which is repeated; bytes.
+pub(super) const SIZE_LIMIT: usize = 4096;
 /// Time to live of a request that has a time but says nothing of it, s.
 pub(super) const DEFAULT_TTL_S: f64 = 10.0;
 const TTL_RANGE_S: std::ops::RangeInclusive<f64> = 0.1..=3600.0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::arguments::Arguments;
 use super::super::asker::Asker;
 use super::super::cache::Verdict;
-use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
+use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed, SIZE_LIMIT};
 use super::super::terms::{DeskSettings, Gate, Output, Refusal};
 use super::Desk;
 use crate::clock::Now;
@@ -15,7 +15,6 @@ use crate::incoming::Incoming;
 use crate::message::{Code, reason};
 use crate::topic::CommandTopic;
 
-const PAYLOAD_LIMIT: usize = 4096;
 const AHEAD_LIMIT_S: f64 = 2.0;
 const BACK_LIMIT_S: f64 = 3600.0;
 
@@ -34,9 +33,11 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn read(incoming: &'a Incoming, topic: CommandTopic, settings: &DeskSettings) -> Self {
-        let bytes = incoming.payload.len();
-        let envelope = if bytes > PAYLOAD_LIMIT {
-            Err(format!("the payload has {bytes} bytes: {PAYLOAD_LIMIT} are allowed"))
+        let correlation = incoming.correlation.as_ref().map_or(0, Vec::len);
+        let bytes = incoming.payload.len().max(correlation);
+        let envelope = if bytes > SIZE_LIMIT {
+            let what = if correlation == bytes { "correlation data" } else { "payload" };
+            Err(format!("the {what} has {bytes} bytes: {SIZE_LIMIT} are allowed"))
         } else {
             Envelope::read(&incoming.payload)
         };
@@ -52,7 +53,7 @@ impl<'a> Request<'a> {
     /// 3. Size. A stop takes any payload.
     fn within_size(&self) -> Result<(), Refusal> {
         match &self.envelope {
-            Err(error) if self.bytes > PAYLOAD_LIMIT && !self.is_stop() => {
+            Err(error) if self.bytes > SIZE_LIMIT && !self.is_stop() => {
                 Err(Refusal::new(Code::Malformed, error.clone()))
             }
             _ => Ok(()),

@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-pub use terms::{Event, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
+pub use terms::{
+    Event, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent, payload_limit,
+};
 
 use super::retry::Retry;
 use super::round_trip::RoundTrip;
@@ -113,6 +115,10 @@ pub struct Machine {
     /// The last sign that whoever runs this is scheduled.
     alive: Instant,
     nonce: String,
+    /// The largest payload that the broker takes, bytes.
+    payload_limit: usize,
+    /// Replies and events that were larger.
+    too_large: u64,
     /// Connections that were reported.
     connections: u64,
     under_way: BTreeMap<Number, (Purpose, Instant)>,
@@ -147,6 +153,8 @@ impl Machine {
             round_trip: RoundTrip::default(),
             alive: now,
             nonce: String::new(),
+            payload_limit: PAYLOAD_LIMIT,
+            too_large: 0,
             connections: 0,
             under_way: BTreeMap::new(),
             numbers: 0,
@@ -205,7 +213,7 @@ impl Machine {
     /// Replies and events that never got out.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.outbox.dropped()
+        self.outbox.dropped() + self.too_large
     }
 
     /// How long the broker takes to answer; `None` before it has.
@@ -273,11 +281,12 @@ impl Machine {
 
     fn take(&mut self, event: Event, stood_still: bool, now: Instant) {
         match (event, &mut self.state) {
-            (Event::Connected { nonce }, State::Connecting(since)) => {
+            (Event::Connected { nonce, largest_packet }, State::Connecting(since)) => {
                 let took = now.since(*since);
                 self.retry.connected(took, now);
                 self.round_trip = RoundTrip::default();
                 self.nonce = nonce;
+                self.payload_limit = payload_limit(largest_packet);
                 self.outputs.push_back(Output::Subscribe);
                 // To connect takes three round trips and more: TCP, TLS, CONNACK.
                 let until = now + SUBACK_LIMIT.max(took);
@@ -406,7 +415,7 @@ impl Machine {
         self.state = State::Serving(Probe::begin(now, self.round_trip.limit(VERDICT_WITHIN)));
         self.connections += 1;
         self.send_pings(now);
-        self.report(SessionEvent::Connected { round_trip: took });
+        self.report(SessionEvent::Connected { round_trip: took, payload_limit: self.payload_limit });
     }
 
     fn drain(&mut self, back_soon: bool, now: Instant) {
