@@ -3,7 +3,7 @@
 
 use bus::message::{Event, Health, History, Meta, Recent, Reply};
 use contract::schema::{required, text};
-use contract::{access, asyncapi, command, examples, keep, keep_none_of_others, kinds, root, schema};
+use contract::{INPUTS, access, asyncapi, command, examples, keep, keep_none_of_others, kinds, root, schema};
 use serde_json::{Map, Value};
 
 const EVENT_KEYS: &str = "schema session seq date source kind severity by verb argument arguments id status code \
@@ -22,6 +22,7 @@ fn the_generated_files_are_not_stale() {
     keep_none_of_others("schemas", "-state.json");
     keep_none_of_others("schemas/commands", ".json");
     keep_none_of_others("mosquitto/acl", ".acl");
+    keep_none_of_others(INPUTS, "");
     for (name, schema) in schema::common() {
         keep(&format!("schemas/{name}.json"), &text(&schema));
     }
