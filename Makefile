@@ -4,7 +4,7 @@ CARGO ?= cargo
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test check bench generated
+.PHONY: help demo test check check-asyncapi bench generated
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -12,6 +12,7 @@ help:
 	@echo 'make demo TOUR=1    stops after the tour (TOUR=0: no tour)'
 	@echo 'make test           every test'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
+	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
@@ -30,6 +31,10 @@ test:
 check:
 	@tools/setup rust lints deny
 	@tools/check
+
+check-asyncapi:
+	@tools/setup asyncapi
+	@node tools/asyncapi/check.mjs
 
 bench:
 	@tools/setup rust broker
