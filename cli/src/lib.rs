@@ -3,7 +3,7 @@
 //! of it (`status`, `generic`, `history`, `chart`, `progress`, `halt`), how it is asked (`ask`, `wait`).
 //!
 //! `obsbus` is made of this, and so is each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes` and `cache` the disk.
+//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache` and `schema` the disk.
 
 mod acl;
 mod action;
@@ -30,6 +30,7 @@ pub mod picture;
 pub mod progress;
 pub mod request;
 mod run;
+pub mod schema;
 mod screen;
 pub mod shell;
 mod show;

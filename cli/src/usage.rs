@@ -9,12 +9,13 @@ use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::instrument::{Instrument, unit};
+use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::target::Common;
 use crate::tool::Tool;
 
 /// What `obsbus` itself can do; no device may be called so.
-pub const COMMANDS: [&str; 5] = ["list", "device", "acl", "completions", "help"];
+pub const COMMANDS: [&str; 6] = ["list", "device", "acl", "schema", "completions", "help"];
 /// What every device can be asked; no verb may be called so, except `ping`, which every device has.
 pub const DEVICE_COMMANDS: [&str; 10] =
     ["status", "json", "watch", "history", "log", "health", "ping", "outcome", "completions", "help"];
@@ -57,6 +58,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(list)
         .subcommand(device)
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
+        .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())
 }
@@ -203,6 +205,27 @@ fn device_commands(command: Command, moves: bool) -> Command {
                 .help("As `--no-wait` printed it"),
         ),
     )
+}
+
+fn schema() -> Command {
+    let names = SCHEMAS.iter().map(|schema| PossibleValue::new(schema.name()).help(schema.about));
+    Command::new("schema")
+        .about("Print what a message looks like, as a JSON Schema; without a name, list them")
+        .arg(
+            Arg::new("name")
+                .value_name("NAME")
+                .hide_possible_values(true)
+                .value_parser(names.collect::<Vec<_>>())
+                .help("Of which"),
+        )
+        .arg(
+            Arg::new("write")
+                .long("write")
+                .value_name("FOLDER")
+                .conflicts_with("name")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write all of them there, as files that find each other"),
+        )
 }
 
 fn completions() -> Command {

@@ -40,7 +40,10 @@ where
     keep(&format!("schemas/{kind}-state.json"), &schema::text(&state));
     keep(&format!("mosquitto/acl/{kind}.acl"), &access::fragment(description));
     let payloads = command::payloads(description);
-    keep(&format!("schemas/commands/{kind}.json"), &schema::text(&command::schema(&payloads)));
+    keep(
+        &format!("schemas/commands/{kind}.json"),
+        &schema::text(&command::schema(&format!("a {}", description.label), &payloads)),
+    );
 
     let folder = format!("{kind}-bridge/device/examples");
     examples::hold::<Snapshot<D, S>>(&format!("{folder}/state"), &state);
