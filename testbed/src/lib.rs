@@ -2,6 +2,7 @@
 //! of is in `harness`; each instrument's model is in its own folder.
 
 pub mod demo;
+pub mod page;
 pub mod site;
 
 pub use chiller_sim as chiller;

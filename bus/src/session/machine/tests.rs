@@ -283,9 +283,7 @@ fn the_limit_is_what_the_broker_says_of_itself_and_what_waited_for_it_is_counted
     bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: Some(8_192) });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     let limit = payload_limit(Some(8_192));
-    let told = |report: &&SessionEvent| {
-        matches!(report, SessionEvent::Connected { payload_limit, .. } if *payload_limit == limit)
-    };
+    let told = |report: &&SessionEvent| matches!(report, SessionEvent::Connected { payload_limit, .. } if *payload_limit == limit);
     assert_eq!(bench.reports().iter().filter(|report| told(report)).count(), 1);
     bench.machine.open(2);
     bench.state(&"x".repeat(limit + 1));
