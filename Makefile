@@ -47,4 +47,4 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-bridge' --test device meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test new_instrument the_page
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test new_instrument --test scheduler the_page_quotes

@@ -158,7 +158,13 @@ impl Bridge {
     }
 
     fn connect(&mut self) {
-        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO, payload_limit: PAYLOAD_LIMIT }), self.now);
+        self.core.handle(
+            Event::Session(SessionEvent::Connected {
+                round_trip: Duration::ZERO,
+                payload_limit: PAYLOAD_LIMIT,
+            }),
+            self.now,
+        );
         let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
     }

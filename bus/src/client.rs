@@ -156,6 +156,28 @@ impl Device {
             .map_err(|error| Unusable::Unreadable { base: self.base.to_string(), error: error.to_string() })
     }
 
+    /// [`Device::state`] as soon as `wanted` accepts it, or else as it is after `limit`.
+    ///
+    /// # Errors
+    /// As [`Device::state`].
+    pub async fn state_when<D: DeserializeOwned, S: DeserializeOwned>(
+        &self,
+        limit: Duration,
+        wanted: impl Fn(&Snapshot<D, S>) -> bool,
+    ) -> Result<Snapshot<D, S>, Unusable> {
+        let until = Now::read().instant + limit;
+        let mut seen = self.seen.subscribe();
+        loop {
+            seen.mark_unchanged();
+            let state = self.state().await?;
+            let left = until.since(Now::read().instant);
+            if wanted(&state) || left.is_zero() {
+                return Ok(state);
+            }
+            drop(timeout(left, seen.changed()).await);
+        }
+    }
+
     /// Sends a command until its one terminal reply is there: `command("set", &json!({"mm": 1.5}))`.
     /// The reply says what became of it: its `code` is 0 if it was done and read back. Sent again when
     /// in doubt, under the same id, so that it is not done twice.

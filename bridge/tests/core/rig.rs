@@ -225,7 +225,13 @@ impl Rig {
 
     /// Connects to a broker that has this in store.
     pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
-        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO, payload_limit: PAYLOAD_LIMIT }), self.now);
+        self.core.handle(
+            Event::Session(SessionEvent::Connected {
+                round_trip: Duration::ZERO,
+                payload_limit: PAYLOAD_LIMIT,
+            }),
+            self.now,
+        );
         for (topic, payload) in stored {
             self.hear(topic, payload, true);
         }

@@ -50,9 +50,10 @@ pub enum Unusable {
 }
 
 impl Unusable {
-    /// Whether it may be over in a moment: a connection that is being made, a bridge that restarts.
+    /// Whether it may be over in a moment: a connection that is being made, a bridge that restarts, a
+    /// device that has not answered yet.
     pub(super) const fn may_pass(&self) -> bool {
-        matches!(self, Self::NoBroker(_) | Self::NoBridge { .. } | Self::Stale { .. })
+        !matches!(self, Self::Unreadable { .. })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bus::client::Device;
@@ -51,14 +52,23 @@ async fn run(focuser: &Device, args: &Args) -> Result<()> {
     let initial = state.device.current_mm.context("it is not homed: `focus init`")?;
     let found = autofocus(focuser, args, initial, state.device.limits_mm).await;
     if found.is_err() {
-        // Whoever stopped it or moves it has a reason: it is left to them. Else it goes back.
-        let stood = standing(focuser).await?;
-        if stood.common.last_command.as_ref().is_some_and(|last| last.by == *focuser.identity()) {
-            go(focuser, initial).await?;
-            eprintln!("moved back to {initial:.3} mm");
+        match restore(focuser, initial).await {
+            Ok(true) => eprintln!("moved back to {initial:.3} mm"),
+            Ok(false) => eprintln!("left where it is; it began at {initial:.3} mm"),
+            Err(error) => eprintln!("NOT MOVED BACK to {initial:.3} mm: {error}"),
         }
     }
     found
+}
+
+/// Back to where it was, unless somebody else has commanded it: whoever stopped it has a reason.
+async fn restore(focuser: &Device, initial: f64) -> Result<bool> {
+    let last = standing(focuser).await?.common.last_command;
+    let is_ours = last.is_some_and(|last| last.by == *focuser.identity());
+    if is_ours {
+        go(focuser, initial).await?;
+    }
+    Ok(is_ours)
 }
 
 async fn autofocus(focuser: &Device, args: &Args, initial: f64, [lowest, highest]: [f64; 2]) -> Result<()> {
@@ -79,8 +89,10 @@ async fn autofocus(focuser: &Device, args: &Args, initial: f64, [lowest, highest
 
 /// The state of a focuser that stands; it is current.
 async fn standing(focuser: &Device) -> Result<Snapshot<FocuserState, FocuserStatus>> {
-    let state = focuser.state::<FocuserState, FocuserStatus>().await?;
-    ensure!(state.common.status == FocuserStatus::Idle, "the focuser is not idle: {}", state.common.summary);
+    let idle = |state: &Snapshot<FocuserState, FocuserStatus>| state.common.status == FocuserStatus::Idle;
+    // After a restart its bridge first looks whether the position still holds.
+    let state = focuser.state_when(Duration::from_secs(5), idle).await?;
+    ensure!(idle(&state), "the focuser is not idle: {}", state.common.summary);
     Ok(state)
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod cable;
+mod rust;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
