@@ -206,8 +206,8 @@ impl Task {
                     self.closing = Some(close_beside(self.port.take(), discard));
                 }
                 Action::DiscardInput => {
-                    if let Some(Err(reason)) = self.port.as_mut().map(throw_away_input) {
-                        self.machine.gone(&reason, now());
+                    if let Some(Err(error)) = self.port.as_mut().map(throw_away_input) {
+                        self.machine.gone(&error.to_string(), now());
                     }
                 }
                 Action::Write(bytes) => self.write(bytes),
@@ -254,7 +254,7 @@ impl Task {
                 tracing::trace!(bytes = %bytes.escape_ascii(), "read");
                 self.machine.read(bytes, now());
             }
-            Err(reason) => self.machine.gone(&reason, now()),
+            Err(error) => self.machine.gone(&error.to_string(), now()),
         }
     }
 
@@ -346,7 +346,7 @@ fn beside(work: impl FnOnce() + Send + 'static) {
 ///
 /// Read, not flushed with `tcflush`: that also throws away an XON the kernel has not come to yet, and the
 /// line would stay stopped for ever.
-fn throw_away_input(port: &mut SerialStream) -> Result<(), String> {
+fn throw_away_input(port: &mut SerialStream) -> io::Result<()> {
     let mut stale = [0; 256];
     // Four times what the kernel holds: an endless stream must not hold the question back for ever.
     for _ in 0..64 {
@@ -362,10 +362,9 @@ fn throw_away_input(port: &mut SerialStream) -> Result<(), String> {
 }
 
 /// The bytes read. A read of nothing is an unplugged adapter, which would read nothing for ever.
-fn read_bytes(read: io::Result<usize>, buffer: &[u8]) -> Result<&[u8], String> {
-    match read {
-        Ok(0) => Err("hung up or unplugged".to_owned()),
-        Ok(length) => Ok(buffer.get(..length).unwrap_or_default()),
-        Err(error) => Err(error.to_string()),
+fn read_bytes(read: io::Result<usize>, buffer: &[u8]) -> io::Result<&[u8]> {
+    match read? {
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "hung up or unplugged")),
+        length => Ok(buffer.get(..length).unwrap_or_default()),
     }
 }

@@ -27,6 +27,8 @@ pub struct Message {
     pub correlation: Option<Vec<u8>>,
     /// When it stops being of use.
     pub expires: Option<Instant>,
+    /// Who sent it wants to know that the broker has it, under this number.
+    pub receipt: Option<u64>,
 }
 
 /// A publish, ready to go.
@@ -190,16 +192,16 @@ impl Outbox {
         self.tokens
     }
 
-    /// The broker has it, or has refused it. Returns how long that took.
-    pub fn acknowledge(&mut self, token: Token, now: Instant) -> Option<Duration> {
+    /// The broker has it, or has refused it. Returns the receipt that was asked for.
+    pub fn acknowledge(&mut self, token: Token) -> Option<u64> {
         let index = self.in_flight.iter().position(|flight| flight.token == token)?;
-        let flight = self.in_flight.remove(index)?;
-        if let Content::Slot(index) = flight.content
-            && let Some(slot) = self.slots.get_mut(index)
-        {
-            slot.in_flight = false;
+        match self.in_flight.remove(index)?.content {
+            Content::Queued(queued) => queued.message.receipt,
+            Content::Slot(index) => {
+                self.slots.get_mut(index)?.in_flight = false;
+                None
+            }
         }
-        Some(now.since(flight.sent))
     }
 
     /// Since when the oldest publish that is under way has waited for its PUBACK.
@@ -237,6 +239,7 @@ mod tests {
             payload: text.as_bytes().to_vec(),
             correlation: None,
             expires: expires_s.map(|s| NOW + Duration::from_secs(s)),
+            receipt: None,
         }
     }
 
@@ -262,7 +265,7 @@ mod tests {
         outbox.set("state", b"2".to_vec(), None);
         outbox.set("state", b"3".to_vec(), None);
         assert_eq!(next(&mut outbox), None);
-        outbox.acknowledge(token, NOW);
+        outbox.acknowledge(token);
         assert_eq!(text(&mut outbox).as_deref(), Some("3"));
     }
 
@@ -275,7 +278,7 @@ mod tests {
         outbox.push(reply("done", None));
         outbox.set("state", b"3".to_vec(), None);
         assert_eq!(next(&mut outbox), None);
-        outbox.acknowledge(token, NOW);
+        outbox.acknowledge(token);
         assert_eq!(text(&mut outbox).as_deref(), Some("3"));
         assert_eq!(text(&mut outbox).as_deref(), Some("done"));
     }
@@ -347,7 +350,7 @@ mod tests {
         outbox.clear();
         outbox.set("state", b"1".to_vec(), None);
         next(&mut outbox).unwrap();
-        outbox.acknowledge(health, NOW);
+        outbox.acknowledge(health);
         outbox.set("state", b"2".to_vec(), None);
         assert_eq!(next(&mut outbox), None, "the first one is still under way");
     }
@@ -361,7 +364,7 @@ mod tests {
         assert!(!outbox.is_settled());
         let (token, _) = next(&mut outbox).unwrap();
         assert!(!outbox.is_settled());
-        outbox.acknowledge(token, NOW);
+        outbox.acknowledge(token);
         assert!(outbox.is_settled());
     }
 
@@ -372,8 +375,19 @@ mod tests {
         outbox.push(reply("a", None));
         let (token, _) = next(&mut outbox).unwrap();
         assert_eq!(outbox.waiting_since(), Some(NOW));
-        let later = NOW + Duration::from_secs(3);
-        assert_eq!(outbox.acknowledge(token, later), Some(Duration::from_secs(3)));
-        assert_eq!(outbox.acknowledge(token, later), None);
+        outbox.acknowledge(token);
+        assert_eq!(outbox.waiting_since(), None);
+    }
+
+    #[test]
+    fn the_receipt_of_a_reply_comes_once_when_the_broker_has_it() {
+        let mut outbox = open();
+        outbox.push(Message { receipt: Some(7), ..reply("a", None) });
+        let (lost, _) = next(&mut outbox).unwrap();
+        outbox.disconnected();
+        outbox.open();
+        let (token, _) = next(&mut outbox).unwrap();
+        assert_eq!(outbox.acknowledge(lost), None);
+        assert_eq!((outbox.acknowledge(token), outbox.acknowledge(token)), (Some(7), None));
     }
 }

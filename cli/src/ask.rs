@@ -89,7 +89,8 @@ impl<'a> Asker<'a> {
     #[must_use]
     pub fn topics(&self, id: &RequestId) -> Vec<String> {
         let base = &self.target.base;
-        vec![base.reply(&self.target.identity, Some(id)), base.availability(), base.state()]
+        let reply = base.reply(&self.target.identity, Some(id));
+        vec![reply, base.availability(), base.health(), base.state()]
     }
 
     /// Asks, and waits for the verdict; on `connection`, if there is one that has subscribed to
@@ -186,6 +187,7 @@ impl<'a> Asker<'a> {
         let state_topic = base.state();
         let reply_topic = base.reply(identity, Some(asked.id));
         let availability_topic = base.availability();
+        let health_topic = base.health();
         wait.measured(connection.round_trip());
         let properties = Properties {
             expiry_s: EXPIRY_S,
@@ -211,6 +213,8 @@ impl<'a> Asker<'a> {
             };
             if message.topic == availability_topic {
                 wait.availability(&message.payload);
+            } else if message.topic == health_topic {
+                wait.health(&message.payload);
             } else if message.topic == state_topic {
                 observer.state(&message.payload);
             } else if message.topic == reply_topic {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
-use bus::message::{ONLINE, Reply, echo};
+use bus::message::{Health, ONLINE, Reply, echo};
 
 use crate::exit::{EXIT_FAILED, EXIT_NOT_AUTHORISED, EXIT_TIMED_OUT, EXIT_UNREACHABLE};
 
 /// A bridge answers within 100 ms; one that does not within this (or three round trips, on a slow
 /// link), does not.
 pub const ACCEPT_LIMIT: Duration = Duration::from_secs(1);
+/// Nobody waits for a bridge that is farther away than this, whatever its `health` says.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(10);
 /// For the last reply to travel, after the deadline that the bridge has set itself.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// How long a lost broker or bridge is waited for before the outcome is called unknown.
@@ -140,6 +142,8 @@ fn answered(what: &str, reply: &Reply) -> String {
 pub struct Wait {
     asked: Instant,
     round_trip: Duration,
+    /// When the broker had the request.
+    delivered: Option<Instant>,
     until: Instant,
     give_up: Option<Instant>,
     wanted: Until,
@@ -154,6 +158,7 @@ impl Wait {
         Self {
             asked: now.instant,
             round_trip: Duration::ZERO,
+            delivered: None,
             until: now.instant + ACCEPT_LIMIT,
             give_up: limit.map(|limit| now.instant + limit),
             wanted: Until::Verdict,
@@ -168,10 +173,21 @@ impl Wait {
         Self { wanted, ..self }
     }
 
-    /// The broker takes this long to answer us; the bridge's own way is not known, and taken to be no
-    /// longer.
-    pub const fn measured(&mut self, round_trip: Duration) {
-        self.round_trip = round_trip;
+    /// The broker takes this long to answer us. The bridge's own way is taken to be no longer, unless
+    /// its `health` says so.
+    pub fn measured(&mut self, round_trip: Duration) {
+        self.round_trip = self.round_trip.max(round_trip);
+        if let Some(delivered) = self.delivered {
+            self.until = self.until.max(delivered + self.limit(ACCEPT_LIMIT));
+        }
+    }
+
+    /// Takes a message from the health topic: how far the bridge is from the broker.
+    pub fn health(&mut self, payload: &[u8]) {
+        let health = serde_json::from_slice::<Health>(payload);
+        let milliseconds = health.ok().and_then(|health| health.broker_round_trip_ms);
+        let round_trip = milliseconds.and_then(|value| Duration::try_from_secs_f64(value / 1e3).ok());
+        self.measured(round_trip.unwrap_or_default().min(LONGEST_ROUND_TRIP));
     }
 
     /// A limit that waits for the broker: its value, or three round trips on a slow link.
@@ -182,6 +198,7 @@ impl Wait {
     /// The broker has acknowledged the request: from here on the bridge has its time. Said again
     /// for a request that was asked again.
     pub fn delivered(&mut self, now: Now) {
+        self.delivered = Some(now.instant);
         self.until = self.until.max(now.instant + self.limit(ACCEPT_LIMIT));
     }
 
@@ -383,6 +400,24 @@ mod tests {
         ] {
             assert_eq!(outcome.message("enable", "alice", "clasp/lamp"), expected);
         }
+    }
+
+    #[test]
+    fn a_bridge_that_is_far_from_the_broker_is_given_three_of_its_round_trips() {
+        let mut wait = Wait::new(now(), None);
+        wait.measured(Duration::from_millis(1));
+        wait.delivered(after(0.1));
+        wait.health(br#"{"no": "health"}"#);
+        let end_of = |wait: &Wait| wait.remaining(now()).as_secs_f64();
+        assert!((end_of(&wait) - 1.1).abs() < 1e-6, "{wait:?}");
+        let example = include_str!("../../schemas/examples/health/good.json");
+        let mut health: serde_json::Value = serde_json::from_str(example).unwrap();
+        health["broker_round_trip_ms"] = 1400.into();
+        wait.health(health.to_string().as_bytes());
+        assert!((end_of(&wait) - 4.3).abs() < 1e-6, "{wait:?}");
+        health["broker_round_trip_ms"] = 1e9.into();
+        wait.health(health.to_string().as_bytes());
+        assert!((end_of(&wait) - 30.1).abs() < 1e-6, "whatever a message says");
     }
 
     #[test]

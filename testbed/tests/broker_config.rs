@@ -2,6 +2,7 @@
 //! distributions, whose own settings it joins.
 
 use testbed::broker::SHIPPED_CONF;
+use testbed::web::SHIPPED_WEB_CONF;
 
 /// Debian 12's /etc/mosquitto/mosquitto.conf (package mosquitto 2.0.11-1.2+deb12u2). The file of
 /// Rocky 9 is mosquitto's own commented example: it sets nothing.
@@ -67,6 +68,25 @@ fn what_the_contract_relies_on_is_set() {
     ] {
         assert!(SHIPPED_CONF.lines().any(|shipped| shipped == line), "{line}");
     }
-    // Websockets on loopback listen on every interface without this line.
-    assert!(SHIPPED_CONF.contains("\n#socket_domain ipv4\n#protocol websockets\n"));
+}
+
+#[test]
+fn the_file_for_browsers_adds_one_listener_and_says_nothing_of_the_others() {
+    // Those of the whole broker, or of the other file's listener, would hold in both or fight.
+    let of_this_listener =
+        ["listener", "protocol", "tls_version", "certfile", "keyfile", "http_dir", "max_connections"];
+    for key in keys(SHIPPED_WEB_CONF) {
+        assert!(key == "password_file" || of_this_listener.contains(&key), "{key}");
+    }
+    assert_eq!(keys(SHIPPED_WEB_CONF).iter().filter(|key| **key == "listener").count(), 1);
+    // No browser has a certificate, so asking for one would shut all of them out.
+    assert!(!keys_and_offers(SHIPPED_WEB_CONF).contains(&"require_certificate"));
+    assert!(!keys_and_offers(SHIPPED_WEB_CONF).iter().any(|key| DEBIAN_KEYS.contains(key)));
+}
+
+#[test]
+fn what_is_offered_for_loopback_listens_there_only() {
+    // Websockets listen on every interface without the second line.
+    let offer = "\n#listener 9001 127.0.0.1\n#socket_domain ipv4\n#protocol websockets\n";
+    assert!(SHIPPED_WEB_CONF.contains(offer));
 }

@@ -21,6 +21,7 @@ where
         match event {
             SessionEvent::Connected { round_trip, payload_limit } => {
                 self.connections += 1;
+                self.round_trip = Some(round_trip);
                 self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
                 self.announced = false;
                 self.follow_ups.clear();
@@ -39,6 +40,7 @@ where
                 self.dirty = true;
             }
             SessionEvent::Message(incoming) => self.handle_message(&incoming, now),
+            SessionEvent::Delivered { receipt } => self.desk.delivered(receipt),
             SessionEvent::Lost { error } => {
                 // Said once when it begins, and again when there is another reason.
                 let begins = self.announced || self.announce_at.is_some();

@@ -203,6 +203,8 @@ where
     health_shown: publish::Shown,
     connections: u64,
     broker_error: Option<String>,
+    /// How long the broker takes to answer.
+    round_trip: Option<Duration>,
     certificate_expires: Option<Utc>,
     dropped_messages: u64,
     dropped_told: u64,
@@ -269,6 +271,7 @@ where
             health_shown: publish::Shown::default(),
             connections: 0,
             broker_error: None,
+            round_trip: None,
             certificate_expires: None,
             dropped_messages: 0,
             dropped_told: 0,

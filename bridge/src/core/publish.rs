@@ -235,6 +235,7 @@ where
             certificate_expires: self.certificate_expires,
             broker_connections: self.connections,
             broker_error: self.broker_error.clone(),
+            broker_round_trip_ms: self.round_trip.map(milliseconds),
             dropped_topics: self.desk.dropped_topics(),
             flooded_commands: self.desk.flooded_commands(),
             stalled_commands: self.desk.stalled_commands(),
@@ -286,6 +287,7 @@ where
             payload,
             correlation: post.correlation,
             expires: Some(now.instant + REPLY_EXPIRY),
+            receipt: post.receipt,
         }));
     }
 
@@ -316,6 +318,7 @@ where
             payload,
             correlation: None,
             expires: None,
+            receipt: None,
         }));
     }
 
@@ -376,6 +379,11 @@ fn with_values(happening: &EventBody) -> String {
     } else {
         format!("{} ({})", happening.message, values.join(", "))
     }
+}
+
+/// To the microsecond.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[cfg(test)]

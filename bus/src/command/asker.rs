@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::malformed::Malformed;
 use super::payload::{Envelope, SIZE_LIMIT};
 use crate::clock::Utc;
 use crate::device::Verb;
@@ -32,10 +33,10 @@ impl Asker {
     pub(super) fn of(
         incoming: &Incoming,
         by: Identity,
-        envelope: &Result<Envelope<'_>, String>,
+        envelope: &Result<Envelope<'_>, Malformed>,
         verb: Option<&Verb>,
         base: &Base,
-    ) -> (Self, Option<String>) {
+    ) -> (Self, Option<Malformed>) {
         let (id, id_error) = match envelope.as_ref().map_or(Ok(None), Envelope::id) {
             Ok(Some(id)) => (Some(id), None),
             Ok(None) => {

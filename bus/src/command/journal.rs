@@ -15,6 +15,15 @@ pub struct Journal {
     pub(super) open: Vec<OpenCommand>,
     /// Answered commands, so that a request repeated after a restart is still known.
     pub(super) ended: Vec<EndedCommand>,
+    /// Terminal replies that the broker may not have.
+    #[serde(default)]
+    pub(super) owed: Vec<OwedReply>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct OwedReply {
+    pub(super) asker: Asker,
+    pub(super) reply: Reply,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ mod desk;
 mod fixture;
 mod flood;
 mod journal;
+mod malformed;
 mod payload;
 #[cfg(test)]
 mod rules;

@@ -155,6 +155,8 @@ pub struct Post {
     pub correlation: Option<Vec<u8>>,
     /// What.
     pub reply: Reply,
+    /// Tell [`super::Desk::delivered`] with this number when the broker has it.
+    pub receipt: Option<u64>,
 }
 
 /// What the Desk wants done.

@@ -25,6 +25,7 @@ use task::Task;
 pub use super::machine::{PAYLOAD_LIMIT, SessionEvent, payload_limit};
 
 mod connection;
+mod link_error;
 mod task;
 
 /// What a bridge listens to.

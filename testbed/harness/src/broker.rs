@@ -292,7 +292,7 @@ pub fn production_conf(dir: &Path, port: u16) -> Result<String> {
     Ok(text)
 }
 
-fn substitute(text: &str, key: &str, value: &str) -> Result<String> {
+pub(crate) fn substitute(text: &str, key: &str, value: &str) -> Result<String> {
     let mut found = 0;
     let mut result = String::with_capacity(text.len());
     for line in text.lines() {
@@ -309,7 +309,11 @@ fn substitute(text: &str, key: &str, value: &str) -> Result<String> {
     Ok(result)
 }
 
-fn free_port() -> Result<u16> {
+/// A port on [`HOST`] that nobody has just now.
+///
+/// # Errors
+/// If the system gives none.
+pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((HOST, 0)).context("look for a free port")?;
     Ok(listener.local_addr().context("look for a free port")?.port())
 }

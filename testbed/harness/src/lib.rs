@@ -17,3 +17,4 @@ pub mod stand;
 pub mod text;
 pub mod uart;
 pub mod wait;
+pub mod web;

@@ -8,18 +8,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::broker::{AclMode, Broker, Builder, HOST};
+use crate::broker::{AclMode, Broker, Builder, HOST, free_port};
 use crate::client::{Connect, Post, TestClient};
 use crate::process::{Launch, Process};
 use crate::site::broker_section;
 use crate::wait::wait_for;
+use crate::web;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const SITE: &str = "clasp";
@@ -77,17 +77,9 @@ impl Stand {
     /// If something does not start; says what it wrote.
     pub fn start(plan: Plan) -> Result<Self> {
         let dir = tempfile::tempdir().context("make a folder")?;
-        let passwords = dir.path().join("passwd");
-        fs::write(&passwords, "").context("write the password file")?;
-        private(&passwords)?;
-        let web_port = TcpListener::bind((HOST, 0))?.local_addr()?.port();
-        let mut config = format!(
-            "password_file {}\nlistener {web_port} {HOST}\nsocket_domain ipv4\nprotocol websockets\n",
-            passwords.display()
-        );
-        if let Some(http_dir) = &plan.http_dir {
-            writeln!(config, "http_dir {}", http_dir.display())?;
-        }
+        let passwords = web::password_file(dir.path())?;
+        let web_port = free_port()?;
+        let mut config = web::loopback_listener(web_port, &passwords, plan.http_dir.as_deref())?;
         config.push_str(&plan.broker_config);
         let broker = Builder::default().extra_config(&config).in_dir(&dir.path().join("broker")).start()?;
         let observer = Connect::with(broker.port(), broker.client("observer")?).reconnecting().connect()?;
@@ -285,11 +277,7 @@ impl Stand {
     }
 
     fn password(&mut self, name: &str, word: &str) -> Result<Value> {
-        ensure!(!name.is_empty() && !word.is_empty(), "a user has a name and a password");
-        let file = self.dir.path().join("passwd");
-        let written =
-            Launch::machine("mosquitto_passwd")?.arg("-b").arg(&file).args([name, word]).run(LIMIT)?;
-        ensure!(written.code == 0, "mosquitto_passwd: {}", written.stderr);
+        web::add_user(&self.dir.path().join("passwd"), name, word)?;
         self.acl("shipped")
     }
 
@@ -354,10 +342,4 @@ impl Instrument {
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     text.split_once(char::is_whitespace).map_or((text, ""), |(first, rest)| (first, rest.trim_start()))
-}
-
-/// Mosquitto warns about a password file that others may read.
-fn private(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).context("protect the password file")
 }

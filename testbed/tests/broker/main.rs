@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test an error is a failure, in its helpers too")]
 
 mod access;
+mod browsers;
 mod contract;
 mod identity;
 mod life;

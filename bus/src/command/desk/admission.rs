@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::arguments::Arguments;
 use super::super::asker::Asker;
 use super::super::cache::Verdict;
+use super::super::malformed::Malformed;
 use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed, SIZE_LIMIT};
 use super::super::terms::{DeskSettings, Gate, Output, Refusal};
 use super::Desk;
@@ -26,8 +27,8 @@ struct Request<'a> {
     /// Its row, if the device has it.
     verb: Option<&'static Verb>,
     /// Or what is wrong with the payload.
-    envelope: Result<Envelope<'a>, String>,
-    id_error: Option<String>,
+    envelope: Result<Envelope<'a>, Malformed>,
+    id_error: Option<Malformed>,
     bytes: usize,
 }
 
@@ -37,7 +38,7 @@ impl<'a> Request<'a> {
         let bytes = incoming.payload.len().max(correlation);
         let envelope = if bytes > SIZE_LIMIT {
             let what = if correlation == bytes { "correlation data" } else { "payload" };
-            Err(format!("the {what} has {bytes} bytes: {SIZE_LIMIT} are allowed"))
+            Err(Malformed::TooLarge { what, bytes, limit: SIZE_LIMIT })
         } else {
             Envelope::read(&incoming.payload)
         };
@@ -54,7 +55,7 @@ impl<'a> Request<'a> {
     fn within_size(&self) -> Result<(), Refusal> {
         match &self.envelope {
             Err(error) if self.bytes > SIZE_LIMIT && !self.is_stop() => {
-                Err(Refusal::new(Code::Malformed, error.clone()))
+                Err(Refusal::new(Code::Malformed, error.to_string()))
             }
             _ => Ok(()),
         }
@@ -69,8 +70,8 @@ impl<'a> Request<'a> {
             return Err(Refusal::new(Code::UnknownVerb, message));
         };
         let parsed = match (&self.id_error, &self.envelope) {
-            (Some(error), _) | (None, Err(error)) => Err(error.clone()),
-            (None, Ok(envelope)) => envelope.parse(verb, &settings.names),
+            (Some(error), _) | (None, Err(error)) => Err(error.to_string()),
+            (None, Ok(envelope)) => envelope.parse(verb, &settings.names).map_err(|error| error.to_string()),
         };
         let parsed = match parsed {
             Ok(parsed) => parsed,

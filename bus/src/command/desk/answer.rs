@@ -55,7 +55,11 @@ impl Desk {
             if let Some(id) = &asker.id {
                 self.cache.end(&asker.by, id, ticket.number, &reply, now.instant);
             }
-            self.post_saved(save, asker, reply, now);
+            if running.class == Class::Query {
+                self.post(&asker, reply, None);
+            } else {
+                self.post_owed(save, asker, reply, now);
+            }
         }
     }
 
@@ -99,6 +103,7 @@ impl Desk {
                     reply: reply.clone(),
                 })
                 .collect(),
+            owed: self.owed_replies(now.instant),
         }
     }
 
@@ -139,8 +144,9 @@ impl Desk {
                 };
                 self.last_command = Some((0, last));
             }
-            self.post_saved(save, asker, reply, now);
+            self.post_owed(save, asker, reply, now);
         }
+        self.say_again(journal.owed, now);
     }
 
     /// A verdict that is given again for the same request, for a quarter of an hour.
@@ -265,7 +271,7 @@ impl Desk {
         reply.reason = refusal.reason.unwrap_or(refusal.code.reason()).to_owned();
         reply.message = echo(&refusal.message);
         reply.finished_at = Some(now.utc);
-        self.post(asker, reply.clone());
+        self.post(asker, reply.clone(), None);
         reply
     }
 
@@ -298,12 +304,12 @@ impl Desk {
     }
 
     /// Posts a reply; a terminal one with the one event that each command leaves.
-    pub(super) fn post(&mut self, asker: &Asker, mut reply: Reply) {
+    pub(super) fn post(&mut self, asker: &Asker, mut reply: Reply, receipt: Option<u64>) {
         self.reply_seq += 1;
         reply.seq = self.reply_seq;
         let happening = reply.status.is_terminal().then(|| happening(asker, &reply));
         let (topic, correlation) = (asker.topic.clone(), asker.correlation.clone());
-        self.outputs.push_back(Output::Post(Post { topic, correlation, reply }));
+        self.outputs.push_back(Output::Post(Post { topic, correlation, reply, receipt }));
         self.outputs.extend(happening.map(Output::Happened));
     }
 }

@@ -2,14 +2,16 @@
 //! that was killed.
 //!
 //! A terminal reply goes out when the journal that says so is on the disk: killed before that, the
-//! command is answered by the next process, and by that alone. Killed just then, whether it went
-//! out nobody knows: who asks again is told. So does `accepted` of what acts on
+//! command is answered by the next process, and by that alone. Until the broker has acknowledged it,
+//! the journal says that it is owed: killed in that moment, nobody knows whether it went out, and the
+//! next process says it again, as a `duplicate`. So does `accepted` of what acts on
 //! the device: whoever was told that is owed an answer. A disk that hangs or fails holds a reply back for a moment only;
 //! then it goes out all the same.
 
 use std::time::Duration;
 
 use super::super::asker::Asker;
+use super::super::journal::OwedReply;
 use super::Desk;
 use crate::clock::{Instant, Now};
 use crate::message::Reply;
@@ -18,13 +20,25 @@ use crate::message::Reply;
 pub(super) const VERDICT_LIMIT: Duration = Duration::from_millis(250);
 /// Longest wait of one that is not: `accepted` is due within 100 ms.
 pub(super) const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
+/// A reply expires at the broker after as long.
+const OWED_FOR: Duration = Duration::from_secs(60);
 
 /// A reply, and the save that it waits for.
 #[derive(Debug)]
 pub(super) struct Held {
     asker: Asker,
     reply: Reply,
+    receipt: Option<u64>,
     save: u64,
+    until: Instant,
+}
+
+/// A terminal reply that the broker has not acknowledged.
+#[derive(Debug)]
+pub(super) struct Owed {
+    asker: Asker,
+    reply: Reply,
+    /// Afterwards nobody waits for it any more.
     until: Instant,
 }
 
@@ -44,11 +58,47 @@ impl Desk {
 
     /// Posts `reply` when save number `save` is on the disk; at once if it is, or for 0.
     pub(super) fn post_saved(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
+        self.post_or_hold(save, asker, reply, None, now);
+    }
+
+    /// As [`Self::post_saved`], and owes it to `asker` until the broker has it.
+    pub(super) fn post_owed(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
+        let until = now.instant + OWED_FOR;
+        self.owed.retain(|_, owed| owed.until > now.instant);
+        self.receipts += 1;
+        self.owed.insert(self.receipts, Owed { asker: asker.clone(), reply: reply.clone(), until });
+        self.post_or_hold(save, asker, reply, Some(self.receipts), now);
+    }
+
+    fn post_or_hold(&mut self, save: u64, asker: Asker, reply: Reply, receipt: Option<u64>, now: Now) {
         if save <= self.saved {
-            return self.post(&asker, reply);
+            return self.post(&asker, reply, receipt);
         }
         let limit = if reply.status.is_terminal() { VERDICT_LIMIT } else { PROGRESS_LIMIT };
-        self.held.push(Held { asker, reply, save, until: now.instant + limit });
+        self.held.push(Held { asker, reply, receipt, save, until: now.instant + limit });
+    }
+
+    /// The broker has the reply that was posted with this receipt.
+    pub fn delivered(&mut self, receipt: u64) {
+        if self.owed.remove(&receipt).is_some() {
+            self.save();
+        }
+    }
+
+    /// What the broker may not have. The bridge's proper end delivers what waits.
+    pub(super) fn owed_replies(&self, now: Instant) -> Vec<OwedReply> {
+        let owed = self.owed.values().filter(|owed| owed.until > now && !self.closed);
+        owed.map(|owed| OwedReply { asker: owed.asker.clone(), reply: owed.reply.clone() }).collect()
+    }
+
+    /// Says again what the process before may not have got out.
+    pub(super) fn say_again(&mut self, owed: Vec<OwedReply>, now: Now) {
+        for OwedReply { asker, reply } in owed {
+            let age = reply.finished_at.map_or(f64::INFINITY, |at| now.utc.seconds_since(at));
+            if age < OWED_FOR.as_secs_f64() {
+                self.post_owed(0, asker, Reply { duplicate: true, ..reply }, now);
+            }
+        }
     }
 
     /// Posts a verdict that was given before; if that still waits, this one with it, or, where one reply
@@ -77,8 +127,8 @@ impl Desk {
     pub(super) fn release(&mut self, which: impl Fn(&Held) -> bool) {
         let (due, held): (Vec<_>, _) = std::mem::take(&mut self.held).into_iter().partition(which);
         self.held = held;
-        for Held { asker, reply, .. } in due {
-            self.post(&asker, reply);
+        for Held { asker, reply, receipt, .. } in due {
+            self.post(&asker, reply, receipt);
         }
     }
 }

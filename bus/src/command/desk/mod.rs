@@ -12,7 +12,7 @@
 //!                                                          +--no answer by the deadline--------+
 //! ```
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::arguments::Arguments;
 use super::asker::Asker;
@@ -31,7 +31,7 @@ mod held;
 mod overdue;
 
 use begin::Waits;
-use held::Held;
+use held::{Held, Owed};
 use overdue::Unanswered;
 
 #[derive(Debug)]
@@ -62,6 +62,9 @@ pub struct Desk {
     running: Vec<Running>,
     /// In the order in which they go out.
     held: Vec<Held>,
+    /// By their receipts.
+    owed: BTreeMap<u64, Owed>,
+    receipts: u64,
     /// With its ticket's number.
     last_command: Option<(u64, LastCommand)>,
     outputs: VecDeque<Output>,
@@ -92,6 +95,8 @@ impl Desk {
             forgotten: Summary::forgotten(),
             running: Vec::new(),
             held: Vec::new(),
+            owed: BTreeMap::new(),
+            receipts: 0,
             last_command: None,
             outputs: VecDeque::new(),
             tickets: 0,

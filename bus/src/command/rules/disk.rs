@@ -271,7 +271,7 @@ fn killed_before_the_disk_knows_of_the_end_it_is_interrupted_and_nothing_else() 
 }
 
 #[test]
-fn killed_when_the_disk_knows_of_the_end_it_is_told_to_who_asks_again() {
+fn killed_when_the_broker_has_the_end_it_is_told_to_who_asks_again_and_to_nobody_else() {
     for (moves, verb, member) in [
         (false, "mode", r#","mode":"manual""#),
         (false, "setpoint", r#","celsius":20"#),
@@ -283,12 +283,41 @@ fn killed_when_the_disk_knows_of_the_end_it_is_told_to_who_asks_again() {
         let request = format!(r#"{{"id":"a","ts":"{}"{member}}}"#, room.now.utc);
         let ticket = room.admit("alice", verb, &request);
         room.end(&ticket, &Outcome::succeeded("done"));
+        room.save();
         let mut next = room.after_death(1.0);
-        assert!(next.posts.is_empty(), "{verb}: it may have been told");
+        assert!(next.posts.is_empty(), "{verb}: it was told");
         let again = next.send("alice", verb, &request);
         assert_eq!((again.len(), again[0].status, again[0].duplicate), (1, ReplyStatus::Succeeded, true));
         assert!(next.admitted.is_empty(), "{verb} is not run again");
     }
+}
+
+#[test]
+fn killed_when_the_broker_may_not_have_the_end_it_is_said_again_as_a_duplicate() {
+    let (mut room, ticket, payload) = moving();
+    room.broker_is_silent = true;
+    room.end(&ticket, &Outcome::succeeded("done"));
+    room.save();
+    let mut next = room.after_death(1.0);
+    assert_eq!(statuses(&next), [ReplyStatus::Succeeded], "nobody knows whether it went out");
+    assert!(replies(&next)[0].duplicate);
+    assert_eq!(next.posts[0].topic, room.posts.first().unwrap().topic);
+    assert!(next.after_death(1.0).posts.is_empty(), "now the broker has it");
+    let again = next.send("alice", "set", &payload);
+    assert_eq!((again.len(), again[0].status), (1, ReplyStatus::Succeeded));
+    assert!(next.admitted.is_empty());
+}
+
+#[test]
+fn what_the_broker_may_not_have_is_owed_for_a_minute_and_not_after_a_proper_end() {
+    let (mut room, ticket, _) = moving();
+    room.broker_is_silent = true;
+    room.end(&ticket, &Outcome::succeeded("done"));
+    room.save();
+    assert_eq!(statuses(&room.after_death(59.0)), [ReplyStatus::Succeeded]);
+    assert!(room.after_death(60.0).posts.is_empty(), "its time has run out");
+    room.desk.close(room.now);
+    assert!(room.after_death(1.0).posts.is_empty(), "the session delivers what waits before it ends");
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn what_ran_when_the_bridge_died_is_answered_once() {
     assert_eq!((post.reply.status, post.reply.code), (ReplyStatus::Failed, Some(Code::Interrupted)));
     assert_eq!(post.reply.received_at, start().utc);
     assert_eq!(next.events.len(), 1);
-    assert_eq!(next.saves.len(), 1, "that it was answered is saved");
+    assert_eq!(next.saves.len(), 2, "that it was answered is saved, and that the broker has it");
     assert_eq!(next.desk.last_command().unwrap().outcome, ReplyStatus::Failed);
 
     let again = next.send("alice", "set", &payload);

@@ -16,16 +16,16 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::connect::{self, ClientId};
-use super::super::machine::{Event, Number, Refusal};
+use super::super::machine::{Event, FilterRefused, Number, Refusal};
+use super::link_error::LinkError;
 use super::{Listen, SessionSettings, Subscription};
 use crate::clock::Now;
 use crate::incoming::Incoming;
-use crate::log::with_causes;
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
 use crate::settings::BrokerSettings;
 
-type Arrived = (Result<Polled, String>, Now);
+type Arrived = (Result<Polled, LinkError>, Now);
 
 /// One connection, from its CONNACK on.
 pub(super) struct Connection {
@@ -49,9 +49,9 @@ impl Connection {
         settings: &SessionSettings,
         client_id: &ClientId,
         limit: Duration,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, LinkError> {
         let broker = &settings.broker;
-        let mut options = connect::options(broker, client_id, limit).map_err(|error| with_causes(&error))?;
+        let mut options = connect::options(broker, client_id, limit)?;
         let availability = settings.base.availability();
         options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
@@ -59,8 +59,8 @@ impl Connection {
             Ok(Polled::Incoming(Packet::ConnAck(ack))) => {
                 ack.properties.and_then(|properties| properties.max_packet_size)
             }
-            Ok(other) => return Err(format!("the broker began with {other:?}")),
-            Err(error) => return Err(connect::explain(&error, broker)),
+            Ok(other) => return Err(LinkError::NotConnAck { packet: format!("{other:?}") }),
+            Err(error) => return Err(LinkError::broken(error, broker)),
         };
         let limit = 2 * broker.keep_alive + Duration::from_secs(1);
         let (arrived_tx, arrived) = mpsc::channel(64);
@@ -74,12 +74,12 @@ impl Connection {
         self.largest_packet
     }
 
-    pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), String> {
+    pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), LinkError> {
         let filters = subscriptions.iter().map(filter).collect::<Vec<_>>();
-        self.client.try_subscribe_many(filters).map_err(|error| format!("cannot subscribe: {error}"))
+        self.client.try_subscribe_many(filters).map_err(LinkError::Subscribe)
     }
 
-    pub(super) fn publish(&mut self, number: Number, outgoing: Outgoing) -> Result<(), String> {
+    pub(super) fn publish(&mut self, number: Number, outgoing: Outgoing) -> Result<(), LinkError> {
         let properties = PublishProperties {
             message_expiry_interval: outgoing.expiry.map(expiry_seconds),
             correlation_data: outgoing.correlation.map(Into::into),
@@ -93,13 +93,13 @@ impl Connection {
                 outgoing.payload,
                 properties,
             )
-            .map_err(|error| format!("cannot hand over a publish: {error}"))?;
+            .map_err(LinkError::Publish)?;
         self.unsent.push_back(number);
         Ok(())
     }
 
-    pub(super) fn disconnect(&self) -> Result<(), String> {
-        self.client.try_disconnect().map_err(|error| error.to_string())
+    pub(super) fn disconnect(&self) -> Result<(), LinkError> {
+        self.client.try_disconnect().map_err(LinkError::Disconnect)
     }
 
     /// The next event that is of any interest; loses nothing if it is dropped while it waits.
@@ -107,8 +107,8 @@ impl Connection {
         loop {
             let event = match self.arrived.recv().await {
                 Some((Ok(polled), at)) => self.translate(polled, at),
-                Some((Err(error), _)) => Some(Event::Broken { error }),
-                None => Some(Event::Broken { error: "the connection's task ended".to_owned() }),
+                Some((Err(error), _)) => Some(Event::Broken { error: error.in_words() }),
+                None => Some(Event::Broken { error: LinkError::TaskEnded.in_words() }),
             };
             if let Some(event) = event {
                 return event;
@@ -152,10 +152,10 @@ fn refusal(reason: PubAckReason) -> Option<Refusal> {
     }
 }
 
-fn granted(code: &SubscribeReasonCode) -> Result<(), String> {
+fn granted(code: &SubscribeReasonCode) -> Result<(), FilterRefused> {
     match code {
         SubscribeReasonCode::Success(_) => Ok(()),
-        refused => Err(format!("{refused:?}")),
+        refused => Err(FilterRefused { word: format!("{refused:?}") }),
     }
 }
 
@@ -170,8 +170,8 @@ async fn poll(
     loop {
         let result = match timeout(limit, event_loop.poll()).await {
             Ok(Ok(event)) => Ok(event),
-            Ok(Err(error)) => Err(connect::explain(&error, &broker)),
-            Err(_) => Err("the broker has not answered for two keep-alives".to_owned()),
+            Ok(Err(error)) => Err(LinkError::broken(error, &broker)),
+            Err(_) => Err(LinkError::Silent),
         };
         let last = !matches!(&result, Ok(event) if *event != Polled::Outgoing(Sent::Disconnect));
         if arrived.send((result, Now::read())).await.is_err() || last {

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::super::connect::ClientId;
 use super::super::machine::{Event, Output};
 use super::connection::Connection;
+use super::link_error::LinkError;
 use super::{Session, SessionEvent, SessionSettings};
 use crate::clock::Now;
 use crate::random;
@@ -18,7 +19,7 @@ use crate::random;
 /// The machine is shown at least so often that it is being scheduled.
 const TICK: Duration = Duration::from_millis(250);
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Connection, String>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<Connection, LinkError>> + Send>>;
 
 /// See the module.
 pub(super) struct Task {
@@ -105,7 +106,7 @@ impl Task {
         };
         let error = done.err()?;
         *link = Link::None;
-        Some(Event::Broken { error })
+        Some(Event::Broken { error: error.in_words() })
     }
 }
 
@@ -120,10 +121,10 @@ impl Link {
                     *self = Self::Connection(Box::new(connection));
                     match random::word() {
                         Ok(nonce) => Event::Connected { nonce, largest_packet },
-                        Err(error) => Event::Failed { error: format!("cannot get random numbers: {error}") },
+                        Err(error) => Event::Failed { error: LinkError::from(error).in_words() },
                     }
                 }
-                Err(error) => Event::Failed { error },
+                Err(error) => Event::Failed { error: error.in_words() },
             },
             Self::Connection(connection) => connection.next().await,
         };

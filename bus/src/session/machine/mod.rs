@@ -17,7 +17,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub use terms::{
-    Event, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent, payload_limit,
+    Event, FilterRefused, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent,
+    payload_limit,
 };
 
 use super::retry::Retry;
@@ -403,7 +404,7 @@ impl Machine {
         self.report(SessionEvent::Lost { error });
     }
 
-    fn subscribed(&mut self, codes: Vec<Result<(), String>>, took: Duration, now: Instant) {
+    fn subscribed(&mut self, codes: Vec<Result<(), FilterRefused>>, took: Duration, now: Instant) {
         let refused = self.settings.filters.iter().zip(codes).find_map(|(filter, code)| {
             let code = code.err()?;
             Some(format!("the broker refused to subscribe to {filter}: {code}"))

@@ -53,7 +53,7 @@ pub enum Event {
         error: String,
     },
     /// The broker's word on each filter (SUBACK); an error in the broker's own words.
-    Subscribed(Vec<Result<(), String>>),
+    Subscribed(Vec<Result<(), FilterRefused>>),
     /// Something arrived.
     Message(Incoming),
     /// The broker's word on a publish (PUBACK).
@@ -114,6 +114,11 @@ pub enum SessionEvent {
         /// Why, for humans.
         error: String,
     },
+    /// The broker has taken, or refused, what was pushed with this receipt.
+    Delivered {
+        /// The receipt.
+        receipt: u64,
+    },
     /// A publish of ours was refused; told once for each grant that is missing, until it changes.
     Refused {
         /// The topic, with wildcards where one grant covers many.
@@ -126,6 +131,14 @@ pub enum SessionEvent {
         /// The same topic.
         grant: String,
     },
+}
+
+/// The broker does not let us subscribe to a filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{word}")]
+pub struct FilterRefused {
+    /// Its reason, in its own word.
+    pub word: String,
 }
 
 /// Why a publish did not get through.

@@ -239,6 +239,7 @@ fn a_refused_publish_is_told_once_for_each_grant_and_again_when_it_is_taken() {
         payload: b"{}".to_vec(),
         correlation: None,
         expires: None,
+        receipt: None,
     };
     for id in ["a", "b", "c"] {
         bench.machine.push(reply(id));
@@ -278,7 +279,7 @@ fn the_limit_is_what_the_broker_says_of_itself_and_what_waited_for_it_is_counted
     bench.tell(Event::Broken { error: "cut".to_owned() });
     let topic = bench.machine.settings.base.event();
     let payload = vec![b'x'; 8_000];
-    bench.machine.push(Message { topic, payload, correlation: None, expires: None });
+    bench.machine.push(Message { topic, payload, correlation: None, expires: None, receipt: None });
     bench.pass(SECOND);
     bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: Some(8_192) });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
@@ -424,7 +425,7 @@ fn what_is_delivered_before_the_subscription_is_acknowledged_is_told_after_it() 
 fn a_refused_subscription_is_named() {
     let mut bench = Bench::new();
     bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
-    bench.tell(Event::Subscribed(vec![Ok(()), Err("NotAuthorized".to_owned())]));
+    bench.tell(Event::Subscribed(vec![Ok(()), Err(FilterRefused { word: "NotAuthorized".to_owned() })]));
     let error = "the broker refused to subscribe to clasp/lamp/command/+/+: NotAuthorized".to_owned();
     assert_eq!(bench.reports(), [&SessionEvent::Lost { error }]);
 }
@@ -482,6 +483,7 @@ fn a_reply_that_was_under_way_when_the_connection_was_lost_is_sent_again() {
         payload: b"{}".to_vec(),
         correlation: None,
         expires: None,
+        receipt: None,
     });
     bench.tell(Event::Timeout);
     bench.tell(Event::Broken { error: "cut".to_owned() });

@@ -8,7 +8,7 @@ use super::terms::{Number, Output, Refusal, SessionEvent};
 use super::{Machine, PUBACK_LIMIT, Purpose, State};
 use crate::clock::Instant;
 use crate::incoming::Incoming;
-use crate::outbox::Outgoing;
+use crate::outbox::{Outgoing, Token};
 use crate::probe::{Ping, Probe, Verdict};
 
 impl Machine {
@@ -78,7 +78,7 @@ impl Machine {
         self.round_trip.note(at.since(sent));
         match purpose {
             Purpose::Deliver(token, grant) => {
-                self.outbox.acknowledge(token, at);
+                self.handed_over(token);
                 self.judged(grant, refused);
             }
             Purpose::Probe(ping, round) => {
@@ -93,6 +93,12 @@ impl Machine {
                     *offline = Farewell::Heard;
                 }
             }
+        }
+    }
+
+    fn handed_over(&mut self, token: Token) {
+        if let Some(receipt) = self.outbox.acknowledge(token) {
+            self.report(SessionEvent::Delivered { receipt });
         }
     }
 
@@ -130,7 +136,7 @@ impl Machine {
             // to another broker.
             if outgoing.payload.len() + correlation > self.payload_limit {
                 self.too_large += u64::from(!outgoing.retain);
-                self.outbox.acknowledge(token, now);
+                self.handed_over(token);
                 self.judged(grant, Some(Refusal::TooLarge(self.payload_limit)));
                 continue;
             }

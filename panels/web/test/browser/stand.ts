@@ -1,0 +1,87 @@
+/** A whole site with a real broker and real bridges: the workspace's `teststand`. */
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** The folder panels/web, from .build/<kind>/<file>.mjs. */
+export const HERE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+export const PAGE = path.join(HERE, "page");
+const ROOT = path.resolve(HERE, "../..");
+
+export interface Where {
+  web_port: number;
+  mqtt_port: number;
+  directory: string;
+  ca_file: string;
+  site: string;
+}
+
+export interface Plan {
+  instruments?: string[];
+  control?: string[];
+  settings?: string[];
+  brokerConfig?: (directory: string) => string[];
+}
+
+/** Who may command, and who may only look. */
+export const ALICE = { name: "web-alice", password: "a secret" };
+export const BOB = { name: "web-bob", password: "another" };
+
+export class Stand {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly lines: AsyncIterator<string>,
+    readonly where: Where,
+  ) {}
+
+  static async start(plan: Plan = {}): Promise<Stand> {
+    const target = process.env["CARGO_TARGET_DIR"] ?? path.join(ROOT, "target");
+    const programs = process.env["OBSBUS_PROGRAMS"] ?? path.join(target, "debug");
+    const program = path.join(programs, "teststand");
+    if (!existsSync(program)) throw new Error(`${program} is not there; run: cargo build --workspace --bins`);
+    const instruments = plan.instruments ?? ["thermometer"];
+    const args = [
+      ...instruments.flatMap((kind) => ["--instrument", kind]),
+      ...(plan.control ?? [ALICE.name]).flatMap((name) => ["--control", name]),
+      ...(plan.settings ?? []).flatMap((setting) => ["--set", setting]),
+      ...["--http-dir", PAGE],
+    ];
+    const child = spawn(program, args, {
+      env: { ...process.env, OBSBUS_PROGRAMS: programs },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const first = await lines.next();
+    if (first.done) throw new Error("the stand did not start");
+    const stand = new Stand(child, lines, JSON.parse(first.value) as Where);
+    for (const { name, password } of [ALICE, BOB]) await stand.type(`password ${name} ${password}`);
+    return stand;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.where.web_port}/`;
+  }
+
+  async type(line: string): Promise<unknown> {
+    this.child.stdin?.write(`${line}\n`);
+    const answer = await this.lines.next();
+    if (answer.done) throw new Error(`the stand ended at: ${line}`);
+    const found = JSON.parse(answer.value) as { ok: boolean; error?: string; answer?: unknown };
+    if (!found.ok) throw new Error(`${line}: ${found.error}`);
+    return "answer" in found ? found.answer : found;
+  }
+
+  /** The last message of a device, an object. */
+  async last(kind: string, what = "state"): Promise<Record<string, unknown>> {
+    return (await this.type(`state ${kind} ${what}`)) as Record<string, unknown>;
+  }
+
+  async end(): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once("exit", resolve));
+    this.child.stdin?.end("quit\n");
+    await ended;
+  }
+}
