@@ -1,5 +1,6 @@
-//! Nothing is sent that is larger than the broker takes, which would end the connection: it is
-//! trimmed where that leaves the truth, and else kept back. Both are counted, and told.
+//! No message is sent that is larger than the broker accepts, because that would end the
+//! connection: it is trimmed if the rest is still true, and otherwise not sent. Both are counted
+//! and reported.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde_json::Map;
 use super::{Core, Output};
 use crate::controller::{Condition, Controller, Protocol};
 
-/// What is left of a text that is too long.
+/// Length to which a long text is cut.
 const TEXT_KEPT: usize = 1000;
 
 /// What was done with a message.
@@ -70,7 +71,7 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// Sets a retained topic, if the broker takes the message.
+    /// Sets a retained topic, if the message is not too large.
     pub(super) fn set(&mut self, topic: String, payload: Vec<u8>, expiry: Option<Duration>) {
         if payload.len() > self.oversized.limit {
             self.note_too_large(topic, payload.len(), Done::KeptBack);
@@ -86,7 +87,8 @@ where
         self.dirty |= known.is_none_or(|(_, before)| before != done);
     }
 
-    /// A reply as it can be sent, with so many bytes of correlation data: whoever asked gets a verdict.
+    /// A reply of permitted size, with `correlation` bytes of correlation data: the sender always gets a
+    /// verdict.
     pub(super) fn fitting_reply(&mut self, mut reply: Reply, correlation: usize) -> Vec<u8> {
         let payload = encode(&reply);
         if payload.len() + correlation <= self.oversized.limit {
@@ -97,7 +99,7 @@ where
         encode(&reply)
     }
 
-    /// An event as it can be sent.
+    /// An event of permitted size.
     pub(super) fn fitting_event(&mut self, event: &mut Event) -> Vec<u8> {
         let payload = encode(event);
         if payload.len() <= self.oversized.limit {
