@@ -26,7 +26,7 @@ fn acl_without_loopback() -> AclMode {
     AclMode::Text(SHIPPED_ACL.replace(user, &deny))
 }
 
-fn attentions(state: &serde_json::Value) -> Vec<&str> {
+pub(crate) fn attentions(state: &serde_json::Value) -> Vec<&str> {
     state["attention"].as_array().unwrap().iter().filter_map(|held| held["name"].as_str()).collect()
 }
 
