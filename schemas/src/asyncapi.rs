@@ -100,13 +100,13 @@ fn published(base: &Base, kinds: &[String]) -> Vec<Channel> {
         name: name.to_owned(),
         topic,
         about: about.to_owned(),
-        messages: one(name, message("application/json", json!({ "$ref": format!("./{name}.json") }))),
+        messages: one(name, message("application/json", &json!({ "$ref": format!("./{name}.json") }))),
         sends: true,
         retain,
         expiry: None,
     };
     let states = kinds.iter().map(|kind| {
-        (kind.clone(), message("application/json", json!({ "$ref": format!("./{kind}-state.json") })))
+        (kind.clone(), message("application/json", &json!({ "$ref": format!("./{kind}-state.json") })))
     });
     let words = json!({ "type": "string", "enum": [ONLINE, OFFLINE] });
     vec![
@@ -122,7 +122,7 @@ fn published(base: &Base, kinds: &[String]) -> Vec<Channel> {
             )
         },
         Channel {
-            messages: one("availability", message("text/plain", words)),
+            messages: one("availability", message("text/plain", &words)),
             expiry: Some(json!({
                 "type": "integer",
                 "minimum": 1,
@@ -173,7 +173,7 @@ fn commanded(base: &Base, identity: &Identity, id: &RequestId, kinds: &[String])
     });
     let requests = kinds.iter().map(|kind| {
         let schema = json!({ "$ref": format!("./commands/{kind}.json") });
-        let mut request = message("application/json", schema);
+        let mut request = message("application/json", &schema);
         put(&mut request, "correlationId", Some(correlation.clone()));
         (kind.clone(), request)
     });
@@ -182,8 +182,8 @@ fn commanded(base: &Base, identity: &Identity, id: &RequestId, kinds: &[String])
         "description": "The value of a verb's one argument; or anything, for a verb without arguments.",
     });
     let mut commands: Map<_, _> = requests.collect();
-    commands.insert("bare".to_owned(), message("text/plain", bare));
-    let mut reply = message("application/json", json!({ "$ref": "./reply.json" }));
+    commands.insert("bare".to_owned(), message("text/plain", &bare));
+    let mut reply = message("application/json", &json!({ "$ref": "./reply.json" }));
     put(&mut reply, "correlationId", Some(correlation));
     [
         Channel {
@@ -221,7 +221,7 @@ fn inputs(kinds: &[String]) -> Vec<Channel> {
         for file in files(&folder) {
             let topic = file.strip_prefix(&folder).unwrap().with_extension("").display().to_string();
             let schema = json!({ "$ref": format!("./inputs/{kind}/{topic}.json") });
-            let input = message("application/json", schema);
+            let input = message("application/json", &schema);
             let (first, rest) = topic.split_once('/').unwrap_or((&topic, ""));
             let name = first.to_owned() + &rest.split('/').map(capitalised).collect::<String>();
             if let Some(known) = channels.iter_mut().find(|channel| channel.name == name) {
@@ -272,7 +272,7 @@ fn server(base: &Base) -> Value {
     })
 }
 
-fn message(content_type: &str, payload: Value) -> Value {
+fn message(content_type: &str, payload: &Value) -> Value {
     json!({ "contentType": content_type, "payload": payload })
 }
 

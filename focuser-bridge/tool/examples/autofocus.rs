@@ -1,5 +1,7 @@
 //! Finds the best focus: a whole client of the focuser's bridge, as docs/scheduler-rust.md shows it.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this repository's libraries do not print")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;

@@ -76,7 +76,7 @@ impl Connection {
 
     pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), LinkError> {
         let filters = subscriptions.iter().map(filter).collect::<Vec<_>>();
-        self.client.try_subscribe_many(filters).map_err(LinkError::Subscribe)
+        self.client.try_subscribe_many(filters).map_err(|error| LinkError::Subscribe(Box::new(error)))
     }
 
     pub(super) fn publish(&mut self, number: Number, outgoing: Outgoing) -> Result<(), LinkError> {
@@ -93,13 +93,13 @@ impl Connection {
                 outgoing.payload,
                 properties,
             )
-            .map_err(LinkError::Publish)?;
+            .map_err(|error| LinkError::Publish(Box::new(error)))?;
         self.unsent.push_back(number);
         Ok(())
     }
 
     pub(super) fn disconnect(&self) -> Result<(), LinkError> {
-        self.client.try_disconnect().map_err(LinkError::Disconnect)
+        self.client.try_disconnect().map_err(|error| LinkError::Disconnect(Box::new(error)))
     }
 
     /// The next relevant event; loses nothing if it is dropped while it waits.

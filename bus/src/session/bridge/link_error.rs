@@ -22,11 +22,11 @@ pub(super) enum LinkError {
     #[error("the connection's task ended")]
     TaskEnded,
     #[error("cannot subscribe")]
-    Subscribe(#[source] ClientError),
+    Subscribe(#[source] Box<ClientError>),
     #[error("cannot hand over a publish")]
-    Publish(#[source] ClientError),
+    Publish(#[source] Box<ClientError>),
     #[error("cannot disconnect")]
-    Disconnect(#[source] ClientError),
+    Disconnect(#[source] Box<ClientError>),
     #[error(transparent)]
     Random(#[from] RandomError),
 }

@@ -164,8 +164,8 @@ impl Schemas {
     }
 
     fn inputs(&self, topic: &str, value: &Value) -> Result<(), String> {
-        let validators = self.inputs.get(topic).into_iter().flatten();
-        validators.map(|validator| held(validator, topic, value)).collect()
+        let mut validators = self.inputs.get(topic).into_iter().flatten();
+        validators.try_for_each(|validator| held(validator, topic, value))
     }
 }
 
