@@ -13,6 +13,7 @@ mod cache;
 pub mod chart;
 mod command;
 pub mod complete;
+mod confirm;
 pub mod connection;
 mod display;
 pub mod exit;

@@ -16,10 +16,11 @@ use crate::acl;
 use crate::action::{Action, action, words};
 use crate::ask::Asker;
 use crate::cache;
-use crate::command::{carry_out, not_sent, ping, said};
+use crate::command::{UserRequest, carry_out, not_sent, ping, said};
 use crate::complete::{Candidate, Place, place, printed};
+use crate::confirm;
 use crate::connection::Connection;
-use crate::exit::{EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::instrument::Instrument;
 use crate::list;
 use crate::notes::Notes;
@@ -32,7 +33,7 @@ use crate::show::{self, never_heard, read_meta};
 use crate::style::Style;
 use crate::target::{Access, Common};
 use crate::tool::{Session, Tool};
-use crate::usage;
+use crate::usage::{self, YES};
 use crate::view::View;
 use crate::watch::watch;
 
@@ -219,7 +220,18 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
     let matches = parse_device(name, &instrument, rest)?;
     match action(&matches, Some(&instrument), None)? {
         Some(Action::Send(user_request)) => {
-            carry_out(session, &instrument, &user_request, (id, Some(connection))).await
+            let question = question(&instrument, &user_request, &matches);
+            let Some(question) = question.filter(|_| confirm::somebody_is_there()) else {
+                return carry_out(session, &instrument, &user_request, (id, Some(connection))).await;
+            };
+            // Nobody knows how long an answer takes: the request gets a connection of its own.
+            connection.close().await;
+            let answer = confirm::is_confirmed(&question);
+            if !answer.map_err(|source| Failure::System { what: "read the answer", source })? {
+                let message = format!("{}: not confirmed; nothing was sent", user_request.words);
+                return Err(Failure::said(EXIT_FAILED, message));
+            }
+            carry_out(session, &instrument, &user_request, (id, None)).await
         }
         Some(action) => {
             connection.close().await;
@@ -227,6 +239,13 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
         }
         None => Err(Failure::usage("this is no command")),
     }
+}
+
+/// What is to be asked before this is sent, unless the user has answered it already.
+fn question(instrument: &Instrument, user_request: &UserRequest, matches: &ArgMatches) -> Option<String> {
+    let verb = matches.subcommand().map(|(_, matches)| matches);
+    let is_answered = verb.is_some_and(|matches| matches!(matches.try_get_one(YES), Ok(Some(true))));
+    instrument.verb(&user_request.request.verb)?.question.clone().filter(|_| !is_answered)
 }
 
 /// The `meta` of a bridge that has just connected.

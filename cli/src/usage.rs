@@ -279,8 +279,10 @@ fn verb_command(verb: &VerbMeta, instrument: &Instrument, tool: Option<&Tool>) -
         // The bridge's texts use this form.
         command = command.alias(verb.name.clone());
     }
-    if let Some(question) = &verb.question {
-        command = command.after_help(question.clone());
+    if let (Some(question), None) = (&verb.question, tool) {
+        command = command.after_help(format!("Asks first on a terminal: {question}")).arg(
+            Arg::new(YES).long(YES).short('y').action(ArgAction::SetTrue).help("Send it without asking"),
+        );
     }
     for argument in &verb.arguments {
         let help = text(&format!("{}.{}", verb.name, argument.name)).map(str::to_owned);
@@ -299,6 +301,8 @@ fn verb_command(verb: &VerbMeta, instrument: &Instrument, tool: Option<&Tool>) -
 
 /// The id of the option that every motion has; no argument can have this name.
 pub const NO_WAIT: &str = "no-wait";
+/// The flag for a question that is answered already.
+pub const YES: &str = "yes";
 /// Long options that every command has.
 const OPTIONS: [&str; 7] = ["config", "site", "device", "timeout", "no-wait", "help", "version"];
 
