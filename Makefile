@@ -4,7 +4,7 @@ CARGO ?= cargo
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test test-node-red check bench generated
+.PHONY: help demo test test-node-red check check-asyncapi bench generated
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -13,6 +13,7 @@ help:
 	@echo 'make test           every test'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
+	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
@@ -38,6 +39,10 @@ check:
 	@tools/setup rust lints deny
 	@tools/check
 
+check-asyncapi:
+	@tools/setup asyncapi
+	@node tools/asyncapi/check.mjs
+
 bench:
 	@tools/setup rust broker
 	$(CARGO) build --workspace --bins --release --locked --quiet
@@ -49,4 +54,4 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument the_page
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes

@@ -1,6 +1,7 @@
 //! The code that every process of the observatory shares: topics, messages, the admission of
 //! commands, the session with the broker, settings and logs.
 
+pub mod client;
 pub mod clock;
 pub mod command;
 pub mod device;

@@ -4,7 +4,8 @@
 //! and files for Home Assistant (`ha`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes` and `cache` the disk.
+//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache` and `schema` the
+//! disk.
 
 mod acl;
 mod action;
@@ -33,6 +34,7 @@ pub mod picture;
 pub mod progress;
 pub mod request;
 mod run;
+pub mod schema;
 mod screen;
 pub mod shell;
 mod show;

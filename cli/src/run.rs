@@ -1,6 +1,7 @@
 //! The programs: from the process's arguments to its exit code.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
 use crate::request::new_id;
+use crate::schema;
 use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
 use crate::style::Style;
@@ -103,6 +105,15 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let site = common.site.ok_or_else(|| Failure::usage("say for which site: --site NAME"))?;
             print(&acl::of_site(&site)?).map(|()| 0)
+        }
+        Some(("schema", matches)) => {
+            let name = matches.get_one::<String>("name").map(String::as_str);
+            let text = match (name, matches.get_one::<PathBuf>("write")) {
+                (_, Some(folder)) => schema::write(folder)?,
+                (Some(name), None) => schema::text(name).unwrap_or_default().to_owned(),
+                (None, None) => schema::list(),
+            };
+            print(&text).map(|()| 0)
         }
         Some(("completions", matches)) => {
             let shell = matches.get_one("shell").copied();

@@ -11,12 +11,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::ha;
 use crate::instrument::{Instrument, unit};
+use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::target::Common;
 use crate::tool::Tool;
 
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 6] = ["list", "device", "ha", "acl", "completions", "help"];
+pub const COMMANDS: [&str; 7] = ["list", "device", "ha", "acl", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -61,6 +62,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
+        .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())
 }
@@ -261,6 +263,27 @@ fn device_commands(command: Command, moves: bool) -> Command {
                 .help("As `--no-wait` printed it"),
         ),
     )
+}
+
+fn schema() -> Command {
+    let names = SCHEMAS.iter().map(|schema| PossibleValue::new(schema.name()).help(schema.about));
+    Command::new("schema")
+        .about("Print what a message looks like, as a JSON Schema; without a name, list them")
+        .arg(
+            Arg::new("name")
+                .value_name("NAME")
+                .hide_possible_values(true)
+                .value_parser(names.collect::<Vec<_>>())
+                .help("Of which"),
+        )
+        .arg(
+            Arg::new("write")
+                .long("write")
+                .value_name("FOLDER")
+                .conflicts_with("name")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write all of them there, as files that find each other"),
+        )
 }
 
 fn completions() -> Command {

@@ -25,6 +25,10 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &["device"],
         &["completions"],
         &["completions", "tcsh"],
+        &["schema", "evnet"],
+        &["schema", "event", "health"],
+        &["schema", "event", "--write", "here"],
+        &["schema", "--write"],
         &["powerbox", "history", "--hours", "25"],
         &["powerbox", "history", "--json", "--hours", "1"],
         &["powerbox", "outcome"],
@@ -41,6 +45,7 @@ fn help_and_version_are_no_error() {
     home.assert_help_and_version(&[
         "list",
         "device",
+        "schema",
         "completions",
         "[SITE/]<DEVICE>",
         "155 broker or bridge not",
@@ -186,6 +191,29 @@ fn what_cannot_be_written_is_an_error_and_what_nobody_reads_is_none() {
         drop(read);
         assert_eq!(written_to(write.into(), arguments), (Some(141), String::new()));
     }
+}
+
+#[test]
+fn schemas_are_listed_printed_and_written_without_settings_or_a_broker() {
+    let home = home();
+    let (code, list, stderr) = home.run(&["schema"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let names: Vec<_> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert!(names.is_sorted() && names.contains(&"event") && names.contains(&"asyncapi"), "{list}");
+    let folder = home.path("files").display().to_string();
+    let (code, said, stderr) = home.run(&["schema", "--write", &folder]);
+    assert_eq!((code, said), (0, format!("{} files in {folder}\n", names.len())), "{stderr}");
+    for name in names {
+        let (code, text, stderr) = home.run(&["schema", name]);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{name}");
+        let ending = if name == "asyncapi" { "yaml" } else { "json" };
+        assert_eq!(text, std::fs::read_to_string(home.path(&format!("files/{name}.{ending}"))).unwrap());
+    }
+    let (code, stdout, stderr) = home.run(&["schema", "evnet"]);
+    assert_eq!((code, stdout.as_str()), (64, ""));
+    assert!(stderr.contains("tip: a similar value exists: 'event'"), "{stderr}");
+    let (_, completed, _) = home.run(&["__complete", "--", "schema", "hea"]);
+    assert_eq!(completed, "health\t<base>/health: how the bridge itself is\n");
 }
 
 const META: &str = r#"{"schema": 2, "kind": "powerbox", "label": "power box", "model": "", "version": "1",

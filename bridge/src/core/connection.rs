@@ -19,13 +19,14 @@ where
 {
     pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
         match event {
-            SessionEvent::Connected { round_trip } => {
+            SessionEvent::Connected { round_trip, payload_limit } => {
                 self.connections += 1;
                 self.round_trip = Some(round_trip);
                 self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
                 self.announced = false;
                 self.forget_follow_ups();
                 self.probe = None;
+                self.oversized.connected(payload_limit);
                 self.rival.connected(round_trip);
                 tracing::info!("connected to the broker");
             }

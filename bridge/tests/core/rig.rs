@@ -18,7 +18,7 @@ use bus::homeassistant::HomeAssistant;
 use bus::incoming::Incoming;
 use bus::message::Event as BusEvent;
 use bus::probe::Verdict;
-use bus::session::bridge::SessionEvent;
+use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent};
 use bus::topic::{Base, Identity};
 use serde_json::Value;
 
@@ -232,7 +232,13 @@ impl Rig {
 
     /// Connects to a broker that has this in store.
     pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
-        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
+        self.core.handle(
+            Event::Session(SessionEvent::Connected {
+                round_trip: Duration::ZERO,
+                payload_limit: PAYLOAD_LIMIT,
+            }),
+            self.now,
+        );
         for (topic, payload) in stored {
             self.hear(topic, payload, true);
         }

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::RoundTrip;
 use super::connect::{ClientId, ConnectError, explain, options};
-use crate::clock::Now;
+use crate::clock::{Instant, Now};
 use crate::settings::BrokerSettings;
 
 /// Timeout for an acknowledgement.
@@ -45,6 +45,8 @@ pub struct Message {
     pub expires_in_s: Option<u32>,
     /// The request it answers.
     pub correlation: Option<Bytes>,
+    /// When it arrived.
+    pub received: Instant,
 }
 
 /// The MQTT properties of a request.
@@ -347,6 +349,7 @@ fn message(publish: Publish) -> Message {
         stored: publish.retain,
         expires_in_s: properties.message_expiry_interval,
         correlation: properties.correlation_data,
+        received: Now::read().instant,
     }
 }
 

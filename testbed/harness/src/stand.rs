@@ -141,7 +141,11 @@ impl Stand {
         if word == "quit" {
             return None;
         }
-        Some(match self.perform(word, rest) {
+        let done = self.perform(word, rest).and_then(|answer| {
+            self.observer.check_contract()?;
+            Ok(answer)
+        });
+        Some(match done {
             Ok(Value::Object(mut answer)) => {
                 answer.insert("ok".to_owned(), true.into());
                 Value::Object(answer)

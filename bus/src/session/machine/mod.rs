@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use terms::{
     Event, FilterRefused, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent,
+    payload_limit,
 };
 
 use super::retry::Retry;
@@ -118,6 +119,10 @@ pub struct Machine {
     /// The last sign that the caller is being scheduled.
     alive: Instant,
     nonce: String,
+    /// Largest payload that the broker accepts, bytes.
+    payload_limit: usize,
+    /// Number of replies and events that were larger.
+    too_large: u64,
     /// Number of reported connections.
     connections: u64,
     under_way: BTreeMap<Number, (Purpose, Instant)>,
@@ -152,6 +157,8 @@ impl Machine {
             round_trip: RoundTrip::default(),
             alive: now,
             nonce: String::new(),
+            payload_limit: PAYLOAD_LIMIT,
+            too_large: 0,
             connections: 0,
             under_way: BTreeMap::new(),
             numbers: 0,
@@ -210,7 +217,7 @@ impl Machine {
     /// Number of replies and events that were never sent.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.outbox.dropped()
+        self.outbox.dropped() + self.too_large
     }
 
     /// The round trip to the broker; `None` before the first.
@@ -278,11 +285,12 @@ impl Machine {
 
     fn take(&mut self, event: Event, stood_still: bool, now: Instant) {
         match (event, &mut self.state) {
-            (Event::Connected { nonce }, State::Connecting(since)) => {
+            (Event::Connected { nonce, largest_packet }, State::Connecting(since)) => {
                 let took = now.since(*since);
                 self.retry.connected(took, now);
                 self.round_trip = RoundTrip::default();
                 self.nonce = nonce;
+                self.payload_limit = payload_limit(largest_packet);
                 self.outputs.push_back(Output::Subscribe);
                 // Connecting takes more than three round trips: TCP, TLS, CONNACK.
                 let until = now + SUBACK_LIMIT.max(took);
@@ -412,7 +420,7 @@ impl Machine {
         self.state = State::Serving(Probe::begin(now, self.round_trip.limit(VERDICT_WITHIN)));
         self.connections += 1;
         self.send_pings(now);
-        self.report(SessionEvent::Connected { round_trip: took });
+        self.report(SessionEvent::Connected { round_trip: took, payload_limit: self.payload_limit });
     }
 
     fn drain(&mut self, back_soon: bool, now: Instant) {
