@@ -176,7 +176,7 @@ export class Panel {
         const published = date(payload?.["published_at"]);
         if (published !== null && !message.stored) this.offset.heard(published, at);
         const last = device.state?.lastCommand;
-        if (last?.id) this.revise(last.id, (open) => request.remembered(open, last, this.identity));
+        if (last?.id) this.revise(last.id, (open) => request.remembered(open, last, this.identity, message.stored));
         break;
       }
       case "meta":

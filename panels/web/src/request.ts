@@ -161,11 +161,13 @@ export function reported(request: Request, event: Happening, identity: string, a
   return answered(request, { status: event.status, message: event.message, reason: event.reason, code: event.code }, at);
 }
 
-/** What the state says of it: the same, where the event was lost too. */
-export function remembered(request: Request, last: LastCommand, identity: string): Request {
-  if (request.stage === "sent" || !isOpen(request) || last.id !== request.id || last.by !== identity || last.code === null) {
-    return request;
-  }
+/**
+ * What the state says of it: the same, where the event was lost too. `stored`: from the broker's store,
+ * as after a lost connection. A live one is followed by the reply, which says more.
+ */
+export function remembered(request: Request, last: LastCommand, identity: string, stored: boolean): Request {
+  const isWaitedFor = request.stage === "unknown" || (request.stage === "accepted" && stored);
+  if (!isWaitedFor || last.id !== request.id || last.by !== identity || last.code === null) return request;
   const outcome = (last.outcome ?? "ended").replaceAll("_", " ");
   return last.code === 0
     ? { ...request, stage: "done", text: "Done, as the device's state says." }

@@ -79,6 +79,13 @@ export class Stand {
     return (await this.type(`state ${kind} ${what}`)) as Record<string, unknown>;
   }
 
+  isServing(): Promise<boolean> {
+    return fetch(this.url, { signal: AbortSignal.timeout(2000) }).then(
+      () => true,
+      () => false,
+    );
+  }
+
   async end(): Promise<void> {
     const ended = new Promise((resolve) => this.child.once("exit", resolve));
     this.child.stdin?.end("quit\n");
