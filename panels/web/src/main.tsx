@@ -1,6 +1,6 @@
 /** The page: login, or the devices. */
 
-import { options, render } from "preact";
+import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { address } from "./address";
@@ -14,9 +14,6 @@ import type { Device } from "./device";
 import { Panel } from "./panel";
 import type { Credentials } from "./session";
 import { toneOfSeverity } from "./view/mark";
-
-// The painter decides when something is drawn, and how much in one frame.
-options.debounceRendering = (draw) => draw();
 
 /** So many devices are shown with everything; of more, each on demand. */
 const FEW = 3;

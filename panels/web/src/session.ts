@@ -125,7 +125,13 @@ export class Session {
     const mine = (): boolean => this.client === client;
     client.on("connect", () => mine() && this.listen(client));
     client.on("message", (topic, payload, packet) => {
-      if (mine()) this.listener.message(message(topic, payload, packet));
+      if (!mine()) return;
+      try {
+        this.listener.message(message(topic, payload, packet));
+      } catch (error) {
+        // Thrown on, it would keep mqtt.js from taking any other message.
+        console.error(error);
+      }
     });
     // Its callback for a publish does not tell of 0x10: nobody listens.
     client.on("packetreceive", (packet) => {

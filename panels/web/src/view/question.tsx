@@ -12,11 +12,11 @@ export interface Question {
 
 export type Ask = (question: Question, then: () => void) => void;
 
-let closedAt = -Infinity;
+let cancelledAt = -Infinity;
 
 /** Whether a key that is pressed now belongs to a question: browsers close it before they tell of the key. */
 export const isAsking = (): boolean =>
-  document.querySelector("dialog[open]") !== null || performance.now() - closedAt < 300;
+  document.querySelector("dialog[open]") !== null || performance.now() - cancelledAt < 300;
 
 /** The dialog, and the function that opens it. */
 export function useQuestion(): { ask: Ask; dialog: preact.JSX.Element | null } {
@@ -34,14 +34,18 @@ function Dialog(props: { question: Question; then: () => void; close: () => void
     dialog.current?.showModal();
     // Enter pressed by mistake does nothing.
     cancel.current?.focus();
-    return () => {
-      closedAt = performance.now();
-      if (before instanceof HTMLElement) before.focus();
-    };
+    return () => before instanceof HTMLElement && before.focus();
   }, []);
   const { question, then, close } = props;
   return (
-    <dialog ref={dialog} class="question" aria-labelledby="question-title" aria-describedby="question-text" onClose={close}>
+    <dialog
+      ref={dialog}
+      class="question"
+      aria-labelledby="question-title"
+      aria-describedby="question-text"
+      onCancel={() => (cancelledAt = performance.now())}
+      onClose={close}
+    >
       <h2 id="question-title">{question.title}</h2>
       <p id="question-text">{question.text}</p>
       <div class="answers">

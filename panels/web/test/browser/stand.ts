@@ -23,7 +23,8 @@ export interface Plan {
   instruments?: string[];
   control?: string[];
   settings?: string[];
-  brokerConfig?: (directory: string) => string[];
+  /** A listener with TLS besides: for a page that comes over https. */
+  tlsPort?: number;
 }
 
 /** Who may command, and who may only look. */
@@ -47,7 +48,9 @@ export class Stand {
       ...instruments.flatMap((kind) => ["--instrument", kind]),
       ...(plan.control ?? [ALICE.name]).flatMap((name) => ["--control", name]),
       ...(plan.settings ?? []).flatMap((setting) => ["--set", setting]),
-      ...["--http-dir", PAGE],
+      "--http-dir",
+      PAGE,
+      ...(plan.tlsPort ? ["--tls-port", String(plan.tlsPort)] : []),
     ];
     const child = spawn(program, args, {
       env: { ...process.env, OBSBUS_PROGRAMS: programs },
