@@ -187,11 +187,11 @@ export class Panel {
         break;
       case "recent":
         device.hearRecent(payload);
-        for (const event of device.events) this.report(event, at);
+        for (const event of device.events) this.report(event, message.stored);
         break;
       case "event":
         device.hearEvent(payload);
-        for (const event of device.events.slice(0, 1)) this.report(event, at);
+        for (const event of device.events.slice(0, 1)) this.report(event, false);
         break;
       case "health":
         device.health = payload;
@@ -203,8 +203,8 @@ export class Panel {
     }
   }
 
-  private report(event: Device["events"][number], at: Moment): void {
-    if (event.id) this.revise(event.id, (open) => request.reported(open, event, this.identity, at));
+  private report(event: Device["events"][number], stored: boolean): void {
+    if (event.id) this.revise(event.id, (open) => request.reported(open, event, this.identity, stored));
   }
 
   private tick(): void {

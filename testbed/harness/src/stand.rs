@@ -84,8 +84,7 @@ impl Stand {
         let mut config = web::loopback_listener(web_port, &passwords, plan.http_dir.as_deref())?;
         let broker_dir = dir.path().join("broker");
         if let Some(port) = plan.tls_port {
-            let served = plan.http_dir.as_deref().context("what is the listener with TLS to serve?")?;
-            let tls = web::tls_listener(&broker_dir.join("certs"), port, &passwords, served)?;
+            let tls = web::tls_listener(&broker_dir.join("certs"), port, &passwords)?;
             // The users are the same.
             config.push_str(&without(&tls, "password_file"));
         }

@@ -22,7 +22,7 @@ export const isAsking = (): boolean =>
 export function useQuestion(): { ask: Ask; dialog: preact.JSX.Element | null } {
   const [open, setOpen] = useState<{ question: Question; then: () => void } | null>(null);
   const ask: Ask = (question, then) => setOpen({ question, then });
-  return { ask, dialog: open && <Dialog {...open} close={() => setOpen(null)} /> };
+  return { ask, dialog: open && <Dialog {...open} close={() => setOpen((now) => (now === open ? null : now))} /> };
 }
 
 function Dialog(props: { question: Question; then: () => void; close: () => void }): preact.JSX.Element {
@@ -34,7 +34,11 @@ function Dialog(props: { question: Question; then: () => void; close: () => void
     dialog.current?.showModal();
     // Enter pressed by mistake does nothing.
     cancel.current?.focus();
-    return () => before instanceof HTMLElement && before.focus();
+    return () => {
+      // While it is open, nothing else can have the focus.
+      dialog.current?.close();
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
   const { question, then, close } = props;
   return (

@@ -82,7 +82,23 @@ export class Stand {
     return (await this.type(`state ${kind} ${what}`)) as Record<string, unknown>;
   }
 
-  isServing(): Promise<boolean> {
+  /** Whatever a test before has broken: broker, bridges and cables are as they were at the start. */
+  async mend(...kinds: string[]): Promise<void> {
+    await this.type("broker thaw").catch(() => undefined);
+    if (!(await this.isServing())) await this.type("broker restart");
+    for (const kind of kinds) {
+      await this.type(`sim ${kind} plug`);
+      await this.type(`bridge ${kind} thaw`).catch(() => undefined);
+      // It may have died without the stand's doing: a bridge that stood still ends itself.
+      const lives = await this.type(`ready ${kind}`).then(() => true, () => false);
+      if (lives) continue;
+      await this.type(`bridge ${kind} kill`).catch(() => undefined);
+      await this.type(`bridge ${kind} start`);
+      await this.type(`ready ${kind}`);
+    }
+  }
+
+  private isServing(): Promise<boolean> {
     return fetch(this.url, { signal: AbortSignal.timeout(2000) }).then(
       () => true,
       () => false,

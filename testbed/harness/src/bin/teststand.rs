@@ -27,7 +27,7 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     http_dir: Option<PathBuf>,
     /// Port for a listener with TLS, beside the one without
-    #[arg(long, value_name = "PORT", requires = "http_dir")]
+    #[arg(long, value_name = "PORT")]
     tls_port: Option<u16>,
     /// A line for the broker's configuration; may be repeated
     #[arg(long, value_name = "LINE")]
