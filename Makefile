@@ -4,13 +4,15 @@ CARGO ?= cargo
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test check bench generated
+.PHONY: help demo test check bench generated test-panel panel-pictures
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
 	@echo '                    tour, then it runs until Ctrl-C'
 	@echo 'make demo TOUR=1    stops after the tour (TOUR=0: no tour)'
 	@echo 'make test           every test'
+	@echo 'make test-panel     the web panel: the committed page is what its sources give, and its tests in Chromium'
+	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
@@ -43,3 +45,21 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test new_instrument the_page
+
+# The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
+PANEL := cd panels/web &&
+
+test-panel: panel-set-up
+	$(PANEL) node build.mjs --check
+	$(PANEL) npm run --silent check
+	$(PANEL) node test/run.mjs unit
+	$(PANEL) node test/run.mjs browser
+
+panel-pictures: panel-set-up
+	$(PANEL) node test/run.mjs pictures
+
+.PHONY: panel-set-up
+panel-set-up:
+	@tools/setup rust broker node browser nginx
+	@$(CARGO) build --workspace --bins --locked --quiet
+	$(PANEL) npm ci --silent --no-fund --no-audit

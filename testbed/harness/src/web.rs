@@ -62,14 +62,18 @@ pub fn tls_listener(certs: &Path, port: u16, passwords: &Path) -> Result<String>
 /// # Errors
 /// As [`tls_listener`].
 pub fn loopback_listener(port: u16, passwords: &Path, http_dir: Option<&Path>) -> Result<String> {
-    let (_, offered) = SHIPPED_WEB_CONF.split_once("\n#listener ").context("no listener without TLS is shipped")?;
+    let (_, offered) =
+        SHIPPED_WEB_CONF.split_once("\n#listener ").context("no listener without TLS is shipped")?;
     let offered = format!("#listener {offered}");
     let lines = offered.lines().filter_map(|line| line.strip_prefix('#'));
     let text = lines.collect::<Vec<_>>().join("\n");
     let text = substitute(&text, "listener", &format!("{port} {HOST}"))?;
     let text = match http_dir {
         Some(dir) => substitute(&text, "http_dir", &dir.display().to_string())?,
-        None => text.lines().filter(|line| !line.starts_with("http_dir")).fold(String::new(), |text, line| text + line + "\n"),
+        None => text
+            .lines()
+            .filter(|line| !line.starts_with("http_dir"))
+            .fold(String::new(), |text, line| text + line + "\n"),
     };
     Ok(format!("password_file {}\n{text}", passwords.display()))
 }

@@ -142,9 +142,12 @@ fn nobody_comes_in_without_a_password_or_with_a_wrong_one() {
     let mut broker = Broker::start();
     broker.user("web-alice", "secret");
     for port in [broker.tls_port, broker.loopback_port] {
-        for (name, password) in
-            [("web-alice", json!("Secret")), ("web-bob", json!("secret")), ("web-alice", Value::Null), ("", Value::Null)]
-        {
+        for (name, password) in [
+            ("web-alice", json!("Secret")),
+            ("web-bob", json!("secret")),
+            ("web-alice", Value::Null),
+            ("", Value::Null),
+        ] {
             let found = broker.browser(port, &json!({ "name": name, "password": password }));
             assert_eq!(found["connected"], false, "{name} {password}: {found}");
         }
@@ -188,7 +191,8 @@ fn the_listener_for_this_machine_listens_on_loopback_only() {
 /// The local addresses on which somebody listens at `port`, those of IPv6 too.
 fn listening(port: u16) -> Vec<String> {
     const LISTEN: &str = "0A";
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
     let end = format!(":{port:04X}");
     let mut found = Vec::new();
     for line in tables.iter().flat_map(|table| table.lines().skip(1)) {
