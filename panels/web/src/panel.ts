@@ -136,11 +136,13 @@ export class Panel {
     }
     this.connection = connection;
     if (connection.is === "connected") {
+      if (this.lostAt) this.say("polite", "Connected again");
       this.lostAt = null;
       this.offset.clear();
     } else if (before === "connected") {
       this.lostAt = now();
       for (const device of this.devices.values()) device.connectionLost();
+      this.say("urgent", "No connection to the broker");
     }
     this.judge();
     this.painter.changedAll();

@@ -32,6 +32,8 @@ export const ALICE = { name: "web-alice", password: "a secret" };
 export const BOB = { name: "web-bob", password: "another" };
 
 export class Stand {
+  private typed: Promise<unknown> = Promise.resolve();
+
   private constructor(
     private readonly child: ChildProcess,
     private readonly lines: AsyncIterator<string>,
@@ -68,7 +70,14 @@ export class Stand {
     return `http://127.0.0.1:${this.where.web_port}/`;
   }
 
-  async type(line: string): Promise<unknown> {
+  /** One line after the other, whoever types them. */
+  type(line: string): Promise<unknown> {
+    const answer = this.typed.then(() => this.typeNow(line));
+    this.typed = answer.catch(() => undefined);
+    return answer;
+  }
+
+  private async typeNow(line: string): Promise<unknown> {
     this.child.stdin?.write(`${line}\n`);
     const answer = await this.lines.next();
     if (answer.done) throw new Error(`the stand ended at: ${line}`);
