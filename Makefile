@@ -1,6 +1,7 @@
 # What can be made here; `make` alone lists it. Each target sees to its own set-up (tools/setup).
 
 CARGO ?= cargo
+PANEL := cd panels/web &&
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -37,6 +38,10 @@ bench:
 	@tools/setup rust broker
 	$(CARGO) build --workspace --bins --release --locked --quiet
 	$(CARGO) run --release --quiet --locked --bin bench
+	@if command -v npm >/dev/null && [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
+		$(PANEL) npm ci --silent --no-fund --no-audit && \
+		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \
+	else echo 'web panel: not measured, since Node.js or Chromium is not installed'; fi
 
 # Those of the instruments first: the others are assembled from them.
 generated:
@@ -46,9 +51,7 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test new_instrument the_page
 
-# The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
-PANEL := cd panels/web &&
-
+# The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
 test-panel: panel-set-up
 	$(PANEL) node build.mjs --check
 	$(PANEL) npm run --silent check

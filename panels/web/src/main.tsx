@@ -41,8 +41,18 @@ function useHash(): string {
   return hash;
 }
 
+/** Connects at once where name and password are kept. */
+function keptLogin(panel: Panel): Credentials | null {
+  const before = kept.read();
+  const found = address(before.broker, location);
+  if (!before.password || !("url" in found)) return null;
+  const credentials = { ...before, broker: found.url };
+  panel.login(credentials);
+  return credentials;
+}
+
 function Page({ panel }: { panel: Panel }): preact.JSX.Element {
-  const [credentials, setCredentials] = useState<Credentials | null>(null);
+  const [credentials, setCredentials] = useState(() => keptLogin(panel));
   const [theme, setTheme] = useState<Theme>(firstTheme);
   const { ask, dialog } = useQuestion();
   const shared = useMemo(() => ({ panel, ask }), [panel]);
@@ -56,11 +66,6 @@ function Page({ panel }: { panel: Panel }): preact.JSX.Element {
     setCredentials(given);
     panel.login(given);
   };
-  useEffect(() => {
-    const before = kept.read();
-    const found = address(before.broker, location);
-    if (before.password && "url" in found) login({ ...before, broker: found.url });
-  }, []);
 
   if (!panel.connection || !credentials) return <Login refusal={panel.refusal} login={login} />;
   const logout = (): void => {
