@@ -5,7 +5,7 @@ PANEL := cd panels/web &&
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test check bench generated test-panel panel-pictures
+.PHONY: help demo test test-panel panel-pictures test-node-red check bench generated
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test           every test'
 	@echo 'make test-panel     the web panel: the committed page is what its sources give, and its tests in Chromium'
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
+	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
@@ -29,6 +30,12 @@ test:
 	@tools/setup rust broker python
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --workspace --locked --no-fail-fast --quiet
+
+# OBSBUS_PROGRAMS is a folder with programs that are built already.
+test-node-red:
+	@tools/setup rust broker node browser
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/node-red/tools/test
 
 check:
 	@tools/setup rust lints deny
@@ -46,10 +53,10 @@ bench:
 # Those of the instruments first: the others are assembled from them.
 generated:
 	@tools/setup rust
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-bridge' --test device meta
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-device' --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test new_instrument the_page
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument the_page
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
 test-panel: panel-set-up

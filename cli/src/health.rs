@@ -7,13 +7,13 @@ use bus::topic::Base;
 use crate::style::{RED, Style, YELLOW};
 use crate::text::{age, date};
 
-/// A certificate that ends within this is coloured, as the bridge warns of it.
+/// A certificate that expires within this time is coloured, as the bridge warns of it.
 const ENDS_SOON_S: f64 = 60.0 * 86_400.0;
 
 /// The lines of `health`.
 ///
 /// # Errors
-/// The payload is no health that this program knows.
+/// The payload is not a health message that this program knows.
 pub fn lines(base: &Base, payload: &[u8], now: Now, style: Style) -> Result<Vec<String>, serde_json::Error> {
     let health: Health = serde_json::from_slice(payload)?;
     let mut lines = vec![format!(
@@ -35,7 +35,9 @@ pub fn lines(base: &Base, payload: &[u8], now: Now, style: Style) -> Result<Vec<
         Some(ends) => certificate(ends, now, style),
         None => "Certificate: none".to_owned(),
     });
-    line(format!("Connections to the broker: {}", health.broker_connections));
+    let answers = health.broker_round_trip_ms.map(|ms| format!(", which answers in {ms:.1} ms"));
+    let connections = health.broker_connections;
+    line(format!("Connections to the broker: {connections}{}", answers.unwrap_or_default()));
     if let Some(error) = &health.broker_error {
         line(format!("Last trouble with the broker: {}", echo(error)));
     }
@@ -44,6 +46,7 @@ pub fn lines(base: &Base, payload: &[u8], now: Now, style: Style) -> Result<Vec<
         ("Commands dropped as a flood", health.flooded_commands),
         ("Commands dropped after standing still", health.stalled_commands),
         ("Replies and events dropped", health.dropped_messages),
+        ("Messages larger than the broker takes", health.oversized_messages),
     ] {
         if count > 0 {
             line(style.paint(YELLOW, &format!("{what}: {count}")));

@@ -1,13 +1,14 @@
-//! A bridge's settings in tests: from real files, and what must hold for every bridge's.
+//! A bridge's settings in tests: loads them from real files, and checks what must hold for every
+//! bridge.
 
 use std::fmt::Debug;
 
 use bridge::settings::DeviceSettings;
 
-/// What is wrong comes as it is told, without the folder of the file.
+/// Loads settings; errors are as printed, without the folder of the file.
 ///
 /// # Errors
-/// Everything that is wrong with them.
+/// All errors in them.
 ///
 /// # Panics
 /// The file cannot be written.
@@ -22,10 +23,11 @@ pub fn load<S: DeviceSettings>(name: &str, text: &str, variables: &[(&str, &str)
         .map_err(|problems| problems.0.iter().map(|p| p.to_string().replace(&folder, "")).collect())
 }
 
-/// As a minimal file says it, on a broker that nobody reaches; alice, ops and scheduler may command.
+/// The settings of a minimal file, with an unreachable broker; alice, ops and scheduler may send
+/// commands.
 ///
 /// # Panics
-/// A device needs more settings.
+/// The instrument has settings without a default: [`load`] its shipped file instead.
 #[must_use]
 pub fn least<S: DeviceSettings>(site: &str) -> S {
     let text = format!(
@@ -39,13 +41,14 @@ certificate_file = "own.pem"
 key_file = "own.key"
 "#
     );
-    load("least.toml", &text, &[]).expect("a minimal file")
+    load("least.toml", &text, &[])
+        .expect("an instrument without settings of its own that must be given: load its shipped file")
 }
 
-/// A predecessor's file is told what became of each key.
+/// A predecessor's file gets a message with the new name of each key.
 ///
 /// # Panics
-/// It is not, or something else is wrong with it but for what is missing.
+/// It does not, or has other errors than missing keys.
 pub fn assert_predecessor_is_told<S: DeviceSettings + Debug>(name: &str, text: &str) {
     let found = load::<S>(name, text, &[]).expect_err("a predecessor's file");
     let renamed = S::renamed();
@@ -58,8 +61,8 @@ pub fn assert_predecessor_is_told<S: DeviceSettings + Debug>(name: &str, text: &
     assert_eq!(found.len(), renamed.len() + missing, "nothing else is wrong with it: {found:#?}");
 }
 
-/// A file that is shipped names every key, shows the defaults, and says where the keys of every bridge
-/// are explained.
+/// A shipped file names every key, shows the defaults, and says where the keys of every bridge are
+/// explained.
 ///
 /// # Panics
 /// It does not.
@@ -76,15 +79,16 @@ pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped:
     std::fs::write(&path, &text).expect("a file");
     let mut section = bus::settings::read(&path, S::PREFIX, &[]).expect("TOML");
     S::read(&mut section, &[]);
-    for known in section.finish(&S::renamed()).expect("right settings") {
-        let key = known.key;
+    let is_written = |key: &str| {
         let last = key.rsplit('.').next().expect("a name");
-        let written = text.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{last} =")));
-        assert!(written, "{key} is not in the file");
-    }
+        text.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{last} =")))
+    };
+    let known = section.finish(&S::renamed()).expect("right settings");
+    let missing: Vec<_> = known.into_iter().map(|known| known.key).filter(|key| !is_written(key)).collect();
+    assert!(missing.is_empty(), "not in the file, not even as a comment: {missing:?}");
 }
 
-/// The line with its key switched on, if it is a commented one (`# key = …`).
+/// The line with its key enabled, if it is commented out (`# key = …`).
 fn uncommented(line: &str) -> &str {
     let is_key = |key: &str| key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
     match line.strip_prefix("# ").map(|rest| (rest, rest.split_once(" = "))) {

@@ -7,6 +7,7 @@
 mod console;
 mod focusing;
 mod night;
+mod panel;
 mod services;
 mod stage;
 mod step;

@@ -1,5 +1,5 @@
 //! The syntax of a command's payload: a strict JSON object, the bare value of the argument, or
-//! nothing.
+//! empty.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,16 +8,18 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::arguments::{Argument, Arguments};
+use super::malformed::Malformed;
 use crate::clock::Utc;
 use crate::device::{ArgumentKind, ArgumentSpec, Choice, Verb};
 use crate::message::echo;
 use crate::topic::RequestId;
 
-/// Time to live of a request that has a time but says nothing of it, s.
+/// Time to live of a request that has a `ts` but no `ttl_s`, s.
 pub(super) const DEFAULT_TTL_S: f64 = 10.0;
 const TTL_RANGE_S: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
 
-/// Unix milliseconds of this century and the next, for who sends them as seconds.
+/// Unix milliseconds of this century and the next, to recognise a client that sends them as
+/// seconds.
 const MILLISECONDS: std::ops::RangeInclusive<f64> = 9e11..=8e12;
 
 /// Keys of every request.
@@ -26,14 +28,14 @@ const ENVELOPE: [&str; 3] = ["id", "ts", "ttl_s"];
 /// The configured lists of names, by the keys of the settings.
 pub(super) type Names = BTreeMap<&'static str, Vec<String>>;
 
-/// A payload, read but not yet understood.
+/// A payload, read but not yet interpreted.
 #[derive(Debug)]
 pub(super) enum Envelope<'a> {
     Object(Vec<(String, Value)>),
     Bare(&'a str),
 }
 
-/// A payload, understood.
+/// An interpreted payload.
 #[derive(Debug, PartialEq)]
 pub(super) struct Parsed {
     pub(super) ts: Option<Utc>,
@@ -41,12 +43,12 @@ pub(super) struct Parsed {
     pub(super) arguments: Arguments,
 }
 
-/// What was sent as arguments, for the record.
+/// The arguments as sent, for the record.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Of a verb that takes one, or a bare payload.
+    /// For a verb with one argument, or a bare payload.
     pub(super) one: Option<Value>,
-    /// Of a verb that takes several.
+    /// For a verb with several.
     pub(super) several: Option<Map<String, Value>>,
 }
 
@@ -78,19 +80,17 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 impl<'a> Envelope<'a> {
-    pub(super) fn read(payload: &'a [u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(payload).map_err(|_| "the payload is not UTF-8".to_owned())?;
+    pub(super) fn read(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(payload).map_err(Malformed::NotUtf8)?;
         if text.starts_with('\u{feff}') {
-            return Err("the payload begins with a byte order mark".to_owned());
+            return Err(Malformed::ByteOrderMark);
         }
         let text = text.trim();
         if !text.starts_with('{') {
             return Ok(Self::Bare(text));
         }
-        match serde_json::from_str::<Members>(text) {
-            Ok(members) => Ok(Self::Object(members.0)),
-            Err(error) => Err(format!("the payload is not a JSON object: {}", echo(&error.to_string()))),
-        }
+        let members = serde_json::from_str::<Members>(text).map_err(Malformed::NotAnObject)?;
+        Ok(Self::Object(members.0))
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
@@ -100,16 +100,16 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The request's id; an error if there is one that cannot be used.
-    pub(super) fn id(&self) -> Result<Option<RequestId>, String> {
+    /// The request's id; an error if it is not valid.
+    pub(super) fn id(&self) -> Result<Option<RequestId>, Malformed> {
         match self.get("id") {
             None => Ok(None),
-            Some(Value::String(text)) => RequestId::new(text).map(Some).map_err(|error| error.to_string()),
-            Some(_) => Err("\"id\" must be text".to_owned()),
+            Some(Value::String(text)) => Ok(Some(RequestId::new(text)?)),
+            Some(_) => Err(Malformed::IdIsNoText),
         }
     }
 
-    /// What was sent as arguments, for the record; at most 200 characters of each.
+    /// The arguments as sent, for the record; at most 200 characters of each.
     pub(super) fn arguments_as_sent(&self, verb: Option<&Verb>) -> Sent {
         let specs = verb.map_or(&[][..], |verb| verb.arguments);
         match (self, specs) {
@@ -126,23 +126,19 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Understands the payload as that of `verb`; `names` are the configured lists.
-    pub(super) fn parse(&self, verb: &Verb, names: &Names) -> Result<Parsed, String> {
+    /// Interprets the payload for `verb`; `names` are the configured lists.
+    pub(super) fn parse(&self, verb: &Verb, names: &Names) -> Result<Parsed, Malformed> {
         match self {
             Self::Bare(text) => {
                 let mut arguments = Arguments::NONE;
                 match (verb.arguments, verb.bare()) {
-                    // Home Assistant's buttons send `PRESS`: nothing bare can mean anything else.
+                    // Home Assistant's buttons send `PRESS`: a bare value can mean nothing else.
                     ([], _) => {}
                     (_, Some(spec)) => take(&mut arguments, spec, bare_argument(spec, text, names)?),
                     (specs, None) => {
                         let keys: Vec<String> =
                             specs.iter().map(|spec| format!("\"{}\"", spec.name)).collect();
-                        return Err(format!(
-                            "{} takes several arguments: a JSON object with {} is right",
-                            verb.name,
-                            keys.join(", ")
-                        ));
+                        return Err(Malformed::NeedsAnObject { verb: verb.name, keys: keys.join(", ") });
                     }
                 }
                 Ok(Parsed { ts: None, ttl_s: DEFAULT_TTL_S, arguments })
@@ -153,7 +149,7 @@ impl<'a> Envelope<'a> {
                     if !ENVELOPE.into_iter().chain(argument_names()).any(|known| known == key) {
                         let known = ENVELOPE.into_iter().chain(argument_names());
                         let known: Vec<String> = known.map(|name| format!("\"{name}\"")).collect();
-                        return Err(format!("unknown key \"{}\": known are {}", echo(key), known.join(", ")));
+                        return Err(Malformed::UnknownKey { key: echo(key), known: known.join(", ") });
                     }
                 }
                 let mut arguments = Arguments::NONE;
@@ -165,7 +161,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    fn ts(&self) -> Result<Option<Utc>, String> {
+    fn ts(&self) -> Result<Option<Utc>, Malformed> {
         let Some(value) = self.get("ts") else { return Ok(None) };
         let date = match value {
             Value::String(text) => Utc::parse(text).ok(),
@@ -184,19 +180,16 @@ impl<'a> Envelope<'a> {
             } else {
                 ""
             };
-            format!("\"ts\" is {}{hint}: RFC 3339 or Unix seconds are right", echo(&value.to_string()))
+            Malformed::WrongTs { sent: echo(&value.to_string()), hint }
         })
     }
 
-    fn ttl_s(&self) -> Result<f64, String> {
+    fn ttl_s(&self) -> Result<f64, Malformed> {
         let Some(value) = self.get("ttl_s") else { return Ok(DEFAULT_TTL_S) };
-        value.as_f64().filter(|ttl| TTL_RANGE_S.contains(ttl)).ok_or_else(|| {
-            format!(
-                "\"ttl_s\" is {}: a number from {} to {} is right",
-                echo(&value.to_string()),
-                TTL_RANGE_S.start(),
-                TTL_RANGE_S.end()
-            )
+        value.as_f64().filter(|ttl| TTL_RANGE_S.contains(ttl)).ok_or_else(|| Malformed::WrongTtl {
+            sent: echo(&value.to_string()),
+            least: *TTL_RANGE_S.start(),
+            most: *TTL_RANGE_S.end(),
         })
     }
 }
@@ -217,6 +210,10 @@ fn take(arguments: &mut Arguments, spec: &ArgumentSpec, argument: Option<Argumen
 
 fn known_names<'a>(list: &str, names: &'a Names) -> &'a [String] {
     names.get(list).map_or(&[], Vec::as_slice)
+}
+
+fn wrong(spec: &ArgumentSpec, sent: String, names: &Names) -> Malformed {
+    Malformed::WrongArgument { name: spec.name, sent, right: what_is_right(spec, names) }
 }
 
 fn what_is_right(spec: &ArgumentSpec, names: &Names) -> String {
@@ -246,8 +243,8 @@ fn name(list: &str, names: &Names, text: &str) -> Option<Argument> {
     known_names(list, names).iter().find(|name| *name == text).cloned().map(Argument::Name)
 }
 
-/// The argument that `value` stands for; `None` where it was left out and may be.
-fn bare_argument(spec: &ArgumentSpec, text: &str, names: &Names) -> Result<Option<Argument>, String> {
+/// The argument that `value` stands for; `None` if it was omitted and is optional.
+fn bare_argument(spec: &ArgumentSpec, text: &str, names: &Names) -> Result<Option<Argument>, Malformed> {
     if text.is_empty() && spec.optional {
         return json_argument(spec, None, names);
     }
@@ -260,14 +257,14 @@ fn bare_argument(spec: &ArgumentSpec, text: &str, names: &Names) -> Result<Optio
         },
     };
     let sent = if text.is_empty() { "missing".to_owned() } else { format!("\"{}\"", echo(text)) };
-    argument.map(Some).ok_or_else(|| format!("\"{}\" is {sent}: {}", spec.name, what_is_right(spec, names)))
+    argument.map(Some).ok_or_else(|| wrong(spec, sent, names))
 }
 
 fn json_argument(
     spec: &ArgumentSpec,
     value: Option<&Value>,
     names: &Names,
-) -> Result<Option<Argument>, String> {
+) -> Result<Option<Argument>, Malformed> {
     let argument = match (spec.kind, value) {
         (ArgumentKind::Choice(choices), Some(Value::String(text))) => choice(choices, text),
         (ArgumentKind::Name(list), Some(Value::String(text))) => name(list, names, text),
@@ -280,7 +277,7 @@ fn json_argument(
         _ => None,
     };
     let sent = value.map_or_else(|| "missing".to_owned(), |value| echo(&value.to_string()));
-    argument.map(Some).ok_or_else(|| format!("\"{}\" is {sent}: {}", spec.name, what_is_right(spec, names)))
+    argument.map(Some).ok_or_else(|| wrong(spec, sent, names))
 }
 
 #[cfg(test)]
@@ -289,7 +286,7 @@ mod tests {
     use super::*;
     use crate::device::find;
 
-    fn parse(verb: &str, payload: &str) -> Result<Parsed, String> {
+    fn parse(verb: &str, payload: &str) -> Result<Parsed, Malformed> {
         let verb = find(OUTLETS, verb).or_else(|| find(MOVES, verb)).unwrap();
         Envelope::read(payload.as_bytes()).and_then(|envelope| envelope.parse(verb, &names()))
     }
@@ -360,7 +357,7 @@ mod tests {
                 "known are \"id\", \"ts\", \"ttl_s\", \"outlet\", \"on\"",
             ),
         ] {
-            let error = parse(verb, payload).unwrap_err();
+            let error = parse(verb, payload).unwrap_err().to_string();
             assert!(error.contains(expected), "{verb} {payload}: {error}");
         }
         assert!(Envelope::read(&[0xff]).is_err());

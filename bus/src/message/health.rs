@@ -33,6 +33,10 @@ pub struct Health {
     pub broker_connections: u64,
     /// Why the last connection ended or could not be made; kept while the next one stands.
     pub broker_error: Option<String>,
+    /// How long the broker takes to answer the bridge, ms; `null` before it has. A command and its
+    /// reply travel that way, too.
+    #[serde(default)]
+    pub broker_round_trip_ms: Option<f64>,
     /// Command topics that were none.
     pub dropped_topics: u64,
     /// Commands dropped because their sender sent too many.

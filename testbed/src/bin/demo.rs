@@ -80,8 +80,11 @@ fn stay(stage: &mut Stage, voice: Voice, stop: &Stop) -> Result<()> {
     mosquitto_sub -v -t 'clasp/#'
     mosquitto_pub -t clasp/chiller/command/alice/setpoint -m 14
 
+    {panel}
+
     tail -f {logs}",
-        env = env.display()
+        env = env.display(),
+        panel = stage.panel()
     );
     let mut console = Console::on_terminal();
     if console.is_read() {

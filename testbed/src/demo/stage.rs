@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
+use super::panel::{self, Panel};
 use super::services::{self, Services};
 use super::{Interrupted, Stop};
 use crate::broker::HOST;
@@ -16,7 +17,7 @@ use crate::chiller::Chiller;
 use crate::focuser::{self, Focuser};
 use crate::obedient::Obedient as _;
 use crate::process::Launch;
-use crate::site::{Beside, Instrument as _, Site};
+use crate::site::{Beside, CONTROL, Instrument as _, Site};
 
 /// Who has settings: two operators; somebody whom the bridges do not know; somebody whom the broker
 /// refuses every command.
@@ -41,6 +42,7 @@ pub struct Stage {
     services: Services,
     focuser: Beside<Focuser>,
     site: Site,
+    panel: Panel,
     folder: Folder,
 }
 
@@ -52,9 +54,12 @@ impl Stage {
     /// If another demo runs there, a program is missing, or something does not start.
     pub fn start(folder: &Path, stop: &Stop) -> Result<Self> {
         let folder = Folder::take(folder)?;
+        let panel = Panel::prepare(&folder.path)?;
         // Asked often, in a warm room and with short delays, so that what it does is seen in seconds.
         let mut site = Site::builder()
             .in_dir(&folder.path)
+            .broker_config(&panel.broker_config)
+            .setting("control_clients", control_clients())
             .model(|model| {
                 model.ambient_celsius = 22.0;
                 model.supply_celsius = Some(20.0);
@@ -76,7 +81,7 @@ impl Stage {
             .context("write the env file")?;
         site.launch_bridge()?;
         let focuser = start_focuser(&site)?;
-        let mut stage = Self { services, focuser, site, folder };
+        let mut stage = Self { services, focuser, site, panel, folder };
         stage.wait_until_ready(stop)?;
         Ok(stage)
     }
@@ -85,6 +90,12 @@ impl Stage {
     #[must_use]
     pub fn env_file(&self) -> PathBuf {
         self.folder.path.join("env")
+    }
+
+    /// Where the web panel is, and who can log in.
+    #[must_use]
+    pub fn panel(&self) -> String {
+        self.panel.describe()
     }
 
     /// The logs of both bridges.
@@ -259,7 +270,14 @@ impl Stage {
 /// Near its inner end, so that homing is short, just powered up, and faster than a real one.
 fn start_focuser(site: &Site) -> Result<Beside<Focuser>> {
     let model = focuser::Config { place_mm: 0.6, counter: 0, ..Focuser::usual() };
-    Beside::launch(site, model, &[("query_delay", "0.5"), ("speed_mm_sec", "1.0")])
+    let control = control_clients();
+    let settings = [("query_delay", "0.5"), ("speed_mm_sec", "1.0"), ("control_clients", control.as_str())];
+    Beside::launch(site, model, &settings)
+}
+
+/// Who may command, as a TOML value.
+fn control_clients() -> String {
+    format!("{:?}", [CONTROL.as_slice(), &[panel::OPERATOR.name]].concat())
 }
 
 fn env_text(folder: &Path, port: u16) -> Result<String> {

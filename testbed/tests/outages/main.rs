@@ -14,6 +14,7 @@ mod bridge;
 mod broker;
 mod disk;
 mod instances;
+mod killed;
 mod line;
 mod reload;
 mod slow;

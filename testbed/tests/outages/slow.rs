@@ -24,6 +24,11 @@ fn at_a_round_trip_of_more_than_a_second_commands_work_and_the_bridge_knows_that
     assert_eq!(terminal(&alice, "run-1", 1)["code"], 0);
     assert_eq!(site.orders(), [(RUN, "1".to_owned())]);
 
+    // The tool is near the broker, and the bridge far from it.
+    assert!(health["broker_round_trip_ms"].as_f64() >= Some(1400.0), "{health}");
+    let output = site.tool("alice", &["mode", "manual"]).unwrap();
+    assert_eq!(output.code, 0, "{output:?}");
+
     // Three times as slow all of a sudden: one connection may be given up, and the next one knows.
     link.set_delay(3 * EACH_WAY);
     link.cut();

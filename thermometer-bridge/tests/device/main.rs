@@ -79,6 +79,19 @@ fn what_it_does_not_answer_has_failed_and_no_reading_is_left() {
 }
 
 #[test]
+fn a_temperature_that_it_refuses_to_tell_is_not_shown_and_ends_no_order() {
+    let mut rig = running();
+    rig.model().model.sensor = false;
+    assert_eq!(ask(&mut rig, r#""heater":"on""#), Some(Code::Succeeded));
+    rig.run_for(10 * SECOND);
+    let state = rig.state();
+    assert_eq!((state.temperature, state.heater_on, state.connected), (None, Some(true), true));
+    rig.model().model.sensor = true;
+    rig.run_for(10 * SECOND);
+    assert!(rig.state().temperature.is_some());
+}
+
+#[test]
 fn a_garbled_temperature_is_asked_again_and_never_shown() {
     let mut rig = running();
     rig.model().inject(TextFault::Truncated, Some(1));

@@ -1,30 +1,44 @@
-//! Replies that wait for the disk, so that the next process knows what was said by one
-//! that was killed.
+//! Replies that wait for the disk, so that the process that follows a killed one knows what was
+//! sent.
 //!
-//! A terminal reply goes out when the journal that says so is on the disk: killed before that, the
-//! command is answered by the next process, and by that alone. Killed just then, whether it went
-//! out nobody knows: who asks again is told. So does `accepted` of what acts on
-//! the device: whoever was told that is owed an answer. A disk that hangs or fails holds a reply back for a moment only;
-//! then it goes out all the same.
+//! A terminal reply is sent when the journal with it is on the disk: if the process is killed
+//! before that, only the next process answers the command. Until the broker has acknowledged the
+//! reply, the journal marks it as owed: if the process is killed then, nobody knows whether it was
+//! sent, and the next process sends it again, as a `duplicate`. `accepted` of a command that acts
+//! on the device waits, too: its receiver is owed a terminal reply. A disk that hangs or fails
+//! delays a reply only for a moment; then it is sent anyway.
 
 use std::time::Duration;
 
 use super::super::asker::Asker;
+use super::super::journal::OwedReply;
 use super::Desk;
 use crate::clock::{Instant, Now};
 use crate::message::Reply;
 
 /// Longest wait of a terminal reply.
 pub(super) const VERDICT_LIMIT: Duration = Duration::from_millis(250);
-/// Longest wait of one that is not: `accepted` is due within 100 ms.
+/// Longest wait of any other reply: `accepted` is due within 100 ms.
 pub(super) const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
+/// A reply expires at the broker after this time.
+const OWED_FOR: Duration = Duration::from_secs(60);
 
 /// A reply, and the save that it waits for.
 #[derive(Debug)]
 pub(super) struct Held {
     asker: Asker,
     reply: Reply,
+    receipt: Option<u64>,
     save: u64,
+    until: Instant,
+}
+
+/// A terminal reply that the broker has not acknowledged.
+#[derive(Debug)]
+pub(super) struct Owed {
+    asker: Asker,
+    reply: Reply,
+    /// After this nobody waits for it any more.
     until: Instant,
 }
 
@@ -36,7 +50,7 @@ impl Held {
 }
 
 impl Desk {
-    /// Whether a reply still waits for the disk, which none does for longer than a moment.
+    /// Whether a reply still waits for the disk; none waits longer than a moment.
     #[must_use]
     pub fn holds_replies(&self) -> bool {
         !self.held.is_empty()
@@ -44,15 +58,51 @@ impl Desk {
 
     /// Posts `reply` when save number `save` is on the disk; at once if it is, or for 0.
     pub(super) fn post_saved(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
-        if save <= self.saved {
-            return self.post(&asker, reply);
-        }
-        let limit = if reply.status.is_terminal() { VERDICT_LIMIT } else { PROGRESS_LIMIT };
-        self.held.push(Held { asker, reply, save, until: now.instant + limit });
+        self.post_or_hold(save, asker, reply, None, now);
     }
 
-    /// Posts a verdict that was given before; if that still waits, this one with it, or, where one reply
-    /// says it to both, no other.
+    /// As [`Self::post_saved`], and marks it as owed to `asker` until the broker has it.
+    pub(super) fn post_owed(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
+        let until = now.instant + OWED_FOR;
+        self.owed.retain(|_, owed| owed.until > now.instant);
+        self.receipts += 1;
+        self.owed.insert(self.receipts, Owed { asker: asker.clone(), reply: reply.clone(), until });
+        self.post_or_hold(save, asker, reply, Some(self.receipts), now);
+    }
+
+    fn post_or_hold(&mut self, save: u64, asker: Asker, reply: Reply, receipt: Option<u64>, now: Now) {
+        if save <= self.saved {
+            return self.post(&asker, reply, receipt);
+        }
+        let limit = if reply.status.is_terminal() { VERDICT_LIMIT } else { PROGRESS_LIMIT };
+        self.held.push(Held { asker, reply, receipt, save, until: now.instant + limit });
+    }
+
+    /// The broker has the reply that was posted with this receipt.
+    pub fn delivered(&mut self, receipt: u64) {
+        if self.owed.remove(&receipt).is_some() {
+            self.save();
+        }
+    }
+
+    /// Replies that the broker may not have. An orderly end of the bridge delivers those that wait.
+    pub(super) fn owed_replies(&self, now: Instant) -> Vec<OwedReply> {
+        let owed = self.owed.values().filter(|owed| owed.until > now && !self.closed);
+        owed.map(|owed| OwedReply { asker: owed.asker.clone(), reply: owed.reply.clone() }).collect()
+    }
+
+    /// Repeats the replies that the previous process may not have sent.
+    pub(super) fn say_again(&mut self, owed: Vec<OwedReply>, now: Now) {
+        for OwedReply { asker, reply } in owed {
+            let age = reply.finished_at.map_or(f64::INFINITY, |at| now.utc.seconds_since(at));
+            if age < OWED_FOR.as_secs_f64() {
+                self.post_owed(0, asker, Reply { duplicate: true, ..reply }, now);
+            }
+        }
+    }
+
+    /// Posts an earlier verdict again. If that one still waits for the disk, this one waits with
+    /// it, or is omitted if one reply serves both.
     pub(super) fn repeat(&mut self, asker: Asker, verdict: Reply, now: Now) {
         let is_its = |held: &&Held| {
             (&held.asker.by, &held.asker.id) == (&asker.by, &asker.id) && held.reply.status.is_terminal()
@@ -65,7 +115,7 @@ impl Desk {
         }
     }
 
-    /// Posts what has waited for long enough.
+    /// Posts replies that have waited long enough.
     pub(super) fn release_overdue(&mut self, now: Instant) {
         self.release(|held| held.until <= now);
     }
@@ -77,8 +127,8 @@ impl Desk {
     pub(super) fn release(&mut self, which: impl Fn(&Held) -> bool) {
         let (due, held): (Vec<_>, _) = std::mem::take(&mut self.held).into_iter().partition(which);
         self.held = held;
-        for Held { asker, reply, .. } in due {
-            self.post(&asker, reply);
+        for Held { asker, reply, receipt, .. } in due {
+            self.post(&asker, reply, receipt);
         }
     }
 }

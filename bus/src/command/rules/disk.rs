@@ -1,10 +1,10 @@
-//! What is said when: not before the disk knows, so that a process that is killed leaves nobody
-//! without a verdict and nobody with two; and never much later.
+//! When replies are sent: not before the journal is on the disk, so that a kill of the process
+//! leaves nobody without a verdict and nobody with two; and never much later.
 
 use super::{Outcome, Reply, ReplyStatus, Room, Ticket, start};
 use crate::message::Code;
 
-/// A move under way, and its request.
+/// A running move, and its request.
 fn moving() -> (Room, Ticket, String) {
     let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
@@ -79,7 +79,7 @@ fn accepted_of_motion_goes_out_when_the_disk_knows_and_within_100_ms_anyhow() {
     }
 }
 
-/// What acts on the device and is neither motion nor a stop.
+/// Commands that act on the device and are neither motion nor a stop.
 const ACTIONS: [(bool, &str, &str); 6] = [
     (false, "mode", "manual"),
     (false, "enabled", "off"),
@@ -183,7 +183,7 @@ fn accepted_comes_before_the_verdict_and_verdicts_in_their_order() {
         let mut room = Room::moving();
         let payload = room.stamped("a", r#""mm":2"#);
         room.send("alice", "set", &payload);
-        // Asked again before it was told that it is accepted.
+        // Repeated before it was told that it is accepted.
         room.send("alice", "set", &payload);
         room.send("guard", "stop", "");
         let stop = room.admitted[0].0.clone();
@@ -271,7 +271,7 @@ fn killed_before_the_disk_knows_of_the_end_it_is_interrupted_and_nothing_else() 
 }
 
 #[test]
-fn killed_when_the_disk_knows_of_the_end_it_is_told_to_who_asks_again() {
+fn killed_when_the_broker_has_the_end_it_is_told_to_who_asks_again_and_to_nobody_else() {
     for (moves, verb, member) in [
         (false, "mode", r#","mode":"manual""#),
         (false, "setpoint", r#","celsius":20"#),
@@ -283,12 +283,41 @@ fn killed_when_the_disk_knows_of_the_end_it_is_told_to_who_asks_again() {
         let request = format!(r#"{{"id":"a","ts":"{}"{member}}}"#, room.now.utc);
         let ticket = room.admit("alice", verb, &request);
         room.end(&ticket, &Outcome::succeeded("done"));
+        room.save();
         let mut next = room.after_death(1.0);
-        assert!(next.posts.is_empty(), "{verb}: it may have been told");
+        assert!(next.posts.is_empty(), "{verb}: it was told");
         let again = next.send("alice", verb, &request);
         assert_eq!((again.len(), again[0].status, again[0].duplicate), (1, ReplyStatus::Succeeded, true));
         assert!(next.admitted.is_empty(), "{verb} is not run again");
     }
+}
+
+#[test]
+fn killed_when_the_broker_may_not_have_the_end_it_is_said_again_as_a_duplicate() {
+    let (mut room, ticket, payload) = moving();
+    room.broker_is_silent = true;
+    room.end(&ticket, &Outcome::succeeded("done"));
+    room.save();
+    let mut next = room.after_death(1.0);
+    assert_eq!(statuses(&next), [ReplyStatus::Succeeded], "nobody knows whether it went out");
+    assert!(replies(&next)[0].duplicate);
+    assert_eq!(next.posts[0].topic, room.posts.first().unwrap().topic);
+    assert!(next.after_death(1.0).posts.is_empty(), "now the broker has it");
+    let again = next.send("alice", "set", &payload);
+    assert_eq!((again.len(), again[0].status), (1, ReplyStatus::Succeeded));
+    assert!(next.admitted.is_empty());
+}
+
+#[test]
+fn what_the_broker_may_not_have_is_owed_for_a_minute_and_not_after_a_proper_end() {
+    let (mut room, ticket, _) = moving();
+    room.broker_is_silent = true;
+    room.end(&ticket, &Outcome::succeeded("done"));
+    room.save();
+    assert_eq!(statuses(&room.after_death(59.0)), [ReplyStatus::Succeeded]);
+    assert!(room.after_death(60.0).posts.is_empty(), "its time has run out");
+    room.desk.close(room.now);
+    assert!(room.after_death(1.0).posts.is_empty(), "the session delivers what waits before it ends");
 }
 
 #[test]

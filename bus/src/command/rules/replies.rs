@@ -1,4 +1,4 @@
-//! What a request is answered, where, how often, and what of it outlives the process.
+//! The replies to a request, their topics and number, and the data that outlive the process.
 
 use super::{Code, Outcome, ReplyStatus, Room, seconds, start};
 use crate::clock::Instant;
@@ -249,7 +249,7 @@ fn what_ran_when_the_bridge_died_is_answered_once() {
     assert_eq!((post.reply.status, post.reply.code), (ReplyStatus::Failed, Some(Code::Interrupted)));
     assert_eq!(post.reply.received_at, start().utc);
     assert_eq!(next.events.len(), 1);
-    assert_eq!(next.saves.len(), 1, "that it was answered is saved");
+    assert_eq!(next.saves.len(), 2, "that it was answered is saved, and that the broker has it");
     assert_eq!(next.desk.last_command().unwrap().outcome, ReplyStatus::Failed);
 
     let again = next.send("alice", "set", &payload);
@@ -296,7 +296,7 @@ fn a_reboot_does_not_make_verdicts_young_again() {
     let journal = room.journal();
     let mut next = Room::moving();
     next.now = room.now.after(Duration::from_secs(800));
-    // The clock that counts from boot has only just begun.
+    // The clock that counts from boot has just started.
     next.now.instant = Instant::from_boot(Duration::from_secs(5));
     next.desk.recover(journal, next.now);
     assert!(next.send("alice", "set", &payload)[0].duplicate);

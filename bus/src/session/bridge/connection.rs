@@ -1,4 +1,4 @@
-//! One connection to the broker: who polls it, and which PUBACK belongs to which publish.
+//! One connection to the broker: polls it, and assigns each PUBACK to its publish.
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock")]
 
 use std::collections::{HashMap, VecDeque};
@@ -16,16 +16,16 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::connect::{self, ClientId};
-use super::super::machine::{Event, Number, Refusal};
+use super::super::machine::{Event, FilterRefused, Number, Refusal};
+use super::link_error::LinkError;
 use super::{Listen, SessionSettings, Subscription};
 use crate::clock::Now;
 use crate::incoming::Incoming;
-use crate::log::with_causes;
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
 use crate::settings::BrokerSettings;
 
-type Arrived = (Result<Polled, String>, Now);
+type Arrived = (Result<Polled, LinkError>, Now);
 
 /// One connection, from its CONNACK on.
 pub(super) struct Connection {
@@ -48,16 +48,16 @@ impl Connection {
         settings: &SessionSettings,
         client_id: &ClientId,
         limit: Duration,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, LinkError> {
         let broker = &settings.broker;
-        let mut options = connect::options(broker, client_id, limit).map_err(|error| with_causes(&error))?;
+        let mut options = connect::options(broker, client_id, limit)?;
         let availability = settings.base.availability();
         options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
         match event_loop.poll().await {
             Ok(Polled::Incoming(Packet::ConnAck(_))) => {}
-            Ok(other) => return Err(format!("the broker began with {other:?}")),
-            Err(error) => return Err(connect::explain(&error, broker)),
+            Ok(other) => return Err(LinkError::NotConnAck { packet: format!("{other:?}") }),
+            Err(error) => return Err(LinkError::broken(error, broker)),
         }
         let limit = 2 * broker.keep_alive + Duration::from_secs(1);
         let (arrived_tx, arrived) = mpsc::channel(64);
@@ -65,12 +65,12 @@ impl Connection {
         Ok(Self { client, arrived, poller, unsent: VecDeque::new(), unacknowledged: HashMap::new() })
     }
 
-    pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), String> {
+    pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), LinkError> {
         let filters = subscriptions.iter().map(filter).collect::<Vec<_>>();
-        self.client.try_subscribe_many(filters).map_err(|error| format!("cannot subscribe: {error}"))
+        self.client.try_subscribe_many(filters).map_err(|error| LinkError::Subscribe(Box::new(error)))
     }
 
-    pub(super) fn publish(&mut self, number: Number, outgoing: Outgoing) -> Result<(), String> {
+    pub(super) fn publish(&mut self, number: Number, outgoing: Outgoing) -> Result<(), LinkError> {
         let properties = PublishProperties {
             message_expiry_interval: outgoing.expiry.map(expiry_seconds),
             correlation_data: outgoing.correlation.map(Into::into),
@@ -84,22 +84,22 @@ impl Connection {
                 outgoing.payload,
                 properties,
             )
-            .map_err(|error| format!("cannot hand over a publish: {error}"))?;
+            .map_err(|error| LinkError::Publish(Box::new(error)))?;
         self.unsent.push_back(number);
         Ok(())
     }
 
-    pub(super) fn disconnect(&self) -> Result<(), String> {
-        self.client.try_disconnect().map_err(|error| error.to_string())
+    pub(super) fn disconnect(&self) -> Result<(), LinkError> {
+        self.client.try_disconnect().map_err(|error| LinkError::Disconnect(Box::new(error)))
     }
 
-    /// The next event that is of any interest; loses nothing if it is dropped while it waits.
+    /// The next relevant event; loses nothing if it is dropped while it waits.
     pub(super) async fn next(&mut self) -> Event {
         loop {
             let event = match self.arrived.recv().await {
                 Some((Ok(polled), at)) => self.translate(polled, at),
-                Some((Err(error), _)) => Some(Event::Broken { error }),
-                None => Some(Event::Broken { error: "the connection's task ended".to_owned() }),
+                Some((Err(error), _)) => Some(Event::Broken { error: error.in_words() }),
+                None => Some(Event::Broken { error: LinkError::TaskEnded.in_words() }),
             };
             if let Some(event) = event {
                 return event;
@@ -129,7 +129,7 @@ impl Connection {
     }
 }
 
-/// Zero would mean "at once": what is still worth sending lives for a second.
+/// Zero would mean "at once": anything still worth sending lives for a second.
 fn expiry_seconds(expiry: Duration) -> u32 {
     let rounded = expiry.saturating_add(Duration::from_millis(500)).as_secs();
     u32::try_from(rounded).unwrap_or(u32::MAX).max(1)
@@ -143,15 +143,15 @@ fn refusal(reason: PubAckReason) -> Option<Refusal> {
     }
 }
 
-fn granted(code: &SubscribeReasonCode) -> Result<(), String> {
+fn granted(code: &SubscribeReasonCode) -> Result<(), FilterRefused> {
     match code {
         SubscribeReasonCode::Success(_) => Ok(()),
-        refused => Err(format!("{refused:?}")),
+        refused => Err(FilterRefused { word: format!("{refused:?}") }),
     }
 }
 
-/// Polls in a task of its own, so that no poll is ever dropped half-way; bounded, because rumqttc
-/// puts no limit on a write that the broker does not read.
+/// Polls in its own task, so that no poll is ever dropped half-way; bounded, because rumqttc does
+/// not limit a write that the broker does not read.
 async fn poll(
     mut event_loop: EventLoop,
     limit: Duration,
@@ -161,8 +161,8 @@ async fn poll(
     loop {
         let result = match timeout(limit, event_loop.poll()).await {
             Ok(Ok(event)) => Ok(event),
-            Ok(Err(error)) => Err(connect::explain(&error, &broker)),
-            Err(_) => Err("the broker has not answered for two keep-alives".to_owned()),
+            Ok(Err(error)) => Err(LinkError::broken(error, &broker)),
+            Err(_) => Err(LinkError::Silent),
         };
         let last = !matches!(&result, Ok(event) if *event != Polled::Outgoing(Sent::Disconnect));
         if arrived.send((result, Now::read())).await.is_err() || last {
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn an_expiry_is_told_in_whole_seconds_and_never_as_at_once() {
         let told = |milliseconds| expiry_seconds(Duration::from_millis(milliseconds));
-        // The clock was read a little before the reply was queued.
+        // The clock was read slightly before the reply was queued.
         assert_eq!(told(60_003), 60);
         assert_eq!(told(59_990), 60);
         assert_eq!(told(20_400), 20);

@@ -1,4 +1,4 @@
-//! The task that carries out what the machine decides, and tells it what happened.
+//! The task that executes the machine's decisions, and tells it what happened.
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock and waits")]
 
 use std::future::{Future, pending};
@@ -11,14 +11,15 @@ use tokio::time::sleep;
 use super::super::connect::ClientId;
 use super::super::machine::{Event, Output};
 use super::connection::Connection;
+use super::link_error::LinkError;
 use super::{Session, SessionEvent, SessionSettings};
 use crate::clock::Now;
 use crate::random;
 
-/// The machine is shown at least so often that it is being scheduled.
+/// The machine is told at least this often that it is being scheduled.
 const TICK: Duration = Duration::from_millis(250);
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Connection, String>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<Connection, LinkError>> + Send>>;
 
 /// See the module.
 pub(super) struct Task {
@@ -28,7 +29,7 @@ pub(super) struct Task {
     pub(super) events: mpsc::Sender<SessionEvent>,
 }
 
-/// What there is of a connection.
+/// The state of the connection.
 #[derive(Default)]
 enum Link {
     #[default]
@@ -45,7 +46,7 @@ impl Task {
                 match output {
                     Output::Report(event) => {
                         let is_loss = matches!(event, SessionEvent::Lost { .. });
-                        // A bridge that no longer listens is about to end.
+                        // A bridge that no longer receives is about to end.
                         if self.events.send(event).await.is_err() && is_loss {
                             return;
                         }
@@ -76,7 +77,7 @@ impl Task {
         due.map_or(TICK, |due| due.since(Now::read().instant).min(TICK))
     }
 
-    /// Does it; what came of it, if that is known at once.
+    /// Executes it; returns the result, if known at once.
     fn carry_out(&self, output: Output, link: &mut Link) -> Option<Event> {
         let done = match (output, &mut *link) {
             (Output::Connect(limit), _) => {
@@ -99,18 +100,18 @@ impl Task {
                 *link = Link::None;
                 Ok(())
             }
-            // Of a connection that has broken meanwhile.
+            // For a connection that has broken meanwhile.
             (Output::Subscribe | Output::Publish(..), _) => Ok(()),
             (Output::Report(_) | Output::End, _) => Ok(()),
         };
         let error = done.err()?;
         *link = Link::None;
-        Some(Event::Broken { error })
+        Some(Event::Broken { error: error.in_words() })
     }
 }
 
 impl Link {
-    /// What happens next; loses nothing if it is dropped while it waits.
+    /// The next event; loses nothing if it is dropped while it waits.
     async fn next(&mut self) -> Event {
         let event = match self {
             Self::None => pending().await,
@@ -119,10 +120,10 @@ impl Link {
                     *self = Self::Connection(Box::new(connection));
                     match random::word() {
                         Ok(nonce) => Event::Connected { nonce },
-                        Err(error) => Event::Failed { error: format!("cannot get random numbers: {error}") },
+                        Err(error) => Event::Failed { error: LinkError::from(error).in_words() },
                     }
                 }
-                Err(error) => Event::Failed { error },
+                Err(error) => Event::Failed { error: error.in_words() },
             },
             Self::Connection(connection) => connection.next().await,
         };

@@ -8,7 +8,7 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const GOOD: Verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
 
-/// A machine, its time, and what it has asked for.
+/// A machine, its time, and its outputs.
 struct Bench {
     machine: Machine,
     now: Instant,
@@ -37,7 +37,7 @@ impl Bench {
         bench
     }
 
-    /// A connection whose round trip is this, and whose ACL is in force.
+    /// Connects with this round trip, and with an ACL in force.
     fn connect(&mut self, round_trip: Duration) {
         self.pass(3 * round_trip);
         self.tell(Event::Connected { nonce: "n".to_owned() });
@@ -85,7 +85,7 @@ impl Bench {
         self.tell(Event::Message(self.message("clasp/lamp/command/alice/mode", b"manual")));
     }
 
-    /// The newest publish on a topic with this in it.
+    /// The newest publish on a topic that contains this.
     fn number(&self, what: &str) -> Number {
         let publishes = self.done.iter().rev().filter_map(|output| match output {
             Output::Publish(number, outgoing) => Some((*number, outgoing)),
@@ -139,7 +139,7 @@ impl Bench {
         verdicts.collect()
     }
 
-    /// Whether each message that was told had waited.
+    /// Whether each reported message had waited.
     fn stalled(&self) -> Vec<bool> {
         let messages = self.reports().into_iter().filter_map(|event| match event {
             SessionEvent::Message(incoming) => Some(incoming.stalled),
@@ -239,6 +239,7 @@ fn a_refused_publish_is_told_once_for_each_grant_and_again_when_it_is_taken() {
         payload: b"{}".to_vec(),
         correlation: None,
         expires: None,
+        receipt: None,
     };
     for id in ["a", "b", "c"] {
         bench.machine.push(reply(id));
@@ -403,7 +404,7 @@ fn what_is_delivered_before_the_subscription_is_acknowledged_is_told_after_it() 
 fn a_refused_subscription_is_named() {
     let mut bench = Bench::new();
     bench.tell(Event::Connected { nonce: "n".to_owned() });
-    bench.tell(Event::Subscribed(vec![Ok(()), Err("NotAuthorized".to_owned())]));
+    bench.tell(Event::Subscribed(vec![Ok(()), Err(FilterRefused { word: "NotAuthorized".to_owned() })]));
     let error = "the broker refused to subscribe to clasp/lamp/command/+/+: NotAuthorized".to_owned();
     assert_eq!(bench.reports(), [&SessionEvent::Lost { error }]);
 }
@@ -461,6 +462,7 @@ fn a_reply_that_was_under_way_when_the_connection_was_lost_is_sent_again() {
         payload: b"{}".to_vec(),
         correlation: None,
         expires: None,
+        receipt: None,
     });
     bench.tell(Event::Timeout);
     bench.tell(Event::Broken { error: "cut".to_owned() });

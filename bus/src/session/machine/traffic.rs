@@ -1,5 +1,5 @@
-//! What goes out and what comes in on a connection: the pings and their verdict, the outbox, and
-//! what the broker says to each publish.
+//! The traffic of a connection: the pings and their verdict, the outbox, and the broker's
+//! acknowledgements.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::terms::{Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
 use super::{Machine, PUBACK_LIMIT, Purpose, State};
 use crate::clock::Instant;
 use crate::incoming::Incoming;
-use crate::outbox::Outgoing;
+use crate::outbox::{Outgoing, Token};
 use crate::probe::{Ping, Probe, Verdict};
 
 impl Machine {
@@ -34,7 +34,7 @@ impl Machine {
         }
     }
 
-    /// Each round has an id of its own, so that an answer is never taken for that of another; nobody
+    /// Each round has its own id, so that a reply is never taken for that of another round; nobody
     /// can guess the nonce.
     fn ping_payload(&self, round: u64) -> Vec<u8> {
         format!("{{\"id\":\"probe-{}-{round}\"}}", self.nonce).into_bytes()
@@ -57,7 +57,7 @@ impl Machine {
             None if is_command => probe.heard(),
             None => None,
         });
-        // Before the command that it is about.
+        // Before the command that it concerns.
         if let Some(verdict) = verdict {
             self.report(SessionEvent::Judged(verdict));
         }
@@ -78,7 +78,7 @@ impl Machine {
         self.round_trip.note(at.since(sent));
         match purpose {
             Purpose::Deliver(token, grant) => {
-                self.outbox.acknowledge(token, at);
+                self.handed_over(token);
                 self.judged(grant, refused);
             }
             Purpose::Probe(ping, round) => {
@@ -96,7 +96,14 @@ impl Machine {
         }
     }
 
-    /// Reports a refusal when it begins and when it ends: a publish comes many times an hour.
+    fn handed_over(&mut self, token: Token) {
+        if let Some(receipt) = self.outbox.acknowledge(token) {
+            self.report(SessionEvent::Delivered { receipt });
+        }
+    }
+
+    /// Reports a refusal when it begins and when it ends, because the publish is repeated many
+    /// times an hour.
     fn judged(&mut self, grant: String, refused: Option<Refusal>) {
         match refused {
             Some(refusal) if self.refused.get(&grant) != Some(&refusal) => {
@@ -117,7 +124,7 @@ impl Machine {
         self.outputs.push_back(Output::Publish(self.numbers, outgoing));
     }
 
-    /// When the broker will have stood still.
+    /// When the broker counts as hung.
     pub(super) fn puback_due(&self) -> Option<Instant> {
         self.outbox.waiting_since().map(|since| since + self.round_trip.limit(PUBACK_LIMIT))
     }
@@ -126,7 +133,7 @@ impl Machine {
         while let Some((token, outgoing)) = self.outbox.next(now) {
             let grant = self.settings.base.grant(&outgoing.topic);
             if outgoing.payload.len() > PAYLOAD_LIMIT {
-                self.outbox.acknowledge(token, now);
+                self.handed_over(token);
                 self.judged(grant, Some(Refusal::TooLarge));
                 continue;
             }

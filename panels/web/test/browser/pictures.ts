@@ -37,13 +37,13 @@ class Scenes {
     private readonly browser: Browser,
   ) {}
 
-  async take(scene: string, size: typeof DESKTOP, prepare: (watched: Watched) => Promise<void>, who: { name: string; password: string } | null = ALICE, hash = "", after: () => Promise<void> = async () => undefined): Promise<void> {
+  async take(scene: string, size: typeof DESKTOP, prepare: (watched: Watched) => Promise<void>, who: { name: string; password: string } | null = ALICE, hash = "", live = "", after: () => Promise<void> = async () => undefined): Promise<void> {
     for (const theme of THEMES) {
       const watched = await Watched.open(this.browser, { viewport: size, allowed: /./ });
       await watched.page.goto(`${this.stand.url}?theme=${theme}${hash}`);
       if (who) {
         await watched.enter(who);
-        for (const device of hash ? [hash.slice(1)] : [CHILLER, FOCUSER]) await watched.presence(device, "live");
+        for (const device of live ? [live] : hash ? [hash.slice(1)] : [CHILLER, FOCUSER]) await watched.presence(device, "live");
         await drawn(watched);
       }
       await prepare(watched);
@@ -157,24 +157,18 @@ async function main(): Promise<void> {
       await watched.page.keyboard.press("Escape");
       await watched.answer(watched.device(FOCUSER).locator(".stopping"), "refused");
     }, BOB);
-    await scenes.take("no-connection", DESKTOP, async (watched) => {
-      await stand.type("broker stop");
-      await watched.presence(CHILLER, "unconnected");
-      await watched.page.getByText("No connection to the broker for 3 s").waitFor();
-    }, ALICE, "", () => stand.mend("chiller", "focuser"));
     await stand.type("sim chiller alarm A2:1");
     await stand.type("bridge focuser kill");
     await until("the alarm", () => stand.last("chiller"), (found) => (found["attention"] as unknown[]).length > 0);
-    for (const theme of THEMES) {
-      const watched = await Watched.open(browser, { viewport: DESKTOP });
-      await watched.page.goto(`${stand.url}?theme=${theme}`);
-      await watched.enter(ALICE);
-      await watched.presence(CHILLER, "live");
-      await watched.presence(FOCUSER, "gone");
-      await drawn(watched);
-      await watched.page.screenshot({ path: path.join(OUT, `alarm-${theme}.png`) });
-      await watched.close();
-    }
+    await scenes.take("alarm", DESKTOP, (watched) => watched.presence(FOCUSER, "gone"), ALICE, "", CHILLER);
+    await stand.type("sim chiller clear");
+    await stand.mend("chiller", "focuser");
+    await scenes.take("no-connection", DESKTOP, async (watched) => {
+      await watched.presence(FOCUSER, "live");
+      await stand.type("broker stop");
+      await watched.presence(CHILLER, "unconnected");
+      await watched.page.getByText("No connection to the broker for 3 s").waitFor();
+    }, ALICE, "", CHILLER, () => stand.mend("chiller", "focuser"));
   } finally {
     clearInterval(powered);
     await browser.close();

@@ -54,9 +54,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn setting(text: &str) -> Result<(String, String, String), String> {
-    let wrong = || format!("`{text}` is not KIND:KEY=TOML, as in all:query_delay=0.2");
-    let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
-    let (key, toml) = rest.split_once('=').ok_or_else(wrong)?;
+fn setting(text: &str) -> Result<(String, String, String)> {
+    let parts = text.split_once(':').and_then(|(kind, rest)| Some((kind, rest.split_once('=')?)));
+    let (kind, (key, toml)) =
+        parts.with_context(|| format!("`{text}` is not KIND:KEY=TOML, as in all:query_delay=0.2"))?;
     Ok((kind.to_owned(), key.to_owned(), toml.to_owned()))
 }

@@ -28,20 +28,29 @@ const SETTLE_TIME: Duration = Duration::from_secs(10);
 /// Commands 01 03 04 08 09 13: the readings of every cycle, in their order.
 const QUICK_SET: [&str; 6] = ["01", "03", "04", "08", "09", "13"];
 
-/// A cold `chiller status`, side by side with `mosquitto_sub`.
+/// A cold `chiller status` and a cold `obsbus chiller status`, each side by side with `mosquitto_sub`.
 pub(crate) fn status(stage: &Stage, report: &mut Report) -> Result<()> {
-    let ours = stage.chiller("status")?;
+    let chiller = stage.tool("chiller", &["status"])?;
+    let names = ["chiller status", "chiller status / mosquitto_sub"];
+    beside_subscribe(stage, &chiller, names, 2.0, report)?;
+    let obsbus = stage.tool("obsbus", &["chiller", "status"])?;
+    let names = ["obsbus chiller status", "obsbus chiller status / mosquitto_sub"];
+    beside_subscribe(stage, &obsbus, names, 0.6, report)
+}
+
+fn beside_subscribe(
+    stage: &Stage,
+    ours: &Launch,
+    [time, ratio]: [&'static str; 2],
+    limit: f64,
+    report: &mut Report,
+) -> Result<()> {
     let theirs = mosquitto_sub(&stage.broker, &operator(0), &stage.base.state())?;
-    let (status, subscribe) = cold(&ours, &theirs)?;
-    let ratio = median(&status).zip(median(&subscribe)).map(|(ours, theirs)| ours / theirs);
-    report.add("chiller status", "ms", Some((Judged::Median, 15.0)), status)?;
+    let (status, subscribe) = cold(ours, &theirs)?;
+    let quotient = median(&status).zip(median(&subscribe)).map(|(ours, theirs)| ours / theirs);
+    report.add(time, "ms", Some((Judged::Median, 15.0)), status)?;
     report.add("  mosquitto_sub -C 1, by turns", "ms", None, subscribe)?;
-    report.add(
-        "chiller status / mosquitto_sub",
-        "x",
-        Some((Judged::Median, 2.0)),
-        ratio.into_iter().collect(),
-    )
+    report.add(ratio, "x", Some((Judged::Median, limit)), quotient.into_iter().collect())
 }
 
 /// Two programs by turns, each from its start to its end, ms.

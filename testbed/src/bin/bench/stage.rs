@@ -137,8 +137,8 @@ impl Stage {
         }
     }
 
-    /// `chiller`, with settings for an operator's command line.
-    pub(crate) fn chiller(&self, command: &str) -> Result<Launch> {
+    /// A command line tool with an operator's settings.
+    pub(crate) fn tool(&self, program: &str, args: &[&str]) -> Result<Launch> {
         let files = self.broker.client(&operator(0))?;
         let config = self.dir.path().join("client.toml");
         let text = format!(
@@ -150,7 +150,7 @@ impl Stage {
             files.key.display()
         );
         fs::write(&config, text).context("write the client's settings")?;
-        Ok(Launch::workspace("chiller")?.arg("--config").arg(config).arg(command))
+        Ok(Launch::workspace(program)?.arg("--config").arg(config).args(args))
     }
 }
 

@@ -1,0 +1,47 @@
+//! Why a connection could not be made, or has ended.
+
+use rumqttc::v5::{ClientError, ConnectionError};
+use thiserror::Error;
+
+use super::super::connect::{self, ConnectError};
+use crate::log::with_causes;
+use crate::random::RandomError;
+use crate::settings::BrokerSettings;
+
+#[derive(Debug, Error)]
+pub(super) enum LinkError {
+    #[error(transparent)]
+    Options(#[from] ConnectError),
+    #[error("the broker began with {packet}")]
+    NotConnAck { packet: String },
+    /// The library's error, and its explanation for people.
+    #[error("{words}")]
+    Broken { words: String, source: Box<ConnectionError> },
+    #[error("the broker has not answered for two keep-alives")]
+    Silent,
+    #[error("the connection's task ended")]
+    TaskEnded,
+    #[error("cannot subscribe")]
+    Subscribe(#[source] Box<ClientError>),
+    #[error("cannot hand over a publish")]
+    Publish(#[source] Box<ClientError>),
+    #[error("cannot disconnect")]
+    Disconnect(#[source] Box<ClientError>),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl LinkError {
+    pub(super) fn broken(source: ConnectionError, broker: &BrokerSettings) -> Self {
+        Self::Broken { words: connect::explain(&source, broker), source: Box::new(source) }
+    }
+
+    /// One sentence for `health` and the log.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            // It already contains the library's words where they help.
+            Self::Broken { words, .. } => words.clone(),
+            other => with_causes(other),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The bridge is killed in the few milliseconds after it has said `accepted`: its order may be on the
+//! line already, and whoever asked is still owed one terminal reply.
+
+use super::*;
+
+/// From before the order is written to after its answer is read: the unit answers at once here.
+const MILLISECONDS: std::ops::RangeInclusive<u64> = 0..=15;
+
+#[test]
+fn a_bridge_that_is_killed_just_after_accepted_owes_one_terminal_reply_and_gives_it() {
+    let mut site = Site::start().unwrap();
+    let alice = site.client("alice").unwrap();
+    let mut interrupted = 0;
+    for milliseconds in MILLISECONDS {
+        let id = format!("after-{milliseconds}-ms");
+        let celsius = 12 + milliseconds % 2;
+        send(&alice, "setpoint", &id, json!({ "celsius": celsius }));
+        accepted(&alice, &id);
+        nothing_for(&alice, Duration::from_millis(milliseconds), |_| false);
+        site.bridge.kill9().unwrap();
+        site.start_bridge().unwrap();
+
+        let verdict = terminal(&alice, &id, 1);
+        // It was carried out and said so before the end, or nobody can say what became of it.
+        let outcome = (&verdict["code"], &verdict["reason"]);
+        let promised = [(&json!(0), &json!("succeeded")), (&json!(30), &json!("interrupted"))];
+        assert!(promised.contains(&outcome), "{id}: {verdict}");
+        interrupted += u32::from(verdict["code"] == 30);
+        ping(&alice, &format!("ping-{milliseconds}"));
+        // Whether the first got out, the next process cannot know: what it says again is the same verdict.
+        let all = terminals(&alice, &id);
+        for again in &all[1..] {
+            assert_eq!(
+                (&again["duplicate"], &again["code"]),
+                (&json!(true), &verdict["code"]),
+                "{id}: {all:?}"
+            );
+        }
+        assert!(all.len() <= 2, "{id}: {all:?}");
+        assert_eq!(all.iter().filter(|reply| reply["duplicate"] == false).count().max(1), 1, "{id}: {all:?}");
+    }
+    assert!(interrupted > 0, "none was killed while it ran: the test shows nothing");
+}
