@@ -9,6 +9,8 @@ use super::yaml::{Yaml, map};
 
 /// How long a bridge may be away: a restart of it, or of the broker, is no news.
 const GONE_AFTER_S: i64 = 60;
+/// By then a Home Assistant that can connect again by itself has tried several times.
+const RECONNECT_AFTER_S: i64 = 90;
 
 /// The scripts, helpers and automations for these devices; `notify` is what tells people, such as
 /// `notify.mobile_app_phone`: without one it is a notification in Home Assistant itself.
@@ -32,7 +34,12 @@ pub(super) fn package(devices: &[Device], notify: Option<&str>) -> Yaml {
         scripts.iter().map(|(device, it)| (it.name.clone(), script(device, it))).collect();
     package
         .with_some("script", (!scripts.is_empty()).then_some(Yaml::Map(scripts)))
-        .with("automation", vec![alarm(devices, notify), gone(devices, notify), refused(devices)])
+        .with("automation", vec![
+            alarm(devices, notify),
+            gone(devices, notify),
+            refused(devices),
+            reconnect(devices),
+        ])
 }
 
 fn helper(device: &Device, script: &Script<'_>, field: &Field<'_>) -> Yaml {
@@ -149,21 +156,40 @@ fn alarm(devices: &[Device], notify: Option<&str>) -> Yaml {
         )
 }
 
+/// When nothing was heard of one of these devices for so long.
+fn silent_for(devices: &[Device], seconds: i64) -> Yaml {
+    map([("platform", "state".into()), ("entity_id", entities(devices, "connected").into())])
+        .with("to", "unavailable")
+        .with("for", map([("seconds", seconds.into())]))
+}
+
 fn gone(devices: &[Device], notify: Option<&str>) -> Yaml {
-    let trigger = map([("platform", "state".into()), ("entity_id", entities(devices, "bridge").into())])
-        .with("to", vec!["off", "unavailable", "unknown"])
-        .with("for", map([("seconds", GONE_AFTER_S.into())]));
-    watch("obsbus_gone", "obsbus: tell of a bridge that is gone", vec![trigger])
-        .with("variables", map([("device", label(devices, "bridge").into())]))
-        .with(
-            "action",
-            vec![tell(
-                notify,
-                "{{ device }}",
-                "Nothing is known of it: its bridge is not on the broker, or Home Assistant is not.",
-                "obsbus_gone_{{ device | slugify }}",
-            )],
-        )
+    let trigger = silent_for(devices, GONE_AFTER_S);
+    watch("obsbus_gone", "obsbus: tell of a device of which nothing is known", vec![trigger])
+        .with("variables", map([("device", label(devices, "connected").into())]))
+        .with("action", vec![tell(
+            notify,
+            "{{ device }}",
+            "Nothing is known of it: its bridge is not on the broker, or Home Assistant is not.",
+            "obsbus_gone_{{ device | slugify }}",
+        )])
+}
+
+/// Before 2024.6 the part of Home Assistant that speaks to the broker may end when the broker does, and
+/// Home Assistant does not notice.
+fn reconnect(devices: &[Device]) -> Yaml {
+    let all = entities(devices, "connected");
+    let names: Vec<String> = all.iter().map(|entity| quoted(entity)).collect();
+    let is_silent =
+        format!("{{{{ expand({}) | rejectattr('state', 'eq', 'unavailable') | list | count == 0 }}}}", names.join(", "));
+    let reload = map([("service", "homeassistant.reload_config_entry".into())])
+        .with("target", map([("entity_id", all.first().cloned().unwrap_or_default().into())]));
+    watch("obsbus_reconnect", "obsbus: connect anew where nothing is heard of any device", vec![silent_for(
+        devices,
+        RECONNECT_AFTER_S,
+    )])
+    .with("condition", vec![condition(&is_silent)])
+    .with("action", vec![reload])
 }
 
 /// Home Assistant shows nothing where a command has no effect.

@@ -73,7 +73,7 @@ class Bus:
     def listen(self):
         for line in self.process.stdout:
             message = json.loads(line)
-            payload = message.get("payload", "")
+            payload = message.get("payload") or ""
             try:
                 payload = json.loads(payload)
             except ValueError:

