@@ -4,13 +4,14 @@ CARGO ?= cargo
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test check bench generated
+.PHONY: help demo test test-node-red check bench generated
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
 	@echo '                    tour, then it runs until Ctrl-C'
 	@echo 'make demo TOUR=1    stops after the tour (TOUR=0: no tour)'
 	@echo 'make test           every test'
+	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
@@ -26,6 +27,12 @@ test:
 	@tools/setup rust broker python
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --workspace --locked --no-fail-fast --quiet
+
+# OBSBUS_PROGRAMS is a folder with programs that are built already.
+test-node-red:
+	@tools/setup rust broker node browser
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/node-red/tools/test
 
 check:
 	@tools/setup rust lints deny

@@ -1,5 +1,5 @@
-//! Since when each condition holds; an event when one comes, when one goes, and when it becomes better or
-//! worse. Pure.
+//! Tracks since when each condition holds; makes an event when one begins, ends, or changes its
+//! severity. Pure.
 
 use std::cmp::Ordering;
 
@@ -15,7 +15,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes the conditions that hold now; returns what changed.
+    /// Takes the conditions that hold now; returns an event for each change.
     pub fn update(&mut self, conditions: Vec<Condition>, now: Now) -> Vec<EventBody> {
         let mut happenings = Vec::new();
         let mut next: Vec<Attention> = Vec::new();
@@ -49,14 +49,14 @@ impl Ledger {
         happenings
     }
 
-    /// The clock was set by so many milliseconds: what it said before is put right.
+    /// The clock was set by this many milliseconds: corrects the earlier times.
     pub fn clock_set(&mut self, milliseconds: i64) {
         for attention in &mut self.current {
             attention.since = attention.since.shifted(milliseconds);
         }
     }
 
-    /// What holds now, the worst first.
+    /// The conditions that hold now, the worst first.
     #[must_use]
     pub fn current(&self) -> &[Attention] {
         &self.current

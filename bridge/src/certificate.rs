@@ -1,7 +1,8 @@
-//! When our certificate ends: read on a thread of its own, because a disk may hang, and the device
-//! must not wait for it.
+//! The expiry of our certificate: read on a separate thread, because a disk may hang, and the
+//! device must not wait for it.
 //!
-//! A plain thread and none of the runtime's: the end of the process does not wait for it either.
+//! A plain thread, not one of the runtime's, so that the end of the process does not wait for it
+//! either.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use bus::clock::Utc;
 use bus::settings::{CertificateError, certificate_expiry};
 use tokio::sync::mpsc;
 
-/// Reads one file, as often as it is told to.
+/// Reads one file on request.
 #[derive(Debug)]
 pub struct Reader {
     file: Option<PathBuf>,
@@ -17,15 +18,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Of `file`, if there is one; what it says comes from the receiver.
+    /// A reader of `file`, if there is one; the receiver delivers the results.
     #[must_use]
     pub fn new(file: Option<PathBuf>) -> (Self, mpsc::Receiver<Result<Utc, CertificateError>>) {
         let (found, receiver) = mpsc::channel(1);
         (Self { file, found }, receiver)
     }
 
-    /// Begins to read. While an earlier reading has not ended, or nobody has asked what it said, there is
-    /// no second one.
+    /// Begins to read. Does nothing while an earlier reading has not ended, or its result was not
+    /// received.
     pub fn read(&self) {
         let Some(file) = self.file.clone() else { return };
         let Ok(found) = self.found.clone().try_reserve_owned() else { return };
@@ -53,7 +54,7 @@ mod tests {
         let file = directory.path().join("own.pem");
         mknodat(CWD, &file, FileType::Fifo, Mode::from(0o600), 0).unwrap();
         let (reader, mut found) = Reader::new(Some(file.clone()));
-        // Whoever opens it to read hangs until somebody opens it to write.
+        // Opening it for reading hangs until somebody opens it for writing.
         for _ in 0..100 {
             reader.read();
         }

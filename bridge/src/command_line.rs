@@ -1,4 +1,4 @@
-//! `<kind>-bridge [--check-config] SETTINGS`: what `main` of every bridge does.
+//! `<kind>-bridge [--check-config] SETTINGS`: the `main` of every bridge.
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
@@ -34,12 +34,12 @@ struct Arguments {
     file: PathBuf,
 }
 
-/// Wrong settings or usage; what systemd should not retry for ever is for its unit to say.
+/// Wrong settings or usage; the systemd unit decides whether to retry.
 const USAGE: u8 = 64;
 /// Another bridge runs: try again later.
 const TRY_LATER: u8 = 75;
 
-/// Reads the arguments and the settings, begins the log and runs the daemon to its end.
+/// Reads the arguments and the settings, starts the log and runs the daemon to its end.
 pub(crate) fn run<I: Instrument>() -> ExitCode {
     let Description { kind, label, model, .. } = I::DESCRIPTION;
     let command = Arguments::command()
@@ -66,7 +66,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         return fail(&with_causes(&error), 1);
     }
     warn_of_findings::<I::Settings>(&arguments.file, &environment);
-    // Before there is another thread: all are to inherit that.
+    // Before any other thread starts, because all must inherit it.
     let signals = match signals::block().and_then(|()| signals::listen()) {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot listen to signals: {error}"), 1),
@@ -80,7 +80,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         let reloader = Reloader::new(arguments.file, environment, settings.clone());
         let (asked, requests) = mpsc::channel(4);
         tokio::spawn(obey(signals, reloader, asked));
-        // On the heap: it holds everything that the daemon is.
+        // On the heap, because it contains the whole daemon.
         match Box::pin(daemon::run::<I>(settings, requests)).await {
             Ok(Ended::Stopped) => ExitCode::SUCCESS,
             Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
@@ -88,12 +88,12 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
             Err(error) => fail(&with_causes(&error), 1),
         }
     });
-    // A thread that waits for a disk that hangs is not waited for.
+    // Does not wait for a thread that waits for a hung disk.
     runtime.shutdown_background();
     code
 }
 
-/// Carries the signals to the daemon, for as long as it runs.
+/// Passes the signals to the daemon while it runs.
 async fn obey<S>(
     mut signals: mpsc::Receiver<(Wish, String)>,
     reloader: Reloader<S>,
@@ -101,7 +101,7 @@ async fn obey<S>(
 ) where
     S: DeviceSettings + PartialEq + Send + 'static,
 {
-    // One more may wait while one is read: what changed since is seen by it.
+    // While one reload runs, one more may wait; it sees all later changes.
     let (wake, woken) = mpsc::channel(1);
     tokio::spawn(reload(reloader, woken, asked.clone()));
     while let Some((wish, signal)) = signals.recv().await {
@@ -121,7 +121,7 @@ async fn obey<S>(
     let _ = asked.send(Request::Stop).await;
 }
 
-/// Reads the settings again whenever it is woken, on a thread that may wait for the disk.
+/// Reads the settings again whenever it is woken, on a thread that may block.
 async fn reload<S>(mut reloader: Reloader<S>, mut woken: mpsc::Receiver<()>, asked: mpsc::Sender<Request>)
 where
     S: DeviceSettings + PartialEq + Send + 'static,
@@ -139,7 +139,7 @@ where
     }
 }
 
-/// Says everything that is wrong, and as whom it was looked at.
+/// Prints all errors, and the user with whose rights the check was made.
 #[expect(clippy::print_stdout, reason = "the answer to --check-config")]
 fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user: &str) -> ExitCode {
     let checked = service_user::as_service(user, || S::check(file, environment, Now::read().utc));
@@ -158,8 +158,8 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
     ExitCode::SUCCESS
 }
 
-/// What is wrong with certificates and the like does not keep a bridge from its device. It is said
-/// once, all of it, before the connection fails for the first of it.
+/// Errors in certificates and the like do not prevent a bridge from starting. They are logged once,
+/// all together, before the connection fails for the first of them.
 fn warn_of_findings<S: DeviceSettings>(file: &Path, environment: &[(String, String)]) {
     let findings = S::check(file, environment, Now::read().utc);
     for finding in findings.problems.0.iter().chain(&findings.warnings.0) {

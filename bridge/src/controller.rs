@@ -1,6 +1,6 @@
-//! What a device must bring to become a bridge: its [`Protocol`] (bytes and types) and its
-//! [`Controller`] (what it decides). Both are pure; the core and the loop around them are the same
-//! for every device.
+//! The traits that make a device a bridge: its [`Protocol`] (bytes and types) and its
+//! [`Controller`] (decisions). Both are pure; the core and the loop around them are the same for
+//! every device.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,27 +17,27 @@ use crate::store::StoreError;
 
 /// A device's codec.
 pub trait Protocol {
-    /// A question or an order.
+    /// A query or an order.
     type Request: Clone + fmt::Debug;
-    /// What a valid answer says.
+    /// A valid reply.
     type Reply;
 
-    /// One attempt at `request`: its bytes, and how to know the answer's end.
+    /// One attempt at `request`: its bytes, and how to recognise the end of the reply.
     fn exchange(&mut self, request: &Self::Request) -> Exchange;
 
-    /// Reads `frame` as the answer to `request`, which was sent as `sent`.
+    /// Decodes `frame` as the reply to `request`, which was sent as `sent`.
     ///
     /// # Errors
-    /// The frame is not a valid answer to just this, or the device refuses.
+    /// The frame is not a valid reply to exactly this request, or the device refuses.
     fn decode(&self, request: &Self::Request, sent: &[u8], frame: &[u8]) -> Result<Self::Reply, Undecodable>;
 }
 
-/// Why a complete frame is no reading.
+/// Why a complete frame is not a reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undecodable {
-    /// Not a valid answer to this request: worth asking again.
+    /// Not a valid reply to this request: worth a retry.
     Bad(String),
-    /// Valid, and the device refuses: asking again would not help.
+    /// Valid, and the device refuses: a retry would not help.
     Refused(String),
 }
 
@@ -50,18 +50,18 @@ impl From<NotText> for Undecodable {
 /// A change of the link to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkChange {
-    /// The port is open; that proves nothing, but what must go out at once can.
+    /// The port is open; that proves nothing, but urgent writes are now possible.
     Opened,
-    /// What was read no longer counts.
+    /// The link is lost: earlier readings are invalid.
     Lost {
-        /// Why, for humans.
+        /// Why, for people.
         reason: String,
     },
-    /// A valid reply is in.
+    /// A valid reply has arrived.
     Restored,
 }
 
-/// What a controller wants done.
+/// What a controller wants the core to do.
 #[derive(Debug)]
 pub enum Effect<R, S> {
     /// The state changed.
@@ -70,24 +70,24 @@ pub enum Effect<R, S> {
     Answer(Ticket, Outcome),
     /// Log and publish this event.
     Happened(EventBody),
-    /// Save this; [`Controller::handle_saved`] tells how that went.
+    /// Save this; [`Controller::handle_saved`] gets the result.
     Save(S),
-    /// Write this at once, whatever exchange is out; it has no reply.
+    /// Write this at once, even during an exchange; it has no reply.
     SendImmediately(R),
     /// Close the serial port and leave it closed (`true`), or open it again.
     ReleasePort(bool),
-    /// While paused, the device is not asked and its silence means nothing.
+    /// While paused, the device is not polled, and its silence means nothing.
     Pause(bool),
 }
 
-/// A condition a human should know of, as long as it holds.
+/// A condition that a human should know while it holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     /// One word for programs.
     pub name: &'static str,
-    /// How bad.
+    /// Its severity.
     pub severity: Severity,
-    /// For humans.
+    /// For people.
     pub text: String,
 }
 
@@ -105,19 +105,19 @@ impl Condition {
     }
 }
 
-/// One figure of which a history is kept.
+/// One quantity with a history.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantity {
     /// Its key in the state.
     pub name: &'static str,
     /// Its unit, as in `meta`: `degC`, `%`, `l/min`, …
     pub unit: &'static str,
-    /// As it is now; `None` if it is not known.
+    /// Its present value; `None` if unknown.
     pub value: Option<f64>,
 }
 
-/// What every device states; the core makes the common keys of the state from it, and tells when
-/// the status changes.
+/// The facts that every device states; the core derives the common keys of the state from them, and
+/// publishes each change of the status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// A word of the description's statuses.
@@ -135,9 +135,9 @@ pub struct Facts {
 /// An admitted command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// Its name inside the bridge, with who asked and by when it must end.
+    /// Its ticket inside the bridge, with sender and deadline.
     pub ticket: Ticket,
-    /// Its row in the table.
+    /// Its verb.
     pub verb: &'static Verb,
     /// Its arguments.
     pub arguments: Arguments,
@@ -146,11 +146,11 @@ pub struct Command {
 /// A message of another service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input<'a> {
-    /// Where it came from.
+    /// Its topic.
     pub topic: &'a str,
-    /// What it says.
+    /// Its payload.
     pub payload: &'a [u8],
-    /// Whether the broker had stored it: its age is unknown, unless it says so itself.
+    /// Whether the broker had stored it: its age is unknown, unless the payload has a date.
     pub stored: bool,
 }
 
@@ -159,23 +159,23 @@ pub struct Input<'a> {
 #[error("{0}")]
 pub struct DeviceRefusal(pub String);
 
-/// What decides for a device. Time is an argument; nothing here does IO. Where nothing is the honest
-/// answer, it is the default.
+/// Makes the decisions for a device. Time is an argument; nothing here does IO. A method has a
+/// default only if doing nothing is right for many devices.
 ///
-/// At most one request is out: the next is chosen, by [`Controller::poll_request`], from the state
-/// when the reply is in, so that what is urgent overtakes by itself.
+/// At most one request is in progress: [`Controller::poll_request`] chooses the next one from the
+/// state after the reply, so that urgent requests come first.
 pub trait Controller {
-    /// A question or an order to the device.
+    /// A query or an order to the device.
     type Request;
-    /// A valid answer.
+    /// A valid reply.
     type Reply;
-    /// What is published.
+    /// The published state.
     type State: serde::Serialize;
-    /// What survives a restart.
+    /// The data that survive a restart.
     type Saved: serde::Serialize;
 
-    /// Whether a command would be possible just now, and within what time it would be answered; `None`:
-    /// the verb's usual one.
+    /// Whether a command is possible now, and within what time it will be answered; `None`: the
+    /// verb's usual time.
     ///
     /// # Errors
     /// Why it is not possible.
@@ -185,15 +185,15 @@ pub trait Controller {
     }
     /// Runs an admitted command; it must end with [`Effect::Answer`] before its deadline.
     fn handle_command(&mut self, command: Command, now: Now);
-    /// Takes what another service published.
+    /// Handles a message of another service.
     fn handle_input(&mut self, input: Input<'_>, now: Now) {
         let _ = (input, now);
     }
-    /// Takes the answer to a request, or the device's refusal.
+    /// Handles the reply to a request, or the device's refusal.
     fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, DeviceRefusal>, now: Now);
     /// The link to the device was lost or restored.
     fn handle_link(&mut self, change: LinkChange, now: Now);
-    /// The last [`Effect::Save`] is on the disk, or is not.
+    /// The last [`Effect::Save`] is on the disk, or has failed.
     fn handle_saved(&mut self, result: Result<(), StoreError>, now: Now) {
         let _ = (result, now);
     }
@@ -203,39 +203,39 @@ pub trait Controller {
     }
     /// When [`Controller::handle_timeout`] or [`Controller::poll_request`] wants to be called.
     fn poll_timeout(&self) -> Option<Instant>;
-    /// What to ask the device now, if anything.
+    /// The next request to the device, if any.
     fn poll_request(&mut self, now: Now) -> Option<Self::Request>;
-    /// The order that [`Controller::poll_request`] would give, but for questions that come first: asked
-    /// for while a question that found no answer waits to be asked again, since that may take seconds.
+    /// The order that [`Controller::poll_request`] would return if no query came first. The core
+    /// calls this while a query without a reply waits for its retry, which may take seconds.
     fn poll_order(&mut self, _now: Now) -> Option<Self::Request> {
         None
     }
-    /// Whether a request that brought no valid answer is worth asking again.
+    /// Whether a request without a valid reply is worth a retry.
     fn is_wanted(&self, request: &Self::Request) -> bool;
-    /// What is to be done.
+    /// The next effect.
     fn poll_effect(&mut self) -> Option<Effect<Self::Request, Self::Saved>>;
-    /// The daemon is to end: bring the device to rest.
+    /// The daemon is ending: bring the device to standstill.
     fn handle_shutdown(&mut self, now: Now) {
         let _ = now;
     }
-    /// Whether the device is at rest, so that the daemon may end.
+    /// Whether the device is at standstill, so that the daemon may end.
     fn is_at_rest(&self) -> bool {
         true
     }
-    /// What a human should know.
+    /// The conditions that a human should know.
     fn conditions(&self, now: Now) -> Vec<Condition> {
         let _ = now;
         Vec::new()
     }
-    /// What every device states.
+    /// The common facts.
     fn facts(&self, now: Now) -> Facts;
-    /// What is published beyond the common keys.
+    /// The keys of the state beyond the common ones.
     fn state(&self, now: Now) -> Self::State;
-    /// What of it a history is kept of: always the same names and units, in the same order.
+    /// The quantities with a history: always the same names and units, in the same order.
     fn quantities(&self) -> Vec<Quantity>;
-    /// The status as it is published; the core makes an event of each change.
+    /// The published status; the core makes an event of each change.
     fn status_word(&self) -> &'static str;
-    /// What stands in such an event beside the two statuses.
+    /// The values of such an event in addition to the two statuses.
     fn details(&self) -> Vec<(&'static str, Value)> {
         Vec::new()
     }

@@ -1,5 +1,5 @@
-//! From settings to a running daemon: every part that all bridges have, made and wired. What a
-//! device is, its own crate brings: an [`Instrument`].
+//! From settings to a running daemon: creates and connects the parts that all bridges share. The
+//! device's own crate provides an [`Instrument`].
 #![expect(clippy::disallowed_methods, reason = "wiring is IO: it reads the clock once")]
 
 use std::collections::BTreeSet;
@@ -23,10 +23,10 @@ use crate::settings::{BridgeSettings, DeviceSettings as _};
 use crate::store::{self, Loaded, Store};
 use crate::watchdog::{Watchdog, notify_ready};
 
-/// What the process that stands still exits with.
+/// Exit code of a process that hangs.
 const STUCK: i32 = 70;
 
-/// Why a daemon cannot begin; once it runs it does not fail.
+/// Why a daemon cannot start; once it runs it does not fail.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {attempt}")]
 pub struct StartError {
@@ -44,14 +44,15 @@ fn cannot<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 /// Runs the daemon of `I` until it is asked to stop.
 ///
 /// # Errors
-/// What it needs to begin with cannot be had.
+/// Something that it needs to start is missing.
 pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<Ended, StartError> {
     let (settings, configured) = (own.bridge(), I::configured(&own));
     let now = Now::read();
     let identity = settings.broker.identity().map_err(cannot("tell who we are"))?;
     let session_name = random::word().map_err(cannot("name the session"))?;
     let base = Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?;
-    // Before anything is read: what cannot be written is said, and what is there is read all the same.
+    // Before anything is read: an unwritable directory is reported, and its files are read
+    // nevertheless.
     let prepared = store::prepare(&settings.state_directory);
     if let Err(error) = &prepared {
         tracing::error!("cannot save: what is set now is lost with the next restart: {error}");
@@ -100,7 +101,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
     Ok(device_loop::run(core, wiring, requests).await)
 }
 
-/// What the process before left in the state directory.
+/// The data that the previous process left in the state directory.
 #[derive(Debug)]
 pub struct Left<T> {
     /// The controller's file.
@@ -109,7 +110,7 @@ pub struct Left<T> {
     pub core: core::Left,
 }
 
-/// The pure heart of the daemon, with what the process before left; `session` is random for each
+/// The pure core of the daemon, with the data of the previous process; `session` is random for each
 /// start.
 ///
 /// # Errors
@@ -125,19 +126,19 @@ pub fn core<I: Instrument>(
     Ok(Core::new(settings, controller, I::protocol(own), left.core, now))
 }
 
-/// Where the line is and how it is set.
+/// The settings of the serial line.
 #[must_use]
 pub fn line_settings(settings: &BridgeSettings, xon_xoff: bool) -> LineSettings {
     let mut line = LineSettings::new(settings.serial_port.clone(), settings.serial_baud, xon_xoff);
-    // A port that is back is tried well before a state that is not renewed expires.
+    // A port that has come back is opened well before the state expires.
     line.reopen_max = line.reopen_max.min(settings.stale_after / 3);
     line
 }
 
-/// What the core must know; `session` is random for each start.
+/// The settings of the core; `session` is random for each start.
 ///
 /// # Errors
-/// A name of a topic's level, or an identity among the clients, that cannot be one.
+/// A name of a topic's level, or an identity among the clients, is not valid.
 pub fn core_settings<I: Instrument>(own: &I::Settings, session: String) -> Result<CoreSettings, StartError> {
     let (settings, configured) = (own.bridge(), I::configured(own));
     let kind = I::DESCRIPTION.kind;
@@ -181,7 +182,7 @@ fn subscriptions(base: &Base, inputs: &[String], homeassistant: Option<&HomeAssi
         listen(base.command_filter(), Listen::Commands),
     ];
     let inputs = inputs.iter().map(|topic| listen(topic.clone(), Listen::Input));
-    // What earlier settings left there, and Home Assistant's birth: the retain flag tells a stored one.
+    // Leftovers of earlier settings, and Home Assistant's birth message: the retain flag marks an old one.
     let discovery = homeassistant.into_iter().flat_map(|homeassistant| {
         let prefix = &homeassistant.prefix;
         [

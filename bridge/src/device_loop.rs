@@ -1,5 +1,5 @@
-//! The one loop of a bridge: carries events to the core and its outputs to the line, the session
-//! and the store. It decides nothing, and nothing in it waits for bus or disk.
+//! The one loop of a bridge: passes events to the core and its outputs to the line, the session and
+//! the store. It decides nothing, and never waits for bus or disk.
 #![expect(clippy::disallowed_methods, reason = "the loop is IO: it reads the clock and waits")]
 
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::reload::{ReloadError, Reloaded};
 use crate::store::{Saved, Store};
 use crate::watchdog::{Watchdog, notify_status};
 
-/// The watchdog is shown progress at least so often.
+/// The watchdog sees progress at least this often.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
 const STORE_LIMIT: Duration = Duration::from_secs(2);
@@ -28,27 +28,27 @@ const LINE_LIMIT: Duration = Duration::from_secs(1);
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to.
+    /// It was asked to stop.
     Stopped,
     /// Another bridge owns the device.
     AnotherInstance,
-    /// A task it depends on is gone.
+    /// A task it depends on has ended.
     Broken,
 }
 
-/// What the process is asked while it runs.
+/// A request to the running process.
 #[derive(Debug)]
 pub enum Request {
-    /// End, in order.
+    /// An orderly stop.
     Stop,
-    /// The settings were read again; or why they are refused.
+    /// The settings were read again; or the reason why they are refused.
     Reloaded(Result<Reloaded, ReloadError>),
 }
 
-/// Where the loop takes such requests from.
+/// The source of such requests.
 pub type Requests = mpsc::Receiver<Request>;
 
-/// What the loop connects.
+/// The parts that the loop connects.
 pub struct Wiring {
     /// The serial line.
     pub line: (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>),
@@ -56,9 +56,9 @@ pub struct Wiring {
     pub session: (Session, mpsc::Receiver<SessionEvent>, JoinHandle<()>),
     /// The state directory.
     pub store: (Store, mpsc::Receiver<Saved>),
-    /// Ends the process when the loop stands still.
+    /// Ends the process when the loop hangs.
     pub watchdog: Watchdog,
-    /// Our certificate, whose end is read at each connect.
+    /// Our certificate, whose expiry is read at each connect.
     pub certificate: Option<PathBuf>,
 }
 
@@ -100,9 +100,9 @@ where
         watchdog.progress();
         if let Some(say_offline) = finish {
             session.stop(say_offline);
-            // What it was told last, perhaps a stop, is written beside the farewell.
+            // Its last output, perhaps a stop, is written during the farewell.
             drop(line);
-            // The session reports to nobody from here on.
+            // From here on nobody needs the session's events.
             drop(session_events);
             let limit = FAREWELL_LIMIT.max(session.farewell_limit());
             if timeout(limit, session_task).await.is_err() {
@@ -112,7 +112,7 @@ where
                 tracing::warn!("the disk did not take what was to be saved in time");
             }
             let written = async {
-                // Reports that nobody reads would hold the line up.
+                // Unread events would block the line.
                 while line_events.recv().await.is_some() {}
                 let _ = line_task.await;
             };
@@ -125,10 +125,10 @@ where
         let now = Now::read().instant;
         let wait = core.poll_timeout().map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
         let event = tokio::select! {
-            // A stop of the daemon, then the device, then the bus.
+            // Priority: a stop of the daemon, then the device, then the bus.
             biased;
             request = requests.recv(), if !stopping => {
-                // Whoever could ask is gone: then nobody could stop it any more.
+                // If the sender has ended, nobody could stop the daemon any more.
                 match request.unwrap_or(Request::Stop) {
                     Request::Stop => {
                         stopping = true;

@@ -1,11 +1,11 @@
-//! Records what is published as `<base>/history`: time-weighted means of each quantity, and the
-//! longest status, in bins of 5 minutes UTC.
+//! Records the history that is published as `<base>/history`: time-weighted means of each quantity,
+//! and the longest status, in bins of 5 minutes UTC.
 //!
-//! Pure, and cheap: a sample is held until the next one, and only means are kept. Whatever the
-//! clock does, no bin is shown that lies ahead of it, and no bin that is older than 24 h; and none is
-//! lost. When the clock is set, what this process has recorded is dated anew, so that it ends now and
-//! has no gap. What another process has saved keeps its dates: while the clock is wrong it may be out of
-//! sight, and it is back when the clock is right.
+//! Pure, and cheap: a sample is held until the next one, and only means are stored. Whatever the
+//! clock does, no bin is shown that lies in the future or is older than 24 h, and none is lost.
+//! When the clock is set, the bins of this process get new dates, so that they end now and have no
+//! gap. The bins that another process saved keep their dates: while the clock is wrong they may be
+//! hidden, and they reappear when the clock is right.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,8 +20,8 @@ use crate::controller::Quantity;
 const BIN_MS: i64 = BIN_S as i64 * 1000;
 const BINS: i64 = MAX_BINS as i64;
 const DAY: Duration = Duration::from_secs(MAX_BINS as u64 * BIN_S as u64);
-/// The clock was stepped if it went differently from the steady one by more than this; less, NTP
-/// slews.
+/// The clock was stepped if it differs from the steady clock by more than this; smaller differences
+/// come from NTP slewing.
 const STEP_MS: i64 = 1000;
 
 /// A sum over time; seconds and value times seconds.
@@ -43,12 +43,12 @@ impl Mean {
     }
 
     fn value(self) -> Option<f64> {
-        // Adding zero makes of -0.0 what people expect.
+        // Adding zero turns -0.0 into 0.0.
         (self.seconds > 0.0).then(|| (self.sum / self.seconds * 1000.0).round() / 1000.0 + 0.0)
     }
 }
 
-/// What held from `first` until `last`, which is within one bin unless the clock was set since.
+/// The means from `first` until `last`, which is within one bin unless the clock was set since.
 #[derive(Clone, Debug, PartialEq)]
 struct Bin {
     first: Utc,
@@ -63,7 +63,7 @@ impl Bin {
         Self { first, last, means: Vec::new(), statuses: Vec::new() }
     }
 
-    /// In which bin it is shown: where its middle is.
+    /// The bin in which it is shown: the one that contains its middle.
     fn number(&self) -> i64 {
         bin_of(self.first.shifted(elapsed_ms(self.first, self.last) / 2))
     }
@@ -87,7 +87,7 @@ impl Bin {
         }
     }
 
-    /// The status that lasted longest; of equals the first.
+    /// The status that lasted longest; if equal, the first.
     fn status(&self) -> Option<String> {
         let mut longest: Option<&(Cow<'static, str>, f64)> = None;
         for status in &self.statuses {
@@ -105,7 +105,7 @@ struct Column {
     unit: Cow<'static, str>,
 }
 
-/// What held since it was recorded.
+/// The values that hold since they were recorded.
 #[derive(Clone, Debug)]
 struct Sample {
     at: Now,
@@ -113,22 +113,22 @@ struct Sample {
     status: &'static str,
 }
 
-/// What is kept on the disk.
+/// The saved data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
-    /// As it was published last.
+    /// The last published history.
     #[serde(flatten)]
     pub history: History,
-    /// What an earlier process had saved and the clock, as it is, puts out of sight.
+    /// Bins of an earlier process that the present clock hides.
     #[serde(default)]
     pub out_of_sight: Vec<History>,
 }
 
 impl Kept {
-    /// Whether all of it is sound.
+    /// Whether all of it is valid.
     ///
     /// # Errors
-    /// What is not.
+    /// Names the invalid part.
     pub fn check(&self) -> Result<(), HistoryError> {
         self.out_of_sight.iter().chain([&self.history]).try_for_each(History::check)
     }
@@ -139,18 +139,18 @@ impl Kept {
 pub struct Recorder {
     hold: Duration,
     columns: Vec<Column>,
-    /// When this process began to record, by the clock as it is now.
+    /// When this process began to record, by the present clock.
     began: Option<Now>,
-    /// What was saved before that.
+    /// The bins that were saved before that.
     restored: Vec<Bin>,
-    /// What this process has recorded, oldest first.
+    /// The bins of this process, oldest first.
     own: VecDeque<Bin>,
     last: Option<Sample>,
 }
 
 impl Recorder {
-    /// Goes on from what was saved, if anything was; a history that does not fit is as none. A
-    /// sample counts for no longer than `hold`: after that nothing is known.
+    /// Continues from the saved data, if there are any; an invalid history is ignored. A sample is
+    /// valid for `hold` at most; after that the value is unknown.
     #[must_use]
     pub fn new(saved: Option<&Kept>, hold: Duration) -> Self {
         let (columns, restored, own) = (Vec::new(), Vec::new(), VecDeque::new());
@@ -170,7 +170,7 @@ impl Recorder {
         self.arrange(columns.collect());
         for (number, status) in history.status.iter().enumerate() {
             let first = history.start_of(number);
-            // The last one ran until it was saved, and goes on if it is not over yet.
+            // The last bin ran until it was saved, and continues if it is not over yet.
             let seconds = history.date.seconds_since(first).clamp(0.001, f64::from(BIN_S));
             let mut bin = Bin::new(first, first.after(Duration::from_secs_f64(seconds)));
             for column in history.columns.values() {
@@ -187,7 +187,8 @@ impl Recorder {
         }
     }
 
-    /// Takes what is known now; whether a bin has closed since the last time, or the clock was set.
+    /// Records the present values; returns whether a bin has closed since the last time, or the
+    /// clock was set.
     pub fn record(&mut self, quantities: &[Quantity], status: &'static str, now: Now) -> bool {
         let same = |(column, quantity): (&Column, &Quantity)| {
             column.name == quantity.name && column.unit == quantity.unit
@@ -208,7 +209,7 @@ impl Recorder {
                 closed = true;
             }
             closed |= bin_of(sample.at.utc) != bin_of(now.utc);
-            // Its memory serves again.
+            // Reuses its memory.
             values = sample.values;
         }
         if closed {
@@ -220,7 +221,7 @@ impl Recorder {
         closed
     }
 
-    /// What is published at `now`: the bins up to the one that runs.
+    /// The history to publish at `now`: the bins up to the current one.
     #[must_use]
     pub fn history(&self, now: Now) -> History {
         let last = bin_of(now.utc);
@@ -228,7 +229,7 @@ impl Recorder {
         self.history_of(&shown, last, now.utc)
     }
 
-    /// What is to be saved at `now`.
+    /// The data to save at `now`.
     #[must_use]
     pub fn kept(&self, now: Now) -> Kept {
         let last = bin_of(now.utc);
@@ -246,8 +247,8 @@ impl Recorder {
         Kept { history: self.history(now), out_of_sight }
     }
 
-    /// Whether what an earlier process has saved belongs to the last day. What lies after this process
-    /// began was saved under another clock.
+    /// Whether a bin of an earlier process belongs to the last day. A bin later than the start of
+    /// this process was saved under another clock.
     fn is_shown(&self, bin: &Bin, last: i64) -> bool {
         let began = self.began.map_or(last, |began| bin_of(began.utc));
         (last - BINS + 1..=last.min(began)).contains(&bin.number())
@@ -287,7 +288,7 @@ impl Recorder {
         }
     }
 
-    /// Makes the columns these. One that is gone, or has another unit, is forgotten.
+    /// Sets the columns. A column that is missing or has another unit is dropped.
     fn arrange(&mut self, columns: Vec<Column>) {
         let before: Vec<Option<usize>> =
             columns.iter().map(|column| self.columns.iter().position(|known| known == column)).collect();
@@ -299,7 +300,7 @@ impl Recorder {
         self.last = None;
     }
 
-    /// Adds what held from `sample` until `now`, by the steady clock.
+    /// Adds the values that held from `sample` until `now`, by the steady clock.
     fn hold(&mut self, sample: &Sample, now: Now) {
         let elapsed = now.instant.since(sample.at.instant);
         if elapsed > self.hold {
@@ -341,14 +342,14 @@ impl Recorder {
     fn forget(&mut self, now: Now) {
         let current = bin_of(now.utc);
         self.own.retain(|bin| bin.number() > current - BINS);
-        // A clock that is set all the time makes many short ones.
+        // A clock that is set continually makes many short bins.
         while self.own.len() > 2 * MAX_BINS {
             let Some(oldest) = self.own.pop_front() else { break };
             if let Some(next) = self.own.front_mut().filter(|next| next.number() == oldest.number()) {
                 next.join(&oldest);
             }
         }
-        // By now this process knows the last day by itself.
+        // By now this process has recorded the whole last day.
         if self.began.is_some_and(|began| now.instant.since(began.instant) >= DAY) {
             self.restored.clear();
         }

@@ -1,4 +1,4 @@
-//! What an instrument's crate brings to become a daemon, in one place: `main` is
+//! The trait that makes an instrument's crate a daemon: `main` is
 //! `bridge::main::<ThatInstrument>()`.
 
 use std::collections::BTreeMap;
@@ -15,16 +15,16 @@ use crate::store::Loaded;
 
 /// An instrument.
 pub trait Instrument: 'static {
-    /// What it is.
+    /// Its description.
     const DESCRIPTION: &'static Description;
     /// The daemon's version: that of this workspace.
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
     /// Its settings.
     type Settings: DeviceSettings + Clone + PartialEq + Send + 'static;
-    /// What its controller keeps over a restart.
+    /// The data of its controller that survive a restart.
     type Saved: serde::Serialize + DeserializeOwned;
-    /// What decides.
+    /// Its controller.
     type Controller: Controller<Saved = Self::Saved>;
     /// Its codec.
     type Protocol: Protocol<
@@ -32,27 +32,27 @@ pub trait Instrument: 'static {
             Reply = <Self::Controller as Controller>::Reply,
         >;
 
-    /// What of its settings the rest of the bridge must know.
+    /// The settings that the rest of the bridge needs.
     fn configured(settings: &Self::Settings) -> Configured;
-    /// Its codec, as the settings say.
+    /// Its codec, configured by the settings.
     fn protocol(settings: &Self::Settings) -> Self::Protocol;
-    /// Its controller, with what the process before left.
+    /// Its controller, with the data of the previous process.
     fn controller(settings: &Self::Settings, left: Loaded<Self::Saved>, now: Now) -> Self::Controller;
 }
 
-/// What the settings of an instrument say to the rest of the bridge; nothing, by default.
+/// The part of an instrument's settings that the rest of the bridge needs; empty by default.
 #[derive(Clone, Debug, Default)]
 pub struct Configured {
     /// Allowed range of a number, by verb and argument.
     pub ranges: BTreeMap<(&'static str, &'static str), RangeInclusive<f64>>,
     /// The names that may be given, by the key of their list in the settings.
     pub names: BTreeMap<&'static str, Vec<String>>,
-    /// Longest time to the terminal reply, by verb; 10 s otherwise.
+    /// Longest time to the terminal reply, by verb; 10 s by default.
     pub timeouts: BTreeMap<&'static str, Duration>,
-    /// Let motion run without a time.
+    /// Allow motion without a `ts`.
     pub allow_bare_motion: bool,
     /// XON/XOFF flow control.
     pub xon_xoff: bool,
-    /// Topics of other services that the controller wants to hear.
+    /// Topics of other services that the controller needs.
     pub inputs: Vec<String>,
 }

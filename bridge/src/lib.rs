@@ -1,5 +1,5 @@
-//! What every bridge is made of: the serial line, the pure core around a device's controller,
-//! the loop between them and the bus, and what a daemon's `main` does.
+//! The parts that every bridge shares: the serial line, the pure core around a device's controller,
+//! the loop between them and the bus, and the daemon's `main`.
 
 pub mod attention;
 pub mod certificate;

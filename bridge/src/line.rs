@@ -1,14 +1,14 @@
-//! A half-duplex serial line: ask, reply, time limit, reopen.
+//! A half-duplex serial line: request, reply, timeout, reopen.
 //!
-//! One task owns the port (8N1, exclusive) and carries out what its [`Machine`] decides; it knows bytes
-//! and a terminator, not what they mean. Asking again is the controller's business.
+//! One task owns the port (8N1, exclusive) and executes the decisions of its [`Machine`]; it knows
+//! bytes and a terminator, not their meaning. Retries are not its business.
 //!
-//! To open and to close a port may take seconds, or for ever with a driver that is stuck, so threads of
-//! their own do it. Not the runtime's: the end of the process would wait for those.
+//! Opening and closing a port may take seconds, or for ever with a hung driver, so separate threads
+//! do it. They are not the runtime's, because the end of the process would wait for those.
 //!
-//! Never call `flush` or `shutdown` on the port: tokio-serial runs `tcdrain` inside them on the runtime's
-//! thread, and with the line stopped by XOFF that blocks every task for ever. Writes are unbuffered, so
-//! nothing is lost by it.
+//! Never call `flush` or `shutdown` on the port: tokio-serial runs `tcdrain` inside them on the
+//! runtime's thread, and if XOFF has stopped the line, this blocks every task for ever. Writes are
+//! unbuffered, so nothing is lost.
 #![expect(clippy::disallowed_methods, reason = "the IO shell: stamps replies, keeps limits, waits to reopen")]
 
 mod exchange;
@@ -36,19 +36,19 @@ pub use framing::{Lines, NotText, Terminator};
 pub use machine::{Action, Machine, Rules};
 use queue::Command;
 
-/// Events that the loop has not read.
+/// Capacity for events that the loop has not read.
 const CHANNEL: usize = 64;
 
-/// Where the line is and how it is set; always 8 data bits, no parity, 1 stop bit.
+/// The settings of the line; always 8 data bits, no parity, 1 stop bit.
 #[derive(Clone, Debug)]
 pub struct LineSettings {
-    /// The device file, best a udev link that is the same after every reboot.
+    /// The device file, preferably a udev link that stays the same after a reboot.
     pub path: PathBuf,
     /// Bits per second.
     pub baud: u32,
-    /// Software flow control both ways; 0x11 and 0x13 are then taken out of what comes.
+    /// Software flow control in both directions; 0x11 and 0x13 are then removed from the input.
     pub xon_xoff: bool,
-    /// The shortest time between two attempts to open; doubled with each until a reply comes.
+    /// The shortest time between two attempts to open; doubled after each until a reply arrives.
     pub reopen_first: Duration,
     /// The longest.
     pub reopen_max: Duration,
@@ -62,15 +62,15 @@ impl LineSettings {
         Self { path, baud, xon_xoff, reopen_first, reopen_max }
     }
 
-    /// What of it the machine must know.
+    /// The part that the machine needs.
     #[must_use]
     pub const fn rules(&self) -> Rules {
         Rules { xon_xoff: self.xon_xoff, reopen_first: self.reopen_first, reopen_max: self.reopen_max }
     }
 }
 
-/// The line's handle: none of its methods waits. Once it is dropped, the task ends, after the exchange
-/// that is out.
+/// The line's handle; none of its methods blocks. Once it is dropped, the task ends after the
+/// exchange in progress.
 #[derive(Debug)]
 pub struct Line {
     commands: queue::Sender,
@@ -82,12 +82,12 @@ impl Line {
         self.commands.put(Command::Ask(exchange));
     }
 
-    /// Writes at once, also while an exchange is out, and waits for no reply.
+    /// Writes at once, even during an exchange, and does not wait for a reply.
     pub fn write_now(&self, bytes: Vec<u8>) {
         self.commands.put(Command::SendImmediately(bytes));
     }
 
-    /// Closes and opens again at once, or as soon as the back-off allows. Ends [`Self::release`].
+    /// Closes and reopens at once, or as soon as the back-off allows. Ends [`Self::release`].
     pub fn reopen(&self) {
         self.commands.put(Command::Reopen);
     }
@@ -98,7 +98,7 @@ impl Line {
     }
 }
 
-/// Starts the task that owns the port; it opens nothing before [`Line::reopen`].
+/// Starts the task that owns the port; it does not open the port before [`Line::reopen`].
 ///
 /// # Panics
 /// Outside a tokio runtime with IO and time.
@@ -124,10 +124,10 @@ struct Task {
     settings: LineSettings,
     machine: Machine,
     commands: queue::Receiver,
-    /// The handle is gone, or nobody listens.
+    /// The handle or the receiver of events was dropped.
     ended: bool,
     port: Option<SerialStream>,
-    /// What the port has not taken yet.
+    /// Bytes that the port has not accepted yet.
     unwritten: Vec<u8>,
     opening: Option<oneshot::Receiver<Result<SerialStream, OpenError>>>,
     closing: Option<oneshot::Receiver<()>>,
@@ -170,8 +170,8 @@ impl Task {
                 },
                 () = wait_until(self.machine.poll_timeout()) => {}
             }
-            // After each event, not only when nothing else happens: a line that never pauses must not
-            // outrun its limit.
+            // After each event, not only when idle: a line that never pauses must not exceed its
+            // timeout.
             self.machine.handle_timeout(now());
         }
     }
@@ -196,7 +196,7 @@ impl Task {
         while self.machine.poll_event().is_some() {}
     }
 
-    /// Everything that the machine wants done; none of it waits.
+    /// Executes all actions of the machine; none of them blocks.
     fn carry_out(&mut self) {
         while let Some(action) = self.machine.poll_action() {
             match action {
@@ -221,8 +221,8 @@ impl Task {
         }
     }
 
-    /// One `write` call as long as the kernel takes the bytes whole, which it does unless XOFF has filled
-    /// its buffer: a device may drop a frame with gaps in it.
+    /// One `write` call if the kernel accepts all bytes, which it does unless XOFF has filled its
+    /// buffer: a device may ignore a frame with gaps.
     fn write(&mut self, bytes: Vec<u8>) {
         let Some(port) = &mut self.port else { return };
         let wrote = port.try_write(&bytes);
@@ -286,7 +286,7 @@ async fn wait_until(at: Option<Instant>) {
     }
 }
 
-/// What a thread beside says, if there is one. May be dropped while it waits.
+/// The result of a helper thread, if there is one. May be dropped while it waits.
 async fn arrived<T>(from: &mut Option<oneshot::Receiver<T>>) -> Result<T, oneshot::error::RecvError> {
     match from {
         Some(receiver) => receiver.await,
@@ -294,8 +294,8 @@ async fn arrived<T>(from: &mut Option<oneshot::Receiver<T>>) -> Result<T, onesho
     }
 }
 
-/// The next thing that the port does: takes what is unwritten, or brings something to read. Reading
-/// what nobody asked for shows an unplugged port.
+/// The next event of the port: it accepts unwritten bytes, or has input. Reading without a request
+/// detects an unplugged port.
 async fn port_done(port: &mut Option<SerialStream>, unwritten: &[u8], buffer: &mut [u8]) -> Done {
     poll_fn(|context| {
         let Some(port) = port else { return Poll::Pending };
@@ -312,7 +312,7 @@ async fn port_done(port: &mut Option<SerialStream>, unwritten: &[u8], buffer: &m
     .await
 }
 
-/// Opens on a thread of its own. A port that nobody waits for any more is closed there too.
+/// Opens on a separate thread. A port that nobody waits for any more is closed there, too.
 fn open_beside(settings: LineSettings) -> oneshot::Receiver<Result<SerialStream, OpenError>> {
     let (done, opened) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
@@ -336,19 +336,20 @@ fn close_beside(port: Option<SerialStream>, discard: bool) -> oneshot::Receiver<
 }
 
 fn beside(work: impl FnOnce() + Send + 'static) {
-    // Without a thread, what the work holds is dropped here, and whoever waits for it is told by that.
+    // If no thread can start, the closure is dropped here, which informs the task that waits for
+    // it.
     if let Err(error) = std::thread::Builder::new().name("port".into()).spawn(work) {
         tracing::error!("there can be no thread for the serial port: {error}");
     }
 }
 
-/// What came before the question was asked cannot be its answer.
+/// Input from before the request cannot be its reply.
 ///
-/// Read, not flushed with `tcflush`: that also throws away an XON the kernel has not come to yet, and the
-/// line would stay stopped for ever.
+/// Reads instead of `tcflush`, which would also discard an XON that the kernel has not processed
+/// yet, and the line would stay stopped for ever.
 fn throw_away_input(port: &mut SerialStream) -> io::Result<()> {
     let mut stale = [0; 256];
-    // Four times what the kernel holds: an endless stream must not hold the question back for ever.
+    // Four times the kernel's buffer: an endless stream must not delay the request for ever.
     for _ in 0..64 {
         match port.try_read(&mut stale) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -361,7 +362,7 @@ fn throw_away_input(port: &mut SerialStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes read. A read of nothing is an unplugged adapter, which would read nothing for ever.
+/// The bytes read. An empty read means an unplugged adapter, which would return nothing for ever.
 fn read_bytes(read: io::Result<usize>, buffer: &[u8]) -> io::Result<&[u8]> {
     match read? {
         0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "hung up or unplugged")),

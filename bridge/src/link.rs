@@ -1,9 +1,9 @@
-//! Whether the device answers: repeats what is worth repeating, counts what went wrong, and says
-//! when the link is lost and when it is back.
+//! Whether the device answers: decides on retries, counts failures, and decides when the link is
+//! lost and when it is restored.
 //!
-//! It is lost at the third failure in a row, or when asking has brought no valid reply for the
-//! time limit, or when the last valid reply is older than the state may be. It is back with a valid
-//! reply and not before: a port that opens proves nothing. Pure.
+//! It is lost at the third failure in a row, or when polling has brought no valid reply for the
+//! timeout, or when the last valid reply is older than the state may be. Only a valid reply
+//! restores it: a port that opens proves nothing. Pure.
 //!
 //! ```text
 //!  Down --valid reply--> Up --3 failures, time limit, port gone, stale--> Down (port reopened)
@@ -18,12 +18,12 @@ use crate::line::PortTrouble;
 
 const FAILURES_LIMIT: u32 = 3;
 
-/// What is wrong while the link is down.
+/// Why the link is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The port cannot be used.
     Port(PortTrouble),
-    /// The port is open, and no valid reply comes.
+    /// The port is open, but no valid reply comes.
     NoAnswer,
 }
 
@@ -54,12 +54,12 @@ impl Cause {
 pub struct Loss {
     /// What is wrong.
     pub cause: Cause,
-    /// How that was seen.
+    /// How it was noticed.
     pub reason: String,
 }
 
 impl Loss {
-    /// For humans: what is wrong, and what to look at.
+    /// For people: what is wrong, and what to check.
     #[must_use]
     pub fn in_words(&self) -> String {
         match self.cause {
@@ -69,7 +69,7 @@ impl Loss {
     }
 }
 
-/// Why an exchange brought no reading.
+/// Why an exchange gave no reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// A valid reply: the device refuses.
@@ -78,29 +78,29 @@ pub enum Trouble {
     Bad(String),
     /// No complete reply.
     Missing(String),
-    /// The question did not go out.
+    /// The request was not sent.
     Unsent(String),
-    /// The port went away.
+    /// The port disappeared.
     Gone(String),
 }
 
-/// What follows from the end of an exchange.
+/// What follows the end of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// A valid reply; `restored` if it is the first.
+    /// A valid reply; `restored` if it is the first after a loss.
     Valid {
         /// The link had been down.
         restored: bool,
     },
-    /// The device refuses: its controller must know.
+    /// The device refuses: the controller must be told.
     Refused(String),
-    /// Ask the same again.
+    /// Retry the same request.
     Repeat,
-    /// The link is lost; `news` if it had been up, or was never tried.
+    /// The link is lost; `news` if it was up before, or was never tried.
     Lost {
         /// Why.
         reason: String,
-        /// Whether that was not said before.
+        /// Whether this was not reported before.
         news: bool,
     },
 }
@@ -146,7 +146,7 @@ impl Link {
         self.up
     }
 
-    /// Why the link is down, where that is known and not meant.
+    /// Why the link is down, if known and not intended.
     #[must_use]
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref()
@@ -164,7 +164,7 @@ impl Link {
         self.asking_since.get_or_insert(now);
     }
 
-    /// The device is let alone; its silence means nothing.
+    /// The device is not polled; its silence means nothing.
     pub fn pause(&mut self, paused: bool) {
         self.paused = paused;
         self.loss = None;
@@ -173,7 +173,7 @@ impl Link {
         self.last_valid = None;
     }
 
-    /// The port is closed on purpose: nothing was lost.
+    /// The port is released: nothing was lost.
     pub fn let_go(&mut self) {
         self.up = false;
         self.pause(true);
@@ -252,7 +252,7 @@ impl Link {
         self.lost(Cause::NoAnswer, reason)
     }
 
-    /// The link is lost for a reason of its own: the port closed or did not open.
+    /// The link is lost without an exchange: the port closed or did not open.
     pub fn lost(&mut self, cause: Cause, reason: String) -> Verdict {
         self.loss = Some(Loss { cause, reason: reason.clone() });
         let news = self.up || !self.down_said;

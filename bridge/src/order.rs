@@ -1,8 +1,8 @@
 //! An order to the device: sent once, acknowledged, and then read back until the device agrees, or
 //! until its deadline has passed. Pure.
 //!
-//! An order that brought no acknowledgement is not sent again here: the core asks again what has a
-//! reply, as long as the controller says that it is wanted.
+//! This module does not repeat an order without an acknowledgement: the core retries a request with
+//! a reply as long as the controller says that it is wanted.
 //!
 //! ```text
 //!  Due --poll_request--> Sent --acknowledged--> Check <--asked, read--> Check --agrees--> Taken::Done
@@ -22,9 +22,9 @@ pub struct Order<R> {
     every: Duration,
     /// When it was given.
     pub since: Instant,
-    /// When it must have come about.
+    /// When it must be done.
     pub deadline: Instant,
-    /// Who waits for it, if anybody does.
+    /// The command that waits for it, if any.
     pub ticket: Option<Ticket>,
     stage: Stage,
 }
@@ -33,50 +33,50 @@ pub struct Order<R> {
 enum Stage {
     Due,
     Sent,
-    /// To be read back then.
+    /// To be read back at this time.
     Check(Instant),
 }
 
-/// What follows from an answer.
+/// What follows a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// Nothing: the answer says nothing about it, or came before the order was acknowledged.
+    /// Nothing: the reply says nothing about the order, or came before the order was acknowledged.
     Nothing,
-    /// The device does not agree; until the deadline it still may.
+    /// The device does not agree; it still may until the deadline.
     Differs,
-    /// The device agrees. So long after the order was given.
+    /// The device agrees, this long after the order was given.
     Done(Duration),
 }
 
-/// What a device refused.
+/// What the device refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The order.
     Order,
-    /// To say whether it came about.
+    /// The query that reads back.
     ReadBack,
 }
 
-/// How far an order came by its deadline.
+/// How far an order got by its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Late {
-    /// It was never sent: what came before it took too long.
+    /// It was never sent: earlier requests took too long.
     NotSent,
     /// The device did not acknowledge it.
     NotAcknowledged,
-    /// The device acknowledged it, and does not agree.
+    /// The device acknowledged it, but does not agree.
     NotDone,
 }
 
 impl<R: Clone + PartialEq> Order<R> {
-    /// `order`, to be read back with `read_back`, and to be done within `limit`.
+    /// `order`, which is read back with `read_back`, and must be done within `limit`.
     #[must_use]
     pub fn new(order: R, read_back: R, ticket: Option<Ticket>, now: Instant, limit: Duration) -> Self {
         let every = Duration::from_millis(500);
         Self { order, read_back, every, since: now, deadline: now + limit, ticket, stage: Stage::Due }
     }
 
-    /// What to ask or to order now, if anything.
+    /// The next request, if any.
     pub fn poll_request(&mut self, now: Instant) -> Option<R> {
         match self.stage {
             Stage::Check(at) if now >= at => {
@@ -96,7 +96,7 @@ impl<R: Clone + PartialEq> Order<R> {
         Some(self.order.clone())
     }
 
-    /// When it is to be read back again; `None` while the acknowledgement is awaited, and before.
+    /// When to read back again; `None` while the acknowledgement is awaited, and before.
     #[must_use]
     pub fn next_check(&self) -> Option<Instant> {
         match self.stage {
@@ -105,8 +105,8 @@ impl<R: Clone + PartialEq> Order<R> {
         }
     }
 
-    /// Takes the answer to `request`; `agrees` says what it shows of what was ordered, `None` if it
-    /// shows nothing. Whatever shows it counts, not only the answer to this order's own question.
+    /// Handles the reply to `request`; `agrees` says whether it agrees with the order, `None` if it
+    /// does not tell. Any reply counts, not only the one to this order's own query.
     pub fn take(&mut self, request: &R, agrees: Option<bool>, now: Instant) -> Taken {
         if *request == self.order {
             if self.stage == Stage::Sent {
@@ -121,7 +121,7 @@ impl<R: Clone + PartialEq> Order<R> {
         }
     }
 
-    /// What of this order the device refuses when it refuses `request`.
+    /// The part of this order that the device refuses when it refuses `request`.
     #[must_use]
     pub fn refused(&self, request: &R) -> Option<Refused> {
         if *request == self.order && self.is_sent() {
@@ -137,19 +137,19 @@ impl<R: Clone + PartialEq> Order<R> {
         *request == self.order
     }
 
-    /// Whether the device may have it.
+    /// Whether it was sent, so the device may have it.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.stage != Stage::Due
     }
 
-    /// Whether the device said that it has it.
+    /// Whether the device has acknowledged it.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {
         matches!(self.stage, Stage::Check(_))
     }
 
-    /// How far it came, if its deadline has passed.
+    /// How far it got, if its deadline has passed.
     #[must_use]
     pub fn late(&self, now: Instant) -> Option<Late> {
         (now >= self.deadline).then_some(match self.stage {
@@ -164,7 +164,7 @@ impl<R: Clone + PartialEq> Order<R> {
 mod tests {
     use super::*;
 
-    /// What a heater with one switch is asked.
+    /// The requests to a heater with one switch.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Request {
         Switch(bool),

@@ -1,28 +1,28 @@
-//! Which question to the device is due: groups of questions, each as often as it is worth it. Pure.
+//! Which query to the device is due: groups of queries, each with its own frequency. Pure.
 //!
-//! A cycle begins every period; what a cycle asks is asked one by one, as answers come in. It does not
-//! know what is out, nor what an order must ask in between.
+//! A cycle begins every period; its queries are sent one by one, as replies arrive. The plan does
+//! not know which request is in progress, nor the queries of an order.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::Instant;
 
-/// Questions that are asked equally often, in this order.
+/// Queries with the same frequency, in this order.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<R: 'static> {
-    /// The questions.
+    /// The queries.
     pub requests: &'static [R],
     /// How often.
     pub often: Often,
 }
 
-/// How often a group is asked.
+/// How often a group is queried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Often {
     /// In every cycle.
     EachCycle,
-    /// In the first cycle, and then in every so many.
+    /// In the first cycle, and then in every nth.
     EachCycles(u32),
     /// In the first cycle only: once for each time the link comes up.
     Once,
@@ -45,7 +45,7 @@ impl<R: Clone + PartialEq> PollPlan<R> {
         Self { groups, period, due: VecDeque::new(), next_cycle: now, cycles: 0 }
     }
 
-    /// Begins again, with everything: what was known of the device is not known any more.
+    /// Begins again, with all queries: nothing is known of the device any more.
     pub fn restart(&mut self, now: Instant) {
         *self = Self::new(self.groups, self.period, now);
     }
@@ -55,13 +55,13 @@ impl<R: Clone + PartialEq> PollPlan<R> {
         self.next_cycle = self.next_cycle.min(now);
     }
 
-    /// Asks this before anything else, out of its turn; once, however often that is said.
+    /// Sends this query first, out of turn; once, however often this is called.
     pub fn ask_first(&mut self, request: R) {
         self.due.retain(|due| *due != request);
         self.due.push_front(request);
     }
 
-    /// The question that is due, if any.
+    /// The query that is due, if any.
     pub fn poll_request(&mut self, now: Instant) -> Option<R> {
         if self.due.is_empty() && now >= self.next_cycle {
             self.begin_cycle(now);
@@ -69,16 +69,16 @@ impl<R: Clone + PartialEq> PollPlan<R> {
         self.due.pop_front()
     }
 
-    /// When time alone makes a question due; `None` while one is due already, which is asked as soon as
-    /// the answer before it is in.
+    /// When time alone makes a query due; `None` while one is due already, which is sent as soon as
+    /// the previous reply arrives.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.due.is_empty().then_some(self.next_cycle)
     }
 
     fn begin_cycle(&mut self, now: Instant) {
-        // A cycle that took longer than its period is followed at once; what was missed by more is
-        // not made up for.
+        // A cycle that took longer than its period is followed at once; missed cycles are not made
+        // up.
         let next = self.next_cycle + self.period;
         self.next_cycle = if next > now { next } else { now + self.period };
         for group in self.groups {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     const PERIOD: Duration = Duration::from_secs(5);
-    /// A sensor with a heater: one reading often, one now and then, one once.
+    /// A sensor with a heater: one reading often, one seldom, one once.
     const GROUPS: &[Group<&str>] = &[
         Group { requests: &["celsius", "heater"], often: Often::EachCycle },
         Group { requests: &["supply voltage"], often: Often::EachCycles(3) },

@@ -1,7 +1,7 @@
 //! Keeps the events that are published as `<base>/recent`. Pure.
 //!
-//! What is worth one of the few places: not a question, not a request that was known already; and
-//! what happens again and again has one place, however often.
+//! Queries and repeated requests are left out; an event that happens again and again takes one
+//! place.
 
 use std::collections::VecDeque;
 
@@ -9,19 +9,19 @@ use bus::clock::Utc;
 use bus::message::{Event, EventKind, MAX_RECENT, RECENT_LIMIT, Recent, ReplyStatus, SCHEMA, encode};
 use serde_json::Value;
 
-/// What happens again within this counts as the same.
+/// Equal events within this time count as one.
 const SAME_WITHIN_S: f64 = 600.0;
 const TIMES: &str = "times";
 const SINCE: &str = "since";
 
-/// What a new event has changed.
+/// The effect of a new event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// Nobody needs to see it.
+    /// It is left out.
     None,
-    /// It is counted with one that is there.
+    /// It is counted with an earlier one.
     Counted,
-    /// It is there now.
+    /// It was added.
     New,
 }
 
@@ -32,7 +32,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Goes on from what was saved.
+    /// Continues from the saved events.
     #[must_use]
     pub fn new(saved: Option<Recent>) -> Self {
         let mut events: VecDeque<Event> = saved.map(|saved| saved.events.into()).unwrap_or_default();
@@ -41,7 +41,7 @@ impl Kept {
         Self { events }
     }
 
-    /// Takes an event, of a question or of something else.
+    /// Adds an event; `is_question`: it belongs to a query.
     pub fn add(&mut self, event: &Event, is_question: bool) -> Change {
         if is_question || event.happening.values.get("duplicate") == Some(&Value::Bool(true)) {
             return Change::None;
@@ -65,7 +65,7 @@ impl Kept {
         change
     }
 
-    /// What is published and saved at `date`: the newest of them, as many as there is room for.
+    /// The payload to publish and save at `date`: the newest events, as many as there is room for.
     #[must_use]
     pub fn payload(&self, date: Utc) -> Vec<u8> {
         let mut recent = Recent { schema: SCHEMA, date, events: Vec::new() };
@@ -83,7 +83,7 @@ impl Kept {
     }
 }
 
-/// Whether the same again is no news.
+/// Whether a repetition is not news.
 fn is_repetitive(event: &Event) -> bool {
     match event.happening.kind {
         EventKind::Command => event.happening.status == Some(ReplyStatus::Rejected),
@@ -157,7 +157,7 @@ mod tests {
         let events = shown(&kept).events;
         assert!((9..=10).contains(&events.len()), "{}", events.len());
         assert_eq!(events.last().unwrap().date, date(79));
-        // One that has no room by itself leaves the older ones out.
+        // A large event displaces the older ones.
         kept.add(&event(80, EventBody::new(EventKind::Decision, Severity::Info, "x".repeat(40_000))), false);
         assert_eq!(shown(&kept).events, []);
     }

@@ -1,5 +1,6 @@
-//! What SIGHUP has read again while the bridge runs: who may command, and the TLS files. Everything
-//! else holds until a restart. What is not good is refused as a whole, and nothing changes.
+//! The settings that SIGHUP reads again while the bridge runs: the authorised clients and the TLS
+//! files. All others take effect after a restart. Bad settings are refused as a whole, and nothing
+//! changes.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -14,7 +15,7 @@ use bus::topic::{Identity, NameError};
 
 use crate::settings::DeviceSettings;
 
-/// Why what was read again is refused.
+/// Why a reload is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The settings are wrong.
@@ -23,36 +24,36 @@ pub enum ReloadError {
     /// A file of `[broker]` is wrong; which one, what, and what to do.
     #[error("{0}")]
     Files(String),
-    /// One of the clients has a name that cannot be.
+    /// The name of a client is not valid.
     #[error(transparent)]
     Client(#[from] NameError),
-    /// It is not known who we are.
+    /// Our identity is unknown.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The certificate is another identity's.
     #[error("the certificate is now {0}'s: that needs a restart")]
     OtherIdentity(Identity),
-    /// The certificate does not say when it ends.
+    /// The certificate does not tell its expiry.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
 }
 
-/// What holds from now on.
+/// The new settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reloaded {
-    /// Who may command.
+    /// The identities that may send commands.
     pub control_clients: BTreeSet<Identity>,
-    /// Who may stop.
+    /// The identities that may send a stop.
     pub stop_clients: BTreeSet<Identity>,
-    /// When our certificate ends; `None` without one.
+    /// When our certificate expires; `None` without one.
     pub certificate_expires: Option<Utc>,
-    /// The TLS files are others than those that were read before.
+    /// The TLS files have changed since they were read before.
     pub new_files: bool,
-    /// Something else has changed in the settings, which needs a restart.
+    /// Other settings have changed, which need a restart.
     pub needs_restart: bool,
 }
 
-/// Reads the settings again, as often as is asked. Blocks: for a thread that may.
+/// Reads the settings again on request. Blocks, so it needs its own thread.
 pub(crate) struct Reloader<S> {
     file: PathBuf,
     environment: Vec<(String, String)>,
@@ -62,7 +63,7 @@ pub(crate) struct Reloader<S> {
 }
 
 impl<S: DeviceSettings + PartialEq> Reloader<S> {
-    /// Of a bridge that runs with these settings, from this file.
+    /// For a bridge that runs with these settings, from this file.
     pub(crate) fn new(file: PathBuf, environment: Vec<(String, String)>, running: S) -> Self {
         let broker = &running.bridge().broker;
         let (identity, fingerprint) = (broker.identity().ok(), fingerprint(broker));
@@ -72,12 +73,12 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
     /// Reads everything again; `now` is the date by which a certificate must be valid.
     ///
     /// # Errors
-    /// What is wrong with the settings or with one of the files.
+    /// An error in the settings or in one of the files.
     pub(crate) fn reload(&mut self, now: Utc) -> Result<Reloaded, ReloadError> {
         let settings = S::load(&self.file, &self.environment).map_err(ReloadError::Settings)?;
         let control_clients = identities(&settings.bridge().control_clients)?;
         let stop_clients = identities(&settings.bridge().stop_clients)?;
-        // The session goes on with the paths that it began with.
+        // The session keeps the paths that it started with.
         let broker = &self.running.bridge().broker;
         if let Some(problems) = problems_with_files(broker, now) {
             return Err(ReloadError::Files(problems));
@@ -106,7 +107,8 @@ fn identities(names: &[String]) -> Result<BTreeSet<Identity>, NameError> {
     names.iter().map(|name| Identity::client(name)).collect()
 }
 
-/// Tells whether the files have changed, where all can be read; which is not worth keeping a private key in memory.
+/// A hash to detect changes of the files, if all can be read: it avoids keeping a private key in
+/// memory.
 fn fingerprint(broker: &BrokerSettings) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     let own = match &broker.credentials {

@@ -1,12 +1,12 @@
-//! Two bridges on one base: who yields. Pure.
+//! Two bridges on the same topics: decides which one leaves. Pure.
 //!
-//! Whoever is heard to be running stays: a bridge that has not spoken yet goes when it hears
-//! another. Of two that both speak, the one with the longer uptime stays. No date decides anything:
-//! the clock of either host may be wrong.
+//! A bridge that is heard to be running stays: one that has not published yet leaves when it hears
+//! another. Of two that both publish, the one with the longer uptime stays. The decision uses no
+//! dates, because the clock of either host may be wrong.
 //!
-//! A bridge knows the other by its state: a live one of another session proves it; a stored one
-//! under a stored `online` is a reason to keep quiet until the other has had time to speak. That a
-//! stored one is fresh, the broker vouches for: it forgets a state that nobody renews.
+//! A bridge detects the other by its state: a live state of another session proves it; a stored
+//! state with a stored `online` is a reason to wait silently until the other has had time to
+//! publish. The broker ensures that a stored state is fresh: it drops a state that is not renewed.
 
 use std::time::Duration;
 
@@ -15,32 +15,32 @@ use bus::message::{OFFLINE, ONLINE};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Uptimes that differ by less say nothing: the lower session stays.
+/// Uptimes that differ by less count as equal: the lower session stays.
 const TIE: Duration = Duration::from_secs(2);
-/// A state may have been so long under way that the two do not agree on whether it is a tie. While
-/// both go on, what counts as one grows to this.
+/// A state may have been delayed so much that the two bridges do not agree on whether it is a tie.
+/// While both continue, the limit of a tie grows to this.
 const WIDEST_TIE: Duration = Duration::from_secs(12);
 
-/// What of another bridge's state matters here.
+/// The relevant part of another bridge's state.
 #[derive(Deserialize)]
 struct Stamp {
     session: String,
-    /// A bridge from before there was one has none.
+    /// Missing from an older version of the bridge.
     uptime_s: Option<f64>,
 }
 
-/// What of another bridge's farewell matters here.
+/// The relevant part of another bridge's farewell.
 #[derive(Deserialize)]
 struct Farewell {
     values: Map<String, Value>,
 }
 
-/// What follows from hearing another bridge.
+/// What to do after hearing another bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// It stays: go.
+    /// It stays: leave.
     Stays,
-    /// It is to go: say that we are here.
+    /// It must leave: publish that we are here.
     Goes,
 }
 
@@ -59,17 +59,17 @@ pub struct Rival {
     heard: Option<Heard>,
 }
 
-/// Another bridge that is to go.
+/// Another bridge that must leave.
 #[derive(Debug)]
 struct Heard {
     first: Instant,
     last: Instant,
-    /// Which it is, if it has said so.
+    /// Its host and process, if known.
     place: Option<String>,
 }
 
 impl Rival {
-    /// Watches for others than `session`, which started at that moment.
+    /// Watches for other sessions than `session`, which started at `started`.
     #[must_use]
     pub fn new(session: String, started: Instant, stale_after: Duration) -> Self {
         Self {
@@ -85,8 +85,7 @@ impl Rival {
         }
     }
 
-    /// A new connection, on which the broker takes so long to answer: what an earlier one had stored
-    /// does not count.
+    /// A new connection, with this round trip: stored messages of earlier connections do not count.
     pub fn connected(&mut self, round_trip: Duration) {
         self.round_trip = round_trip;
         self.stored_online = false;
@@ -94,7 +93,7 @@ impl Rival {
         self.quiet_until = None;
     }
 
-    /// Whether to keep quiet, because another bridge may be alive. Call it when all stored
+    /// Whether to stay silent, because another bridge may be alive. Call it when all stored
     /// messages have arrived.
     pub fn settle(&mut self, now: Instant) -> bool {
         if self.quiet_until.is_none() && self.stored_online && self.stored_state {
@@ -104,18 +103,18 @@ impl Rival {
         self.quiet_until.is_some_and(|until| now < until)
     }
 
-    /// When keeping quiet ends.
+    /// When the silence ends.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.quiet_until
     }
 
-    /// Our own state goes out: from here on we are heard to be running.
+    /// Our own state is published: from now on others can hear us.
     pub fn speaks(&mut self) {
         self.has_spoken = true;
     }
 
-    /// Whether we were ever heard here.
+    /// Whether we have ever published here.
     #[must_use]
     pub fn has_spoken(&self) -> bool {
         self.has_spoken
@@ -142,7 +141,7 @@ impl Rival {
         Some(if stays { Found::Goes } else { Found::Stays })
     }
 
-    /// An event on our own topic that is not ours: a bridge that yields says so, and which it is.
+    /// An event on our own topic that is not ours: a bridge that leaves tells its host and process.
     pub fn heard_event(&mut self, payload: &[u8], now: Instant) {
         let told = serde_json::from_slice::<Farewell>(payload).ok().and_then(|farewell| {
             let host = farewell.values.get("host")?.as_str().map(bus::message::echo)?;
@@ -162,7 +161,7 @@ impl Rival {
         heard
     }
 
-    /// A word on our own availability topic. True if it must be contradicted.
+    /// A message on our own availability topic. True if it must be overwritten.
     pub fn heard_availability(&mut self, payload: &[u8], stored: bool) -> bool {
         if payload == OFFLINE.as_bytes() {
             self.stored_online = false;
@@ -179,7 +178,7 @@ impl Rival {
         self.heard.as_ref().is_some_and(|heard| now.since(heard.last) < 2 * self.stale_after)
     }
 
-    /// Host and process of the other one, if it has said so.
+    /// Host and process of the other one, if known.
     #[must_use]
     pub fn place(&self) -> Option<&str> {
         self.heard.as_ref()?.place.as_deref()
@@ -234,7 +233,7 @@ mod tests {
 
     #[test]
     fn one_that_has_not_spoken_goes_when_it_hears_one_that_does() {
-        // It may have waited for the broker for a day while the other ran.
+        // It may have waited a day for the broker while the other ran.
         assert_eq!(quiet().heard_state(&state("z", 5.0), false, at(86_400.0)), Some(Found::Stays));
     }
 
@@ -246,7 +245,7 @@ mod tests {
         assert_eq!(speaking().heard_state(b"{}", false, at(100.0)), None);
     }
 
-    /// Two that have both spoken, with states so long under way, until one goes: which.
+    /// Two bridges that both publish, with delayed states, until one leaves; returns which.
     fn who_stays(first_is_older_by: f64, lower: usize, under_way: [f64; 2]) -> usize {
         let sessions = if lower == 0 { ["a", "z"] } else { ["z", "a"] };
         let mut rivals = sessions.map(|session| {

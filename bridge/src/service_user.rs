@@ -1,5 +1,5 @@
-//! Looks at things as the user that the service runs as, when an administrator asks as root: root
-//! may read everything, and would find a key good that the service cannot read.
+//! Makes checks with the rights of the service's user when an administrator runs them as root: root
+//! may read everything, and would accept a key that the service cannot read.
 
 use std::io;
 
@@ -12,7 +12,7 @@ pub const NAME: &str = "obsbus";
 /// The groups that the shipped unit adds: serial ports belong to it.
 pub const GROUPS: [&str; 1] = ["dialout"];
 
-/// The other user's rights could not be taken on.
+/// Why the other user's rights could not be adopted.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot look at the settings as user {name}")]
 pub struct UserError {
@@ -22,10 +22,10 @@ pub struct UserError {
 }
 
 /// Runs `look` with the rights of the user `name` and the unit's groups if this process is root's
-/// and there is such a user, else as it is; says as whom.
+/// and the user exists, else as it is; returns also which user that was.
 ///
 /// # Errors
-/// The system does not let the thread take on these rights.
+/// The system does not let the thread adopt these rights.
 pub fn as_service<T: Send>(name: &str, look: impl FnOnce() -> T + Send) -> Result<(T, String), UserError> {
     let own = geteuid();
     if !own.is_root() {
@@ -80,7 +80,7 @@ mod tests {
         } else {
             assert_eq!(seen("nobody"), pair(&me, &me));
         }
-        // And it is over afterwards.
+        // Afterwards the old rights apply again.
         assert_eq!(account::user_name(geteuid().as_raw()), me);
     }
 }

@@ -1,8 +1,8 @@
-//! The settings that every bridge has, with the predecessors' names where they mean the same.
+//! The settings that every bridge has, with the predecessors' names if they mean the same.
 //!
-//! What differs between devices, the usual values, is a [`Usual`]; what only one device has, its
-//! own [`DeviceSettings`] read beside these. What the files hold that they name is judged by
-//! [`DeviceSettings::check`], and keeps no bridge from starting.
+//! The usual values, which differ between devices, are a [`Usual`]; each device's own keys are its
+//! [`DeviceSettings`]. [`DeviceSettings::check`] judges the files that the settings name; errors in
+//! them do not prevent a bridge from starting.
 
 mod check;
 
@@ -20,7 +20,7 @@ use bus::settings::{
 /// A key, and what became of it.
 pub type Renamed = (&'static str, &'static str);
 
-/// What became of the keys that every predecessor had.
+/// The new names of the keys that every predecessor had.
 const RENAMED: [Renamed; 2] = [
     ("daemon", "is gone: site and device name the topics, and [broker] says where they are; remove it"),
     (
@@ -31,30 +31,30 @@ const RENAMED: [Renamed; 2] = [
 
 /// All settings of a bridge for one kind of device.
 pub trait DeviceSettings: Sized {
-    /// What the variables begin with that change these settings.
+    /// Prefix of the environment variables that change these settings.
     const PREFIX: &'static str;
-    /// What became of the keys that only this device's predecessor had.
+    /// The new names of the keys that only this device's predecessor had.
     const RENAMED: &'static [Renamed];
 
-    /// Reads them; what is wrong is noted in the section.
+    /// Reads them; errors are noted in the section.
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self;
 
     /// What every bridge has.
     fn bridge(&self) -> &BridgeSettings;
 
-    /// The same, to be changed while the bridge runs.
+    /// The same, for changes while the bridge runs.
     fn bridge_mut(&mut self) -> &mut BridgeSettings;
 
-    /// What became of the predecessor's keys.
+    /// The new names of the predecessor's keys.
     #[must_use]
     fn renamed() -> Vec<Renamed> {
         [&RENAMED, Self::RENAMED].concat()
     }
 
-    /// Reads and checks a settings file, the environment over it.
+    /// Reads and checks a settings file; the environment overrides it.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All errors in them.
     fn load(path: &Path, environment: &[(String, String)]) -> Result<Self, Problems> {
         let mut section = bus::settings::read(path, Self::PREFIX, environment)?;
         let settings = Self::read(&mut section, environment);
@@ -62,10 +62,11 @@ pub trait DeviceSettings: Sized {
         Ok(settings)
     }
 
-    /// As [`Self::load`], and everything that can be known without connecting: what the files hold
-    /// that are named in them, whether the state directory can be written and the port is there.
+    /// As [`Self::load`], and checks everything that can be checked without connecting: the files
+    /// that the settings name, whether the state directory can be written, and whether the port
+    /// exists.
     ///
-    /// Looks at the files as the user that this thread runs as, by the date `now`.
+    /// Checks the files as the user of this thread, for the date `now`.
     #[must_use]
     fn check(path: &Path, environment: &[(String, String)], now: Utc) -> Findings {
         let mut section = match bus::settings::read(path, Self::PREFIX, environment) {
@@ -77,10 +78,10 @@ pub trait DeviceSettings: Sized {
     }
 }
 
-/// A duration's allowed seconds, and what it is if nothing is said.
+/// A duration's allowed seconds, and its default.
 pub type Seconds = (RangeInclusive<f64>, f64);
 
-/// What is usual for a kind of device.
+/// The usual values for a kind of device.
 #[derive(Clone, Debug)]
 pub struct Usual {
     /// One word: the device's level in a topic, and the first half of its bridge's name.
@@ -93,7 +94,7 @@ pub struct Usual {
     pub exchange_limit: Seconds,
     /// How old a reading may be.
     pub stale_after: Seconds,
-    /// Whether one of its verbs stops it, so that `stop_clients` means something.
+    /// Whether one of its verbs stops it, so that `stop_clients` has a meaning.
     pub has_stop: bool,
 }
 
@@ -110,32 +111,32 @@ pub struct BridgeSettings {
     pub serial_port: PathBuf,
     /// Baud.
     pub serial_baud: u32,
-    /// Without a valid reply for so long the link is lost.
+    /// After this time without a valid reply the link is lost.
     pub serial_timeout: Duration,
     /// How long one reply may take.
     pub exchange_limit: Duration,
     /// From one poll to the next.
     pub query_delay: Duration,
-    /// How old a reading may be before it counts for nothing.
+    /// The age at which a reading becomes invalid.
     pub stale_after: Duration,
-    /// A pause of the polling task beyond this poisons what is buffered.
+    /// After a longer pause of the polling task, buffered messages are not trusted.
     pub stall_guard: Duration,
-    /// Identities that may command.
+    /// Identities that may send commands.
     pub control_clients: Vec<String>,
-    /// Identities that may stop, where the device has a stop.
+    /// Identities that may send a stop, if the device has one.
     pub stop_clients: Vec<String>,
     /// Whether commands are refused while the broker's ACL is open.
     pub require_acl: bool,
-    /// The folder for what must survive a restart.
+    /// The folder for data that must survive a restart.
     pub state_directory: PathBuf,
     /// How to reach the broker, and as whom.
     pub broker: BrokerSettings,
-    /// The Home Assistant that is to be told of the device, if one is.
+    /// Discovery by Home Assistant, if it is enabled.
     pub homeassistant: Option<HomeAssistant>,
 }
 
 impl BridgeSettings {
-    /// Reads them; what is wrong is noted in the section.
+    /// Reads them; errors are noted in the section.
     pub fn read(s: &mut Section, usual: &Usual, environment: &[(String, String)]) -> Self {
         let name = format!("{}-bridge", usual.kind);
         let site = s.text("site").check(NAME_ALPHABET, |name| is_name(name)).required();
@@ -223,7 +224,7 @@ impl Times {
     }
 }
 
-// Whether it is reserved is asked of the default too: then the kind has an unusable name.
+// Also checks whether the default is reserved: then the kind has an unusable name.
 fn device(s: &mut Section, kind: &str) -> String {
     let device = s.text("device").check(NAME_ALPHABET, |name| is_name(name)).default(kind.to_owned());
     if is_reserved(&device) {
@@ -237,7 +238,7 @@ fn clients(s: &mut Section, has_stop: bool) -> (Vec<String>, Vec<String>) {
     let allowed = format!("a list of identities, each {IDENTITY_ALPHABET}");
     let is_list = |names: &Vec<String>| names.iter().all(|name| is_identity(name));
     let control = s.texts("control_clients").check(allowed.as_str(), is_list).required();
-    // It is no key of a device without a stop; a file that has it from before is still good.
+    // A device without a stop does not have this key; an older file with it is still valid.
     if !has_stop && !s.contains("stop_clients") {
         return (control.clone(), control);
     }
@@ -248,8 +249,8 @@ fn clients(s: &mut Section, has_stop: bool) -> (Vec<String>, Vec<String>) {
     (control, stop)
 }
 
-// systemd makes the folder that `StateDirectory=` asks for and names it here; with several, the
-// first is ours.
+// systemd creates the folder of `StateDirectory=` and names it here; with several, the first is
+// ours.
 fn state_directory_of_systemd(environment: &[(String, String)], name: &str, site: &str) -> PathBuf {
     environment
         .iter()

@@ -1,9 +1,9 @@
-//! What the system may tell this process by signals. None that can be caught ends it at once: the
-//! device is brought to rest first.
+//! The handling of signals. None that can be caught ends the process at once: the device is brought
+//! to standstill first.
 //!
-//! They are blocked in every thread and read from a descriptor, so that no handler runs in the middle
-//! of something. A fault of the program itself (a segmentation fault that it runs into) ends it all the
-//! same, as do SIGKILL and SIGSTOP.
+//! They are blocked in every thread and read from a descriptor, so that no handler interrupts other
+//! code. A fault of the program itself (a real segmentation fault) ends the process anyway, as do
+//! SIGKILL and SIGSTOP.
 //!
 //! | signal | what follows |
 //! |---|---|
@@ -20,10 +20,10 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tokio::sync::mpsc;
 
-/// What a signal asks for.
+/// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// End, in order.
+    /// An orderly stop.
     Stop,
     /// Read the settings again.
     Reload,
@@ -46,13 +46,13 @@ fn wish(number: u32) -> Wish {
             | Signal::SIGURG
             | Signal::SIGWINCH,
         ) => Wish::Nothing,
-        // The others of the table; the real-time signals have no name.
+        // The other signals of the table; the real-time signals have no name.
         _ => Wish::Stop,
     }
 }
 
-/// Blocks all signals in this thread and in those that it starts from now on. To be called before
-/// there is any other.
+/// Blocks all signals in this thread and in those that it starts from now on. Call it before any
+/// other thread exists.
 ///
 /// # Errors
 /// The system refuses.
@@ -60,8 +60,8 @@ pub(crate) fn block() -> io::Result<()> {
     Ok(SigSet::all().thread_block()?)
 }
 
-/// Listens on a thread of its own: what each signal that this process gets asks for, with its name and
-/// who sent it, for the log. [`block`] first.
+/// Receives signals on a separate thread: delivers the meaning of each signal, with its name and
+/// sender for the log. Call [`block`] first.
 ///
 /// # Errors
 /// The system refuses.

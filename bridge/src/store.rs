@@ -1,16 +1,16 @@
 //! The state directory: small files that must survive a power cut. The only module that touches it.
 //!
-//! One thread of its own writes, so that a slow disk delays neither the device nor the bus; of what it has
-//! not begun to write, only the newest contents per name are kept. Contents are opaque bytes, and nothing
-//! is tried again here: what to do about a failure is the controller's business.
+//! A separate thread writes, so that a slow disk delays neither the device nor the bus; of the
+//! writes that it has not begun, only the newest contents per name are kept. Contents are opaque
+//! bytes, and nothing is retried here: the core handles failures.
 //!
 //! ```text
 //!   write name.new, fsync -> link name to name.former -> rename name.new to name -> fsync the directory
 //!                         -> rename name.former to name.previous
 //! ```
 //!
-//! `name` is replaced in one step, and `name.previous` only once the new `name` is on the disk: wherever the
-//! power fails, one of the two is whole, also when `name` had been damaged before.
+//! `name` is replaced in one step, and `name.previous` only after the new `name` is on the disk:
+//! wherever the power fails, one of the two is complete, even if `name` was damaged before.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -25,7 +25,7 @@ use rustix::fs::{Access, access};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-/// Reports not yet read. A loop that reads them has one per name under way.
+/// Capacity for unread reports. A loop that reads them has at most one per name in progress.
 const REPORTS: usize = 8;
 
 /// How often a report is offered again to a loop that does not read.
@@ -34,15 +34,15 @@ const OFFER_AGAIN: Duration = Duration::from_millis(20);
 const DIRECTORY_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 
-/// Something in the state directory could not be done.
+/// An operation in the state directory that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {attempt} {}: {text}", .path.display())]
 pub struct StoreError {
-    /// What was attempted: `create`, `write`, …
+    /// The operation: `create`, `write`, …
     pub attempt: &'static str,
-    /// With what.
+    /// The path.
     pub path: PathBuf,
-    /// The operating system's error, for whoever wants to tell a full disk from a missing right.
+    /// The operating system's error, to distinguish a full disk from a missing right.
     pub kind: io::ErrorKind,
     /// The operating system's words.
     pub text: String,
@@ -54,27 +54,27 @@ impl StoreError {
     }
 }
 
-/// What [`load`] found.
+/// The result of [`load`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loaded<T> {
     /// The newest contents.
     Current(T),
-    /// The contents before those, and what is wrong with the newest.
+    /// The previous contents, and the error of the newest.
     Previous(T, String),
     /// Never saved.
     Missing,
-    /// There are files, and none is good: what is wrong with each.
+    /// There are files, but none is valid: the error of each.
     Damaged(String),
 }
 
-/// What is attempted where there is no state directory yet.
+/// The operation if there is no state directory yet.
 pub const CREATE: &str = "create";
 
 /// Whether this user could write the state directory, or create it; changes nothing.
 ///
 /// # Errors
 ///
-/// What could not be done, as far as that can be known without doing it.
+/// The operation that would fail, as far as this is known without trying it.
 pub fn examine(directory: &Path) -> Result<(), StoreError> {
     let may = |path: &Path, attempt| {
         access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
@@ -91,11 +91,11 @@ pub fn examine(directory: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Creates the state directory where it is missing (mode 0750) and proves that it can be written.
+/// Creates the state directory if it is missing (mode 0750) and proves that it can be written.
 ///
 /// # Errors
 ///
-/// What could not be done. A full disk is among it ([`io::ErrorKind::StorageFull`]).
+/// The operation that failed, for instance with a full disk ([`io::ErrorKind::StorageFull`]).
 pub fn prepare(directory: &Path) -> Result<(), StoreError> {
     DirBuilder::new()
         .recursive(true)
@@ -108,9 +108,9 @@ pub fn prepare(directory: &Path) -> Result<(), StoreError> {
     sync_directory(directory)
 }
 
-/// Reads what was saved last under `name`, or what was saved before it where that does not parse.
+/// Reads the last contents of `name`, or the previous ones if those do not parse.
 ///
-/// Blocks, and changes nothing on the disk. `parse` says what is wrong in words.
+/// Blocks, and changes nothing on the disk. `parse` returns its error in words.
 pub fn load<T, E: Display>(directory: &Path, name: &str, parse: impl Fn(&[u8]) -> Result<T, E>) -> Loaded<T> {
     let read = |path: &Path| match fs::read(path) {
         Ok(bytes) => parse(&bytes).map(Some).map_err(|wrong| format!("{}: {wrong}", path.display())),
@@ -140,10 +140,10 @@ pub const PROBE: &str = "probe";
 pub struct Saved {
     /// As given to [`Store::save`].
     pub name: &'static str,
-    /// The number of the contents that were written. Lower numbers of this name that were not reported
-    /// were replaced before their turn came, and this result holds for them.
+    /// The number of the contents that were written. Lower numbers of this name that were not
+    /// reported were replaced before they were written, and this result applies to them.
     pub number: u64,
-    /// `Ok`: on the disk, also if the power fails now.
+    /// `Ok`: on the disk, even if the power fails now.
     pub result: Result<(), StoreError>,
 }
 
@@ -155,12 +155,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Starts the thread that writes to `directory`; see [`prepare`]. What it reports is to be read; if the
-    /// receiver is dropped instead, it writes all the same.
+    /// Starts the thread that writes to `directory`; see [`prepare`]. Read its reports; if the
+    /// receiver is dropped instead, the thread writes nevertheless.
     ///
     /// # Errors
     ///
-    /// There can be no further thread.
+    /// No further thread can start.
     pub fn start(directory: impl Into<PathBuf>) -> io::Result<(Self, mpsc::Receiver<Saved>)> {
         let directory = directory.into();
         let shared = Arc::new(Shared::default());
@@ -175,25 +175,26 @@ impl Store {
         Ok((Self { shared, ended }, receiver))
     }
 
-    /// Has `contents` written under `name`, a plain file name. Never waits for the disk.
+    /// Writes `contents` under `name`, a plain file name. Never waits for the disk.
     ///
-    /// What is waiting under this name is replaced. `number` comes back in [`Saved`] and must rise.
+    /// Contents that wait under this name are replaced. `number` is returned in [`Saved`] and must
+    /// increase.
     pub fn save(&self, name: &'static str, number: u64, contents: Vec<u8>) {
         self.shared.lock().put(Pending { name, number, contents });
         self.shared.changed.notify_one();
     }
 
-    /// Has the directory created and written as [`prepare`] does it; the result comes as [`PROBE`]. Never
-    /// waits for the disk.
+    /// Creates and writes the directory as [`prepare`] does; the result is reported as [`PROBE`].
+    /// Never waits for the disk.
     pub fn probe(&self) {
         self.save(PROBE, 0, Vec::new());
     }
 
-    /// Waits until everything is written; reports that nobody reads no longer hold it up. How long to wait
-    /// is for the caller to say, with a timeout around it.
+    /// Waits until everything is written; unread reports no longer block it. The caller limits the
+    /// wait with a timeout.
     pub async fn finish(mut self) {
         self.shared.end();
-        // An error means that the thread is gone, which is what is waited for.
+        // An error means that the thread has ended, as expected.
         let _ = (&mut self.ended).await;
     }
 }
@@ -211,7 +212,7 @@ struct Pending {
     contents: Vec<u8>,
 }
 
-/// What waits to be written: one slot per name, the name that has waited longest first.
+/// The waiting writes: one slot per name, the longest wait first.
 #[derive(Debug, Default)]
 struct Queue {
     pending: VecDeque<Pending>,
@@ -250,7 +251,7 @@ impl Shared {
         }
     }
 
-    /// Waits for something to write; `None` when there is nothing left and the handle is gone.
+    /// Waits for something to write; `None` when nothing is left and the handle was dropped.
     fn next(&self) -> Option<Pending> {
         let mut queue = self.lock();
         loop {
@@ -284,13 +285,13 @@ fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), StoreErr
     let former = suffixed(directory, name, "former");
     write_anew(&new, contents)?;
 
-    // Left over from a crash; a link is not made over it.
+    // Left over from a crash; a link cannot replace it.
     let _ = fs::remove_file(&former);
     let kept = match fs::hard_link(&current, &former) {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        // A file of another owner (fs.protected_hardlinks), a file system without links: that the new
-        // contents are saved matters more than that the former are kept.
+        // A file of another owner (fs.protected_hardlinks), or a file system without links: saving
+        // the new contents matters more than keeping the former ones.
         Err(error) => {
             tracing::debug!("{}", StoreError::new("keep", &current, &error));
             false
@@ -308,19 +309,20 @@ fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Writes a file that is not there yet, or was left half written, and waits until it is on the disk.
+/// Writes a file that does not exist yet, or was left half written, and waits until it is on the
+/// disk.
 fn write_anew(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
-    // Not truncated instead: what was left may have another owner or mode, or be a link.
+    // Not truncated instead: the old file may have another owner or mode, or be a link.
     let _ = fs::remove_file(path);
     let written =
         OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path).and_then(|mut file| {
-            // The umask may have taken the group's right, with which the state is backed up.
+            // The umask may have removed the group's right, which backups need.
             file.set_permissions(Permissions::from_mode(FILE_MODE))?;
             file.write_all(contents)?;
             file.sync_all()
         });
     written.map_err(|error| {
-        // On a full disk half a file only takes room.
+        // On a full disk half a file only wastes space.
         let _ = fs::remove_file(path);
         StoreError::new("write", path, &error)
     })
@@ -354,7 +356,8 @@ mod tests {
         assert_eq!(order, [("mode", 5), ("journal", 4)]);
     }
 
-    /// Fills the channel until the thread waits with the report of the last number, which it returns.
+    /// Fills the channel until the thread blocks with the report of the last number, which it
+    /// returns.
     fn fill_with_reports(store: &Store, directory: &Path) -> u64 {
         let last = REPORTS as u64 + 1;
         for number in 1..=last {
@@ -366,7 +369,7 @@ mod tests {
             while !awaited() {
                 assert!(turns < 5000, "number {number} was not written in 10 s");
                 turns += 1;
-                // Lets the thread have the lock; nothing of the store's wakes this one.
+                // Gives the thread the lock; the store does not wake this one.
                 queue = Condvar::new().wait_timeout(queue, Duration::from_millis(2)).unwrap().0;
             }
         }

@@ -1,12 +1,12 @@
-//! Ends a process whose device loop makes no progress, and tells the service manager how it goes.
+//! Ends a process whose device loop makes no progress, and reports to the service manager.
 //!
-//! A loop that hangs keeps its connection to the broker open through the session's task, and its last state
-//! would look alive. So a thread of its own calls for the end, the broker's will speaks, and the service
-//! manager starts the bridge again.
+//! A loop that hangs keeps its connection to the broker open through the session's task, and its
+//! last state would look alive. So a separate thread demands the end of the process; then the
+//! broker publishes the will, and the service manager restarts the bridge.
 //!
-//! It counts its own ticks and reads no clock: time in which it was not scheduled itself (a suspend,
-//! SIGSTOP, a debugger) is nobody's fault, and counts as one tick at most. It does not know why the loop
-//! hangs, and does not end the process itself: that is for the callback.
+//! It counts its own ticks and reads no clock: time in which it was not scheduled itself (a
+//! suspend, SIGSTOP, a debugger) counts as one tick at most. It does not know why the loop hangs,
+//! and does not end the process itself: the callback does.
 
 use std::io;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The longest tick; the limit is kept to within one of them.
+/// The longest tick, which is the precision of the limit.
 const LONGEST_TICK: Duration = Duration::from_millis(250);
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
-/// Tells the service manager that the bridge works. Nothing happens where there is none.
+/// Tells the service manager that the bridge works. Does nothing without a service manager.
 pub fn notify_ready() {
     notify(&NotifyState::Ready);
 }
 
-/// Tells the service manager that the bridge is ending of its own accord.
+/// Tells the service manager that the bridge is ending by itself.
 pub fn notify_stopping() {
     notify(&NotifyState::Stopping);
 }
 
-/// Tells the service manager in one line what the bridge does; `systemctl status` shows it.
+/// Sends the service manager a one-line status; `systemctl status` shows it.
 pub fn notify_status(line: &str) {
     notify(&NotifyState::Status(line));
 }
@@ -42,19 +42,19 @@ fn notify(state: &NotifyState<'_>) {
     }
 }
 
-/// The watch over a loop. Dropping it ends the watch, and the pings to the service manager with it.
+/// Watches a loop. Dropping it ends the watch, and the pings to the service manager.
 #[derive(Debug)]
 pub struct Watchdog {
     progress: Arc<AtomicU64>,
-    // Only there to be dropped: its other end is what the thread waits on.
+    // Exists only to be dropped: the thread waits on its other end.
     _alive: mpsc::Sender<()>,
 }
 
 impl Watchdog {
-    /// Calls `on_stuck`, once and on a thread of its own, when there was no progress for `limit`.
+    /// Calls `on_stuck`, once and on a separate thread, after no progress for `limit`.
     ///
-    /// Where the service manager asked for it (`WATCHDOG_USEC`), it is told every half of that time that
-    /// all is well, if there was progress since it was last told.
+    /// If the service manager requests it (`WATCHDOG_USEC`), it is told every half of that time
+    /// that all is well, if there was progress since the last time.
     ///
     /// # Errors
     ///
@@ -83,13 +83,14 @@ impl Watchdog {
         Ok(Self { progress, _alive: alive })
     }
 
-    /// The loop has come round. To be called every time, and by an idle loop several times within the limit.
+    /// The loop has completed a round. Call it every time, and several times within the limit if
+    /// idle.
     pub fn progress(&self) {
         self.progress.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// A twentieth of the limit, and short enough to be punctual with the pings.
+/// A twentieth of the limit, and short enough for punctual pings.
 fn tick(limit: Duration, pings_within: Option<Duration>) -> Duration {
     let tick = (limit / 20).min(LONGEST_TICK);
     pings_within.map_or(tick, |within| tick.min(within / 8)).max(SHORTEST_TICK)
@@ -112,7 +113,7 @@ impl Patience {
         Self { limit, without: 0, seen: 0 }
     }
 
-    /// One tick has passed, and the loop has come round `progress` times in all.
+    /// One tick has passed, and the loop has completed `progress` rounds in all.
     fn is_at_its_end(&mut self, progress: u64) -> bool {
         self.without = if progress == self.seen { self.without + 1 } else { 0 };
         self.seen = progress;
@@ -120,7 +121,7 @@ impl Patience {
     }
 }
 
-/// When the service manager is told that all is well.
+/// When to tell the service manager that all is well.
 #[derive(Debug)]
 struct Pings {
     every: u64,
@@ -133,7 +134,7 @@ impl Pings {
         Self { every, since: 0, seen: 0 }
     }
 
-    /// One tick has passed, and the loop has come round `progress` times in all.
+    /// One tick has passed, and the loop has completed `progress` rounds in all.
     fn is_due(&mut self, progress: u64) -> bool {
         self.since = self.since.saturating_add(1);
         let due = self.since >= self.every && progress != self.seen;

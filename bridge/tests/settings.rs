@@ -174,8 +174,8 @@ fn who_may_stop_what_has_no_stop_is_said_to_mean_nothing() {
 fn a_home_assistant_that_is_told_of_the_device_and_may_not_command_is_no_surprise() {
     let folder = tempfile::tempdir().unwrap();
     let told = format!("{LEAST}[homeassistant]\nenabled = true\nidentity = \"hass\"\n");
-    let line = "warning: clasp.toml:3: control_clients: has not \"hass\", so Home Assistant shows the device and its \
-                commands are refused";
+    let line = "warning: clasp.toml:3: control_clients: does not contain \"hass\": Home Assistant can display the \
+                device, and its commands are refused";
     assert!(found::<Barometer<true>>(folder.path(), &told).contains(&line.to_owned()));
     let may = told.replace("[\"ops\"]", "[\"ops\", \"hass\"]");
     let off = told.replace("enabled = true", "enabled = false");

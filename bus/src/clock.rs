@@ -1,7 +1,8 @@
 //! The two clocks: [`Instant`] for durations, [`Utc`] for dates people read, [`Now`] for both.
 //!
-//! What decides takes a [`Now`] as an argument, so that a simulated winter costs a test
-//! milliseconds. [`Now::read`] is for the IO shell alone (clippy's `disallowed-methods` says so).
+//! The code that decides takes a [`Now`] as an argument, so that a simulated winter costs a test
+//! milliseconds. Only the IO shell may call [`Now::read`] (clippy's `disallowed-methods` enforces
+//! this).
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -12,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A point on the clock that runs through a suspend (Linux `CLOCK_BOOTTIME`).
 ///
-/// `std::time::Instant` stands still while the machine sleeps, and what was received before a
-/// sleep must look old after it.
+/// `std::time::Instant` stops while the machine sleeps, but data received before a sleep must look
+/// old after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(Duration);
 
@@ -51,13 +52,13 @@ impl Sub<Duration> for Instant {
     }
 }
 
-/// A text that cannot be read as a date.
+/// Why a text is not a date.
 #[derive(Debug, thiserror::Error)]
 pub enum DateError {
     /// It is not RFC 3339.
     #[error("not a date (RFC 3339 is wanted): {0}")]
     Text(#[source] jiff::Error),
-    /// It lies beyond the calendar.
+    /// It is outside the calendar.
     #[error("a date beyond the calendar")]
     Range,
 }
@@ -108,13 +109,13 @@ impl Utc {
     pub fn shifted(self, milliseconds: i64) -> Self {
         let end = if milliseconds < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         let wanted = self.unix_milliseconds().saturating_add(milliseconds);
-        // The library's last whole second; it takes no milliseconds beyond that.
+        // The library's last whole second; it accepts no milliseconds beyond that.
         Self::from_unix_milliseconds(wanted)
             .or_else(|| Self::from_unix_milliseconds(end.as_second() * 1000))
             .unwrap_or(self)
     }
 
-    /// How a date stands in a text for people: `2026-11-30 03:12 UTC`.
+    /// The date as written in texts for people: `2026-11-30 03:12 UTC`.
     #[must_use]
     pub fn in_words(self) -> String {
         self.0.strftime("%Y-%m-%d %H:%M UTC").to_string()
@@ -183,8 +184,8 @@ impl Now {
         }
     }
 
-    /// By how many milliseconds the date was set forward since `earlier` (negative: back), beyond
-    /// what the steady clock says has passed.
+    /// By how many milliseconds the wall clock was set forward since `earlier` (negative: back),
+    /// relative to the steady clock.
     #[must_use]
     pub fn stepped_since(self, earlier: Self) -> i64 {
         let steady = i64::try_from(self.instant.since(earlier.instant).as_millis()).unwrap_or(i64::MAX);
@@ -192,7 +193,7 @@ impl Now {
         by_date.saturating_sub(steady)
     }
 
-    /// This moment and date, `duration` later: how a test lets time pass.
+    /// This moment and date, `duration` later. Tests use it to let time pass.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self { instant: self.instant + duration, utc: self.utc.after(duration) }

@@ -1,5 +1,5 @@
-//! What every process of the observatory agrees on: topics, messages, the admission of commands,
-//! the session with the broker, settings and logs.
+//! The code that every process of the observatory shares: topics, messages, the admission of
+//! commands, the session with the broker, settings and logs.
 
 pub mod clock;
 pub mod command;

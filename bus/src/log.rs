@@ -1,4 +1,4 @@
-//! Where a process says what it does: the journal under systemd, else the terminal.
+//! Where a process writes its log: the journal under systemd, else the terminal.
 //!
 //! The level is `OBSBUS_LOG` (`info` without it; `debug`, or `info,bus::session=trace`).
 
@@ -10,17 +10,17 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Why no log could be started.
+/// Why the log could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// `OBSBUS_LOG` cannot be understood.
+    /// `OBSBUS_LOG` is not a valid filter.
     #[error(
         "OBSBUS_LOG={filter:?} is not a filter (allowed: error, warn, info, debug, trace, or target=level, separated by commas)"
     )]
     Filter {
-        /// What it was set to.
+        /// Its value.
         filter: String,
-        /// What the parser says.
+        /// The parser's error.
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
@@ -36,7 +36,7 @@ pub enum LogError {
 pub fn start(log_name: &str) -> Result<(), LogError> {
     let registry = tracing_subscriber::registry().with(filter(std::env::var("OBSBUS_LOG").ok())?);
     let journal = if stderr_is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref()) {
-        // No socket, for instance in a container: stderr is still read by somebody.
+        // Without a journal socket, for instance in a container, somebody still reads stderr.
         tracing_journald::layer().ok()
     } else {
         None
@@ -54,14 +54,14 @@ pub fn start(log_name: &str) -> Result<(), LogError> {
     .map_err(LogError::Twice)
 }
 
-/// An error and all that caused it, in one line: `journalctl` shows no field but the message.
+/// An error and all its causes, in one line: `journalctl` shows only the message field.
 #[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let words = error.to_string();
-        // Some libraries say in an error what its cause says again.
+        // Some libraries repeat the text of the cause in the error.
         if !text.ends_with(&words) {
             text.push_str(": ");
             text.push_str(&words);
@@ -76,8 +76,8 @@ fn filter(wanted: Option<String>) -> Result<EnvFilter, LogError> {
     EnvFilter::builder().parse(&filter).map_err(|source| LogError::Filter { filter, source })
 }
 
-// systemd says in JOURNAL_STREAM which device and inode its stream has. A process started by hand
-// from a service inherits the variable but not the stream.
+// In JOURNAL_STREAM systemd gives device and inode of its stream. A process started by hand from a
+// service inherits the variable but not the stream.
 fn stderr_is_journal(journal_stream: Option<&str>) -> bool {
     let stderr = std::io::stderr();
     let Ok(stat) = rustix::fs::fstat(stderr.as_fd()) else { return false };

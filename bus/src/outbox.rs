@@ -1,44 +1,44 @@
-//! What is on its way to the broker: a newest-wins slot per retained topic, and a bounded queue of
-//! replies and events.
+//! Messages to be delivered to the broker: a newest-wins slot per retained topic, and a bounded
+//! queue of replies and events.
 //!
-//! Delivery has one owner: what the broker has not acknowledged is still here. State never queues
-//! behind replies; a reply never overtakes the state that was set before it. Pure; the session
-//! moves the bytes.
+//! Delivery has one owner: everything that the broker has not acknowledged is still here. State
+//! never queues behind replies; a reply never overtakes the state that was set before it. Pure; the
+//! session does the IO.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// Publishes that may wait for their PUBACK at once; the session allows rumqttc as many.
+/// Publishes that may be in flight at once; the session configures rumqttc with the same limit.
 pub const IN_FLIGHT_LIMIT: usize = 16;
-/// Of these, replies and events: the rest is for retained topics.
+/// The share of replies and events; the rest is for retained topics.
 const QUEUED_IN_FLIGHT_LIMIT: usize = 8;
 const QUEUE_LIMIT: usize = 512;
 
 /// A reply or an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Where.
+    /// The topic.
     pub topic: String,
-    /// What.
+    /// The payload.
     pub payload: Vec<u8>,
     /// v5 Correlation Data.
     pub correlation: Option<Vec<u8>>,
-    /// When it stops being of use.
+    /// When it expires.
     pub expires: Option<Instant>,
-    /// Who sent it wants to know that the broker has it, under this number.
+    /// The sender wants to be told, under this number, when the broker has it.
     pub receipt: Option<u64>,
 }
 
-/// A publish, ready to go.
+/// A publish, ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
-    /// Where.
+    /// The topic.
     pub topic: String,
-    /// What.
+    /// The payload.
     pub payload: Vec<u8>,
-    /// Whether the broker keeps it.
+    /// The retain flag.
     pub retain: bool,
     /// v5 Message Expiry Interval.
     pub expiry: Option<Duration>,
@@ -53,7 +53,7 @@ pub type Token = u64;
 struct Slot {
     topic: String,
     value: Option<(Vec<u8>, Option<Duration>)>,
-    /// Order of the oldest value that was set since the slot was last sent.
+    /// Sequence number of the oldest value that was set since the slot was last sent.
     waiting_since: u64,
     in_flight: bool,
 }
@@ -91,7 +91,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Sets a retained topic; what was waiting there is forgotten.
+    /// Sets a retained topic; a value still waiting there is replaced.
     pub fn set(&mut self, topic: &str, payload: Vec<u8>, expiry: Option<Duration>) {
         self.orders += 1;
         let order = self.orders;
@@ -106,7 +106,7 @@ impl Outbox {
         self.slots.push(Slot { topic: topic.to_owned(), value, waiting_since: order, in_flight: false });
     }
 
-    /// Queues a reply or an event; the oldest makes room.
+    /// Queues a reply or an event; if the queue is full, the oldest is dropped.
     pub fn push(&mut self, message: Message) {
         if self.queue.len() >= QUEUE_LIMIT {
             self.queue.pop_front();
@@ -116,35 +116,36 @@ impl Outbox {
         self.queue.push_back(Queued { message, order: self.orders, sent_before: false });
     }
 
-    /// Lets publishes go on this connection; until then nobody hears of us.
+    /// Allows publishes on this connection; before that, nothing is published.
     pub fn open(&mut self) {
         self.open = true;
     }
 
-    /// Forgets everything that was not handed out yet.
+    /// Drops everything that was not handed out yet.
     pub fn clear(&mut self) {
-        // The slots stay: what is under way names them.
+        // The slots stay, because publishes in flight refer to them.
         for slot in &mut self.slots {
             slot.value = None;
         }
         self.queue.clear();
     }
 
-    /// Replies and events that were dropped: because the broker was away for too long, because they
-    /// expired before they could be sent, or because they were lost with the connection twice.
+    /// Number of replies and events that were dropped: because the broker was away for too long,
+    /// because they expired before they could be sent, or because they were lost twice with the
+    /// connection.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Whether nothing is under way, and nothing waits that may go on this connection.
+    /// Whether nothing is in flight, and nothing waits that may be sent on this connection.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let waits = !self.queue.is_empty() || self.slots.iter().any(|slot| slot.value.is_some());
         self.in_flight.is_empty() && !(self.open && waits)
     }
 
-    /// The next publish, if one may go now.
+    /// The next publish, if one may be sent now.
     pub fn next(&mut self, now: Instant) -> Option<(Token, Outgoing)> {
         if !self.open || self.in_flight.len() >= IN_FLIGHT_LIMIT {
             return None;
@@ -192,7 +193,7 @@ impl Outbox {
         self.tokens
     }
 
-    /// The broker has it, or has refused it. Returns the receipt that was asked for.
+    /// The broker has accepted or refused it. Returns the receipt that was asked for.
     pub fn acknowledge(&mut self, token: Token) -> Option<u64> {
         let index = self.in_flight.iter().position(|flight| flight.token == token)?;
         match self.in_flight.remove(index)?.content {
@@ -204,14 +205,14 @@ impl Outbox {
         }
     }
 
-    /// Since when the oldest publish that is under way has waited for its PUBACK.
+    /// Since when the oldest publish in flight has waited for its PUBACK.
     #[must_use]
     pub fn waiting_since(&self) -> Option<Instant> {
         self.in_flight.front().map(|flight| flight.sent)
     }
 
-    /// The connection is gone. Replies and events that were under way are sent again, once;
-    /// retained values never: what is true now is published anew.
+    /// The connection is lost. Replies and events in flight are sent again, once; retained values
+    /// never: the bridge publishes current values.
     pub fn disconnected(&mut self) {
         self.open = false;
         self.slots.clear();

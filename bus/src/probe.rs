@@ -1,8 +1,9 @@
 //! The canary and the loopback: whether the broker's ACL is in force, and whether commands arrive.
 //!
-//! Once its subscriptions are acknowledged, the bridge publishes a ping where it must not be allowed
-//! to, then one where it is. The broker keeps the order, so that the loopback's arrival without the
-//! canary's shows that the canary was refused. Pure; the session publishes and listens.
+//! Once its subscriptions are acknowledged, the bridge publishes a ping on a topic where it must
+//! not be allowed to publish, then one where it is. The broker keeps the order, so the arrival of
+//! the loopback without the canary shows that the canary was refused. Pure; the session does the
+//! IO.
 //!
 //! ```text
 //!  begin --canary arrives-----------------------> open, heard
@@ -10,23 +11,23 @@
 //!    +---loopback refused, or the time is over--> closed or unknown; heard if a command was
 //! ```
 //!
-//! No verdict is final: whatever arrives late puts it right, any command shows that commands arrive,
-//! and a verdict that is not good is tried again after a minute.
+//! No verdict is final: a late arrival corrects it, any command shows that commands arrive, and a
+//! bad verdict is checked again after a minute.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// How long the pings may take, on a link that is not slow.
+/// How long the pings may take, unless the link is slow.
 pub const VERDICT_WITHIN: Duration = Duration::from_millis(1800);
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// What the probe found out.
+/// The probe's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Whether the ACL is in force; `None` if that could not be found out.
+    /// Whether the ACL is in force; `None` if unknown.
     pub acl_ok: Option<bool>,
-    /// Whether the bridge hears what it is sent.
+    /// Whether commands reach the bridge.
     pub command_path_ok: bool,
 }
 
@@ -39,18 +40,18 @@ impl Verdict {
 /// Which of the two pings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ping {
-    /// Where the bridge must not be allowed to publish.
+    /// On a topic where the bridge must not be allowed to publish.
     Canary,
-    /// Where it is.
+    /// On a topic where it is.
     Loopback,
 }
 
-/// What follows from the time.
+/// What a timeout leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// The verdict is this.
+    /// A verdict.
     Judged(Verdict),
-    /// Both pings are to be sent again.
+    /// Both pings must be sent again.
     TryAgain,
 }
 
@@ -66,7 +67,7 @@ enum Canary {
 pub struct Probe {
     round: u64,
     canary: Canary,
-    /// Until when this round may still be decided; `None` once it is.
+    /// Deadline of this round; `None` once it is decided.
     deadline: Option<Instant>,
     again: Instant,
     /// Whether any command has arrived on this connection.
@@ -75,7 +76,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Begins with the SUBACK: before it nothing can arrive. The pings have `limit`.
+    /// Begins at the SUBACK: nothing can arrive before it. `limit` is the time for the pings.
     #[must_use]
     pub fn begin(now: Instant, limit: Duration) -> Self {
         let mut probe = Self {
@@ -97,7 +98,7 @@ impl Probe {
         self.again = now + TRY_AGAIN_AFTER.max(2 * limit);
     }
 
-    /// Which pings are the newest; those before it can no longer show that the ACL is in force.
+    /// The current round; pings of earlier rounds can no longer show that the ACL is in force.
     #[must_use]
     pub fn round(&self) -> u64 {
         self.round
@@ -110,14 +111,14 @@ impl Probe {
         self.deadline.or((!good).then_some(self.again))
     }
 
-    /// The verdict, if it is news.
+    /// The verdict, if it is new.
     fn decide(&mut self, acl_ok: Option<bool>, command_path_ok: bool) -> Option<Verdict> {
         let verdict = Verdict { acl_ok, command_path_ok };
         (self.verdict.replace(verdict) != Some(verdict)).then_some(verdict)
     }
 
-    /// What is known of the ACL without the loopback. That nothing is known now does not disprove
-    /// what an earlier round has shown.
+    /// What is known of the ACL without the loopback. An unknown result now does not disprove the
+    /// result of an earlier round.
     fn acl_ok(&self) -> Option<bool> {
         match self.canary {
             Canary::Arrived => Some(false),
@@ -142,7 +143,7 @@ impl Probe {
         if round == self.round {
             self.deadline = None;
         } else if self.deadline.is_some() && ping == Ping::Loopback {
-            // The round that runs decides.
+            // The current round decides.
             return None;
         }
         self.decide(acl_ok, true)
@@ -156,7 +157,7 @@ impl Probe {
         match ping {
             Ping::Canary => {
                 self.canary = Canary::Refused;
-                // Later than the deadline, but no less true.
+                // After the deadline, but still true.
                 let verdict = self.verdict.filter(|_| self.deadline.is_none())?;
                 self.decide(Some(true), verdict.command_path_ok)
             }
@@ -174,7 +175,7 @@ impl Probe {
         self.decide(verdict.acl_ok, true)
     }
 
-    /// Time has passed; if the pings are to be sent again, they have `limit`.
+    /// Handles the passing of time; if the pings must be sent again, `limit` is their time.
     pub fn handle_timeout(&mut self, now: Instant, limit: Duration) -> Option<Due> {
         if self.poll_timeout().is_none_or(|at| now < at) {
             return None;

@@ -13,7 +13,7 @@ pub fn word() -> Result<String, RandomError> {
     Ok(format!("{:016x}", getrandom::u64()?))
 }
 
-/// From 0 to 1; one half where the system has no random numbers.
+/// From 0 to 1; one half if the system has no random numbers.
 #[must_use]
 pub fn fraction() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))

@@ -1,11 +1,11 @@
-//! Words that the command line keeps for itself.
+//! Words that are reserved for the command line.
 //!
-//! `obsbus NAME ...` speaks to the device NAME, and `obsbus NAME VERB` commands it; a device or a
-//! verb with the name of a subcommand could only be reached by a detour. So bridges refuse such a
-//! device, and a description such a verb. Words that a later version may need stand here already:
-//! a name that was given on a site cannot be taken back.
+//! `obsbus NAME ...` addresses the device NAME, and `obsbus NAME VERB` commands it; a device or a
+//! verb with the name of a subcommand would be hard to reach. So bridges refuse such a device, and
+//! a description such a verb. Words that a later version may need are reserved already, because a
+//! name in use at a site cannot be withdrawn.
 
-/// Subcommands of `obsbus`, and of `obsbus DEVICE`; those that exist and those that may come.
+/// Present and possible future subcommands of `obsbus` and of `obsbus DEVICE`.
 pub const WORDS: &[&str] = &[
     "acl",
     "all",

@@ -1,7 +1,7 @@
-//! Every topic of the bus, and the alphabets of what may stand in one.
+//! Every topic of the bus, and the characters that are permitted in them.
 //!
-//! The only module that contains a topic's text. Nothing that a client sent enters a topic except
-//! through [`Identity`] and [`RequestId`]: a control character in a topic makes the broker drop the
+//! The only module that contains a topic's text. Text from a client enters a topic only through
+//! [`Identity`] and [`RequestId`]: a control character in a topic makes the broker drop the
 //! *bridge*.
 
 mod discovery;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use discovery::{birth, discovery_of_all};
 
-/// The identity level under which a bridge publishes what its ACL must refuse.
+/// The identity level of the canary, whose publish the ACL must refuse.
 pub const CANARY: &str = "acl-canary";
 /// The id level of replies to requests without a usable id.
 pub const LAST: &str = "last";
@@ -23,16 +23,16 @@ const VERB_LIMIT: usize = 32;
 
 /// What [`is_name`] accepts, in words.
 pub const NAME_ALPHABET: &str = "1 to 64 of a-z, 0-9, _ and -";
-/// Of a text that is not valid no more is shown.
+/// Characters of an invalid text that are shown.
 const SHOWN: usize = 80;
 
-/// A text that cannot be what it was given for.
+/// Why a text is not a valid name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// It has other characters, or too many or none.
+    /// It has wrong characters, too many, or none.
     #[error("\"{}\" is not a valid {what} (allowed: {NAME_ALPHABET})", text.escape_debug())]
     Name {
-        /// What it was given for.
+        /// What it should name.
         what: &'static str,
         /// The text, or its beginning.
         text: String,
@@ -40,7 +40,7 @@ pub enum NameError {
     /// It is not an id. The text is not repeated: a client may have sent anything.
     #[error("an id is 1 to 64 of A-Z a-z 0-9 . _ : - and not \"last\"")]
     Id,
-    /// No client may have this identity: bridges use it to try the broker's access rules.
+    /// No client may have this identity: bridges use it to test the broker's access rules.
     #[error("the identity \"{CANARY}\" is reserved: bridges try the broker's access rules with it")]
     Reserved,
 }
@@ -58,7 +58,7 @@ pub fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
-/// Whether `text` is in the alphabet of verbs.
+/// Whether `text` can be a verb.
 pub(crate) fn is_verb(text: &str) -> bool {
     (1..=VERB_LIMIT).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -69,7 +69,7 @@ fn is_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
 }
 
-/// Where another service of a site publishes its state: `<site>/<service>/state`.
+/// The topic of another service's state: `<site>/<service>/state`.
 #[must_use]
 pub fn of_service(site: &str, service: &str) -> String {
     format!("{site}/{service}/state")
@@ -84,15 +84,15 @@ impl Identity {
     /// The identity `text`, if every character is allowed.
     ///
     /// # Errors
-    /// Names the alphabet.
+    /// Names the permitted characters.
     pub fn new(text: &str) -> Result<Self, NameError> {
         if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NameError::name("identity", text)) }
     }
 
-    /// The identity of a process, or of one that may command: [`CANARY`] is nobody's.
+    /// The identity of a client; nobody may have [`CANARY`].
     ///
     /// # Errors
-    /// Names the alphabet, or says that it is reserved.
+    /// Names the permitted characters, or says that it is reserved.
     pub fn client(text: &str) -> Result<Self, NameError> {
         if text == CANARY { Err(NameError::Reserved) } else { Self::new(text) }
     }
@@ -132,7 +132,7 @@ impl RequestId {
     /// The id `text`, if every character is allowed.
     ///
     /// # Errors
-    /// Names the alphabet.
+    /// Names the permitted characters.
     pub fn new(text: &str) -> Result<Self, NameError> {
         if is_id(text) && text != LAST { Ok(Self(text.to_owned())) } else { Err(NameError::Id) }
     }
@@ -163,19 +163,19 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// `<site>/<device>`: where the topics of one device begin.
+/// `<site>/<device>`: the first two levels of a device's topics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Base {
     site: String,
     device: String,
 }
 
-/// Who asks for what, as the topic of a command says it.
+/// Sender and verb, from the topic of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandTopic {
-    /// Vouched for by the broker's ACL.
+    /// The sender; the broker's ACL guarantees it.
     pub identity: Identity,
-    /// In the alphabet of verbs, known or not.
+    /// Valid characters; the device may not know the verb.
     pub verb: String,
 }
 
@@ -205,8 +205,8 @@ impl Base {
         &self.device
     }
 
-    /// What to subscribe to, to hear of every device of a site: what each is, does, and whether its
-    /// bridge is there.
+    /// Topic filters for every device of a site: its description, its state, and whether its bridge
+    /// is online.
     #[must_use]
     pub fn filters_of_all(site: &str) -> [String; 3] {
         ["meta", "state", "availability"].map(|what| format!("{site}/+/{what}"))
@@ -238,7 +238,7 @@ impl Base {
         self.under("availability")
     }
 
-    /// Retained: how the bridge itself is.
+    /// Retained: the condition of the bridge itself.
     #[must_use]
     pub fn health(&self) -> String {
         self.under("health")
@@ -250,7 +250,7 @@ impl Base {
         self.under("history")
     }
 
-    /// Retained: the last events that people want to see.
+    /// Retained: the last events of interest to people.
     #[must_use]
     pub fn recent(&self) -> String {
         self.under("recent")
@@ -268,31 +268,31 @@ impl Base {
         self.under("event")
     }
 
-    /// Where `identity` asks for `verb`.
+    /// The topic on which `identity` sends `verb`.
     #[must_use]
     pub fn command(&self, identity: &Identity, verb: &str) -> String {
         self.under(&format!("command/{identity}/{verb}"))
     }
 
-    /// What a bridge subscribes to, to be asked.
+    /// The filter on which a bridge receives commands.
     #[must_use]
     pub fn command_filter(&self) -> String {
         self.under("command/+/+")
     }
 
-    /// Whether `topic` is, or pretends to be, that of a command.
+    /// Whether `topic` is a command's, valid or not.
     #[must_use]
     pub fn is_command(&self, topic: &str) -> bool {
         topic.starts_with(&self.under("command/"))
     }
 
-    /// Where only an ACL that is not in force lets a bridge publish.
+    /// Where a bridge can publish only if no ACL is in force.
     #[must_use]
     pub fn canary(&self) -> String {
         self.under(&format!("command/{CANARY}/ping"))
     }
 
-    /// Where `identity` is answered; without an id, on `last`.
+    /// The topic of replies to `identity`; without an id, `last`.
     #[must_use]
     pub fn reply(&self, identity: &Identity, id: Option<&RequestId>) -> String {
         self.under(&format!("reply/{identity}/{}", id.map_or(LAST, RequestId::as_str)))
@@ -304,8 +304,8 @@ impl Base {
         self.under(&format!("reply/{identity}/+"))
     }
 
-    /// What an ACL must grant so that a bridge may publish on `topic`: for replies, whose topics are
-    /// many, and for Home Assistant's discovery one line covers all.
+    /// The topic that an ACL must grant so that a bridge may publish on `topic`: one line covers
+    /// all replies, and one all of Home Assistant's discovery.
     #[must_use]
     pub fn grant(&self, topic: &str) -> String {
         if topic.starts_with(&self.under("reply/")) {
@@ -322,10 +322,10 @@ impl Base {
         topic.to_owned()
     }
 
-    /// Takes the topic of a command apart.
+    /// Parses the topic of a command.
     ///
     /// # Errors
-    /// Says which part is wrong; never repeats what was sent.
+    /// Says which part is wrong; never quotes the topic.
     pub fn parse_command(&self, topic: &str) -> Result<CommandTopic, &'static str> {
         let mut levels = topic.split('/');
         if levels.next() != Some(&self.site)
@@ -344,8 +344,8 @@ impl Base {
         Ok(CommandTopic { identity, verb: verb.to_owned() })
     }
 
-    /// Whether a client may have its replies on `topic`: exactly its own reply topic, one level of
-    /// the id alphabet deep.
+    /// Whether a client may have its replies on `topic`: it must be exactly its own reply topic
+    /// with one level for the id.
     #[must_use]
     pub fn may_reply_on(&self, topic: &str, identity: &Identity) -> bool {
         topic.strip_prefix(&self.under(&format!("reply/{identity}/"))).is_some_and(is_id)

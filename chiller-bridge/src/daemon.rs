@@ -1,4 +1,4 @@
-//! What makes a daemon a chiller's: its wire, its kind, and what it remembers.
+//! The chiller's part of the daemon: its codec, its kind, and its saved data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::settings::{Settings, StartMode};
 
 /// Longest release of the front panel, in minutes.
 const RELEASE_MINUTES: f64 = 15.0;
-/// A command that waits for the unit ends a little later than the unit's own deadline.
+/// A command that waits for the unit ends a little after the unit's own deadline.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The codec, with the timing of one exchange.
@@ -30,7 +30,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// As the settings say.
+    /// A codec with these settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl Instrument for Bridge {
     }
 }
 
-/// What the controller must know.
+/// The controller's settings.
 #[must_use]
 pub fn controller_settings(settings: &Settings) -> ControllerSettings {
     let automatic = &settings.automatic;

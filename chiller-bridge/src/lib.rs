@@ -1,4 +1,4 @@
-//! The chiller's bridge: settings, the serial protocol of the T257P, and what the daemon decides.
+//! The chiller's bridge: settings, the serial protocol of the T257P, and the controller.
 
 pub mod controller;
 pub mod daemon;

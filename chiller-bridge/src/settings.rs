@@ -1,8 +1,8 @@
-//! The settings of the chiller's bridge: keys, defaults, ranges, and what goes with what.
+//! The settings of the chiller's bridge: keys, defaults, ranges, and their consistency.
 //!
-//! Keys that mean the same as the predecessor's keep their names; the others of its keys are
-//! refused with what became of them. Figures about the unit are from `T257P` practice: the limits
-//! of its set point (-7 to 45 °C) and its reply time (3 s).
+//! Keys with the same meaning as the predecessor's keep their names; its other keys are refused
+//! with a hint to the new ones. Figures about the unit are from `T257P` practice: the limits of its
+//! set point (-7 to 45 °C) and its reply time (3 s).
 
 mod automatic;
 
@@ -16,10 +16,10 @@ use chiller_device::DESCRIPTION;
 
 use crate::protocol::FrameNames;
 
-/// The lowest and highest set point the unit is known to take, in degrees Celsius.
+/// The lowest and highest set point that the unit is known to accept, in degrees Celsius.
 const UNIT_CELSIUS: (f64, f64) = (-7.0, 45.0);
 
-/// The mode of a bridge that has no saved one.
+/// The mode of a bridge without a saved mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartMode {
     /// Automatic.
@@ -39,17 +39,17 @@ pub struct Settings {
     pub command_gap: Duration,
     /// How long the unit may take to start.
     pub start_deadline: Duration,
-    /// What fills the name field of requests.
+    /// The content of the name field of requests.
     pub frame_names: FrameNames,
     /// Lowest and highest set point that may be commanded, in degrees Celsius.
     pub setpoint_limits: (f64, f64),
-    /// Whether a set point that was commanded is set again after the unit has restarted with another.
+    /// Whether to set the commanded set point again after the unit has restarted with another one.
     pub restore_setpoint: bool,
     /// Flow below which cameras are not cooled, in l/min.
     pub min_flow: f64,
     /// Automatic control.
     pub automatic: AutomaticSettings,
-    /// The mode without a saved one.
+    /// The mode of a bridge without a saved mode.
     pub start_mode: StartMode,
 }
 
@@ -104,7 +104,7 @@ impl DeviceSettings for Settings {
 fn setpoint_limits(s: &mut Section) -> (f64, f64) {
     let (lowest, highest) = UNIT_CELSIUS;
     let ascending = |limits: &Vec<f64>| matches!(limits.as_slice(), [min, max] if lowest <= *min && min < max && *max <= highest);
-    // Water without glycol is not to be cooled below 5 °C.
+    // Water without glycol must not be cooled below 5 °C.
     let limits = s
         .numbers("setpoint_limits")
         .check(format!("[lowest, highest] in degrees Celsius within {lowest} to {highest}"), ascending)

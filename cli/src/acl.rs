@@ -1,4 +1,4 @@
-//! `obsbus acl --site NAME`: the broker's access rules for a site, as they are shipped.
+//! `obsbus acl --site NAME`: the shipped access rules of the broker, for any site.
 
 use bus::topic::{NAME_ALPHABET, is_name};
 
@@ -8,15 +8,15 @@ use crate::exit::Failure;
 const SHIPPED: &str = include_str!("../../mosquitto/obsbus.acl");
 const SHIPPED_SITE: &str = "clasp";
 
-/// The file for this site.
+/// The access rules for this site.
 ///
 /// # Errors
-/// It cannot be a site's name.
+/// It is not a valid site name.
 pub(crate) fn of_site(site: &str) -> Result<String, Failure> {
     if !is_name(site) {
         return Err(Failure::usage(format!("{site:?} cannot be a site: {NAME_ALPHABET} is right")));
     }
-    // The site is a level of a topic, or the first half of a discovery's name.
+    // The site is a level of a topic, or the first half of a Home Assistant discovery name.
     let topics = SHIPPED.replace(&format!("{SHIPPED_SITE}/"), &format!("{site}/"));
     Ok(topics.replace(&format!("{SHIPPED_SITE}_"), &format!("{site}_")))
 }

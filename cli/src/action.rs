@@ -1,4 +1,4 @@
-//! From what was typed to what is to be done. Pure.
+//! From the command line to the action. Pure.
 
 use bus::message::{ArgumentMeta, ArgumentType, VerbMeta};
 use bus::topic::RequestId;
@@ -13,7 +13,7 @@ use crate::shell::Shell;
 use crate::tool::Tool;
 use crate::usage::{COMPLETE, NO_WAIT, argument_id, dashed};
 
-/// What is to be done with a device.
+/// The action on a device.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
     Status { all: bool },
@@ -29,7 +29,7 @@ pub(crate) enum Action {
     Send(UserRequest),
 }
 
-/// What the user wants; `None` where it takes the instrument's verbs to know.
+/// The user's action; `None` if only the instrument's verbs can tell.
 ///
 /// # Errors
 /// A number is outside its range.
@@ -69,7 +69,7 @@ pub(crate) fn action(
     Ok(Some(known))
 }
 
-/// Words that were taken as they are.
+/// The raw words of the command line.
 pub(crate) fn words(matches: &ArgMatches) -> Vec<String> {
     matches.try_get_many::<String>("words").ok().flatten().into_iter().flatten().cloned().collect()
 }
@@ -127,7 +127,7 @@ fn given(
     })
 }
 
-/// Says at once what the bridge would say.
+/// Makes the bridge's check before sending.
 fn check(number: f64, argument: &ArgumentMeta, verb: &VerbMeta) -> Result<(), Failure> {
     let least = argument.minimum.unwrap_or(f64::NEG_INFINITY);
     let greatest = argument.maximum.unwrap_or(f64::INFINITY);
@@ -174,12 +174,12 @@ mod tests {
                 ArgumentSpec::new("over_s", "Time", ArgumentKind::Number { unit: "s", step: 1.0 }).optional(),
                 ArgumentSpec::new("scene", "Scene", ArgumentKind::Name("scenes")).optional(),
                 ArgumentSpec::new("now", "At once", ArgumentKind::Flag),
-                // One that every command has.
+                // An option that every command has.
                 ArgumentSpec::new("site", "Site", ArgumentKind::Flag),
             ]),
             Verb { motion: true, ..Verb::new("turn", "Turn", Class::Exclusive) },
             Verb { stop: true, ..Verb::new("halt", "Halt", Class::Overriding) },
-            // A subcommand of every device, which stands over it.
+            // A subcommand of every device, which takes precedence.
             Verb::new("status", "Status", Class::Query),
         ],
         properties: &[],

@@ -1,8 +1,8 @@
-//! Asks the bridge for something and waits for its verdict: subscribe to the reply topic, await
+//! Sends a request to the bridge and waits for its verdict: subscribe to the reply topic, await
 //! SUBACK, publish, await PUBACK, then the replies.
 //!
-//! If the broker is lost on the way, it is asked again with the same id: a bridge that had the
-//! first one answers from its cache and does not run it twice.
+//! If the broker is lost meanwhile, the same id is sent again: a bridge that received the first
+//! request answers from its cache and does not run it twice.
 #![expect(clippy::disallowed_methods, reason = "the shell around `wait`: it reads the clock and pauses")]
 
 use std::time::Duration;
@@ -19,22 +19,22 @@ use crate::request::{EXPIRY_S, Request};
 use crate::target::Target;
 use crate::wait::{Outcome, Until, Wait};
 
-/// A bridge that lost its broker is back after 30 s at the latest.
+/// A bridge that lost its broker reconnects within 30 s.
 const INSIST_LIMIT: Duration = Duration::from_secs(40);
-/// Between two attempts to reach a broker or a bridge that is coming back.
+/// Pause between two attempts to reach a broker or a bridge that is coming back.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Hears what happens while a request is under way.
+/// Is told what happens while a request is pending.
 pub trait Observer {
-    /// What the user should know meanwhile.
+    /// A notice for the user.
     fn notice(&mut self, text: &str);
-    /// The request is about to be published: from here on it may be carried out.
+    /// The request is about to be published: from now on it may be executed.
     fn sending(&mut self);
-    /// A state came, as it was published.
+    /// A state has arrived, as published.
     fn state(&mut self, payload: &[u8]);
 }
 
-/// An observer that only passes the notices on.
+/// An observer that only prints the notices.
 #[derive(Clone, Copy, Debug)]
 pub struct Notices;
 
@@ -48,7 +48,7 @@ impl Observer for Notices {
     fn state(&mut self, _: &[u8]) {}
 }
 
-/// Who asks, whom, and with how much patience.
+/// Sender, device and timeouts of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
     target: &'a Target,
@@ -58,7 +58,7 @@ pub struct Asker<'a> {
     insistent: bool,
 }
 
-/// One request, the same bytes each time it is asked: its age is that of the user's wish.
+/// One request, with the same bytes each time it is sent: its age is that of the user's command.
 struct Asked<'a> {
     verb: &'a str,
     id: &'a RequestId,
@@ -66,7 +66,8 @@ struct Asked<'a> {
 }
 
 impl<'a> Asker<'a> {
-    /// Asks `target`, which is called `noun` in a sentence; `limit` is the user's own for the whole.
+    /// For `target`, which is called `noun` in a sentence; `limit` is the user's own timeout for
+    /// everything.
     #[must_use]
     pub const fn new(target: &'a Target, noun: &'a str, limit: Option<Duration>) -> Self {
         Self { target, noun, limit, until: Until::Verdict, insistent: false }
@@ -78,14 +79,14 @@ impl<'a> Asker<'a> {
         Self { until, ..self }
     }
 
-    /// Does not give up at once if broker or bridge cannot be reached in the first place: for a
-    /// stop, which is worth waiting for.
+    /// Does not give up at once if broker or bridge cannot be reached at first: for a stop, which
+    /// is worth the wait.
     #[must_use]
     pub const fn insistent(self) -> Self {
         Self { insistent: true, ..self }
     }
 
-    /// What a connection must have subscribed to that asks under `id`.
+    /// The topics that a connection must have subscribed to before it sends `id`.
     #[must_use]
     pub fn topics(&self, id: &RequestId) -> Vec<String> {
         let base = &self.target.base;
@@ -93,11 +94,11 @@ impl<'a> Asker<'a> {
         vec![reply, base.availability(), base.health(), base.state()]
     }
 
-    /// Asks, and waits for the verdict; on `connection`, if there is one that has subscribed to
+    /// Sends the request and waits for the verdict; on `connection`, if one has subscribed to
     /// [`Self::topics`].
     ///
     /// # Errors
-    /// The broker could not be reached in the first place: nothing was asked.
+    /// The broker could not be reached at first: nothing was sent.
     pub async fn ask(
         &self,
         request: &Request,
@@ -109,10 +110,10 @@ impl<'a> Asker<'a> {
         Box::pin(self.carry(&asked, connection, observer)).await
     }
 
-    /// Asks what became of a request of before; runs nothing.
+    /// Asks for the outcome of an earlier request; runs nothing.
     ///
     /// # Errors
-    /// The broker could not be reached in the first place.
+    /// The broker could not be reached at first.
     pub async fn ask_after(
         &self,
         request: &Request,
@@ -218,7 +219,8 @@ impl<'a> Asker<'a> {
             } else if message.topic == state_topic {
                 observer.state(&message.payload);
             } else if message.topic == reply_topic {
-                // What is no reply there was not sent by the bridge, or by one of another age.
+                // Anything else on this topic was not sent by the bridge, or by another version of
+                // it.
                 let Ok(reply) = serde_json::from_slice::<Reply>(&message.payload) else { continue };
                 if let Some(outcome) = wait.reply(reply, Now::read()) {
                     return Ok(outcome);
@@ -238,7 +240,7 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// Whether trying again is of no use.
+/// Whether a retry is useless.
 const fn is_final(error: &SessionError) -> bool {
     matches!(error, SessionError::Refused(_) | SessionError::Settings(_) | SessionError::Subscription { .. })
 }

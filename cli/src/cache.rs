@@ -1,8 +1,8 @@
-//! The `meta` of devices, kept for the completion of the next command line, and for the seconds in
-//! which a bridge that has just connected has not said yet what it is: a file per device in the
-//! user's cache directory.
+//! A cache of the `meta` of devices, for the completion of the next command line, and for the
+//! seconds in which a bridge that has just connected has not published it yet: a file per device in
+//! the user's cache directory.
 //!
-//! What a bridge says stands over it; a file that cannot be written stops nothing.
+//! A bridge's own `meta` takes precedence; a file that cannot be written is ignored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::instrument::Instrument;
 
 const ENDING: &str = "json";
 
-/// Keeps what was heard.
+/// Stores a received `meta`.
 pub(crate) fn keep(broker: &BrokerSettings, base: &Base, payload: &[u8]) {
     let Some(folder) = folder(broker) else { return };
     let file = file(&folder, base);
@@ -24,18 +24,18 @@ pub(crate) fn keep(broker: &BrokerSettings, base: &Base, payload: &[u8]) {
     if let Some(site) = file.parent()
         && fs::create_dir_all(site).is_ok()
     {
-        // Beside it first: another program may read it just now.
+        // Writes to a new file first, because another program may be reading the old one.
         let beside = file.with_extension(format!("{}.new", std::process::id()));
         let _ = fs::write(&beside, payload).and_then(|()| fs::rename(&beside, &file));
     }
 }
 
-/// What was kept of a device.
+/// The stored `meta` of a device.
 pub(crate) fn find(broker: &BrokerSettings, base: &Base) -> Option<Instrument> {
     Instrument::read(&fs::read(file(&folder(broker)?, base)).ok()?).ok()
 }
 
-/// Every device of a site of which something was kept.
+/// Every device of a site with a stored `meta`.
 pub(crate) fn devices(broker: &BrokerSettings, site: &str) -> Vec<Base> {
     let entries = folder(broker).and_then(|folder| fs::read_dir(folder.join(site)).ok());
     let names = entries.into_iter().flatten().flatten().filter_map(|entry| {

@@ -7,7 +7,7 @@ use bus::clock::Utc;
 use crate::style::Style;
 use crate::text::clock;
 
-/// What the output can show.
+/// The capabilities of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Width in characters.
@@ -23,19 +23,20 @@ pub struct Frame {
 /// One line of a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// Draws it where there is only ASCII.
+    /// Draws it with ASCII only.
     pub letter: char,
     /// As in an SGR sequence.
     pub colour: &'static str,
-    /// Draws so many dots of each so many, so that lines differ without colours, too.
+    /// Draws the first number of dots out of each second number, so that lines differ without
+    /// colours, too.
     pub dash: (usize, usize),
 }
 
-/// Width of what stands to the left of a chart, its axis included.
+/// Width of the margin left of a chart, including its axis.
 pub const MARGIN: usize = 9;
 const LABEL: usize = MARGIN - 1;
 
-/// The values of a bin each, oldest first.
+/// One value per bin, oldest first.
 pub type Values = [Option<f64>];
 
 struct Scale {
@@ -111,7 +112,7 @@ pub fn lines(
             if let Some((top, bottom)) = here
                 && (x * 2 / across) % trace.dash.1 < trace.dash.0
             {
-                // Down or up to the neighbour, so that a steep line has no holes.
+                // Extends to the neighbour, so that a steep line has no gaps.
                 let top = before.map_or(top, |(_, bottom)| top.min(bottom + 1));
                 let bottom = before.map_or(bottom, |(top, _)| bottom.max(top.saturating_sub(1)));
                 for y in top..=bottom {
@@ -199,7 +200,7 @@ pub fn bars(
         .collect()
 }
 
-/// Words that lasted, each written at its beginning and drawn out to its end; `colour` of a word.
+/// A band of words, each written at its beginning and extended to its end; `colour` of a word.
 #[must_use]
 pub fn band(
     label: &str,
@@ -220,7 +221,7 @@ pub fn band(
             (Some(_), true) => '─',
             (Some(_), false) => '-',
         };
-        // One of the fill at least, so that words do not run into each other.
+        // At least one fill character, so that words stay separate.
         let letters = if room > 2 { room - 1 } else { room };
         let mut run: String = word.unwrap_or_default().chars().take(letters).collect();
         run.extend(std::iter::repeat_n(fill, room - run.chars().count()));
@@ -268,7 +269,7 @@ pub const fn sample_width(frame: Frame) -> usize {
     if frame.utf8 { 3 } else { 1 }
 }
 
-/// How a trace looks, for a legend.
+/// A sample of a trace, for a legend.
 #[must_use]
 pub fn sample(trace: Trace, frame: Frame) -> String {
     let text = if frame.utf8 {
@@ -303,7 +304,7 @@ fn blank(width: usize, height: usize, frame: Frame) -> Vec<String> {
         .collect()
 }
 
-/// One string of cells, with as few colour changes as need be.
+/// One string of cells, with as few colour changes as possible.
 fn paint(cells: impl Iterator<Item = (char, &'static str)>, frame: Frame) -> String {
     let mut text = String::new();
     let mut run = (String::new(), "");
@@ -328,13 +329,13 @@ const fn braille_bit(x: usize, y: usize) -> u8 {
     }
 }
 
-/// The bins that `x` of `width` stands for: at least one.
+/// The bins at `x` of `width`: at least one.
 fn bins(count: usize, x: usize, width: usize) -> std::ops::Range<usize> {
     let first = x * count / width.max(1);
     first..((x + 1) * count / width.max(1)).max(first + 1)
 }
 
-/// Lowest and highest value at `x`; between two bins, on the way from one to the other.
+/// Lowest and highest value at `x`; between two bins, interpolated.
 fn extent(values: &Values, x: usize, width: usize) -> Option<(f64, f64)> {
     if values.len() > width {
         let known = || values.get(bins(values.len(), x, width)).unwrap_or_default().iter().copied().flatten();
@@ -361,7 +362,7 @@ fn mean(values: &Values, x: usize, width: usize) -> Option<f64> {
 
 fn longest(words: &[Option<String>]) -> Option<&str> {
     let count = |word: &Option<String>| words.iter().filter(|other| *other == word).count();
-    // Of equals the first.
+    // If equal, the first.
     words.iter().rev().max_by_key(|word| count(word))?.as_deref()
 }
 

@@ -1,4 +1,4 @@
-//! Commands: sent, waited for, and for what moves, shown, stopped by Ctrl-C and noted.
+//! Sends commands and waits for them; motions are also shown, stopped by Ctrl-C and noted.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for the note of a request")]
 
 use bus::clock::Now;
@@ -20,21 +20,21 @@ use crate::request::{Request, new_id};
 use crate::tool::Session;
 use crate::wait::{Outcome, Until};
 
-/// The status of a device that the bridge has let go of: nobody moves it.
+/// The status of a device that the bridge has released: nobody moves it.
 const RELEASED: &str = "released";
 
-/// What the user wants to be done.
+/// The user's request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct UserRequest {
-    /// What goes on the bus.
+    /// The request on the bus.
     pub(crate) request: Request,
-    /// The user's words for it.
+    /// The same in the user's words.
     pub(crate) words: String,
-    /// Not to wait for the end of a motion.
+    /// Do not wait for the end of a motion.
     pub(crate) no_wait: bool,
 }
 
-/// A request on its way.
+/// A pending request.
 struct Pending<'a> {
     session: &'a Session,
     instrument: &'a Instrument,
@@ -42,8 +42,8 @@ struct Pending<'a> {
     id: RequestId,
 }
 
-/// Sends the request under `id` (on `connection`, if there is one that is ready for it) and waits for
-/// what becomes of it; the exit code.
+/// Sends the request under `id` (on `connection`, if one is ready for it), waits for its outcome,
+/// and returns the exit code.
 pub(crate) async fn carry_out(
     session: &Session,
     instrument: &Instrument,
@@ -96,7 +96,7 @@ impl Pending<'_> {
         Ok(said(outcome.exit_code(), &message(self.session, &outcome, &self.user_request.words)))
     }
 
-    /// What stops, or lets go of, what moves.
+    /// Sends a verb that stops or releases the device.
     async fn halt(&self, connection: Option<Connection>) -> Result<u8, Failure> {
         let words = &self.user_request.words;
         let mut display = ProgressDisplay::new(self.instrument, words.clone(), None);
@@ -169,8 +169,8 @@ impl Pending<'_> {
         Ok(said(outcome.exit_code(), &message))
     }
 
-    /// Stops what moves, on a connection of its own: the one that was waited on may be dead. A second
-    /// Ctrl-C ends the wait.
+    /// Stops the motion, on a separate connection, because the one that waited may be dead. A
+    /// second Ctrl-C ends the wait.
     async fn stop(&self, interrupt: &mut Signal) -> Stop {
         say("stopping; Ctrl-C again does not wait for standstill");
         let (Some(verb), Ok(id)) = (self.instrument.stop(), new_id()) else {
@@ -214,7 +214,7 @@ fn message(session: &Session, outcome: &Outcome, words: &str) -> String {
     outcome.message(words, &whom, &at)
 }
 
-/// Success to stdout, all else to stderr.
+/// Prints success to stdout, everything else to stderr.
 pub(crate) fn said(code: u8, message: &str) -> u8 {
     if code == 0 {
         tell(message);

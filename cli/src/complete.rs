@@ -1,30 +1,30 @@
-//! What may stand where the cursor is: subcommands, options, words of a choice, names of devices.
-//! Pure.
+//! The completions at the cursor: subcommands, options, words of a choice, names of devices. Pure.
 
 use clap::{Arg, ArgAction, Command};
 
-/// A word that may stand there, and what it is.
+/// A possible word, and its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The word.
     pub word: String,
-    /// What it is; on one line.
+    /// Its description, on one line.
     pub help: String,
 }
 
 impl Candidate {
-    /// `word`, which is `help`.
+    /// `word`, described by `help`.
     pub fn new(word: impl Into<String>, help: impl Into<String>) -> Self {
         Self { word: word.into(), help: help.into() }
     }
 }
 
-/// What `words`, the last of which is not finished, leads to.
+/// What can complete `words`, the last of which is not finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Here one of these may stand.
+    /// One of these candidates.
     Here(Vec<Candidate>),
-    /// The first word that is no subcommand, and its place among `words`: with `obsbus`, a device.
+    /// The first word that is not a subcommand, and its place among `words`: with `obsbus`, a
+    /// device.
     External(usize),
 }
 
@@ -33,7 +33,7 @@ pub enum Place {
 pub fn place(command: &Command, words: &[String]) -> Place {
     let Some((last, before)) = words.split_last() else { return Place::Here(Vec::new()) };
     let mut command = command;
-    // Those of the levels above, which every level has.
+    // Every level also has the options of the levels above.
     let mut options: Vec<&Arg> = command.get_opts().collect();
     let mut positional = 0;
     let mut awaited: Option<&Arg> = None;
@@ -105,7 +105,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().replace('\t', " ")
 }
 
-/// As the shells read it: a line each, a tab between.
+/// In the shells' format: a line each, with a tab between word and description.
 #[must_use]
 pub fn printed(candidates: &[Candidate]) -> String {
     candidates.iter().map(|candidate| format!("{}\t{}\n", candidate.word, candidate.help)).collect()

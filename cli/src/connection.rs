@@ -1,5 +1,5 @@
-//! One connection of a command: what it subscribes to, and what it hears in the order in which it
-//! wants it.
+//! One connection of a command: its subscriptions, and its messages in the order in which the
+//! command needs them.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for how long is left to wait")]
 
 use std::collections::VecDeque;
@@ -12,16 +12,16 @@ use bus::settings::BrokerSettings;
 
 use crate::target::{Access, Target};
 
-/// What the broker has in store comes with the SUBACK, at the latest right behind it.
+/// Retained messages come with the SUBACK, or right after it.
 const STORED_LIMIT: Duration = Duration::from_millis(500);
 
-/// A bridge that has just connected publishes the state first, and what is not as urgent within 5 s.
+/// A bridge that has just connected publishes the state first, and less urgent messages within 5 s.
 const LATE_LIMIT: Duration = Duration::from_secs(6);
 
 /// Connected and subscribed.
 pub struct Connection {
     client: Box<Client>,
-    // What came while something else was waited for.
+    // Messages that came while another one was awaited.
     set_aside: VecDeque<Message>,
     subscribed: Instant,
 }
@@ -35,7 +35,7 @@ impl Connection {
         Self::with(&target.broker, &target.client_id, target.connect_limit, topics).await
     }
 
-    /// The same without a target: for many devices.
+    /// The same without a target, for many devices.
     ///
     /// # Errors
     /// The broker cannot be reached or refuses.
@@ -54,20 +54,19 @@ impl Connection {
         Ok(Self { client, set_aside: VecDeque::new(), subscribed: Now::read().instant })
     }
 
-    /// How long the broker takes to answer.
+    /// The round trip to the broker.
     #[must_use]
     pub fn round_trip(&self) -> Duration {
         self.client.round_trip()
     }
 
-    /// A limit that waits for the broker: its value, or three round trips on a slow link.
+    /// A timeout for waiting for the broker: its value, or three round trips on a slow link.
     #[must_use]
     pub fn limit(&self, at_least: Duration) -> Duration {
         self.client.limit(at_least)
     }
 
-    /// How long to wait still for what the broker has in store, at `now`. What is published
-    /// meanwhile does not prolong it.
+    /// How long to wait still, at `now`, for retained messages. Live messages do not prolong it.
     #[must_use]
     pub fn stored_limit(&self, now: Now) -> Duration {
         (self.subscribed + self.limit(STORED_LIMIT)).since(now.instant)
@@ -84,13 +83,13 @@ impl Connection {
         }
     }
 
-    /// How long to wait still, at `now`, for what a bridge publishes that has just connected.
+    /// How long to wait still, at `now`, for the messages of a bridge that has just connected.
     #[must_use]
     pub fn late_limit(&self, now: Now) -> Duration {
         (self.subscribed + self.limit(LATE_LIMIT)).since(now.instant)
     }
 
-    /// The stored message on `topic`, if there is one; what else comes is kept for [`Self::next`].
+    /// The stored message on `topic`, if there is one; other messages are kept for [`Self::next`].
     ///
     /// # Errors
     /// The connection broke.
@@ -120,16 +119,16 @@ impl Connection {
         Ok(None)
     }
 
-    /// What was set aside on `topic` last.
+    /// The last message on `topic` that was set aside.
     #[must_use]
     pub fn heard(&self, topic: &str) -> Option<&Message> {
         self.set_aside.iter().rev().find(|message| message.topic == topic)
     }
 
-    /// Publishes a request and waits for what the broker says to it.
+    /// Publishes a request and waits for the broker's acknowledgement.
     ///
     /// # Errors
-    /// The broker is silent or lost: whether the message got there is unknown then.
+    /// The broker does not answer, or is lost: it is then unknown whether the message arrived.
     pub async fn publish(
         &mut self,
         topic: &str,
@@ -139,7 +138,7 @@ impl Connection {
         self.client.publish(topic, payload, properties).await
     }
 
-    /// Has the broker forget what it keeps on `topic`, and waits for what it says to that.
+    /// Clears the retained message on `topic`, and waits for the broker's acknowledgement.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -147,7 +146,7 @@ impl Connection {
         self.client.forget(topic).await
     }
 
-    /// Says good-bye.
+    /// Disconnects properly.
     pub async fn close(self) {
         Box::pin(self.client.disconnect()).await;
     }

@@ -1,5 +1,5 @@
-//! Shows a motion while its outcome is awaited: a bar drawn over itself on a terminal, else a line
-//! per second. On stderr: what was asked for goes to stdout.
+//! Shows a motion while its outcome is awaited: on a terminal a progress bar that is redrawn, else
+//! a line per second. On stderr, because stdout is for data.
 #![expect(clippy::disallowed_methods, reason = "reads the clock to write no more than a line per second")]
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(1);
 pub(crate) struct ProgressDisplay<'a> {
     instrument: &'a Instrument,
     what: String,
-    // None: whatever is being stopped.
+    // None: any motion that is being stopped.
     only: Option<RequestId>,
     drawn: bool,
     said: Option<Instant>,
@@ -29,7 +29,8 @@ pub(crate) struct ProgressDisplay<'a> {
 }
 
 impl<'a> ProgressDisplay<'a> {
-    /// For the request `only`, called `what`; for whatever is being stopped, if `only` is `None`.
+    /// For the request `only`, called `what`; for any motion that is being stopped, if `only` is
+    /// `None`.
     #[must_use]
     pub(crate) const fn new(instrument: &'a Instrument, what: String, only: Option<RequestId>) -> Self {
         Self { instrument, what, only, drawn: false, said: None, sent: false, status: None }
@@ -41,13 +42,13 @@ impl<'a> ProgressDisplay<'a> {
         self.sent
     }
 
-    /// The word of the last state.
+    /// The status in the last state.
     #[must_use]
     pub(crate) fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Leaves the line to what comes next.
+    /// Clears the line for the next output.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.drawn) {
             draw_over("");
@@ -59,7 +60,7 @@ impl<'a> ProgressDisplay<'a> {
         self.status = Some(snapshot.common.status.clone());
         let running = snapshot.common.last_command.as_ref().and_then(|command| command.id.as_ref());
         let motion = Motion::of(self.instrument, &snapshot);
-        // What was stored may speak of the motion before.
+        // A stored state may describe the previous motion.
         let is_ours = match &self.only {
             Some(only) => running == Some(only),
             None => motion.as_ref().is_some_and(Motion::is_stopping),

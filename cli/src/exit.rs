@@ -1,5 +1,5 @@
-//! What the commands exit with where the bus has no code for it, and why a command ends without
-//! having done its work.
+//! The exit codes that are not codes of the bus, and the reasons why a command ends without having
+//! done its work.
 
 use std::fmt;
 use std::io;
@@ -7,21 +7,21 @@ use std::io;
 pub use bus::log::with_causes;
 use bus::session::client::SessionError;
 
-/// It did not come about, for a reason of this program's own.
+/// It failed, for a reason of this program.
 pub const EXIT_FAILED: u8 = 1;
-/// The broker or the bridge says that this identity may not.
+/// Broker or bridge: this identity is not authorised.
 pub const EXIT_NOT_AUTHORISED: u8 = 3;
-/// The bridge is there, and the device or its state is not.
+/// The bridge is online, but the device or a current state is missing.
 pub const EXIT_STALE: u8 = 4;
 /// A value outside its limits.
 pub const EXIT_OUTSIDE_LIMITS: u8 = 6;
-/// Not done in time, or no answer.
+/// Timeout, or no reply.
 pub const EXIT_TIMED_OUT: u8 = 29;
 /// `status` of a device in `fault`.
 pub const EXIT_FAULT: u8 = 36;
 /// Wrong usage or settings: nothing was sent.
 pub const EXIT_USAGE: u8 = 64;
-/// What a shell says of a program that wrote where nobody reads (128 and SIGPIPE).
+/// A shell's code for a program whose reader has gone (128 + SIGPIPE).
 pub const EXIT_NO_READER: u8 = 141;
 /// Broker or bridge not reached.
 pub const EXIT_UNREACHABLE: u8 = 155;
@@ -29,54 +29,54 @@ pub const EXIT_UNREACHABLE: u8 = 155;
 /// Why a command ends without having done its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Settings or arguments are of no use.
+    /// Settings or arguments are wrong.
     #[error("{0}")]
     Usage(String),
-    /// The broker could not be had.
+    /// The session with the broker failed.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The user wants to be told what there is to type: no error at all.
+    /// The user wants help: not an error.
     #[error("{0}")]
     Help(String),
-    /// What is wrong has been told already.
+    /// The error was reported already.
     #[error("exit code {0}")]
     Told(u8),
-    /// The answer is known, and it is not the one that was hoped for.
+    /// The result is known, and it is not success.
     #[error("{message}")]
     Said {
-        /// To exit with.
+        /// The exit code.
         code: u8,
-        /// What to say of it.
+        /// The message.
         message: String,
     },
     /// The system has no random numbers.
     #[error("cannot get random numbers: {0}")]
     Random(getrandom::Error),
-    /// The system does not give us what every program needs.
+    /// The system refuses a basic resource.
     #[error("cannot {what}")]
     System {
-        /// What was wanted.
+        /// The resource.
         what: &'static str,
         /// Why not.
         source: io::Error,
     },
-    /// What was asked for could not be written.
+    /// The output could not be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
 impl Failure {
-    /// What is known, and is not what was hoped for.
+    /// A known result that is not success.
     pub fn said(code: u8, message: impl Into<String>) -> Self {
         Self::Said { code, message: message.into() }
     }
 
-    /// Settings or arguments are of no use, as `error` says.
+    /// Settings or arguments are wrong, as `error` says.
     pub fn usage(error: impl fmt::Display) -> Self {
         Self::Usage(error.to_string())
     }
 
-    /// What to exit with.
+    /// The exit code.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
@@ -90,14 +90,14 @@ impl Failure {
         }
     }
 
-    /// Whether nothing is to be said of it.
+    /// Whether to print nothing.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Help(_) | Self::Told(_)) || self.is_nobody_reading()
     }
 
-    /// Whether nobody reads what was asked for (`json | head`): no error of ours, and not to be
-    /// spoken of.
+    /// Whether the reader of the output has gone (`json | head`): not an error of ours, so print
+    /// nothing.
     #[must_use]
     pub fn is_nobody_reading(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)

@@ -1,4 +1,4 @@
-//! The lines of an instrument that this program has never heard of, from its description alone. Pure.
+//! The lines of an instrument that this program does not know, from its description alone. Pure.
 
 use bus::device::Role;
 use bus::message::echo;
@@ -10,7 +10,7 @@ use crate::style::Style;
 use crate::text::capitalised;
 use crate::view::Snapshot;
 
-/// What `status` says of it; the reason is left out where it `is_said` already.
+/// The body of `status`; without the reason if it `is_said` already.
 pub(crate) fn body(picture: &Picture, is_said: bool) -> Body {
     let (instrument, state) = (picture.instrument, &picture.snapshot.device);
     let is_now = picture.tense.reading == "is";
@@ -33,7 +33,7 @@ pub(crate) fn body(picture: &Picture, is_said: bool) -> Body {
     };
     for property in roles.iter().flat_map(|role| instrument.properties(*role)) {
         let value = value(state, &property.key);
-        // "none" of everything that there could be says nothing.
+        // An empty list is of no interest.
         let value = value.filter(|value| picture.all || value.as_array().is_none_or(|them| !them.is_empty()));
         let text = value.and_then(|value| shown(property, value, picture.style));
         let text = text.or_else(|| picture.all.then(|| "-".to_owned()));
@@ -43,7 +43,7 @@ pub(crate) fn body(picture: &Picture, is_said: bool) -> Body {
         }
     }
     if picture.all {
-        // What the description does not speak of, as it came.
+        // Keys that the description does not mention, unchanged.
         for (key, value) in state {
             let is_described = instrument
                 .meta
@@ -60,8 +60,7 @@ pub(crate) fn body(picture: &Picture, is_said: bool) -> Body {
     Body { verdict, details }
 }
 
-/// What a line of `watch` says of it: what was asked for and what people look for first, so that
-/// not every reading makes a line.
+/// One line of `watch`: headlines and settings only, so that not every reading makes a line.
 pub(crate) fn brief(instrument: &Instrument, snapshot: &Snapshot) -> String {
     let label = status_label(instrument, snapshot);
     if let Some(motion) = Motion::of(instrument, snapshot) {

@@ -1,7 +1,7 @@
-//! What to say and exit with after a stop. Pure.
+//! Message and exit code after a stop. Pure.
 //!
-//! A stop that did not get there is the one thing that must not be overlooked: it is said in
-//! capitals and never exits 28.
+//! A stop that was not delivered must not be overlooked: the message is in capitals, and the exit
+//! code is never 28.
 
 use std::time::Duration;
 
@@ -10,38 +10,38 @@ use bus::message::{Code, echo};
 use crate::exit::EXIT_UNREACHABLE;
 use crate::wait::Outcome;
 
-/// Whom a stop is for.
+/// Sender and device of a stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Parties<'a> {
-    /// What the device is called in a sentence.
+    /// The device's name in a sentence.
     pub noun: &'a str,
-    /// The identity that asks.
+    /// The sender's identity.
     pub whom: &'a str,
     /// The device, as in its topics.
     pub at: &'a str,
 }
 
 impl Parties<'_> {
-    /// What every stop that is not known to have worked ends with.
+    /// The end of the message of every stop that is not known to have worked.
     fn may_move(&self) -> String {
         format!("THE {} MAY STILL BE MOVING", self.noun.to_uppercase())
     }
 }
 
-/// What became of a stop.
+/// The result of a stop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stop {
-    /// Nothing was to be stopped: the motion had not been asked for yet.
+    /// Nothing to stop: the motion had not been sent yet.
     NotNeeded,
-    /// It was asked for, and ended so.
+    /// It was sent, and had this outcome.
     Asked(Outcome),
-    /// It did not leave, for this reason.
+    /// It was not sent, for this reason.
     NotSent(String),
-    /// It left, and the user did not wait for what became of it.
+    /// It was sent, and the user did not wait for the outcome.
     NotAwaited,
 }
 
-/// The exit code after Ctrl-C during `what`, and what to say.
+/// The exit code after Ctrl-C during `what`, and the message.
 #[must_use]
 pub fn after_interrupt(stop: &Stop, what: &str, parties: Parties) -> (u8, String) {
     match stop {
@@ -63,7 +63,7 @@ pub fn exit_code(stop: &Stop) -> u8 {
     }
 }
 
-/// What to say of a stop (or kill, as the user said in `words`) that has not succeeded.
+/// The message for a stop (or kill, as the user typed in `words`) that has not succeeded.
 #[must_use]
 pub fn failure(stop: &Stop, words: &str, parties: Parties) -> String {
     let may_move = parties.may_move();
@@ -84,14 +84,14 @@ pub fn failure(stop: &Stop, words: &str, parties: Parties) -> String {
     }
 }
 
-/// What to say of a stop that has not got through yet, and is tried for `limit`.
+/// The message for a stop that has not got through yet, and is retried for `limit`.
 #[must_use]
 pub fn not_yet(noun: &str, why: &str, limit: Duration) -> String {
     let may_move = Parties { noun, whom: "", at: "" }.may_move();
     format!("STOP NOT DELIVERED YET: {may_move}; trying for {} s: {why}", limit.as_secs())
 }
 
-/// Whether the bridge had it, or may have had it, or we may not stop: each has a code of its own.
+/// Whether the bridge received it, may have received it, or refuses us: each has its own code.
 const fn says_why(outcome: &Outcome) -> bool {
     matches!(
         outcome,

@@ -7,13 +7,13 @@ use bus::topic::Base;
 use crate::style::{RED, Style, YELLOW};
 use crate::text::{age, date};
 
-/// A certificate that ends within this is coloured, as the bridge warns of it.
+/// A certificate that expires within this time is coloured, as the bridge warns of it.
 const ENDS_SOON_S: f64 = 60.0 * 86_400.0;
 
 /// The lines of `health`.
 ///
 /// # Errors
-/// The payload is no health that this program knows.
+/// The payload is not a health message that this program knows.
 pub fn lines(base: &Base, payload: &[u8], now: Now, style: Style) -> Result<Vec<String>, serde_json::Error> {
     let health: Health = serde_json::from_slice(payload)?;
     let mut lines = vec![format!(

@@ -13,32 +13,31 @@ use crate::chart::{self, Frame, MARGIN, Trace};
 use crate::instrument::{Instrument, figure, number};
 use crate::text::{age, clock, day};
 
-/// From this many bins without a new one on, the bridge no longer keeps its history.
+/// After this many bins without a new one, the bridge no longer records its history.
 const STALE_BINS: f64 = 2.0;
-/// What is shown of a history that has only begun.
+/// The number of bins to show of a history that has just begun.
 const SHORTEST_BINS: usize = 12;
 const BARS_HEIGHT: usize = 4;
 const TALLEST_LINES: usize = 16;
-/// A further chart must not make the ones before it lower than this.
+/// A further chart must not reduce the height of the others below this.
 const LEAST_LINES: usize = 8;
-/// One chart needs so many lines to say anything, and so many columns.
+/// Smallest useful chart, in rows and columns.
 const LEAST_ROWS: usize = 14;
 const LEAST_COLUMNS: usize = MARGIN + 20;
 /// Below all charts: the band of words, the time axis and its labels.
 const BELOW: usize = 3;
 
-/// How the traces of a chart differ, in colours and without: as in an SGR sequence, and so many
-/// dots of each so many.
+/// Styles of the traces of a chart: an SGR colour, and a dash pattern for output without colours.
 const TRACES: [(&str, (usize, usize)); 6] =
     [("36", (1, 1)), ("32", (4, 8)), ("33", (2, 4)), ("35", (1, 4)), ("34", (3, 6)), ("31", (1, 8))];
 const BARS_COLOUR: &str = "34";
-/// As many letters of a unit fit beside the axis.
+/// Number of letters of a unit that fit beside the axis.
 const AXIS_UNIT: usize = 4;
 
 /// Why a history cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// It is no history.
+    /// It is not a history.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// Its parts do not fit together.
@@ -46,10 +45,10 @@ pub enum HistoryError {
     Inconsistent(#[from] bus::message::HistoryError),
 }
 
-/// What is shown of the figures in a legend.
+/// The meaning of the figures in a legend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figures {
-    /// The state of now: they may be read as such.
+    /// The present values.
     Live,
     /// The last bin's means.
     Means,
@@ -58,7 +57,7 @@ pub enum Figures {
 /// Reads the payload.
 ///
 /// # Errors
-/// It is no history that this program knows.
+/// It is not a history that this program knows.
 pub fn read(payload: &[u8]) -> Result<History, HistoryError> {
     let history: History = serde_json::from_slice(payload)?;
     history.check()?;
@@ -71,7 +70,7 @@ pub fn is_stale(history: &History, now: Now) -> bool {
     now.utc.seconds_since(history.date) > STALE_BINS * f64::from(history.bin_s)
 }
 
-/// What `history` prints: a line of words, then the charts.
+/// The output of `history`: a line of text, then the charts.
 #[must_use]
 pub fn page(
     base: &Base,
@@ -103,13 +102,13 @@ pub fn page(
     lines.join("\n") + "\n"
 }
 
-/// What is drawn over one axis.
+/// The traces over one axis.
 struct Chart<'a> {
     properties: Vec<&'a PropertyMeta>,
     is_bars: bool,
 }
 
-/// The charts alone, in at most `frame.rows` lines; none where there is no room.
+/// The charts alone, in at most `frame.rows` lines; none if there is no room.
 #[must_use]
 pub fn draw(
     history: &History,
@@ -153,7 +152,7 @@ pub fn draw(
 fn charts<'a>(instrument: &'a Instrument, history: &History) -> Vec<Chart<'a>> {
     let mut charts: Vec<Chart> = Vec::new();
     for property in &instrument.meta.properties {
-        // Whoever looks for a fault has `--json`.
+        // For diagnosis there is `--json`.
         let is_drawn = property.history && property.role != Role::Diagnostic;
         if !is_drawn || !history.columns.contains_key(&property.key) {
             continue;
@@ -172,7 +171,8 @@ fn charts<'a>(instrument: &'a Instrument, history: &History) -> Vec<Chart<'a>> {
     charts
 }
 
-/// As many charts as there is room for, from the first on, and the height of those with lines.
+/// As many charts as there is room for, beginning with the first, and the height of those with
+/// lines.
 fn fitting(mut charts: Vec<Chart>, rows: usize) -> (Vec<Chart>, usize) {
     loop {
         let bars = charts.iter().filter(|chart| chart.is_bars).count();
@@ -204,14 +204,14 @@ fn traces<'a>(chart: &Chart<'a>, history: &History, shown: usize) -> Vec<Traced<
     each.collect()
 }
 
-/// The first letter of a label that none before it has.
+/// The first letter of a label that is not taken.
 fn letter(label: &str, taken: &[char]) -> char {
     let letters = label.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
     let free = |c: &char| !taken.contains(c);
     letters.chain('a'..='z').find(free).unwrap_or('*')
 }
 
-/// In the middle of a line: `TEC power`, but `water`.
+/// The label in the middle of a line: `TEC power`, but `water`.
 fn in_a_line(label: &str) -> String {
     let mut characters = label.chars();
     match (characters.next(), characters.clone().next()) {
@@ -222,7 +222,7 @@ fn in_a_line(label: &str) -> String {
     }
 }
 
-/// `history` with what the state says now in its last bin, so that a chart goes on between two
+/// `history` with the present state in its last bin, so that a chart continues between two
 /// publications. Figures have the same keys in both.
 #[must_use]
 pub fn with_live(mut history: History, state: &Value) -> History {
@@ -235,7 +235,7 @@ pub fn with_live(mut history: History, state: &Value) -> History {
         return history;
     }
     let mut bins = history.status.len();
-    // Not for ever: a clock may be a year ahead.
+    // Limited, because a clock may be a year ahead.
     let mut added = 0;
     while history.start_of(bins) <= published && added < MAX_BINS {
         history.columns.values_mut().for_each(|column| column.push(None));
@@ -281,7 +281,7 @@ fn history_start(history: &History, shown: usize) -> Utc {
     }
 }
 
-/// The last `shown` bins; those that there are not are unknown.
+/// The last `shown` bins; missing ones are unknown.
 fn last<T: Clone>(bins: &[Option<T>], shown: usize) -> Vec<Option<T>> {
     let missing = shown.saturating_sub(bins.len());
     let kept = bins.get(bins.len().saturating_sub(shown)..).unwrap_or_default();
@@ -296,9 +296,9 @@ fn shown_unit(unit: Option<&str>, frame: Frame) -> String {
     }
 }
 
-/// What is drawn, each with its newest value (the bin that runs may have none yet), in as far as
-/// there is room. One that stands alone has room for what it last was. The axis says the unit,
-/// unless that is given here.
+/// The legend: each trace with its newest value (the current bin may have none yet), as far as
+/// there is room. A single trace may show its last known value. The axis shows the unit, unless it
+/// is given here.
 fn legend(traces: &[Traced], unit: &str, history: &History, (figures, frame): (Figures, Frame)) -> String {
     const INDENT: usize = 2;
     let mut text = " ".repeat(INDENT);
@@ -323,7 +323,7 @@ fn legend(traces: &[Traced], unit: &str, history: &History, (figures, frame): (F
     text
 }
 
-/// The bin that runs may have no mean yet; a state of now has its value or none.
+/// The current bin may have no mean yet; a present state has its value or none.
 const fn allowed_gap(figures: Figures) -> usize {
     match figures {
         Figures::Live => 1,

@@ -1,7 +1,7 @@
-//! What an instrument is: from its `meta`, or from the description that a tool was built with. Pure.
+//! An instrument's description: from its `meta`, or from the one that a tool was built with. Pure.
 //!
-//! A `meta` was written by another program: what cannot be used on a command line or in a topic is
-//! left out, and every label is escaped once, here.
+//! A `meta` was written by another program: parts that cannot be used on a command line or in a
+//! topic are left out, and every label is escaped once, here.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,13 @@ use crate::text::{age, date};
 
 /// The key of the word that every state has.
 const STATUS: &str = "status";
-/// Nobody reads more.
+/// Limit of decimals.
 const MOST_DECIMALS: u8 = 6;
 
-/// What an instrument is.
+/// An instrument's description.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instrument {
-    /// Its `meta`, without what cannot be used.
+    /// Its `meta`, without unusable parts.
     pub meta: Meta,
 }
 
@@ -33,12 +33,13 @@ impl Instrument {
     /// Reads a `meta`.
     ///
     /// # Errors
-    /// It is none that this program knows.
+    /// It is not a `meta` that this program knows.
     pub fn read(payload: &[u8]) -> Result<Self, MetaError> {
         Ok(Self { meta: usable(serde_json::from_slice(payload)?) })
     }
 
-    /// As it describes itself, without what only a running bridge knows: ranges and time limits.
+    /// From its description, without the values that only a running bridge knows: ranges and
+    /// timeouts.
     #[must_use]
     pub fn described(description: &Description) -> Self {
         let status = Property::word(STATUS, "Status", description.statuses).role(Role::Headline);
@@ -65,7 +66,7 @@ impl Instrument {
         verbs.iter().map(VerbMeta::of)
     }
 
-    /// A device of which no `meta` was heard.
+    /// A device without a received `meta`.
     #[must_use]
     pub fn unknown() -> Self {
         let device = || "device".to_owned();
@@ -95,13 +96,13 @@ impl Instrument {
         self.meta.verbs.iter().find(|verb| verb.name == name)
     }
 
-    /// The verb that stops what moves, if anything can move.
+    /// The verb that stops a motion, if anything can move.
     #[must_use]
     pub fn stop(&self) -> Option<&VerbMeta> {
         self.meta.verbs.iter().find(|verb| verb.stop)
     }
 
-    /// Whether a command with this verb ends what moves, so that its failure must not be overlooked.
+    /// Whether a command with this verb ends a motion, so that its failure must not be overlooked.
     #[must_use]
     pub fn halts(&self, verb: &VerbMeta) -> bool {
         verb.stop || (self.stop().is_some() && verb.class == bus::device::Class::Overriding)
@@ -113,31 +114,31 @@ impl Instrument {
         verb.motion && self.stop().is_some()
     }
 
-    /// The properties of this role, the status excepted.
+    /// The properties of this role, except the status.
     pub fn properties(&self, role: Role) -> impl Iterator<Item = &PropertyMeta> {
         self.meta.properties.iter().filter(move |property| property.role == role && property.key != STATUS)
     }
 
-    /// What goes with a word of `status`.
+    /// Label and tone of a word of `status`.
     #[must_use]
     pub fn status(&self, word: &str) -> Option<&WordMeta> {
         let status = self.meta.properties.iter().find(|property| property.key == STATUS)?;
         status.words.iter().find(|known| known.word == word)
     }
 
-    /// The colour of a status; of one that is not known, that of a warning.
+    /// The colour of a status; for an unknown one, that of a warning.
     #[must_use]
     pub fn status_colour(&self, word: &str) -> &'static str {
         tone_colour(self.status(word).map_or(Tone::Warning, |word| word.tone))
     }
 
-    /// Whether a status says that something is on its way.
+    /// Whether a status means that something is in progress.
     #[must_use]
     pub fn is_busy(&self, word: &str) -> bool {
         self.status(word).is_some_and(|word| word.tone == Tone::Busy)
     }
 
-    /// Where it is along its axis: what people look for first, of what can be moved.
+    /// The position along its axis: the headline of a device that moves.
     #[must_use]
     pub fn position(&self) -> Option<&PropertyMeta> {
         let along_an_axis = |property: &&PropertyMeta| {
@@ -148,7 +149,7 @@ impl Instrument {
             .or_else(|| self.properties(Role::Reading).find(along_an_axis))
     }
 
-    /// Where it is to be: the number that a motion sets.
+    /// The target: the number that a motion sets.
     #[must_use]
     pub fn target(&self) -> Option<&PropertyMeta> {
         self.meta.properties.iter().find(|property| {
@@ -177,7 +178,7 @@ pub fn number(state: &Map<String, Value>, key: &str) -> Option<f64> {
 pub fn figure(property: &PropertyMeta, number: f64) -> String {
     let decimals = usize::from(property.decimals.unwrap_or(0));
     let text = format!("{number:.decimals$}");
-    // Nothing has no sign.
+    // Zero has no sign.
     let is_nothing = text.trim_start_matches(['-', '0', '.']).is_empty();
     if is_nothing { text.trim_start_matches('-').to_owned() } else { text }
 }
@@ -195,7 +196,7 @@ pub fn unit(unit: Option<&str>) -> String {
     }
 }
 
-/// A value for people; `None` where it is of another type than its property says, or not known.
+/// A value for people; `None` if it is unknown, or its type differs from the property's.
 #[must_use]
 pub fn shown(property: &PropertyMeta, value: &Value, style: Style) -> Option<String> {
     if !property.many {
@@ -236,7 +237,7 @@ fn one(property: &PropertyMeta, value: &Value, style: Style) -> Option<String> {
     }
 }
 
-/// Without what cannot be used, with every label escaped.
+/// Removes unusable parts, and escapes every label.
 fn usable(mut meta: Meta) -> Meta {
     meta.kind = echo(&meta.kind);
     meta.label = if meta.label.trim().is_empty() { meta.kind.clone() } else { echo(&meta.label) };
@@ -272,7 +273,7 @@ fn usable_argument(argument: &mut ArgumentMeta) {
     argument.choice_labels.values_mut().for_each(|label| *label = echo(label));
     let kind = match argument {
         ArgumentMeta { kind: Some(kind), .. } => *kind,
-        // What version 1 left to be guessed.
+        // Version 1 did not have it.
         ArgumentMeta { choices: Some(_), .. } => ArgumentType::Choice,
         ArgumentMeta { minimum: Some(_), .. } | ArgumentMeta { unit: Some(_), .. } => ArgumentType::Number,
         _ => ArgumentType::Flag,
@@ -281,7 +282,7 @@ fn usable_argument(argument: &mut ArgumentMeta) {
     argument.optional |= kind == ArgumentType::Flag;
 }
 
-/// The alphabet of a verb, which is that of an argument.
+/// Whether `text` has the permitted characters of a verb or an argument.
 pub(crate) fn is_verb(text: &str) -> bool {
     (1..=32).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')

@@ -1,9 +1,9 @@
-//! The operators' commands: what may be typed (`usage`, `action`), what an instrument is
-//! (`instrument`, from its `meta` or its description), what is known of it (`view`), what is said
-//! of it (`status`, `generic`, `history`, `chart`, `progress`, `halt`), how it is asked (`ask`, `wait`),
-//! what Home Assistant needs (`ha`).
+//! The operators' commands: the command line (`usage`, `action`), an instrument's description
+//! (`instrument`, from its `meta` or built in), the data of a device (`view`), the output
+//! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), requests (`ask`, `wait`),
+//! and files for Home Assistant (`ha`).
 //!
-//! `obsbus` is made of this, and so is each instrument's own program, which adds its own lines
+//! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes` and `cache` the disk.
 
 mod acl;
@@ -13,6 +13,7 @@ mod cache;
 pub mod chart;
 mod command;
 pub mod complete;
+mod confirm;
 pub mod connection;
 mod display;
 pub mod exit;

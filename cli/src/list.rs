@@ -1,4 +1,4 @@
-//! `obsbus list`: every device of which the broker has anything, one line each.
+//! `obsbus list`: every device with a message on the broker, one line each.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for what it shows")]
 
 use std::collections::BTreeMap;
@@ -21,17 +21,17 @@ use crate::target::Access;
 use crate::text::width;
 use crate::view::{Standing, View};
 
-/// What is in store comes at once, all of it one behind the other.
+/// Retained messages come at once, one after the other; this silence ends them.
 const QUIET: Duration = Duration::from_millis(150);
-/// Nobody waits longer, however much there is.
+/// Longest wait, however many there are.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What is known of one device.
+/// The data of one device.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// What was heard.
+    /// The received messages.
     pub view: View,
-    /// What it is; `None` where no `meta` was heard.
+    /// Its description; `None` without a `meta`.
     pub instrument: Option<Instrument>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn list(access: &Access, site: Option<&str>) -> Result<u8, Fail
     Ok(0)
 }
 
-/// Every device of these sites; what each is, is kept for the next completion.
+/// Every device of these sites; stores each `meta` for the next completion.
 ///
 /// # Errors
 /// The broker cannot be reached.
@@ -76,7 +76,7 @@ pub(crate) async fn fetch(access: &Access, sites: &[String]) -> Result<Vec<(Base
         }
     }
     connection.close().await;
-    // What has neither is another service of the site, that publishes a state of its own.
+    // A topic with neither belongs to another service of the site that publishes a state.
     let is_device = |known: &Known| known.instrument.is_some() || known.view.availability.is_some();
     Ok(devices.into_values().filter(|(_, known)| is_device(known)).collect())
 }
@@ -127,7 +127,7 @@ fn row(base: &Base, known: &Known, now: Now, style: Style) -> [String; 4] {
     [base.to_string(), what, status, does]
 }
 
-/// `text` in so many columns, with a mark where something is missing.
+/// `text` cut to this many columns, with a mark if something is missing.
 fn shortened(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();

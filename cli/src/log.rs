@@ -36,7 +36,7 @@ fn line(event: &Event, style: Style) -> String {
     format!("{}  {}", date(event.date), style.paint(severity_colour(happening.severity), &text))
 }
 
-/// ` (3 times since …)` of what happens again and again.
+/// ` (3 times since …)` for a repeated event.
 fn repeated(event: &Event) -> String {
     let values = &event.happening.values;
     let times = values.get("times").and_then(Value::as_u64).filter(|times| *times > 1);

@@ -1,7 +1,7 @@
-//! Notes of what was asked for, so that its outcome can be asked for later: a file per request in
-//! the user's state directory, kept for a day.
+//! Notes of requests, so that `outcome` can ask for them later: a file per request in the user's
+//! state directory, kept for a day.
 //!
-//! Only a convenience: the bridge knows what it did. A note that cannot be written stops nothing.
+//! Only a convenience: the bridge knows what it did. A note that cannot be written is ignored.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for the age of its files")]
 
 use std::fs;
@@ -17,7 +17,7 @@ use crate::instrument::is_verb;
 use crate::request::Request;
 use crate::target::Target;
 
-/// The bridge has long forgotten by then.
+/// The bridge has long forgotten the request by then.
 const KEPT: Duration = Duration::from_secs(86_400);
 const ENDING: &str = "json";
 
@@ -25,34 +25,34 @@ const ENDING: &str = "json";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notes(PathBuf);
 
-/// Who asked whom: an id means nothing without them.
+/// Sender and device: an id means nothing without them.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {
-    /// Who asked.
+    /// The sender.
     pub identity: &'a Identity,
     /// The device.
     pub base: &'a Base,
 }
 
 impl<'a> Sender<'a> {
-    /// Whoever asks this target.
+    /// The sender of requests to this target.
     #[must_use]
     pub const fn of(target: &'a Target) -> Self {
         Self { identity: &target.identity, base: &target.base }
     }
 }
 
-/// What was noted.
+/// A note.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
-    /// What was asked for.
+    /// The request.
     pub request: Request,
-    /// When.
+    /// When it was sent.
     pub asked_at: Utc,
 }
 
 impl Notes {
-    /// In `$XDG_STATE_HOME`, or `~/.local/state`; `None` where there is neither.
+    /// In `$XDG_STATE_HOME`, or `~/.local/state`; `None` if there is neither.
     #[must_use]
     pub fn find(environment: &[(String, String)]) -> Option<Self> {
         let variable = |name: &str| {
@@ -65,7 +65,7 @@ impl Notes {
         Some(Self(state.join("obsbus/requests")))
     }
 
-    /// Notes a request, and forgets the old ones.
+    /// Notes a request, and deletes old notes.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -108,7 +108,7 @@ impl Notes {
                 && let (Some(written), Some(before)) = (written, before)
                 && written < before
             {
-                // One that stays is tried again the next time.
+                // If this fails, it is tried again the next time.
                 let _ = fs::remove_file(path);
             }
         }

@@ -1,8 +1,8 @@
-//! `outcome ID`: how a request of before ended.
+//! `outcome ID`: how an earlier request ended.
 //!
-//! The bridge is asked again with the same id, verb and argument and with a time so old that it
-//! cannot run: it answers from what it remembers, or waits with us for the end. Where the request
-//! is not noted on this host, or the bridge has forgotten it, the state's last command may be it.
+//! The same id, verb and argument are sent again with a time so old that the request cannot run:
+//! the bridge answers from memory, or waits with us for the end. If the request is not noted on
+//! this host, or the bridge has forgotten it, the state's last command may be the one.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for the age of what it hears")]
 
 use std::time::Duration;
@@ -26,12 +26,12 @@ use crate::tool::Session;
 use crate::view::{Standing, View};
 use crate::wait::Outcome;
 
-/// So long the bridge remembers, less what two clocks may differ.
+/// How long the bridge remembers, less the difference that two clocks may have.
 const REMEMBERED_S: f64 = 14.0 * 60.0;
-/// How often staleness is looked for.
+/// How often staleness is checked.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How it ended: the exit code, and what to say of it.
+/// How it ended: the exit code and the message.
 ///
 /// # Errors
 /// The broker cannot be reached, or nobody knows.
@@ -42,8 +42,8 @@ pub(crate) async fn outcome(
 ) -> Result<(u8, String), Failure> {
     let target = &session.target;
     let note = notes.and_then(|notes| notes.read(id, &Sender::of(target)));
-    // Asked later than that, the bridge would take it for a new one that is too old, and remember
-    // that instead.
+    // After that time the bridge would take it for a new request that is too old, and remember that
+    // instead.
     let note = note.filter(|note| Now::read().utc.seconds_since(note.asked_at) < REMEMBERED_S);
     let asker = Asker::new(target, "device", session.limit);
     let mut topics = asker.topics(id);
@@ -87,12 +87,12 @@ pub(crate) async fn outcome(
     }
 }
 
-/// Whether a reply is about our asking after it: the bridge did not know the id.
+/// Whether a reply refers to our inquiry itself: the bridge did not know the id.
 fn is_of_the_question(reply: &Reply) -> bool {
     !reply.duplicate && matches!(reply.code, Some(Code::Expired | Code::ClockSkew))
 }
 
-/// What the state knows of a request.
+/// What the state tells about a request.
 #[derive(Clone, Debug, PartialEq)]
 enum Known {
     Ended(LastCommand),
@@ -132,7 +132,7 @@ async fn follow(
     Ok(known)
 }
 
-/// `None`: it is to be waited for.
+/// `None`: wait for it.
 fn known_from(
     renderer: Renderer,
     base: &Base,
@@ -147,9 +147,9 @@ fn known_from(
         Some(Known::Lost(standing.exit_code(), why))
     };
     match last.filter(|last| last.id.as_ref() == Some(id)) {
-        // That does not age.
+        // An ended command does not become stale.
         Some(last) if last.outcome.is_terminal() => Some(Known::Ended(last.clone())),
-        // The bridge goes on while the device does not answer, and will say how it ends.
+        // The bridge continues while the device does not answer, and will report the end.
         Some(_)
             if matches!(standing, Standing::Current | Standing::DeviceOffline | Standing::ReadingStale) =>
         {

@@ -1,4 +1,4 @@
-//! What goes to the user: data to stdout, words to stderr, and what the terminal can show.
+//! Output to the user: data to stdout, messages to stderr, and the capabilities of the terminal.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -9,7 +9,7 @@ use crate::exit::{Failure, with_causes};
 use crate::style::Style;
 use crate::text::wrap;
 
-/// Coloured on a terminal, if the user does not mind (<https://no-color.org>).
+/// Coloured on a terminal, unless the user objects (<https://no-color.org>).
 pub(crate) fn style() -> Style {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
     if io::stdout().is_terminal() && !refused { Style::Coloured } else { Style::Plain }
@@ -19,8 +19,7 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|value| value == "dumb")
 }
 
-/// Room for a line that is drawn over itself on stderr, in columns; `None` where there is no
-/// terminal that can do it.
+/// Width of a line that is redrawn on stderr, in columns; `None` without a suitable terminal.
 pub(crate) fn line_width() -> Option<usize> {
     let stderr = io::stderr();
     if !stderr.is_terminal() || is_dumb() {
@@ -29,28 +28,28 @@ pub(crate) fn line_width() -> Option<usize> {
     Some(tcgetwinsize(&stderr).map_or(80, |size| size.ws_col.into()))
 }
 
-/// Draws `line` over the last one of these on stderr.
+/// Redraws the line on stderr as `line`.
 pub(crate) fn draw_over(line: &str) {
     let mut stderr = io::stderr().lock();
-    // Nothing to be done about a terminal that is gone.
+    // A terminal that has gone cannot be helped.
     let _ = write!(stderr, "\r{line}\u{1b}[K").and_then(|()| stderr.flush());
 }
 
-/// Clears what the terminal itself wrote on the line where it says `^C`.
+/// Clears the `^C` that the terminal itself echoes.
 pub(crate) fn wipe_echo() {
     if line_width().is_some() {
         draw_over("");
     }
 }
 
-/// What fits on the terminal, or as it were on one of 80 by 24.
+/// The size of the terminal, or 80 by 24.
 pub(crate) fn frame() -> Frame {
     let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
     let (columns, rows) = size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()));
     Frame { columns, rows, utf8: speaks_utf8(|name| std::env::var(name).ok()), style: style() }
 }
 
-/// Whether the locale is one of UTF-8.
+/// Whether the locale uses UTF-8.
 fn speaks_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
         // As in POSIX: empty is not set.
@@ -62,21 +61,21 @@ fn speaks_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     })
 }
 
-/// Columns of the terminal that stdout is; `None` if it is none.
+/// Columns of stdout's terminal; `None` if stdout is not a terminal.
 pub(crate) fn columns() -> Option<usize> {
     io::stdout().is_terminal().then(|| frame().columns)
 }
 
-/// Writes to stdout what was asked for.
+/// Writes data to stdout.
 ///
 /// # Errors
-/// Nobody reads it, or it cannot be written.
+/// The reader has gone, or it cannot be written.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)
 }
 
-/// Writes these lines to stdout, broken between words where it is a terminal.
+/// Writes these lines to stdout, wrapped between words on a terminal.
 ///
 /// # Errors
 /// As [`print()`].
@@ -86,7 +85,7 @@ pub(crate) fn print_lines(lines: &[String]) -> Result<(), Failure> {
     print(&(lines.collect::<Vec<_>>().join("\n") + "\n"))
 }
 
-/// Writes a verdict to stdout. What was done stays done, and its code stands, if that fails.
+/// Writes a verdict to stdout. If that fails, the command is still done, and its exit code remains.
 pub(crate) fn tell(text: &str) {
     if let Err(failure) = print(&format!("{text}\n"))
         && !failure.is_nobody_reading()
@@ -95,7 +94,7 @@ pub(crate) fn tell(text: &str) {
     }
 }
 
-/// Words for the user, on stderr.
+/// A message for the user, on stderr.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! One state as it is to be drawn, and what an instrument's own lines are made from. Pure.
+//! One state for display, from which an instrument's own lines are made. Pure.
 
 use bus::clock::Now;
 use bus::message::{LastCommand, echo};
@@ -10,55 +10,55 @@ use crate::style::Style;
 use crate::text::{age, capitalised, date};
 use crate::view::{Snapshot, Standing, View};
 
-/// A state, and how to speak of it.
+/// A state, and how to describe it.
 #[derive(Clone, Copy, Debug)]
 pub struct Picture<'a> {
-    /// What it is a state of.
+    /// The instrument.
     pub instrument: &'a Instrument,
     /// The state.
     pub snapshot: &'a Snapshot,
-    /// Seconds since the device was read, if that can be told.
+    /// Seconds since the device was read, if known.
     pub reading_s: Option<f64>,
-    /// Whether it still is so.
+    /// Present or past tense.
     pub tense: Tense,
     /// Whether to colour.
     pub style: Style,
-    /// Whether to show what only helps to look for a fault.
+    /// Whether to show diagnostic values, too.
     pub all: bool,
 }
 
 /// `is` or `was`.
 #[derive(Clone, Copy, Debug)]
 pub struct Tense {
-    /// Of what was read from the device.
+    /// For readings of the device.
     pub reading: &'static str,
-    /// Of what the bridge concludes from it.
+    /// For the bridge's conclusions from them.
     pub status: &'static str,
-    /// Of what the bridge says of itself.
+    /// For the bridge's statements about itself.
     pub bridge: &'static str,
 }
 
-/// What is said of a device, below what is said of the connection to it.
+/// The lines about a device, below those about the connection to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// What it does: never left out.
+    /// Its status: never left out.
     pub verdict: Vec<String>,
-    /// All else.
+    /// All other lines.
     pub details: Vec<String>,
 }
 
 impl Tense {
-    /// How to speak of a state that stands so.
+    /// The tense for this standing.
     #[must_use]
     pub const fn of(standing: &Standing) -> Self {
         let current = matches!(standing, Standing::Current);
-        // Without readings the bridge itself still speaks of its own mode and reasons.
+        // Without readings the bridge still knows its own mode and reasons.
         let knows = current || matches!(standing, Standing::DeviceOffline | Standing::Released);
         let speaks = knows || matches!(standing, Standing::ReadingStale);
         Self { reading: is(current), status: is(knows), bridge: is(speaks) }
     }
 
-    /// Whether the bridge is there to say so.
+    /// Whether the bridge's statements are current.
     #[must_use]
     pub fn is_present(&self) -> bool {
         self.bridge == "is"
@@ -70,7 +70,7 @@ const fn is(current: bool) -> &'static str {
 }
 
 impl<'a> Picture<'a> {
-    /// Of what was heard; `None` if no state was.
+    /// From a view; `None` without a state.
     #[must_use]
     pub fn new(
         instrument: &'a Instrument,
@@ -98,13 +98,13 @@ impl<'a> Picture<'a> {
         self.style.paint(colour, &status_label(self.instrument, self.snapshot))
     }
 
-    /// What the bridge says that it does, and why: `COOLING because camera cmos is powered`.
+    /// The status and the bridge's reason: `COOLING because camera cmos is powered`.
     #[must_use]
     pub fn summary(&self) -> String {
         let label = status_label(self.instrument, self.snapshot);
         let summary = echo(&self.snapshot.common.summary);
         match after_label(&summary, &label) {
-            // It says no more than the status: a bridge of before does not even say that.
+            // The summary only repeats the status; an older bridge has none.
             _ if summary.is_empty() || summary.eq_ignore_ascii_case(&label) => {
                 let reason = reason(self.snapshot);
                 if reason.is_empty() { String::new() } else { format!("{} ({reason})", self.status()) }
@@ -144,12 +144,12 @@ pub fn status_label(instrument: &Instrument, snapshot: &Snapshot) -> String {
     match instrument.status(&common.status) {
         _ if !common.status_label.is_empty() => echo(&common.status_label),
         Some(word) => word.label.clone(),
-        // A bridge of before, or a word that this program does not know.
+        // An older bridge, or a word that this program does not know.
         None => echo(&common.status).replace('_', " ").to_uppercase(),
     }
 }
 
-/// Why it does so: the bridge's sentence, without what it does; else the bare reason.
+/// The reason: the bridge's sentence without the status; else the bare reason.
 #[must_use]
 pub fn why(instrument: &Instrument, snapshot: &Snapshot) -> String {
     let summary = echo(&snapshot.common.summary);
@@ -165,7 +165,7 @@ fn reason(snapshot: &Snapshot) -> String {
     echo(&snapshot.common.reason).replace('_', " ")
 }
 
-/// What follows the status that a sentence begins with.
+/// The rest of a sentence after the status at its beginning.
 fn after_label<'a>(summary: &'a str, label: &str) -> Option<&'a str> {
     let start = summary.get(..label.len())?;
     let rest = summary.get(label.len()..)?;

@@ -1,4 +1,4 @@
-//! How far a motion has come, as one line: a bar for a terminal, words for a file. Pure.
+//! The progress of a motion, as one line: a bar for a terminal, words for a file. Pure.
 //!
 //! The motion's properties have the keys that every instrument gives them: `progress`, `eta_s` and
 //! `deadline`, with the role of a motion.
@@ -14,14 +14,14 @@ const PROGRESS: &str = "progress";
 const TIME_LEFT: &str = "eta_s";
 const DEADLINE: &str = "deadline";
 
-/// A wider bar says no more.
+/// Widest useful bar.
 const WIDEST: usize = 40;
-/// A narrower one says nothing.
+/// Narrowest useful bar.
 const NARROWEST: usize = 8;
 /// Brackets, the space behind them, and the last column, which would wrap.
 const AROUND: usize = 4;
 
-/// Something on its way.
+/// A motion in progress.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Motion {
     word: String,
@@ -33,7 +33,7 @@ pub struct Motion {
 }
 
 impl Motion {
-    /// What the state says of it; `None` if nothing is on its way.
+    /// The motion in a state; `None` without one.
     #[must_use]
     pub fn of(instrument: &Instrument, snapshot: &Snapshot) -> Option<Self> {
         let state = &snapshot.device;
@@ -52,7 +52,7 @@ impl Motion {
         let deadline = value(state, DEADLINE).filter(|_| is_under_way && role(DEADLINE));
         let deadline = deadline.and_then(|text| Utc::parse(text.as_str()?).ok());
         let left = match (time_left, deadline) {
-            // Where it is not known where it is, how long it takes is a bound.
+            // If the position is unknown, the time left is an upper bound.
             (Some(seconds), _) if at.is_none() => Some(format!("at most {seconds:.0} s left")),
             (Some(seconds), _) => Some(format!("{seconds:.1} s left")),
             (None, Some(deadline)) => {
@@ -72,13 +72,13 @@ impl Motion {
         })
     }
 
-    /// Whether it is being stopped, as far as can be told: it is on its way to nowhere.
+    /// Whether it is probably being stopped: it has no target.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
         self.progress.is_none()
     }
 
-    /// Position, target and what is left, as far as they are known.
+    /// Position, target and time left, as far as they are known.
     #[must_use]
     pub fn figures(&self) -> String {
         let place = match (&self.at, &self.to) {
@@ -89,7 +89,7 @@ impl Motion {
         place.into_iter().chain(self.left()).collect::<Vec<_>>().join("  ")
     }
 
-    /// How far it has come: `43%, 1.2 s left`.
+    /// The progress: `43%, 1.2 s left`.
     #[must_use]
     pub fn left(&self) -> Option<String> {
         let done = self.progress.map(|progress| format!("{:.0}%", progress * 100.0));
@@ -97,26 +97,26 @@ impl Motion {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// Where to: `to 2.000 mm`.
+    /// The target: `to 2.000 mm`.
     #[must_use]
     pub fn to(&self) -> Option<String> {
         self.to.as_ref().map(|to| format!("to {to}{}", self.unit))
     }
 
-    /// How far it has come, in steps of a tenth: a position would change ten times a second.
+    /// The progress, in steps of a tenth, because a position would change ten times a second.
     #[must_use]
     pub fn tens(&self) -> Option<String> {
         self.progress.map(|progress| format!("{:.0}%", (progress * 10.0).floor() * 10.0))
     }
 
-    /// What can be said of it in words.
+    /// All of it in words.
     #[must_use]
     pub fn words(&self) -> String {
         format!("{} {}", self.word, self.figures()).trim_end().to_owned()
     }
 
-    /// The same with a bar in front of it, in `columns`: `[#####-----] moving …`. Where there is
-    /// little room, a bar that moves says more than the word.
+    /// The same with a bar in front, in `columns`: `[#####-----] moving …`. If there is little
+    /// room, a moving bar tells more than the words.
     #[must_use]
     pub fn bar(&self, columns: usize) -> String {
         let (words, figures) = (self.words(), self.figures());

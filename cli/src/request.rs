@@ -1,4 +1,5 @@
-//! What goes on the bus for a command: verb, arguments, id and time. Pure, but for the random id.
+//! The message of a command on the bus: verb, arguments, id and time. Pure, except for the random
+//! id.
 
 use bus::clock::{Now, Utc};
 use bus::topic::RequestId;
@@ -6,15 +7,15 @@ use serde_json::{Map, Value};
 
 use crate::exit::Failure;
 
-/// A request that is not delivered within this many seconds is not run.
+/// A request that is not delivered within this many seconds does not run.
 pub const EXPIRY_S: u32 = 10;
-/// As old is the question after an outcome: too old to run, and not so old (an hour) that this
-/// host's clock would be blamed.
+/// Age of an inquiry for an outcome: too old to run, but less than the hour after which the bridge
+/// would blame this host's clock.
 const AGED_MS: i64 = 30 * 60 * 1000;
-/// Least that the bridge takes.
+/// The smallest value that the bridge accepts.
 const AGED_TTL_S: f64 = 0.1;
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// Last level of the command's topic.
@@ -35,7 +36,7 @@ pub fn new_id() -> Result<RequestId, Failure> {
 }
 
 impl Request {
-    /// Of a verb without arguments.
+    /// For a verb without arguments.
     #[must_use]
     pub fn bare(verb: &str) -> Self {
         Self { verb: verb.to_owned(), arguments: Map::new() }
@@ -47,8 +48,8 @@ impl Request {
         self.payload_of(id, now.utc, EXPIRY_S.into())
     }
 
-    /// The payload of a question after the outcome of a request of before: so old that it is never
-    /// run, whether or not the bridge knows the id.
+    /// The payload of an inquiry for the outcome of an earlier request: so old that it never runs,
+    /// whether or not the bridge knows the id.
     #[must_use]
     pub fn aged_payload(&self, id: &RequestId, now: Now) -> Vec<u8> {
         let long_ago = now.utc.unix_milliseconds().saturating_sub(AGED_MS);

@@ -15,10 +15,11 @@ use crate::acl;
 use crate::action::{Action, action, words};
 use crate::ask::Asker;
 use crate::cache;
-use crate::command::{carry_out, not_sent, ping, said};
+use crate::command::{UserRequest, carry_out, not_sent, ping, said};
 use crate::complete::{Candidate, Place, place, printed};
+use crate::confirm;
 use crate::connection::Connection;
-use crate::exit::{EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::ha;
 use crate::instrument::Instrument;
 use crate::list;
@@ -31,13 +32,13 @@ use crate::show::{self, never_heard, read_meta};
 use crate::style::Style;
 use crate::target::{Access, Common};
 use crate::tool::{Session, Tool};
-use crate::usage;
+use crate::usage::{self, YES};
 use crate::view::View;
 use crate::watch::watch;
 
-/// Nobody waits longer for a completion.
+/// Longest wait for a completion.
 const COMPLETION_LIMIT: Duration = Duration::from_millis(200);
-/// The verb that must get through even where nothing is known of the device.
+/// The verb that must get through even if nothing is known of the device.
 const STOP: &str = "stop";
 
 /// Runs the program of one instrument.
@@ -128,10 +129,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
 
 /// `obsbus NAME rest ...`.
 fn device(name: &str, rest: &[String], common: Common) -> Result<u8, Failure> {
-    // What needs no verbs is told apart without asking the broker.
+    // Subcommands that need no verbs are recognised without the broker.
     let shallow = match usage::any_device(name).try_get_matches_from(rest) {
         Ok(matches) => Some(matches),
-        // What the help says, and what is no subcommand, depends on the device.
+        // The help, and words that are not subcommands, depend on the device.
         Err(error) if is_help(&error) || error.kind() == ErrorKind::InvalidSubcommand => None,
         Err(error) => return Err(wrong_usage(&error)),
     };
@@ -182,8 +183,8 @@ async fn act(session: &Session, action: Action) -> Result<u8, Failure> {
     }
 }
 
-/// What takes the instrument's verbs to understand: they come on the connection that the request
-/// goes out on.
+/// A command line that needs the instrument's verbs: they arrive on the connection on which the
+/// request is sent.
 async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8, Failure> {
     let target = &session.target;
     let is_stop = rest.iter().find(|word| !word.starts_with('-')).is_some_and(|word| word == STOP);
@@ -195,7 +196,7 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
     let mut connection = match Connection::open(target, &topics).await {
         Ok(connection) => connection,
         Err(error) => {
-            // The help is as good as it was when the device was there.
+            // The help from the cache is good enough.
             let matches = parse_device(name, &kept().unwrap_or_else(stoppable), rest);
             if let Err(help @ Failure::Help(_)) = matches {
                 return Err(help);
@@ -211,7 +212,7 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
         Some(message) => read_meta(session, &message.payload),
         None => match kept() {
             Some(instrument) => instrument,
-            // Nothing is worth waiting with a stop.
+            // A stop must not wait for anything.
             None if is_stop => stoppable(),
             None => match heard_late(session, &mut connection).await? {
                 Some(instrument) => instrument,
@@ -222,7 +223,18 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
     let matches = parse_device(name, &instrument, rest)?;
     match action(&matches, Some(&instrument), None)? {
         Some(Action::Send(user_request)) => {
-            carry_out(session, &instrument, &user_request, (id, Some(connection))).await
+            let question = question(&instrument, &user_request, &matches);
+            let Some(question) = question.filter(|_| confirm::somebody_is_there()) else {
+                return carry_out(session, &instrument, &user_request, (id, Some(connection))).await;
+            };
+            // Nobody knows how long an answer takes: the request gets a connection of its own.
+            connection.close().await;
+            let answer = confirm::is_confirmed(&question);
+            if !answer.map_err(|source| Failure::System { what: "read the answer", source })? {
+                let message = format!("{}: not confirmed; nothing was sent", user_request.words);
+                return Err(Failure::said(EXIT_FAILED, message));
+            }
+            carry_out(session, &instrument, &user_request, (id, None)).await
         }
         Some(action) => {
             connection.close().await;
@@ -232,7 +244,14 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
     }
 }
 
-/// What a bridge says of itself that has just connected.
+/// What is to be asked before this is sent, unless the user has answered it already.
+fn question(instrument: &Instrument, user_request: &UserRequest, matches: &ArgMatches) -> Option<String> {
+    let verb = matches.subcommand().map(|(_, matches)| matches);
+    let is_answered = verb.is_some_and(|matches| matches!(matches.try_get_one(YES), Ok(Some(true))));
+    instrument.verb(&user_request.request.verb)?.question.clone().filter(|_| !is_answered)
+}
+
+/// The `meta` of a bridge that has just connected.
 async fn heard_late(
     session: &Session,
     connection: &mut Connection,
@@ -246,7 +265,7 @@ async fn heard_late(
     Ok(message.map(|message| read_meta(session, &message.payload)))
 }
 
-/// A device of which nothing is known but that it may move.
+/// A device of which only one thing is known: it may move.
 fn stoppable() -> Instrument {
     let mut instrument = Instrument::unknown();
     let stop = bus::device::Verb {
@@ -283,7 +302,7 @@ fn parse_device(name: &str, instrument: &Instrument, rest: &[String]) -> Result<
     parse(&usage::device(name, instrument), rest.iter().map(OsString::from))
 }
 
-/// What may stand at the end of `obsbus words ...`.
+/// The completions of `obsbus words ...`.
 fn completions(version: &'static str, words: &[String], common: &Common) -> Vec<Candidate> {
     let external = match place(&usage::obsbus(version), words) {
         Place::External(index) => index,
@@ -317,7 +336,7 @@ fn completions(version: &'static str, words: &[String], common: &Common) -> Vec<
     }
 }
 
-/// Whether the last of `words` is where a device's name may stand.
+/// Whether the last of `words` may be a device's name.
 fn is_first(words: &[String]) -> bool {
     let mut before = words.iter().rev().skip(1).rev();
     while let Some(word) = before.next() {
@@ -330,7 +349,7 @@ fn is_first(words: &[String]) -> bool {
     true
 }
 
-/// The devices whose names begin so.
+/// The devices whose names begin with `begin`.
 fn devices(begin: &str, common: &Common) -> Vec<Candidate> {
     let Ok(access) = Access::find(common) else { return Vec::new() };
     let Ok(sites) = access.sites(common.site.as_deref()) else { return Vec::new() };
@@ -353,14 +372,14 @@ fn devices(begin: &str, common: &Common) -> Vec<Candidate> {
     candidates.filter(|candidate| candidate.word.starts_with(begin)).collect()
 }
 
-/// Hears what there is, for as long as somebody waits who has pressed a key.
+/// Collects the devices for as long as a user waits after pressing Tab.
 fn ask_around(access: &Access) {
     let heard = block_on(async {
-        // What comes in time is kept for the next one.
+        // Messages that come in time are cached for the next completion.
         let _ = timeout(COMPLETION_LIMIT, list::fetch(access, &access.settings.sites)).await;
         Ok(0)
     });
-    // There is nobody to be told.
+    // An error has no reader here.
     drop(heard);
 }
 

@@ -1,4 +1,4 @@
-//! A terminal for the live screen: text drawn in place, keys without Enter, all of it undone at
+//! A terminal for the live screen: text drawn in place, keys without Enter; all of it is undone at
 //! the end, and while the program is suspended (Ctrl-Z, `fg`).
 
 use std::io::{self, IsTerminal, Read};
@@ -15,14 +15,14 @@ use crate::output::print;
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l\u{1b}[2J";
 const LEAVE: &str = "\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
 
-/// The terminal while it is ours.
+/// The terminal under our control.
 #[derive(Debug)]
 pub(crate) struct Screen {
     before: Option<Termios>,
 }
 
 impl Screen {
-    /// Takes the terminal over; gives it back when dropped.
+    /// Takes over the terminal; restores it when dropped.
     ///
     /// # Errors
     /// It cannot be written to.
@@ -37,7 +37,7 @@ impl Screen {
             let mut modes = before.clone();
             // Signals stay: Ctrl-C is still Ctrl-C.
             modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
-            // Without it a key only counts after Enter.
+            // If this fails, a key only counts after Enter.
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
         }
         print(ENTER)
@@ -51,10 +51,11 @@ impl Screen {
         }
     }
 
-    /// Gives the terminal back, stops as the user wished, and takes it over again when continued.
+    /// Restores the terminal, suspends the program, and takes over the terminal again when
+    /// continued.
     ///
     /// # Errors
-    /// It cannot be written to any more.
+    /// The terminal cannot be written any more.
     pub(crate) fn suspend(&self) -> Result<(), Failure> {
         self.give_back();
         // Returns when somebody continues us.
@@ -62,11 +63,11 @@ impl Screen {
         self.take()
     }
 
-    /// Draws these lines over what was there: as many as there is room for, from the first on, and
-    /// how many there are besides.
+    /// Redraws the screen with these lines: as many as fit, from the first, and the number of those
+    /// that do not.
     ///
     /// # Errors
-    /// Nobody sees it.
+    /// The terminal has gone.
     pub(crate) fn draw(&self, lines: &[String], frame: Frame) -> Result<(), Failure> {
         let mut text = String::from("\u{1b}[H");
         let clipped = clipped(lines, frame);
@@ -88,7 +89,7 @@ impl Drop for Screen {
     }
 }
 
-/// What of `lines` fits.
+/// The part of `lines` that fits.
 fn clipped(lines: &[String], frame: Frame) -> Vec<String> {
     let rows = frame.rows;
     if lines.len() <= rows {
@@ -101,13 +102,14 @@ fn clipped(lines: &[String], frame: Frame) -> Vec<String> {
     clipped
 }
 
-/// Waits for `q`; for ever if nobody is at the keyboard.
+/// Waits for `q`; for ever without a keyboard.
 pub(crate) async fn quit_key() {
     if !io::stdin().is_terminal() {
         return std::future::pending().await;
     }
     let (sender, mut keys) = mpsc::channel(8);
-    // A thread of its own: a read from a terminal cannot be called off, and ends with the process.
+    // A separate thread, because a read from a terminal cannot be cancelled; it ends with the
+    // process.
     std::thread::spawn(move || {
         for key in io::stdin().lock().bytes() {
             let Ok(key) = key else { return };

@@ -1,4 +1,4 @@
-//! What each shell needs to complete our commands: a few lines that ask the command itself.
+//! The completion script of each shell: a few lines that call the command itself.
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -28,7 +28,8 @@ impl ValueEnum for Shell {
     }
 }
 
-/// The script for `command`. Each line that the command answers is a word, a tab, and what it is.
+/// The script for `command`. Each line that the command prints is a word, a tab, and its
+/// description.
 #[must_use]
 pub fn script(shell: Shell, command: &str) -> String {
     let template = match shell {

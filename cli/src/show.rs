@@ -1,4 +1,5 @@
-//! What only looks, the same for every device: `status`, `json`, `history`, `log`, `health`.
+//! The commands that only read, the same for every device: `status`, `json`, `history`, `log`,
+//! `health`.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for what it shows")]
 
 use std::collections::BTreeMap;
@@ -20,14 +21,14 @@ use crate::text::one_line;
 use crate::tool::Session;
 use crate::view::{Standing, View};
 
-/// What the broker has of a device.
+/// The retained messages of a device.
 struct Fetched {
     view: View,
     instrument: Instrument,
     others: BTreeMap<String, Message>,
 }
 
-/// The state, and what else is wanted of what the broker has in store.
+/// The state, and the other retained messages that are needed.
 async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionError> {
     let target = &session.target;
     let meta = target.base.meta();
@@ -49,7 +50,7 @@ async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionE
         let now = Now::read();
         let limit = if is_late { connection.late_limit(now) } else { connection.stored_limit(now) };
         let Some(message) = connection.next(limit).await? else {
-            // A bridge that has just connected publishes some of it a little later.
+            // A bridge that has just connected publishes some of them a little later.
             let is_missed =
                 |topic: &String| !heard.contains_key(topic) && (*topic != meta || kept().is_none());
             if !is_late && view.availability.as_deref() == Some(ONLINE) && wanted.iter().any(is_missed) {
@@ -72,7 +73,7 @@ async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionE
     Ok(Fetched { view, instrument, others: heard })
 }
 
-/// What a `meta` says; it is kept for the next completion.
+/// Reads a `meta`; stores it for the next completion.
 pub(crate) fn read_meta(session: &Session, payload: &[u8]) -> Instrument {
     match Instrument::read(payload) {
         Ok(instrument) => {
@@ -86,10 +87,10 @@ pub(crate) fn read_meta(session: &Session, payload: &[u8]) -> Instrument {
     }
 }
 
-/// `status`: what is known of the device, for people; the exit code says how far it is current.
+/// `status`: the device's state for people; the exit code tells whether it is current.
 ///
 /// # Errors
-/// The broker cannot be reached, or knows nothing of the device.
+/// The broker cannot be reached, or has no message of the device.
 pub(crate) async fn status(session: &Session, all: bool) -> Result<u8, Failure> {
     let Fetched { view, instrument, .. } = fetch(session, &[]).await?;
     let now = Now::read();
@@ -97,7 +98,7 @@ pub(crate) async fn status(session: &Session, all: bool) -> Result<u8, Failure> 
     if standing == Standing::NeverHeard {
         return Err(never_heard(session, &view, &instrument, now));
     }
-    // An instrument's own lines begin as its predecessor's did; a stranger's with what it does.
+    // An instrument's own lines begin like its predecessor's; others begin with the status.
     let first = if session.tool.is_some() { First::Attentions } else { First::Verdict };
     let renderer = session.renderer(&instrument);
     print_lines(&renderer.status(&session.target.base, &view, now, style(), (first, all)))?;
@@ -110,7 +111,7 @@ pub(crate) async fn status(session: &Session, all: bool) -> Result<u8, Failure> 
 /// `json`: the state as it is on the bus, on one line.
 ///
 /// # Errors
-/// The broker cannot be reached, or knows nothing of the device.
+/// The broker cannot be reached, or has no message of the device.
 pub(crate) async fn json(session: &Session) -> Result<u8, Failure> {
     let Fetched { view, instrument, .. } = fetch(session, &[]).await?;
     let now = Now::read();
@@ -143,7 +144,7 @@ pub(crate) async fn past(session: &Session, hours: Option<f64>, json: bool) -> R
     } else if let Ok(history) = &read {
         print(&history::page(base, history, &instrument, hours, now, frame()))?;
     }
-    // What was: drawn all the same, whatever is now.
+    // The past is drawn whatever the present state is.
     if standing != Standing::Current {
         return Ok(not_current(session, &view, &instrument, (&standing, now)));
     }
@@ -157,10 +158,10 @@ pub(crate) async fn past(session: &Session, hours: Option<f64>, json: bool) -> R
     Err(Failure::said(EXIT_STALE, problem))
 }
 
-/// `health`: how the bridge itself is.
+/// `health`: the condition of the bridge itself.
 ///
 /// # Errors
-/// The broker cannot be reached, or knows nothing of it.
+/// The broker cannot be reached, or has no health message.
 pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure> {
     let base = &session.target.base;
     let topic = base.health();
@@ -181,7 +182,7 @@ pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure>
         }
     }
     match view.standing(now) {
-        // The bridge is well; what it is the bridge of is another matter.
+        // The bridge is well; the device's condition is another matter.
         standing if standing.exit_code() != EXIT_UNREACHABLE => Ok(0),
         standing => Ok(not_current(session, &view, &instrument, (&standing, now))),
     }
@@ -190,7 +191,7 @@ pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure>
 /// `log`: the last events.
 ///
 /// # Errors
-/// The broker cannot be reached, or knows nothing of them.
+/// The broker cannot be reached, or has no events.
 pub(crate) async fn log(session: &Session, json: bool) -> Result<u8, Failure> {
     let base = &session.target.base;
     let topic = base.recent();

@@ -1,7 +1,7 @@
-//! What is shown of any device: pure, from a [`View`] and the time.
+//! The display of any device: pure, from a [`View`] and the time.
 //!
-//! What is said of the device itself is drawn from its description by `generic`, or by an
-//! instrument's own lines. Whatever came from the bus is printed with control characters escaped.
+//! `generic` draws the device itself from its description, or an instrument's own lines do. Text
+//! from the bus is printed with control characters escaped.
 
 use bus::clock::Now;
 use bus::message::{Attention, echo};
@@ -17,22 +17,22 @@ use crate::view::{Snapshot, Standing, View};
 /// How an instrument is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Renderer<'a> {
-    /// What it is.
+    /// The instrument.
     pub instrument: &'a Instrument,
-    /// What to call it in a sentence.
+    /// Its name in a sentence.
     pub noun: &'a str,
-    /// Its own lines; `None` where the state is not what they are made for.
+    /// Its own lines; `None` if the state has another type.
     pub lines: fn(&Picture) -> Option<Body>,
-    /// What a line of `watch` says of it, without its attentions.
+    /// Its line of `watch`, without attentions.
     pub brief: fn(&Snapshot) -> Option<String>,
 }
 
-/// What stands first.
+/// What comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// What a human should know.
+    /// The attentions.
     Attentions,
-    /// What the device does: where the bottom may be cut off.
+    /// The device's status: for a screen whose bottom may be cut off.
     Verdict,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Renderer<'a> {
         lines
     }
 
-    /// Why nothing below is current, in words.
+    /// Why the data below are not current, in words.
     #[must_use]
     pub fn why_not_current(&self, base: &Base, view: &View, standing: &Standing, now: Now) -> String {
         let device = self.noun;
@@ -125,7 +125,7 @@ impl<'a> Renderer<'a> {
         format!("the {} is {word}{colon}{why}", self.noun)
     }
 
-    /// One line of `watch`, without its time: if it has not changed, nothing worth a line has.
+    /// One line of `watch`, without its time; a new line is printed only if it changes.
     #[must_use]
     pub fn line(&self, base: &Base, view: &View, now: Now) -> String {
         let standing = view.standing(now);
@@ -150,7 +150,7 @@ fn attention_line(attention: &Attention, style: Style) -> String {
     style.paint(severity_colour(attention.severity), &text)
 }
 
-// Without an age in it, which would make a new line of every second.
+// Without an age, which would make a new line every second.
 fn why_not_current_briefly(base: &Base, view: &View, standing: &Standing) -> String {
     match standing {
         Standing::StateStale | Standing::AgeUnknown => "STALE the bridge publishes nothing".to_owned(),

@@ -1,4 +1,4 @@
-//! Colours: whether there are any, and which goes with a tone. Knows no terminal.
+//! Colours: whether to use them, and the colour of each tone. Knows no terminal.
 
 use bus::device::Tone;
 use bus::message::Severity;
@@ -12,19 +12,19 @@ pub enum Style {
     Coloured,
 }
 
-/// What does not work.
+/// An error.
 pub const RED: &str = "31";
-/// What is as it should be.
+/// As it should be.
 pub const GREEN: &str = "32";
-/// What works, but look.
+/// A warning.
 pub const YELLOW: &str = "33";
-/// What is on its way.
+/// In progress.
 pub const CYAN: &str = "36";
-/// What stands above all else: nothing below is current.
+/// The most important line: the data below are not current.
 pub const BOLD_RED: &str = "1;31";
 
 impl Style {
-    /// `text` in `colour` (as in an SGR sequence), if there is one and it may be used.
+    /// `text` in `colour` (as in an SGR sequence), if it has one and colours are used.
     #[must_use]
     pub fn paint(self, colour: &str, text: &str) -> String {
         match self {

@@ -1,4 +1,4 @@
-//! The device that is meant, and how to get there: from the settings and the command line.
+//! The device of a command, and how to reach it: from the settings and the command line.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,34 +12,34 @@ use bus::topic::{Base, Identity};
 
 use crate::exit::{Failure, with_causes};
 
-/// For TCP, TLS and CONNACK.
+/// Timeout for TCP, TLS and CONNACK.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
-/// What every command takes beside its own.
+/// The options that every command has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Common {
-    /// Settings file, where it is not one of the usual ones.
+    /// Settings file, if not at a usual place.
     pub config: Option<PathBuf>,
-    /// Site, where the settings name several.
+    /// Site, if the settings have several.
     pub site: Option<String>,
-    /// Device, where it is not the settings' one.
+    /// Device, if not the default.
     pub device: Option<String>,
-    /// The user's own limit for the whole.
+    /// The user's own timeout for everything.
     pub timeout: Option<Duration>,
 }
 
-/// The broker, and who we are to it.
+/// The broker, and our identity.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// What the settings say.
+    /// The settings.
     pub settings: ClientSettings,
-    /// Where they stand.
+    /// Their file.
     pub file: PathBuf,
-    /// Our name on the bus.
+    /// Our identity.
     pub identity: Identity,
-    /// Our name for this start.
+    /// Our client id.
     pub client_id: ClientId,
-    /// For TCP, TLS and CONNACK.
+    /// Timeout for TCP, TLS and CONNACK.
     pub connect_limit: Duration,
 }
 
@@ -48,18 +48,18 @@ pub struct Access {
 pub struct Target {
     /// How to reach the broker.
     pub broker: BrokerSettings,
-    /// Our name on the bus.
+    /// Our identity.
     pub identity: Identity,
-    /// Our name for this start.
+    /// Our client id.
     pub client_id: ClientId,
     /// The device.
     pub base: Base,
-    /// For TCP, TLS and CONNACK.
+    /// Timeout for TCP, TLS and CONNACK.
     pub connect_limit: Duration,
 }
 
 impl Access {
-    /// As the settings say.
+    /// Access according to the settings.
     ///
     /// # Errors
     /// The settings are missing or wrong.
@@ -90,7 +90,7 @@ impl Access {
         Ok(Self { settings, file, identity, client_id, connect_limit })
     }
 
-    /// The sites to look at: the one that was named, or all.
+    /// The sites to search: the named one, or all.
     ///
     /// # Errors
     /// The settings do not know it.
@@ -107,13 +107,14 @@ impl Access {
     /// The device that `address` means: a name of the settings, `DEVICE` or `SITE/DEVICE`.
     ///
     /// # Errors
-    /// The site is not known or not clear, or a name is none.
+    /// The site is unknown or not clear, or a name is not valid.
     pub fn target(self, site: Option<&str>, address: &str) -> Result<Target, Failure> {
         let base = self.settings.base_at(site, address).map_err(|error| self.explained(&error, site))?;
         Ok(self.target_at(base))
     }
 
-    /// The device of this name itself, whatever else goes by that name in the settings.
+    /// The device with this name in its topics, even if the settings use the name for another
+    /// device.
     ///
     /// # Errors
     /// As [`Self::target`].

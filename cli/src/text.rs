@@ -9,13 +9,13 @@ pub fn date(at: Utc) -> String {
     format!("{} UTC", text.split('.').next().unwrap_or_default().replacen('T', " ", 1))
 }
 
-/// The minute of a day: `03:12`. Whoever prints it says the zone.
+/// The minute of a day: `03:12`. The caller adds the zone.
 #[must_use]
 pub fn clock(at: Utc) -> String {
     at.to_string().get(11..16).unwrap_or_default().to_owned()
 }
 
-/// The day: `2026-11-30`. Whoever prints it says the zone.
+/// The day: `2026-11-30`. The caller adds the zone.
 #[must_use]
 pub fn day(at: Utc) -> String {
     at.to_string().get(..10).unwrap_or_default().to_owned()
@@ -42,8 +42,8 @@ pub fn capitalised(text: &str) -> String {
     }
 }
 
-/// A payload as it is, on one line; only what no bridge of ours sends is changed: control
-/// characters, which could command the terminal, and what is not UTF-8.
+/// A payload unchanged, on one line; only bytes that our bridges never send are replaced: control
+/// characters, which could command the terminal, and invalid UTF-8.
 #[must_use]
 pub fn one_line(payload: &[u8]) -> String {
     let mut text = String::with_capacity(payload.len());
@@ -63,8 +63,8 @@ pub fn width(text: &str) -> usize {
     Pieces(text).filter(|piece| !piece.is_colour).count()
 }
 
-/// `line` in lines of at most `columns`, broken between words; what follows is indented a little
-/// more than the line itself. A colour goes on in the next line.
+/// `line` in lines of at most `columns`, broken between words; further lines are indented a little
+/// more than the first. A colour continues in the next line.
 #[must_use]
 pub fn wrap(line: &str, columns: usize) -> Vec<String> {
     if columns == 0 || width(line) <= columns {
@@ -114,7 +114,7 @@ impl<'a> Wrapped<'a> {
             if piece.is_colour {
                 self.colour = if piece.text == RESET { "" } else { piece.text };
             } else {
-                // A word that is wider than the terminal is broken all the same.
+                // A word that is wider than the terminal is broken.
                 if self.used >= self.columns {
                     self.end_line();
                 }

@@ -1,4 +1,4 @@
-//! What a program brings along that was built for one instrument, and what every command works with.
+//! The parts of a program for one instrument, and the context of every command.
 
 use std::time::Duration;
 
@@ -10,31 +10,30 @@ use crate::status::Renderer;
 use crate::target::Target;
 use crate::view::Snapshot;
 
-/// A program for one instrument: its own words and lines over what the description says.
+/// A program for one instrument: its own words and lines override those of the description.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
     /// Its name on the command line.
     pub command: &'static str,
     /// What it is for.
     pub about: &'static str,
-    /// What stands below its help.
+    /// The text below its help.
     pub after_help: &'static str,
     /// Its version.
     pub version: &'static str,
     /// The instrument.
     pub description: &'static Description,
-    /// What the settings call the device that is meant where none is named, and what to call it in a
-    /// sentence.
+    /// The default device's name in the settings, and its name in a sentence.
     pub device: &'static str,
-    /// What the help says of a verb (`set`) or an argument (`set.mm`), over their labels.
+    /// The help of a verb (`set`) or an argument (`set.mm`), instead of its label.
     pub texts: &'static [(&'static str, &'static str)],
-    /// Shorter ways to say a command.
+    /// Shorter forms of commands.
     pub shortcuts: &'static [Shortcut],
-    /// Its own lines of `status`; `None` where the state is not what they are made for.
+    /// Its own lines of `status`; `None` if the state has another type.
     pub lines: fn(&Picture) -> Option<Body>,
     /// Its own line of `watch`.
     pub brief: fn(&Snapshot) -> Option<String>,
-    /// What to say after a stop, so that nobody takes it for more than it is.
+    /// A hint after a stop, so that nobody expects too much of it.
     pub after_stop: Option<&'static str>,
 }
 
@@ -43,7 +42,7 @@ pub struct Tool {
 pub struct Shortcut {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What the help says of it.
+    /// Its help.
     pub about: &'static str,
     /// The verb that is sent.
     pub verb: &'static str,
@@ -51,18 +50,18 @@ pub struct Shortcut {
     pub arguments: &'static [(&'static str, &'static str)],
 }
 
-/// One call of a command: who is asked, and how it is spoken of.
+/// One run of a command: the device, and how to describe it.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The device and the way to it.
     pub target: Target,
-    /// What the device is, as far as is known before it is asked.
+    /// The device's description, if known before asking.
     pub instrument: Option<Instrument>,
     /// The program, if it was built for one instrument.
     pub tool: Option<&'static Tool>,
-    /// How the user calls it: `obsbus powerbox`.
+    /// The command as the user types it: `obsbus powerbox`.
     pub command: String,
-    /// The user's own limit.
+    /// The user's own timeout.
     pub limit: Option<Duration>,
 }
 
@@ -76,7 +75,7 @@ impl Session {
         }
     }
 
-    /// What a device is called in a sentence.
+    /// A device's name in a sentence.
     #[must_use]
     pub fn noun<'a>(&self, instrument: &'a Instrument) -> &'a str {
         self.tool.map_or(instrument.label(), |tool| tool.device)

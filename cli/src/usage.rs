@@ -1,4 +1,4 @@
-//! The command lines: what may be typed, from an instrument's description. clap types, nothing else.
+//! The command line's syntax, from an instrument's description. clap types, nothing else.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use crate::shell::Shell;
 use crate::target::Common;
 use crate::tool::Tool;
 
-/// What `obsbus` itself can do; no device may be called so.
+/// Subcommands of `obsbus` itself; no device may have such a name.
 pub const COMMANDS: [&str; 6] = ["list", "device", "ha", "acl", "completions", "help"];
-/// What every device can be asked; no verb may be called so, except `ping`, which every device has.
+/// Subcommands of every device; no verb may have such a name, except `ping`, which every device
+/// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
     ["status", "json", "watch", "history", "log", "health", "ping", "outcome", "completions", "help"];
-/// Asked by the completion scripts.
+/// Called by the completion scripts.
 pub const COMPLETE: &str = "__complete";
 
 const EXIT_CODES: &str = "\
@@ -29,7 +30,7 @@ stale; 6 outside limits; 7 not connected or released; 20-33 refused, see the mes
 has a fault (`status`); 64 wrong usage or settings, nothing was sent; 155 broker or bridge not
 reached.";
 
-/// Text on the command line that is not what was wanted.
+/// An invalid text on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotUnderstood(String);
@@ -38,7 +39,7 @@ fn not_understood(text: impl Into<String>) -> NotUnderstood {
     NotUnderstood(text.into())
 }
 
-/// `obsbus`: its own subcommands, and the name of a device with what follows.
+/// `obsbus`: its own subcommands, and the name of a device with further words.
 #[must_use]
 pub fn obsbus(version: &'static str) -> Command {
     let device = Command::new("device")
@@ -118,7 +119,7 @@ fn home_assistant() -> Command {
         )
 }
 
-/// A device of which nothing more is known than that it is one; anything may be one of its verbs.
+/// An unknown device; any word may be one of its verbs.
 #[must_use]
 pub fn any_device(name: &str) -> Command {
     device_commands(device_frame(name), true).allow_external_subcommands(true)
@@ -197,7 +198,7 @@ fn with_common(command: Command) -> Command {
         )
 }
 
-/// What was given of the common options; the later one counts.
+/// The common options; the last occurrence counts.
 #[must_use]
 pub fn common(matches: &ArgMatches, before: Common) -> Common {
     let text = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
@@ -276,7 +277,7 @@ fn words() -> Arg {
     Arg::new("words").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true)
 }
 
-/// What the user types for a name on the bus.
+/// The command line's form of a name on the bus.
 #[must_use]
 pub fn dashed(name: &str) -> String {
     name.replace('_', "-")
@@ -309,11 +310,13 @@ fn verb_command(verb: &VerbMeta, instrument: &Instrument, tool: Option<&Tool>) -
     let about = text(&verb.name).map_or(label, str::to_owned);
     let mut command = Command::new(dashed(&verb.name)).about(about);
     if verb.name.contains('_') {
-        // Texts of the bridge call it so.
+        // The bridge's texts use this form.
         command = command.alias(verb.name.clone());
     }
-    if let Some(question) = &verb.question {
-        command = command.after_help(question.clone());
+    if let (Some(question), None) = (&verb.question, tool) {
+        command = command.after_help(format!("Asks first on a terminal: {question}")).arg(
+            Arg::new(YES).long(YES).short('y').action(ArgAction::SetTrue).help("Send it without asking"),
+        );
     }
     for argument in &verb.arguments {
         let help = text(&format!("{}.{}", verb.name, argument.name)).map(str::to_owned);
@@ -330,8 +333,10 @@ fn verb_command(verb: &VerbMeta, instrument: &Instrument, tool: Option<&Tool>) -
     command
 }
 
-/// The id of the switch that every motion has; no argument can be called so.
+/// The id of the option that every motion has; no argument can have this name.
 pub const NO_WAIT: &str = "no-wait";
+/// The flag for a question that is answered already.
+pub const YES: &str = "yes";
 /// Long options that every command has.
 const OPTIONS: [&str; 7] = ["config", "site", "device", "timeout", "no-wait", "help", "version"];
 
@@ -372,13 +377,13 @@ fn argument_arg(argument: &ArgumentMeta, help: Option<String>) -> Arg {
     }
 }
 
-/// Apart from the ids of options.
+/// Distinct from the ids of options.
 #[must_use]
 pub fn argument_id(argument: &ArgumentMeta) -> String {
     format!("argument {}", argument.name)
 }
 
-/// ` (0 to 6 mm)`, as far as it is known.
+/// ` (0 to 6 mm)`, as far as known.
 #[must_use]
 pub fn range(argument: &ArgumentMeta) -> String {
     let unit = unit(argument.unit.as_deref());

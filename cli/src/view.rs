@@ -1,7 +1,7 @@
-//! What a client has heard from one device, and how far it may be believed.
+//! The messages that a client has received from one device, and whether they are current.
 //!
-//! Pure. Two clocks and the broker's own count are compared, since this host's clock may be wrong:
-//! in doubt a state counts as old.
+//! Pure. Two clocks and the broker's own count are compared, because this host's clock may be
+//! wrong: in doubt a state counts as old.
 
 use bus::clock::Now;
 use bus::message::ONLINE;
@@ -13,19 +13,19 @@ use serde_json::{Map, Value};
 
 use crate::exit::{EXIT_STALE, EXIT_UNREACHABLE};
 
-/// The state of any device: what all have, and the keys of this one.
+/// The state of any device: the common keys, and those of this device.
 pub type Snapshot = bus::message::Snapshot<Map<String, Value>>;
 
 /// The status of a device that does not answer.
 const OFFLINE: &str = "offline";
-/// The status of a device that the bridge has let go of.
+/// The status of a device that the bridge has released.
 const RELEASED: &str = "released";
 /// The status of a device that needs a human.
 const FAULT: &str = "fault";
 
-// The broker counts in whole seconds, and a message travels.
+// The broker counts in whole seconds, and a message takes time to arrive.
 const CLOCK_TOLERANCE_S: f64 = 3.0;
-// A state from further ahead is no jitter.
+// A larger lead is not jitter.
 const AHEAD_TOLERANCE_S: f64 = 2.0;
 
 /// Why a state cannot be read.
@@ -33,57 +33,57 @@ const AHEAD_TOLERANCE_S: f64 = 2.0;
 #[error("{0}")]
 pub struct Unreadable(String);
 
-/// One state as it came.
+/// One received state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
-    /// The payload as it came.
+    /// The raw payload.
     pub payload: Bytes,
-    /// The same, read, or what is wrong with it.
+    /// The parsed payload, or its error.
     pub snapshot: Result<Box<Snapshot>, Unreadable>,
     /// When it arrived here.
     pub received: Now,
     /// It came from the broker's store.
     pub stored: bool,
-    /// Seconds until the broker forgets it, as counted at arrival.
+    /// Seconds until the broker drops it, counted at arrival.
     pub expires_in_s: Option<u32>,
 }
 
-/// What was heard so far.
+/// The messages received so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
-    /// The last word on the availability topic.
+    /// The last message on the availability topic.
     pub availability: Option<String>,
     /// The last state.
     pub state: Option<Seen>,
 }
 
-/// How far the view may be believed.
+/// Whether the view is current.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
-    /// As far as anything can be.
+    /// Current.
     Current,
-    /// The broker has no word of a bridge.
+    /// The broker has no message of a bridge.
     NeverHeard,
-    /// The bridge is not there.
+    /// The bridge is offline.
     BridgeOffline,
-    /// The bridge is there and has published no state, or it has expired.
+    /// The bridge is online, but has published no state, or the state has expired.
     NoState,
     /// The state cannot be read.
     Unreadable(Unreadable),
-    /// The bridge does not get an answer from the device.
+    /// The bridge gets no reply from the device.
     DeviceOffline,
-    /// The bridge let go of the device.
+    /// The bridge has released the device.
     Released,
-    /// The bridge publishes nothing any more.
+    /// The bridge no longer publishes.
     StateStale,
-    /// The bridge publishes, and the reading in it is old.
+    /// The bridge publishes, but the reading is old.
     ReadingStale,
-    /// The state comes from the future, by this host's clock: its age cannot be told.
+    /// By this host's clock the state is from the future: its age is unknown.
     AgeUnknown,
 }
 
 impl Standing {
-    /// What a command exits with that shows this.
+    /// The exit code of a command that shows this.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -97,11 +97,11 @@ impl Standing {
 /// How old a state is, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ages {
-    /// Since it was published; `None` if that cannot be told.
+    /// Since it was published; `None` if unknown.
     pub published_s: Option<f64>,
     /// Since the device was read.
     pub reading_s: Option<f64>,
-    /// How far this host's clock is ahead of the bridge's (negative: behind), if that shows.
+    /// How far this host's clock is ahead of the bridge's (negative: behind), if known.
     pub clock_ahead_s: Option<f64>,
 }
 
@@ -134,7 +134,7 @@ impl Seen {
             None if by_clock >= -AHEAD_TOLERANCE_S => (Some(by_clock.max(0.0)), 0.0),
             None => (None, by_clock),
         };
-        // The bridge's clock on both sides, so that ours does not matter.
+        // Both times are from the bridge's clock, so ours does not matter.
         let reading_s = snapshot
             .common
             .date
@@ -145,7 +145,7 @@ impl Seen {
 }
 
 impl View {
-    /// Takes a message from the state's or the availability's topic; others are none of it.
+    /// Handles a message from the state's or the availability's topic; ignores others.
     pub fn hear(&mut self, base: &Base, message: &Message, now: Now) {
         if message.topic == base.availability() {
             self.availability = Some(String::from_utf8_lossy(&message.payload).into_owned());
@@ -166,7 +166,7 @@ impl View {
         self.snapshot().is_some_and(|snapshot| snapshot.common.status == FAULT)
     }
 
-    /// How far all this may be believed at `now`.
+    /// Whether all this is current at `now`.
     #[must_use]
     pub fn standing(&self, now: Now) -> Standing {
         match (&self.availability, &self.state) {

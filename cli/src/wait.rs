@@ -1,4 +1,4 @@
-//! Waiting for the replies to one request: until when, and what it means if none comes. Pure.
+//! Waits for the replies to one request: timeouts, and the meaning of a missing reply. Pure.
 
 use std::time::Duration;
 
@@ -7,55 +7,55 @@ use bus::message::{Health, ONLINE, Reply, echo};
 
 use crate::exit::{EXIT_FAILED, EXIT_NOT_AUTHORISED, EXIT_TIMED_OUT, EXIT_UNREACHABLE};
 
-/// A bridge answers within 100 ms; one that does not within this (or three round trips, on a slow
-/// link), does not.
+/// A bridge replies within 100 ms; after this time (or three round trips, on a slow link) it counts
+/// as not answering.
 pub const ACCEPT_LIMIT: Duration = Duration::from_secs(1);
-/// Nobody waits for a bridge that is farther away than this, whatever its `health` says.
+/// Largest accepted round trip of a bridge, whatever its `health` says.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(10);
-/// For the last reply to travel, after the deadline that the bridge has set itself.
+/// Time for the last reply to arrive, after the bridge's own deadline.
 pub const GRACE: Duration = Duration::from_secs(3);
-/// How long a lost broker or bridge is waited for before the outcome is called unknown.
+/// How long to wait for a lost broker or bridge before the outcome is unknown.
 pub const RETURN_LIMIT: Duration = Duration::from_secs(15);
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// How it ended.
+    /// The verdict.
     Verdict,
-    /// Whether it began: a refusal, or that it was accepted.
+    /// The first reply: a refusal, or `accepted`.
     Accepted,
 }
 
-/// How a request ended, as far as the one who asked can know.
+/// How a request ended, as far as the sender can know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The bridge has given its verdict, this long after it was asked.
+    /// The bridge has given its verdict, this long after the request.
     Answered(Box<Reply>, Duration),
-    /// It was accepted, and no more than that was waited for.
+    /// It was accepted, and only this was awaited.
     Accepted,
     /// The broker's access rules forbid it.
     BrokerForbids,
-    /// The broker does not take it, for this reason.
+    /// The broker refuses it, for this reason.
     BrokerRefuses(String),
     /// No bridge has subscribed.
     NobodyListens,
-    /// No answer, and the bridge is not there.
+    /// No reply, and the bridge is offline.
     BridgeOffline,
-    /// No answer within this time, and the bridge says it is there.
+    /// No reply within this time, but the bridge is marked online.
     NoAnswer(Duration),
-    /// Accepted, and then nothing by the deadline; whether the bridge was there at the end.
+    /// Accepted, but no verdict by the deadline.
     NoVerdict {
-        /// The last word on its availability was `online`.
+        /// Its last availability was `online`.
         online: bool,
     },
-    /// The connection broke while waiting, and could not be made again in time.
+    /// The connection broke while waiting, and could not be restored in time.
     BrokerLost(String),
-    /// The user's own limit was shorter than the bridge's.
+    /// The user's own timeout was shorter than the bridge's.
     GaveUp,
 }
 
 impl Outcome {
-    /// What the command exits with.
+    /// The command's exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -71,8 +71,8 @@ impl Outcome {
         }
     }
 
-    /// What to say of it; `what` is the request in the user's words, `whom` and `at` name the
-    /// identity and the device.
+    /// The message; `what` is the request in the user's words, `whom` and `at` name the identity
+    /// and the device.
     #[must_use]
     pub fn message(&self, what: &str, whom: &str, at: &str) -> String {
         match self {
@@ -137,12 +137,12 @@ fn answered(what: &str, reply: &Reply) -> String {
     text
 }
 
-/// The wait for the replies to a request that the broker has taken.
+/// The wait for the replies to a request that the broker has accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wait {
     asked: Instant,
     round_trip: Duration,
-    /// When the broker had the request.
+    /// When the broker received the request.
     delivered: Option<Instant>,
     until: Instant,
     give_up: Option<Instant>,
@@ -152,7 +152,7 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Begins when the request is published; `limit` is the user's own.
+    /// Begins when the request is published; `limit` is the user's own timeout.
     #[must_use]
     pub fn new(now: Now, limit: Option<Duration>) -> Self {
         Self {
@@ -167,14 +167,14 @@ impl Wait {
         }
     }
 
-    /// The same, for less.
+    /// The same, but only until `wanted`.
     #[must_use]
     pub const fn until(self, wanted: Until) -> Self {
         Self { wanted, ..self }
     }
 
-    /// The broker takes this long to answer us. The bridge's own way is taken to be no longer, unless
-    /// its `health` says so.
+    /// Sets our round trip to the broker. The bridge's is assumed to be no longer, unless its
+    /// `health` says so.
     pub fn measured(&mut self, round_trip: Duration) {
         self.round_trip = self.round_trip.max(round_trip);
         if let Some(delivered) = self.delivered {
@@ -182,7 +182,7 @@ impl Wait {
         }
     }
 
-    /// Takes a message from the health topic: how far the bridge is from the broker.
+    /// Handles a message from the health topic: the bridge's round trip to the broker.
     pub fn health(&mut self, payload: &[u8]) {
         let health = serde_json::from_slice::<Health>(payload);
         let milliseconds = health.ok().and_then(|health| health.broker_round_trip_ms);
@@ -190,24 +190,24 @@ impl Wait {
         self.measured(round_trip.unwrap_or_default().min(LONGEST_ROUND_TRIP));
     }
 
-    /// A limit that waits for the broker: its value, or three round trips on a slow link.
+    /// A timeout for waiting for the broker: its value, or three round trips on a slow link.
     fn limit(&self, at_least: Duration) -> Duration {
         at_least.max(3 * self.round_trip)
     }
 
-    /// The broker has acknowledged the request: from here on the bridge has its time. Said again
-    /// for a request that was asked again.
+    /// The broker has acknowledged the request: the bridge's time begins now. Called again for a
+    /// repeated request.
     pub fn delivered(&mut self, now: Now) {
         self.delivered = Some(now.instant);
         self.until = self.until.max(now.instant + self.limit(ACCEPT_LIMIT));
     }
 
-    /// Takes a word from the availability topic.
+    /// Handles a message from the availability topic.
     pub fn availability(&mut self, word: &[u8]) {
         self.online = Some(word == ONLINE.as_bytes());
     }
 
-    /// Takes a reply to this request; the outcome, if it is the last one.
+    /// Handles a reply to this request; returns the outcome, if it is the last one.
     pub fn reply(&mut self, reply: Reply, now: Now) -> Option<Outcome> {
         if reply.status.is_terminal() {
             return Some(Outcome::Answered(Box::new(reply), now.instant.since(self.asked)));
@@ -216,7 +216,7 @@ impl Wait {
             return Some(Outcome::Accepted);
         }
         self.accepted = true;
-        // Two dates of the bridge's clock: how wrong ours is does not matter.
+        // Both dates are from the bridge's clock, so errors of ours do not matter.
         let allowed = reply
             .deadline
             .map(|deadline| deadline.seconds_since(reply.received_at).clamp(0.0, 3600.0))
@@ -430,7 +430,7 @@ mod tests {
         assert_eq!(wait.outcome(after(8.1)), Some(Outcome::NoAnswer(Duration::from_secs(6))));
         let said = Outcome::NoAnswer(Duration::from_secs(6)).message("set 2", "alice", "clasp/dome");
         assert!(said.contains("did not answer within 6 s"), "{said}");
-        // And for the last reply to travel.
+        // Plus the time for the last reply to arrive.
         assert_eq!(wait.reply(reply(ReplyStatus::Accepted, None), after(4.0)), None);
         assert_eq!(wait.remaining(after(4.0)), Duration::from_secs(30 + 6));
     }

@@ -1,8 +1,8 @@
-//! `watch`: a line per change where the output is a file or a pipe, a live screen on a
-//! terminal, with the last 24 h below where there is room.
+//! `watch`: a line per change if the output is a file or a pipe, a live screen on a terminal, with
+//! the last 24 h below if there is room.
 //!
-//! A lost broker is said and waited for. The state ages on a timer of our own: nobody tells a
-//! subscriber that what it holds has expired.
+//! A lost broker is reported and waited for. The state ages on our own timer, because the broker
+//! does not tell a subscriber when a retained state expires.
 #![expect(clippy::disallowed_methods, reason = "reads the clock and pauses; what is shown is `status`'s")]
 
 use std::io::{self, IsTerminal};
@@ -28,15 +28,15 @@ use crate::text::{date, wrap};
 use crate::tool::Session;
 use crate::view::View;
 
-/// How often an age on the screen moves, and staleness is looked for.
+/// How often ages on the screen are updated, and staleness is checked.
 const TICK: Duration = Duration::from_secs(1);
-/// Between two attempts to reach a broker that was lost.
+/// Pause between two attempts to reach a lost broker.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the state until Ctrl-C, SIGTERM, or `q` on a terminal.
 ///
 /// # Errors
-/// The broker could not be reached in the first place, or nobody sees what is shown.
+/// The broker could not be reached at first, or the reader of the output has gone.
 pub(crate) async fn watch(session: &Session) -> Result<u8, Failure> {
     let on_terminal = io::stdout().is_terminal();
     let connection = connect(session, on_terminal).await?;
@@ -59,17 +59,17 @@ pub(crate) async fn watch(session: &Session) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What was heard so far.
+/// The messages received so far.
 #[derive(Default)]
 struct Heard {
     view: View,
     instrument: Option<Instrument>,
     history: Option<History>,
-    // The state as it is on the bus, with which the history goes on.
+    // The state as on the bus, which continues the history.
     live: Option<Value>,
 }
 
-/// What a terminal's user does to the screen.
+/// Signals for the screen: resized or suspended.
 struct ScreenSignals {
     suspend: Signal,
     resize: Signal,
@@ -120,7 +120,7 @@ impl Output {
         }
     }
 
-    /// Returns when the screen is to be drawn anew.
+    /// Returns when the screen must be redrawn.
     async fn signalled(&mut self) -> Result<(), Failure> {
         match self {
             Self::Lines(_) => std::future::pending().await,
@@ -134,7 +134,7 @@ impl Output {
     }
 }
 
-/// The history in what room there is below `used` lines.
+/// The history in the room below `used` lines.
 fn chart(heard: &Heard, instrument: &Instrument, frame: Frame, used: usize) -> Vec<String> {
     let Some(history) = &heard.history else { return Vec::new() };
     let history = match &heard.live {
@@ -155,7 +155,7 @@ async fn connect(session: &Session, on_terminal: bool) -> Result<Connection, Ses
     Connection::open(&session.target, &topics).await
 }
 
-/// Ends only when nobody sees what is shown.
+/// Ends only when the reader of the output has gone.
 async fn follow(session: &Session, mut connection: Connection, mut output: Output) -> Failure {
     let mut heard = Heard::default();
     let on_terminal = matches!(output, Output::Screen(..));
@@ -189,12 +189,12 @@ async fn follow(session: &Session, mut connection: Connection, mut output: Outpu
                 Err(error) => trouble = error.to_string(),
             }
         };
-        // What is not in store any more has expired, and must not live on here.
+        // A message that is no longer retained has expired, and must not survive here.
         heard = Heard { instrument: heard.instrument, ..Heard::default() };
     }
 }
 
-/// Shows what comes, until the connection breaks or nobody sees it.
+/// Shows messages until the connection breaks or the reader has gone.
 async fn receive(
     session: &Session,
     connection: &mut Connection,
@@ -205,12 +205,12 @@ async fn receive(
     let (history, meta) = (base.history(), base.meta());
     let mut settled = false;
     loop {
-        // Until what is in store has come, "nothing is known" would be premature.
+        // Before the retained messages have come, "nothing is known" would be premature.
         let limit = if settled { TICK } else { connection.stored_limit(Now::read()) };
         let next = {
             let next = connection.next(limit);
             tokio::pin!(next);
-            // What waits for the broker is never dropped half-way.
+            // An operation that waits for the broker is never dropped half-way.
             loop {
                 tokio::select! {
                     next = &mut next => break next,

@@ -1,4 +1,4 @@
-//! What makes a daemon a focuser's: its wire, its kind, and what it remembers.
+//! The focuser's part of the daemon: its codec, its kind, and its saved data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// As the settings say.
+    /// A codec with these settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self { limit: settings.bridge.exchange_limit }
@@ -43,7 +43,7 @@ impl Protocol for Wire {
         Exchange::ask(request.encode(), Terminator::of(&[TERMINATOR]), MAX_REPLY_BYTES, self.limit)
     }
 
-    // The controller of the motor has no way to refuse.
+    // The motor's controller cannot refuse.
     fn decode(&self, request: &Request, _sent: &[u8], frame: &[u8]) -> Result<Reply, Undecodable> {
         request.decode(frame).map_err(|error| Undecodable::Bad(error.to_string()))
     }
@@ -87,7 +87,7 @@ impl Instrument for Bridge {
     }
 }
 
-/// What the controller must know.
+/// The controller's settings.
 #[must_use]
 pub fn controller_settings(settings: &Settings) -> ControllerSettings {
     ControllerSettings {
@@ -97,7 +97,7 @@ pub fn controller_settings(settings: &Settings) -> ControllerSettings {
     }
 }
 
-/// What cannot be read counts for nothing: not homed, until `init`.
+/// If the saved data cannot be read, the focuser is not homed until `init`.
 fn remembered(loaded: Loaded<Saved>) -> Saved {
     match loaded {
         Loaded::Current(saved) | Loaded::Previous(saved, _) => saved,

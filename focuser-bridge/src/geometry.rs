@@ -1,9 +1,9 @@
 //! Millimetres and motor steps, register values, the legs of a move and how long they take. Pure.
 //!
 //! The counter grows inwards, millimetres grow outwards from the inner end. The motor chip's
-//! registers count in *full* steps; whether the unit's step mode 3 means eighths (636 full steps
-//! per millimetre) or quarters is not known without hardware: deadlines are computed for the slower,
-//! and what is shown as the time that is left follows what homing measured.
+//! registers count in *full* steps; without hardware it is unknown whether the unit's step mode 3
+//! means eighths (636 full steps per millimetre) or quarters: deadlines are computed for the slower
+//! case, and the displayed time left is computed from the measurement during homing.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,25 +16,25 @@ const MAX_SPEED_UNIT: f64 = 0.065_536;
 const ACCELERATION_UNIT: f64 = 0.068_719_476_736;
 /// SPEED: 250 ns / 2^-28 per full step/s.
 const RUN_SPEED_UNIT: f64 = 67.108_864;
-/// The end is looked for at half the speed.
+/// Homing uses half the speed.
 const HOMING_SPEED: f64 = 0.5;
-/// How far out of the end a further approach begins, mm.
+/// Distance from the end at which a further approach begins, mm.
 pub const RETREAT_MM: f64 = 0.5;
-/// A target is so far from a counter that may have been reset, steps.
+/// Least distance of a target from a counter that may have been reset, steps.
 const CLEAR_OF_ZERO: i32 = 2;
 
-/// Whether a counter at rest may be one that was reset: it reads 0, give or take a step.
+/// Whether a counter at standstill may have been reset: it reads 0, plus or minus a step.
 #[must_use]
 pub fn may_be_reset(steps: i32) -> bool {
     steps.abs() < CLEAR_OF_ZERO
 }
 
-/// What is known of the mechanics.
+/// The mechanics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mechanics {
     /// Motor steps per millimetre.
     pub steps_per_mm: f64,
-    /// Every move ends inwards, from at least so far out, mm.
+    /// Every move ends inwards, over at least this distance, mm.
     pub anti_backlash_mm: f64,
     /// Targets are from 0 to this, mm.
     pub focus_range_mm: f64,
@@ -44,7 +44,7 @@ pub struct Mechanics {
     pub speed_mm_sec: f64,
     /// Acceleration and deceleration, mm/s^2.
     pub acceleration_mm_sec_sec: f64,
-    /// How far from the target counts as there, mm.
+    /// Largest distance from the target that counts as arrived, mm.
     pub tolerance_mm: f64,
 }
 
@@ -59,7 +59,7 @@ pub struct Registers {
     pub homing_speed: u32,
 }
 
-/// What the motor chip's registers would have to hold, in fractions too.
+/// The values that the motor chip's registers would need, with fractions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RegisterValues {
     /// MAX_SPEED.
@@ -76,8 +76,8 @@ pub struct RegisterValues {
 pub struct FullStep(u8);
 
 impl FullStep {
-    /// What the register values that are known to work were reckoned with, and the slower of the two
-    /// that may be.
+    /// The value that was used for the register values that are known to work, and the slower of
+    /// the two possible ones.
     pub const USUAL: Self = Self(2);
 
     /// Motor steps in a full step.
@@ -86,13 +86,14 @@ impl FullStep {
         f64::from(self.0.min(7)).exp2()
     }
 
-    /// Whether it can be: a memory may hold what was measured before that was asked.
+    /// Whether it is plausible: saved data may contain a value that was measured before this check
+    /// existed.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
         [Self(2), Self(3)].contains(self)
     }
 
-    /// The one that was measured, give or take a seventh; `None` if it cannot be.
+    /// The plausible value within a seventh of the measured one; `None` without one.
     #[must_use]
     pub fn near(motor_steps: f64) -> Option<Self> {
         [Self(2), Self(3)].into_iter().find(|it| (motor_steps.log2() - f64::from(it.0)).abs() < 0.2)
@@ -109,7 +110,7 @@ impl RegisterValues {
 }
 
 impl Mechanics {
-    /// What these mechanics ask of the motor chip, whether it can or not.
+    /// The register values for these mechanics, possible or not.
     #[must_use]
     pub fn register_values(&self) -> RegisterValues {
         let full_steps = |mm: f64| mm * self.steps_per_mm / FullStep::USUAL.motor_steps();
@@ -121,7 +122,7 @@ impl Mechanics {
         }
     }
 
-    /// The motor chip's values for these mechanics, the nearest it has.
+    /// The nearest possible register values for these mechanics.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -146,7 +147,7 @@ impl Mechanics {
     /// mm/s of the drive to the inner end, likewise.
     #[must_use]
     pub fn homing_speed(&self, full_step: FullStep) -> f64 {
-        // Run never goes faster than the greatest speed.
+        // Run is limited to the greatest speed.
         let fastest = f64::from(self.registers().max_speed) / MAX_SPEED_UNIT;
         self.homing_full_steps().min(fastest) * full_step.motor_steps() / self.steps_per_mm
     }
@@ -156,7 +157,7 @@ impl Mechanics {
         f64::from(self.registers().homing_speed) / RUN_SPEED_UNIT
     }
 
-    /// Motor steps for each full step that was ordered, if the drive to the inner end made `steps` in
+    /// Motor steps for each ordered full step, if the drive to the inner end made `steps` in
     /// `time`.
     #[must_use]
     pub fn motor_steps_per_full_step(&self, steps: i32, time: Duration) -> f64 {
@@ -170,7 +171,7 @@ impl Mechanics {
         (mm * self.steps_per_mm).round() as i32
     }
 
-    /// Where `steps` is, in mm from the inner end at `origin`, 3 decimals.
+    /// The position of `steps`, in mm from the inner end at `origin`, 3 decimals.
     #[must_use]
     pub fn millimetres(&self, origin: i32, steps: i32) -> f64 {
         let mm = f64::from(origin - steps) / self.steps_per_mm;
@@ -178,14 +179,14 @@ impl Mechanics {
         (mm * 1000.0).round() / 1000.0 + 0.0
     }
 
-    /// Where to go for `mm`: the nearest counter that [`may_be_reset`] is not true of.
+    /// The target for `mm`: the nearest counter for which [`may_be_reset`] is false.
     #[must_use]
     pub fn target(&self, origin: i32, mm: f64) -> i32 {
         self.clear_of_zero(f64::from(origin) - mm * self.steps_per_mm)
     }
 
-    /// The counter nearest to `exact` that a restart can tell from one that was reset, unless that is
-    /// half a micrometre away: the position is to be shown as it was asked.
+    /// The counter nearest to `exact` that a restart can distinguish from a reset one, unless that
+    /// is half a micrometre away: the position must be shown as commanded.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "steps of a focuser; the cast saturates")]
     pub fn clear_of_zero(&self, exact: f64) -> i32 {
@@ -196,13 +197,14 @@ impl Mechanics {
         } else if exact > 0.0 {
             CLEAR_OF_ZERO
         } else {
-            // Right on zero both are as near; inwards may be the end.
+            // Exactly at zero both are equally near, and the end may be inwards.
             -CLEAR_OF_ZERO
         }
     }
 
-    /// The legs from `from`, where it came inwards by `run` steps, to `to`: none if it is there, and
-    /// two if it would not end inwards from far enough: it goes further out and comes back in.
+    /// The legs from `from`, after a run of `run` steps inwards, to `to`: none if it is there, and
+    /// two if one would not end inwards over enough distance: it then goes further out and comes
+    /// back in.
     #[must_use]
     pub fn legs(&self, from: i32, run: i32, to: i32) -> Vec<i32> {
         let is_there = self.is_there(from, to) && (may_be_reset(to) || !may_be_reset(from));
@@ -216,7 +218,7 @@ impl Mechanics {
         }
     }
 
-    /// Whether the slack of the drive is taken up after `run` steps inwards.
+    /// Whether the backlash of the drive is taken up after `run` steps inwards.
     #[must_use]
     pub fn takes_up_slack(&self, run: i32) -> bool {
         f64::from(run) >= (self.anti_backlash_mm - self.tolerance_mm) * self.steps_per_mm
@@ -228,7 +230,7 @@ impl Mechanics {
         (f64::from(steps) - f64::from(target)).abs() <= self.tolerance_mm * self.steps_per_mm
     }
 
-    /// More steps than these no motion makes in `time`: full speed, in eighths, and a quarter more.
+    /// The most steps that a motion makes in `time`: full speed, in eighths, plus a quarter.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
     pub fn most_steps(&self, time: Duration) -> i32 {
@@ -236,13 +238,13 @@ impl Mechanics {
         (full_steps * 8.0 * 1.25 * time.as_secs_f64()).ceil() as i32
     }
 
-    /// How long `mm` takes at the most, in a leg of its own, at `speed`, mm/s.
+    /// Longest duration of `mm`, as one leg, at `speed`, mm/s.
     fn leg_time(&self, mm: f64, speed: f64) -> Duration {
         let seconds = mm.abs() / speed + self.speed_mm_sec / self.acceleration_mm_sec_sec;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
-    /// How long these legs take.
+    /// Longest duration of these legs.
     #[must_use]
     pub fn legs_time(&self, from: i32, legs: &[i32]) -> Duration {
         let mut at = from;
@@ -255,7 +257,7 @@ impl Mechanics {
         time
     }
 
-    /// How long the drive to the inner end may take, from anywhere, with its further approaches.
+    /// Longest duration of homing, from anywhere, with its further approaches.
     #[must_use]
     pub fn homing_time(&self) -> Duration {
         let out = |mm| self.leg_time(mm, self.moving_speed(FullStep::USUAL));
@@ -342,7 +344,7 @@ pub(crate) mod tests {
         }
         assert_eq!(NGTS.target(0, 0.0), -2, "never into the end");
         assert_eq!([NGTS.clear_of_zero(0.6), NGTS.clear_of_zero(-0.4)], [2, -2], "the nearer side");
-        // There 2 steps would show.
+        // Here 2 steps would be visible.
         let coarse = Mechanics { steps_per_mm: 1000.0, ..NGTS };
         assert_eq!((coarse.target(2000, 2.0), coarse.target(2000, 1.999)), (0, 1));
     }

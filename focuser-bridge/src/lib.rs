@@ -1,4 +1,4 @@
-//! The focuser's bridge: settings, the serial protocol of the OK3Z, and what the daemon decides.
+//! The focuser's bridge: settings, the serial protocol of the OK3Z, and the controller.
 
 pub mod controller;
 pub mod daemon;

@@ -1,15 +1,15 @@
 //! The OK3Z's serial protocol: bytes and types, nothing else.
 //!
-//! `#` letter and three digits, ` F` (the axis), perhaps a value, `$`; from the host followed by a
-//! line feed. Reads are answered, writes are not, and there is neither checksum nor sequence
-//! number: a reply is known only by its own code. Sources: `rockit-astro/focusd-ok3z`, RTS2's
-//! `aaf.cpp`; the motor chip's units are those of ST's L6470.
+//! `#`, a letter and three digits, ` F` (the axis), perhaps a value, `$`; the host adds a line
+//! feed. Reads are answered, writes are not, and there is neither checksum nor sequence number:
+//! only its own code identifies a reply. Sources: `rockit-astro/focusd-ok3z`, RTS2's `aaf.cpp`; the
+//! motor chip's units are those of ST's L6470.
 
 use std::fmt;
 
 /// Ends a reply; a line feed follows.
 pub const TERMINATOR: u8 = b'$';
-/// The longest reply: `#P081 F -2097152$` after the line feed of the one before.
+/// The longest reply: `#P081 F -2097152$` after the line feed of the previous one.
 pub const MAX_REPLY_BYTES: usize = 24;
 
 /// The motor chip counts positions in 22 bits, two's complement.
@@ -30,7 +30,7 @@ pub enum Request {
     RunInwards(u32),
     /// P021: decelerate and hold.
     Stop,
-    /// P031: stop and let go of the motor, the only state in which the step mode can be written.
+    /// P031: stop and release the motor, the only state in which the step mode can be written.
     HighImpedance,
     /// P132: greatest speed, 15.2588 full steps/s per count.
     SetMaxSpeed(u16),
@@ -55,7 +55,7 @@ pub enum Motion {
     Decelerating,
 }
 
-/// The answer to [`Request::ReadStatus`].
+/// The reply to [`Request::ReadStatus`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// First letter; only `N` was ever seen.
@@ -66,7 +66,7 @@ pub struct Status {
     pub reset: bool,
 }
 
-/// What the controller answers.
+/// The controller's replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Motor steps.
@@ -75,11 +75,11 @@ pub enum Reply {
     Status(Status),
     /// Raw figure.
     Temperature(i32),
-    /// The write went out; nobody says that it was taken.
+    /// The write was sent; it is not acknowledged.
     Written,
 }
 
-/// A frame that is no answer to the request.
+/// A frame that is not a reply to the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got \"{}\"", got.escape_ascii())]
 pub struct BadFrame {
@@ -100,10 +100,10 @@ impl Request {
         format!("{self}\n").into_bytes()
     }
 
-    /// Reads `frame` (up to and with its `$`) as the answer to this request.
+    /// Decodes `frame` (up to and including its `$`) as the reply to this request.
     ///
     /// # Errors
-    /// It is the answer to something else, or damaged.
+    /// It is the reply to something else, or damaged.
     pub fn decode(&self, frame: &[u8]) -> Result<Reply, BadFrame> {
         let bad = |expected| BadFrame { expected, got: frame.to_vec() };
         if !self.has_reply() {

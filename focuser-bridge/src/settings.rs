@@ -1,8 +1,7 @@
-//! The settings of the focuser's bridge: keys, defaults, ranges, and what goes with what.
+//! The settings of the focuser's bridge: keys, defaults, ranges, and their consistency.
 //!
-//! Keys that mean the same as the predecessor's keep their names; the others of its keys are
-//! refused with what became of them. What the motor chip cannot be told is refused with the
-//! setting that leads there.
+//! Keys with the same meaning as the predecessor's keep their names; its other keys are refused
+//! with a hint to the new ones. A setting that does not fit the motor chip is refused.
 
 mod mechanics;
 
@@ -23,7 +22,7 @@ pub struct Settings {
     pub mechanics: Mechanics,
     /// No motion may take longer.
     pub move_timeout: Duration,
-    /// Let motion run without a time.
+    /// Allow motion without a `ts`.
     pub allow_bare_motion: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a test does to the way between bridge and broker, and what it may know of it.
+//! The test's control of the connection between bridge and broker.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ impl<S: Subject> Rig<S> {
         self.turn();
     }
 
-    /// The broker is back, without what it had retained; the bridge finds it at its next attempt.
+    /// The broker is back, without its retained messages; the bridge finds it at its next attempt.
     pub fn broker_up(&mut self) {
         self.broker.up();
     }
@@ -25,7 +25,8 @@ impl<S: Subject> Rig<S> {
         self.run_until(|rig| rig.broker.connections() > connections, Duration::from_secs(60));
     }
 
-    /// Whether the bridge of this start has published its verdict on the ACL and the commands' way.
+    /// Whether the bridge has published its verdict on the ACL and the command path since its
+    /// start.
     pub fn knows_verdict(&self) -> bool {
         let session = format!("session{}", self.starts);
         let health = self.broker.retained.get(&self.base.health());
@@ -33,18 +34,18 @@ impl<S: Subject> Rig<S> {
         health.is_some_and(|health| health.session == session && health.command_path_ok.is_some())
     }
 
-    /// Whether what is sent now is heard, and trusted.
+    /// Whether messages that are sent now are received and trusted.
     pub fn is_heard(&self) -> bool {
         self.broker.session.is_serving()
     }
 
-    /// What is sent to the broker and back takes so long each way from now on.
+    /// Sets the delay in each direction between bridge and broker.
     pub fn set_latency(&mut self, one_way: Duration) {
         self.broker.latency = one_way;
     }
 
-    /// The broker's ACL no longer lets the bridge publish on this topic, or does again; replies are
-    /// all one, as `bus::topic::Base::grant` has them.
+    /// Sets whether the broker's ACL refuses the bridge's publishes on this topic; all replies
+    /// count as one topic, as in `bus::topic::Base::grant`.
     pub fn set_refused(&mut self, topic: &str, refused: bool) {
         let topic = self.base.grant(topic);
         if refused {

@@ -1,7 +1,8 @@
-//! A broker and the bridge's session with it, in stepped time: connections that come and go, what is
-//! retained, an ACL, a link that may be slow, and a record of everything that was published.
+//! A broker and the bridge's session with it, in stepped time: connections that begin and end,
+//! retained messages, an ACL, a link that may be slow, and a record of everything that was
+//! published.
 //!
-//! The session is the daemon's own machine; only the broker and the connection are played.
+//! The session is the daemon's own machine; only the broker and the connection are fakes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -15,24 +16,24 @@ use bus::session::machine::{
 };
 use bus::topic::{Base, Identity};
 
-/// States that are kept; a day has a hundred thousand.
+/// Number of states that are kept; a day has a hundred thousand.
 const STATES_KEPT: usize = 5_000;
 
-/// What a connection costs besides the way.
+/// Time to connect, in addition to the delays.
 const GREETING: Duration = Duration::from_millis(20);
 
-/// Something that was published; `order` counts all publications.
+/// A publication; `order` counts all of them.
 #[derive(Clone, Debug)]
 pub struct Published<T> {
-    /// When.
+    /// When it was published.
     pub at: Now,
     /// Its number.
     pub order: u64,
-    /// What.
+    /// Its content.
     pub what: T,
 }
 
-/// What is on its way to the broker.
+/// Packets on their way to the broker.
 #[derive(Debug)]
 enum ToBroker {
     Connect,
@@ -47,27 +48,27 @@ pub(crate) struct Broker {
     base: Base,
     identity: Identity,
     stall_guard: Duration,
-    /// Where states and events go: looked for with every publication.
+    /// The topics of states and events, cached because every publication is compared with them.
     state_topic: String,
     event_topic: String,
     /// The daemon's own session.
     pub(crate) session: Machine,
     reachable: bool,
-    /// One way.
+    /// Delay in one direction.
     pub(crate) latency: Duration,
-    /// Until when an attempt to connect may take; none is under way otherwise.
+    /// Timeout of the current attempt to connect; `None` without one.
     attempt_until: Option<Instant>,
-    /// The broker has accepted the connection, and has not heard its end.
+    /// The broker has accepted the connection, and does not know that it has ended.
     connected: bool,
     connections: u64,
     to_broker: VecDeque<(Instant, ToBroker)>,
     to_bridge: VecDeque<(Instant, Happened)>,
-    /// What the bridge may not publish, besides the canary.
+    /// The topics on which the bridge may not publish, besides the canary.
     pub(crate) refused: BTreeSet<String>,
-    /// The broker's memory: what a new subscriber would get.
+    /// The retained messages.
     pub(crate) retained: BTreeMap<String, Vec<u8>>,
     inputs: BTreeMap<String, Vec<u8>>,
-    /// What the core is to be told.
+    /// Events for the core.
     pub(crate) events_in: VecDeque<SessionEvent>,
     orders: u64,
     /// How many states are kept.
@@ -78,7 +79,7 @@ pub(crate) struct Broker {
     pub(crate) replies: Vec<Published<Reply>>,
     /// All events.
     pub(crate) events: Vec<Published<Event>>,
-    /// What availability said.
+    /// All messages on the availability topic.
     pub(crate) availability: Vec<Published<String>>,
 }
 
@@ -86,7 +87,7 @@ fn machine(base: &Base, identity: &Identity, stall_guard: Duration, now: Instant
     let settings = MachineSettings {
         identity: identity.clone(),
         base: base.clone(),
-        // What it listens to is for the broker below to know.
+        // The fake broker does not need the filters.
         filters: vec![base.command_filter()],
         stall_guard,
     };
@@ -123,19 +124,19 @@ impl Broker {
         }
     }
 
-    /// The bridge was killed: the will speaks, and a new process connects.
+    /// The bridge was killed: the broker publishes the will, and a new process connects.
     pub(crate) fn bridge_killed(&mut self, now: Now) {
         self.dropped(now);
         self.events_in.clear();
         self.session = machine(&self.base, &self.identity, self.stall_guard, now.instant);
     }
 
-    /// The broker is killed, and forgets what it had retained.
+    /// The broker is killed, and loses its retained messages.
     pub(crate) fn down(&mut self, now: Now) {
         self.reachable = false;
         self.retained.clear();
         self.cut();
-        // Whichever of them there was.
+        // Whichever of the two applies.
         let error = "connection refused".to_owned();
         self.session.handle(Happened::Broken { error: error.clone() }, now.instant);
         self.session.handle(Happened::Failed { error }, now.instant);
@@ -145,12 +146,12 @@ impl Broker {
         self.reachable = true;
     }
 
-    /// Connections so far.
+    /// Number of connections so far.
     pub(crate) fn connections(&self) -> u64 {
         self.connections
     }
 
-    /// The broker finds the connection gone, and says the will.
+    /// The broker notices the lost connection, and publishes the will.
     fn dropped(&mut self, now: Now) {
         if self.connected {
             self.record(self.base.availability(), OFFLINE.into(), true, now);
@@ -172,7 +173,7 @@ impl Broker {
         }
     }
 
-    /// Another service publishes its state, retained: live, or as what the broker had stored.
+    /// Another service publishes its state, retained: live, or as a stored message.
     pub(crate) fn publish_input(&mut self, topic: &str, payload: &[u8], stored: bool, now: Now) {
         self.inputs.insert(topic.to_owned(), payload.to_vec());
         self.publish(topic.to_owned(), payload.to_vec(), stored, now);
@@ -192,7 +193,7 @@ impl Broker {
         self.to_bridge.push_back((received.instant, Happened::Message(incoming)));
     }
 
-    /// The session's task was scheduled all along.
+    /// The session's task was scheduled without a gap.
     pub(crate) fn was_scheduled(&mut self, now: Instant) {
         self.session.was_scheduled(now);
     }
@@ -204,9 +205,9 @@ impl Broker {
         own.into_iter().flatten().min()
     }
 
-    /// Does what is due. True if the core is to be told of something.
+    /// Does what is due. True if there is an event for the core.
     pub(crate) fn turn(&mut self, now: Now) -> bool {
-        // What waits to be published.
+        // Waiting messages.
         self.session.handle(Happened::Timeout, now.instant);
         loop {
             while let Some(output) = self.session.poll_output() {
@@ -238,7 +239,7 @@ impl Broker {
                 self.dropped(now);
                 self.attempt_until = Some(now.instant + limit);
                 if self.reachable {
-                    // TCP and TLS are round trips before it, and TLS is work.
+                    // TCP and TLS take round trips first, and TLS takes computing time.
                     let greeting = there + 4 * self.latency + GREETING;
                     self.to_broker.push_back((greeting, ToBroker::Connect));
                 } else {
@@ -255,7 +256,7 @@ impl Broker {
                 self.to_broker.push_back((there, ToBroker::Disconnect));
                 self.to_bridge.push_back((now.instant, Happened::HungUp));
             }
-            // After a DISCONNECT that is on its way nobody is missed.
+            // After a DISCONNECT the broker does not publish the will.
             Output::Drop
                 if self.to_broker.iter().any(|(_, packet)| matches!(packet, ToBroker::Disconnect)) => {}
             Output::Drop => self.dropped(now),
@@ -264,7 +265,7 @@ impl Broker {
         }
     }
 
-    /// What the broker does with a packet.
+    /// The broker handles a packet.
     fn receive(&mut self, packet: ToBroker, now: Now) {
         let back = now.instant + self.latency;
         match packet {

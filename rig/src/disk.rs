@@ -9,7 +9,7 @@ use bridge::device_loop;
 use bridge::store::StoreError;
 use bus::clock::Instant;
 
-/// What the real store says then.
+/// The error of the real store.
 pub(crate) fn full() -> StoreError {
     StoreError {
         attempt: "write",
@@ -26,7 +26,7 @@ const END_LIMIT: Duration = Duration::from_secs(2);
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    /// What is saved, by name.
+    /// The saved files, by name.
     pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
     /// Whether nothing can be written.
     pub(crate) full: bool,
@@ -56,12 +56,12 @@ impl Disk {
         self.pending.push_back((now + self.save_time, Order::Probe));
     }
 
-    /// What was not yet written when the process died never will be.
+    /// The process died: its unwritten saves are lost.
     pub(crate) fn process_killed(&mut self) {
         self.pending.clear();
     }
 
-    /// The process ends by itself: what it gave is written first, if that takes no longer than the
+    /// The process ends by itself: its saves are written first, if that takes no longer than the
     /// daemon waits.
     pub(crate) fn process_ends(&mut self, now: Instant) {
         while self.turn(now + END_LIMIT).is_some() {}

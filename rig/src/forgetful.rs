@@ -1,5 +1,5 @@
-//! A controller that loses commands: it does as it is told, and never answers a request whose id
-//! begins with `lost`.
+//! A controller that loses commands: it executes them, but never answers a request whose id begins
+//! with `lost`.
 
 use std::marker::PhantomData;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Home Assistant, played: what it is told, and what it sends when somebody uses an entity.
+//! A fake Home Assistant: the entities that it was given, and the requests that its controls send.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use serde_json::Value;
 
 use crate::{Rig, Subject};
 
-/// Within this a bridge has told all after a connection.
-const TOLD_WITHIN: Duration = Duration::from_secs(5);
+/// A bridge has published all discovery messages this long after a connection.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(5);
 
 impl<S: Subject> Rig<S> {
-    /// What Home Assistant was told and not told to forget, by the entity's id without site and device.
+    /// The configurations that the broker has, by the entity's id without site and device.
     ///
     /// # Panics
-    /// Something that was told is not JSON, or has no such id.
+    /// A configuration is not JSON, or has no id.
     pub fn entities(&mut self) -> BTreeMap<String, Value> {
-        self.run_for(TOLD_WITHIN);
+        self.run_for(PUBLISHED_WITHIN);
         let own = format!(".{}_", self.base.node().replace('-', "_"));
         let told = self.broker.retained.iter().filter(|(topic, _)| topic.ends_with("/config"));
         let told = told.map(|(topic, payload)| {
@@ -31,11 +31,10 @@ impl<S: Subject> Rig<S> {
         told.collect()
     }
 
-    /// Somebody uses the control `entity`: what Home Assistant sends then, and the terminal reply. `value`
-    /// is what is chosen, as JSON.
+    /// Sends the request of the control `entity` with `value` (as JSON), and returns the terminal reply.
     ///
     /// # Panics
-    /// There is no such entity, or its template makes no request.
+    /// There is no such entity, or its template makes no valid request.
     pub fn use_entity(&mut self, entity: &str, value: &str) -> Reply {
         let config = self.entities().remove(entity).unwrap_or_else(|| panic!("no {entity}"));
         let text =
@@ -54,25 +53,24 @@ impl<S: Subject> Rig<S> {
         self.wait_for(&id)
     }
 
-    /// Home Assistant says that it is there, or goes.
+    /// Home Assistant publishes its birth or will message.
     pub fn home_assistant_says(&mut self, word: &str) {
         self.broker.publish("homeassistant/status".to_owned(), word.into(), false, self.now);
         self.turn();
     }
 
-    /// This is in the broker's memory from before.
+    /// The broker has this retained message from before.
     pub fn leave(&mut self, topic: &str, payload: &str) {
         self.broker.retained.insert(topic.to_owned(), payload.into());
     }
 
-    /// The broker forgets this.
+    /// The broker loses this retained message.
     pub fn forget(&mut self, topic: &str) {
         self.broker.retained.remove(topic);
     }
 }
 
-/// What Home Assistant makes of a template for a request: the expressions that are there have these
-/// values.
+/// The result of a request's template, with these values for its expressions.
 fn rendered(template: &str, id: &str, now_ms: i64, value: &str) -> String {
     let (before, after) = template.split_once("\"ha-{{").expect("an id");
     let (_, after) = after.split_once("}}\"").expect("the end of the id");

@@ -1,9 +1,9 @@
-//! A bridge against the byte-level model of its device, in stepped virtual time: no thread, no port,
-//! no broker, no clock; a day costs seconds.
+//! A bridge against the byte-level model of its device, in stepped virtual time: no thread, no
+//! port, no broker, no clock; a day takes seconds.
 //!
-//! Everything that decides is the daemon's own (core, controller, codec, session); what is around it
-//! is played: the line's task, the broker, the store. Time jumps from one thing that is due to
-//! the next, so a test sees what a slow and what a fast machine would. For tests only.
+//! All deciding code is the daemon's own (core, controller, codec, session); the line's task, the
+//! broker and the store around it are fakes. Time jumps from one due event to the next, so a test
+//! behaves the same on slow and fast machines. For tests only.
 
 mod away;
 mod broker;
@@ -42,23 +42,23 @@ use disk::Disk;
 use line::Line;
 use start::{CoreOf, SettingsOf, start};
 
-/// No wake-up of a real loop comes sooner after the one before: tokio's timers count milliseconds.
+/// Shortest time between two wake-ups of a real loop: tokio's timers count milliseconds.
 const TICK: Duration = Duration::from_millis(1);
 
 /// A daemon and the device it is for.
 pub trait Subject: Sized {
     /// The daemon.
     type Instrument: Instrument<Controller: Controller<State = Self::State>>;
-    /// What it publishes beyond the common keys.
+    /// The keys of its state beyond the common ones.
     type State: DeserializeOwned + Debug;
     /// Its status.
     type Status: DeserializeOwned + Copy + Debug + PartialEq;
     /// The device.
     type Model: Device;
-    /// How a test wants to look at what was written.
+    /// The test's view of written bytes.
     type Sent;
 
-    /// The status that is this word on the bus.
+    /// The status for this word on the bus.
     fn status(word: &str) -> Self::Status;
     /// Bytes that were written in one go.
     fn sent(at: Instant, bytes: &[u8]) -> Self::Sent;
@@ -69,7 +69,7 @@ pub struct Rig<S: Subject> {
     settings: SettingsOf<S>,
     base: Base,
     now: Now,
-    /// Dates are reckoned from here: added up step by step they would lose the microseconds.
+    /// The origin of dates: adding them up step by step would lose the microseconds.
     epoch: Now,
     core: CoreOf<S>,
     model: S::Model,
@@ -87,7 +87,7 @@ impl<S: Subject> Rig<S> {
     /// The daemon at its start, with an empty state directory; 20 November 2026, 18:00 UTC.
     ///
     /// # Panics
-    /// Never, with a date and names that are such.
+    /// Never, because date and names are valid.
     pub fn new(settings: SettingsOf<S>, mut model: S::Model) -> Self {
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(1000)),
@@ -140,10 +140,10 @@ impl<S: Subject> Rig<S> {
         }
     }
 
-    /// Lets time pass until it is so; how long that took.
+    /// Lets time pass until `wanted` is true; returns how long that took.
     ///
     /// # Panics
-    /// It is not so within the limit.
+    /// It is not true within the limit.
     pub fn run_until(&mut self, wanted: impl Fn(&Self) -> bool, limit: Duration) -> Duration {
         let start = self.now.instant;
         while !wanted(self) {
@@ -154,7 +154,8 @@ impl<S: Subject> Rig<S> {
         self.now.instant.since(start)
     }
 
-    /// The process is not scheduled for so long, as after SIGSTOP or a suspend; the unit is.
+    /// The process is not scheduled for this time, as after SIGSTOP or a suspend; the unit
+    /// continues.
     pub fn freeze(&mut self, time: Duration) {
         self.pass(time);
         self.turn();
@@ -247,7 +248,7 @@ impl<S: Subject> Rig<S> {
 
     // The unit and the line.
 
-    /// The unit, to look at and to break.
+    /// The unit, for inspection and faults.
     pub fn model(&mut self) -> &mut S::Model {
         &mut self.model
     }
@@ -274,24 +275,24 @@ impl<S: Subject> Rig<S> {
         self.turn();
     }
 
-    /// How often the port was tried to be opened.
+    /// Number of attempts to open the port.
     pub fn attempts_to_open(&self) -> u64 {
         self.line.attempts
     }
 
-    /// Whether an exchange is out.
+    /// Whether an exchange is in progress.
     pub fn is_asking(&self) -> bool {
         self.line.is_asking()
     }
 
-    /// How often the loop was woken for nothing: what it asked to be woken for was past already.
+    /// How often the loop was woken needlessly: the time of the wake-up had passed already.
     pub fn needless_wakes(&self) -> u64 {
         self.needless_wakes
     }
 
     // The bus.
 
-    /// What decides.
+    /// The controller.
     pub fn controller(&self) -> &<S::Instrument as Instrument>::Controller {
         &self.core.controller().0
     }
@@ -306,12 +307,13 @@ impl<S: Subject> Rig<S> {
         &mut self.settings
     }
 
-    /// Keeps only so many states, where a test goes through millions of them.
+    /// Keeps only this many states, for a test with millions of them.
     pub fn keep_states(&mut self, number: usize) {
         self.broker.states_kept = number;
     }
 
-    /// A client commands; `argument` as on a command line, empty for none. The request's id.
+    /// A client sends a command; `argument` as on a command line, empty for none. Returns the
+    /// request's id.
     pub fn command(&mut self, by: &str, verb: &str, argument: &str) -> String {
         self.requests += 1;
         let id = format!("r{}", self.requests);
@@ -319,10 +321,10 @@ impl<S: Subject> Rig<S> {
         id
     }
 
-    /// [`Rig::command`] under an id of the test's own, to ask again with it.
+    /// [`Rig::command`] with the test's own id, so that it can be repeated.
     pub fn ask(&mut self, id: &str, by: &str, verb: &str, argument: &str) {
         let row = S::Instrument::DESCRIPTION.verb(verb);
-        // Motion needs the time at which it was asked for.
+        // Motion needs the time of the request.
         let ts = if row.is_some_and(|row| row.motion) {
             format!(",\"ts\":\"{}\"", self.now.utc)
         } else {
@@ -338,7 +340,7 @@ impl<S: Subject> Rig<S> {
         self.publish_command(by, verb, payload.as_bytes());
     }
 
-    /// A client commands, with this payload.
+    /// A client sends a command with this payload.
     pub fn publish_command(&mut self, by: &str, verb: &str, payload: &[u8]) {
         let by = Identity::new(by).expect("an identity");
         let topic = self.base.command(&by, verb);
@@ -346,7 +348,7 @@ impl<S: Subject> Rig<S> {
         self.turn();
     }
 
-    /// Another bridge publishes on our topics: our own state, but for these keys.
+    /// Another bridge publishes on our topics: our own state, except for these keys.
     pub fn another_bridge_publishes(&mut self, session: &str, uptime_s: f64) {
         let own = &self.broker.states.back().expect("a state was published").what;
         let mut state: serde_json::Map<String, serde_json::Value> =
@@ -358,7 +360,7 @@ impl<S: Subject> Rig<S> {
         self.turn();
     }
 
-    /// [`Rig::command`], and its terminal reply.
+    /// [`Rig::command`]; returns its terminal reply.
     pub fn command_and_wait(&mut self, by: &str, verb: &str, argument: &str) -> Reply {
         let id = self.command(by, verb, argument);
         self.wait_for(&id)
@@ -370,7 +372,7 @@ impl<S: Subject> Rig<S> {
         self.outcome(id).expect("just seen")
     }
 
-    /// Another service publishes; `stored`: the broker had kept it from before.
+    /// Another service publishes; `stored`: the broker had retained it.
     pub fn input(&mut self, topic: &str, payload: &str, stored: bool) {
         self.broker.publish_input(topic, payload.as_bytes(), stored, self.now);
         self.turn();
@@ -417,7 +419,7 @@ impl<S: Subject> Rig<S> {
         serde_json::from_slice(payload).expect("health is health")
     }
 
-    /// What the bridge says of itself, as a subscriber has it, once that has followed.
+    /// The `meta` as a subscriber has it, once it was published.
     pub fn meta(&mut self) -> Meta {
         let topic = self.base.meta();
         self.run_until(|rig| rig.broker.retained.contains_key(&topic), Duration::from_secs(6));
@@ -431,12 +433,12 @@ impl<S: Subject> Rig<S> {
         self.health().link
     }
 
-    /// What availability said, in its order.
+    /// All messages on the availability topic, in order.
     pub fn availability(&self) -> Vec<&str> {
         self.broker.availability.iter().map(|said| said.what.as_str()).collect()
     }
 
-    /// The controller's own view, published or not; cheap enough for every step.
+    /// The controller's present state, published or not; cheap enough for every step.
     pub fn view(&self) -> ShownOf<S> {
         let controller = self.core.controller();
         shown::of::<S>(controller.facts(self.now), controller.state(self.now), self.now.utc)
@@ -467,17 +469,17 @@ impl<S: Subject> Rig<S> {
         self.finished
     }
 
-    /// Whether the disk takes nothing.
+    /// Sets whether the disk is full.
     pub fn set_disk_full(&mut self, full: bool) {
         self.disk.full = full;
     }
 
-    /// How long the disk takes for each save from now on.
+    /// Sets how long the disk takes for each save.
     pub fn set_disk_slow(&mut self, save_time: Duration) {
         self.disk.save_time = save_time;
     }
 
-    /// The file and the copy before it are damaged.
+    /// Damages the file and its previous copy.
     pub fn damage(&mut self, file: File) {
         self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());
     }

@@ -12,9 +12,9 @@ pub(crate) struct Line {
     machine: Machine,
     plugged: bool,
     open: bool,
-    /// What was written since the rig took it away.
+    /// The bytes written since the rig last took them.
     pub(crate) sent: Vec<(Instant, Vec<u8>)>,
-    /// How often the port was tried to be opened.
+    /// Number of attempts to open the port.
     pub(crate) attempts: u64,
 }
 
@@ -24,7 +24,7 @@ impl Line {
         Self { rules, machine, plugged: true, open: false, sent: Vec::new(), attempts: 0 }
     }
 
-    /// The process before is gone; a new one has the same port.
+    /// The previous process has ended; a new one has the same port.
     pub(crate) fn restart(&mut self, now: Instant) {
         let (plugged, sent) = (self.plugged, std::mem::take(&mut self.sent));
         *self = Self { plugged, sent, ..Self::new(self.rules, now) };
@@ -63,12 +63,12 @@ impl Line {
         self.machine.poll_timeout()
     }
 
-    /// What the core is to be told next.
+    /// The next event for the core.
     pub(crate) fn poll_event(&mut self) -> Option<LineEvent> {
         self.machine.poll_event()
     }
 
-    /// Does what is due, and takes what the device has sent. True if there may be more.
+    /// Does what is due, and reads the device's output. True if there may be more.
     pub(crate) fn turn(&mut self, model: &mut impl Device, now: Instant) -> bool {
         let bytes = model.poll_output(now);
         if self.plugged && self.open && !bytes.is_empty() {
@@ -79,7 +79,7 @@ impl Line {
         done || model.poll_timeout().is_some_and(|at| at <= now)
     }
 
-    /// What the machine wants done takes no time here. True if it wanted anything.
+    /// Executes the machine's actions, which take no time here. True if there were any.
     fn carry_out(&mut self, model: &mut impl Device, now: Instant) -> bool {
         let mut done = false;
         while let Some(action) = self.machine.poll_action() {
@@ -96,7 +96,7 @@ impl Line {
                     self.sent.push((now, bytes));
                     self.machine.wrote(now);
                 }
-                // Nothing ever waits to go out.
+                // There is never unsent output.
                 Action::DiscardOutput => {}
             }
         }
@@ -110,7 +110,7 @@ impl Line {
         self.machine.opened(if self.plugged { Ok(()) } else { Err(missing) }, now);
     }
 
-    /// Whether an exchange is out.
+    /// Whether an exchange is in progress.
     pub(crate) fn is_asking(&self) -> bool {
         self.machine.is_asking()
     }

@@ -1,8 +1,8 @@
-//! What a request came to.
+//! Checks of a request's outcome.
 
 use bus::message::{Code, Reply, ReplyStatus};
 
-/// The request did what it was for.
+/// The request has succeeded.
 ///
 /// # Panics
 /// It did not.
@@ -10,7 +10,7 @@ pub fn assert_succeeded(reply: &Reply) {
     assert_eq!((reply.status, reply.code), (ReplyStatus::Succeeded, Some(Code::Succeeded)), "{reply:?}");
 }
 
-/// The request ended with this code, and says these words.
+/// The request has ended with this code and these words.
 ///
 /// # Panics
 /// It did not.

@@ -1,4 +1,5 @@
-//! A bridge's settings in tests: from real files, and what must hold for every bridge's.
+//! A bridge's settings in tests: loads them from real files, and checks what must hold for every
+//! bridge.
 
 use std::fmt::Debug;
 
@@ -8,10 +9,10 @@ use bus::topic::Identity;
 
 const HOME_ASSISTANT: &str = "homeassistant";
 
-/// What is wrong comes as it is told, without the folder of the file.
+/// Loads settings; errors are as printed, without the folder of the file.
 ///
 /// # Errors
-/// Everything that is wrong with them.
+/// All errors in them.
 ///
 /// # Panics
 /// The file cannot be written.
@@ -26,7 +27,8 @@ pub fn load<S: DeviceSettings>(name: &str, text: &str, variables: &[(&str, &str)
         .map_err(|problems| problems.0.iter().map(|p| p.to_string().replace(&folder, "")).collect())
 }
 
-/// As a minimal file says it, on a broker that nobody reaches; alice, ops and scheduler may command.
+/// The settings of a minimal file, with an unreachable broker; alice, ops and scheduler may send
+/// commands.
 ///
 /// # Panics
 /// A device needs more settings.
@@ -46,7 +48,7 @@ key_file = "own.key"
     load("least.toml", &text, &[]).expect("a minimal file")
 }
 
-/// The same, with a Home Assistant that is told of the device and may command.
+/// The same, with discovery by a Home Assistant that may send commands.
 ///
 /// # Panics
 /// As [`least`].
@@ -64,10 +66,10 @@ pub fn with_home_assistant<S: DeviceSettings>(site: &str) -> S {
     settings
 }
 
-/// A predecessor's file is told what became of each key.
+/// A predecessor's file gets a message with the new name of each key.
 ///
 /// # Panics
-/// It is not, or something else is wrong with it but for what is missing.
+/// It does not, or has other errors than missing keys.
 pub fn assert_predecessor_is_told<S: DeviceSettings + Debug>(name: &str, text: &str) {
     let found = load::<S>(name, text, &[]).expect_err("a predecessor's file");
     let renamed = S::renamed();
@@ -80,8 +82,8 @@ pub fn assert_predecessor_is_told<S: DeviceSettings + Debug>(name: &str, text: &
     assert_eq!(found.len(), renamed.len() + missing, "nothing else is wrong with it: {found:#?}");
 }
 
-/// A file that is shipped names every key, shows the defaults, and says where the keys of every bridge
-/// are explained.
+/// A shipped file names every key, shows the defaults, and says where the keys of every bridge are
+/// explained.
 ///
 /// # Panics
 /// It does not.
@@ -106,7 +108,7 @@ pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped:
     }
 }
 
-/// The line with its key switched on, if it is a commented one (`# key = …`).
+/// The line with its key enabled, if it is commented out (`# key = …`).
 fn uncommented(line: &str) -> &str {
     let is_key = |key: &str| key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
     match line.strip_prefix("# ").map(|rest| (rest, rest.split_once(" = "))) {

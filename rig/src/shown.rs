@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 
 use crate::Subject;
 
-/// What is shown of a subject.
+/// The state of a subject.
 pub type ShownOf<S> = Shown<<S as Subject>::State, <S as Subject>::Status>;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown<D, S> {
-    /// When, and by whom; of a view: now, by nobody.
+    /// When and by whom it was published; in a view: now, by nobody.
     pub stamp: Stamp,
     /// What it does.
     pub status: S,
@@ -31,7 +31,7 @@ pub struct Shown<D, S> {
     pub date: Option<Utc>,
     /// Whether it answers.
     pub connected: bool,
-    /// What a human should know; empty in a view.
+    /// The attentions; empty in a view.
     pub attention: Vec<Attention>,
     /// The last command that was admitted; none in a view.
     pub last_command: Option<LastCommand>,
@@ -59,7 +59,7 @@ impl<D: DeserializeOwned, S: DeserializeOwned> Shown<D, S> {
     }
 }
 
-/// What the controller of `S` states.
+/// The present state of `S`'s controller.
 pub(crate) fn of<S: Subject>(facts: Facts, device: S::State, now: Utc) -> ShownOf<S> {
     Shown {
         stamp: Stamp {

@@ -1,4 +1,4 @@
-//! The daemon's core at its start, with what the process before left on the disk.
+//! The daemon's core at its start, with the data of the previous process.
 
 use bridge::core::{Core, File};
 use bridge::daemon::{self, Left};
@@ -19,7 +19,7 @@ pub(crate) type CoreOf<S> = Core<
     <<S as Subject>::Instrument as Instrument>::Protocol,
 >;
 
-/// Takes over from the process before.
+/// Takes over from the previous process.
 pub(crate) fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: Now) -> CoreOf<S> {
     let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
     let parse = |bytes| match serde_json::from_slice(bytes) {

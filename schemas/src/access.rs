@@ -25,7 +25,7 @@ pub fn fragment(description: &Description) -> String {
     for service in description.services {
         let _ = writeln!(text, "topic read {SITE}/{}", service.topic);
     }
-    // It also finds what it has told before, and takes back what it tells no more.
+    // It also reads its own discovery messages, and clears those that are obsolete.
     let _ = writeln!(text, "topic readwrite homeassistant/+/{SITE}_{kind}/+/config");
     let _ = writeln!(text, "topic read homeassistant/status");
     for service in description.services {

@@ -119,3 +119,38 @@ fn ctrl_c_stops_what_moves_on_any_device() {
     assert!(moving.stderr().contains("set 5: stopped by Ctrl-C: standing at "), "{}", moving.stderr());
     assert!(!focuser.port.with(|unit| unit.is_turning()));
 }
+
+#[test]
+fn a_dangerous_command_is_asked_about_on_a_terminal_and_nowhere_else() {
+    let site = Site::start().unwrap();
+    site.wait_state(|state| !state["water_temp"].is_null(), LIMIT).unwrap();
+    let on_terminal = |args: &[&str], typed: Option<&str>| {
+        let launch = site.launch_tool("obsbus", "alice", args).unwrap().on_terminal().unwrap();
+        let mut process = launch.spawn().unwrap();
+        if let Some(typed) = typed {
+            wait_for("the question", LIMIT, || process.stdout().contains("[y/N] ").then_some(())).unwrap();
+            process.type_line(typed).unwrap();
+        }
+        let code = process.wait_exit(LIMIT).unwrap();
+        (code, process.stdout())
+    };
+    let (code, said) = on_terminal(&["chiller", "clear-alarms"], Some("n"));
+    assert!(said.contains("clear its alarms? [y/N]"), "{said}");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("clear-alarms: not confirmed; nothing was sent"), "{said}");
+    assert!(site.state().unwrap()["last_command"].is_null());
+
+    let (code, said) = on_terminal(&["chiller", "clear-alarms"], Some("y"));
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = on_terminal(&["chiller", "clear-alarms", "--yes"], None);
+    assert_eq!((code, said.contains("[y/N]")), (0, false), "{said}");
+    let (code, said) = on_terminal(&["chiller", "setpoint", "12.5"], None);
+    assert_eq!((code, said.contains("[y/N]")), (0, false), "{said}");
+    // A script has nobody to ask.
+    exited(&obsbus(&site, "alice", &["chiller", "clear-alarms"]), 0, "clear-alarms");
+    exited(
+        &obsbus(&site, "alice", &["chiller", "help", "clear-alarms"]),
+        0,
+        "Asks first on a terminal: Put the chiller",
+    );
+}

@@ -1,4 +1,4 @@
-//! The clock of the machine: told when it is set, and doubted when clients disagree with it.
+//! The machine's clock: a change is published, and it is doubted when clients disagree with it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use bus::topic::Identity;
 use super::Core;
 use crate::controller::{Condition, Controller, Protocol};
 
-/// Less is what NTP slews, and what reading two clocks one after the other costs.
+/// Smaller steps come from NTP slewing, and from reading two clocks one after the other.
 const STEP_MS: u64 = 1000;
-/// A clock that is set all the time is told of so often.
+/// How often to report a clock that is set continually.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// How long a disagreement counts.
 const DOUBTED_FOR: Duration = Duration::from_secs(600);
-/// So many must disagree: of one, its own clock is wrong.
+/// How many clients must disagree: if only one does, its own clock is wrong.
 const DOUBTERS: usize = 2;
 
-/// Sees that the date was set.
+/// Detects steps of the wall clock.
 #[derive(Debug)]
 pub(super) struct Steps {
     last: Now,
@@ -38,7 +38,7 @@ impl Steps {
         (step.unsigned_abs() > STEP_MS).then_some(step)
     }
 
-    /// What to tell of a step to `now`.
+    /// The event for a step to `now`.
     fn tell(&mut self, step: i64, now: Now) -> Option<EventBody> {
         if self.told.is_some_and(|told| now.instant.since(told) < TELL_AGAIN) {
             self.untold += 1;
@@ -59,7 +59,7 @@ impl Steps {
     }
 }
 
-/// A span of time as people say it, rounded down.
+/// A duration in words, rounded down.
 fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {
@@ -111,12 +111,12 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// What was dated by a clock that was wrong is dated anew.
+    /// Corrects the dates that came from a wrong clock.
     pub(super) fn look_at_the_clock(&mut self, now: Now) {
         let Some(step) = self.clock.look(now) else { return };
         self.started.utc = self.started.utc.shifted(step);
         self.ledger.clock_set(step);
-        // What was refused by the clock before says nothing of this one.
+        // Refusals under the old clock say nothing about the new one.
         self.doubts.agreed();
         self.dirty = true;
         if let Some(told) = self.clock.tell(step, now) {

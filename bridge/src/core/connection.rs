@@ -1,4 +1,4 @@
-//! The core's side towards the bus: connections, messages, other bridges, and when to be heard.
+//! The bus side of the core: connections, messages, other bridges, and when to announce.
 
 use bus::clock::Now;
 use bus::command::Gate;
@@ -34,14 +34,14 @@ where
                 if self.announced {
                     self.set_gate();
                 }
-                // The loopback comes after what was stored.
+                // The loopback arrives after the stored messages.
                 self.announce_at = self.announce_at.map(|at| at.min(now.instant));
                 self.dirty = true;
             }
             SessionEvent::Message(incoming) => self.handle_message(&incoming, now),
             SessionEvent::Delivered { receipt } => self.desk.delivered(receipt),
             SessionEvent::Lost { error } => {
-                // Said once when it begins, and again when there is another reason.
+                // Logged once when it begins, and again when the reason changes.
                 let begins = self.announced || self.announce_at.is_some();
                 if begins || self.broker_error.as_ref() != Some(&error) {
                     tracing::warn!("no connection to the broker: {error}");
@@ -91,7 +91,7 @@ where
             self.rival.heard_event(&incoming.payload, now.instant);
             self.dirty = true;
         } else if base.is_command(&incoming.topic) {
-            // While another bridge may be alive, the answer is its own; at the end, the next one's.
+            // While another bridge may be alive, it answers; at the end, the next process does.
             if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
                 let controller = &self.controller;
                 self.desk.receive(incoming, now, |verb, arguments| controller.examine(verb, arguments));
@@ -119,7 +119,7 @@ where
             return;
         }
         self.finished = true;
-        // There is no time to see it stand.
+        // There is no time to wait for standstill.
         self.controller.handle_shutdown(now);
         while let Some(effect) = self.controller.poll_effect() {
             if let Effect::SendImmediately(request) = effect {
@@ -150,8 +150,8 @@ where
         self.desk.set_gate(gate);
     }
 
-    /// On a new connection: everything anew, once it is known that nobody else is there. True if
-    /// the time for that has come.
+    /// On a new connection: publishes everything again, once it is known that no other bridge is
+    /// there. True if the time for that has come.
     pub(super) fn announce(&mut self, now: Now) -> bool {
         if self.announce_at.is_none_or(|at| now.instant < at) || self.rival.settle(now.instant) {
             return false;

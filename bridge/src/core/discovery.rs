@@ -1,6 +1,6 @@
-//! What Home Assistant is told of the device, and when: after each connection and after its birth,
-//! one entity after the other, so that no state and no answer waits behind it. What earlier settings
-//! left is taken back first, or Home Assistant would find an id twice. Pure.
+//! Publishes the discovery messages: after each connection and after Home Assistant's birth message, one
+//! entity at a time, so that states and replies do not have to wait. Leftovers of earlier settings are
+//! cleared first; otherwise Home Assistant could find an id twice. Pure.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -17,7 +17,7 @@ use crate::controller::{Controller, Protocol};
 
 /// From one entity to the next.
 const PAUSE: Duration = Duration::from_millis(25);
-/// All bridges hear Home Assistant's birth at once: each begins at its own moment within this.
+/// All bridges receive the birth message at the same time; each starts at a random time within this.
 const SPREAD: Duration = Duration::from_secs(2);
 
 /// See the module.
@@ -26,16 +26,17 @@ pub(super) struct Discovery {
     settings: HomeAssistant,
     base: Base,
     birth: String,
-    /// Where we tell something.
+    /// The topics of the entities that exist now.
     topics: BTreeSet<String>,
-    /// What is still to be told.
+    /// The messages that are still to be published.
     waits: VecDeque<(String, Vec<u8>)>,
-    /// When the next of it goes out: on this connection we have begun.
+    /// When the next one is due.
     next: Option<Instant>,
-    /// When all is told again.
+    /// When all messages are due again.
     again: Option<Instant>,
+    /// Whether the messages of this connection were started.
     has_begun: bool,
-    /// What our moments are drawn from: random for each start.
+    /// Random for each start of the bridge; the random times are derived from it.
     session: String,
     births: u64,
 }
@@ -45,7 +46,7 @@ impl Discovery {
         let homeassistant = settings.homeassistant.clone()?;
         let base = settings.desk.base.clone();
         let meta = meta::of(settings);
-        let topics = homeassistant::told(&meta, &base, &homeassistant).map(|(topic, _)| topic).collect();
+        let topics = homeassistant::messages(&meta, &base, &homeassistant).map(|(topic, _)| topic).collect();
         Some(Self {
             birth: topic::birth(&homeassistant.prefix),
             topics,
@@ -68,14 +69,14 @@ impl Discovery {
         if incoming.topic != self.birth {
             return self.found(incoming, now);
         }
-        // A stored one is older than this connection, on which all is told in any case.
+        // A retained birth message is older than this connection, on which everything is published anyway.
         if incoming.payload == ONLINE.as_bytes() && !incoming.retain && self.again.is_none() {
             self.births += 1;
             self.again = Some(now + SPREAD.mul_f64(self.fraction()));
         }
     }
 
-    /// Something stands where only we may write.
+    /// There is a message on one of the bridge's own topics.
     fn found(&mut self, incoming: &Incoming, now: Instant) {
         if incoming.payload.is_empty() || self.topics.contains(&incoming.topic) {
             return;
@@ -86,7 +87,7 @@ impl Discovery {
         }
     }
 
-    /// From 0 to 1.
+    /// A random number from 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "any number will do")]
     fn fraction(&self) -> f64 {
         let mut hasher = DefaultHasher::new();
@@ -94,7 +95,7 @@ impl Discovery {
         hasher.finish() as f64 / u64::MAX as f64
     }
 
-    /// The connection is gone.
+    /// The connection was lost, or is new.
     pub(super) fn clear(&mut self) {
         self.waits.clear();
         self.next = None;
@@ -102,16 +103,16 @@ impl Discovery {
         self.has_begun = false;
     }
 
-    /// All of it, from now on.
+    /// Starts to publish everything.
     fn begin(&mut self, meta: &Meta, now: Instant) {
         self.waits.retain(|(_, payload)| payload.is_empty());
-        self.waits.extend(homeassistant::told(meta, &self.base, &self.settings));
+        self.waits.extend(homeassistant::messages(meta, &self.base, &self.settings));
         self.next = Some(now);
         self.again = None;
         self.has_begun = true;
     }
 
-    /// When something is due.
+    /// When the next message is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.next.into_iter().chain(self.again.filter(|_| self.has_begun)).min()
     }
@@ -120,7 +121,7 @@ impl Discovery {
         self.has_begun && self.again.is_some_and(|at| at <= now)
     }
 
-    /// What is to be told now, with its topic.
+    /// The topic and payload that are due now.
     fn next(&mut self, now: Instant) -> Option<(String, Vec<u8>)> {
         self.next.filter(|at| *at <= now)?;
         let next = self.waits.pop_front();
@@ -134,14 +135,14 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// Tells Home Assistant of everything, from now on.
+    /// Starts to publish all discovery messages.
     pub(super) fn begin_discovery(&mut self, now: Now) {
         if let Some(discovery) = &mut self.discovery {
             discovery.begin(&meta::of(&self.settings), now.instant);
         }
     }
 
-    /// Tells it what is due.
+    /// Publishes the discovery message that is due.
     pub(super) fn publish_discovery(&mut self, now: Now) {
         if self.discovery.as_ref().is_some_and(|discovery| discovery.is_due_again(now.instant)) {
             self.begin_discovery(now);

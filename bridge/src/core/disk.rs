@@ -1,5 +1,5 @@
-//! What the core knows of the disk. What did not get there is written again as soon as anything shows
-//! that it can be; where nothing is to be written, the directory is tried from time to time.
+//! The core's view of the disk. A failed save is repeated as soon as anything shows that the disk
+//! can be written; if nothing else is to be written, the directory is probed from time to time.
 //!
 //! ```text
 //!   well --a save fails, or is not done in 5 s--> not well --(15 s) probe--> written again --> well
@@ -15,9 +15,9 @@ use super::{Core, File, Output};
 use crate::controller::{Condition, Controller, Protocol};
 use crate::store::StoreError;
 
-/// From one try of a directory that could not be written to the next.
+/// Interval between probes of a directory that could not be written.
 const PROBE_PERIOD: Duration = Duration::from_secs(15);
-/// A save that takes so long is not to be counted on.
+/// A save that takes longer counts as failed.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// See the module.
@@ -25,26 +25,26 @@ const SLOW: Duration = Duration::from_secs(5);
 pub(super) struct Disk {
     /// The newest save of each file that has not ended, and since when it waits.
     under_way: BTreeMap<File, (u64, Instant)>,
-    /// Files whose newest contents are not there.
+    /// Files whose newest contents are not on the disk.
     failed: BTreeSet<File>,
-    /// The directory could not be written when it was tried.
+    /// The last probe could not write the directory.
     unwritable: bool,
-    /// A save is not done in time.
+    /// A save is late.
     is_slow: bool,
-    /// What the last failure said.
+    /// The text of the last error.
     error: String,
     probe_at: Option<Instant>,
     /// The controller's file as it should be.
     device: Vec<u8>,
     device_saves: u64,
-    /// The newest journal that the Desk wanted saved.
+    /// The newest save of the journal that the Desk has requested.
     journal_saves: u64,
     history_saves: u64,
     recent_saves: u64,
 }
 
 impl Disk {
-    /// Whether what is set now survives a restart.
+    /// Whether changes survive a restart now.
     pub(super) fn is_well(&self) -> bool {
         self.failed.is_empty() && !self.unwritable && !self.is_slow
     }
@@ -72,7 +72,7 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// The state directory was found not to be writable before anything was to be saved.
+    /// The state directory was not writable at the start, before any save.
     pub fn note_unwritable(&mut self, error: StoreError, now: Now) {
         self.handle_probed(Err(error), now);
     }
@@ -83,7 +83,7 @@ where
         self.outputs.push_back(Output::Save(file, number, contents));
     }
 
-    /// The controller's memory.
+    /// Saves the controller's memory.
     pub(super) fn save_device(&mut self, saved: &C::Saved, now: Now) {
         self.disk.device_saves += 1;
         self.disk.device = encode(saved);
@@ -95,7 +95,7 @@ where
         self.save(File::History, self.disk.history_saves, encode(&self.history.kept(now)), now);
     }
 
-    /// The last events.
+    /// Saves the last events.
     pub(super) fn save_events(&mut self, contents: Vec<u8>, now: Now) {
         self.disk.recent_saves += 1;
         self.save(File::Recent, self.disk.recent_saves, contents, now);
@@ -116,12 +116,12 @@ where
         if self.disk.under_way.get(&file).is_some_and(|(newest, _)| *newest <= number) {
             self.disk.under_way.remove(&file);
         } else if let Some((_, since)) = self.disk.under_way.get_mut(&file) {
-            // The disk goes on: the newer one has only now its turn.
+            // The disk continues: the newer save begins only now.
             *since = now.instant;
         }
         let was_well = self.disk.is_well();
         match &result {
-            // Each file for itself: a short one may fit on a disk that a long one does not.
+            // Each file separately: a short one may fit on a disk where a long one does not.
             Ok(()) => {
                 self.disk.failed.remove(&file);
                 self.disk_takes(now);
@@ -139,7 +139,7 @@ where
         }
     }
 
-    /// The directory was tried.
+    /// The probe of the directory has ended.
     pub(super) fn handle_probed(&mut self, result: Result<(), StoreError>, now: Now) {
         match result {
             Ok(()) => self.disk_takes(now),
@@ -156,13 +156,13 @@ where
         self.disk.probe_at.get_or_insert(now.instant + PROBE_PERIOD);
     }
 
-    /// Something was written: what was not is tried again.
+    /// A write succeeded: repeats the failed saves.
     fn disk_takes(&mut self, now: Now) {
         self.disk.unwritable = false;
         self.disk.probe_at = (!self.disk.failed.is_empty()).then(|| now.instant + PROBE_PERIOD);
         for file in self.disk.failed.clone() {
             match file {
-                // A newer one is on its way.
+                // A newer save is in progress.
                 _ if self.disk.under_way.contains_key(&file) => {}
                 File::Device => {
                     self.save(file, self.disk.device_saves, self.disk.device.clone(), now);

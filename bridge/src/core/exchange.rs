@@ -1,5 +1,5 @@
-//! The core's side towards the device: what is asked, what an answer is worth, and what follows
-//! when there is none.
+//! The device side of the core: what to send, how to judge a reply, and what follows if there is
+//! none.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ where
 {
     pub(super) fn handle_line(&mut self, event: LineEvent, now: Now) {
         if self.let_go {
-            // From before the port was closed on purpose, or of its closing. To take it for a loss
-            // would open the port again.
+            // From before the port was released, or about its closing. Treating it as a loss would
+            // reopen the port.
             tracing::debug!(?event, "the port is let go of");
             return;
         }
@@ -50,9 +50,10 @@ where
                 self.follow(verdict, now);
             }
             LineEvent::Reply(result, timing) => {
-                // An exchange that was given up when the link was lost has nobody waiting.
+                // Nobody waits for an exchange that was abandoned when the link was lost.
                 if let Some(asked) = self.asked.take() {
-                    // Until now, not until it was read: this loop may have stood still with it in hand.
+                    // Measured until now, not until it was read: this loop may have hung in
+                    // between.
                     let took = now.instant.since(timing.written);
                     self.handle_reply(asked, result, took, now);
                 }
@@ -68,7 +69,7 @@ where
         now: Now,
     ) {
         if result == Err(LineError::Overtaken) {
-            // Nothing went out, and nothing failed.
+            // Nothing was sent, and nothing failed.
             self.repeats.push_front(asked.request);
             return;
         }
@@ -122,8 +123,8 @@ where
         }
     }
 
-    /// The port is closed until [`Effect::ReleasePort`](crate::controller::Effect::ReleasePort) ends; whoever waits
-    /// for an answer waits no longer.
+    /// Releases the port until [`Effect::ReleasePort`](crate::controller::Effect::ReleasePort)
+    /// ends; an exchange in progress is abandoned.
     pub(super) fn let_go(&mut self) {
         self.let_go = true;
         self.port_open = false;
@@ -168,9 +169,9 @@ where
         self.outputs.push_back(Output::Ask(exchange));
     }
 
-    /// An order that waits is not kept waiting by the silence of an earlier question.
+    /// A waiting order does not wait for the retry of an earlier query.
     fn next_request(&mut self, now: Now) -> Option<P::Request> {
-        // What a command has overridden meanwhile must not be ordered again.
+        // An order that a command has overridden meanwhile must not be repeated.
         let controller = &self.controller;
         self.repeats.retain(|request| controller.is_wanted(request));
         let order = if self.repeats.is_empty() { None } else { self.controller.poll_order(now) };

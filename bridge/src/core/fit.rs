@@ -1,5 +1,6 @@
-//! Nothing is sent that is larger than the broker takes, which would end the connection: it is
-//! trimmed where that leaves the truth, and else kept back. Both are counted, and told.
+//! No message is sent that is larger than the broker accepts, because that would end the
+//! connection: it is trimmed if the rest is still true, and otherwise not sent. Both are counted
+//! and reported.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde_json::Map;
 use super::{Core, Output};
 use crate::controller::{Condition, Controller, Protocol};
 
-/// What is left of a text that is too long.
+/// Length to which a long text is cut.
 const TEXT_KEPT: usize = 1000;
 
 /// What was done with a message.
@@ -52,7 +53,7 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// Sets a retained topic, if the broker takes the message.
+    /// Sets a retained topic, if the message is not too large.
     pub(super) fn set(&mut self, topic: String, payload: Vec<u8>, expiry: Option<Duration>) {
         if payload.len() > PAYLOAD_LIMIT {
             self.note_too_large(topic, payload.len(), Done::KeptBack);
@@ -68,7 +69,7 @@ where
         self.dirty |= known.is_none_or(|(_, before)| before != done);
     }
 
-    /// A reply as it can be sent: whoever asked gets a verdict in any case.
+    /// A reply of permitted size: the sender always gets a verdict.
     pub(super) fn fitting_reply(&mut self, mut reply: Reply) -> Vec<u8> {
         let payload = encode(&reply);
         if payload.len() <= PAYLOAD_LIMIT {
@@ -79,7 +80,7 @@ where
         encode(&reply)
     }
 
-    /// An event as it can be sent.
+    /// An event of permitted size.
     pub(super) fn fitting_event(&mut self, event: &mut Event) -> Vec<u8> {
         let payload = encode(event);
         if payload.len() <= PAYLOAD_LIMIT {

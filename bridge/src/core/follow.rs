@@ -1,13 +1,13 @@
-//! What follows on a new connection when it is known who is there and how the device is: spread, so
-//! that nothing of it delays a state or an answer, and a restarted broker is not hit by all at once.
-//! Pure.
+//! The messages that follow on a new connection, after it is known which bridge is there and how
+//! the device is: spread over time, so that they do not delay a state or a reply, and a restarted
+//! broker does not get all at once. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::clock::Instant;
 
-/// The description first, and soon: a client that does not know the instrument waits for it.
+/// The description comes first, and soon: a client that does not know the instrument waits for it.
 const AFTER: [(Duration, FollowUp); 4] = [
     (Duration::from_millis(300), FollowUp::Meta),
     (Duration::from_millis(1500), FollowUp::Recent),
@@ -15,7 +15,7 @@ const AFTER: [(Duration, FollowUp); 4] = [
     (Duration::from_millis(3300), FollowUp::Discovery),
 ];
 
-/// What can wait.
+/// A message that can wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FollowUp {
     /// The bridge's description of itself.
@@ -24,23 +24,23 @@ pub(super) enum FollowUp {
     Recent,
     /// The last 24 h.
     History,
-    /// What Home Assistant is told, one entity after the other.
+    /// The discovery messages for Home Assistant, one entity after the other.
     Discovery,
 }
 
-/// What is still to follow.
+/// The messages that are still to follow.
 #[derive(Debug, Default)]
 pub(super) struct FollowUps {
     due: VecDeque<(Instant, FollowUp)>,
 }
 
 impl FollowUps {
-    /// All of it, from now on.
+    /// Schedules all of them, from now on.
     pub(super) fn begin(&mut self, now: Instant) {
         self.due = AFTER.into_iter().map(|(after, what)| (now + after, what)).collect();
     }
 
-    /// The connection is gone.
+    /// The connection is lost.
     pub(super) fn clear(&mut self) {
         self.due.clear();
     }

@@ -1,4 +1,4 @@
-//! What the host does to the bridge: its settings are read again.
+//! Events from the host: the settings were read again.
 
 use std::collections::BTreeSet;
 

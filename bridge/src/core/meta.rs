@@ -1,4 +1,4 @@
-//! The bridge's description of itself: the instrument's table, with what the settings say of it.
+//! The bridge's `meta`: the instrument's table, with the ranges and names of the settings.
 
 use bus::device::{ArgumentKind, ArgumentSpec, Property, Role, Verb};
 use bus::message::{ArgumentMeta, Meta, PropertyMeta, SCHEMA, VerbMeta};
@@ -32,7 +32,7 @@ fn verb_meta(settings: &CoreSettings, verb: &Verb) -> VerbMeta {
     }
 }
 
-/// An argument with the range or the names that the settings give it.
+/// An argument with the range or the names from the settings.
 fn configured(settings: &CoreSettings, verb: &Verb, spec: &ArgumentSpec) -> ArgumentMeta {
     let mut meta = ArgumentMeta::of(spec);
     if let Some(range) = settings.desk.ranges.get(&(verb.name, spec.name)) {

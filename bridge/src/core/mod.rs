@@ -1,7 +1,7 @@
-//! The pure heart of every bridge: the Desk, the link and a device's controller, put together.
+//! The pure core of every bridge: combines the Desk, the link and a device's controller.
 //!
-//! Events go in, outputs come out; the device loop carries them between here and the line, the
-//! session and the store. It is the same code in the daemon and in a test's virtual time.
+//! Events go in, outputs come out; the device loop passes them between the core and the line, the
+//! session and the store. The same code runs in the daemon and in a test's virtual time.
 
 mod clock;
 mod connection;
@@ -38,20 +38,20 @@ use crate::rival::Rival;
 use crate::store::StoreError;
 use clock::{Doubts, Steps};
 
-/// Stored messages of our own topics arrive before the loopback; without it, on a link that is not
-/// slow, not later than this.
+/// Stored messages of our own topics arrive before the loopback; without a loopback, on a link that
+/// is not slow, within this time.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
-/// An answer that was read so long after its limit had lain there while the bridge stood still.
+/// A reply that was read this long after its timeout had waited while the bridge hung.
 const READ_LATE: Duration = Duration::from_millis(500);
-/// How long the end of the daemon waits for the device to come to rest.
+/// How long the end of the daemon waits for standstill of the device.
 const REST_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a bridge says about itself.
+/// The settings of the core.
 #[derive(Clone, Debug)]
 pub struct CoreSettings {
-    /// Topics, commands and who may give them.
+    /// Topics, commands and the authorised clients.
     pub desk: DeskSettings,
-    /// What the instrument is.
+    /// The instrument's description.
     pub description: &'static Description,
     /// The daemon's version.
     pub version: &'static str,
@@ -61,13 +61,13 @@ pub struct CoreSettings {
     pub session: String,
     /// The name of the machine it runs on.
     pub host: String,
-    /// Its number there.
+    /// Its process id there.
     pub process: u32,
-    /// From when on nobody may believe a state that was not renewed.
+    /// The age at which a state that was not renewed is stale.
     pub stale_after: Duration,
-    /// Asking for so long without a valid reply loses the link.
+    /// The link is lost after this time of polling without a valid reply.
     pub serial_timeout: Duration,
-    /// The Home Assistant that is to be told of the device, if one is.
+    /// Discovery by Home Assistant, if it is enabled.
     pub homeassistant: Option<HomeAssistant>,
 }
 
@@ -84,7 +84,7 @@ pub enum File {
     Recent,
 }
 
-/// What the process before left.
+/// The data that the previous process left.
 #[derive(Clone, Debug, Default)]
 pub struct Left {
     /// The Desk's journal.
@@ -104,57 +104,57 @@ pub enum Event {
     Session(SessionEvent),
     /// On the disk: the save with this number is done, or failed.
     Saved(File, u64, Result<(), StoreError>),
-    /// The state directory was tried: it can be written, or not.
+    /// The state directory was probed: it can be written, or not.
     Probed(Result<(), StoreError>),
-    /// When our certificate ends, as read after a connect.
+    /// When our certificate expires, as read after a connect.
     Certificate(Option<Utc>),
-    /// The settings were read again; or why they are refused.
+    /// The settings were read again; or the reason why they are refused.
     Reloaded(Result<Reloaded, ReloadError>),
     /// Time has passed.
     Timeout,
-    /// The daemon is to end.
+    /// The daemon must end.
     Stop,
 }
 
-/// What is to be done.
+/// What the loop must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Ask the device.
+    /// Start an exchange with the device.
     Ask(Exchange),
-    /// Write to the device at once; nothing is answered.
+    /// Write to the device at once; there is no reply.
     SendImmediately(Vec<u8>),
-    /// Open the serial port; one that is open is closed first.
+    /// Open the serial port; an open one is closed first.
     Reopen,
-    /// Close the serial port until it is to be reopened.
+    /// Close the serial port until [`Output::Reopen`].
     ReleasePort,
     /// Let the session publish on this connection, counted from 1.
     Open(u64),
-    /// Forget what waits to be published.
+    /// Drop everything that waits to be published.
     Clear,
     /// Set a retained topic.
     Set {
-        /// Where.
+        /// The topic.
         topic: String,
-        /// What.
+        /// The payload.
         payload: Vec<u8>,
-        /// For how long it may be believed.
+        /// How long it is valid.
         expiry: Option<Duration>,
     },
     /// Publish a reply or an event.
     Push(Message),
-    /// Tell the service manager, in one line.
+    /// Send the service manager this one-line status.
     Status(String),
     /// Write a file.
     Save(File, u64, Vec<u8>),
-    /// Try whether the state directory can be written.
+    /// Probe whether the state directory can be written.
     Probe,
-    /// Drop this connection to the broker and make it anew.
+    /// Drop this connection to the broker and reconnect.
     Reconnect(u64),
-    /// Leave this connection, and make it anew with the TLS files as they are now.
+    /// Close this connection, and reconnect with the TLS files as they are now.
     Renew(u64),
     /// End the session, then the daemon.
     Finish {
-        /// Whether the device is now without a bridge.
+        /// Whether to publish `offline`: no other bridge has the device.
         say_offline: bool,
     },
 }
@@ -163,7 +163,7 @@ struct Asked<R> {
     request: R,
     sent: Vec<u8>,
     limit: Duration,
-    /// Without a reply nothing is proved of the link.
+    /// Without a reply it proves nothing about the link.
     has_reply: bool,
 }
 
@@ -180,26 +180,26 @@ where
     link: Link,
     rival: Rival,
     ledger: Ledger,
-    /// The status of which the last transition told.
+    /// The status in the last transition event.
     status: &'static str,
     started: Now,
     outputs: VecDeque<Output>,
     // The line.
     port_open: bool,
-    /// The port is closed on purpose: what the line still tells of the time before counts for nothing.
+    /// The port is released: later events of the line about the time before do not count.
     let_go: bool,
-    /// An event has told of the link what its attention says.
+    /// An event has already reported what the link's attention says.
     link_news: bool,
     asked: Option<Asked<P::Request>>,
-    /// What found no valid answer and is to be asked again, the newest first.
+    /// Requests without a valid reply that wait for their retry, the newest first.
     repeats: VecDeque<P::Request>,
     // The bus.
     announce_at: Option<Instant>,
     announced: bool,
     follow_ups: follow::FollowUps,
-    /// What Home Assistant is told, if it is to be told anything.
+    /// The discovery messages for Home Assistant, if discovery is enabled.
     discovery: Option<Box<discovery::Discovery>>,
-    /// What the broker refuses, with what is to be said of it.
+    /// The publishes that the broker refuses, with the text of the attention.
     refused: BTreeMap<String, String>,
     probe: Option<ProbeVerdict>,
     dirty: bool,
@@ -209,7 +209,7 @@ where
     health_shown: publish::Shown,
     connections: u64,
     broker_error: Option<String>,
-    /// How long the broker takes to answer.
+    /// The round trip to the broker.
     round_trip: Option<Duration>,
     certificate_expires: Option<Utc>,
     dropped_messages: u64,
@@ -218,22 +218,22 @@ where
     event_seq: u64,
     clock: Steps,
     doubts: Doubts,
-    /// When the parts were last asked what they want.
+    /// When the parts were last polled.
     pumped: Instant,
     // The disk.
     disk: disk::Disk,
     journal_due: Option<u64>,
-    /// What the process before left, until it is known that no other bridge is there: another's
-    /// journal is not ours to write, nor are its commands ours to answer.
+    /// The journal of the previous process, until it is known that no other bridge is there:
+    /// another bridge's journal is not ours to write, nor are its commands ours to answer.
     left: Option<Journal>,
     history: Recorder,
     recent: recent::Recent,
     oversized: fit::Oversized,
-    /// The service manager's line.
+    /// The last status line for the service manager.
     manager_told: String,
     // The end.
     stopping: Option<Instant>,
-    /// What ran was answered; the journal that says so is on its way to the disk.
+    /// Running commands were answered; the journal with these answers is being saved.
     ending: bool,
     finished: bool,
 }
@@ -243,7 +243,7 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// Takes over from the process before.
+    /// Takes over from the previous process.
     pub fn new(settings: CoreSettings, controller: C, protocol: P, left: Left, now: Now) -> Self {
         let desk = Desk::new(settings.desk.clone());
         let mut core = Self {
@@ -295,14 +295,15 @@ where
             finished: false,
         };
         core.pump(now);
-        // The line opens nothing by itself: what was let go of before the restart is not even touched.
+        // The line opens nothing by itself: a port that was released before the restart is not
+        // touched.
         if !core.let_go {
             core.outputs.push_front(Output::Reopen);
         }
         core
     }
 
-    /// What is to be done next.
+    /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -315,8 +316,8 @@ where
     /// When [`Event::Timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let quiet = self.rival.poll_timeout().filter(|_| self.announce_at.is_some());
-        // A question that is due waits for the port, or for the answer to the one before: no use in
-        // being woken for it.
+        // A query that is due waits for the port, or for the previous reply: waking up for it is
+        // useless.
         let controller = self.controller.poll_timeout().filter(|at| *at > self.pumped);
         let own = [
             controller,
@@ -335,7 +336,7 @@ where
         own.into_iter().flatten().min()
     }
 
-    /// Takes what happened, and decides what follows.
+    /// Handles an event, and decides what follows.
     pub fn handle(&mut self, event: Event, now: Now) {
         self.look_at_the_clock(now);
         match event {
@@ -358,14 +359,15 @@ where
         self.pump(now);
     }
 
-    /// Carries everything to its end: what the parts want of each other, then what they want done.
+    /// Runs everything to completion: first what the parts want from each other, then their
+    /// outputs.
     fn pump(&mut self, now: Now) {
         if self.finished {
             return;
         }
         self.pumped = now.instant;
         let (mut posts, mut happenings) = (Vec::new(), Vec::new());
-        // What the event before has changed, before time changes it again.
+        // First the changes by the event, before the time causes more.
         self.hear_controller(&mut happenings, now);
         if let Some(verdict) = self.link.handle_timeout(now.instant) {
             self.follow(verdict, now);
@@ -389,7 +391,7 @@ where
         self.record(now);
         self.publish(&mut happenings, now);
         if opens {
-            // Only now, or what was set before the connection was lost could go out once more.
+            // Only now; otherwise messages from before the loss could be sent once more.
             self.outputs.push_back(Output::Open(self.connections));
         }
         for post in posts {
@@ -407,8 +409,8 @@ where
             self.finished = true;
             self.save_history(now);
             self.save_recent(now);
-            // While another bridge may be alive, its availability is its own; and who never said
-            // `online` has nothing to take back.
+            // While another bridge may be alive, we do not publish its availability; and a bridge
+            // that never published `online` has nothing to withdraw.
             let say_offline = self.rival.has_spoken() && !self.rival.settle(now.instant);
             self.outputs.push_back(Output::Finish { say_offline });
             return;
@@ -416,8 +418,8 @@ where
         self.ask(now);
     }
 
-    /// Whether the daemon may end: the exchange that was out is in, and the device at rest, or
-    /// waiting for that has been long enough.
+    /// Whether the daemon may end: the exchange has ended and the device is at standstill, or the
+    /// wait for that has been long enough.
     fn is_over(&self, now: Instant) -> bool {
         self.stopping.is_some_and(|limit| {
             (self.asked.is_none() && self.controller.is_at_rest())

@@ -1,5 +1,5 @@
-//! What a bridge publishes: state and availability with their heartbeat, health, meta, history, replies
-//! and events.
+//! The publications of a bridge: state and availability with their heartbeat, health, meta,
+//! history, replies and events.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::controller::{Condition, Controller, Protocol};
 use crate::link::{Cause, Loss};
 
 const REPLY_EXPIRY: Duration = Duration::from_secs(60);
-/// From one publication of what changed in the counters to the next.
+/// Interval between publications of changed counters.
 const COUNTERS_PERIOD: Duration = Duration::from_secs(1);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);
 const CERTIFICATE_WARNING_S: f64 = 60.0 * 86_400.0;
 
-/// What changes rarely, and is to be known at once.
+/// Values of the health that change rarely and are published at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Verdicts {
     acl_ok: Option<bool>,
@@ -31,8 +31,8 @@ struct Verdicts {
     journal_ok: bool,
 }
 
-/// What of the health was published last: all that may change by itself, but for what every exchange
-/// with the device changes.
+/// The health that was published last: all values that may change by themselves, except those that
+/// every exchange with the device changes.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     verdicts: Option<Verdicts>,
@@ -43,7 +43,7 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// What changed goes out by then.
+    /// Deadline for publishing the change.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.changed.then_some(self.at + COUNTERS_PERIOD)
     }
@@ -67,7 +67,7 @@ where
     C: Controller,
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
-    /// State on every change and heartbeat, health on every change and minute.
+    /// Publishes the state on every change and heartbeat, the health on every change and minute.
     pub(super) fn publish(&mut self, happenings: &mut Vec<EventBody>, now: Now) {
         let heartbeat = now.instant >= self.heartbeat;
         if heartbeat {
@@ -98,10 +98,11 @@ where
         if self.announced {
             self.show_health(minute, now);
         }
-        // The running bin of the history grows; a panel that opens now wants to see it.
+        // The current bin of the history grows; a panel that opens now needs it.
         if self.announced && minute {
             self.publish_history(now);
-            // What was refused is tried again, or nobody would see that the ACL was repaired.
+            // Refused publishes are retried; otherwise nobody would notice that the ACL was
+            // repaired.
             if !self.refused.is_empty() {
                 self.follow_ups.begin(now.instant);
             }
@@ -130,7 +131,7 @@ where
         self.dropped_messages = dropped;
     }
 
-    /// One line for the service manager, when it is another than before.
+    /// Sends one line to the service manager, if it has changed.
     fn tell_manager(&mut self) {
         let mut line = self.settings.description.status_label(self.controller.status_word()).to_owned();
         line.push_str(match (self.announced, self.announce_at) {
@@ -151,7 +152,7 @@ where
     fn publish_state(&mut self, now: Now) {
         self.state_seq += 1;
         let facts = self.controller.facts(now);
-        // What is wrong with the line the core knows better than any controller.
+        // The core knows errors of the line better than any controller.
         let summary = match self.link.loss() {
             Some(loss) if facts.status == OFFLINE => format!("{OFFLINE}: {}", Loss::in_words(loss)),
             _ => facts.summary,
@@ -188,7 +189,7 @@ where
         (now.instant.since(self.started.instant).as_secs_f64() * 1000.0).round() / 1000.0
     }
 
-    /// A verdict at once, whatever else changes within a second, all of it every minute.
+    /// Publishes a verdict at once, other changes within a second, and everything every minute.
     fn show_health(&mut self, minute: bool, now: Now) {
         let verdicts = Some(self.verdicts());
         let counters = Some(self.counters());
@@ -254,7 +255,7 @@ where
         self.set(self.settings.desk.base.meta(), encode(&meta), None);
     }
 
-    /// Keeps the history; whenever a bin closes, on the bus and on the disk.
+    /// Records the history; publishes and saves it whenever a bin closes.
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
@@ -297,7 +298,7 @@ where
     pub(super) fn happened(&mut self, happening: EventBody, now: Now) {
         let kind = happening.kind;
         let reason = happening.reason.as_deref();
-        // What does not stand in the message, nobody sees: `journalctl` shows no fields.
+        // Everything must be in the message, because `journalctl` shows no fields.
         let text = with_values(&happening);
         match happening.severity {
             Severity::Info => tracing::info!(?kind, reason, "{text}"),
@@ -324,7 +325,7 @@ where
         }));
     }
 
-    /// What a human should know of the bridge itself.
+    /// The conditions of the bridge itself.
     fn conditions(&self, now: Now) -> Vec<Condition> {
         let mut conditions = Vec::new();
         if let Some(loss) = self.link.loss() {

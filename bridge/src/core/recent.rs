@@ -10,9 +10,9 @@ use super::Core;
 use crate::controller::{Controller, Protocol};
 use crate::recent::{Change, Kept};
 
-/// From one publication to the next, and from one save to the next.
+/// Shortest interval between publications, and between saves.
 const PERIOD: Duration = Duration::from_secs(1);
-/// That something happened once more can wait longer for the disk.
+/// A mere repetition can wait longer for the disk.
 const COUNT_PERIOD: Duration = Duration::from_secs(30);
 
 /// See the module.
@@ -20,7 +20,7 @@ const COUNT_PERIOD: Duration = Duration::from_secs(30);
 pub(super) struct Recent {
     kept: Kept,
     unpublished: bool,
-    /// On a new connection others go first.
+    /// On a new connection other messages go first.
     waits: bool,
     published: Option<Instant>,
     unsaved: Change,
@@ -28,13 +28,13 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Goes on from what the process before had saved.
+    /// Continues from the saved events of the previous process.
     pub(super) fn new(saved: Option<Message>) -> Self {
         let kept = Kept::new(saved);
         Self { kept, unpublished: true, waits: false, published: None, unsaved: Change::None, saved: None }
     }
 
-    /// A new connection: the broker may have forgotten them.
+    /// A new connection: the broker may have lost them.
     pub(super) fn connected(&mut self) {
         self.waits = true;
         self.published = None;
@@ -52,12 +52,12 @@ impl Recent {
         self.unsaved = self.unsaved.max(change);
     }
 
-    /// When they may be published, if they are to be.
+    /// When they may be published, if they must be.
     fn publish_at(&self, now: Instant) -> Option<Instant> {
         (self.unpublished && !self.waits).then(|| self.published.map_or(now, |at| at + PERIOD))
     }
 
-    /// When they may be saved, if they are to be.
+    /// When they may be saved, if they must be.
     fn save_at(&self, now: Instant) -> Option<Instant> {
         let period = match self.unsaved {
             Change::None => return None,
@@ -78,7 +78,7 @@ where
         self.recent.add(event, verb.is_some_and(|verb| verb.class == Class::Query));
     }
 
-    /// While another bridge may be alive, the file may be its own.
+    /// While another bridge may be alive, the file may be that bridge's.
     fn may_save_recent(&self) -> bool {
         self.announce_at.is_none()
     }
@@ -103,7 +103,7 @@ where
         }
     }
 
-    /// Saves what is not on the disk yet.
+    /// Saves the events that are not on the disk yet.
     pub(super) fn save_recent(&mut self, now: Now) {
         if self.recent.unsaved != Change::None && self.may_save_recent() {
             self.recent.unsaved = Change::None;
@@ -113,7 +113,7 @@ where
         }
     }
 
-    /// What was to be saved is not on the disk.
+    /// The save has failed.
     pub(super) fn save_recent_again(&mut self, now: Now) {
         self.recent.unsaved = Change::New;
         self.save_recent(now);

@@ -1,4 +1,4 @@
-//! The core between its Desk and its controller: what each wants of the other, until neither wants more.
+//! The exchange between Desk and controller, until neither has more for the other.
 
 use bus::clock::Now;
 use bus::command::{Output as DeskOutput, Post};
@@ -42,7 +42,7 @@ where
         busy
     }
 
-    /// What was examined may have changed while the journal went to the disk.
+    /// The conditions may have changed while the journal was saved, so they are examined again.
     fn begin(&mut self, command: Command, now: Now) {
         match self.controller.examine(command.verb, &command.arguments) {
             Err(refusal) if !command.verb.stop => self.desk.answer(&command.ticket, &refusal.into(), now),
@@ -50,8 +50,7 @@ where
         }
     }
 
-    /// What the controller wants done, and whether its device does something else now; true if
-    /// there was anything.
+    /// Handles the controller's effects and a change of its status; true if there was anything.
     pub(super) fn hear_controller(&mut self, happenings: &mut Vec<EventBody>, now: Now) -> bool {
         let mut busy = false;
         while let Some(effect) = self.controller.poll_effect() {
@@ -64,7 +63,7 @@ where
                 }
                 Effect::Happened(happening) => happenings.push(happening),
                 Effect::Save(saved) => self.save_device(&saved, now),
-                // With the port closed there is nothing that could hear it.
+                // With the port closed nothing could receive it.
                 Effect::SendImmediately(_) if !self.port_open => {}
                 Effect::SendImmediately(request) => {
                     let bytes = self.protocol.exchange(&request).bytes;
@@ -88,7 +87,7 @@ where
         busy
     }
 
-    /// The event of a change of status, once for each.
+    /// The event of a change of status, once for each change.
     fn transition(&mut self, now: Now) -> Option<EventBody> {
         let to = self.controller.status_word();
         if to == self.status {

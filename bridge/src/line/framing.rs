@@ -1,4 +1,4 @@
-//! Where a reply ends, and the framing of protocols that speak lines of text.
+//! The end of a reply, and the framing of protocols with lines of text.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Terminator {
     /// Any other, such as a prompt.
     ///
     /// # Panics
-    /// There are none: such a reply would never end. In a constant, the compiler says so.
+    /// `bytes` is empty: such a reply would never end. In a constant, this is a compile error.
     #[must_use]
     pub const fn of(bytes: &'static [u8]) -> Self {
         assert!(!bytes.is_empty(), "a reply must end with something");
@@ -33,48 +33,48 @@ impl Terminator {
     }
 }
 
-/// An answer that is not a line of text.
+/// A reply that is not a line of text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a line of text: \"{}\"", .0.escape_ascii())]
 pub struct NotText(Vec<u8>);
 
-/// A protocol of text lines: a question or an order is a line, and so is an answer.
+/// A protocol of text lines: each request is a line, and so is each reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines {
-    /// What ends a line, both ways.
+    /// The end of a line, in both directions.
     pub end: Terminator,
-    /// The longest answer that makes sense, its end included.
+    /// The longest valid reply, including its end.
     pub max_reply_bytes: usize,
-    /// How long an answer may take.
+    /// Timeout of a reply.
     pub limit: Duration,
     /// The shortest time from the end of one exchange to the next; zero for none.
     pub gap: Duration,
 }
 
 impl Lines {
-    /// A question, which is answered by one line.
+    /// A request whose reply is one line.
     #[must_use]
     pub fn ask(&self, text: &str) -> Exchange {
         Exchange::ask(self.line(text), self.end, self.max_reply_bytes, self.limit).after(self.gap)
     }
 
-    /// An order, which is not answered.
+    /// An order without a reply.
     #[must_use]
     pub fn order(&self, text: &str) -> Exchange {
         Exchange::order(self.line(text), self.limit).after(self.gap)
     }
 
-    // A control character in it could end the line early, and begin a second order.
+    // A control character in it could end the line early, and start a second order.
     fn line(&self, text: &str) -> Vec<u8> {
         let text = text.bytes().filter(|byte| !byte.is_ascii_control());
         text.chain(self.end.bytes().iter().copied()).collect()
     }
 
-    /// The text of an answer, without its end, and without what is left of the end before: a device that
-    /// ends its lines with more than its documentation says leaves the rest for the next answer.
+    /// The text of a reply, without its end, and without the rest of the previous end: a device
+    /// whose line ends are longer than documented leaves the rest for the next reply.
     ///
     /// # Errors
-    /// It is not printable ASCII: what these protocols have instead of a checksum.
+    /// It is not printable ASCII. These protocols have no checksum, so this check replaces it.
     pub fn text<'a>(&self, frame: &'a [u8]) -> Result<&'a str, NotText> {
         let is_end = |byte: &u8| matches!(*byte, b'\r' | b'\n') || self.end.bytes().contains(byte);
         let begin = frame.iter().position(|byte| !is_end(byte)).unwrap_or(frame.len());

@@ -1,5 +1,5 @@
-//! What the line decides: when it opens, writes, gives up and closes. No clock and no port: the task
-//! around it carries out its actions, and a test's virtual time runs the same code.
+//! The line's decisions: when to open, write, give up and close. No clock and no port: the task
+//! around it executes its actions, and a test's virtual time runs the same code.
 //!
 //! ```text
 //!            Open             opened                     ask
@@ -11,7 +11,7 @@
 //!          closed             Close
 //! ```
 //!
-//! Closed, it opens again by itself, unless it is released (as at the start) or ended.
+//! A closed line reopens by itself, unless it is released (as at the start) or ended.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,47 +20,48 @@ use bus::clock::Instant;
 
 use super::exchange::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
 
-/// How long a write without a reply may be held up by XOFF.
+/// How long XOFF may delay a write without a reply.
 const WRITE_LIMIT: Duration = Duration::from_millis(500);
-/// To open or close a port takes milliseconds. What takes longer may take for ever, and is told.
+/// Opening or closing a port takes milliseconds. If it takes longer, it may take for ever, and is
+/// reported.
 const PORT_LIMIT: Duration = Duration::from_secs(5);
 
 const XON: u8 = 0x11;
 const XOFF: u8 = 0x13;
 
-/// What the machine must know of the line.
+/// The machine's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Software flow control both ways; 0x11 and 0x13 are then taken out of what comes.
+    /// Software flow control in both directions; 0x11 and 0x13 are then removed from the input.
     pub xon_xoff: bool,
-    /// The shortest time between two attempts to open; doubled with each until a reply comes.
+    /// The shortest time between two attempts to open; doubled after each until a reply arrives.
     pub reopen_first: Duration,
     /// The longest.
     pub reopen_max: Duration,
 }
 
-/// What is to be done with the port.
+/// An action on the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open it; how that went is for [`Machine::opened`].
+    /// Open it; report the result to [`Machine::opened`].
     Open,
-    /// Close it; when that is done is for [`Machine::closed`].
+    /// Close it; when done, call [`Machine::closed`].
     Close {
-        /// What has not gone out is thrown away first.
+        /// Discard unsent output first.
         discard: bool,
     },
-    /// Read and throw away what has come.
+    /// Read and discard the input.
     DiscardInput,
-    /// Write this in one go; when the port has taken it is for [`Machine::wrote`].
+    /// Write this in one go; when the port has accepted it, call [`Machine::wrote`].
     Write(Vec<u8>),
-    /// Throw away what was written and has not gone out, also what the port has not taken yet.
+    /// Discard unsent output, including bytes that the port has not accepted yet.
     DiscardOutput,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Port {
     Closed,
-    /// From then on it takes too long.
+    /// The time from which it takes too long.
     Opening(Option<Instant>),
     Open,
     Closing(Option<Instant>),
@@ -73,14 +74,14 @@ enum Wanted {
     Ended,
 }
 
-/// Where the exchange that is out stands.
+/// The stage of the exchange in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Not written; not to be before this.
+    /// Not written; may not be written before this.
     Waiting(Instant),
-    /// With the port, which may be held up.
+    /// Being written; XOFF may delay it.
     Writing,
-    /// Written then.
+    /// Written at this time.
     Reading(Instant),
 }
 
@@ -98,18 +99,18 @@ pub struct Machine {
     rules: Rules,
     port: Port,
     wanted: Wanted,
-    /// To be closed for this reason, once what is to be written at once is.
+    /// To be closed for this reason, after the urgent writes.
     leaving: Option<String>,
     out: Option<Out>,
-    /// To be written at once, the oldest first.
+    /// Urgent writes, the oldest first.
     direct: VecDeque<Vec<u8>>,
-    /// The first of them is with the port, until then.
+    /// The first of them is being written; its timeout.
     direct_limit: Option<Instant>,
-    /// When the last of them was written, until a later exchange proves that it has gone out: XOFF may
+    /// When the last of them was written, until a later exchange proves that it was sent: XOFF may
     /// hold it back, and it may be a stop.
     direct_at: Option<Instant>,
     last_exchange: Option<Instant>,
-    /// No attempt to open before this.
+    /// Earliest time of the next attempt to open.
     next_open: Instant,
     last_open: Instant,
     open_delay: Duration,
@@ -119,7 +120,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Released: it opens nothing before [`Machine::reopen`].
+    /// A released line: it does not open before [`Machine::reopen`].
     #[must_use]
     pub fn new(rules: Rules, now: Instant) -> Self {
         Self {
@@ -141,7 +142,7 @@ impl Machine {
         }
     }
 
-    // What it is told to do.
+    // Requests.
 
     /// Starts an exchange; its end is a [`LineEvent::Reply`]. One at a time.
     pub fn ask(&mut self, exchange: Exchange, now: Instant) {
@@ -157,10 +158,10 @@ impl Machine {
         self.step(now);
     }
 
-    /// Writes at once, also while an exchange is out, and waits for no reply.
+    /// Writes at once, even during an exchange, and does not wait for a reply.
     pub fn write_now(&mut self, bytes: Vec<u8>, now: Instant) {
         if self.port == Port::Open {
-            // What was not written when a stop came may be what it is to stop.
+            // An exchange that was not written before a stop may be the motion to be stopped.
             if self.out.as_ref().is_some_and(|out| matches!(out.stage, Stage::Waiting(_))) {
                 self.end_exchange(Err(LineError::Overtaken), now);
             }
@@ -171,7 +172,7 @@ impl Machine {
         self.step(now);
     }
 
-    /// Closes and opens again at once, or as soon as the back-off allows. Ends [`Machine::release`].
+    /// Closes and reopens at once, or as soon as the back-off allows. Ends [`Machine::release`].
     pub fn reopen(&mut self, now: Instant) {
         self.want(Wanted::Open, "reopened on request", now);
     }
@@ -181,7 +182,7 @@ impl Machine {
         self.want(Wanted::Released, "released", now);
     }
 
-    /// Ends what is out, then closes for good.
+    /// Completes the exchange in progress, then closes for good.
     pub fn end(&mut self, now: Instant) {
         self.wanted = Wanted::Ended;
         self.step(now);
@@ -195,7 +196,7 @@ impl Machine {
         self.step(now);
     }
 
-    // What happened to the port.
+    // Events of the port.
 
     /// The port was opened, or cannot be.
     pub fn opened(&mut self, result: Result<(), OpenError>, now: Instant) {
@@ -209,7 +210,7 @@ impl Machine {
                 if self.wanted == Wanted::Open {
                     self.events.push_back(LineEvent::Opened);
                 } else {
-                    // Not wanted any more, and nobody was told of it.
+                    // Not wanted any more, and nobody was told that it opened.
                     self.close(now);
                 }
             }
@@ -229,7 +230,7 @@ impl Machine {
         }
     }
 
-    /// The port went away, or cannot be read.
+    /// The port disappeared, or cannot be read.
     pub fn gone(&mut self, reason: &str, now: Instant) {
         if self.port == Port::Open {
             self.leave(reason, now);
@@ -237,7 +238,7 @@ impl Machine {
         }
     }
 
-    /// The port has taken what it was last to write.
+    /// The port has accepted the last write.
     pub fn wrote(&mut self, now: Instant) {
         if self.direct_limit.take().is_some() {
             self.direct.pop_front();
@@ -251,7 +252,7 @@ impl Machine {
         self.step(now);
     }
 
-    /// The port does not take what it was last to write.
+    /// The port refuses the last write.
     pub fn write_failed(&mut self, error: String, now: Instant) {
         let error = LineError::WriteFailed(error);
         if self.direct_limit.take().is_some() {
@@ -263,7 +264,7 @@ impl Machine {
         self.step(now);
     }
 
-    /// These bytes came. What nobody has asked for is late, or noise.
+    /// These bytes arrived. Unrequested input is late, or noise.
     pub fn read(&mut self, bytes: &[u8], now: Instant) {
         let xon_xoff = self.rules.xon_xoff;
         let Some(out) = &mut self.out else { return };
@@ -317,7 +318,7 @@ impl Machine {
         self.step(now);
     }
 
-    /// The port is full: what is in it would go out much later.
+    /// The port's buffer is full: its content would be sent much later.
     fn held_up(&mut self, now: Instant) {
         self.actions.push_back(Action::DiscardOutput);
         if self.direct_at.take().is_some() {
@@ -333,8 +334,8 @@ impl Machine {
             Stage::Waiting(_) => {}
             Stage::Writing => self.held_up(now),
             Stage::Reading(_) => {
-                // Bytes that XOFF still holds in the kernel would go out as a second question later on;
-                // but never throw a stop away with them.
+                // Bytes that XOFF still holds in the kernel would be sent later as a second
+                // request; but never discard a stop with them.
                 if self.rules.xon_xoff && self.direct_at.is_none() {
                     self.actions.push_back(Action::DiscardOutput);
                 }
@@ -351,25 +352,25 @@ impl Machine {
         }
     }
 
-    // What follows.
+    // Outputs.
 
-    /// What is to be done next.
+    /// The next action.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// What is to be told next.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<LineEvent> {
         self.events.pop_front()
     }
 
-    /// Whether there is something to be told.
+    /// Whether there is an event.
     #[must_use]
     pub fn has_event(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// Whether an exchange is out.
+    /// Whether an exchange is in progress.
     #[must_use]
     pub fn is_asking(&self) -> bool {
         self.out.is_some()
@@ -385,8 +386,8 @@ impl Machine {
     fn step(&mut self, now: Instant) {
         match self.port {
             Port::Closed if self.wanted == Wanted::Open && now >= self.next_open => {
-                // Each attempt, good or bad, makes the next one wait: a port that opens and fails at
-                // once must not be opened in a loop. A reply makes the wait short again.
+                // Each attempt, successful or not, delays the next one: a port that opens and fails
+                // at once must not be opened in a loop. A reply resets the delay.
                 self.open_delay = if self.open_delay.is_zero() {
                     self.rules.reopen_first
                 } else {
@@ -419,7 +420,7 @@ impl Machine {
             Some(out) if matches!(out.stage, Stage::Waiting(due) if now >= due) => {
                 out.stage = Stage::Writing;
                 out.limit = now + out.exchange.limit;
-                // What came before the question was asked cannot be its answer.
+                // Input from before the request cannot be its reply.
                 self.actions.push_back(Action::DiscardInput);
                 self.actions.push_back(Action::Write(out.exchange.bytes.clone()));
             }
@@ -443,8 +444,8 @@ impl Machine {
     }
 
     fn close(&mut self, now: Instant) {
-        // Closing would wait, up to 30 s, for what XOFF holds back. Without flow control it waits some
-        // milliseconds for the last bytes, which may be a stop.
+        // Closing would wait, up to 30 s, for output that XOFF holds back. Without flow control it
+        // waits some milliseconds for the last bytes, which may be a stop.
         self.actions.push_back(Action::Close { discard: self.rules.xon_xoff });
         self.port = Port::Closing(Some(now + PORT_LIMIT));
     }

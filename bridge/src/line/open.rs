@@ -1,4 +1,4 @@
-//! Opens the port, and says in an operator's words why it cannot be opened.
+//! Opens the port, and explains to operators why it cannot be opened.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use tokio_serial::{
 
 use super::{LineSettings, OpenError, PortTrouble};
 
-/// Exclusive, 8N1, what was in its buffers thrown away. Does not wait.
+/// Opens exclusively, 8N1, and discards the buffers. Does not block.
 pub(super) fn open(settings: &LineSettings) -> Result<SerialStream, OpenError> {
     let flow = if settings.xon_xoff { FlowControl::Software } else { FlowControl::None };
     let builder = tokio_serial::new(settings.path.to_string_lossy(), settings.baud)
@@ -22,7 +22,7 @@ pub(super) fn open(settings: &LineSettings) -> Result<SerialStream, OpenError> {
         .exclusive(true);
     SerialStream::open(&builder)
         .and_then(|port| {
-            // Input from before the opening would be delivered as a reply.
+            // Input from before the opening would be taken as a reply.
             port.clear(ClearBuffer::All)?;
             Ok(port)
         })
@@ -39,7 +39,8 @@ fn describe(path: &Path, error: &tokio_serial::Error) -> OpenError {
         ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
             (PortTrouble::Denied, format!("permission denied; {}", who_may_open(path)))
         }
-        // The library's word for a port that is held exclusively, by TIOCEXCL or by flock.
+        // The library's error for a port that another program holds exclusively, by TIOCEXCL or by
+        // flock.
         ErrorKind::NoDevice => {
             let why = format!(
                 "busy ({error}); another program holds it: a second bridge, the daemon this one replaces, \
@@ -53,7 +54,7 @@ fn describe(path: &Path, error: &tokio_serial::Error) -> OpenError {
     OpenError { trouble, text: format!("cannot open serial port {}: {why}", path.display()) }
 }
 
-/// Whose the port is, and what the bridge lacks.
+/// The owner of the port, and the right that the bridge lacks.
 fn who_may_open(path: &Path) -> String {
     let user = user_name(rustix::process::geteuid().as_raw());
     let Ok(port) = std::fs::metadata(path) else {

@@ -1,7 +1,7 @@
-//! What the line has been told to do and has not begun.
+//! The requests that the line has not begun yet.
 //!
-//! No bounded channel: one that is full loses what comes next, and that may be a stop. It stays short
-//! all the same, because the same thing again is not queued twice.
+//! Not a bounded channel: a full one loses the next request, which may be a stop. The queue stays
+//! short nevertheless, because a repeated request is not queued twice.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,17 +28,17 @@ struct Shared {
 struct Waiting {
     /// The oldest first: a stop must not overtake the order that it stops.
     commands: VecDeque<Command>,
-    /// The handle is gone.
+    /// The handle was dropped.
     ended: bool,
 }
 
 impl Waiting {
     fn put(&mut self, command: Command) {
         match (self.commands.back_mut(), &command) {
-            // Nothing lies between the two: once is enough.
+            // Nothing is between the two: once is enough.
             (Some(Command::SendImmediately(last)), Command::SendImmediately(bytes)) if last == bytes => {}
-            // Whether the port is wanted is said by the newest. To reopen closes it first, so that nothing
-            // is lost of a release in between.
+            // The newest decides whether the port is wanted. Reopening closes it first, so that
+            // nothing is lost of a release in between.
             (Some(last @ (Command::Reopen | Command::Release)), Command::Reopen | Command::Release) => {
                 *last = command;
             }
@@ -53,11 +53,11 @@ impl Shared {
     }
 }
 
-/// The end of the one who commands. Dropping it ends the queue, after what waits in it.
+/// The sending end. Dropping it ends the queue, after the requests that wait in it.
 #[derive(Debug)]
 pub(super) struct Sender(Arc<Shared>);
 
-/// The line's end.
+/// The receiving end.
 #[derive(Debug)]
 pub(super) struct Receiver(Arc<Shared>);
 
@@ -81,11 +81,11 @@ impl Drop for Sender {
 }
 
 impl Receiver {
-    /// The oldest that waits; `None` when nothing does and the sender is gone. May be dropped while it
-    /// waits.
+    /// The oldest waiting request; `None` when there is none and the sender was dropped. May be
+    /// dropped while it waits.
     pub(super) async fn next(&mut self) -> Option<Command> {
         loop {
-            // Registered before it is looked, or what comes in between would wake nobody.
+            // Registered before the check; otherwise a request in between would wake nobody.
             let changed = self.0.changed.notified();
             {
                 let mut waiting = self.0.lock();

@@ -1,4 +1,4 @@
-//! What can be known of a bridge's surroundings before it starts.
+//! Checks a bridge's surroundings before it starts.
 
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -11,14 +11,15 @@ use rustix::fs::{Access, access};
 use super::BridgeSettings;
 use crate::store::{self, StoreError};
 
-/// Below this are the folders of `StateDirectory=`.
+/// The parent of the folders of `StateDirectory=`.
 const SYSTEMD_STATE: &str = "/var/lib";
 
 impl BridgeSettings {
-    /// Notes in `section`, from which these settings were read, what is wrong with what they name.
+    /// Notes in `section`, from which these settings were read, the errors in the files that they
+    /// name.
     pub fn check(&self, section: &mut Section, now: Utc) {
         self.broker.check_files(section, now);
-        // systemd makes the folder that the unit names, before it becomes the user.
+        // systemd creates the folder that the unit names before it switches to the user.
         let is_systemds = |error: &StoreError| {
             error.attempt == store::CREATE && self.state_directory.starts_with(SYSTEMD_STATE)
         };
@@ -34,7 +35,7 @@ impl BridgeSettings {
         {
             let identity = &homeassistant.identity;
             let message = format!(
-                "has not \"{identity}\", so Home Assistant shows the device and its commands are refused"
+                "does not contain \"{identity}\": Home Assistant can display the device, and its commands are refused"
             );
             section.warn("control_clients", message);
         }

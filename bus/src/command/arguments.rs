@@ -1,10 +1,10 @@
-//! The arguments of a command, read and in their ranges.
+//! The arguments of a command, parsed and within their ranges.
 
 use serde_json::{Map, Value};
 
 use crate::device::{ArgumentKind, ArgumentSpec, Class, Verb};
 
-/// What an argument is.
+/// The value of an argument.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Argument {
     /// A word of a choice; never an alias.
@@ -40,12 +40,12 @@ impl Argument {
     }
 }
 
-/// All arguments of one command, in the order of the table; one that was left out is not among them.
+/// All arguments of one command, in the order of the table; omitted ones are missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Arguments(Vec<(&'static str, Argument)>);
 
 impl Arguments {
-    /// Of a verb that takes none.
+    /// No arguments.
     pub const NONE: Self = Self(Vec::new());
 
     pub(super) fn push(&mut self, spec: &ArgumentSpec, argument: Argument) {
@@ -103,7 +103,7 @@ impl Arguments {
         self.0.iter().any(|(_, argument)| matches!(argument, Argument::Word(word) if words.contains(word)))
     }
 
-    /// As the journal keeps them: the value of a verb's one argument, an object of several.
+    /// As the journal stores them: the value of a verb's one argument, or an object for several.
     pub(super) fn to_json(&self, verb: &Verb) -> Option<Value> {
         match verb.bare() {
             Some(spec) => self.get(spec.name).map(Argument::to_json),
@@ -137,7 +137,7 @@ impl Arguments {
 }
 
 impl Verb {
-    /// How this verb with these arguments goes together with others.
+    /// The class of this verb with these arguments.
     #[must_use]
     pub fn class_with(&self, arguments: &Arguments) -> Class {
         if arguments.has_word(self.overriding_for) { Class::Overriding } else { self.class }

@@ -1,4 +1,4 @@
-//! One who waits for a command's end, and where the answer goes.
+//! A client that waits for a command's end, and where the reply goes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use crate::device::Verb;
 use crate::incoming::Incoming;
 use crate::topic::{Base, Identity, RequestId};
 
-/// As the journal keeps it, too: who was told `accepted` is owed a terminal reply.
+/// The journal stores it, too: a client that got `accepted` is owed a terminal reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asker {
     pub(super) by: Identity,
@@ -19,7 +19,7 @@ pub(super) struct Asker {
     pub(super) correlation: Option<Vec<u8>>,
     pub(super) note: Option<String>,
     pub(super) received_at: Utc,
-    /// Asked again for what already ran.
+    /// A repetition of a request that has already run.
     pub(super) duplicate: bool,
     /// The argument as it was sent.
     pub(super) argument: Option<Value>,
@@ -29,7 +29,7 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// Who sent `incoming`; and what is wrong with its id, if anything.
+    /// The sender of `incoming`; and what is wrong with its id, if anything.
     pub(super) fn of(
         incoming: &Incoming,
         by: Identity,
@@ -66,7 +66,7 @@ impl Asker {
         (asker, id_error)
     }
 
-    /// Whether one reply says it to both.
+    /// Whether one reply serves both.
     pub(super) fn is_answered_with(&self, other: &Self) -> bool {
         (&self.by, &self.id, &self.topic, &self.correlation)
             == (&other.by, &other.id, &other.topic, &other.correlation)

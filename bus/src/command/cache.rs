@@ -1,4 +1,4 @@
-//! What each identity asked lately and what became of it, so that a request that comes twice runs
+//! The recent requests of each identity and their verdicts, so that a repeated request runs only
 //! once.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,17 +17,17 @@ pub(super) const KEEP_PER_IDENTITY: usize = 256;
 pub(super) enum Verdict {
     /// Still running, under this ticket's number.
     Running(u64),
-    /// Answered so, and remembered until then. (Not *since* when: on the clock that counts from
-    /// boot, what was answered before a reboot has no moment.)
+    /// Its reply, and until when it is remembered. (Not *since* when: replies from before a reboot
+    /// have no instant on the clock that counts from boot.)
     Ended(Box<Reply>, Instant),
 }
 
-/// What would follow if a verdict were forgotten and the request came again; the least first.
+/// The harm if a verdict were forgotten and the request came again; the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
-    /// A question is answered again.
+    /// A query would be answered again.
     Harmless,
-    /// What never ran is judged again.
+    /// A refused request would be judged again.
     Refused,
     /// It would run twice.
     Acted,
@@ -46,7 +46,7 @@ impl Entry {
         self.verb.name == verb.name && self.arguments == *arguments
     }
 
-    /// What its verdict is worth; `None` while it runs.
+    /// How much its verdict matters; `None` while it runs.
     fn worth(&self) -> Option<Worth> {
         match &self.verdict {
             Verdict::Running(_) => None,
@@ -70,7 +70,7 @@ impl Entry {
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    /// In an order, so that the journal has one.
+    /// Sorted, so that the journal is sorted.
     by_identity: BTreeMap<Identity, VecDeque<Entry>>,
 }
 
@@ -81,8 +81,8 @@ impl Cache {
         entries.iter().find(|entry| entry.id == *id)
     }
 
-    /// Remembers a request. True if the verdict on one that acted on the device was forgotten
-    /// before its time to make room: repeated, that one would run again.
+    /// Remembers a request. True if, to make room, the verdict on a command that acted on the
+    /// device was forgotten early: if repeated, that command would run again.
     pub(super) fn put(
         &mut self,
         by: &Identity,
@@ -95,7 +95,7 @@ impl Cache {
         entries.retain(|entry| entry.id != id && entry.counts(now));
         let mut forgotten = None;
         if entries.len() >= KEEP_PER_IDENTITY {
-            // The oldest of what is least worth being kept.
+            // The oldest of those that matter least.
             let ended = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.worth()?, at)));
             forgotten = ended.min().and_then(|(_, at)| entries.remove(at));
         }
@@ -114,8 +114,8 @@ impl Cache {
         }
     }
 
-    /// The verdicts on what acted on the device that still count: what the journal keeps. A stop
-    /// that has ended is run again.
+    /// The verdicts that are still valid on commands that acted on the device, for the journal. A
+    /// stop that has ended runs again.
     pub(super) fn ended_actions(&self, now: Instant) -> impl Iterator<Item = (&Entry, &Reply)> {
         self.by_identity.values().flatten().filter_map(move |entry| match &entry.verdict {
             Verdict::Ended(reply, until) if entry.acts() && now < *until => Some((entry, &**reply)),

@@ -1,4 +1,4 @@
-//! The verbs of instruments that exist in tests only: one that is switched, one that moves.
+//! The verbs of two instruments for tests: one that is switched, one that moves.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const MODE: &[Choice] = &[
 ];
 const ON_OFF: &[Choice] = &[Choice::new("on", "On"), Choice::new("off", "Off")];
 
-/// What is switched.
+/// An instrument that is switched.
 pub(super) const OUTLETS: &[Verb] = &[
     Verb::PING,
     Verb::new("mode", "Mode", Class::Overriding).with(&[ArgumentSpec::new(
@@ -35,7 +35,7 @@ pub(super) const OUTLETS: &[Verb] = &[
     Verb::new("switch", "Switch", Class::Exclusive).with(&[OUTLET, ON, number("minutes", "min").optional()]),
 ];
 
-/// What moves.
+/// An instrument that moves.
 pub(super) const MOVES: &[Verb] = &[
     Verb::PING,
     Verb { motion: true, ..Verb::new("init", "Home", Class::Exclusive) }.with(&[FORCE]),
@@ -46,14 +46,14 @@ pub(super) const MOVES: &[Verb] = &[
     Verb::new("kill", "Kill", Class::Overriding),
 ];
 
-/// What moves and cannot be stopped: no instrument may be so, and the Desk bears it.
+/// One that moves and cannot be stopped: no instrument may be like this, but the Desk must cope.
 pub(super) const RUNAWAY: &[Verb] = &[
     Verb::PING,
     Verb { motion: true, ..Verb::new("init", "Home", Class::Exclusive) }.with(&[FORCE]),
     Verb::new("setpoint", "Set point", Class::Exclusive).with(&[number("celsius", "degC")]),
 ];
 
-/// The outlets that there are.
+/// The configured outlets.
 pub(super) fn names() -> BTreeMap<&'static str, Vec<String>> {
     [("outlets", vec!["dew".to_owned(), "mount".to_owned()])].into()
 }

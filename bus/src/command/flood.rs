@@ -1,5 +1,5 @@
-//! How many commands an identity may send: token buckets, and one summary per ten seconds of what
-//! was dropped, ignored or forgotten: nothing of that happens in silence.
+//! Rate limits: token buckets for each identity, and one summary per ten seconds of messages that
+//! were dropped, ignored or forgotten. Nothing is dropped silently.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use crate::message::{EventBody, EventKind, Severity, echo};
 use crate::topic::Identity;
 
 const SUMMARY_PERIOD: Duration = Duration::from_secs(10);
-/// Identities remembered; with a broker whose ACL is open, anybody can make up any number.
+/// Number of identities that are remembered; without an ACL, a client can invent any number of
+/// them.
 const IDENTITY_LIMIT: usize = 1024;
 
 /// How a bucket fills.
@@ -45,7 +46,7 @@ impl Buckets {
         let rate = self.rate;
         let filled = |bucket: &Bucket| bucket.tokens + now.since(bucket.at).as_secs_f64() * rate.per_second;
         if self.buckets.len() >= IDENTITY_LIMIT && !self.buckets.contains_key(identity) {
-            // A full bucket remembers nothing.
+            // A full bucket carries no information.
             self.buckets.retain(|_, bucket| filled(bucket) < rate.burst);
             if self.buckets.len() >= IDENTITY_LIMIT {
                 return false;
@@ -62,21 +63,21 @@ impl Buckets {
     }
 }
 
-/// When what is counted is to be told: the first at once, then what came since, every ten seconds.
+/// When to report a count: the first at once, then the sum every ten seconds.
 #[derive(Debug, Default)]
 struct Pace {
     next: Option<Instant>,
 }
 
 impl Pace {
-    /// Something was counted; true if it is to be told now.
+    /// Something was counted; true if it must be reported now.
     fn counted(&mut self, now: Instant) -> bool {
         let first = self.next.is_none();
         self.next.get_or_insert(now + SUMMARY_PERIOD);
         first
     }
 
-    /// True if it is time to tell of what came since; `any`: whether anything did.
+    /// True if it is time to report later counts; `any`: whether there are any.
     fn is_due(&mut self, any: bool, now: Instant) -> bool {
         if self.next.is_none_or(|next| now < next) {
             return false;
@@ -86,22 +87,22 @@ impl Pace {
     }
 }
 
-/// Counts, by sender, what was not judged or not kept because there was too much of it.
+/// Counts, by sender, messages that were not judged or not remembered because there were too many.
 #[derive(Debug)]
 pub(super) struct Summary {
     /// One word.
     reason: &'static str,
-    /// What happened to so many.
+    /// The text for a number of messages.
     text: fn(u64) -> String,
     total: u64,
     since_last: BTreeMap<Identity, u64>,
-    /// Of senders beyond those that are remembered.
+    /// Count for senders beyond those that are remembered.
     of_others: u64,
     pace: Pace,
 }
 
 impl Summary {
-    /// Commands that are dropped, or whose senders are not told of the end.
+    /// Commands that are dropped, or whose senders get no terminal reply.
     pub(super) fn flood() -> Self {
         Self::new("flood", |count| format!("dropped {count} commands, too many at a time"))
     }
@@ -159,12 +160,12 @@ impl Summary {
     }
 }
 
-/// Counts messages on topics that are not valid for a command; nobody can be told but by an event.
+/// Counts messages on invalid command topics; only an event can report them.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     total: u64,
     since_last: u64,
-    /// The newest, as it may be shown, and what is wrong with it.
+    /// The newest topic, in printable form, and what is wrong with it.
     newest: Option<(String, &'static str)>,
     pace: Pace,
 }

@@ -1,4 +1,5 @@
-//! What of the Desk outlives the process: commands that were running, and the verdicts on those that had ended.
+//! The part of the Desk's memory that outlives the process: commands that were running, and the
+//! verdicts on those that had ended.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,10 +9,10 @@ use crate::clock::Utc;
 use crate::message::Reply;
 use crate::topic::RequestId;
 
-/// The Desk's memory, as the store keeps it.
+/// The Desk's memory, as stored on disk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Journal {
-    /// Admitted and not yet answered: one entry for each who is owed a reply.
+    /// Admitted and not yet answered: one entry for each client that is owed a reply.
     pub(super) open: Vec<OpenCommand>,
     /// Answered commands, so that a request repeated after a restart is still known.
     pub(super) ended: Vec<EndedCommand>,

@@ -1,4 +1,4 @@
-//! What can be wrong with a command's payload, in the words that its sender is told.
+//! Errors in a command's payload, in words for its sender.
 
 use std::str::Utf8Error;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::message::echo;
 use crate::topic::NameError;
 
-/// A payload cannot be understood.
+/// A malformed payload.
 #[derive(Debug, Error)]
 pub(super) enum Malformed {
     #[error("the payload has {bytes} bytes: {limit} are allowed")]

@@ -1,5 +1,5 @@
-//! How a request becomes a command that runs, or a refusal that says why: the
-//! payload's syntax, and the [`Desk`] that admits, remembers and answers. All of it is pure.
+//! How a request becomes a running command, or a refusal with its reason: the payload's syntax, and
+//! the [`Desk`], which admits, remembers and replies. All of it is pure.
 
 mod arguments;
 mod asker;

@@ -1,5 +1,5 @@
 //! The syntax of a command's payload: a strict JSON object, the bare value of the argument, or
-//! nothing.
+//! empty.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,11 +14,12 @@ use crate::device::{ArgumentKind, ArgumentSpec, Choice, Verb};
 use crate::message::echo;
 use crate::topic::RequestId;
 
-/// Time to live of a request that has a time but says nothing of it, s.
+/// Time to live of a request that has a `ts` but no `ttl_s`, s.
 pub(super) const DEFAULT_TTL_S: f64 = 10.0;
 const TTL_RANGE_S: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
 
-/// Unix milliseconds of this century and the next, for who sends them as seconds.
+/// Unix milliseconds of this century and the next, to recognise a client that sends them as
+/// seconds.
 const MILLISECONDS: std::ops::RangeInclusive<f64> = 9e11..=8e12;
 
 /// Keys of every request.
@@ -27,14 +28,14 @@ const ENVELOPE: [&str; 3] = ["id", "ts", "ttl_s"];
 /// The configured lists of names, by the keys of the settings.
 pub(super) type Names = BTreeMap<&'static str, Vec<String>>;
 
-/// A payload, read but not yet understood.
+/// A payload, read but not yet interpreted.
 #[derive(Debug)]
 pub(super) enum Envelope<'a> {
     Object(Vec<(String, Value)>),
     Bare(&'a str),
 }
 
-/// A payload, understood.
+/// An interpreted payload.
 #[derive(Debug, PartialEq)]
 pub(super) struct Parsed {
     pub(super) ts: Option<Utc>,
@@ -42,12 +43,12 @@ pub(super) struct Parsed {
     pub(super) arguments: Arguments,
 }
 
-/// What was sent as arguments, for the record.
+/// The arguments as sent, for the record.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Of a verb that takes one, or a bare payload.
+    /// For a verb with one argument, or a bare payload.
     pub(super) one: Option<Value>,
-    /// Of a verb that takes several.
+    /// For a verb with several.
     pub(super) several: Option<Map<String, Value>>,
 }
 
@@ -99,7 +100,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The request's id; an error if there is one that cannot be used.
+    /// The request's id; an error if it is not valid.
     pub(super) fn id(&self) -> Result<Option<RequestId>, Malformed> {
         match self.get("id") {
             None => Ok(None),
@@ -108,7 +109,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// What was sent as arguments, for the record; at most 200 characters of each.
+    /// The arguments as sent, for the record; at most 200 characters of each.
     pub(super) fn arguments_as_sent(&self, verb: Option<&Verb>) -> Sent {
         let specs = verb.map_or(&[][..], |verb| verb.arguments);
         match (self, specs) {
@@ -125,13 +126,13 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Understands the payload as that of `verb`; `names` are the configured lists.
+    /// Interprets the payload for `verb`; `names` are the configured lists.
     pub(super) fn parse(&self, verb: &Verb, names: &Names) -> Result<Parsed, Malformed> {
         match self {
             Self::Bare(text) => {
                 let mut arguments = Arguments::NONE;
                 match (verb.arguments, verb.bare()) {
-                    // Home Assistant's buttons send `PRESS`: nothing bare can mean anything else.
+                    // Home Assistant's buttons send `PRESS`: a bare value can mean nothing else.
                     ([], _) => {}
                     (_, Some(spec)) => take(&mut arguments, spec, bare_argument(spec, text, names)?),
                     (specs, None) => {
@@ -242,7 +243,7 @@ fn name(list: &str, names: &Names, text: &str) -> Option<Argument> {
     known_names(list, names).iter().find(|name| *name == text).cloned().map(Argument::Name)
 }
 
-/// The argument that `value` stands for; `None` where it was left out and may be.
+/// The argument that `value` stands for; `None` if it was omitted and is optional.
 fn bare_argument(spec: &ArgumentSpec, text: &str, names: &Names) -> Result<Option<Argument>, Malformed> {
     if text.is_empty() && spec.optional {
         return json_argument(spec, None, names);

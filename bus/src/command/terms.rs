@@ -1,4 +1,4 @@
-//! The words in which the Desk, the bridge and its controller speak of requests.
+//! The types that the Desk, the bridge and its controller use for requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -12,30 +12,31 @@ use crate::topic::{Base, Identity, RequestId};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the Desk of one device must know.
+/// The settings of one device's Desk.
 #[derive(Clone, Debug)]
 pub struct DeskSettings {
     /// The device's topics.
     pub base: Base,
-    /// The device's row of commands.
+    /// The device's verbs.
     pub verbs: &'static [Verb],
-    /// Who may command.
+    /// The identities that may send commands.
     pub control_clients: BTreeSet<Identity>,
-    /// Who may stop.
+    /// The identities that may send a stop.
     pub stop_clients: BTreeSet<Identity>,
     /// Allowed range of a number, by verb and argument.
     pub ranges: BTreeMap<(&'static str, &'static str), RangeInclusive<f64>>,
     /// The names that may be given, by the key of their list in the settings.
     pub names: BTreeMap<&'static str, Vec<String>>,
-    /// Longest time to the terminal reply, by verb; 10 s otherwise. The device may promise less.
+    /// Longest time to the terminal reply, by verb; 10 s by default. The device may promise a
+    /// shorter one.
     pub timeouts: BTreeMap<&'static str, Duration>,
-    /// Refuse to be commanded through a broker without an ACL.
+    /// Refuse commands from a broker without an ACL.
     pub require_acl: bool,
-    /// Let motion run without a time.
+    /// Allow motion without a `ts`.
     pub allow_bare_motion: bool,
-    /// A request that waited longer than this inside the bridge is not run.
+    /// A request that waited longer than this inside the bridge does not run.
     pub stall_guard: Duration,
-    /// What a ping is answered.
+    /// The reply to a ping.
     pub greeting: String,
 }
 
@@ -47,24 +48,24 @@ impl DeskSettings {
     }
 }
 
-/// What the canary and the loopback have shown.
+/// The result of the canary and the loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// No verdict yet.
     Pending,
     /// The broker's ACL is in force, or could not be judged.
     Ready,
-    /// Anybody can command under any name.
+    /// Anybody can send commands in any name.
     AclOpen,
 }
 
-/// A command's name inside the bridge.
+/// Identifies a command inside the bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub(super) number: u64,
-    /// Who asked.
+    /// The sender.
     pub by: Identity,
-    /// Under which id.
+    /// The sender's id for it.
     pub id: Option<RequestId>,
     /// When the terminal reply must be given.
     pub deadline: Instant,
@@ -75,14 +76,14 @@ pub struct Ticket {
 pub struct Refusal {
     /// Its code.
     pub code: Code,
-    /// One word, if not the code's own.
+    /// One word, if it differs from the code's default.
     pub reason: Option<&'static str>,
-    /// For humans.
+    /// For people.
     pub message: String,
 }
 
 impl Refusal {
-    /// With the code's own word.
+    /// With the code's default word.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, reason: None, message: message.into() }
@@ -102,26 +103,26 @@ pub struct Outcome {
     pub status: ReplyStatus,
     /// Its code.
     pub code: Code,
-    /// One word, if not the code's own.
+    /// One word, if it differs from the code's default.
     pub reason: Option<&'static str>,
-    /// For humans.
+    /// For people.
     pub message: String,
 }
 
 impl Outcome {
-    /// The device agrees.
+    /// The device was read back and agrees.
     #[must_use]
     pub fn succeeded(message: impl Into<String>) -> Self {
         Self { status: ReplyStatus::Succeeded, code: Code::Succeeded, reason: None, message: message.into() }
     }
 
-    /// It did not come about.
+    /// It failed.
     #[must_use]
     pub fn failed(code: Code, message: impl Into<String>) -> Self {
         Self { status: ReplyStatus::Failed, code, reason: None, message: message.into() }
     }
 
-    /// The device did not get there in time.
+    /// The device did not complete it in time.
     #[must_use]
     pub fn timed_out(message: impl Into<String>) -> Self {
         Self { status: ReplyStatus::TimedOut, code: Code::TimedOut, reason: None, message: message.into() }
@@ -140,7 +141,7 @@ impl Outcome {
 }
 
 impl From<Refusal> for Outcome {
-    /// What was possible when it was admitted, and is no longer.
+    /// The command was possible when it was admitted, but no longer is.
     fn from(Refusal { code, reason, message }: Refusal) -> Self {
         Self { status: ReplyStatus::Failed, code, reason, message }
     }
@@ -149,29 +150,30 @@ impl From<Refusal> for Outcome {
 /// A reply to publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Post {
-    /// Where.
+    /// The topic.
     pub topic: String,
-    /// Echoed as it came.
+    /// Returned unchanged.
     pub correlation: Option<Vec<u8>>,
-    /// What.
+    /// The payload.
     pub reply: Reply,
-    /// Tell [`super::Desk::delivered`] with this number when the broker has it.
+    /// Call [`super::Desk::delivered`] with this number when the broker has it.
     pub receipt: Option<u64>,
 }
 
-/// What the Desk wants done.
+/// What the Desk wants the bridge to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Publish this reply.
     Post(Post),
     /// Log and publish this event.
     Happened(EventBody),
-    /// The sender's clock agrees with the bridge's: a request came with its time, and in time.
+    /// The sender's clock agrees with the bridge's: a request with a `ts` came in time.
     ClocksAgree,
     /// Run this command, if it is still possible.
     Admit(Ticket, &'static Verb, Arguments),
-    /// The journal changed: save it, then say [`Desk::journalled`](super::Desk::journalled) with this number.
+    /// The journal changed: save it, then call [`Desk::journalled`](super::Desk::journalled) with
+    /// this number.
     Save(u64),
-    /// What the connection holds cannot be trusted: drop it and connect anew.
+    /// The data buffered in the connection are not trusted: drop it and reconnect.
     Reconnect,
 }

@@ -1,4 +1,4 @@
-//! Whether a description holds together; an instrument's own test asks for it.
+//! Whether a description is consistent; each instrument's own test checks this.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::topic::is_verb;
 const ENVELOPE: [&str; 3] = ["id", "ts", "ttl_s"];
 
 impl Description {
-    /// Everything that is wrong with the table, in words; empty for a good one.
+    /// All errors in the table, in words; empty for a good one.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();

@@ -13,7 +13,7 @@ pub use verb::{ArgumentKind, ArgumentSpec, Choice, Class, Verb, find};
 /// An instrument in one table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Description {
-    /// One word for programs, in the alphabet of a topic's level.
+    /// One word for programs, with the characters of a topic's level.
     pub kind: &'static str,
     /// What people call it: `dew heater`.
     pub label: &'static str,
@@ -21,25 +21,25 @@ pub struct Description {
     pub model: &'static str,
     /// The words of `status`, each with its label (upper case) and tone.
     pub statuses: &'static [Word],
-    /// What it can be told.
+    /// Its verbs.
     pub verbs: &'static [Verb],
-    /// What its state says, beyond the common keys.
+    /// The keys of its state beyond the common ones.
     pub properties: &'static [Property],
-    /// Other services of the site whose readings its bridge takes.
+    /// Other services of the site whose readings its bridge uses.
     pub services: &'static [Service],
 }
 
-/// A service of the site that publishes what a bridge takes.
+/// A service of the site whose readings a bridge uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Under which the broker knows it.
+    /// The service's identity.
     pub identity: &'static str,
     /// Where it publishes, below the site; the last level may be `+`.
     pub topic: &'static str,
 }
 
 impl Description {
-    /// The row of the verb `name`.
+    /// The verb `name`.
     #[must_use]
     pub fn verb(&self, name: &str) -> Option<&'static Verb> {
         find(self.verbs, name)
@@ -51,13 +51,13 @@ impl Description {
         self.statuses.iter().find(|word| word.word == status).map_or(status, |word| word.label)
     }
 
-    /// How good or bad a status is, if the table has it.
+    /// The tone of a status, if the table has it.
     #[must_use]
     pub fn status_tone(&self, status: &str) -> Option<Tone> {
         self.statuses.iter().find(|word| word.word == status).map(|word| word.tone)
     }
 
-    /// Whether something can be told to stop.
+    /// Whether the instrument has a stop.
     #[must_use]
     pub fn has_stop(&self) -> bool {
         self.verbs.iter().any(|verb| verb.stop)

@@ -1,4 +1,4 @@
-//! What a key of the state means to people: its label, quantity, unit, words.
+//! The meaning of a key of the state: its label, quantity, unit, words.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ pub struct Word {
     pub word: &'static str,
     /// For people.
     pub label: &'static str,
-    /// How good it is.
+    /// Its tone.
     pub tone: Tone,
 }
 
@@ -113,19 +113,19 @@ pub struct Property {
     pub key: &'static str,
     /// For people.
     pub label: &'static str,
-    /// What sort of thing it is.
+    /// Its quantity.
     pub quantity: Quantity,
     /// Of a number: `degC`, `%`, `l/min`, …; empty for none.
     pub unit: &'static str,
-    /// Of a number: how many are worth showing.
+    /// Of a number: how many decimals to show.
     pub decimals: u8,
     /// Of an enumeration: its values.
     pub words: &'static [Word],
-    /// What it is for.
+    /// Its role.
     pub role: Role,
     /// Whether it is a list.
     pub many: bool,
-    /// Whether a history is kept of it.
+    /// Whether the bridge records its history.
     pub history: bool,
     /// The verb that sets it, whose one argument takes the same values.
     pub set_by: Option<&'static str>,
@@ -147,7 +147,7 @@ impl Property {
         }
     }
 
-    /// A number of a quantity, with its unit and the decimals that are worth showing.
+    /// A number of a quantity, with its unit and the decimals to show.
     #[must_use]
     pub const fn number(
         key: &'static str,

@@ -1,4 +1,4 @@
-//! What an instrument can be told: its verbs and their arguments.
+//! The commands of an instrument: its verbs and their arguments.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ impl Choice {
     }
 }
 
-/// What an argument may be.
+/// The type of an argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ArgumentKind {
     /// One of these words.
@@ -43,10 +43,10 @@ pub enum ArgumentKind {
     Number {
         /// Its unit: `degC`, `mm`, …
         unit: &'static str,
-        /// What a control of a panel goes up and down by.
+        /// The increment of a panel's control.
         step: f64,
     },
-    /// `true` or `false`; `false` if left out.
+    /// `true` or `false`; `false` if omitted.
     Flag,
     /// A name from the list that the settings have under this key.
     Name(&'static str),
@@ -59,20 +59,20 @@ pub struct ArgumentSpec {
     pub name: &'static str,
     /// For people.
     pub label: &'static str,
-    /// What it may be.
+    /// Its type.
     pub kind: ArgumentKind,
-    /// Whether it may be left out. A flag always may.
+    /// Whether it may be omitted. A flag always may.
     pub optional: bool,
 }
 
 impl ArgumentSpec {
-    /// An argument that must be given (a flag need not be).
+    /// A required argument (a flag may be omitted).
     #[must_use]
     pub const fn new(name: &'static str, label: &'static str, kind: ArgumentKind) -> Self {
         Self { name, label, kind, optional: matches!(kind, ArgumentKind::Flag) }
     }
 
-    /// The same argument, which may be left out.
+    /// The same argument, but optional.
     #[must_use]
     pub const fn optional(mut self) -> Self {
         self.optional = true;
@@ -80,33 +80,34 @@ impl ArgumentSpec {
     }
 }
 
-/// One row of the table.
+/// One verb of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verb {
     /// Last level of the topic.
     pub name: &'static str,
     /// For people: what a button says.
     pub label: &'static str,
-    /// How it goes together with others.
+    /// Its class.
     pub class: Class,
-    /// Words of an argument with which it is overriding all the same.
+    /// Words of an argument that make the verb overriding.
     pub overriding_for: &'static [&'static str],
-    /// Its arguments, by name. A verb with one takes its bare value as a payload, too.
+    /// Its arguments, by name. A verb with exactly one also takes its bare value as a payload.
     pub arguments: &'static [ArgumentSpec],
-    /// Where it is dangerous: what to ask before it is sent.
+    /// For a dangerous verb: the question to ask before sending it.
     pub question: Option<&'static str>,
-    /// Something moves: needs a time, and is journalled before it starts.
+    /// It moves something: needs a `ts`, and is journalled before it starts.
     pub motion: bool,
-    /// Relative to where things are: needs an id, because doing it twice is not doing it once.
+    /// Relative to the present state: needs an id, because running it twice differs from running it
+    /// once.
     pub relative: bool,
-    /// `stop`: obeyed whatever else is wrong.
+    /// `stop`: executed whatever else is wrong.
     pub stop: bool,
-    /// Takes back a device that was let go of: it is of use while the device does not answer.
+    /// It takes back a device that was released, so it is useful while the device does not answer.
     pub reclaims: bool,
 }
 
 impl Verb {
-    /// Answered by the bridge itself, by every bridge.
+    /// Every bridge has it, and answers it itself.
     pub const PING: Self = Self::new("ping", "Ping", Class::Query);
 
     /// A verb without arguments.
@@ -140,7 +141,7 @@ impl Verb {
         self
     }
 
-    /// The argument whose bare value is a payload, where there is one.
+    /// The argument whose bare value is a valid payload, if there is one.
     #[must_use]
     pub fn bare(&self) -> Option<&'static ArgumentSpec> {
         match self.arguments {
@@ -150,7 +151,7 @@ impl Verb {
     }
 }
 
-/// The row of `name` in `table`.
+/// The verb `name` in `table`.
 #[must_use]
 pub fn find(table: &'static [Verb], name: &str) -> Option<&'static Verb> {
     table.iter().find(|verb| verb.name == name)

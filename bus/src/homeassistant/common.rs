@@ -1,5 +1,5 @@
-//! What every device has besides its status: whether bridge and device are there, what people should
-//! know, what was commanded, what happens. All of it is there as long as the bridge is.
+//! The entities that every device has: connection of bridge and device, summary, attentions, last
+//! command and events. They are available while the bridge is online.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::entity::{Component, Entity, Maker, Needs, Source};
 use super::template::{show, switch, text, value};
 use crate::message::{EventKind, OFFLINE, ONLINE};
 
-/// Of an event's message so much is kept: Home Assistant's recorder drops attributes beyond 16 KiB.
+/// An event's message is cut to this length: Home Assistant's recorder drops attributes beyond 16 KiB.
 const MESSAGE_LIMIT: usize = 1000;
 
 pub(super) fn entities(maker: &Maker<'_>) -> Vec<Entity> {
@@ -34,8 +34,8 @@ pub(super) fn entities(maker: &Maker<'_>) -> Vec<Entity> {
         shown(Component::Sensor, "summary", "Summary")
             .with("value_template", text(&value("summary")))
             .with("icon", "mdi:text-long"),
-        // The list and nothing else: with the whole state there would be a row in Home Assistant's
-        // database for each message.
+        // The attributes are the list alone: with the whole state, Home Assistant would write a row into
+        // its database for each message.
         shown(Component::BinarySensor, "attention", "Attention")
             .with("value_template", switch(&attention, "ON", "OFF"))
             .with("device_class", "problem")
@@ -70,7 +70,7 @@ fn event_types() -> Vec<Value> {
     EventKind::ALL.iter().filter_map(|kind| serde_json::to_value(kind).ok()).collect()
 }
 
-/// The event, with `event_type` as Home Assistant wants it.
+/// The event, with the key `event_type` that Home Assistant requires.
 fn event_template() -> String {
     let kept = ["severity", "by", "verb", "argument", "id", "status", "code", "reason", "date"];
     let kept = kept.map(|key| format!("'{key}': value_json['{key}'], "));

@@ -1,16 +1,16 @@
-//! A verb as a control: a number, select or switch where a property shows what it sets, a button where
-//! it needs no argument.
+//! The controls for the verbs: a number, select or switch if a property shows what the verb sets, a button
+//! if the verb needs no argument.
 
 use super::entity::{Component, Entity, Maker, Needs, Source};
 use super::{template, units};
 use crate::device::{Class, Quantity};
 use crate::message::{ArgumentMeta, ArgumentType, PropertyMeta, VerbMeta};
 
-/// Home Assistant takes no smaller step.
+/// The smallest step that Home Assistant accepts.
 const LEAST_STEP: f64 = 0.001;
 
-/// The control of a verb, if there is one that fits. A question has none: nobody in Home Assistant would
-/// hear the answer.
+/// The control of a verb, if there is one that fits. A query has none, because Home Assistant would not
+/// receive the reply.
 pub(super) fn of(maker: &Maker<'_>, verb: &VerbMeta) -> Option<Entity> {
     if verb.class == Class::Query {
         return None;
@@ -35,10 +35,10 @@ pub(super) fn of(maker: &Maker<'_>, verb: &VerbMeta) -> Option<Entity> {
     }
 }
 
-/// What all controls have. They say what the device says, and nothing before it does; nothing that is
-/// said by voice or meant for all reaches one, but for a stop.
+/// The keys that all controls have. A control displays only what the device reports. The category keeps
+/// voice commands and commands to all entities away from every control except a stop.
 fn control(maker: &Maker<'_>, component: Component, verb: &VerbMeta) -> Entity {
-    // Home Assistant could not undo a release, nor stop what has lost its cable.
+    // Both are needed while the device does not answer, or Home Assistant could not undo a release.
     let needs = if verb.stop || verb.reclaims { Needs::Bridge } else { Needs::Device };
     let source = Source::Verb(verb.name.clone());
     let topic = maker.base.command(&maker.settings.identity, &verb.name);
@@ -48,7 +48,7 @@ fn control(maker: &Maker<'_>, component: Component, verb: &VerbMeta) -> Entity {
         .with("optimistic", false)
         .with("retain", false)
         .with_some("entity_category", (!verb.stop).then_some("config"))
-        // Discovery cannot ask first; a dashboard can.
+        // Discovery cannot ask for confirmation; a dashboard can.
         .with_some("enabled_by_default", verb.question.is_some().then_some(false))
 }
 
@@ -72,7 +72,7 @@ fn select(
         .with("command_template", template::request(Some((&argument.name, "value | to_json"))))
 }
 
-/// Those to offer, then what the state may be besides.
+/// The choices to offer, followed by the other possible values of the state.
 fn words(argument: &ArgumentMeta, property: &PropertyMeta) -> Vec<String> {
     let offered = |word: &String| argument.choice_labels.contains_key(word);
     let (mut words, others): (Vec<String>, Vec<String>) =
@@ -81,7 +81,7 @@ fn words(argument: &ArgumentMeta, property: &PropertyMeta) -> Vec<String> {
     words
 }
 
-/// The payloads are bare values for 2024.3, whose switches have no `command_template`.
+/// The payloads are bare words for versions before 2024.8, whose switches ignore `command_template`.
 fn switch(maker: &Maker<'_>, verb: &VerbMeta, argument: &ArgumentMeta, property: &PropertyMeta) -> Entity {
     control(maker, Component::Switch, verb)
         .with("state_topic", maker.base.state())
@@ -91,7 +91,7 @@ fn switch(maker: &Maker<'_>, verb: &VerbMeta, argument: &ArgumentMeta, property:
         .with("command_template", template::request(Some((&argument.name, "value | to_json"))))
 }
 
-/// A range that is not known, or in which nothing can be chosen, has no control.
+/// There is no control if the range is unknown or empty.
 fn number(
     maker: &Maker<'_>,
     verb: &VerbMeta,
@@ -118,7 +118,7 @@ fn number(
     Some(entity)
 }
 
-/// As many as the step has: a conversion of units leaves more.
+/// The number of decimals of the step. A conversion of units in Home Assistant produces more.
 fn decimals(step: f64) -> u8 {
     let is_whole = |decimals: &u8| {
         let steps = step * 10_f64.powi(i32::from(*decimals));

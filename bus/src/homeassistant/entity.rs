@@ -1,4 +1,5 @@
-//! An entity: its names, and what every entity has. It does not know what one shows or does.
+//! An entity: its names, and the keys that every entity has. What an entity displays or does is decided
+//! elsewhere.
 
 use std::fmt;
 
@@ -8,23 +9,23 @@ use super::HomeAssistant;
 use crate::message::{Meta, OFFLINE, ONLINE};
 use crate::topic::Base;
 
-/// Where it comes from, in Home Assistant's log.
+/// The name of this software in Home Assistant's log.
 pub const ORIGIN: &str = "obsbus";
 
-/// What sort of entity.
+/// The kind of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
-    /// Shows yes or no.
+    /// Displays yes or no.
     BinarySensor,
-    /// Does something.
+    /// Sends a command.
     Button,
-    /// Tells what happens.
+    /// Reports events.
     Event,
     /// Sets a number.
     Number,
     /// Sets one of several words.
     Select,
-    /// Shows a value.
+    /// Displays a value.
     Sensor,
     /// Switches on and off.
     Switch,
@@ -52,10 +53,10 @@ impl fmt::Display for Component {
     }
 }
 
-/// What of a device an entity shows or does.
+/// The part of a device that an entity displays or controls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// What every device has, by the object's name: `bridge`, `connected`, `summary`, `attention`,
+    /// Something that every device has, by the name of the object: `bridge`, `connected`, `summary`, `attention`,
     /// `last_command`, `event`.
     Common(&'static str),
     /// A key of the state.
@@ -67,35 +68,35 @@ pub enum Source {
 /// One entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entity {
-    /// What sort.
+    /// Its kind.
     pub component: Component,
-    /// What it shows or does.
+    /// What it displays or controls.
     pub source: Source,
-    /// Where Home Assistant is told of it.
+    /// The topic of its configuration.
     pub topic: String,
-    /// What Home Assistant calls it, as long as nobody has renamed it there.
+    /// Its id in Home Assistant, unless somebody has renamed it there.
     pub entity_id: String,
-    /// What Home Assistant is told.
+    /// Its configuration.
     pub config: Map<String, Value>,
 }
 
 impl Entity {
-    /// What goes on [`Entity::topic`].
+    /// The payload for [`Entity::topic`].
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
         let mut payload = crate::message::encode(&self.config);
-        // Many wait for one another.
+        // Many of them wait in a queue.
         payload.shrink_to_fit();
         payload
     }
 
-    /// With one thing more to tell.
+    /// Adds a key.
     pub(super) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.config.insert(key.to_owned(), value.into());
         self
     }
 
-    /// With one thing more, if there is something to tell.
+    /// Adds a key, if it has a value.
     pub(super) fn with_some(self, key: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.with(key, value),
@@ -104,20 +105,20 @@ impl Entity {
     }
 }
 
-/// Without what an entity is of no use.
+/// What an entity needs to be available.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Needs<'a> {
-    /// It says itself whether the bridge is there.
+    /// Nothing: it shows whether the bridge is online.
     Nothing,
-    /// The bridge alone: it has something to say, or to do, just when the device does not answer.
+    /// The bridge: it is needed while the device does not answer.
     Bridge,
-    /// The device must answer.
+    /// The bridge and the device.
     Device,
-    /// And this value of its state must be known: an expression of a template.
+    /// The bridge, the device, and a known value: an expression of a template.
     Value(&'a str),
 }
 
-/// What all entities of a device are made from.
+/// The data from which all entities of a device are made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Maker<'a> {
     pub(super) meta: &'a Meta,
@@ -126,7 +127,7 @@ pub(super) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// An entity with its names and what all have; `object` is its name among those of its component.
+    /// An entity with the keys that all have; `object` is its name among the entities of its component.
     pub(super) fn entity(
         &self,
         component: Component,
@@ -144,7 +145,7 @@ impl Maker<'_> {
         Entity { component, source, topic, entity_id: entity_id.clone(), config }
             .with("name", label)
             .with("unique_id", format!("{base}/{component}/{object}"))
-            // The first ends with 2026.4; the second, versions before 2025.10 do not know.
+            // Home Assistant drops `object_id` in 2026.4; versions before 2025.10 ignore `default_entity_id`.
             .with("object_id", object_id)
             .with("default_entity_id", entity_id)
             .with("qos", 1)
@@ -154,7 +155,7 @@ impl Maker<'_> {
             .with("origin", json!({ "name": ORIGIN, "sw_version": self.meta.version }))
     }
 
-    /// As [`Maker::entity`], drawn from the state, and not believed for longer than that.
+    /// As [`Maker::entity`], for an entity that displays the state, and expires as the state does.
     pub(super) fn shown(
         &self,
         component: Component,
@@ -168,14 +169,14 @@ impl Maker<'_> {
             .with("expire_after", self.expire_after())
     }
 
-    /// Whole seconds, and never sooner than the bridge says.
+    /// In whole seconds, rounded up.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
     fn expire_after(&self) -> u32 {
         (self.meta.stale_after_s.ceil() as u32).max(1)
     }
 
     fn device(&self) -> Value {
-        // `model_id` and other keys of today's 2024.3 would refuse, and with them the entity.
+        // 2024.3 refuses an entity whose device has newer keys, such as `model_id`.
         json!({
             "identifiers": [self.base.to_string()],
             "name": format!("{} {}", self.base.site(), self.base.device()),
@@ -197,7 +198,7 @@ impl Maker<'_> {
             Needs::Device => vec![bridge(), device(connected)],
             Needs::Value(value) => vec![bridge(), device(&format!("{connected} and {value} is not none"))],
         };
-        // As mosquitto's notifications of a bridge say it.
+        // The payloads are those of mosquitto's bridge notifications.
         topics.extend(
             self.settings.link_topic.as_ref().map(
                 |topic| json!({ "topic": topic, "payload_available": "1", "payload_not_available": "0" }),
@@ -207,7 +208,7 @@ impl Maker<'_> {
     }
 }
 
-/// `text` as a level of a topic, in the alphabet that Home Assistant takes there.
+/// `text` as a level of a topic, with the characters that Home Assistant permits there.
 fn level(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }

@@ -1,11 +1,11 @@
-//! What Home Assistant is told of a device, so that its entities are there by themselves: one retained
-//! message per entity, made from what the bridge says of itself ([`Meta`]). Pure.
+//! Home Assistant discovery: one retained configuration message per entity, made from a bridge's
+//! description of itself ([`Meta`]). Pure.
 //!
-//! It publishes nothing, and does not know which messages are there already. What has no entity
-//! (a question such as `ping`, a verb with several arguments, a relative one) is for a script of whoever
-//! makes a dashboard. Every payload is good for Home Assistant 2024.3.3 to 2025.12: the schemas of its
-//! discovery drop keys that they do not know (`extra=vol.REMOVE_EXTRA` in `components/mqtt/*.py`), but
-//! for those within `device` and `origin`.
+//! This module publishes nothing, and does not know which messages the broker already has. Verbs of the
+//! class query, relative verbs and verbs with several arguments have no entity; a dashboard can send
+//! them with a script. Every payload is valid for Home Assistant 2024.3.3 to 2025.12: its discovery
+//! schemas drop unknown keys (`extra=vol.REMOVE_EXTRA` in `components/mqtt/*.py`), except inside `device`
+//! and `origin`, where they refuse them.
 
 mod common;
 mod controls;
@@ -24,16 +24,16 @@ use crate::message::Meta;
 use crate::topic::Base;
 use entity::Maker;
 
-/// The entities of the device on `base` that calls itself `meta`: what every device has, what its state
-/// says, then what it can be told.
+/// All entities of the device on `base` that `meta` describes: those that every device has, those of its
+/// properties, and the controls for its verbs.
 #[must_use]
 pub fn entities(meta: &Meta, base: &Base, settings: &HomeAssistant) -> Vec<Entity> {
     each(Maker { meta, base, settings }).collect()
 }
 
-/// What Home Assistant is told of them, with the topics. Made one by one: all entities at once are a few
-/// hundred kilobytes.
-pub fn told<'a>(
+/// Topic and payload of each entity. They are made one by one: all entities at once take a few hundred
+/// kilobytes.
+pub fn messages<'a>(
     meta: &'a Meta,
     base: &'a Base,
     settings: &'a HomeAssistant,

@@ -1,4 +1,5 @@
-//! A key of the state as a sensor. What a verb sets has one too: a control shows only what it can set.
+//! The sensors for the properties. A property that a verb sets has a sensor too, because a control cannot
+//! display a value that it cannot set.
 
 use serde_json::Value;
 
@@ -7,11 +8,11 @@ use super::{template, units};
 use crate::device::{Quantity, Role};
 use crate::message::PropertyMeta;
 
-/// The key that says what a device does, also while it does not answer.
+/// The key of the device's status, which is known even while the device does not answer.
 const STATUS: &str = "status";
 
-/// The sensor of a property. How far a running motion has come has none: it would be ten rows a second
-/// in Home Assistant's database.
+/// The sensor of a property. The progress of a motion has none, because it would add ten rows per second
+/// to Home Assistant's database.
 pub(super) fn of(maker: &Maker<'_>, property: &PropertyMeta) -> Option<Entity> {
     if property.role == Role::Motion {
         return None;
@@ -28,13 +29,13 @@ pub(super) fn of(maker: &Maker<'_>, property: &PropertyMeta) -> Option<Entity> {
     };
     let source = Source::Property(property.key.clone());
     let entity = maker.shown(component, source, &property.key, &property.label, needs);
-    let entity = kept_out_of_the_way(entity, property);
+    let entity = with_category(entity, property);
     Some(if property.many { list(entity, property, &value) } else { single(entity, property, &value) })
 }
 
-fn kept_out_of_the_way(entity: Entity, property: &PropertyMeta) -> Entity {
+fn with_category(entity: Entity, property: &PropertyMeta) -> Entity {
     let is_diagnostic = property.role == Role::Diagnostic;
-    // An age or an up time is another one with each message, and would be a row in the database for each.
+    // An age or an up time changes with each message, and would add a row to the database each time.
     let ticks = is_diagnostic && property.quantity == Quantity::Duration;
     entity
         .with_some("entity_category", is_diagnostic.then_some("diagnostic"))
@@ -47,7 +48,7 @@ fn single(entity: Entity, property: &PropertyMeta, value: &str) -> Entity {
         Quantity::Switch => entity.with("value_template", template::switch(value, "ON", "OFF")),
         Quantity::Word => {
             let words = property.words.iter().map(|word| word.word.as_str());
-            // A word that is no option is a warning for each message. What the device does is always known.
+            // Home Assistant logs a warning for each word that is not an option. The status is never unknown.
             let unknown = (property.key != STATUS).then_some(template::UNKNOWN);
             let words: Vec<Value> = words.chain(unknown).map(Value::from).collect();
             entity

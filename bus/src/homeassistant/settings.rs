@@ -3,18 +3,18 @@
 use crate::settings::{IDENTITY_ALPHABET, Section, is_identity};
 use crate::topic::Identity;
 
-/// What Home Assistant calls its own prefix, and an identity for it.
+/// Home Assistant's default discovery prefix, and the default identity.
 const USUAL: &str = "homeassistant";
 const LINK_TOPIC: &str = "1 to 200 printable ASCII characters without a space, + and #";
 
-/// What must be agreed with a Home Assistant.
+/// Settings that must agree with those of Home Assistant and of the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HomeAssistant {
-    /// The identity under which it is on the broker, and commands.
+    /// Home Assistant's identity on the broker.
     pub identity: Identity,
-    /// Where it looks for discovery.
+    /// Home Assistant's discovery prefix.
     pub prefix: String,
-    /// Where a bridge between two brokers says `1` or `0`, if it is on another broker than ours.
+    /// For a Home Assistant on another broker: where the bridge between the brokers publishes `1` or `0`.
     pub link_topic: Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl HomeAssistant {
         text.len() <= 100 && text.split('/').all(is_level)
     }
 
-    /// Reads the section; nothing, if discovery is not wanted.
+    /// Reads the section; `None` if discovery is not enabled.
     pub fn read(section: &mut Section) -> Option<Self> {
         let enabled = section.flag("enabled").default(false);
         let identity = section.text("identity").check(IDENTITY_ALPHABET, |name| is_identity(name));

@@ -1,11 +1,12 @@
-//! How Home Assistant calls units and quantities.
+//! Home Assistant's names for units and quantities.
 //!
-//! A device class stands only with a unit that both 2024.3 and 2025.12 take for it
-//! (`DEVICE_CLASS_UNITS` in `components/sensor/const.py`): one logs another, the other refuses it.
+//! A device class is set only with a unit that both 2024.3 and 2025.12 permit for it
+//! (`DEVICE_CLASS_UNITS` in `components/sensor/const.py`): 2024.3 logs a warning for any other unit, and
+//! 2025.12 refuses the entity.
 
 use crate::device::Quantity;
 
-/// A unit of the bus, as Home Assistant writes it.
+/// Home Assistant's name for a unit of the bus.
 pub(super) fn unit(unit: &str) -> &str {
     match unit {
         "degC" => "°C",
@@ -17,10 +18,10 @@ pub(super) fn unit(unit: &str) -> &str {
     }
 }
 
-/// The class of a quantity in Home Assistant's unit, if there is one.
+/// The device class of a quantity in Home Assistant's unit, if there is one.
 ///
-/// A position has none: Home Assistant would show it in inches where people measure so. Nor has a
-/// part of a whole: it is no `power` and no `battery`.
+/// A position has none, because Home Assistant would display it in inches with US units. A ratio has
+/// none either: it is neither `power` nor `battery`.
 pub(super) fn device_class(quantity: Quantity, unit: Option<&str>) -> Option<&'static str> {
     let (class, units): (_, &[&str]) = match quantity {
         Quantity::Temperature => ("temperature", &["°C", "°F", "K"]),
@@ -48,7 +49,7 @@ pub(super) fn device_class(quantity: Quantity, unit: Option<&str>) -> Option<&'s
     unit.filter(|unit| units.contains(unit)).map(|_| class)
 }
 
-/// What is drawn beside a value that has no class with a picture of its own.
+/// The icon of a value without a device class, which would have an icon of its own.
 pub(super) fn icon(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::Ratio => "mdi:percent-outline",
@@ -64,8 +65,8 @@ pub(super) fn icon(quantity: Quantity) -> &'static str {
     }
 }
 
-/// Whether statistics of it mean something: not of a span that only counts up, nor of an angle, of
-/// which 359° and 1° have the mean 180°.
+/// Whether Home Assistant should keep statistics: not of durations, which count up, nor of angles, where
+/// the mean of 359° and 1° would be 180°.
 pub(super) fn is_measurement(quantity: Quantity) -> bool {
     quantity.is_numeric() && !matches!(quantity, Quantity::Duration | Quantity::Angle)
 }

@@ -47,7 +47,7 @@ pub struct VerbMeta {
     /// Whether it stops what moves.
     #[serde(default)]
     pub stop: bool,
-    /// Whether it takes back a device that was let go of: it is of use while the device does not answer.
+    /// Whether it takes back a device that was released, so it is useful while the device does not answer.
     #[serde(default)]
     pub reclaims: bool,
     /// Whether it needs an id.

@@ -1,8 +1,8 @@
-//! A bridge's session with the broker: the connection and the clock for what [`machine`] decides.
+//! A bridge's session with the broker: the connection and the clock for the decisions of
+//! [`machine`].
 //!
-//! Every connection begins anew, with a client, an event loop and TLS files of its own: nothing that
-//! rumqttc kept of the one before (pending requests, packet ids, a collision) can be replayed out of
-//! order.
+//! Every connection starts with a new client, event loop and TLS files: nothing that rumqttc kept
+//! from the previous one (pending requests, packet ids, a collision) can be replayed out of order.
 //!
 //! [`machine`]: super::machine
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock")]
@@ -28,44 +28,44 @@ mod connection;
 mod link_error;
 mod task;
 
-/// What a bridge listens to.
+/// A subscription of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// The topic filter.
     pub filter: String,
-    /// How.
+    /// Its delivery options.
     pub listen: Listen,
 }
 
-/// How the broker is to deliver.
+/// How the broker must deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// Commands: never what was left behind, and the retain flag as it was published.
+    /// Commands: never retained messages, and the retain flag as it was published.
     Commands,
-    /// The bridge's own topics, stored messages too.
+    /// The bridge's own topics, including stored messages.
     Own,
-    /// The bridge's own topics, but not what it publishes itself.
+    /// The bridge's own topics, except its own messages.
     OwnByOthers,
-    /// Other services' state: the retain flag tells a stored message from a live one.
+    /// Other services' state: the retain flag distinguishes a stored message from a live one.
     Input,
 }
 
-/// What the session must know.
+/// The session's settings.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
     /// Where the broker is.
     pub broker: BrokerSettings,
-    /// Under which name it knows us.
+    /// Our identity.
     pub identity: Identity,
     /// The device's topics.
     pub base: Base,
-    /// What to listen to.
+    /// The subscriptions.
     pub subscriptions: Vec<Subscription>,
-    /// Not scheduled for longer than this: what is buffered is not trusted.
+    /// After not being scheduled for longer than this, buffered messages are not trusted.
     pub stall_guard: Duration,
 }
 
-/// A bridge's handle of its session. No method waits.
+/// A bridge's handle of its session. No method blocks.
 #[derive(Clone, Debug)]
 pub struct Session {
     machine: Arc<Mutex<Machine>>,
@@ -73,7 +73,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the session's task. Its events must be taken; while nobody does, it stands still.
+    /// Starts the session's task. The task stops while nobody receives its events.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -113,47 +113,48 @@ impl Session {
         self.want(|machine| machine.push(message));
     }
 
-    /// Lets publishes go on the connection that was reported as this one, counted from 1; call it
-    /// when what is to be heard first is set.
+    /// Allows publishes on the connection that was reported with this number, counted from 1; call
+    /// it after setting the values that must be published first.
     pub fn open(&self, connection: u64) {
         self.want(|machine| machine.open(connection));
     }
 
-    /// Forgets everything that waits.
+    /// Drops everything that waits.
     pub fn clear(&self) {
         self.with(Machine::clear);
     }
 
-    /// Replies and events that never got out.
+    /// Number of replies and events that were never sent.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.with(|machine| machine.dropped())
     }
 
-    /// How long the broker takes to answer; `None` before it has.
+    /// The round trip to the broker; `None` before the first.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.with(|machine| machine.round_trip())
     }
 
-    /// Drops the connection that was reported as this one, after what it has buffered was taken as
-    /// stalled, and makes it anew.
+    /// Drops the connection that was reported with this number, after its buffered messages were
+    /// taken as stalled, and connects again.
     pub fn reconnect(&self, connection: u64) {
         self.want(|machine| machine.reconnect(connection));
     }
 
-    /// Leaves this connection, and makes it anew with the TLS files as they are then.
+    /// Closes this connection, and reconnects with the TLS files as they are then.
     pub fn renew(&self, connection: u64) {
         self.want(|machine| machine.renew(connection));
     }
 
-    /// Ends the session: what waits is delivered (for [`Session::farewell_limit`] at the most), then
-    /// `offline` is published, unless another bridge is `online` there, then the connection is closed.
+    /// Ends the session: waiting messages are delivered (for [`Session::farewell_limit`] at most),
+    /// then `offline` is published, unless another bridge is `online` there, then the connection is
+    /// closed.
     pub fn stop(&self, say_offline: bool) {
         self.want(|machine| machine.stop(say_offline));
     }
 
-    /// How long the end may take on this link.
+    /// How long ending may take on this link.
     #[must_use]
     pub fn farewell_limit(&self) -> Duration {
         self.with(|machine| machine.farewell_limit())

@@ -1,8 +1,9 @@
 //! The session of a command line tool: one connection, used in a straight line.
 //!
 //! Nothing runs in the background: the connection is polled only while one of its methods is
-//! awaited, each of which has a limit. A poll that a limit interrupts goes on with the next method:
-//! dropped half-way it could lose a packet. A lost connection is an error and is not made anew here.
+//! awaited; each method has a timeout. A poll that a timeout interrupts continues in the next
+//! method, because dropping it half-way could lose a packet. A lost connection is an error; this
+//! module does not reconnect.
 #![expect(clippy::disallowed_methods, reason = "a session is IO: it reads the clock")]
 
 use std::collections::VecDeque;
@@ -24,47 +25,47 @@ use super::connect::{ClientId, ConnectError, explain, options};
 use crate::clock::Now;
 use crate::settings::BrokerSettings;
 
-/// What a client has against waiting for ever on an acknowledgement.
+/// Timeout for an acknowledgement.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
-/// Saying good-bye is not worth more.
+/// Timeout for the DISCONNECT.
 const GOODBYE_LIMIT: Duration = Duration::from_millis(100);
 /// Requests handed to the connection at a time; this session has one.
 const REQUESTS: usize = 4;
 
-/// A message as it came.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its topic; anything but UTF-8 is replaced.
+    /// Its topic; invalid UTF-8 is replaced.
     pub topic: String,
     /// Its bytes.
     pub payload: Bytes,
-    /// Whether the broker had it in store when we subscribed.
+    /// Whether it is a retained message that was stored before we subscribed.
     pub stored: bool,
-    /// Seconds until the broker forgets it, as the broker counted when it sent this.
+    /// Seconds until the broker drops it, counted from when the broker sent it.
     pub expires_in_s: Option<u32>,
     /// The request it answers.
     pub correlation: Option<Bytes>,
 }
 
-/// What goes with a request.
+/// The MQTT properties of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Properties {
-    /// After this many seconds the broker delivers it to nobody.
+    /// After this many seconds the broker no longer delivers it.
     pub expiry_s: u32,
-    /// Where the answer is wanted.
+    /// The topic for the reply.
     pub response_topic: String,
-    /// Comes back with the answer.
+    /// Is returned with the reply.
     pub correlation: Bytes,
 }
 
-/// What the broker says to a publish. None of these means that anybody acted on it.
+/// The broker's acknowledgement of a publish. None of these means that anybody acted on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acknowledged {
-    /// Taken.
+    /// Accepted.
     Taken,
-    /// Taken, and nobody subscribes to it (0x10). That this was *not* said proves nothing.
+    /// Accepted, but nobody subscribes to it (0x10). The absence of this code proves nothing.
     NobodyListens,
-    /// Our identity may not (0x87).
+    /// Not authorised (0x87).
     NotAuthorised,
     /// Refused for another reason.
     Refused(String),
@@ -79,7 +80,7 @@ pub enum SessionError {
     /// The broker could not be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// The broker refuses us; trying again is of no use.
+    /// The broker refuses us; a retry is useless.
     #[error("{0}")]
     Refused(String),
     /// The connection broke.
@@ -88,9 +89,9 @@ pub enum SessionError {
     /// The broker refused a subscription.
     #[error("the broker refused the subscription to {filter} ({reason})")]
     Subscription {
-        /// What was asked for.
+        /// The filter.
         filter: String,
-        /// The broker's word.
+        /// The broker's reason.
         reason: String,
     },
     /// The broker did not acknowledge in time.
@@ -109,7 +110,7 @@ pub enum SessionError {
 pub struct Client {
     requests: AsyncClient,
     poller: Poller,
-    /// TCP, TLS and CONNACK together: three round trips, and more.
+    /// Duration of TCP, TLS and CONNACK together: more than three round trips.
     connecting_took: Duration,
     round_trip: RoundTrip,
     inbox: VecDeque<Message>,
@@ -128,7 +129,7 @@ impl Client {
     /// Connects, within `limit` (whole seconds, at least one).
     ///
     /// # Errors
-    /// The settings are of no use, the broker cannot be reached, or it refuses us.
+    /// The settings are unusable, the broker cannot be reached, or it refuses us.
     pub async fn connect(
         broker: &BrokerSettings,
         client_id: &ClientId,
@@ -153,24 +154,24 @@ impl Client {
         }
     }
 
-    /// How long the broker takes to answer on this link, as far as that is known by now.
+    /// The round trip to the broker on this link, as far as it is known.
     #[must_use]
     pub fn round_trip(&self) -> Duration {
         self.round_trip.get().unwrap_or(self.connecting_took / 3)
     }
 
-    /// A limit for whatever waits for the broker: `at_least`, or three round trips of this link if
-    /// those are longer.
+    /// A timeout for waiting for the broker: `at_least`, or three round trips of this link if they
+    /// are longer.
     #[must_use]
     pub fn limit(&self, at_least: Duration) -> Duration {
         at_least.max(3 * self.round_trip())
     }
 
-    /// Subscribes to all of `filters` with QoS 1, in one packet, and waits until the broker has
-    /// acknowledged. Stored messages may already wait for [`Client::next_message`] then.
+    /// Subscribes to all of `filters` with QoS 1, in one packet, and waits for the broker's
+    /// acknowledgement. Stored messages may already wait for [`Client::next_message`] then.
     ///
     /// # Errors
-    /// The broker refuses one, is silent, or is lost.
+    /// The broker refuses one, does not answer, or is lost.
     pub async fn subscribe(&mut self, filters: &[String]) -> Result<(), SessionError> {
         let wanted = filters.iter().map(|filter| Filter::new(filter.as_str(), QoS::AtLeastOnce));
         self.requests.try_subscribe_many(wanted).map_err(|_| self.unsendable("a subscription"))?;
@@ -195,10 +196,10 @@ impl Client {
         }
     }
 
-    /// Publishes with QoS 1, never retained, and waits for what the broker says to it.
+    /// Publishes with QoS 1, never retained, and waits for the acknowledgement.
     ///
     /// # Errors
-    /// The broker is silent or lost: whether the message got there is unknown then.
+    /// The broker does not answer, or is lost: it is then unknown whether the message arrived.
     pub async fn publish(
         &mut self,
         topic: &str,
@@ -271,14 +272,14 @@ impl Client {
         timeout(limit, arrived).await.unwrap_or(Ok(None))
     }
 
-    /// Says good-bye, so that the broker's log shows no broken connection.
+    /// Disconnects properly, so that the broker's log shows no broken connection.
     pub async fn disconnect(mut self) {
         if self.requests.try_disconnect().is_err() {
             return;
         }
-        // Polled on, the event loop would connect again.
+        // If polled again, the event loop would reconnect.
         let sent = async { while !matches!(self.step().await, Ok(Ack::Closing) | Err(_)) {} };
-        // A broker that does not even take this has our silence for an answer.
+        // If the broker does not accept even this, we just close.
         drop(timeout(GOODBYE_LIMIT, sent).await);
     }
 
@@ -303,7 +304,7 @@ impl Client {
         SessionError::Silent { place, what, limit }
     }
 
-    // Its queue is only full, or gone, if an earlier request was given up on.
+    // Its queue is full or closed only if an earlier request was abandoned.
     fn unsendable(&self, what: &'static str) -> SessionError {
         SessionError::Lost(format!(
             "the connection to {}:{} did not take {what}",
@@ -314,7 +315,7 @@ impl Client {
 
 type Polling = Pin<Box<dyn Future<Output = (EventLoop, Result<Event, ConnectionError>)> + Send>>;
 
-/// Finishes every poll that it has begun.
+/// Completes every poll that it has begun.
 struct Poller(Polling);
 
 impl Poller {
@@ -325,7 +326,7 @@ impl Poller {
     /// Loses nothing if it is dropped while it waits.
     async fn next(&mut self) -> Result<Event, ConnectionError> {
         let (event_loop, result) = self.0.as_mut().await;
-        // It does not begin before it is awaited.
+        // The poll does not begin before it is awaited.
         self.0 = poll(event_loop);
         result
     }
@@ -378,7 +379,7 @@ mod tests {
             timeout(Duration::from_millis(50), poller.next()).await.unwrap_err();
         }
         silent.accept().await.unwrap();
-        // Begun anew each time, it would have connected three times.
+        // If it began again each time, it would have connected three times.
         timeout(Duration::from_millis(50), silent.accept()).await.unwrap_err();
     }
 }

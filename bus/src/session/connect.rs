@@ -1,8 +1,8 @@
-//! How any process of ours connects: TLS files read anew at each call, the options that
-//! rumqttc 0.25.1 needs to behave, and (`explain`) what its errors mean.
+//! How every process connects: TLS files read again at each call, the options that rumqttc 0.25.1
+//! needs, and explanations of its errors (`explain`).
 //!
-//! There is no way to connect without TLS: the broker proves identities by it. Nothing here waits
-//! or retries.
+//! A connection always uses TLS, because the broker proves identities by it. Nothing here waits or
+//! retries.
 
 use std::fmt;
 use std::io;
@@ -25,17 +25,17 @@ mod tls;
 
 pub(crate) use explain::explain;
 
-/// Largest packet we take, bytes; announced to the broker, which then withholds larger ones.
-/// rumqttc's own default (10 KiB) would end in an endless reconnect on the first larger message.
+/// Largest packet we accept, bytes; announced to the broker, which then withholds larger ones.
+/// rumqttc's own default (10 KiB) would end in an endless reconnect at the first larger message.
 pub const MAX_PACKET_BYTES: u32 = 256 * 1024;
 
 /// Publishes in flight. Below the broker's 20, so that rumqttc never meets a packet id that is
-/// still in use (from which it does not recover), and 14 MB smaller than its default.
+/// still in use (it does not recover from that), and 14 MB smaller than its default.
 pub const MAX_IN_FLIGHT: u16 = 16;
 
 /// A client id: `<identity>-<random>`.
 ///
-/// Whoever knows it can take the session over, so it shows itself to nobody but the broker.
+/// A client that knows it can take over the session, so only the broker sees it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientId(String);
 
@@ -58,7 +58,7 @@ impl fmt::Debug for ClientId {
     }
 }
 
-/// A connection could not even be tried.
+/// Why a connection could not be attempted.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// A file of the `[broker]` section cannot be read.
@@ -71,7 +71,7 @@ pub enum ConnectError {
         /// Why.
         source: io::Error,
     },
-    /// A file was read and is of no use.
+    /// A file was read, but is unusable.
     #[error("{key} {} {problem}", file.display())]
     Unusable {
         /// Its key in the settings.
@@ -81,7 +81,7 @@ pub enum ConnectError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The files are wrong in a way that can be told in a person's words: which file, what, what to do.
+    /// The files have errors that can be explained: which file, what is wrong, what to do.
     #[error("{0}")]
     Files(String),
     /// The TLS library refuses certificate and key together.
@@ -116,13 +116,13 @@ pub(crate) fn options(
     let tls = tls(broker).map_err(|error| in_words(error, broker))?;
     options
         .set_transport(rumqttc::Transport::tls_with_config(TlsConfiguration::Rustls(tls)))
-        // rumqttc panics below 5 s; the settings allow none of these.
+        // rumqttc panics below 5 s; the settings do not allow such values.
         .set_keep_alive(broker.keep_alive.max(Duration::from_secs(5)))
         .set_clean_start(true)
         .set_connection_timeout(whole_seconds(connection_timeout))
         .set_max_packet_size(Some(MAX_PACKET_BYTES))
         .set_outgoing_inflight_upper_limit(MAX_IN_FLIGHT);
-    // No topic alias: rumqttc hands such a message on with an empty topic.
+    // No topic alias: rumqttc delivers such a message with an empty topic.
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
@@ -137,7 +137,7 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// What the TLS library says of its first trouble tells nobody what to do about it.
+/// The TLS library's message does not tell what to do.
 fn in_words(error: ConnectError, broker: &BrokerSettings) -> ConnectError {
     known_problems(broker).map_or(error, ConnectError::Files)
 }
@@ -154,7 +154,8 @@ fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
             unusable("ca_file", &broker.ca_file, format!("holds no usable authority: {error}"))
         })?;
     }
-    // The provider is named: two of them in the build would make rustls panic at the first use.
+    // The provider is given explicitly: with two of them in the build rustls would panic at the
+    // first use.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,8 +1,8 @@
 //! Connections to the broker; the only module that mentions rumqttc.
 //!
-//! [`connect`] turns settings into a connection and its errors into sentences; [`machine`] is what a
-//! daemon's session decides, [`bridge`] runs it, [`client`] is the short session of a command line
-//! tool.
+//! [`connect`] turns settings into a connection and its errors into sentences; [`machine`] makes
+//! the decisions of a daemon's session, [`bridge`] runs it, and [`client`] is the short session of
+//! a command line tool.
 
 pub mod bridge;
 pub mod client;

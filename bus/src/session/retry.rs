@@ -1,10 +1,11 @@
-//! When to connect again, and how long that may take. Pure.
+//! When to reconnect, and how long an attempt may take. Pure.
 //!
-//! In the minute after a loss each retry waits for 0 to 2 s, at random, so that a short outage costs
-//! little and not all bridges of a site come at once; later from 1 s doubling to 30 s, with jitter.
-//! An attempt has 5 s at first: the first packet of one that begins while the network is away is
-//! repeated ever later, so that a new attempt is through sooner. One that takes all its time shows
-//! a slow link, or none: the next one has twice as long, up to 30 s.
+//! In the minute after a loss each retry waits for 0 to 2 s, at random, so that a short outage
+//! costs little time and not all bridges of a site reconnect at once; later from 1 s doubling to 30
+//! s, with jitter. The first attempts may take 5 s: if one begins while the network is away, its
+//! first packet is repeated at growing intervals, so that a new attempt succeeds sooner. If an
+//! attempt takes all its time, the link is slow or absent: the next attempt may take twice as long,
+//! up to 30 s.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ const SOON_FOR: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(2);
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// A connection that ended before this was another attempt that failed: whoever throws us out each
-/// time must not be asked every second for ever.
+/// A connection that ended sooner counts as a failed attempt: a broker that drops us each time must
+/// not be tried every second for ever.
 const STOOD_AFTER: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const LONGEST_CONNECT: Duration = Duration::from_secs(30);
@@ -24,7 +25,7 @@ const CLOCKS_DIFFER_BY: Duration = Duration::from_millis(100);
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Retry {
-    /// Since when there was no connection that stood.
+    /// Since when there was no lasting connection.
     lost: Option<Instant>,
     later: u32,
     connected: Option<Instant>,
@@ -51,7 +52,7 @@ impl Retry {
 
     /// An attempt failed after `took`.
     pub(super) fn failed(&mut self, took: Duration) {
-        // The limit runs on another clock than `took`.
+        // The timeout and `took` use different clocks.
         if took + CLOCKS_DIFFER_BY >= self.connect_limit {
             self.connect_limit = (2 * self.connect_limit).min(LONGEST_CONNECT);
         }

@@ -1,10 +1,9 @@
-//! How long the broker takes to answer on this link, and what that means for every limit that waits
-//! for it. Pure.
+//! The round trip to the broker on this link, and the timeouts that follow from it. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Acknowledgements that are looked at.
+/// Number of acknowledgements that count.
 const KEPT: usize = 9;
 
 /// See the module.
@@ -14,7 +13,7 @@ pub struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// The broker has acknowledged something after this time.
+    /// Notes the time after which the broker has acknowledged something.
     pub fn note(&mut self, took: Duration) {
         if self.recent.len() == KEPT {
             self.recent.pop_front();
@@ -22,8 +21,8 @@ impl RoundTrip {
         self.recent.push_back(took);
     }
 
-    /// The median of the last acknowledgements; `None` before the first. One that a broker kept
-    /// waiting for a moment does not make the link a slow one.
+    /// The median of the last acknowledgements; `None` before the first. One late acknowledgement
+    /// does not make the link slow.
     #[must_use]
     pub fn get(&self) -> Option<Duration> {
         let mut sorted: Vec<_> = self.recent.iter().copied().collect();
@@ -31,7 +30,7 @@ impl RoundTrip {
         sorted.get(sorted.len().checked_sub(1)? / 2).copied()
     }
 
-    /// A limit that waits for the broker: `at_least`, and three round trips.
+    /// A timeout for waiting for the broker: `at_least`, and three round trips.
     #[must_use]
     pub fn limit(&self, at_least: Duration) -> Duration {
         at_least.max(3 * self.get().unwrap_or_default())

@@ -1,5 +1,5 @@
-//! Users and groups of this host, from its files: names for messages, and the user that a service
-//! runs as. Accounts that only a directory service knows are shown by their number.
+//! Users and groups of this host, from its files: names for messages, and the user of a service.
+//! Accounts that only a directory service knows are shown by their number.
 
 use std::path::Path;
 
@@ -12,12 +12,13 @@ pub struct Account {
     pub uid: u32,
     /// The number of its first group.
     pub gid: u32,
-    /// The numbers of the groups that it is in beside the first one.
+    /// The numbers of its other groups.
     pub groups: Vec<u32>,
 }
 
 impl Account {
-    /// The user `name`, with the groups `also` beside its own; groups that do not exist are left out.
+    /// The user `name`, with the groups `also` in addition to its own; groups that do not exist are
+    /// left out.
     #[must_use]
     pub fn find(name: &str, also: &[&str]) -> Option<Self> {
         find(&text("/etc/passwd"), &text("/etc/group"), name, also)

@@ -1,6 +1,6 @@
 //! The `[broker]` section, the same for bridges and clients.
 //!
-//! Only paths are kept: the session reads the TLS files anew at each connect, so that a renewed
+//! Stores only paths: the session reads the TLS files again at each connect, so that a renewed
 //! certificate needs no restart.
 
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ use crate::topic::{Identity, NameError};
 
 const HOST: &str = "a host name or address alone; no scheme, no brackets, and the port is a key of its own";
 
-/// Whether the TLS library takes `text` as the name of who is at the other end.
+/// Whether the TLS library accepts `text` as a server name.
 fn is_host(text: &str) -> bool {
     rustls::pki_types::ServerName::try_from(text).is_ok()
 }
@@ -20,19 +20,19 @@ fn is_host(text: &str) -> bool {
 /// How to reach the broker, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerSettings {
-    /// Host name or address; it must stand in the broker's certificate.
+    /// Host name or address; it must match the broker's certificate.
     pub host: String,
     /// TCP port of the TLS listener.
     pub port: u16,
     /// The authority that signed the broker's certificate (PEM).
     pub ca_file: PathBuf,
-    /// How the broker knows who connects.
+    /// How we authenticate to the broker.
     pub credentials: Credentials,
     /// MQTT keep-alive.
     pub keep_alive: Duration,
 }
 
-/// How the broker knows who connects.
+/// How we authenticate to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// A client certificate; its common name is the identity.
@@ -46,15 +46,16 @@ pub enum Credentials {
     Password {
         /// The user name.
         username: String,
-        /// The file with the password, so that it stands in no process list.
+        /// The file with the password, so that no process list shows it.
         password_file: PathBuf,
     },
 }
 
 impl BrokerSettings {
-    /// What a client may choose as keep-alive, in seconds.
+    /// Allowed keep-alive of a client, in seconds.
     pub const CLIENT_KEEP_ALIVE: RangeInclusive<i64> = 5..=60;
-    /// What a bridge may choose as keep-alive, in seconds: the will speaks after 1.5 of it.
+    /// Allowed keep-alive of a bridge, in seconds: the broker publishes the will after 1.5 times
+    /// this.
     pub const BRIDGE_KEEP_ALIVE: RangeInclusive<i64> = 10..=15;
 
     /// Reads the section; `keep_alive` is the allowed range in seconds, 10 the default.
@@ -73,7 +74,7 @@ impl BrokerSettings {
         }
     }
 
-    /// Under which name the broker knows us.
+    /// Our identity at the broker.
     ///
     /// # Errors
     /// The certificate cannot be read, or its common name is outside `[a-z0-9_-]{1,64}`.
@@ -85,10 +86,10 @@ impl BrokerSettings {
     }
 }
 
-/// Why it is not known who we are.
+/// Why our identity is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The certificate does not say.
+    /// The certificate does not tell.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The user name cannot be an identity.

@@ -1,6 +1,6 @@
-//! What a process wants to know of its own certificate: its name and when it ends.
+//! The common name and the expiry of our own certificate.
 //!
-//! Nothing is judged here; that is for [`super::files`] before a connection, and for the TLS
+//! This module judges nothing; [`super::files`] does before a connection, and then the TLS
 //! handshake.
 
 use std::io;
@@ -13,22 +13,22 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::clock::Utc;
 use crate::topic::{Identity, NameError};
 
-/// Why a certificate does not say what it is asked for.
+/// Why a certificate does not tell its name or expiry.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// The file cannot be read.
     #[error("cannot read the certificate {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    /// The file is no PEM.
+    /// The file is not PEM.
     #[error("the certificate {} is not valid PEM", .0.display())]
     Pem(PathBuf, #[source] pem::Error),
     /// There is no certificate in the file.
     #[error("there is no certificate in {}", .0.display())]
     Missing(PathBuf),
-    /// There is something in the file that only looks like a certificate.
+    /// The file's content only looks like a certificate.
     #[error("the certificate {} is not valid X.509", .0.display())]
     X509(PathBuf, #[source] x509_parser::error::X509Error),
-    /// Its name is not given once.
+    /// It has no common name, or several.
     #[error("the certificate {} has {count} common names: the identity must be its only one", path.display())]
     Names {
         /// The file.
@@ -39,12 +39,12 @@ pub enum CertificateError {
     /// Its name cannot be an identity.
     #[error("the certificate {} has a common name that cannot be used", .0.display())]
     Name(PathBuf, #[source] NameError),
-    /// Its end cannot be written as a date.
+    /// Its expiry is not a valid date.
     #[error("the certificate {} ends beyond the calendar", .0.display())]
     End(PathBuf),
 }
 
-/// The common name of the first certificate in a PEM file: the identity the broker knows it by.
+/// The common name of the first certificate in a PEM file: the identity at the broker.
 ///
 /// # Errors
 /// The file cannot be read, holds no certificate, or its name is missing, given twice or outside
@@ -59,7 +59,7 @@ pub fn identity_of_certificate(path: &Path) -> Result<Identity, CertificateError
     })
 }
 
-/// When the first certificate in a PEM file ends.
+/// When the first certificate in a PEM file expires.
 ///
 /// # Errors
 /// The file cannot be read, or holds no certificate.

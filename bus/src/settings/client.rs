@@ -1,5 +1,5 @@
-//! The settings of the operators' commands, where they are looked for, and which device a word on
-//! the command line means.
+//! The settings of the operators' commands, the search for their file, and the meaning of a
+//! device's name on the command line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,33 +9,33 @@ use crate::clock::Utc;
 use crate::reserved::is_reserved;
 use crate::topic::{Base, NameError};
 
-/// What the variables begin with that change a client's settings. `OBSBUS_CONFIG` and
-/// `OBSBUS_LOG` are none of them.
+/// Prefix of the environment variables that change a client's settings. `OBSBUS_CONFIG` and
+/// `OBSBUS_LOG` are not among them.
 pub const CLIENT_PREFIX: &str = "OBSBUS_CLIENT_";
 
-/// What a command needs to know.
+/// The settings of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
     /// How to reach the broker, and as whom.
     pub broker: BrokerSettings,
-    /// The sites that can be asked for, at least one.
+    /// The known sites, at least one.
     pub sites: Vec<String>,
-    /// The site that is meant where none is named; `None` where there are several.
+    /// The default site; `None` if there are several.
     pub site: Option<String>,
-    /// The devices that go by another name on the command line than in their topics.
+    /// Other names for devices on the command line than in their topics.
     pub devices: BTreeMap<String, Place>,
 }
 
-/// What a name for a device stands for.
+/// The meaning of a device's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// First level of its topics; `None`: the site that is meant otherwise.
+    /// First level of its topics; `None`: the default site.
     pub site: Option<String>,
     /// Second level of its topics.
     pub device: String,
 }
 
-/// Why it is not known which device is meant.
+/// Why a device's name is not clear.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// The settings do not know the site.
@@ -57,9 +57,9 @@ pub enum AddressError {
     /// Two sites were named.
     #[error("{address:?} is at site {of_address:?}, and site {site:?} was asked for")]
     TwoSites {
-        /// What the device was called.
+        /// The device as it was named.
         address: String,
-        /// The site that goes with that.
+        /// The site of that name.
         of_address: String,
         /// The other one.
         site: String,
@@ -70,7 +70,7 @@ pub enum AddressError {
 }
 
 impl ClientSettings {
-    /// Reads and checks a client's file, the environment over it.
+    /// Reads and checks a client's file; the environment overrides it.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -81,10 +81,11 @@ impl ClientSettings {
         Ok(settings)
     }
 
-    /// From a bridge's file: its broker, its identity and its site, whatever else stands there.
+    /// Reads the broker, the identity and the site from the settings file of a bridge, and ignores
+    /// the rest.
     ///
     /// # Errors
-    /// Everything that is wrong with those.
+    /// All errors in these keys.
     pub fn of_bridge(path: &Path) -> Result<Self, Problems> {
         let mut section = read(path, "", &[])?;
         let site = section.text("site").check(NAME_ALPHABET, |site| is_name(site)).required();
@@ -97,8 +98,8 @@ impl ClientSettings {
         Ok(Self { broker, sites: vec![site.clone()], site: Some(site), devices: BTreeMap::new() })
     }
 
-    /// As [`Self::load`], and what can be known of the files it names without connecting, by the
-    /// date `now`.
+    /// As [`Self::load`], and checks the files it names as far as possible without connecting, for
+    /// the date `now`.
     #[must_use]
     pub fn check(path: &Path, environment: &[(String, String)], now: Utc) -> Findings {
         let mut section = match read(path, CLIENT_PREFIX, environment) {
@@ -133,16 +134,16 @@ impl ClientSettings {
         Self { broker, sites, site, devices }
     }
 
-    /// The device that `address` means: `SITE/DEVICE` as in its topics, or a name of `[devices]`,
-    /// or else the device of that name at the site that is meant where none is named.
+    /// The device that `address` means: `SITE/DEVICE` as in its topics, or a name in `[devices]`,
+    /// or else the device of that name at the default site.
     ///
     /// # Errors
-    /// The site is not known or not clear, or a part is outside its alphabet.
+    /// The site is unknown or not clear, or a part has characters that are not permitted.
     pub fn base(&self, address: &str) -> Result<Base, AddressError> {
         self.base_at(None, address)
     }
 
-    /// As [`Self::base`], where the user named a site beside the device.
+    /// As [`Self::base`], for a user who also named a site.
     ///
     /// # Errors
     /// As [`Self::base`]; or the address has another site.
@@ -163,10 +164,10 @@ impl ClientSettings {
         Ok(Base::new(site, &place.device)?)
     }
 
-    /// The site `named`, or the one that is meant where none is named; `device` is for the message.
+    /// The site `named`, or the default site; `device` is for the message.
     ///
     /// # Errors
-    /// It is not known, or not clear.
+    /// It is unknown, or not clear.
     pub fn site_of(&self, named: Option<&str>, device: &str) -> Result<&str, AddressError> {
         let known = || self.sites.clone();
         match named {
@@ -217,15 +218,15 @@ fn place(address: &str) -> Place {
 /// Why there are no settings of a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientFileError {
-    /// The one that was named is not there.
+    /// The named file does not exist.
     #[error("{by} names {}, which is not a file", path.display())]
     NotAFile {
         /// The option or variable.
         by: &'static str,
-        /// What it names.
+        /// The path.
         path: PathBuf,
     },
-    /// There is none at the usual places.
+    /// No file exists at the usual places.
     #[error(
         "no settings found: --config is not given, OBSBUS_CONFIG is not set, and there is no {}",
         .0.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and no ")
@@ -233,11 +234,11 @@ pub enum ClientFileError {
     Nowhere(Vec<PathBuf>),
 }
 
-/// Finds the client's settings file: `--config`, `$OBSBUS_CONFIG`, the user's configuration
-/// folder, `/etc/obsbus/client.toml`. One that is named must exist, and ends the search.
+/// Finds the client's settings file: `--config`, `$OBSBUS_CONFIG`, the user's configuration folder,
+/// `/etc/obsbus/client.toml`. A file that is named must exist, and ends the search.
 ///
 /// # Errors
-/// There is none; the message lists every place that was looked at.
+/// No file exists; the message lists every place that was searched.
 pub fn find_client_file(
     argument: Option<&Path>,
     environment: &[(String, String)],

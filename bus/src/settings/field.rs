@@ -1,4 +1,4 @@
-//! One key of a [`Section`] that was looked up, while the caller still says what is allowed for it.
+//! One key of a [`Section`] that was looked up, while the caller still declares the allowed values.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +6,7 @@ use config::{Value, ValueKind};
 
 use super::{Origin, Section};
 
-/// One key that was looked up; what is allowed is still being told.
+/// One key that was looked up; the caller still declares the allowed values.
 #[derive(Debug)]
 pub struct Field<'a, T> {
     pub(super) section: &'a mut Section,
@@ -25,7 +25,7 @@ pub(super) enum Found<T> {
 }
 
 impl<T> Field<'_, T> {
-    /// Refuses what does not pass `test`; `allowed` says in words what would.
+    /// Refuses a value that does not pass `test`; `allowed` describes the allowed values.
     #[must_use]
     pub fn check(mut self, allowed: impl Into<String>, test: impl FnOnce(&T) -> bool) -> Self {
         self.allowed = allowed.into();
@@ -37,13 +37,13 @@ impl<T> Field<'_, T> {
         self
     }
 
-    /// The value, or `default` if the key is not there.
+    /// The value, or `default` if the key is missing.
     #[must_use]
     pub fn default(self, default: T) -> T {
         self.optional().unwrap_or(default)
     }
 
-    /// The value, if the key is there.
+    /// The value, if the key is present.
     #[must_use]
     pub fn optional(self) -> Option<T> {
         self.section.note_allowed(&self.key, &self.allowed);
@@ -60,7 +60,7 @@ impl<T> Field<'_, T> {
 }
 
 impl<T: Default> Field<'_, T> {
-    /// The value; a problem if the key is not there.
+    /// The value; a problem if the key is missing.
     #[must_use]
     pub fn required(self) -> T {
         if matches!(self.found, Found::Nothing) {
@@ -73,14 +73,14 @@ impl<T: Default> Field<'_, T> {
 }
 
 impl Field<'_, i64> {
-    /// Refuses what is outside `range`.
+    /// Refuses a value outside `range`.
     #[must_use]
     pub fn range(self, range: RangeInclusive<i64>) -> Self {
         let allowed = format!("{} to {}", range.start(), range.end());
         self.check(allowed, |value| range.contains(value))
     }
 
-    /// Refuses what is not in `values`.
+    /// Refuses a value that is not in `values`.
     #[must_use]
     pub fn one_of(self, values: &[i64]) -> Self {
         let allowed = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -1,8 +1,9 @@
-//! What can be known of the files of the `[broker]` section without connecting.
+//! Checks the files of the `[broker]` section as far as possible without connecting.
 //!
-//! Reads them as they are now and as the user that this thread runs as, and says everything at
-//! once. What the handshake will refuse is a problem; what only the broker can judge, or what will
-//! be one before long, is a warning. Nothing here is kept: the session reads the files anew.
+//! Reads them as they are now, as the user of this thread, and reports everything at once. A
+//! problem is something that the handshake will refuse; a warning is something that only the broker
+//! can judge, or that will soon become a problem. Nothing is kept: the session reads the files
+//! again.
 
 mod certificate;
 mod key;
@@ -21,7 +22,7 @@ const CERTIFICATE: &str = "certificate_file";
 const KEY: &str = "key_file";
 const PASSWORD: &str = "password_file";
 
-/// One thing about a file of the `[broker]` section.
+/// One finding about a file of the `[broker]` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFinding {
     /// The key that names the file.
@@ -32,7 +33,7 @@ pub struct FileFinding {
     pub message: String,
 }
 
-/// What is wrong with the files that `broker` names, by the date `now`.
+/// The errors in the files that `broker` names, for the date `now`.
 #[must_use]
 pub fn check_files(broker: &BrokerSettings, now: Utc) -> Vec<FileFinding> {
     let mut findings = Findings::default();
@@ -59,7 +60,7 @@ pub fn check_files(broker: &BrokerSettings, now: Utc) -> Vec<FileFinding> {
     findings.0
 }
 
-/// What TLS or the broker will surely refuse, in one line; `None`: nothing that is known.
+/// The problems that TLS or the broker will surely refuse, in one line; `None` if none is known.
 #[must_use]
 pub fn problems_with_files(broker: &BrokerSettings, now: Utc) -> Option<String> {
     let problems = check_files(broker, now).into_iter().filter(|finding| finding.is_problem);
@@ -68,7 +69,7 @@ pub fn problems_with_files(broker: &BrokerSettings, now: Utc) -> Option<String> 
 }
 
 impl BrokerSettings {
-    /// Notes in `section`, the one that holds `[broker]`, what is wrong with its files.
+    /// Notes in `section`, which contains `[broker]`, the errors in its files.
     pub fn check_files(&self, section: &mut Section, now: Utc) {
         for finding in check_files(self, now) {
             let key = format!("broker.{}", finding.key);
@@ -92,7 +93,7 @@ impl Findings {
         At { findings: self, key, file }
     }
 
-    /// The certificates in a file; none if there is something wrong with it, which is noted.
+    /// The certificates in a file; none if the file has an error, which is noted.
     fn certificates(&mut self, key: &'static str, file: &Path) -> Vec<CertificateDer<'static>> {
         match read::read(file).and_then(|bytes| read::certificates(&bytes)) {
             Ok(certificates) => certificates,
@@ -113,7 +114,7 @@ impl Findings {
     }
 }
 
-/// Notes what is found about one file.
+/// Notes the findings about one file.
 struct At<'a> {
     findings: &'a mut Findings,
     key: &'static str,

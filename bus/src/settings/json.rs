@@ -1,6 +1,6 @@
 //! JSON settings with the line of each value, which `serde_json` does not keep.
 //!
-//! `serde_json` judges the syntax; the scanner then walks text that is known to be valid, and
+//! `serde_json` checks the syntax; the scanner then walks text that is known to be valid, and
 //! leaves every string and number to `serde_json` again.
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::{Origin, Problem, Problems};
 /// # Errors
 /// Wrong syntax, with its line; anything but an object; every key that is given twice.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Map<String, Value>, Problems> {
-    // Into a value, not past it: only that limits the depth.
+    // Parses into a value, because only that limits the depth.
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
         let origin = Origin::File(path.to_owned(), Some(error.line()));
         let message = format!("{error}");

@@ -1,8 +1,8 @@
-//! Puts the layers together: the file, then the environment over it.
+//! Merges the layers: the environment overrides the file.
 //!
-//! The `config` crate merges; the files are parsed here, because only a parser that keeps
-//! positions can say in which line a value stands, and because `config` would turn `true` into
-//! `"true"` and 1883.9 into 1884 without a word.
+//! The `config` crate merges; the files are parsed here, because only a parser that keeps positions
+//! can tell the line of a value, and because `config` would silently turn `true` into `"true"` and
+//! 1883.9 into 1884.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Origin, Problem, Problems, Section, json};
 
-/// The environment of this process, as [`read`] takes it.
+/// The environment of this process, for [`read`].
 ///
-/// Variables that are not UTF-8 keep what is readable of them, and so fail the check of the value.
+/// Variables that are not UTF-8 keep their readable part, and so fail the check of the value.
 #[must_use]
 pub fn process_environment() -> Vec<(String, String)> {
     std::env::vars_os()
@@ -21,14 +21,13 @@ pub fn process_environment() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Reads a settings file and lays the variables that begin with `prefix` over it.
+/// Reads a settings file; the variables that begin with `prefix` override it.
 ///
 /// `prefix` includes its underscore (`OBSBUS_LAMP_`); a section and its key are joined by two
 /// underscores (`OBSBUS_LAMP_BROKER__PORT`). A `.json` file is JSON, any other TOML.
 ///
 /// # Errors
-/// The file cannot be read, or its syntax is wrong. What the values say is judged later, by the
-/// [`Section`].
+/// The file cannot be read, or its syntax is wrong. The [`Section`] checks the values later.
 pub fn read(path: &Path, prefix: &str, environment: &[(String, String)]) -> Result<Section, Problems> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problems::of_file(path, format!("cannot read the settings file: {error}")))?;
@@ -47,7 +46,7 @@ pub fn read(path: &Path, prefix: &str, environment: &[(String, String)]) -> Resu
     Ok(Section::root(path, table))
 }
 
-/// Values that already know where they come from.
+/// Values with their origin.
 #[derive(Clone, Debug)]
 struct Layer(Map<String, Value>);
 

@@ -1,9 +1,9 @@
-//! Settings: one file (TOML, or JSON by extension), the environment over it.
+//! Settings: one file (TOML, or JSON by extension), which the environment overrides.
 //!
-//! Nothing is guessed: a value of the wrong type, an unknown key and a value out of range are
-//! refused, and all of them are reported at once, each with its line, key and what is allowed.
-//! What a process wants to know it asks a [`Section`] for, key by key; serde would stop at the
-//! first error. This module reads no TLS file but the certificate's name and dates.
+//! Nothing is guessed: values of the wrong type, unknown keys and values out of range are refused,
+//! and all of them are reported at once, each with its line, key and the allowed values. A process
+//! asks a [`Section`] for its settings, key by key; serde would stop at the first error. Of the TLS
+//! files, this module reads only the certificate's name and dates.
 
 pub mod account;
 mod broker;
@@ -32,7 +32,7 @@ pub use crate::topic::{NAME_ALPHABET, is_name};
 /// Where a setting was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// In a file; the line counts from 1 and is unknown for what is missing.
+    /// In a file; the line counts from 1, and is unknown for a missing key.
     File(PathBuf, Option<usize>),
     /// In this environment variable.
     Environment(String),
@@ -69,16 +69,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// One error in the settings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where it stands.
+    /// Where it is written.
     pub origin: Origin,
-    /// The key, with its section (`broker.port`); empty if the file as a whole is meant.
+    /// The key, with its section (`broker.port`); empty for the file as a whole.
     pub key: String,
     /// What is wrong.
     pub message: String,
-    /// What would be right: range and unit, or the words that are known.
+    /// The allowed values: range and unit, or the known words.
     pub allowed: Option<String>,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with the settings, one line each, in the order of the file.
+/// All errors in the settings, one line each, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Problems(pub Vec<Problem>);
@@ -117,12 +117,12 @@ impl Problems {
     }
 }
 
-/// What a check of settings found.
+/// The result of a check of settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
-    /// What makes the settings unusable.
+    /// Errors that make the settings unusable.
     pub problems: Problems,
-    /// What a person should look at, and is no reason to refuse the settings.
+    /// Points that a person should look at, but that are no reason to refuse the settings.
     pub warnings: Problems,
 }
 

@@ -1,8 +1,7 @@
 //! One table of settings, asked key by key.
 //!
-//! A problem is noted and a placeholder handed out, so that the questions after it are asked all
-//! the same; [`Section::finish`] refuses the whole if anything was noted, so a placeholder never
-//! gets further.
+//! A problem is noted and a placeholder returned, so that the following keys are checked, too;
+//! [`Section::finish`] refuses everything if anything was noted, so a placeholder is never used.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,12 +17,12 @@ use super::{Findings, Origin, Problem, Problems};
 pub struct Known {
     /// Its name, with its section.
     pub key: String,
-    /// What is allowed for it, in words.
+    /// Its allowed values, in words.
     pub allowed: String,
     origin: Origin,
 }
 
-/// A table of settings and what was found wrong with it so far.
+/// A table of settings and the errors found in it so far.
 #[derive(Debug)]
 pub struct Section {
     file: PathBuf,
@@ -48,7 +47,7 @@ impl Section {
         }
     }
 
-    /// The table under `key`, to be given back to [`Section::close`]. A missing one is empty.
+    /// The table under `key`, to be returned to [`Section::close`]. A missing one is empty.
     pub fn section(&mut self, key: &str) -> Section {
         let mut inner = Self::root(&self.file, Map::new());
         inner.prefix = format!("{}{key}.", self.prefix);
@@ -65,7 +64,7 @@ impl Section {
         inner
     }
 
-    /// Takes over what was found in an inner section.
+    /// Takes over the findings of an inner section.
     pub fn close(&mut self, mut inner: Section) {
         inner.note_unknown();
         self.known.append(&mut inner.known);
@@ -74,12 +73,12 @@ impl Section {
         self.warnings.append(&mut inner.warnings);
     }
 
-    /// Lets go of what was not read: it is another program's business.
+    /// Ignores the keys that were not read: they belong to another program.
     pub fn ignore_rest(&mut self) {
         self.table.clear();
     }
 
-    /// The keys that are written in this table and not read yet, in the order of the file.
+    /// The keys of this table that were not read yet, in the order of the file.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> =
@@ -175,32 +174,31 @@ impl Section {
         })
     }
 
-    /// Whether `key` is written, rightly or wrongly. Ask before the key is read.
+    /// Whether `key` is present, valid or not. Call this before the key is read.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    /// Whether nothing was found wrong with `key`, so that another key can be measured by it.
+    /// Whether no error was found in `key`, so that another key can be compared with it.
     #[must_use]
     pub fn is_good(&self, key: &str) -> bool {
         let key = format!("{}{key}", self.prefix);
         !self.problems.iter().any(|problem| problem.key == key)
     }
 
-    /// Notes that `key`, which was read before, does not go with the rest.
+    /// Notes that `key`, which was read before, conflicts with other keys.
     pub fn refuse(&mut self, key: &str, origin: Origin, message: String, allowed: Option<String>) {
         self.problems.push(Problem { origin, key: format!("{}{key}", self.prefix), message, allowed });
     }
 
-    /// Notes something about `key`, which was read before, that a person should know and that is
-    /// no reason to refuse the settings.
+    /// Notes a warning about `key`, which was read before; it is no reason to refuse the settings.
     pub fn warn(&mut self, key: &str, message: String) {
         let origin = self.origin(key);
         self.warnings.push(Problem { origin, key: format!("{}{key}", self.prefix), message, allowed: None });
     }
 
-    /// Where `key` stands; the file if nowhere.
+    /// Where `key` is written; the file if nowhere.
     #[must_use]
     pub fn origin(&self, key: &str) -> Origin {
         if let Some(value) = self.table.get(key) {
@@ -211,19 +209,19 @@ impl Section {
         known.unwrap_or_else(|| self.origin_of(None))
     }
 
-    /// Ends the reading: what was not asked for is unknown.
+    /// Ends the reading: keys that were not read are unknown.
     ///
-    /// `renamed` says of keys of a predecessor what they are called now, or why they are gone.
-    /// Returns every key that was asked for.
+    /// `renamed` gives the new names of a predecessor's keys, or why they are gone. Returns every
+    /// key that was read.
     ///
     /// # Errors
-    /// Everything that was found wrong.
+    /// All errors that were found.
     pub fn finish(self, renamed: &[(&str, &str)]) -> Result<Vec<Known>, Problems> {
         let (known, findings) = self.findings(renamed);
         if findings.problems.0.is_empty() { Ok(known) } else { Err(findings.problems) }
     }
 
-    /// As [`Section::finish`], with the warnings, and with the keys whatever was found wrong.
+    /// As [`Section::finish`], with the warnings, and always with the keys.
     #[must_use]
     pub fn findings(mut self, renamed: &[(&str, &str)]) -> (Vec<Known>, Findings) {
         self.note_unknown();
@@ -277,8 +275,7 @@ impl Section {
         }
     }
 
-    // A table has no line of its own after the layers were put together: its first value stands
-    // for it.
+    // A table has no line of its own after the layers were merged: its first value stands for it.
     fn origin_of(&self, value: Option<&Value>) -> Origin {
         let here = value.and_then(Value::origin).map(|origin| Origin::from_text(origin, &self.file));
         let inside = || match value.map(|value| &value.kind) {

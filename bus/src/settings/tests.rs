@@ -1,4 +1,4 @@
-//! Settings as they are read by a made-up process, from real files.
+//! Settings as read by a fictitious process, from real files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -386,7 +386,7 @@ fn the_client_file_that_is_shipped_names_every_key_and_is_right() {
     assert!(shipped.contains("#username =") && shipped.contains("#password_file ="));
 }
 
-/// The file with every key that is commented out (`# key = …`) switched on.
+/// The file with every commented-out key (`# key = …`) enabled.
 fn uncommented(text: &str) -> String {
     text.lines()
         .map(|line| match line.strip_prefix("# ") {

@@ -1,14 +1,14 @@
-//! The topics of Home Assistant: where it looks for devices, and says that it is there.
+//! The topics of Home Assistant: discovery and birth message.
 
 use super::Base;
 
-/// Where Home Assistant says that it is there.
+/// Home Assistant's birth and will message.
 #[must_use]
 pub fn birth(prefix: &str) -> String {
     format!("{prefix}/status")
 }
 
-/// All that Home Assistant is told of anything; `prefix` is its discovery prefix.
+/// The discovery messages of all devices; `prefix` is Home Assistant's discovery prefix.
 #[must_use]
 pub fn discovery_of_all(prefix: &str) -> String {
     format!("{prefix}/+/+/+/config")
@@ -21,13 +21,13 @@ impl Base {
         format!("{}_{}", self.site, self.device)
     }
 
-    /// Retained: what Home Assistant is told of one entity; `prefix` is its discovery prefix.
+    /// Retained: the configuration of one entity; `prefix` is Home Assistant's discovery prefix.
     #[must_use]
     pub fn discovery(&self, prefix: &str, component: &str, object: &str) -> String {
         format!("{prefix}/{component}/{}/{object}/config", self.node())
     }
 
-    /// All that Home Assistant is told of the device.
+    /// The discovery messages of this device.
     #[must_use]
     pub fn discovery_filter(&self, prefix: &str) -> String {
         self.discovery(prefix, "+", "+")

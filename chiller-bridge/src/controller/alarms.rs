@@ -1,5 +1,5 @@
-//! Alarms: the bridge's own latch, which outlives the unit's and the process, and the reading that
-//! clears the unit's.
+//! Alarms: the bridge's own latch, which outlives the unit's latch and the process, and the reading
+//! that clears the unit's latch.
 //!
 //! ```text
 //!  none --unit has an alarm--> latched, saved --automatic: standby, 1.6 s, 18, 19, 20--> latched, names known
@@ -19,12 +19,12 @@ use super::work::Clear;
 
 const TRIES_AGAIN: &str = "automatic control tries again";
 
-/// What automatic control has done about the present alarm.
+/// The actions of automatic control for the present alarm.
 #[derive(Debug, Default)]
 pub(super) struct AlarmWatch {
-    /// It was read, which also cleared the unit's latch.
+    /// The alarm was read, which also cleared the unit's latch.
     pub(super) was_read: bool,
-    /// How often it was tried again.
+    /// Number of retries.
     pub(super) retries: usize,
     pub(super) retry_at: Option<Instant>,
 }
@@ -35,7 +35,7 @@ impl Chiller {
         self.unit.has_alarm() || self.notes.saved.alarm.is_some()
     }
 
-    /// All alarms that hold, by name.
+    /// All present alarms, by name.
     pub(super) fn alarm_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.unit.alarm_names().into_iter().map(str::to_owned).collect();
         for name in self.notes.saved.alarm.iter().flat_map(|latch| &latch.names) {
@@ -46,13 +46,13 @@ impl Chiller {
         names
     }
 
-    /// The names, after a colon, as far as they are known.
+    /// The known names, after a colon.
     pub(super) fn names_of_alarms(&self) -> String {
         let names = self.alarm_names();
         if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
     }
 
-    /// Present or past, as far as it is known; a clause.
+    /// A clause about the alarm, in the present or past tense, as far as it is known.
     pub(super) fn alarm_in_words(&self) -> String {
         let names = self.names_of_alarms();
         if self.unit.has_alarm() {
@@ -67,7 +67,7 @@ impl Chiller {
         format!("the unit had an alarm{names} ({since}); {now}")
     }
 
-    /// Latches what the unit shows, tells of each alarm, and reads its names in automatic.
+    /// Latches the unit's alarm, publishes each alarm, and in automatic mode reads their names.
     pub(super) fn note_alarms(&mut self, now: Now) {
         if !self.unit.has_alarm() {
             self.alarm_watch.was_read = false;
@@ -85,7 +85,8 @@ impl Chiller {
             self.notes.saved.alarm = Some(latch);
             self.save();
         }
-        // In manual nothing is done that no operator asked for, and in test mode nothing at all.
+        // In manual mode the bridge acts only on an operator's command, and in test mode not at
+        // all.
         if self.unit.in_test_mode() {
             return;
         }
@@ -108,7 +109,7 @@ impl Chiller {
         }
     }
 
-    /// Whether automatic control must leave the pump alone; a stop is never in an alarm's way.
+    /// Whether automatic control must leave the pump alone; an alarm never prevents a stop.
     pub(super) fn alarm_stands_in_the_way(&mut self, wanted: bool, now: Now) -> bool {
         if !self.has_alarm() || !wanted || !self.settings.alarm_retry {
             self.alarm_watch.retry_at = None;
@@ -122,7 +123,7 @@ impl Chiller {
         watch.retry_at = None;
         watch.retries += 1;
         if self.unit.has_alarm() {
-            // The unit's latch may be all that is left of it.
+            // Perhaps only the unit's latch remains.
             self.work.clear = Some(Clear::again());
             return true;
         }
@@ -130,7 +131,7 @@ impl Chiller {
         false
     }
 
-    /// The standby that comes before the alarms are read: in manual it is the operator's request.
+    /// The standby before the alarms are read: in manual mode it becomes the operator's request.
     pub(super) fn put_in_standby(&mut self) {
         if self.notes.saved.mode == Mode::Manual && self.notes.saved.request != Some(false) {
             self.notes.saved.request = Some(false);
@@ -156,7 +157,7 @@ impl Chiller {
         self.answer(Some(ticket), outcome);
     }
 
-    /// What was asked to be cleared, and is gone, is not kept for what is not.
+    /// Removes the alarms that were to be cleared and have ended, even if others remain.
     fn keep_only_present_alarms(&mut self) {
         let present = self.unit.alarm_names();
         let Some(latch) = self.notes.saved.alarm.as_mut().filter(|_| !present.is_empty()) else { return };
@@ -170,7 +171,7 @@ impl Chiller {
 
     pub(super) fn forget_alarm(&mut self, why: &str) {
         let Some(latch) = self.notes.saved.alarm.take() else { return };
-        // What failed because of it may be tried again.
+        // A start that failed because of the alarm may be tried again.
         self.trials.not_done = None;
         if latch.names.is_empty() {
             self.tell_gone(&["without a name".to_owned()], why);

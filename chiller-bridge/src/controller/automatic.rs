@@ -1,4 +1,4 @@
-//! Automatic control: the inputs as they are believed, and the decision as an event.
+//! Automatic control: the judged inputs, and the decision as an event.
 
 use bridge::controller::{Effect, Input as Message};
 use bus::clock::{Instant, Now};
@@ -14,7 +14,7 @@ use super::{Chiller, ControllerSettings};
 
 const UNUSED: Input = Input { status: InputStatus::Missing, age_s: None };
 
-/// What other services of the site say, and what follows from it.
+/// The messages of other services of the site, and the decisions from them.
 #[derive(Debug)]
 pub(super) struct Site {
     power: Option<Power>,
@@ -23,18 +23,18 @@ pub(super) struct Site {
     pub(super) shown: Shown,
 }
 
-/// What the inputs said when they were last judged.
+/// The last judgement of the inputs.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) inputs: Inputs,
     pub(super) powered: Option<bool>,
     pub(super) channels: Option<Vec<String>>,
     pub(super) dome: Option<f64>,
-    /// What is wrong with power.
+    /// The error of camera power.
     pub(super) power_problem: Option<String>,
-    /// What is wrong with the dome's temperature.
+    /// The error of the dome's temperature.
     pub(super) dome_problem: Option<String>,
-    /// When one of them will be too old.
+    /// When the first of them will be too old.
     pub(super) stale_at: Option<Instant>,
 }
 
@@ -53,7 +53,7 @@ impl Default for Shown {
 }
 
 impl Site {
-    /// Nothing was heard yet; `might_freeze`: before a restart.
+    /// Without any message yet; `might_freeze`: the frost condition before a restart.
     pub(super) fn new(settings: &ControllerSettings, might_freeze: bool, now: Now) -> Self {
         Self {
             power: settings.power.clone().map(|settings| Power::new(settings, now.utc)),
@@ -63,7 +63,7 @@ impl Site {
         }
     }
 
-    /// Whether somebody says which cameras are powered.
+    /// Whether camera power is configured.
     pub(super) fn has_power(&self) -> bool {
         self.power.is_some()
     }
@@ -73,14 +73,14 @@ impl Site {
         self.dome.is_some()
     }
 
-    /// Whether this was a message for it.
+    /// Handles a message; false if it is on another topic.
     fn take(&mut self, message: Message<'_>, now: Now) -> bool {
         let power = self.power.as_mut().is_some_and(|power| power.take(message, now));
         let dome = self.dome.as_mut().is_some_and(|dome| dome.take(message, now));
         power || dome
     }
 
-    /// Judges the inputs as they are now; what changed.
+    /// Judges the inputs now; returns the changes.
     fn judge(&mut self, now: Now) -> Vec<EventBody> {
         let mut shown = Shown::default();
         if let Some(power) = &self.power {
@@ -89,7 +89,7 @@ impl Site {
             (shown.powered, shown.channels) = judged.value;
             shown.power_problem = judged.problem;
         } else {
-            // Nobody said that there are cameras.
+            // No camera is configured.
             shown.powered = Some(false);
         }
         if let Some(dome) = &self.dome {
@@ -122,8 +122,9 @@ impl Site {
     }
 }
 
-/// The change of one input, if there is one to tell. What was never heard is missing, and so is a renamed
-/// channel: that must be said, too. (What is missing at the start is said by its attention.)
+/// The event for the change of one input, if there is one. An input that was never received is
+/// missing, and so is a renamed channel, which must be reported, too. (An attention reports inputs
+/// that are missing at the start.)
 fn change(
     name: &str,
     (was, said): (InputStatus, Option<&str>),
@@ -177,7 +178,7 @@ impl Chiller {
         }
     }
 
-    /// Decides anew; a change is an event with the values that led to it.
+    /// Decides again; a change is an event with the values that caused it.
     pub(super) fn decide(&mut self, now: Now) {
         for change in self.site.judge(now) {
             self.happened(change);
@@ -215,13 +216,12 @@ impl Chiller {
         self.effects.push_back(Effect::Publish);
     }
 
-    /// That it may freeze must outlive a restart: afterwards the one sensor that was cold may be the one
-    /// that is not heard.
+    /// Saves the frost condition, because after a restart the sensor that was cold may be silent.
     fn remember_frost(&mut self, now: Now) {
         let began = self.notes.saved.frost;
         let next = match self.site.decider.frost() {
             Some(cause) => began.or(Some(FrostBegan::new(cause, now.utc))),
-            // Until the unit was read nothing ends.
+            // Before the unit was read, nothing ends.
             None if self.site.decider.antifreeze().is_none() => began,
             None => None,
         };
@@ -241,7 +241,7 @@ impl Chiller {
     }
 }
 
-/// Since when a powered camera has been without cooling, and whether that is worth an attention.
+/// Since when a powered camera has been without cooling, and whether this raises an attention.
 #[derive(Debug, Default)]
 pub(super) struct Cooling {
     lacking_since: Option<Instant>,
@@ -249,7 +249,7 @@ pub(super) struct Cooling {
 }
 
 impl Cooling {
-    /// Whether the attention came or went.
+    /// Whether the attention begins or ends.
     fn note(&mut self, is_uncooled: bool, limit: std::time::Duration, now: Instant) -> bool {
         self.lacking_since = is_uncooled.then(|| self.lacking_since.unwrap_or(now));
         let is_lacking = self.lacking_since.is_some_and(|since| now.since(since) >= limit);

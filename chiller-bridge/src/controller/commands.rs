@@ -1,4 +1,4 @@
-//! The operators' commands: whether each is possible just now, and how it begins.
+//! The operators' commands: whether each is possible now, and how it begins.
 
 use bridge::controller::{Command, Effect};
 use bridge::store::StoreError;
@@ -60,7 +60,7 @@ impl Chiller {
         }
     }
 
-    /// The work that has a waiting ticket ends, because another command overrides it.
+    /// Ends the work with a waiting ticket, because another command overrides it.
     fn override_running(&mut self, by: &Identity, verb: &str) {
         let outcome = Outcome::stopped(by, verb);
         self.set_point_given_up();
@@ -79,12 +79,13 @@ impl Chiller {
         }
         self.notes.saved.mode_lost = false;
         self.trials.forget();
-        // From now on only what was already sent may still happen.
+        // From now on only orders that were already sent may still take effect.
         self.work.switch.take_if(|switch| !switch.order.is_sent());
         if mode == Mode::Manual && self.work.clear.take().is_some() {
             self.alarm_watch.was_read = false;
         }
-        // Switching to manual never turns the unit off: the request is what it does, or is about to.
+        // Switching to manual never turns the unit off: the request becomes the present or ordered
+        // state.
         let request = self.work.switch.as_ref().map(|switch| switch.on).or(self.unit.pump_on());
         self.notes.saved.request = request.filter(|_| mode == Mode::Manual);
         self.notes.saved.mode = mode;
@@ -97,12 +98,12 @@ impl Chiller {
         }
     }
 
-    /// The disk has answered: so does a change of the mode.
+    /// The save has ended: answers a change of the mode.
     pub(super) fn mode_saved(&mut self, result: Result<(), StoreError>) {
         self.end_mode_change(result.err().map(|error| error.to_string()).as_deref());
     }
 
-    /// The disk does not answer: nobody waits for it beyond the deadline.
+    /// The disk does not respond: answers a change of the mode at its deadline.
     pub(super) fn mode_change_overdue(&mut self, now: Now) {
         if self.work.mode_change_limit().is_some_and(|at| now.instant >= at) {
             self.notes.not_saved = true;
@@ -166,7 +167,7 @@ impl Chiller {
             self.end_release(now);
             return self.answer(Some(ticket), Outcome::succeeded(message));
         }
-        // What the pump did before an earlier release, if there is one, is what was known last.
+        // The last known state of the pump: that from before an earlier release, if there is one.
         let pump_on = self.contact.released().map_or(self.unit.pump_on(), |released| released.pump_on);
         self.contact.release(Released::new(minutes, pump_on, now), now.instant);
         self.unit.forget();
@@ -181,7 +182,7 @@ impl Chiller {
         self.answer(Some(ticket), Outcome::succeeded(message));
     }
 
-    /// Automatic control wants a change: the unit is let alone no longer.
+    /// Automatic control wants a change: ends the release.
     pub(super) fn end_release_for(&mut self, wanted: bool, now: Now) {
         let pump_on = self.contact.released().map(|released| released.pump_on);
         if self.notes.saved.mode == Mode::Automatic && pump_on.is_some_and(|pump_on| pump_on != Some(wanted))

@@ -1,4 +1,4 @@
-//! What a human should know of the chiller, as long as it holds, in words that claim only what is known.
+//! The conditions of the chiller that a human should know, in words that state only what is known.
 
 use bridge::controller::Condition;
 use bus::clock::Now;
@@ -30,7 +30,7 @@ impl Chiller {
         conditions
     }
 
-    /// Of cameras, frost, inputs and the mode.
+    /// The conditions of cameras, frost, inputs and the mode.
     fn automatic_conditions(&self, conditions: &mut Vec<Condition>, now: Now) {
         let shown = &self.site.shown;
         if self.cooling.is_lacking {
@@ -53,7 +53,7 @@ impl Chiller {
             let text = others.iter().fold((*first).clone(), |text, problem| format!("{text}; {problem}"));
             conditions.push(Condition::warning("input_stale", text));
         }
-        // A mode that nobody has set since the first start is at least as old as this process.
+        // If nobody has set the mode since the first start, it is at least as old as this process.
         let known = self.notes.saved.since;
         let since = known.unwrap_or(self.started.utc);
         let manual_for = now.utc.seconds_since(since);
@@ -83,7 +83,7 @@ impl Chiller {
         }
     }
 
-    /// Why it may freeze, if it may, as far as that is known now.
+    /// The cause of a frost condition, as far as it is known now.
     pub(super) fn cold(&self) -> Option<Cold> {
         let reading = self.unit.reading();
         let is_known = |place| match place {
@@ -96,7 +96,7 @@ impl Chiller {
         Some(Cold { cause, is_now, began: self.notes.saved.frost })
     }
 
-    /// Why cameras are not cooled, as far as that is known.
+    /// Why cameras are not cooled, as far as known.
     fn lack_of_cooling(&self) -> String {
         let unknown = |why: &str| format!("whether it has cooling water is not known: {why}");
         match (self.unit.pump_on(), self.unit.flow()) {

@@ -1,5 +1,5 @@
-//! How the bridge and the unit are in contact: whether it answers, what is asked of it next, and whether
-//! it is let alone for its front panel.
+//! The contact with the unit: whether it answers, which query is next, and whether it is released
+//! to its front panel.
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use crate::protocol::{Request, Threshold};
 pub(super) struct Contact {
     plan: PollPlan<Request>,
     connected: bool,
-    /// Why it does not answer; `None` before that was tried.
+    /// Why it does not answer; `None` before the first attempt.
     silence: Option<String>,
     was_heard: bool,
-    /// The quick set was read to its end since the link came up.
+    /// The quick set was read completely since the link came up.
     fully_read: bool,
-    /// An answer is awaited.
+    /// A reply is awaited.
     is_asking: bool,
     released: Option<Released>,
-    /// Polled again after a release, and no answer yet: nothing was lost.
+    /// Polled again after a release, without a reply yet: this is not a loss.
     resuming: bool,
     thresholds: Vec<(Threshold, f64)>,
 }
 
-/// The unit is let alone, so that its keypad unlocks.
+/// The unit is not polled, so that its keypad unlocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Released {
     pub(super) until: Instant,
     pub(super) until_utc: Utc,
-    /// What the pump did when it began.
+    /// The pump's state at the beginning.
     pub(super) pump_on: Option<bool>,
-    /// The port went away meanwhile.
+    /// The port disappeared meanwhile.
     lost: bool,
 }
 
@@ -74,7 +74,7 @@ impl Contact {
         self.was_heard
     }
 
-    /// Whether the quick set was read to its end since the link came up.
+    /// Whether the quick set was read completely since the link came up.
     pub(super) fn is_fully_read(&self) -> bool {
         self.fully_read
     }
@@ -87,12 +87,12 @@ impl Contact {
         self.released.is_some()
     }
 
-    /// Whether a release has just ended, and the unit was not heard since.
+    /// Whether a release has just ended, and the unit has not answered since.
     pub(super) fn is_resuming(&self) -> bool {
         self.resuming
     }
 
-    /// What was read no longer counts.
+    /// Discards all readings.
     fn forget(&mut self, now: Instant) {
         self.connected = false;
         self.fully_read = false;
@@ -111,7 +111,7 @@ impl Contact {
         self.fully_read |= Some(request) == plan::QUICK.last();
     }
 
-    /// Nothing is awaited any more.
+    /// No reply is awaited any more.
     pub(super) fn nothing_is_out(&mut self) {
         self.is_asking = false;
     }
@@ -131,7 +131,7 @@ impl Contact {
         self.forget(now);
     }
 
-    /// Whether there was a release to end.
+    /// Ends a release; false if there was none.
     pub(super) fn end_release(&mut self, now: Instant) -> bool {
         let Some(released) = self.released.take() else { return false };
         self.resuming = !released.lost;
@@ -139,7 +139,7 @@ impl Contact {
         true
     }
 
-    /// All thresholds, when this was the last of them.
+    /// Collects a threshold; returns all of them after the last one.
     pub(super) fn take_threshold(
         &mut self,
         threshold: Threshold,
@@ -165,13 +165,13 @@ impl Contact {
         self.plan.poll_request(now)
     }
 
-    /// A request goes out, or there is none.
+    /// Notes the request that is sent, or that there is none.
     pub(super) fn asks(&mut self, request: Option<&Request>) {
         self.is_asking = request.is_some();
     }
 
-    /// When `question` or the next reading is due. While an answer is awaited nothing else
-    /// can be asked, and what is due already must not hide a deadline that is not.
+    /// When `question` or the next reading is due. While a reply is awaited, nothing else can be
+    /// sent, and an overdue query must not hide a later deadline.
     pub(super) fn next_question(&self, question: Option<Instant>) -> Option<Instant> {
         let due = question.into_iter().chain(self.plan.poll_timeout()).min();
         due.filter(|_| !self.is_asking)

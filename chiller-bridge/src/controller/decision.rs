@@ -1,35 +1,35 @@
-//! Whether automatic control wants the chiller to run, and by which rule. A pure function of observed
-//! and time, with the memory that its delays and its hold need; frost is in `frost`.
+//! Whether automatic control wants the chiller to run, and by which rule. A pure function of the
+//! observations and the time, with memory for its delays and its hold; frost is in `frost`.
 //!
-//! Wanted is: a camera is powered, or it may freeze. What is not known never switches off: while
-//! power is unknown a pump that runs is left running, whoever started it, and after `input_hold` the
-//! configured safe side is taken.
+//! The chiller is wanted if a camera is powered, or frost is possible. Missing information never
+//! switches it off: while power is unknown a running pump is left running, whoever started it, and
+//! after `input_hold` the configured safe side is taken.
 
 use bus::clock::Instant;
 
 use super::frost::{Frost, FrostWatch};
 use super::rules::{Observed, Rules};
 
-/// What automatic control wants.
+/// The decision of automatic control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The chiller is to run.
+    /// Whether the chiller should run.
     pub wanted: bool,
-    /// By which rule, one word.
+    /// The rule, as one word.
     pub reason: &'static str,
 }
 
 /// A camera is powered.
 pub const CAMERA_POWER: &str = "camera_power";
-/// It may freeze.
+/// Frost is possible.
 pub const ANTIFREEZE: &str = "antifreeze";
-/// What is not known switches nothing off, and nothing on that was not wanted when it was known.
+/// Missing information switches nothing off, and switches on only if that was wanted before.
 pub const INPUT_HOLD: &str = "input_hold";
-/// What is not known for too long is taken for the safe side.
+/// Information that is missing for too long leads to the safe side.
 pub const INPUT_FAILSAFE: &str = "input_failsafe";
-/// Nothing wants it any more, but it has not run long enough or not for long enough.
+/// Nothing needs it any more, but the minimum run time or the switch-off delay has not passed.
 pub const SWITCH_OFF_DELAY: &str = "switch_off_delay";
-/// Nothing wants it.
+/// Nothing needs it.
 pub const NOT_NEEDED: &str = "not_needed";
 
 /// See the module.
@@ -41,12 +41,12 @@ pub struct Decider {
     frost: FrostWatch,
     /// Since when camera power is unknown.
     unknown_since: Option<Instant>,
-    /// Since when automatic control has commanded the unit: a start, a new mode, a link that is
-    /// back and the end of a release all begin anew.
+    /// Since when automatic control has commanded the unit: a start, a new mode, a restored link
+    /// and the end of a release all begin again.
     in_charge_since: Option<Instant>,
-    /// What was wanted when all that counts was last known.
+    /// The decision when all relevant inputs were last known.
     known: Option<bool>,
-    /// What is wanted while something is unknown.
+    /// The decision while something is unknown.
     held: bool,
     unwanted_since: Option<Instant>,
     wanted_since: Option<Instant>,
@@ -55,7 +55,7 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// Nothing is known yet, but whether it might freeze before a restart.
+    /// Nothing is known yet, except the frost condition before a restart.
     #[must_use]
     pub fn new(rules: Rules, might_freeze: bool, now: Instant) -> Self {
         Self {
@@ -80,13 +80,13 @@ impl Decider {
         self.last
     }
 
-    /// Whether it may freeze; `None` until the unit was first read.
+    /// Whether frost is possible; `None` until the unit was first read.
     #[must_use]
     pub fn antifreeze(&self) -> Option<bool> {
         self.frost.may_freeze()
     }
 
-    /// Why it may freeze, if it may.
+    /// The cause of the frost condition, if there is one.
     #[must_use]
     pub fn frost(&self) -> Option<Frost> {
         self.frost.cause()
@@ -98,7 +98,7 @@ impl Decider {
         self.wake
     }
 
-    /// Decides anew. Until the pump was first read there is nothing to hold, and no decision.
+    /// Decides again. Until the pump was first read there is nothing to hold, and no decision.
     pub fn decide(&mut self, observed: &Observed, now: Instant) -> Option<Decision> {
         if self.found_running.is_none() {
             self.found_running = observed.pump_on;
@@ -122,19 +122,19 @@ impl Decider {
         self.wake = Some(self.wake.map_or(at, |known| known.min(at)));
     }
 
-    /// What would be held if something were unknown now: what was wanted when it was known, and a pump
-    /// that runs or is started, by whomever.
+    /// Updates the decision to hold if something becomes unknown: the last known decision, and a
+    /// pump that runs or is started, whoever started it.
     fn hold_what_is(&mut self, observed: &Observed, now: Instant) {
         let takes_over = observed.in_charge && self.in_charge_since.is_none();
         self.in_charge_since = observed.in_charge.then(|| self.in_charge_since.unwrap_or(now));
-        // A unit that says nothing changes nothing.
+        // Without a reading of the pump nothing changes.
         let Some(pump_on) = observed.pump_on else { return };
         let runs = pump_on || observed.ordered == Some(true);
         let held_before = self.held && observed.in_charge && !takes_over;
         self.held = runs || held_before || self.known == Some(true);
     }
 
-    /// Without the delays.
+    /// The decision without the delays.
     fn raw(&mut self, observed: &Observed, now: Instant) -> Decision {
         let on = |reason| Decision { wanted: true, reason };
         let hold = self.rules.input_hold;
@@ -148,9 +148,9 @@ impl Decider {
         if self.rules.power_failsafe && self.unknown_since.is_some_and(|since| now.since(since) >= hold) {
             return on(INPUT_FAILSAFE);
         }
-        // Whoever takes over a running pump without knowing gives it the whole hold.
+        // A running pump that is taken over with unknown camera power gets the whole hold time.
         let power = self.unknown_since.map(|since| since.max(self.in_charge_since.unwrap_or(since)) + hold);
-        // What was not heard yet since the start may still come.
+        // Inputs that were not received yet since the start may still come.
         let unheard = (!observed.inputs_seen).then(|| self.started + hold);
         let mut holds = false;
         for until in [power, unheard].into_iter().flatten().filter(|until| now < *until) {
@@ -168,7 +168,8 @@ impl Decider {
         Decision { wanted: false, reason: NOT_NEEDED }
     }
 
-    /// Delays let it run on; only while automatic control commands the unit can one start it.
+    /// Adds the delays, which keep it running; a stopped pump gets one only while automatic control
+    /// commands the unit.
     fn with_delays(&mut self, raw: Decision, observed: &Observed, now: Instant) -> Decision {
         if raw.wanted {
             self.unwanted_since = None;

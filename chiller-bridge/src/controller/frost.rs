@@ -1,7 +1,8 @@
-//! Whether it may freeze, and by which temperature. Pure.
+//! Whether frost is possible, and by which temperature. Pure.
 //!
-//! It may when air or standing water is below the limit, or when no temperature at all is known. It
-//! no longer may when all that counts is known to be warm: a sensor that falls silent ends nothing.
+//! Frost is possible if air or standing water is below the limit, or if no temperature at all is
+//! known. It ends when all relevant temperatures are known to be warm: a sensor that falls silent
+//! ends nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +32,10 @@ impl Place {
     }
 }
 
-/// Why it may freeze.
+/// The cause of the frost condition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Frost {
-    /// This is the coldest of what counts, in degrees Celsius.
+    /// The coldest relevant temperature, in degrees Celsius.
     Cold(Place, f64),
     /// It was cold, and this is not known to be warm yet.
     NotKnownWarm(Place),
@@ -45,7 +46,7 @@ pub enum Frost {
 /// See the module.
 #[derive(Debug)]
 pub struct FrostWatch {
-    /// Before a restart it might freeze.
+    /// Frost was possible before a restart.
     remembered: bool,
     may_freeze: Option<bool>,
     cause: Option<Frost>,
@@ -64,7 +65,7 @@ impl FrostWatch {
         self.cause
     }
 
-    /// Judges what is known now; `found_running` is what the pump did when it was first read.
+    /// Judges the observations; `found_running` is whether the pump ran when it was first read.
     pub(super) fn judge(&mut self, rules: &Rules, observed: &Observed, found_running: bool) {
         let air_limits = (rules.antifreeze_enable_limit, rules.antifreeze_disable_limit);
         let water_limits = water_limits(rules, observed.set_point);
@@ -75,7 +76,7 @@ impl FrostWatch {
         if let Some(cold) = coldest(enabling, |(enable, _)| enable) {
             return self.set(Some(cold));
         }
-        // What the unit did not say yet is not a temperature that nobody knows.
+        // A temperature that was not read yet does not count as unknown.
         if !observed.unit_read {
             return;
         }
@@ -92,8 +93,8 @@ impl FrostWatch {
             _ => None,
         };
         let not_yet_warm = cool.or(unknown.map(Frost::NotKnownWarm));
-        // A pump that is found running in the cool may have been started because of the cold; in the
-        // warm it was not, and who started it does not matter here.
+        // A pump that is found running at a low temperature may have been started because of frost;
+        // in the warm it was not, and who started it does not matter here.
         let before = self.may_freeze.unwrap_or(self.remembered || (found_running && cool.is_some()));
         self.set(not_yet_warm.filter(|_| before));
     }
@@ -104,7 +105,7 @@ impl FrostWatch {
     }
 }
 
-/// How cold the water may be: a set point below the limits has its own.
+/// The limits for the water: a set point below the usual limits has its own.
 fn water_limits(rules: &Rules, set_point: Option<f64>) -> (f64, f64) {
     let release = rules.antifreeze_disable_limit.min(set_point.map_or(f64::INFINITY, |set| set - 1.0));
     let hysteresis = rules.antifreeze_disable_limit - rules.antifreeze_enable_limit;

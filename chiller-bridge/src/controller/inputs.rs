@@ -1,5 +1,5 @@
-//! What other services of the site publish: which cameras are powered, how cold the dome is. Each
-//! is judged on every message and as time passes; what is not `ok` counts as unknown.
+//! The messages of other services of the site: powered cameras, and the dome's temperature. Each is
+//! judged on every message and as time passes; an input that is not `ok` counts as unknown.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use bus::clock::{Instant, Now, Utc};
 use chiller_device::{Input, InputStatus};
 use serde_json::{Map, Value};
 
-/// A date further ahead than this cannot be right.
+/// A date further in the future than this is invalid.
 const AHEAD_LIMIT_S: f64 = 5.0;
-/// What a temperature of air or water can be, degrees Celsius.
+/// Plausible temperatures of air and water, degrees Celsius.
 const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -40.0..=60.0;
 /// How fast one can change, degrees Celsius per minute; a step of that size is allowed at once.
 const JUMP_PER_MINUTE: f64 = 10.0;
@@ -22,7 +22,7 @@ pub struct PowerSettings {
     pub channels: Vec<String>,
     /// How they are published.
     pub format: PowerFormat,
-    /// Older than this counts for nothing.
+    /// The age at which it becomes unknown.
     pub max_age: Duration,
 }
 
@@ -56,12 +56,12 @@ pub struct DomeSettings {
     pub valid_key: Option<String>,
     /// Key of the date.
     pub date_key: String,
-    /// Older than this counts for nothing.
+    /// The age at which it becomes unknown.
     pub max_age: Duration,
 }
 
 impl PowerSettings {
-    /// The topics to listen to.
+    /// The topics to subscribe to.
     #[must_use]
     pub fn topics(&self) -> Vec<String> {
         match &self.format {
@@ -73,24 +73,24 @@ impl PowerSettings {
     }
 }
 
-/// Whether a temperature can be one.
+/// Whether a temperature is plausible.
 pub(super) fn plausible(celsius: f64) -> bool {
     PLAUSIBLE_CELSIUS.contains(&celsius)
 }
 
-/// What is wrong with a message: how it counts, and the words.
+/// The error of a message: the status of the input, and the text.
 type Wrong = (InputStatus, String);
-/// Channels by name; `None`: their publisher does not know.
+/// Channels by name; `None`: unknown to their publisher.
 type Channels = Vec<(String, Option<bool>)>;
 
 /// When something was measured.
 #[derive(Clone, Copy, Debug)]
 enum Measured {
-    /// As its publisher says.
+    /// The time given by its publisher.
     At(Utc),
-    /// When it arrived.
+    /// Its arrival.
     Live,
-    /// The broker had stored it, and it bears no date.
+    /// The broker had stored it, and it has no date.
     Unknown,
 }
 
@@ -103,11 +103,12 @@ struct Seen<T> {
 }
 
 impl<T> Seen<T> {
-    /// The status and age now, and what is wrong.
+    /// The present status and age, and the error.
     fn judge(&self, max_age: Duration, now: Now) -> (Input, Option<String>) {
         let silent_s = now.instant.since(self.arrived).as_secs_f64();
         let (age_s, ahead_s) = match self.measured {
-            // A date that was ahead comes to pass; the message is as old as its arrival all the same.
+            // A date in the future becomes valid with time, but the message is at least as old as
+            // its arrival.
             Measured::At(date) => {
                 let age = now.utc.seconds_since(date);
                 (Some(age.max(silent_s)), -age)
@@ -145,7 +146,7 @@ impl<T> Seen<T> {
     }
 }
 
-/// What was published before the start nobody here can know.
+/// Messages from before the start are unknown here.
 fn unheard(since: Utc) -> String {
     format!("nothing was heard there since the bridge started ({})", since.in_words())
 }
@@ -158,8 +159,8 @@ fn arrival(stored: bool) -> Measured {
     if stored { Measured::Unknown } else { Measured::Live }
 }
 
-/// The time in a message: RFC 3339 or Unix seconds under `key`, else its arrival. A date that cannot
-/// be read is not passed over: it may be a stuck one.
+/// The time in a message: RFC 3339 or Unix seconds under `key`, else its arrival. An unreadable
+/// date is an error, because it may be a stuck one.
 fn measured(object: &Map<String, Value>, key: &str, stored: bool) -> Result<Measured, Wrong> {
     let date = match object.get(key) {
         None | Some(Value::Null) => return Ok(arrival(stored)),
@@ -173,7 +174,7 @@ fn measured(object: &Map<String, Value>, key: &str, stored: bool) -> Result<Meas
     date.map(Measured::At).ok_or_else(|| (InputStatus::Invalid, format!("its \"{key}\" is no date")))
 }
 
-/// A JSON message, with the part of it that `read` wants.
+/// Parses a JSON message, and reads a part of it with `read`.
 fn message<T>(
     message: Message<'_>,
     date_key: &str,
@@ -200,7 +201,7 @@ fn switched(value: &Value) -> Option<bool> {
             "off" | "false" | "0" => Some(false),
             _ => None,
         },
-        // Power distribution units say 2, null, "unknown", … when they do not know.
+        // Power distribution units publish 2, null, "unknown", … for an unknown state.
         _ => None,
     }
 }
@@ -212,16 +213,16 @@ pub(super) struct Power {
     /// One, or one for each channel.
     seen: Vec<Option<Seen<Channels>>>,
     topics: Vec<String>,
-    /// Since when it is listened to.
+    /// Since when it is subscribed.
     since: Utc,
 }
 
-/// What an input says now.
+/// The present judgement of an input.
 #[derive(Debug, PartialEq)]
 pub(super) struct Judged<T> {
     pub(super) input: Input,
     pub(super) value: T,
-    /// What is wrong, for humans.
+    /// The error, for people.
     pub(super) problem: Option<String>,
 }
 
@@ -260,8 +261,8 @@ impl Power {
         Ok(channels.map(|name| (name.clone(), published.get(name).and_then(switched))).collect())
     }
 
-    /// The names of the powered channels as far as they are known, whether any camera is powered,
-    /// and how far that can be believed.
+    /// The known names of the powered channels, whether any camera is powered, and the status of
+    /// the input.
     pub(super) fn judge(&self, now: Now) -> Judged<(Option<bool>, Option<Vec<String>>)> {
         let mut worst = Judged {
             input: Input { status: InputStatus::Ok, age_s: None },
@@ -340,9 +341,9 @@ fn rank(status: InputStatus) -> u8 {
 pub(super) struct Dome {
     settings: DomeSettings,
     seen: Option<Seen<f64>>,
-    /// The last value that was believed.
+    /// The last accepted value.
     believed: Option<(f64, Instant)>,
-    /// Since when it is listened to.
+    /// Since when it is subscribed.
     since: Utc,
 }
 
@@ -390,7 +391,7 @@ impl Dome {
             return Err((InputStatus::Implausible, format!("{celsius}°C cannot be")));
         }
         if let Some((before, at)) = self.believed {
-            // After a while without a believable value the new one may be far from the old.
+            // After a time without an accepted value the new one may be far from the old.
             let minutes = (now.instant.since(at).as_secs_f64() / 60.0).max(1.0);
             if (celsius - before).abs() > JUMP_PER_MINUTE * minutes {
                 let message = format!("from {before} to {celsius}°C is too fast");

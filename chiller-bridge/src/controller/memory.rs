@@ -1,5 +1,5 @@
-//! What survives a restart: who decides, what the operator wants, and what the bridge must not
-//! forget of the unit.
+//! The data that survive a restart: the mode, the operator's request, and the facts about the unit
+//! that must not be forgotten.
 
 use bus::clock::{Now, Utc};
 use bus::topic::Identity;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::frost::{Frost, Place};
 
-/// A frost that began before so long says nothing about now.
+/// A frost that began longer ago than this says nothing about the present.
 const FROST_COUNTS_FOR_S: f64 = 48.0 * 3600.0;
 
 /// The file of the state directory. Files of earlier versions lack the keys with a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Saved {
-    /// Who decides.
+    /// The mode.
     pub mode: Mode,
-    /// In manual, whether the unit is to run; `None`: as it is.
+    /// In manual mode, whether the unit should run; `None`: as it is.
     pub request: Option<bool>,
     /// Since when.
     pub since: Option<Utc>,
@@ -25,55 +25,55 @@ pub struct Saved {
     pub by: Option<Identity>,
     /// An alarm that nobody has cleared yet.
     pub alarm: Option<Latch>,
-    /// The file before was damaged, and nobody has set the mode since.
+    /// The previous file was damaged, and nobody has set the mode since.
     #[serde(default)]
     pub mode_lost: bool,
-    /// It may freeze, and how that began: the air may be warm again only at the other sensor.
+    /// The beginning of the frost condition: the air may be warm again only at the other sensor.
     #[serde(default)]
     pub frost: Option<FrostBegan>,
-    /// The set point that is meant.
+    /// The intended set point.
     #[serde(default)]
     pub set_point: Option<KnownSetPoint>,
 }
 
-/// An alarm that nobody has cleared yet. Reading alarms (18) clears the unit's own latch, and a
+/// An alarm that nobody has cleared yet. Reading the alarms (18) clears the unit's own latch, and a
 /// restart of the bridge must not start a pump that is short of coolant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Latch {
-    /// Names from the vendor's table, as far as they were read.
+    /// The names from the vendor's table that were read.
     pub names: Vec<String>,
     /// Since when.
     pub since: Utc,
 }
 
-/// The reading with which it began that it may freeze.
+/// The reading that began the frost condition.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrostBegan {
-    /// Where it was cold; `None`: no temperature was known.
+    /// The place of the reading; `None`: no temperature was known.
     pub place: Option<Place>,
-    /// How cold, in degrees Celsius.
+    /// The temperature in degrees Celsius.
     pub celsius: Option<f64>,
     /// When.
     pub since: Utc,
 }
 
-/// The set point that is meant: the last that was commanded over the bus and confirmed, or, as long as
-/// there was none, what the unit said.
+/// The intended set point: the last one that was commanded over the bus and confirmed, or, if there
+/// was none, the unit's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownSetPoint {
     /// In degrees Celsius.
     pub celsius: f64,
-    /// Who commanded it; `None`: the unit said it.
+    /// Who commanded it; `None`: it is the unit's own.
     pub by: Option<Identity>,
     /// When.
     pub since: Utc,
     /// The unit's up time in minutes when it was last seen with this set point, or with
-    /// `changed`'s; renewed now and then. A smaller one means that the unit has restarted since.
+    /// `changed`'s; updated now and then. A smaller one means that the unit has restarted since.
     pub uptime_minutes: Option<u32>,
-    /// The unit says something else.
+    /// The unit has another set point.
     pub changed: Option<ChangedSetPoint>,
 }
 
@@ -87,12 +87,12 @@ pub struct ChangedSetPoint {
     pub since: Utc,
     /// The unit had restarted.
     pub after_restart: bool,
-    /// The one that is meant is to be set again, once.
+    /// The intended set point must be set again, once.
     pub to_restore: bool,
 }
 
 impl FrostBegan {
-    /// `cause`, seen now.
+    /// A frost condition with this cause that begins now.
     pub(super) fn new(cause: Frost, now: Utc) -> Self {
         match cause {
             Frost::Cold(place, celsius) => Self { place: Some(place), celsius: Some(celsius), since: now },
@@ -102,7 +102,7 @@ impl FrostBegan {
 }
 
 impl Saved {
-    /// Nobody has said anything yet.
+    /// Without any command yet.
     #[must_use]
     pub fn unset(mode: Mode) -> Self {
         Self {
@@ -118,27 +118,27 @@ impl Saved {
     }
 }
 
-/// How the memory of the process before was found.
+/// The saved data of the previous process.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made once, at the start")]
 pub enum Memory {
-    /// As it was left, or the copy before.
+    /// The last data, or the previous copy.
     Kept(Saved),
-    /// There is none: a first start, in this mode.
+    /// None: a first start, in this mode.
     First(Mode),
-    /// It is damaged, and the copy before too.
+    /// Damaged, and the previous copy too.
     Lost,
 }
 
-/// What is to be remembered, and how far the disk knows it.
+/// The data to be saved, and whether they are on the disk.
 #[derive(Debug)]
 pub(super) struct Notes {
     pub(super) saved: Saved,
-    /// What a restart finds of what somebody set, or must not be forgotten.
+    /// The part of the data on the disk that must not be lost.
     on_disk: (Mode, Option<bool>, Option<Latch>),
-    /// The disk has not answered yet.
+    /// A save is in progress.
     pub(super) is_writing: bool,
-    /// The disk did not take what was written last.
+    /// The last save has failed.
     pub(super) not_saved: bool,
 }
 
@@ -154,7 +154,7 @@ impl Notes {
         Self { on_disk: essence(&saved), saved, is_writing: false, not_saved: false }
     }
 
-    /// The disk has answered to what was written last.
+    /// The last save has ended.
     pub(super) fn written(&mut self, is_good: bool) {
         self.is_writing = false;
         self.not_saved = !is_good;
@@ -163,12 +163,12 @@ impl Notes {
         }
     }
 
-    /// Whether a restart would forget something that counts.
+    /// Whether a restart would lose something important.
     pub(super) fn would_forget(&self) -> bool {
         self.not_saved && self.on_disk != essence(&self.saved)
     }
 
-    /// The mode that a restart would return to, if it is another one.
+    /// The mode to which a restart would return, if it is another one.
     pub(super) fn other_mode_after_restart(&self) -> Option<Mode> {
         Some(self.on_disk.0).filter(|mode| *mode != self.saved.mode)
     }

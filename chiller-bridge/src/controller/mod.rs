@@ -1,5 +1,5 @@
-//! What the chiller's bridge decides: what to ask next, whether the unit is to run, and how every
-//! command ends. Pure: time is an argument.
+//! The decisions of the chiller's bridge: which request is next, whether the unit should run, and
+//! how every command ends. Pure: time is an argument.
 //!
 //! ```text
 //!  offline --valid reply--> idle <--> starting --> cooling | heating | circulating --> stopping --> idle
@@ -50,16 +50,16 @@ use steer::Trials;
 use unit::Unit;
 use work::Work;
 
-/// What the controller must know.
+/// The controller's settings.
 #[derive(Clone, Debug)]
 pub struct ControllerSettings {
-    /// From one quick poll set to the next.
+    /// Period of the quick poll set.
     pub query_delay: Duration,
     /// How long the unit may take to start or stop.
     pub start_deadline: Duration,
     /// Flow below which cameras are not cooled, l/min.
     pub min_flow: f64,
-    /// The figures of automatic control.
+    /// The parameters of automatic control.
     pub rules: Rules,
     /// Where camera power is published; without it no camera is known.
     pub power: Option<PowerSettings>,
@@ -67,11 +67,11 @@ pub struct ControllerSettings {
     pub dome: Option<DomeSettings>,
     /// Whether automatic control tries again after an alarm that the unit no longer has.
     pub alarm_retry: bool,
-    /// Manual for so long is worth an attention.
+    /// After this time in manual mode an attention is raised.
     pub manual_long: Duration,
     /// Lowest and highest set point, in degrees Celsius.
     pub setpoint_limits: (f64, f64),
-    /// Whether a set point that was commanded is set again after the unit has restarted with another.
+    /// Whether to set the commanded set point again after the unit has restarted with another one.
     pub restore_setpoint: bool,
 }
 
@@ -82,19 +82,19 @@ pub struct Chiller {
     started: Now,
     /// What survives a restart.
     notes: Notes,
-    /// What the unit last said.
+    /// The last readings of the unit.
     unit: Unit,
-    /// Whether it answers, and what is asked next.
+    /// Whether it answers, and which query is next.
     contact: Contact,
-    /// What others publish, and what automatic control wants.
+    /// The inputs, and the decision of automatic control.
     site: Site,
-    /// What is being done to the unit.
+    /// The work in progress on the unit.
     work: Work,
     trials: Trials,
     alarm_watch: AlarmWatch,
     set_points: SetPointWatch,
     cooling: Cooling,
-    /// As it was last told.
+    /// The last published status.
     status: ChillerStatus,
     effects: VecDeque<Effect<Request, Saved>>,
 }
@@ -153,7 +153,7 @@ impl Chiller {
         self.happened(happening);
     }
 
-    /// After every event: decide, steer, and see what changed.
+    /// After every event: decide, steer, and detect changes.
     fn follow_up(&mut self, now: Now) {
         self.decide(now);
         self.steer(now);
@@ -189,7 +189,7 @@ impl Controller for Chiller {
 
     fn handle_reply(&mut self, request: Request, reply: Result<Reply, DeviceRefusal>, now: Now) {
         self.contact.nothing_is_out();
-        // An answer that was under way when the unit was released counts no longer.
+        // A reply that was pending when the unit was released does not count.
         if self.contact.is_released() {
             return;
         }
@@ -224,7 +224,8 @@ impl Controller for Chiller {
         self.contact.lost(reason, now.instant);
         self.unit.forget();
         self.trials.disown_pump();
-        // What the unit does not even acknowledge would be sent again with every new link.
+        // An order that the unit does not even acknowledge would be sent again after every
+        // reconnect.
         let is_unanswered = self.work.switch.as_ref().is_some_and(|switch| {
             let order = &switch.order;
             order.ticket.is_none() && order.is_sent() && !order.is_acknowledged()
@@ -279,7 +280,7 @@ impl Controller for Chiller {
         if self.contact.is_released() {
             return None;
         }
-        // Reading the alarms ends the unit's own latch: not before ours is on the disk.
+        // Reading the alarms clears the unit's own latch, so our latch must be on the disk first.
         let may_clear = !self.notes.not_saved;
         let work =
             if self.contact.is_connected() { self.work.poll_request(may_clear, now.instant) } else { None };

@@ -1,5 +1,5 @@
-//! Which readings there are and how often each is due: the quick set every cycle, the slow set every
-//! tenth, the thresholds once for each time the link comes up.
+//! The readings and how often each is due: the quick set every cycle, the slow set every tenth, the
+//! thresholds once each time the link comes up.
 //!
 //! Command 18 is in no set: reading it clears alarms.
 

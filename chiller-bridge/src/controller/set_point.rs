@@ -1,9 +1,9 @@
 //! The set point: commanded, read back, and watched for changes that nobody commanded. A unit may
-//! forget it in a power cut.
+//! lose it in a power cut.
 //!
-//! A set point that differs is judged when the unit's up time was read after it: a smaller one than
-//! before means that the unit has restarted. Only then, and if the settings want it, the one that
-//! was commanded is set again: once for each restart, and when the disk knows of it.
+//! A different set point is judged after the unit's up time was read: an up time smaller than
+//! before means that the unit has restarted. Only then, and only if the settings say so, the
+//! commanded set point is set again: once for each restart, and after this was saved to disk.
 //!
 //! ```text
 //!  as meant --other reading--> doubt --up time read--> changed --restarted, restore_setpoint--> restored
@@ -24,39 +24,40 @@ use super::memory::{ChangedSetPoint, KnownSetPoint};
 use super::work::SetPoint;
 use crate::protocol::{Request, Temperature};
 
-/// The unit counts to 999 999 minutes and begins anew: near that a smaller up time is no restart.
+/// The unit counts to 999 999 minutes and wraps around: near that a smaller up time is not a
+/// restart.
 const UPTIME_WRAPS: u32 = 1_000_000;
 const NEAR_WRAP: u32 = 7 * 24 * 60;
-/// A unit that ran for longer after its restart before it was read may have been set at its panel, whose
-/// keys work while nobody asks.
+/// A unit that ran for longer than this after its restart before it was read may have been set at
+/// its panel, whose keys work while nobody polls.
 const UNATTENDED_MINUTES: u32 = 5;
-/// How often the up time is renewed on the disk at the least, in minutes.
+/// Longest interval between saves of the up time, in minutes.
 const UPTIME_SAVED_EVERY: u32 = 60;
 
-/// What is not judged yet.
+/// The open questions about the set point.
 #[derive(Debug, Default)]
 pub(super) struct SetPointWatch {
-    /// A reading that is not as meant, until the up time is read.
+    /// A reading that differs from the intended set point, until the up time is read.
     doubt: Option<Temperature>,
     uptime_minutes: Option<u32>,
-    /// The unit has restarted since it was last seen with the set point that was expected; for so many
-    /// minutes it had run when that was seen.
+    /// The unit has restarted since it was last seen with the expected set point; the value is its
+    /// up time in minutes when that was noticed.
     restarted: Option<u32>,
-    /// Since then it was released to its panel.
+    /// It was released to its panel since then.
     panel_was_free: bool,
-    /// An order that may have reached the unit, and was not confirmed.
+    /// An order that may have reached the unit, but was not confirmed.
     unconfirmed: Option<(Temperature, Option<Identity>)>,
-    /// The disk is told that this is restored, and then it is.
+    /// The set point to restore after this was saved to disk.
     restoring: Option<Temperature>,
 }
 
-/// Whether an up time that was `before` and is `now` means a restart in between.
+/// Whether the up times `before` and `now` mean a restart in between.
 fn has_fallen(before: u32, now: u32) -> bool {
     now < before && !(before >= UPTIME_WRAPS - NEAR_WRAP && now < NEAR_WRAP)
 }
 
-/// Whether the disk is to know of a new up time: soon after a start more often, so that the next restart
-/// shows, then every hour.
+/// Whether to save a new up time: more often soon after a start, so that the next restart is
+/// noticed, then every hour.
 fn is_worth_saving(saved: Option<u32>, now: u32) -> bool {
     saved.is_none_or(|saved| now >= saved.saturating_add(saved.clamp(1, UPTIME_SAVED_EVERY)))
 }
@@ -66,7 +67,7 @@ fn is(celsius: f64, temperature: Temperature) -> bool {
 }
 
 impl Chiller {
-    /// Begins to carry out a command.
+    /// Begins to execute a command.
     pub(super) fn command_set_point(&mut self, celsius: f64, ticket: Ticket, now: Now) {
         match Temperature::from_celsius(celsius) {
             Some(temperature) => {
@@ -134,7 +135,7 @@ impl Chiller {
         self.answer(work.order.ticket, outcome);
     }
 
-    /// The link is lost, or another command came: what was ordered may still have happened.
+    /// The link is lost, or another command came: the order may still have taken effect.
     pub(super) fn set_point_given_up(&mut self) {
         if let Some(work) = self.work.set_point.as_ref().filter(|work| work.order.is_sent()) {
             let by = work.order.ticket.as_ref().map(|ticket| ticket.by.clone());
@@ -166,7 +167,7 @@ impl Chiller {
         self.set_point_failed(Outcome::timed_out(message));
     }
 
-    /// From now on this one is meant.
+    /// From now on this is the intended set point.
     fn mean_set_point(&mut self, temperature: Temperature, by: Option<Identity>, since: Utc) {
         self.set_points.doubt = None;
         self.set_points.restarted = None;
@@ -210,7 +211,8 @@ impl Chiller {
         }
     }
 
-    /// A restart, if there was one, changed nothing, or brought back what the restart before had brought.
+    /// A restart, if there was one, changed nothing, or gave the same set point as the previous
+    /// restart.
     fn set_point_as_expected(&mut self) {
         let restarted = self.set_points.restarted.take();
         let restores = self.may_restore_after(restarted);
@@ -245,12 +247,13 @@ impl Chiller {
         self.judge_set_point(now);
     }
 
-    /// The unit does not say its up time: no restart was seen.
+    /// The unit does not report its up time: no restart was seen.
     pub(super) fn uptime_unknown(&mut self, now: Now) {
         self.judge_set_point(now);
     }
 
-    /// Of a set point that is not as meant: whether the unit has restarted, or somebody changed it there.
+    /// Judges a set point that differs from the intended one: the unit has restarted, or somebody
+    /// changed it there.
     fn judge_set_point(&mut self, now: Now) {
         let Some(read) = self.set_points.doubt.take() else { return };
         let Some(known) = self.notes.saved.set_point.clone() else { return };
@@ -261,10 +264,10 @@ impl Chiller {
         let message = format!("the set point went from {before:.1} to {:.1}°C {why}", read.celsius());
         self.tell_set_point(Severity::Warning, "setpoint_changed", message);
         if known.by.is_none() && !after_restart {
-            // Nobody had commanded another over the bus.
+            // Nobody had commanded another one over the bus.
             return self.mean_set_point(read, None, now.utc);
         }
-        // What somebody chose at the panel is not undone, not even after a restart.
+        // A choice at the panel is never undone, not even after a restart.
         let is_as_commanded = known.by.is_some() && known.changed.as_ref().is_none_or(|it| it.after_restart);
         let changed = ChangedSetPoint {
             celsius: read.celsius(),
@@ -277,7 +280,8 @@ impl Chiller {
         self.save();
     }
 
-    /// Whether a set point that came with a restart may be undone: nobody can have chosen it at the panel.
+    /// Whether a set point that came with a restart may be undone, because nobody can have chosen
+    /// it at the panel.
     fn may_restore_after(&mut self, restarted: Option<u32>) -> bool {
         let panel_was_free = std::mem::take(&mut self.set_points.panel_was_free);
         let is_recent = restarted.is_some_and(|minutes| minutes <= UNATTENDED_MINUTES);
@@ -289,8 +293,8 @@ impl Chiller {
         self.set_points.panel_was_free = true;
     }
 
-    /// Sets what was commanded before the unit restarted, as soon as nothing is in the way; the disk
-    /// must know first, so that it is done once.
+    /// Sets the set point that was commanded before the unit restarted, as soon as nothing prevents
+    /// it; this must be saved to disk first, so that it is done only once.
     pub(super) fn restore_set_point(&mut self) {
         if self.set_points.restoring.is_some() || self.notes.is_writing || self.notes.not_saved {
             return;
@@ -305,7 +309,7 @@ impl Chiller {
         self.save();
     }
 
-    /// The disk has answered.
+    /// The save has ended.
     pub(super) fn restoring_is_saved(&mut self, is_good: bool, now: Now) {
         let Some(temperature) = self.set_points.restoring.take() else { return };
         if is_good && self.restoring_waits_for().is_none() {
@@ -321,7 +325,7 @@ impl Chiller {
         Temperature::from_celsius(known.celsius).filter(|_| wanted)
     }
 
-    /// What is in the way of setting it again.
+    /// What prevents setting it again.
     fn restoring_waits_for(&self) -> Option<&'static str> {
         let known = self.notes.saved.set_point.as_ref()?;
         let changed = known.changed.as_ref()?;

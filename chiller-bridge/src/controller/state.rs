@@ -1,4 +1,4 @@
-//! What the controller shows: status, reason, and the published state.
+//! The controller's published data: status, reason, and state.
 
 use bridge::controller::Quantity;
 use bus::clock::{Instant, Now};
@@ -9,7 +9,7 @@ use super::{Chiller, decision};
 use crate::protocol::{Threshold, UnitMode};
 
 impl Chiller {
-    /// How the unit's answers become a status (the contract's rules, in their order).
+    /// The status from the unit's replies (the contract's rules, in order).
     pub(super) fn current_status(&self, now: Instant) -> ChillerStatus {
         if self.contact.is_released() {
             return ChillerStatus::Released;
@@ -62,7 +62,7 @@ impl Chiller {
         }
     }
 
-    /// Whether the unit is to run now.
+    /// Whether the unit should run now.
     fn requested(&self) -> Option<bool> {
         match self.notes.saved.mode {
             Mode::Manual => self.notes.saved.request,
@@ -77,8 +77,8 @@ impl Chiller {
             && self.unit.flow().is_some_and(|flow| flow >= self.settings.min_flow)
     }
 
-    /// By name, with those that nobody has cleared; `null` when the unit has one whose name was not
-    /// read yet, or says nothing: then nobody knows which it has.
+    /// All alarms by name, including those that nobody has cleared; `null` if the unit has one
+    /// whose name was not read yet, or does not answer: then the alarms are unknown.
     fn alarms(&self) -> Option<Vec<String>> {
         self.unit.status()?;
         let names = self.alarm_names();
@@ -103,7 +103,7 @@ impl Chiller {
 }
 
 impl Chiller {
-    /// What the sentence for people is made of.
+    /// The data for the sentence for people.
     #[must_use]
     pub fn situation(&self, now: Now) -> Situation<'_> {
         let saved = &self.notes.saved;
@@ -129,7 +129,7 @@ impl Chiller {
         }
     }
 
-    /// What `chiller history` draws, by the keys of the published state.
+    /// The quantities of the history, by the keys of the published state.
     pub(super) fn charted(&self) -> Vec<Quantity> {
         let reading = self.unit.reading();
         let quantity = |name, unit, value| Quantity { name, unit, value };

@@ -1,5 +1,5 @@
-//! Getting there: run or standby is sent when the unit disagrees, read back, and tried again later
-//! when it does not come about.
+//! Steering: run or standby is sent when the unit disagrees, read back, and retried later if it
+//! fails.
 
 use std::time::Duration;
 
@@ -14,14 +14,15 @@ use super::Chiller;
 use super::work::Switch;
 use crate::protocol::{Reply, Request, Status, UnitMode};
 
-/// When automatic control tries again what did not come about; the last one for ever.
+/// Intervals after which automatic control retries a failed start or stop; the last one is repeated
+/// for ever.
 pub(super) const RETRIES: [Duration; 4] =
     [Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(300), Duration::from_secs(600)];
 
-/// A unit that has run for so long after a start has been started for good.
+/// After running this long a start is final.
 const STEADY_AFTER: Duration = Duration::from_secs(600);
 
-/// What did not come about, and how often a pump that was started fell back.
+/// Failed starts and stops, and how often a started pump stopped by itself.
 #[derive(Debug, Default)]
 pub(super) struct Trials {
     pub(super) not_done: Option<NotDone>,
@@ -31,33 +32,33 @@ pub(super) struct Trials {
     drops: usize,
 }
 
-/// A start or stop that did not come about.
+/// A failed start or stop.
 #[derive(Debug)]
 pub(super) struct NotDone {
     pub(super) on: bool,
     pub(super) why: String,
     attempts: usize,
-    /// In manual nothing is tried again.
+    /// In manual mode nothing is retried.
     retry_at: Option<Instant>,
 }
 
 impl Trials {
-    /// Why the last start did not come about.
+    /// Why the last start failed.
     pub(super) fn start_failed(&self) -> Option<&str> {
         self.not_done.as_ref().filter(|not_done| not_done.on).map(|not_done| not_done.why.as_str())
     }
 
-    /// Why the last stop did not come about.
+    /// Why the last stop failed.
     pub(super) fn stop_failed(&self) -> Option<&str> {
         self.not_done.as_ref().filter(|not_done| !not_done.on).map(|not_done| not_done.why.as_str())
     }
 
-    /// Somebody else has the pump: a fall is no fall of ours.
+    /// Somebody else controls the pump: if it stops, this is not a failure of our start.
     pub(super) fn disown_pump(&mut self) {
         self.started_pump = None;
     }
 
-    /// Somebody has decided anew.
+    /// Forgets failures after a new decision.
     pub(super) fn forget(&mut self) {
         self.not_done = None;
         self.started_pump = None;
@@ -67,7 +68,7 @@ impl Trials {
         self.not_done.as_ref().and_then(|not_done| not_done.retry_at)
     }
 
-    /// Whether this is not to be tried yet, or not at all.
+    /// Whether to wait with this, or not to try it at all.
     fn must_wait(&self, on: bool, now: Instant) -> bool {
         self.not_done.as_ref().is_some_and(|not_done| {
             not_done.on == on && not_done.retry_at.is_none_or(|retry_at| now < retry_at)
@@ -80,7 +81,7 @@ impl Trials {
     }
 }
 
-/// Run means that the unit says so and pumps; standby, that the pump is off.
+/// Run means that the unit reports it and pumps; standby means that the pump is off.
 pub(super) fn is_reached(on: bool, status: Status) -> bool {
     if on { status.unit_mode == UnitMode::Run && status.pump_on } else { !status.pump_on }
 }
@@ -100,7 +101,8 @@ const fn unit_mode_in_words(mode: UnitMode) -> &'static str {
 }
 
 impl Chiller {
-    /// Brings the unit to what automatic control wants. In manual nothing moves without a command.
+    /// Brings the unit to the state that automatic control wants. In manual mode nothing changes
+    /// without a command.
     pub(super) fn steer(&mut self, now: Now) {
         let (Some(status), Some(wanted)) = (self.unit.status(), self.wanted_by_automatic()) else { return };
         if self.notes.saved.mode == Mode::Manual || self.contact.is_released() || self.work.clear.is_some() {
@@ -114,8 +116,8 @@ impl Chiller {
             return;
         }
         if status.pump_on == wanted {
-            // A start or stop that is no longer wanted, and not sent yet, is not sent; one that was sent
-            // is undone, for the unit only does not show it yet.
+            // A start or stop that is no longer wanted is not sent if it was not sent yet; if it
+            // was sent, it is undone, because the unit only does not show it yet.
             let dropped =
                 self.work.switch.take_if(|switch| switch.order.ticket.is_none() && switch.on != wanted);
             self.trials.not_done = None;
@@ -149,7 +151,7 @@ impl Chiller {
         }
     }
 
-    /// A unit that runs and falls back soon after is started again once, and then not again and
+    /// A unit that stops by itself soon after its start is started again once, but not again and
     /// again: it may have been switched off at its panel, or be about to break.
     fn note_drop(&mut self, now: Now) {
         let Some(since) = self.trials.started_pump.take() else { return };
@@ -175,7 +177,7 @@ impl Chiller {
         }
     }
 
-    /// What a status says about a start or stop that is under way.
+    /// Compares a status with a start or stop in progress.
     pub(super) fn take_status(&mut self, status: Status, now: Now) {
         if self.notes.saved.mode == Mode::Manual && self.notes.saved.request.is_none() {
             self.notes.saved.request = Some(status.pump_on);
@@ -242,7 +244,7 @@ impl Chiller {
         self.switch_failed(Code::Failed, format!("{did}; {says}"), now);
     }
 
-    /// An answer that some work waits for.
+    /// Handles a reply for which some work waits.
     pub(super) fn work_answered(&mut self, request: &Request, reply: Reply, now: Now) {
         match (request, reply) {
             (Request::SetRunning(_), _) if self.work.clear.is_some() => self.put_in_standby(),
@@ -264,12 +266,12 @@ impl Chiller {
         }
     }
 
-    /// Whether a request that found no answer is still to be made: what was overridden is not.
+    /// Whether a request without a reply must still be sent; an overridden one must not.
     pub(super) fn is_still_wanted(&self, request: &Request) -> bool {
         match request {
             _ if self.contact.is_released() => false,
             Request::SetRunning(false) if self.work.clear.is_some() => true,
-            // In manual nobody stands behind an order whose command was overridden.
+            // In manual mode nobody wants an order whose command was overridden.
             Request::SetRunning(_) => self.work.switch.as_ref().is_some_and(|switch| {
                 switch.order.is(request)
                     && (self.notes.saved.mode == Mode::Automatic || switch.order.ticket.is_some())
@@ -282,7 +284,7 @@ impl Chiller {
         }
     }
 
-    /// A refusal of an order, or of what reads it back, ends the work with it.
+    /// If the unit refuses an order, or the query that reads it back, its work ends.
     pub(super) fn work_refused(&mut self, request: &Request, refusal: &DeviceRefusal, now: Now) {
         let switch = self.work.switch.as_ref().filter(|_| self.work.clear.is_none());
         if switch.and_then(|switch| switch.order.refused(request)) == Some(Refused::Order) {

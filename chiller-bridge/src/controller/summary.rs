@@ -1,5 +1,5 @@
-//! What the chiller does and why, in one sentence for people. Pure: it knows what it is given, and
-//! claims nothing else.
+//! What the chiller does and why, in one sentence for people. Pure: it states only what it is
+//! given.
 
 use bus::clock::Utc;
 use bus::topic::Identity;
@@ -9,49 +9,50 @@ use super::decision::{ANTIFREEZE, CAMERA_POWER, Decision, INPUT_FAILSAFE, INPUT_
 use super::frost::Frost;
 use super::memory::FrostBegan;
 
-/// What is known of the chiller and of what is wanted of it.
+/// The known state of the chiller, and what is wanted of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Situation<'a> {
-    /// What it does.
+    /// Its status.
     pub status: ChillerStatus,
     /// Whether the pump runs.
     pub pump_on: Option<bool>,
-    /// Who decides.
+    /// The mode.
     pub mode: Mode,
-    /// Who has set that.
+    /// Who has set the mode.
     pub mode_by: Option<&'a Identity>,
     /// The saved mode could not be read.
     pub mode_lost: bool,
-    /// In manual, what the operator wants.
+    /// In manual mode, what the operator wants.
     pub requested: Option<bool>,
-    /// What automatic control wants.
+    /// The decision of automatic control.
     pub decision: Option<Decision>,
-    /// The powered cameras, as far as they are known.
+    /// The powered cameras, as far as known.
     pub cameras: Option<&'a [String]>,
-    /// Whether somebody says which cameras are powered.
+    /// Whether camera power is configured.
     pub has_power: bool,
-    /// How far camera power and the dome's temperature can be believed; without a dome sensor it is missing.
+    /// The status of camera power and of the dome's temperature; without a dome sensor the latter
+    /// is missing.
     pub inputs: Inputs,
     /// Whether there is a dome sensor.
     pub has_dome: bool,
-    /// Why it may freeze, if it may.
+    /// The cause of the frost condition, if there is one.
     pub cold: Option<Cold>,
-    /// Of the alarm, if there is one: a clause.
+    /// A clause about the alarm, if there is one.
     pub alarm: Option<String>,
-    /// Why the last start did not come about.
+    /// Why the last start failed.
     pub start_failed: Option<&'a str>,
     /// Whether it has answered since the bridge started.
     pub was_heard: bool,
     /// Why it does not answer.
     pub silence: Option<&'a str>,
-    /// Until when it is released to its panel; `None` when that has just ended.
+    /// Until when it is released to its panel; `None` if the release has just ended.
     pub released_until: Option<Utc>,
 }
 
-/// Why it may freeze.
+/// The cause of a frost condition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cold {
-    /// What antifreeze goes by.
+    /// The temperature that decides.
     pub cause: Frost,
     /// Whether that temperature is known now.
     pub is_now: bool,
@@ -158,7 +159,7 @@ fn automatic(does: &str, decision: Decision, now: &Situation<'_>) -> String {
     }
 }
 
-/// Why automatic control wants what it wants; a clause.
+/// The reason for the decision of automatic control; a clause.
 fn because(decision: Decision, now: &Situation<'_>) -> String {
     match decision.reason {
         CAMERA_POWER => cameras(now.cameras),
@@ -181,7 +182,7 @@ fn not_needed(now: &Situation<'_>) -> String {
     format!("automatic mode, {cameras} and it does not freeze{by_what_is_known}")
 }
 
-/// What is not known; a clause. Why stands in the attention.
+/// What is unknown; a clause. The attention gives the reason.
 fn unknown(now: &Situation<'_>) -> String {
     let Inputs { power, dome } = now.inputs;
     if now.has_power && now.cameras.is_none() {
@@ -202,7 +203,7 @@ pub(super) fn cameras(channels: Option<&[String]>) -> String {
     }
 }
 
-/// Why it may freeze; a clause.
+/// The cause of the frost condition; a clause.
 pub(super) fn frost(cold: &Cold) -> String {
     match cold.cause {
         Frost::Cold(place, celsius) if cold.is_now => {

@@ -1,6 +1,6 @@
-//! What the unit last said: the readings, and what they make of it.
+//! The last readings of the unit, and the conclusions from them.
 //!
-//! Every reading is gone as soon as the link is.
+//! All readings are discarded when the link is lost.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::protocol::{
     UnitMode as UnitModeDigit, WarningBits,
 };
 
-/// A drive at 0 % for so long means that the unit only circulates.
+/// A drive at 0 % for this time means that the unit only circulates.
 const NEUTRAL_FOR: Duration = Duration::from_secs(60);
 
 /// The unit, as far as it was read.
@@ -31,7 +31,7 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// Nothing that was read counts any longer; when it was read stays known.
+    /// Discards all readings, but keeps their time.
     pub(super) fn forget(&mut self) {
         *self = Self { date: self.date, ..Self::default() };
     }
@@ -48,17 +48,17 @@ impl Unit {
         self.status.map(|status| status.pump_on)
     }
 
-    /// In the hands of service.
+    /// Whether it is in its test mode (service).
     pub(super) fn in_test_mode(&self) -> bool {
         self.status.is_some_and(|status| status.unit_mode == UnitModeDigit::Test)
     }
 
-    /// The unit says so, or has stopped itself.
+    /// Whether the unit reports an alarm, or has stopped itself.
     pub(super) fn has_alarm(&self) -> bool {
         self.status.is_some_and(|status| status.alarm || status.unit_mode == UnitModeDigit::Safety)
     }
 
-    /// The names of the alarms, as far as they were read.
+    /// The names of the alarms that were read.
     pub(super) fn alarm_names(&self) -> Vec<&'static str> {
         if !self.has_alarm() {
             return Vec::new();
@@ -73,7 +73,7 @@ impl Unit {
         self.reading.flow
     }
 
-    /// Which way the drive works; `None` if the unit only circulates, or was not asked yet.
+    /// The direction of the drive; `None` if the unit only circulates, or was not read yet.
     pub(super) fn working(&self, now: Instant) -> Option<TecMode> {
         let drive = self.drive?;
         let neutral = self.neutral_since.is_some_and(|since| now.since(since) >= NEUTRAL_FOR);
@@ -85,7 +85,7 @@ impl Unit {
         self.neutral_since.map(|since| since + NEUTRAL_FOR)
     }
 
-    /// Takes a valid answer.
+    /// Handles a valid reply.
     pub(super) fn take(&mut self, request: &Request, reply: Reply, now: Now) {
         if matches!(reply, Reply::Accepted) {
             return;
@@ -132,7 +132,7 @@ impl Unit {
         }
     }
 
-    /// The unit refuses to say it: what it said before no longer counts.
+    /// The unit refuses a query: the earlier reading no longer counts.
     pub(super) fn refused(&mut self, request: &Request) {
         let reading = &mut self.reading;
         match request {
@@ -153,7 +153,7 @@ impl Unit {
         }
     }
 
-    /// As it is published.
+    /// The published readings.
     pub(super) fn reading(&self) -> Reading {
         let status = self.status;
         let names = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();

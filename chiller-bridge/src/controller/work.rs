@@ -1,4 +1,4 @@
-//! What the bridge is doing to the unit: bringing it to run or standby, setting its temperature,
+//! The work of the bridge on the unit: bringing it to run or standby, setting its temperature,
 //! clearing its alarms. Each ends when the unit was read back and agrees.
 //!
 //! ```text
@@ -17,23 +17,23 @@ use crate::protocol::{Request, Temperature};
 /// At least 1.5 s between standby and 18: the panel checks its alarms that often, and hangs if one
 /// is cleared under it (ts_atwhitelight).
 const PANEL_PAUSE: Duration = Duration::from_millis(1600);
-/// A set point is there at once, or is not taken.
+/// A set point takes effect at once, or not at all.
 const SET_POINT_LIMIT: Duration = Duration::from_secs(10);
-/// The verdict on its way to the client: it, too, waits for the disk for a moment.
+/// Time to deliver the verdict, which also waits a moment for the disk.
 const BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 
-/// Everything that is under way.
+/// All work in progress.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) switch: Option<Switch>,
     pub(super) set_point: Option<SetPoint>,
     pub(super) clear: Option<Clear>,
-    /// The mode is changed, and the disk does not know it yet.
+    /// The mode was changed, but is not saved yet.
     pub(super) mode_change: Option<Ticket>,
 }
 
 impl Work {
-    /// What to order, or to ask for it; `may_clear`: nothing forbids to read the alarms.
+    /// The next order or query; `may_clear`: the alarms may be read.
     pub(super) fn poll_request(&mut self, may_clear: bool, now: Instant) -> Option<Request> {
         self.clear
             .as_mut()
@@ -43,8 +43,8 @@ impl Work {
             .or_else(|| self.switch.as_mut().and_then(|work| work.order.poll_request(now)))
     }
 
-    /// The order that is due, but for questions. Clearing goes its steps one by one: once it has begun,
-    /// nothing comes in between.
+    /// The order that is due, ignoring queries. Clearing executes its steps one by one: once it has
+    /// begun, nothing comes in between.
     pub(super) fn poll_order(&mut self, now: Instant) -> Option<Request> {
         if let Some(clear) = &mut self.clear {
             return if clear.is_out() { None } else { clear.poll_request(now) };
@@ -53,7 +53,7 @@ impl Work {
         set_point.or_else(|| self.switch.as_mut().and_then(|work| work.order.poll_order()))
     }
 
-    /// When something is to be asked for it.
+    /// When the next query is due.
     pub(super) fn next_question(&self) -> Option<Instant> {
         let switch = self.switch.as_ref().and_then(|work| work.order.next_check());
         let set_point = self.set_point.as_ref().and_then(|work| work.order.next_check());
@@ -61,25 +61,25 @@ impl Work {
         [switch, set_point, clear].into_iter().flatten().min()
     }
 
-    /// A change of the mode waits for the disk until then.
+    /// Until when a change of the mode waits for the disk.
     pub(super) fn mode_change_limit(&self) -> Option<Instant> {
         self.mode_change.as_ref().map(|ticket| ticket.deadline - BEFORE_DEADLINE)
     }
 
-    /// When something must have come about.
+    /// The next deadline of an order.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let switch = self.switch.as_ref().map(|work| work.order.deadline);
         let set_point = self.set_point.as_ref().map(|work| work.order.deadline);
         [switch, set_point].into_iter().flatten().min()
     }
 
-    /// A start or stop that was sent and is not done yet.
+    /// A start or stop that was sent but is not done yet.
     pub(super) fn ordered(&self) -> Option<bool> {
         self.switch.as_ref().filter(|switch| switch.order.is_sent()).map(|switch| switch.on)
     }
 
-    /// Another command overrides what waits for an answer; who waited. A start goes on without its
-    /// ticket: whether it is still wanted is decided elsewhere.
+    /// Another command overrides the work that waits for an answer; returns the waiting tickets. A
+    /// start continues without its ticket; whether it is still wanted is decided elsewhere.
     pub(super) fn give_up_tickets(&mut self) -> Vec<Ticket> {
         let set_point = self.set_point.take_if(|work| work.order.ticket.is_some());
         let clear = self.clear.take_if(|clear| clear.ticket.is_some());
@@ -92,7 +92,7 @@ impl Work {
         tickets.into_iter().flatten().collect()
     }
 
-    /// Nothing can be done to the unit any more; who waited for it.
+    /// Ends all work, because the unit cannot be commanded any more; returns the waiting tickets.
     pub(super) fn give_up(&mut self) -> Vec<Ticket> {
         let tickets = [
             self.set_point.take().and_then(|work| work.order.ticket),
@@ -125,7 +125,7 @@ pub(super) struct SetPoint {
 }
 
 impl SetPoint {
-    /// For whom; `None`: what was commanded before the unit restarted.
+    /// For this ticket; `None`: restores the set point from before the unit's restart.
     pub(super) fn new(temperature: Temperature, ticket: Option<Ticket>, now: Instant) -> Self {
         let order = Request::SetTemperature(temperature);
         let order = Order::new(order, Request::ReadSetTemperature, ticket, now, SET_POINT_LIMIT);
@@ -137,7 +137,7 @@ impl SetPoint {
 #[derive(Debug)]
 pub(super) struct Clear {
     pub(super) ticket: Option<Ticket>,
-    /// To see whether the alarm is gone, not only for its name.
+    /// Whether to check that the alarm has ended, not only to read its name.
     pub(super) again: bool,
     step: ClearStep,
     asked: bool,
@@ -160,12 +160,12 @@ impl Clear {
         Self { ticket, again: false, step: ClearStep::Standby, asked: false }
     }
 
-    /// Automatic control wants to start again if the alarm is gone.
+    /// Automatic control wants to start again if the alarm has ended.
     pub(super) fn again() -> Self {
         Self { again: true, ..Self::new(None) }
     }
 
-    /// Whether the unit may have the first order, standby.
+    /// Whether the first order, standby, was sent.
     pub(super) fn is_out(&self) -> bool {
         self.step != ClearStep::Standby || self.asked
     }
@@ -201,7 +201,7 @@ impl Clear {
         Some(request)
     }
 
-    /// An answer is in, or a refusal: the next step. True when that was the last.
+    /// After a reply or a refusal: goes to the next step. True if that was the last.
     pub(super) fn answered(&mut self, request: &Request, now: Instant) -> bool {
         if self.request().as_ref() != Some(request) || !self.asked {
             return false;

@@ -1,34 +1,34 @@
-//! Why a frame is no answer: what was expected and what came.
+//! Why a frame is not a valid reply: what was expected and what arrived.
 
 use std::fmt;
 
-/// Why there is no value in a frame.
+/// Why a frame gives no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Not a faultless answer to this request: worth asking again.
+    /// Not a valid reply to this request: worth a retry.
     #[error(transparent)]
     Bad(#[from] BadFrame),
     /// The unit understood the request and refuses it, by its error digit.
     #[error("the chiller refuses: {0}")]
     Refused(ErrorDigit),
-    /// The unit refuses by the short reply `#23`, which has no checksum: usually a parameter out of
-    /// bounds (ThermoTek, by way of ts_atwhitelight).
+    /// The unit refuses with the short reply `#23`, which has no checksum: usually a parameter out
+    /// of bounds (ThermoTek, through ts_atwhitelight).
     #[error("the chiller refuses: parameter out of bounds (short reply #23)")]
     OutOfBounds,
 }
 
 impl FrameError {
-    /// Whether the unit itself said no, so that the same request will get the same answer.
+    /// Whether the unit itself refused, so that the same request would get the same reply.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::OutOfBounds)
     }
 }
 
-/// What is wrong with a frame. Bytes are shown escaped.
+/// The error of a frame. Bytes are shown escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadFrame {
-    /// The frame or a field in it has not the form it must have.
+    /// The frame or a field in it has the wrong form.
     #[error("expected {expected}, got \"{}\"", .came.escape_ascii())]
     Form {
         /// The form it should have.
@@ -36,12 +36,12 @@ pub enum BadFrame {
         /// The frame, or the field.
         came: Vec<u8>,
     },
-    /// The checksum does not belong to the bytes.
+    /// The checksum does not match the bytes.
     #[error("expected checksum {}, got \"{}\"", .expected.escape_ascii(), .came.escape_ascii())]
     Checksum {
-        /// Computed from the bytes that came.
+        /// Computed from the received bytes.
         expected: [u8; 2],
-        /// What came in its place.
+        /// The received checksum.
         came: [u8; 2],
     },
     /// A field that repeats the request does not: a reply to something else, or a late one.
@@ -49,25 +49,25 @@ pub enum BadFrame {
     Echo {
         /// The field.
         what: &'static str,
-        /// As it went out.
+        /// As it was sent.
         sent: Vec<u8>,
-        /// As it came back.
+        /// As it was received.
         came: Vec<u8>,
     },
-    /// A faultless frame of the wrong length for this request.
+    /// A valid frame of the wrong length for this request.
     #[error("expected a reply of {expected} bytes, got {came}")]
     Length {
         /// Bytes a reply to this request has, terminator included.
         expected: usize,
-        /// Bytes that came.
+        /// Received bytes.
         came: usize,
     },
-    /// The unit says that what reached it was no proper request.
+    /// The unit reports that it received an invalid request.
     #[error("the chiller got the request garbled: {0}")]
     RequestGarbled(ErrorDigit),
 }
 
-/// The reply's error digit, where it is not 0 (manual 2.2).
+/// The reply's error digit, if it is not 0 (manual 2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorDigit {
     /// 1
@@ -83,7 +83,7 @@ pub enum ErrorDigit {
 }
 
 impl ErrorDigit {
-    /// `Some(None)` for 0, no error; `None` for what is no error digit.
+    /// `Some(None)` for 0, no error; `None` for an invalid digit.
     pub(super) const fn from_digit(digit: u8) -> Option<Option<Self>> {
         match digit {
             b'0' => Some(None),

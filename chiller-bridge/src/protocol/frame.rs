@@ -1,6 +1,6 @@
-//! What every frame has, both ways: its last byte, its address, its checksum.
+//! The common parts of every frame, in both directions: its last byte, its address, its checksum.
 
-/// The last byte of every frame, both ways.
+/// The last byte of every frame, in both directions.
 pub const TERMINATOR: u8 = b'\r';
 
 /// The longest frame the unit sends, in bytes, its terminator included (manual 2.2: up to nine data

@@ -1,9 +1,9 @@
 //! The ThermoTek T257P's serial protocol: [`Request`] to bytes, bytes to [`Reply`].
 //!
-//! Pure: no port, no clock. One frame each way, ended by a carriage return; the unit speaks only when
-//! asked. A reply is decoded by its own request, so the reply to another one is never mistaken for it.
-//! Does not decide when to ask again; [`FrameError::is_refusal`] tells when that is of no use.
-//! Source: ThermoTek, "TTK Serial Communication Protocol Release II", X2.003 (2006).
+//! Pure: no port, no clock. One frame in each direction, ended by a carriage return; the unit sends
+//! only replies. Each request decodes its own reply, so the reply to another one is never accepted.
+//! Does not decide on retries; [`FrameError::is_refusal`] tells when a retry is useless. Source:
+//! ThermoTek, "TTK Serial Communication Protocol Release II", X2.003 (2006).
 
 mod alarms;
 mod error;
@@ -22,14 +22,14 @@ pub use values::{Drive, Flow, HeatOrCool, MilliAmperes, Status, Temperature, Uni
 use error::{echo, expected};
 use frame::{ADDRESS, checksum, hex_digit};
 
-/// What fills the eight characters called "command name", which the unit does not check but echoes.
+/// The content of the eight characters called "command name", which the unit echoes unchecked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrameNames {
-    /// A counter, so that a late reply to an earlier request of the same kind is told apart.
+    /// A counter, which identifies a late reply to an earlier request of the same kind.
     #[default]
     Tagged,
-    /// The manual's names, should a unit turn up that checks them. A late reply to an earlier request
-    /// of the same kind cannot be told apart.
+    /// The manual's names, for a unit that checks them. A late reply to an earlier request of the
+    /// same kind cannot be recognised.
     Manual,
 }
 
@@ -47,8 +47,8 @@ impl Codec {
         Self { names, tag: 0 }
     }
 
-    /// The frame for `request`, its terminator included: 16 to 24 bytes. To be written in one go: the
-    /// unit drops a request with a gap of over 10 ms in it without a word.
+    /// The frame for `request`, including its terminator: 16 to 24 bytes. Write it in one go: the
+    /// unit silently drops a request with a gap of over 10 ms.
     pub fn encode(&mut self, request: &Request) -> Vec<u8> {
         match self.names {
             FrameNames::Manual => request.frame(request.manual_name()),
@@ -65,15 +65,15 @@ impl Codec {
     }
 }
 
-/// Reads the reply to `request`, which went out as the bytes `sent`.
+/// Decodes the reply to `request`, which was sent as the bytes `sent`.
 ///
-/// `frame` is what came, up to and with [`TERMINATOR`], without XON and XOFF.
+/// `frame` contains the received bytes, up to and including [`TERMINATOR`], without XON and XOFF.
 ///
 /// # Errors
-/// [`FrameError::Bad`] if it is not a faultless answer to these very bytes, or the unit says that the
-/// request reached it garbled: worth asking again. The other kinds are the unit's refusal.
+/// [`FrameError::Bad`] if it is not a valid reply to exactly these bytes, or the unit reports that
+/// it received a garbled request: worth a retry. The other kinds are the unit's refusal.
 pub fn decode(request: &Request, sent: &[u8], frame: &[u8]) -> Result<Reply, FrameError> {
-    // The one reply without checksum and echo: seen on real units where a parameter is out of bounds.
+    // The only reply without checksum and echo: seen on real units if a parameter is out of bounds.
     if frame == b"#23\r" {
         return Err(FrameError::OutOfBounds);
     }

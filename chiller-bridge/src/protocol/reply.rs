@@ -1,11 +1,11 @@
-//! What the unit answers: the data of a good frame as a typed [`Reply`] to its own request.
+//! The unit's replies: the data of a valid frame as a typed [`Reply`] to its own request.
 
 use super::alarms::{AlarmBits, AlarmDetail1Bits, AlarmDetail2Bits, WarningBits};
 use super::error::{FrameError, echo, expected};
 use super::request::{Request, Threshold};
 use super::values::{Drive, Flow, HeatOrCool, MilliAmperes, Status, Temperature, UnitMode, UptimeMinutes};
 
-/// The answer to a [`Request`].
+/// The reply to a [`Request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// To [`Request::ReadStatus`].
@@ -35,7 +35,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Reads the data of a reply whose frame is good and whose length is that of `request`.
+    /// Parses the data of a reply with a valid frame and the length for `request`.
     pub(super) fn parse(request: &Request, data: &[u8]) -> Result<Self, FrameError> {
         match request {
             Request::ReadStatus => status(data).map(Self::Status),
@@ -98,7 +98,7 @@ fn drive(data: &[u8]) -> Result<Drive, FrameError> {
     Ok(Drive { percent, direction })
 }
 
-/// What follows the number of the part, which is repeated from the request.
+/// The data after the number of the part, which is repeated from the request.
 fn part(request: Request, data: &[u8]) -> Result<&[u8], FrameError> {
     let Some((part, bits)) = data.split_at_checked(1) else {
         return expected("the number of the part", data);

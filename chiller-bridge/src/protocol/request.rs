@@ -1,7 +1,8 @@
-//! What can be asked of the unit, and the frame for it.
+//! The requests to the unit, and their frames.
 //!
-//! What this daemon has a use for. Left out on purpose: what only the front panel should change (control
-//! sensor, thresholds, factory reset), and readings that say nothing on a T257P (02, 05 to 07, 46, 48).
+//! Only the requests that this daemon uses. Left out on purpose: settings that only the front panel
+//! should change (control sensor, thresholds, factory reset), and readings that are useless on a
+//! T257P (02, 05 to 07, 46, 48).
 
 use super::frame::{ADDRESS, TERMINATOR, checksum};
 use super::values::Temperature;
@@ -53,7 +54,7 @@ pub enum TecBank {
     Two,
 }
 
-/// One of the four fans. Which number sits where is not in the manual.
+/// One of the four fans. The manual does not give their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Fan {
@@ -113,7 +114,8 @@ impl Request {
         [b'0' + number / 10, b'0' + number % 10]
     }
 
-    /// What follows the name in the request; for those that set, the unit repeats it.
+    /// The data after the name in the request; for a request that sets a value, the unit repeats
+    /// it.
     pub(super) fn data(self) -> Vec<u8> {
         match self {
             Self::SetRunning(run) => vec![b'0' + u8::from(run)],

@@ -1,9 +1,9 @@
-//! What the unit says and is told, as typed values with their units.
+//! The values in requests and replies, as types with their units.
 //!
-//! Numbers stay in the unit's own tenths and thousandths, so that what is read is what was sent;
-//! conversions are methods.
+//! Numbers stay in the unit's own tenths and thousandths, so that a value read back equals the
+//! value sent; conversions are methods.
 
-/// The answer to command 01.
+/// The reply to command 01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// What the unit is doing.
@@ -36,13 +36,13 @@ pub enum UnitMode {
 pub struct Temperature(pub(super) i16);
 
 impl Temperature {
-    /// From tenths of a degree Celsius; `None` beyond what the protocol can say, ±9999.
+    /// From tenths of a degree Celsius; `None` beyond the range of the protocol, ±9999.
     #[must_use]
     pub const fn from_tenths(tenths: i16) -> Option<Self> {
         if tenths >= -9999 && tenths <= 9999 { Some(Self(tenths)) } else { None }
     }
 
-    /// The nearest tenth; `None` beyond ±999.9 and for what is no number.
+    /// The nearest tenth; `None` beyond ±999.9 and for NaN.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
     pub fn from_celsius(celsius: f64) -> Option<Self> {
@@ -100,7 +100,7 @@ impl MilliAmperes {
     }
 }
 
-/// How hard the thermoelectric coolers are driven.
+/// The drive level of the thermoelectric coolers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drive {
     /// 0 to 100 per cent.

@@ -10,7 +10,7 @@ use crate::controller::rules::Rules;
 
 const TOPIC: &str = "a topic without + # and control characters";
 
-/// What automatic control must know.
+/// The settings of automatic control.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AutomaticSettings {
     /// Limits and delays.
@@ -21,7 +21,7 @@ pub struct AutomaticSettings {
     pub dome: Option<DomeSettings>,
     /// Whether to try again after an alarm that the unit no longer has.
     pub alarm_retry: bool,
-    /// Manual for so long is worth an attention.
+    /// After this time in manual mode an attention is raised.
     pub manual_long: Duration,
 }
 

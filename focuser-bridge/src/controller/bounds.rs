@@ -1,12 +1,12 @@
-//! Times and distances that several parts of the controller judge by.
+//! Times and distances that several parts of the controller use.
 
 use std::time::Duration;
 
-/// Motion that was ordered shows by then, or there is none.
+/// Ordered motion is visible within this time, or there is none.
 pub(super) const MOTION_SHOWS_WITHIN: Duration = Duration::from_millis(1500);
-/// The counter of a motion that was interrupted so near to zero may be one that was reset, steps.
+/// If a motion was interrupted this near to zero, the counter may have been reset, steps.
 pub(super) const NEAR_ZERO: i32 = 50;
-/// A counter at rest may differ by so much, steps.
+/// A counter at standstill may differ by this much, steps.
 pub(super) const AT_REST: i32 = 1;
 /// A change of more than this, with no motion ordered, is read twice, steps.
 pub(super) const BELIEVED_CHANGE: i32 = 2;

@@ -1,4 +1,4 @@
-//! The operators' commands: whether each is possible just now, and how it begins.
+//! The operators' commands: whether each is possible now, and how it begins.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use super::{AFTERWARDS, AtStandstill, DEADLINE_MARGIN, Focuser, Job, Motion, Run
 use crate::geometry::RETREAT_MM;
 use crate::protocol::{COUNTER, Request};
 
-/// From one poll to the next of a motor that was not seen to stand.
+/// Poll interval of a motor whose standstill was not seen.
 const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
 
-/// How a move goes.
+/// The plan of a move.
 struct Plan {
     from: i32,
-    /// None if it is there already.
+    /// Empty if it is at the target already.
     legs: Vec<i32>,
     time: Duration,
 }
 
 impl Focuser {
-    /// How long the motion may take that a command asks for, if it does and that is possible.
+    /// How long the commanded motion may take; `None` without motion. An error if it is impossible.
     pub(super) fn time_needed(
         &self,
         verb: &'static Verb,
@@ -54,7 +54,7 @@ impl Focuser {
         }
     }
 
-    /// Where a move leads, if it is possible just now.
+    /// The plan of a move, if it is possible now.
     fn plan(&self, verb: &'static Verb, mm: f64) -> Result<Plan, Refusal> {
         if self.saved.released {
             let message = "the focuser was killed: init brings it back";
@@ -80,7 +80,7 @@ impl Focuser {
         };
         let target = mechanics.clear_of_zero(asked);
         let legs = mechanics.legs(from, self.saved.run_inwards, target);
-        // A step or two that it was moved away from zero count for nothing.
+        // Ignores a target shifted by a step or two away from zero.
         let moved = f64::from(target) - asked;
         let out = |at: i32| (f64::from(origin) - f64::from(at) + moved) / mechanics.steps_per_mm;
         let rounding = 0.5 / mechanics.steps_per_mm;
@@ -127,7 +127,7 @@ impl Focuser {
     }
 
     fn go(&mut self, ticket: Ticket, verb: &'static Verb, mm: f64, now: Now) {
-        // What was examined may have changed while the journal went to the disk.
+        // The conditions may have changed while the journal was saved.
         if let Some(outcome) = self.is_busy() {
             return self.answer(ticket, outcome);
         }
@@ -166,7 +166,7 @@ impl Focuser {
             self.save();
         }
         let (Some(from), true) = (self.motor.steps, self.checked) else {
-            // The counter is read and checked first; then this is looked at again.
+            // The counter is read and checked first; then this command is examined again.
             self.pending_init = Some((ticket, force));
             return;
         };
@@ -187,11 +187,11 @@ impl Focuser {
         let time = self.homing_limit();
         let known = Known { end: self.saved.origin, full_step: self.saved.full_step };
         let homing = Homing::new(mechanics, known, now.instant);
-        // Its counter may get another unit.
+        // The unit of the counter may change.
         self.begin(ticket, Motion::Home(homing), (lowest, highest), Approach::new(from, 0), time, now);
     }
 
-    /// The disk knows of a motion before the motor turns.
+    /// Saves the motion to disk before the motor turns.
     fn begin(
         &mut self,
         ticket: Ticket,
@@ -202,14 +202,14 @@ impl Focuser {
         now: Now,
     ) {
         let deadline = now.after(time);
-        // The client was told by when it is answered.
+        // The client was told a deadline.
         if deadline.instant + AFTERWARDS > ticket.deadline {
             let message = "nothing was moved: the disk, or the check of the counter, took too long";
             return self.answer(ticket, Outcome::timed_out(message));
         }
         self.run = Some(Running { ticket, deadline });
         self.saved.motion = Some(range);
-        // Whoever finds it in the middle of this knows no more than that.
+        // After an interruption only this is known.
         self.saved.run_inwards = approach.run_at(range.0);
         self.approach = Some(approach);
         self.out_of_range = 0;
@@ -230,7 +230,7 @@ impl Focuser {
         }
         if !self.connected {
             self.stop_when_back = true;
-            // It may hear all the same.
+            // It may receive it nevertheless.
             self.effects.push_back(Effect::SendImmediately(Request::Stop));
             let mut message =
                 "NOT STOPPED: the focuser does not answer; a stop is sent as soon as it is back".to_owned();
@@ -253,7 +253,7 @@ impl Focuser {
         }
     }
 
-    /// When homing must begin to be answered in time.
+    /// The latest start of homing for an answer in time.
     pub(super) fn latest_homing(&self, ticket: &Ticket) -> Instant {
         ticket.deadline - (self.homing_limit() + AFTERWARDS)
     }
@@ -271,7 +271,7 @@ impl Focuser {
         }
     }
 
-    /// What to ask while nothing moves: status and position in turn, now and then the temperature.
+    /// The next query while nothing moves: status and position in turn, sometimes the temperature.
     pub(super) fn idle_question(&mut self, now: Now) -> Request {
         if std::mem::take(&mut self.ask_position_next) {
             self.next_question = self.next_question_after(now.instant);
@@ -292,7 +292,7 @@ impl Focuser {
     }
 
     fn next_question_after(&self, now: Instant) -> Instant {
-        // What does not stand is not left alone for so long.
+        // A motor without standstill is polled more often.
         let may_turn = self.fault == Some(Fault::NoStandstill);
         now + if may_turn { UNSTOPPED_POLL } else { self.settings.query_delay }
     }

@@ -1,4 +1,4 @@
-//! Why a motion did not end where it should, and what is a fault.
+//! Why a motion failed, and which failures are faults.
 
 use bus::clock::Utc;
 use bus::command::Outcome;
@@ -7,14 +7,14 @@ use bus::message::Code;
 use super::homing::HomingError;
 use super::moving::MoveError;
 
-/// Why a motion was given up.
+/// Why a motion was abandoned.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum MotionError {
     #[error(transparent)]
     Move(#[from] MoveError),
     #[error(transparent)]
     Homing(#[from] HomingError),
-    /// Somebody else's order, or a counter that was reset.
+    /// An order by something else, or a counter that was reset.
     #[error("the motor left the range of its motion and was stopped: it was at {0} steps")]
     OutOfRange(i32),
     #[error("it did not arrive by {0}")]
@@ -22,7 +22,7 @@ pub(super) enum MotionError {
 }
 
 impl MotionError {
-    /// What the one is told whose motion it was.
+    /// The outcome for the sender of the motion.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Overdue(_) => Outcome::timed_out(self.to_string()),
@@ -32,21 +32,22 @@ impl MotionError {
         }
     }
 
-    /// Whether the motor was told to move and did not: that is not over when it stands.
+    /// Whether the motor was commanded to move and did not: this condition does not end at
+    /// standstill.
     pub(super) fn is_of_the_motor(&self) -> bool {
         !matches!(self, Self::OutOfRange(_) | Self::Move(MoveError::NotAtRest))
     }
 }
 
-/// What a human must look at.
+/// A fault that a human must look at.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fault {
     /// A stop was sent and no standstill was seen.
     NoStandstill,
-    /// Homing found the end elsewhere than before; a second `init` that finds it there again is
-    /// believed.
+    /// Homing found the end at another position than before; it is accepted if a second `init`
+    /// finds it there again.
     EndMoved(i32),
-    /// Homing did not come about.
+    /// Homing failed.
     Homing(MotionError),
 }
 

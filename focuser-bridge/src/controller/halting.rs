@@ -1,5 +1,5 @@
-//! Bringing the motor to rest: a stop is written at once, and whoever waits is told at standstill, or
-//! after 3 s that there was none.
+//! Bringing the motor to standstill: a stop is written at once; waiting clients are answered at
+//! standstill, or after 3 s without one.
 
 use bridge::controller::Effect;
 use bus::clock::Now;
@@ -13,7 +13,7 @@ use super::{AtStandstill, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT};
 use crate::protocol::{Reply, Request};
 
 impl Focuser {
-    /// Sends a stop at once, whatever else is out, and watches for standstill.
+    /// Sends a stop at once, whatever exchange is in progress, and watches for standstill.
     pub(super) fn halt(&mut self, answers: Vec<(Ticket, AtStandstill)>, let_go: bool, now: Now) {
         self.send_stop(now);
         if let Job::Halt(halt) = &mut self.job {
@@ -26,11 +26,11 @@ impl Focuser {
             _ => !self.saving,
         };
         if !begun {
-            // Nothing was ordered of what the disk was told.
+            // The saved motion was not ordered yet.
             self.saved.motion = None;
         }
         let turned = self.may_be_turning() || self.ordered.is_some() || self.motor.turns() != Some(false);
-        // A motion that was ordered and did not show yet may still begin.
+        // An ordered motion that is not visible yet may still begin.
         let shows = self.ordered.map_or(now.instant, |ordered| ordered + MOTION_SHOWS_WITHIN);
         self.job = Job::Halt(Halt {
             watch: Standstill::new(now.instant, self.outstanding).not_before(shows),
@@ -44,7 +44,7 @@ impl Focuser {
         self.effects.push_back(Effect::Publish);
     }
 
-    /// A motion ends otherwise than at its target: nothing is certain before standstill.
+    /// A motion ends away from its target: nothing is certain before standstill.
     pub(super) fn end_motion(&mut self, outcome: Outcome, now: Now) {
         let answers =
             self.run.take().map(|run| (run.ticket, AtStandstill::End(outcome))).into_iter().collect();
@@ -65,7 +65,7 @@ impl Focuser {
         self.effects.push_back(Effect::SendImmediately(Request::Stop));
     }
 
-    /// Nothing acknowledges a stop: while the motor is seen to turn, it is sent again.
+    /// A stop is not acknowledged: it is sent again while the motor turns.
     pub(super) fn stop_again(&mut self, now: Now) {
         if self.motor.turns() == Some(true) && now.instant.since(self.stop_sent) >= STOP_AGAIN {
             self.send_stop(now);
@@ -96,7 +96,7 @@ impl Focuser {
         }
     }
 
-    /// Killed while it does not answer: it is to be at rest before it is let go of.
+    /// Killed while it does not answer: it must be at standstill before it is released.
     pub(super) fn owe_release(&mut self) {
         self.saved.release_owed = true;
         self.save();

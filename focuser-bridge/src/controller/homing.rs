@@ -18,31 +18,32 @@ use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics, RETREAT_MM, may_be_reset};
 use crate::protocol::{Motion, Reply, Request};
 
-/// At constant speed for so long, the drive tells what a full step is.
+/// After this time at constant speed, the drive shows the size of a full step.
 const GAUGE: Duration = Duration::from_millis(500);
-/// A controller that is switched on at the end counts from zero there, as one does that was reset on
-/// the way to it: an end near zero is looked for once more, and must have been seen to come so near
-/// before it stood, steps.
+/// A controller that was switched on at the end counts from zero there, and so does one that was
+/// reset on its way there. So an end near zero is approached once more, and the motor must have
+/// been seen on its way, this near to the end, before it stood, steps.
 const SEEN_COMING: i32 = 150;
-/// So often the end is looked for at the most.
+/// Greatest number of approaches to the end.
 const APPROACHES: u32 = 6;
-/// The travel may measure so much more than the mechanics have, mm.
+/// The travel may exceed the mechanical range by this much, mm.
 const TRAVEL_MARGIN_MM: f64 = 0.1;
 /// How far apart the two ends may be, mm.
 const ENDS_AGREE_MM: f64 = 0.01;
-/// Let go of, the motor stands by then.
+/// A released motor stands within this time.
 const REST_WITHIN: Duration = Duration::from_secs(3);
 /// Eighths of a step, in the motor chip's STEP_SEL.
 const STEP_MODE: u8 = 3;
 
-/// An end within a step of zero counts as here: it is not known that well.
+/// An end within a step of zero counts as zero: it is not known more precisely.
 const AT_ZERO: i32 = 0;
 
 const LET_GO: [Request; 2] = [Request::Stop, Request::HighImpedance];
 
 #[derive(Debug)]
 enum Step {
-    /// Stop, then let go: the chip takes what follows only at rest, and says nothing of a refusal.
+    /// Stop, then high impedance: the chip accepts the next writes only at standstill, and does not
+    /// report a refusal.
     ReleasePort(usize),
     Rest(Standstill),
     SetUp(usize),
@@ -59,11 +60,11 @@ enum Step {
     },
 }
 
-/// What follows from an answer.
+/// What follows a reply.
 #[derive(Debug, PartialEq)]
 pub(super) enum Progress {
     Going,
-    /// The end, twice found, and where it stands.
+    /// The end, found twice, and the present position.
     Found {
         end: i32,
         at: i32,
@@ -92,10 +93,10 @@ pub(super) enum HomingError {
     PowerCycled,
 }
 
-/// What is known before.
+/// The facts known before homing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
-    /// Where the end was.
+    /// The previous position of the end.
     pub(super) end: Option<i32>,
     pub(super) full_step: Option<FullStep>,
 }
@@ -107,21 +108,21 @@ pub(super) struct Homing {
     known: Known,
     began: Instant,
     step: Step,
-    /// Where and when the drive inwards was at constant speed.
+    /// Position and time at which the drive inwards had reached constant speed.
     gauge: Option<(i32, Instant)>,
     at_constant_speed: bool,
-    /// Motor steps for each full step that was ordered.
+    /// Motor steps for each ordered full step.
     measured: Option<f64>,
     start: Option<i32>,
     first_end: Option<i32>,
     approaches: u32,
-    /// Where it is to rest, if not at the end.
+    /// The final position, if not at the end.
     rest: Option<i32>,
-    /// It was seen on its way there: a counter that was reset would be there at once.
+    /// It was seen on its way there: a reset counter would show the position at once.
     came_from_afar: bool,
     /// The last position on the way inwards.
     passed: Option<i32>,
-    /// Drives inwards of which nothing was seen.
+    /// Drives inwards without visible motion.
     unheard: u32,
     /// The status letter `U` was seen to clear.
     reset_cleared: bool,
@@ -151,7 +152,7 @@ impl Homing {
     fn set_up(&self) -> [Request; 5] {
         let registers = self.mechanics.registers();
         [
-            // Once more: where it was not heard the first time, the step mode would be refused.
+            // Once more: if the first one was lost, the chip would refuse the step mode.
             Request::HighImpedance,
             Request::SetMaxSpeed(registers.max_speed),
             Request::SetAcceleration(registers.acceleration),
@@ -195,7 +196,7 @@ impl Homing {
             }
             Step::Rest(watch) => {
                 if let Some(at) = watch.take(reply, now) {
-                    // The counter's unit may change now, and the travel is counted from here.
+                    // The counter's unit may have changed, so the travel is counted from here.
                     self.start = Some(at);
                     self.step = Step::SetUp(0);
                 } else if now.since(watch.began()) >= REST_WITHIN {
@@ -258,7 +259,7 @@ impl Homing {
         }
     }
 
-    /// The drive inwards goes at a known number of full steps per second.
+    /// The drive inwards has a known speed in full steps per second.
     fn gauge(&mut self, reply: Reply, now: Instant) {
         let inwards = matches!(self.step, Step::Inwards(_));
         match reply {
@@ -280,12 +281,12 @@ impl Homing {
         }
     }
 
-    /// What a full step is, if that was ever measured.
+    /// The size of a full step, if it was measured.
     pub(super) fn full_step(&self) -> Option<FullStep> {
         self.known.full_step
     }
 
-    /// What the drive told of the speed, to be added to a sentence.
+    /// The measured speed, to be added to a sentence.
     pub(super) fn in_words(&self) -> String {
         match (self.known.full_step, self.measured) {
             (Some(it), _) => format!(", a full step is {} of them", it.motor_steps()),
@@ -314,7 +315,7 @@ impl Homing {
         }
     }
 
-    /// It was not heard, perhaps; or it is at the end already, so that there is no way inwards.
+    /// The order was perhaps lost; or the motor is at the end already and cannot go inwards.
     fn not_inwards(&mut self, at: i32) -> Progress {
         self.unheard += 1;
         match (self.unheard, self.first_end) {
@@ -354,7 +355,7 @@ impl Homing {
         Progress::Going
     }
 
-    /// At an end that a restart could not tell from a counter that was reset, it is not left.
+    /// It must not stay at an end that a restart cannot distinguish from a reset counter.
     fn settle(&mut self, end: i32) -> Progress {
         let rest = self.mechanics.target(AT_ZERO, 0.0);
         if !may_be_reset(end) || may_be_reset(rest) {
@@ -371,7 +372,7 @@ impl Homing {
         gone / (gone + self.eta_s(at)).max(f64::MIN_POSITIVE)
     }
 
-    /// Seconds still to go at the most, if it is at `at`: where the end is may not be known.
+    /// Longest time left in seconds, if it is at `at`: the position of the end may be unknown.
     pub(super) fn eta_s(&self, at: Option<i32>) -> f64 {
         let full_step = self.known.full_step.unwrap_or(FullStep::USUAL);
         let mm = |from: i32, to: i32| f64::from((to - from).abs()) / self.mechanics.steps_per_mm;

@@ -1,67 +1,67 @@
-//! What is remembered over a restart, and why the inner end is not known if it is not.
+//! The data that survive a restart, and the reason if the inner end is unknown.
 
 use bus::clock::Utc;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::FullStep;
 
-/// What survives a restart.
+/// The data that survive a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Saved {
     /// The counter at the inner end, if it is known.
     pub origin: Option<i32>,
-    /// The counter when it last stood.
+    /// The counter at the last standstill.
     pub steps: Option<i32>,
-    /// When that was.
+    /// The time of that standstill.
     pub at: Option<Utc>,
     /// Lowest and highest counter of the motion in progress.
     pub motion: Option<(i32, i32)>,
-    /// How far it came inwards since it last went outwards, steps; unknown is 0. See `slack`.
+    /// How far it came inwards since its last motion outwards, steps; unknown is 0. See `slack`.
     #[serde(default)]
     pub run_inwards: i32,
-    /// The last move, if it did not come about; until a move arrives or the end is found.
+    /// The last move, if it failed; until a move arrives or the end is found.
     #[serde(default)]
     pub failed_move: Option<FailedMove>,
-    /// Let go of, until `init`.
+    /// Released, until `init`.
     pub released: bool,
-    /// To be let go of as soon as it is back and stands.
+    /// Must be released as soon as it answers and stands.
     #[serde(default)]
     pub release_owed: bool,
-    /// What homing measured.
+    /// The full step that homing measured.
     #[serde(default)]
     pub full_step: Option<FullStep>,
-    /// Homing found the end here and not where it was: doubtful until found there again.
+    /// Homing found the end here, not at its previous position: doubtful until found there again.
     #[serde(default)]
     pub end_moved: Option<i32>,
-    /// Where it last stood when the end was known, mm, and when; for humans.
+    /// Its last position with a known end, mm, and the time; for people.
     #[serde(default)]
     pub last_known: Option<(f64, Option<Utc>)>,
-    /// Why the end is not known, if it is not.
+    /// Why the end is unknown, if it is.
     #[serde(default)]
     pub unhomed: Unhomed,
-    /// The status letter `U` was seen to clear since homing, so that seeing it again means a reset.
+    /// The status letter `U` has cleared since homing, so its return means a reset.
     pub reset_cleared: bool,
 }
 
-/// A motor that was told to move and did not.
+/// A motor that was commanded to move and did not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailedMove {
-    /// For humans.
+    /// For people.
     pub why: String,
-    /// When it was given up.
+    /// When the move was abandoned.
     pub at: Utc,
 }
 
-/// Why the inner end is not known.
+/// Why the inner end is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unhomed {
     /// No homing has found it yet.
     #[default]
     NeverHomed,
-    /// What was remembered cannot be read.
+    /// The saved data cannot be read.
     MemoryLost,
     /// The counter was reset.
     PowerCycled,
@@ -69,7 +69,7 @@ pub enum Unhomed {
     CounterNearZero,
     /// The counter moved by itself.
     CounterChanged,
-    /// The last homing did not come about.
+    /// The last homing failed.
     HomingFailed,
 }
 
@@ -86,7 +86,7 @@ impl Unhomed {
         }
     }
 
-    /// For humans, after "not homed".
+    /// For people, after "not homed".
     pub(super) const fn in_words(self) -> &'static str {
         match self {
             Self::NeverHomed => "it never was",

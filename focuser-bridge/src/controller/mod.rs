@@ -1,5 +1,5 @@
-//! What the focuser's bridge decides: whether it knows where it is, how it moves, and that a stop
-//! always ends at standstill. Pure: time is an argument. It never moves by itself.
+//! The decisions of the focuser's bridge: whether the position is known, how to move, and how to
+//! bring every stop to standstill. Pure: time is an argument. It never moves the focuser by itself.
 //!
 //! ```text
 //!  offline --valid reply--> (check the counter) --> idle | not_homed
@@ -46,37 +46,38 @@ use plausibility::Verdict;
 use slack::Approach;
 use watch::{Motor, Standstill};
 
-/// No standstill so long after a stop is a fault.
+/// No standstill within this time after a stop is a fault.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// Nothing acknowledges a stop: a motor that turns so long after one did not hear it.
+/// A stop is not acknowledged: a motor that still turns after this time did not receive it.
 const STOP_AGAIN: Duration = Duration::from_millis(400);
-/// From one question to the next while the motor may turn.
+/// Poll interval while the motor may turn.
 const MOTION_POLL: Duration = Duration::from_millis(15);
-/// The same during a move, if the answer is there by then: at 38400 baud it never is, so that a
-/// standstill is seen as soon as the line can tell it.
+/// The same during a move, if the reply has arrived by then: at 38400 baud it never has, so a
+/// standstill is seen as soon as the line can report it.
 const MOVE_POLL: Duration = Duration::from_millis(5);
-/// Every so many idle polls the temperature is read too.
+/// The temperature is read after this number of idle polls.
 const TEMPERATURE_EVERY: u32 = 10;
-/// What a deadline allows beyond the time that the motion should take.
+/// Margin of a deadline beyond the expected duration of the motion.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(3);
-/// A command is answered so long after its motion's own deadline at the latest: before it, the
-/// disk is waited for and the counter is checked; after it, [`AFTERWARDS`].
+/// A command is answered at the latest this long after its motion's own deadline: it includes the
+/// disk and the check of the counter before the motion, and [`AFTERWARDS`].
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
-/// Standstill after a stop, and the disk, which is told before the client.
+/// Time for standstill after a stop, and for the disk, which is written before the client is
+/// answered.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
-/// What the controller must know.
+/// The controller's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct ControllerSettings {
     /// Scale, ranges and speeds.
     pub mechanics: Mechanics,
-    /// From one poll to the next while nothing moves.
+    /// Poll interval while nothing moves.
     pub query_delay: Duration,
     /// No motion may take longer.
     pub move_timeout: Duration,
 }
 
-/// A motion that was admitted.
+/// An admitted motion.
 #[derive(Debug)]
 enum Motion {
     Home(Homing),
@@ -86,37 +87,37 @@ enum Motion {
 #[derive(Debug)]
 enum Job {
     None,
-    /// The link is new: does the counter still mean what it meant?
+    /// The link is new: checks whether the counter is still valid.
     Check {
         watch: Standstill,
-        /// A stop was sent; no standstill by then is a fault.
+        /// A stop was sent; no standstill by this time is a fault.
         deadline: Option<Instant>,
     },
     Moving(Motion),
     Halt(Halt),
 }
 
-/// Bringing the motor to rest.
+/// Bringing the motor to standstill.
 #[derive(Debug)]
 struct Halt {
     watch: Standstill,
     deadline: Instant,
-    /// There may have been something to stop.
+    /// The motor may have been turning.
     turned: bool,
-    /// Who is told what at standstill.
+    /// The answers to give at standstill.
     answers: Vec<(Ticket, AtStandstill)>,
     let_go: bool,
 }
 
 #[derive(Debug)]
 enum AtStandstill {
-    /// The one who asked for it: success, with the position.
+    /// To the sender of the stop: success, with the position.
     Confirm,
-    /// The one whose motion it was.
+    /// To the sender of the motion.
     End(Outcome),
 }
 
-/// The command that runs.
+/// The running command.
 #[derive(Debug)]
 struct Running {
     ticket: Ticket,
@@ -133,33 +134,33 @@ pub struct Focuser {
     /// Whether the counter was checked since the link came up.
     checked: bool,
     job: Job,
-    /// The disk is told of a motion: the motor is ordered nothing before it knows.
+    /// A motion is being saved: no order is sent before it is on the disk.
     saving: bool,
     run: Option<Running>,
     pending_init: Option<(Ticket, bool)>,
     stop_when_back: bool,
-    /// When a stop was sent last.
+    /// When the last stop was sent.
     stop_sent: Instant,
     fault: Option<Fault>,
-    /// A position that is too far from the one before to be believed at once.
+    /// A position too far from the previous one to be accepted at once.
     suspicious: Option<(i32, Instant)>,
-    /// The motor was said to turn, which it should not.
+    /// A status said that the motor turns, which it should not.
     turned_once: bool,
-    /// A temperature that is too far from the one before.
+    /// A temperature too far from the previous one.
     doubted_temperature: Option<i32>,
     ask_temperature_next: bool,
-    /// When the request that is out was sent.
+    /// When the pending request was sent.
     asked_at: Instant,
-    /// A motion was ordered then, and has not shown itself yet.
+    /// When a motion was ordered that is not visible yet.
     ordered: Option<Instant>,
-    /// Of the motion that runs, or was not seen to end.
+    /// For the motion in progress, or whose end was not seen.
     approach: Option<Approach>,
     out_of_range: u32,
     outstanding: bool,
     next_question: Instant,
     idle_polls: u32,
     ask_position_next: bool,
-    /// Before that, also in motion.
+    /// Ask the status before the position, also in motion.
     ask_status_next: bool,
     status: FocuserStatus,
     effects: VecDeque<Effect<Request, Saved>>,
@@ -224,7 +225,7 @@ impl Focuser {
         matches!(self.job, Job::Moving(_) | Job::Halt(_))
     }
 
-    /// The position, for humans.
+    /// The position, for people.
     fn place(&self) -> String {
         match (self.current_mm(), self.motor.steps) {
             (Some(mm), _) => format!("{mm:.3} mm"),
@@ -237,7 +238,7 @@ impl Focuser {
         if let Reply::Position(steps) = reply
             && self.is_out_of_range(steps)
         {
-            // Somebody else's order, or a counter that was reset.
+            // An order by something else, or a counter that was reset.
             self.lose_home(Unhomed::CounterChanged, "the motor left the range of its motion");
             return self.motion_failed(MotionError::OutOfRange(steps), now);
         }
@@ -280,12 +281,12 @@ impl Focuser {
         self.motion_failed(error, now);
     }
 
-    /// A motion ends otherwise than it should have by itself.
+    /// A motion has failed by itself.
     fn motion_failed(&mut self, error: MotionError, now: Now) {
         let outcome = error.outcome();
         match &self.job {
             Job::Moving(Motion::Home(_)) => {
-                // Whatever it was, the counter may not be what it was.
+                // In any case the counter may have changed.
                 self.lose_home(Unhomed::HomingFailed, &outcome.message);
                 self.fault = Some(Fault::Homing(error));
             }
@@ -322,7 +323,7 @@ impl Controller for Focuser {
 
     fn handle_reply(&mut self, _request: Request, reply: Result<Reply, DeviceRefusal>, now: Now) {
         self.outstanding = false;
-        // This controller has no way to refuse; an answer after `kill` counts no longer.
+        // This controller cannot refuse; a reply after `kill` does not count.
         let Ok(reply) = reply else { return };
         if self.saved.released && !self.in_motion() {
             return;
@@ -360,7 +361,7 @@ impl Controller for Focuser {
     }
 
     fn handle_saved(&mut self, _result: Result<(), StoreError>, now: Now) {
-        // With a full disk motion runs all the same.
+        // With a full disk motion runs nevertheless.
         if std::mem::take(&mut self.saving) {
             self.next_question = now.instant;
         }
@@ -406,7 +407,7 @@ impl Controller for Focuser {
             Job::Moving(Motion::Home(homing)) => homing.request(now.instant),
         }?;
         if !matches!(self.job, Job::None) {
-            // A write is followed up at once; questions leave the line some air.
+            // A write is followed up at once; queries leave a pause on the line.
             let pause = match &self.job {
                 _ if !request.has_reply() => Duration::ZERO,
                 Job::Moving(Motion::Move(_)) => MOVE_POLL,
@@ -424,8 +425,8 @@ impl Controller for Focuser {
     }
 
     fn is_wanted(&self, request: &Request) -> bool {
-        // An order whose bytes may have gone out is never given twice, and of what was let go of
-        // nothing is asked.
+        // An order whose bytes may have been sent is never repeated, and a released focuser is not
+        // queried.
         request.has_reply() && (!self.saved.released || self.in_motion())
     }
 
@@ -434,7 +435,7 @@ impl Controller for Focuser {
     }
 
     fn handle_shutdown(&mut self, now: Now) {
-        // The Desk answers whoever waits: interrupted.
+        // The Desk answers waiting clients: interrupted.
         self.pending_init = None;
         let turns = match &self.job {
             Job::Moving(_) => true,

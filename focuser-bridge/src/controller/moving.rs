@@ -1,9 +1,10 @@
-//! A move: one leg inwards, or out and in, so that it ends where the slack is taken up. A target is
-//! never sent while the motor turns, and arriving means standing at the target.
+//! A move: one leg inwards, or out and in, so that it ends with the backlash taken up. A target is
+//! never sent while the motor turns, and a move has arrived only when the motor stands at the
+//! target.
 //!
-//! An answer takes some 10 ms and every move waits for the last ones, so near the end of a leg only
-//! that is asked which may end it: at the turn, whether the motor stands; at the target, where it
-//! is, until it is there, and then whether it stands.
+//! A reply takes about 10 ms and every move waits for the last ones, so near the end of a leg only
+//! the query is sent that may end it: at the turn the status, until the motor stands; at the target
+//! the position, until it is reached, and then the status.
 
 use std::time::Duration;
 
@@ -14,21 +15,21 @@ use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};
 
-/// So near to the end of a leg the motor brakes, for some 50 ms, mm.
+/// At this distance from the end of a leg the motor brakes, for about 50 ms, mm.
 const NEAR_MM: f64 = 0.01;
-/// A position so much older than the standstill is none of it: replies were lost, and what not in
+/// A position this much older than the standstill does not belong to it: replies were lost in
 /// between.
 const FRESH: Duration = Duration::from_millis(100);
-/// A subscriber wants ten positions a second, and a motor that leaves its range is to be seen.
+/// A subscriber needs ten positions a second, and a motor that leaves its range must be noticed.
 const STATUSES_IN_A_ROW: u32 = 4;
 
 #[derive(Debug)]
 enum Step {
-    /// The motor must stand, and where it was, before it is told where to go.
+    /// The motor must stand at its known position before it is sent a target.
     Before {
         watch: Standstill,
     },
-    /// It did; the disk is waited for.
+    /// It stands there; waits for the disk.
     Ready {
         watch: Standstill,
     },
@@ -37,15 +38,15 @@ enum Step {
     Under(Leg),
 }
 
-/// What was seen of the leg that is driven.
+/// Observations of the current leg.
 #[derive(Debug)]
 struct Leg {
     watch: Standstill,
-    /// The last two positions after motion was seen, newest first.
+    /// The last two positions since motion was visible, newest first.
     passed: [Option<i32>; 2],
-    /// When the newest of them came.
+    /// When the newest of them arrived.
     passed_at: Instant,
-    /// Since the last position.
+    /// Number of statuses since the last position.
     statuses: u32,
 }
 
@@ -70,16 +71,17 @@ impl Leg {
     }
 }
 
-/// What follows from an answer.
+/// What follows a reply.
 #[derive(Debug, PartialEq)]
 pub(super) enum Progress {
     Going,
-    /// It stands there.
+    /// It stands at the target.
     Arrived(i32),
     Failed(MoveError),
 }
 
-/// Why a move did not arrive. How far from its target it is, is told: a leg may lead beyond that.
+/// Why a move did not arrive. The distance is to the target, not to the end of the leg, which may
+/// lie beyond it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum MoveError {
     #[error("the motor moved before it was told to")]
@@ -98,19 +100,19 @@ pub(super) struct Moving {
     mechanics: Mechanics,
     from: i32,
     pub(super) target: i32,
-    /// The last first.
+    /// In reverse order.
     legs: Vec<i32>,
-    /// The first of two legs is over.
+    /// The first of two legs has ended.
     has_turned: bool,
     step: Step,
-    /// Steps to go over all legs, from where it began.
+    /// Steps over all legs, from the start.
     distance: i32,
     /// From 0 to 1.
     pub(super) progress: f64,
 }
 
 impl Moving {
-    /// From `from`, where it was measured last, standing or not, over `legs`.
+    /// A move from `from`, the last measured position, standing or not, over `legs`.
     pub(super) fn new(
         mechanics: Mechanics,
         from: i32,
@@ -134,22 +136,22 @@ impl Moving {
         }
     }
 
-    /// Whether it was told to go anywhere.
+    /// Whether a target was sent.
     pub(super) fn has_begun(&self) -> bool {
         !matches!(self.step, Step::Before { .. } | Step::Ready { .. })
     }
 
-    /// Where it is sent just now.
+    /// The target of the current leg.
     pub(super) fn leg(&self) -> Option<i32> {
         self.legs.last().copied()
     }
 
-    /// Where the leg begins that is driven.
+    /// The start of the current leg.
     pub(super) fn leg_from(&self) -> i32 {
         self.from
     }
 
-    /// What to ask, or to order if that may be.
+    /// The next query, or the next order if `may_order`.
     pub(super) fn request(&mut self, may_order: bool, now: Instant) -> Option<Request> {
         match &self.step {
             Step::Before { watch } => Some(watch.request()),
@@ -180,7 +182,7 @@ impl Moving {
         (at - end).abs() <= self.mechanics.steps(NEAR_MM)
     }
 
-    /// Where the leg has ended: it moved, stands, and was last seen there.
+    /// The position where the leg has ended: the motor moved, stands, and was last seen there.
     fn ended(&self, end: i32, now: Instant) -> Option<i32> {
         let Step::Under(leg) = &self.step else { return None };
         let is_there = |at: &i32| if self.legs.len() > 1 { self.is_near(*at, end) } else { *at == end };
@@ -190,14 +192,14 @@ impl Moving {
 
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
         if let Reply::Position(at) = reply {
-            // At the turn the motor may be a little short of it, or beyond.
+            // At the turn the motor may be slightly short of it, or beyond.
             self.progress =
                 self.progress.max(1.0 - f64::from(self.left(at)) / f64::from(self.distance.max(1)));
         }
         match &mut self.step {
             Step::Before { watch } => {
                 watch.take(reply, now);
-                // One reading that says otherwise may be a damaged one.
+                // A single contradicting reading may be damaged.
                 if watch.stands() && is_at(reply, self.from) == Some(true) {
                     self.step = Step::Ready { watch: Standstill::new(now, false) };
                 } else if now.since(watch.began()) >= MOTION_SHOWS_WITHIN {
@@ -220,8 +222,8 @@ impl Moving {
                 let stood_at = leg.watch.stood_at();
                 let Some(end) = self.leg() else { return Progress::Going };
                 let overdue = now.since(began) >= MOTION_SHOWS_WITHIN;
-                // A motion that does not show yet may begin from within the tolerance: then only the
-                // very target counts, and twice.
+                // A motion that is not visible yet may begin from within the tolerance: then only
+                // the exact target counts, and twice.
                 let near = stood_at.filter(|at| self.mechanics.is_there(*at, end));
                 let there =
                     near.filter(|at| seen_motion || stood == Some(end) || (overdue && stood == Some(*at)));
@@ -230,7 +232,7 @@ impl Moving {
                     if self.legs.is_empty() {
                         return Progress::Arrived(at);
                     }
-                    // It stands there: a position that was read may be from shortly before.
+                    // It stands there; a position that was read may be slightly older.
                     self.from = end;
                     self.has_turned = true;
                     self.step = Step::Send;
@@ -254,19 +256,19 @@ impl Moving {
         }
     }
 
-    /// Steps still to go from `at`.
+    /// Remaining steps from `at`.
     fn left(&self, at: i32) -> i32 {
         let legs: Vec<i32> = self.legs.iter().rev().copied().collect();
         distance(at, &legs)
     }
 
-    /// Seconds still to go, but for the ramps.
+    /// Remaining seconds, without the ramps.
     pub(super) fn eta_s(&self, at: i32, full_step: FullStep) -> f64 {
         f64::from(self.left(at)) / self.mechanics.steps_per_mm / self.mechanics.moving_speed(full_step)
     }
 }
 
-/// Of a position, whether it is `at`, at rest.
+/// For a position: whether it is `at`, apart from a change that is accepted at once.
 fn is_at(reply: Reply, at: i32) -> Option<bool> {
     let Reply::Position(steps) = reply else { return None };
     Some((steps - at).abs() <= BELIEVED_CHANGE)

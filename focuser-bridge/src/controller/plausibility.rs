@@ -1,4 +1,4 @@
-//! The protocol has no checksum: what was read and cannot be is read again before it counts.
+//! The protocol has no checksum: an implausible reading is read again before it counts.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use super::memory::Unhomed;
 use super::{Focuser, Job, Motion};
 use crate::protocol::{Motion as Turning, Reply, Status};
 
-/// Between two positions of a motion there is seldom more time.
+/// Two positions of a motion are seldom further apart in time.
 const GAP: Duration = Duration::from_millis(100);
 /// 642 and 645 were seen between 25 and 28 degrees Celsius.
 const BELIEVED_TEMPERATURE_CHANGE: i32 = 20;
 
-/// What a reply is worth.
+/// The judgement of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Believed,
-    /// A position with nothing to hold it against: not shown, but whoever waits for standstill may
-    /// take it, since that needs two that agree.
+    /// A position without an earlier one to compare with: not shown, but the wait for standstill
+    /// may use it, because that needs two that agree.
     Unconfirmed,
-    /// It counts for nothing.
+    /// It does not count.
     Doubted,
 }
 
 impl Focuser {
-    /// What was read against what was read before.
+    /// Compares a reading with the earlier ones.
     pub(super) fn judge(&mut self, reply: Reply, now: Now) -> Verdict {
         let is_plausible = match reply {
             Reply::Position(steps) => return self.judge_position(steps, now),
@@ -38,7 +38,7 @@ impl Focuser {
         if is_plausible { Verdict::Believed } else { Verdict::Doubted }
     }
 
-    /// At rest the motor does not begin to turn by itself.
+    /// At standstill the motor does not begin to turn by itself.
     fn is_motion_plausible(&mut self, status: Status, now: Now) -> bool {
         let at_rest = self.checked && !self.may_be_turning() && self.motor.turns() == Some(false);
         let turns = at_rest && status.motion != Turning::Standstill;
@@ -51,7 +51,7 @@ impl Focuser {
         true
     }
 
-    /// Nobody knows its scale, but it does not jump.
+    /// Its scale is unknown, but it does not jump.
     fn is_temperature_plausible(&mut self, raw: i32, now: Now) -> bool {
         let near = |known: i32| (known - raw).abs() <= BELIEVED_TEMPERATURE_CHANGE;
         let read = self.doubted_temperature.replace(raw);
@@ -64,7 +64,7 @@ impl Focuser {
         false
     }
 
-    /// With nothing to hold it against, a position is read twice before it is shown.
+    /// Without an earlier position to compare with, a position is read twice before it is shown.
     fn judge_first_position(&mut self, steps: i32, now: Now) -> Verdict {
         let stands = self.motor.turns() == Some(false);
         let near = |(known, asked): (i32, Instant)| {
@@ -85,19 +85,19 @@ impl Focuser {
         Verdict::Unconfirmed
     }
 
-    /// A position that changed by more than the motor can have turned is read twice.
+    /// A position that changed by more than the motor can turn is read twice.
     fn judge_position(&mut self, steps: i32, now: Now) -> Verdict {
         let (Some(last), Some(asked), true) = (self.motor.steps, self.motor.steps_asked, self.checked) else {
             return self.judge_first_position(steps, now);
         };
         let apart = (steps - last).abs();
-        // Zero after a gap may be a reset that happened in it; without one too, for a motor that turns is
-        // there but for a moment.
+        // Zero after a gap may mean a reset during the gap; without a gap, too, because a turning
+        // motor is at zero only for a moment.
         let gap = apart > self.settings.mechanics.most_steps(GAP) && steps.abs() <= AT_REST;
         let zero = steps == 0 && apart > 0 && self.only_passes_zero();
-        // At rest too, from as near as a target may be.
+        // At standstill too, even from as near as a target may be.
         let zero = zero || (steps == 0 && apart > AT_REST && !self.may_be_turning());
-        // A motor that was reset stands; and the letter tells, if it was read after that.
+        // A motor that was reset stands; and the status letter shows it, if it was read later.
         let newer = self.suspicious.is_some() && self.motor.status_is_newer;
         let stands = newer && self.motor.turns() == Some(false);
         let told = newer && self.is_not_reset();
@@ -142,7 +142,7 @@ impl Focuser {
         turns || self.fault == Some(Fault::NoStandstill)
     }
 
-    /// Homing may well find its end there.
+    /// Homing may find its end there.
     fn only_passes_zero(&self) -> bool {
         match &self.job {
             Job::Moving(Motion::Move(moving)) => moving.has_begun() && moving.leg() != Some(0),
@@ -151,12 +151,12 @@ impl Focuser {
         }
     }
 
-    /// The status letter is one that clears, and is clear.
+    /// The status letter is one that clears, and it is clear.
     pub(super) fn is_not_reset(&self) -> bool {
         self.saved.reset_cleared && self.motor.status.is_some_and(|status| !status.reset)
     }
 
-    /// Steps, since a position that was asked for at `asked`.
+    /// Possible change in steps, since a position that was requested at `asked`.
     fn possible_change(&self, asked: Instant, now: Instant) -> i32 {
         let turned =
             if self.may_be_turning() { self.settings.mechanics.most_steps(now.since(asked)) } else { 0 };

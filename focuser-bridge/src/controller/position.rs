@@ -1,7 +1,8 @@
-//! Whether the counter still means what it meant: across restarts, outages and power cycles.
+//! Whether the counter is still valid after restarts, outages and power cycles.
 //!
-//! The motor chip counts steps and forgets at power-off. What is kept is the counter at the inner
-//! end, the last counter, and the range of a motion in progress; what does not fit is not homed.
+//! The motor chip counts steps and loses the count at power-off. The bridge stores the counter at
+//! the inner end, the last counter, and the range of a motion in progress; if the counter does not
+//! fit, the focuser is not homed.
 
 use bridge::controller::Effect;
 use bus::clock::Now;
@@ -16,17 +17,17 @@ use super::{Focuser, Job, Motion, STOP_LIMIT};
 use crate::geometry::{FullStep, may_be_reset};
 use crate::protocol::{Reply, Request};
 
-/// A motor that was stopped at a turn of its way may be so far beyond it.
+/// A motor that was stopped at a turn may overshoot it by this much.
 const BEYOND_RANGE: i32 = 25;
-/// How far an end may be from the one that was found before, mm.
+/// How far an end may be from the previous one, mm.
 const END_MOVED_MM: f64 = 0.05;
-/// Out of its way by so much, twice, and a motion is stopped, mm.
+/// A motion that is outside its range by this much, twice, is stopped, mm.
 const OUT_OF_RANGE_MM: f64 = 0.1;
 
 impl Focuser {
     /// Whether the inner end is known, and the counter was checked against it.
     pub(super) fn homed(&self) -> bool {
-        // Homing again, or an end that was found elsewhere, makes doubtful what was known.
+        // A new homing, or an end at another position, makes the known end doubtful.
         let homing = matches!(self.job, Job::Moving(Motion::Home(_)));
         let doubtful = homing || self.saved.end_moved.is_some();
         self.connected && self.checked && self.saved.origin.is_some() && !doubtful
@@ -37,7 +38,7 @@ impl Focuser {
         self.homed().then(|| self.settings.mechanics.millimetres(origin, steps))
     }
 
-    /// It stands, and that is certain.
+    /// It certainly stands.
     pub(super) fn rest_at(&mut self, steps: i32, now: Now) {
         self.motor.steps = Some(steps);
         self.motor.steps_asked = Some(self.asked_at);
@@ -55,7 +56,7 @@ impl Focuser {
         self.effects.push_back(Effect::Publish);
     }
 
-    /// A motion is ordered now.
+    /// Notes that a motion is ordered now.
     pub(super) fn note_order(&mut self) {
         let from = match &self.job {
             Job::Moving(Motion::Move(moving)) => Some(moving.leg_from()),
@@ -85,7 +86,7 @@ impl Focuser {
         self.save();
     }
 
-    /// Where it last stood, to be added to a sentence.
+    /// The last known position, to be added to a sentence.
     pub(super) fn last_known(&self) -> String {
         match self.saved.last_known {
             Some((mm, Some(at))) => format!("; it last stood at {mm:.3} mm, {at}"),
@@ -94,13 +95,13 @@ impl Focuser {
         }
     }
 
-    /// After the link came up: it stands at `steps`, what is that worth?
+    /// After the link came up, with the motor at `steps`: judges whether the counter is valid.
     pub(super) fn check(&mut self, steps: i32, now: Now) {
         self.job = Job::None;
         self.checked = true;
         self.stop_when_back = false;
         self.standstill_seen();
-        // At rest a reset counter reads zero; an order after the reset may have led away from it.
+        // At standstill a reset counter reads zero; an order after the reset may have moved it.
         let near_zero = may_be_reset(steps) || (self.saved.motion.is_some() && steps.abs() <= NEAR_ZERO);
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
         let fits = match (self.saved.motion, self.saved.steps) {
@@ -121,8 +122,8 @@ impl Focuser {
         self.rest_at(steps, now);
     }
 
-    /// A motion that ended anywhere but at its target, at a counter near zero: unless the status
-    /// letter says otherwise, the controller may have been reset just then.
+    /// A motion that ended away from its target, at a counter near zero: unless the status letter
+    /// says otherwise, the controller may have been reset then.
     pub(super) fn doubt_zero(&mut self, at: i32) {
         let known = self.saved.origin.is_some() && self.saved.motion.is_some();
         if known && at.abs() <= NEAR_ZERO && !self.is_not_reset() {
@@ -143,10 +144,10 @@ impl Focuser {
         }
     }
 
-    /// The counter means nothing any more; a motion that counts on it ends.
+    /// The counter is no longer valid; a motion that depends on it ends.
     pub(super) fn position_lost(&mut self, unhomed: Unhomed, why: &str, now: Now) {
         self.lose_home(unhomed, why);
-        // What was read before means nothing either.
+        // Earlier readings are not valid either.
         self.motor.steps = None;
         self.ask_position_next = true;
         self.next_question = now.instant;
@@ -156,7 +157,7 @@ impl Focuser {
         }
     }
 
-    /// Outside the way of the motion, twice in a row.
+    /// Whether the position is outside the range of the motion, twice in a row.
     pub(super) fn is_out_of_range(&mut self, steps: i32) -> bool {
         let margin = self.settings.mechanics.steps(OUT_OF_RANGE_MM);
         let Some((lowest, highest)) = self.saved.motion else { return false };
@@ -168,7 +169,7 @@ impl Focuser {
         self.out_of_range >= 2
     }
 
-    /// Homing has found the end, twice, and stands at `at`.
+    /// Homing has found the end twice, and the motor stands at `at`.
     pub(super) fn end_found(
         &mut self,
         end: i32,
@@ -241,14 +242,14 @@ impl Focuser {
         }
     }
 
-    /// The port is open: before anything is asked, what must not turn is told so.
+    /// The port is open: a motor that must not turn is sent a stop before any query.
     pub(super) fn port_opened(&mut self) {
         if self.may_turn() {
             self.effects.push_back(Effect::SendImmediately(Request::Stop));
         }
     }
 
-    /// A motion of ours may still be going on, or a stop is owed.
+    /// A motion of ours may still be in progress, or a stop is owed.
     pub(super) fn may_turn(&self) -> bool {
         let owed = self.stop_when_back || self.saved.release_owed;
         !self.saved.released && (self.saved.motion.is_some() || owed)
@@ -267,7 +268,7 @@ impl Focuser {
         self.next_question = now.instant;
     }
 
-    /// While the counter is checked: a motor that turns is stopped, whoever made it turn.
+    /// While the counter is checked, a turning motor is stopped, whatever made it turn.
     pub(super) fn check_answered(&mut self, reply: Reply, now: Now) {
         let Job::Check { watch, deadline } = &mut self.job else { return };
         if let Some(at) = watch.take(reply, now.instant) {
@@ -284,7 +285,7 @@ impl Focuser {
         self.stop_again(now);
     }
 
-    /// No standstill: that is said, and the watch goes on.
+    /// No standstill: reports it, and continues to watch.
     pub(super) fn check_overdue(&mut self, now: Now) {
         let Job::Check { deadline, .. } = &mut self.job else { return };
         if deadline.take_if(|deadline| now.instant >= *deadline).is_none() {

@@ -1,12 +1,12 @@
-//! How far the motor has come inwards since it last went outwards: that takes up the slack of the
-//! drive, and a position is good only where it is taken up.
+//! How far the motor has come inwards since its last motion outwards: this takes up the backlash of
+//! the drive, and a position is accurate only with the backlash taken up.
 //!
-//! Positions that are read on the way would miss the turn between two legs, so it is reckoned from
-//! where each order was given. What is not known counts as not taken up.
+//! Positions that are read on the way would miss the turn between two legs, so the run is computed
+//! from the position of each order. An unknown run counts as not taken up.
 
 use super::bounds::BELIEVED_CHANGE;
 
-/// The run inwards at the place where the last order was given.
+/// The run inwards at the position of the last order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Approach {
     from: i32,
@@ -14,7 +14,7 @@ pub(super) struct Approach {
 }
 
 impl Approach {
-    /// It stands at `from`, where it came inwards by `run` steps.
+    /// Standing at `from`, after a run of `run` steps inwards.
     pub(super) fn new(from: i32, run: i32) -> Self {
         Self { from, run }
     }
@@ -24,7 +24,7 @@ impl Approach {
         *self = Self { from, run: self.run_at(from) };
     }
 
-    /// How far inwards it has come, if it is at `steps` now and had no order but the last.
+    /// The run inwards at `steps`, if no order followed the last one.
     pub(super) fn run_at(self, steps: i32) -> i32 {
         if steps < self.from.saturating_sub(BELIEVED_CHANGE) {
             return 0;

@@ -1,4 +1,4 @@
-//! What the controller shows: status, reason, conditions, and the published state.
+//! The controller's published data: status, reason, conditions, and state.
 
 use bridge::controller::{Condition, Quantity};
 use bus::clock::Instant;

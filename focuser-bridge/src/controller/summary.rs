@@ -1,4 +1,4 @@
-//! One sentence for people: what the focuser does, and why. It has no figure that was not measured.
+//! One sentence for people: what the focuser does, and why. It contains only measured figures.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use focuser_device::FocuserStatus;
 use super::failure::Fault;
 use super::{AtStandstill, FailedMove, Focuser, Job, Motion};
 
-/// What the sentence is made of.
+/// The data for the sentence.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Situation<'a> {
     Offline,

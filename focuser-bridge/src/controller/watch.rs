@@ -1,23 +1,22 @@
-//! Watching the motor: what it last said, and when standstill is certain.
+//! Watches the motor: its last readings, and when standstill is certain.
 //!
-//! A status may be from before the motor shows its motion, and a reply may be late, so a
-//! standstill is believed when two readings in a row, asked after the order, say it at one
-//! position.
+//! A status may be older than the visible begin of a motion, and a reply may be late. So standstill
+//! is certain when two readings in a row, requested after the order, agree on it at one position.
 
 use bus::clock::{Instant, Now, Utc};
 
 use crate::protocol::{Motion, Reply, Request, Status};
 
-/// What the controller of the motor last said.
+/// The last readings of the motor's controller.
 #[derive(Debug, Default)]
 pub(super) struct Motor {
     pub(super) status: Option<Status>,
-    /// The status was read after the last position.
+    /// Whether the status was read after the last position.
     pub(super) status_is_newer: bool,
-    /// The first status letter, if it is not the usual one, twice in a row.
+    /// The first status letter, if it differed from the usual one twice in a row.
     pub(super) odd_letter: Option<char>,
     pub(super) steps: Option<i32>,
-    /// The steps were read after this.
+    /// When the steps were requested.
     pub(super) steps_asked: Option<Instant>,
     pub(super) temperature: Option<i32>,
     pub(super) date: Option<Utc>,
@@ -25,7 +24,7 @@ pub(super) struct Motor {
 
 impl Motor {
     pub(super) fn take(&mut self, reply: Reply, asked: Instant, now: Now) {
-        // What is shown is above all where it is: a status does not make an old position newer.
+        // The position matters most: a status does not make an old position newer.
         let is_position = matches!(reply, Reply::Position(_));
         match reply {
             Reply::Position(steps) => {
@@ -59,19 +58,19 @@ impl Motor {
 #[derive(Debug)]
 pub(super) struct Standstill {
     began: Instant,
-    /// A motion that was ordered shows by then, so nothing is certain before.
+    /// An ordered motion is visible by this time, so nothing is certain before.
     not_before: Instant,
     ask_position: bool,
     standing: bool,
-    /// Where it stood at the reading before.
+    /// Its position at the previous reading.
     stood_at: Option<i32>,
     seen_motion: bool,
-    /// The answer to a question from before the order counts for nothing.
+    /// The reply to a query from before the order is ignored.
     ignore_next: bool,
 }
 
 impl Standstill {
-    /// From an order on; `outstanding` if a question from before it is still out.
+    /// Begins at an order; `outstanding` if an earlier query is still pending.
     pub(super) fn new(now: Instant, outstanding: bool) -> Self {
         Self {
             began: now,
@@ -84,7 +83,7 @@ impl Standstill {
         }
     }
 
-    /// From a standstill that was measured: the position is asked first.
+    /// Begins at a measured standstill: the position is queried first.
     pub(super) fn standing(now: Instant) -> Self {
         Self { ask_position: true, standing: true, ..Self::new(now, false) }
     }
@@ -103,7 +102,7 @@ impl Standstill {
         self.seen_motion
     }
 
-    /// Whether the last status said so.
+    /// Whether the last status was standstill.
     pub(super) fn stands(&self) -> bool {
         self.standing
     }
@@ -112,12 +111,12 @@ impl Standstill {
         self.began
     }
 
-    /// Where it stood when it was last read, standing.
+    /// The last position that was read at standstill.
     pub(super) fn stood_at(&self) -> Option<i32> {
         self.stood_at
     }
 
-    /// Where the motor certainly stands, once that is certain.
+    /// Handles a reply; returns the position once standstill is certain.
     pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Option<i32> {
         if std::mem::take(&mut self.ignore_next) {
             return None;

@@ -1,4 +1,4 @@
-//! The mechanics' settings, and what they mean to the motor chip.
+//! The mechanics' settings, and their limits by the motor chip.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use bus::settings::{Origin, Section};
 use crate::geometry::{Mechanics, RegisterValues};
 use crate::protocol::COUNTER;
 
-/// The travel that the predecessor's settings allow at the most, mm.
+/// Longest travel that the predecessor's settings allow, mm.
 const MECHANICAL_RANGE_MM: f64 = 9.0;
 /// The longest `move_timeout`, s.
 const LONGEST_MOVE: f64 = 600.0;
 
-/// With the upper bound of a motion's deadline.
+/// Reads the mechanics, and the upper bound of a motion's deadline.
 pub(super) fn read(s: &mut Section) -> (Mechanics, Duration) {
     let origins = KEYS.map(|key| (key, s.origin(key)));
     let mechanics = Mechanics {
@@ -87,7 +87,7 @@ impl Checks<'_> {
         }
     }
 
-    /// The register values must be such as the chip has.
+    /// Checks that the register values fit the chip.
     fn chip_takes(&mut self, m: &Mechanics) {
         let values = m.register_values();
         let registers = [

@@ -1,7 +1,7 @@
 //! A real mosquitto under the shipped `mosquitto/obsbus.conf` and `obsbus.acl`, on a loopback port.
 //!
-//! Only paths and the port differ from production, and a line that is to be substituted but is not
-//! there is an error. What the distribution's own file sets is not set here, except the log.
+//! Only paths and the port differ from production; if a line to be substituted is missing, that is
+//! an error. Settings of the distribution's own file are not set here, except the log.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,31 +15,31 @@ use crate::certs::{Authority, ClientFiles};
 use crate::process::{Launch, Process};
 use crate::wait::wait_for;
 
-/// The shipped configuration, as it stands in the repository.
+/// The shipped configuration, from the repository.
 pub const SHIPPED_CONF: &str = include_str!("../../../mosquitto/obsbus.conf");
 /// The shipped access control list.
 pub const SHIPPED_ACL: &str = include_str!("../../../mosquitto/obsbus.acl");
 
-/// Where every listener of the harness is.
+/// The address of every listener of the harness.
 pub const HOST: &str = "127.0.0.1";
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// Under which access control the broker runs.
+/// The access control of a broker.
 #[derive(Clone, Debug, Default)]
 pub enum AclMode {
     /// The shipped file.
     #[default]
     Shipped,
-    /// Every identity may do everything: the mistake that the bridges' canary is for.
+    /// Every identity may do everything: the mistake that the bridges' canary detects.
     Open,
-    /// Another text, for trying a variant.
+    /// Another text, to test a variant.
     Text(String),
 }
 
 impl AclMode {
-    /// The file.
+    /// The text of the file.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -81,10 +81,11 @@ impl Builder {
         self
     }
 
-    /// Makes certificates, writes the configuration, starts mosquitto and waits until it accepts.
+    /// Makes certificates, writes the configuration, starts mosquitto and waits until it accepts
+    /// connections.
     ///
     /// # Errors
-    /// If mosquitto is not installed or does not start; says what it wrote.
+    /// If mosquitto is not installed or does not start; includes its output.
     pub fn start(self) -> Result<Broker> {
         let (dir, temporary) = if let Some(dir) = self.dir {
             fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
@@ -98,7 +99,7 @@ impl Builder {
         fs::write(dir.join("obsbus.acl"), self.acl.text()).context("write obsbus.acl")?;
         let mut broker =
             Broker { port: 0, process: None, authority, extra: self.extra, dir, _temporary: temporary };
-        // Between choosing a free port and mosquitto's listening on it somebody else may take it.
+        // Before mosquitto listens on the chosen free port, another program may take it.
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -131,7 +132,7 @@ impl Broker {
         Builder::default().start()
     }
 
-    /// To start one that differs.
+    /// A builder for a different broker.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
@@ -150,7 +151,7 @@ impl Broker {
         &self.dir
     }
 
-    /// Who signs its clients' certificates.
+    /// The authority that signs its clients' certificates.
     #[must_use]
     pub fn authority(&self) -> &Authority {
         &self.authority
@@ -186,7 +187,7 @@ impl Broker {
         }
     }
 
-    /// Kills it: no client hears a word.
+    /// Kills it: clients get no DISCONNECT.
     ///
     /// # Errors
     /// If it is not gone within 5 s.
@@ -197,7 +198,7 @@ impl Broker {
         }
     }
 
-    /// Lets it stand still (SIGSTOP): connections stay open and nothing comes.
+    /// Freezes it (SIGSTOP): connections stay open, but nothing arrives.
     ///
     /// # Errors
     /// If it does not run.
@@ -213,7 +214,7 @@ impl Broker {
         self.running()?.thaw()
     }
 
-    /// Writes another ACL and has it read (SIGHUP), as `systemctl reload` does.
+    /// Writes another ACL and makes mosquitto read it (SIGHUP), as `systemctl reload` does.
     ///
     /// # Errors
     /// If it does not run, or does not read the file within 5 s.
@@ -227,11 +228,11 @@ impl Broker {
             .map(|_| ())
     }
 
-    /// Starts it again on the same port; one that still runs is stopped first. Waits until it
-    /// accepts.
+    /// Restarts it on the same port; stops it first if it still runs. Waits until it accepts
+    /// connections.
     ///
     /// # Errors
-    /// If it does not start; says what it wrote.
+    /// If it does not start; includes its output.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
         self.launch()
@@ -245,7 +246,8 @@ impl Broker {
         let conf = self.dir.join("mosquitto.conf");
         let mut text = production_conf(&self.dir, self.port)?;
         text.push_str("\nlog_dest stderr\n");
-        // Started by root it would become `mosquitto`, who may not read a temporary folder.
+        // If root starts it, it switches to the user `mosquitto`, who may not read a temporary
+        // folder.
         if rustix::process::geteuid().is_root() {
             text.push_str("user root\n");
         }
@@ -264,7 +266,7 @@ impl Broker {
             }
             TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok().map(|_| true)
         })?;
-        // Whoever accepted was not this broker, if this broker could not have the port.
+        // If this broker could not get the port, another program accepted.
         if !accepts || !process.is_running() {
             bail!("mosquitto did not start: {}", process.stderr());
         }
@@ -276,7 +278,7 @@ impl Broker {
 /// The shipped configuration with the paths under `dir` and a loopback `port`.
 ///
 /// # Errors
-/// If a line that is to be substituted does not stand in it exactly once.
+/// If it does not contain a line to be substituted exactly once.
 pub fn production_conf(dir: &Path, port: u16) -> Result<String> {
     let certs = dir.join("certs");
     let mut text = SHIPPED_CONF.to_owned();

@@ -1,7 +1,7 @@
-//! A certificate authority made on the spot, for tests and the demo.
+//! A new certificate authority for tests and the demo.
 //!
 //! Files in its folder: `ca.crt`, `server.crt`, `server.key`, `clients/<identity>.crt` and `.key`.
-//! The authority's own key is never written, so what it signed is worth nothing once it is gone.
+//! The authority's own key is never written, so nobody can sign with it later.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,10 +15,10 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// What a client needs for mutual TLS: three PEM files, and the name it goes by.
+/// A client's files for mutual TLS: three PEM files, and its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientFiles {
-    /// The common name of the certificate, hence the broker's name for the client.
+    /// The common name of the certificate, which is the client's identity.
     pub identity: String,
     /// The authority's certificate.
     pub ca: PathBuf,
@@ -34,7 +34,7 @@ pub struct Authority {
     dir: PathBuf,
 }
 
-/// How long what is made here holds, unless said otherwise: far from `certificate_expiring`.
+/// Default validity of certificates: far from `certificate_expiring`.
 const VALID: Duration = Duration::from_secs(400 * 86_400);
 
 impl Authority {
@@ -78,8 +78,8 @@ impl Authority {
         if files.cert.exists() { Ok(files) } else { self.client_valid_for(identity, VALID) }
     }
 
-    /// As [`Self::client`], but always new, and valid for `valid` from now: to try what happens when
-    /// a certificate runs out, or is replaced under a running daemon.
+    /// As [`Self::client`], but always new, and valid for `valid` from now: to test a certificate
+    /// that expires, or is replaced under a running daemon.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -92,7 +92,7 @@ impl Authority {
     }
 
     fn client_files(&self, identity: &str) -> ClientFiles {
-        // A test may ask for an identity that is no file name, such as `a/b`.
+        // A test may use an identity that is not a file name, such as `a/b`.
         let name = identity.replace('/', "%2F");
         let clients = self.dir.join("clients");
         ClientFiles {
@@ -120,7 +120,7 @@ fn params(common_name: &str, names: Vec<String>, valid: Duration) -> Result<Cert
     let now = bus::clock::Now::read().utc.unix_milliseconds();
     let now = Duration::from_millis(u64::try_from(now).unwrap_or(0));
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    // An hour back, so that a clock that is set meanwhile does not make it "not yet valid".
+    // An hour in the past, so that a clock that is set back does not make it "not yet valid".
     params.not_before = epoch + now.saturating_sub(Duration::from_secs(3600));
     params.not_after = epoch + now + valid;
     Ok(params)

@@ -1,8 +1,8 @@
-//! A small MQTT 5 client for tests, over mutual TLS, built on rumqttc itself and not on the product's
-//! session, so that both cannot be wrong together.
+//! A small MQTT 5 client for tests, over mutual TLS, built on rumqttc itself and not on the
+//! product's session, because otherwise both could have the same error.
 //!
-//! Its connection lives on a thread of its own; every method blocks, each with a limit. It keeps
-//! every message that it ever received. It does nothing clever: no replay, no ordering of its own.
+//! Its connection has a separate thread; every method blocks, with a timeout. It keeps every
+//! received message. It neither replays nor reorders messages.
 
 mod connection;
 
@@ -40,20 +40,20 @@ pub struct Message {
     pub retain: bool,
     /// Delivered with quality of service 1.
     pub acknowledged: bool,
-    /// What is left of its message expiry, seconds.
+    /// The rest of its message expiry, seconds.
     pub expiry: Option<u32>,
-    /// Where an answer should go.
+    /// The topic for the reply.
     pub response_topic: Option<String>,
-    /// To recognise the answer by.
+    /// Identifies the reply.
     pub correlation_data: Option<Bytes>,
-    /// What kind of payload it says it is.
+    /// The declared content type.
     pub content_type: Option<String>,
-    /// When it came.
+    /// When it arrived.
     pub at: bus::clock::Now,
 }
 
 impl Message {
-    /// The payload as text; what is not UTF-8 is replaced.
+    /// The payload as text; invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.payload).into_owned()
@@ -62,7 +62,7 @@ impl Message {
     /// The payload as JSON.
     ///
     /// # Errors
-    /// If it is none; shows it.
+    /// If it is not JSON; shows it.
     pub fn json(&self) -> Result<serde_json::Value> {
         serde_json::from_slice(&self.payload)
             .with_context(|| format!("{} carries {}", self.topic, self.text()))
@@ -76,10 +76,10 @@ pub struct Puback(pub u8);
 impl Puback {
     /// 0x87: the broker's access control refused it.
     pub const NOT_AUTHORISED: Self = Self(0x87);
-    /// 0x10: taken, but nobody listens.
+    /// 0x10: accepted, but nobody subscribes.
     pub const NO_SUBSCRIBERS: Self = Self(0x10);
 
-    /// Whether the broker took the message (with or without somebody listening).
+    /// Whether the broker accepted the message (with or without a subscriber).
     #[must_use]
     pub fn is_taken(self) -> bool {
         self.0 < 0x80
@@ -92,7 +92,7 @@ impl fmt::Debug for Puback {
     }
 }
 
-/// A message to publish: quality of service 1, not retained, without properties, unless said.
+/// A message to publish; by default quality of service 1, not retained, without properties.
 #[derive(Clone, Debug)]
 pub struct Post {
     topic: String,
@@ -121,7 +121,7 @@ impl Post {
         self
     }
 
-    /// With quality of service 0: the broker's refusal is not heard.
+    /// With quality of service 0: a refusal by the broker is not noticed.
     #[must_use]
     pub fn unacknowledged(mut self) -> Self {
         self.qos = QoS::AtMostOnce;
@@ -199,8 +199,8 @@ impl Connect {
         self
     }
 
-    /// Comes back by itself, with its subscriptions, when the broker was away. What was not
-    /// acknowledged by then is reported as failed and not sent again.
+    /// Reconnects by itself, with its subscriptions, when the broker was away. Publishes that were
+    /// not acknowledged by then are reported as failed and not sent again.
     #[must_use]
     pub fn reconnecting(mut self) -> Self {
         self.reconnect = true;
@@ -241,7 +241,7 @@ pub struct TestClient {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// A publish whose PUBACK may still be out.
+/// A publish whose PUBACK may still be pending.
 #[derive(Debug)]
 pub struct Pending(std::sync::mpsc::Receiver<Result<Puback, Closed>>);
 
@@ -264,22 +264,22 @@ impl TestClient {
         Connect::with(broker.port(), broker.client(identity)?).connect()
     }
 
-    /// The name under which the broker knows it.
+    /// Its identity.
     #[must_use]
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// Why it is not connected any more; `None` while it is, or comes back by itself.
+    /// Why it is not connected any more; `None` while it is connected or reconnects by itself.
     #[must_use]
     pub fn closed(&self) -> Option<String> {
         self.shared.lock().closed.clone()
     }
 
-    /// Waits until the connection is over, and says why.
+    /// Waits until the connection has ended, and returns why.
     ///
     /// # Errors
-    /// If it still stands after `limit`.
+    /// If it still exists after `limit`.
     pub fn wait_closed(&self, limit: Duration) -> Result<String> {
         self.shared.wait(limit, |state| state.closed.is_some())?;
         self.closed().with_context(|| format!("{} is still connected", self.identity))
@@ -291,7 +291,7 @@ impl TestClient {
         self.shared.lock().server_keep_alive
     }
 
-    /// How often it has connected: more than once only if it is [`Connect::reconnecting`].
+    /// Number of connects: more than one only if it is [`Connect::reconnecting`].
     #[must_use]
     pub fn connects(&self) -> usize {
         self.shared.lock().connects
@@ -350,7 +350,7 @@ impl TestClient {
         Ok(())
     }
 
-    /// Publishes and waits for the PUBACK. Without acknowledgement the answer is 0 as soon as the
+    /// Publishes and waits for the PUBACK. With quality of service 0 it returns 0 as soon as the
     /// message is written.
     ///
     /// # Errors
@@ -397,7 +397,7 @@ impl TestClient {
     /// Waits for a message that `wanted` accepts; earlier ones count.
     ///
     /// # Errors
-    /// If none comes within `limit`; lists the topics of what came.
+    /// If none comes within `limit`; lists the topics of the messages that came.
     pub fn wait_for(&self, wanted: impl Fn(&Message) -> bool, limit: Duration) -> Result<Message> {
         self.wait_after(0, wanted, limit)
     }
@@ -449,7 +449,7 @@ impl TestClient {
 
     fn end(&mut self, clean: bool) {
         let Some(thread) = self.thread.take() else { return };
-        // A broker that stands still takes no DISCONNECT: do not wait for it for long.
+        // A hung broker does not accept a DISCONNECT: do not wait long for it.
         if !(clean && self.client.try_disconnect().is_ok() && self.shared.wait_ended(Duration::from_secs(1)))
         {
             self.shared.abort.notify_one();

@@ -1,21 +1,20 @@
-//! What can be made to go wrong with a simulated instrument, whichever it is: how a fault is read,
-//! which ones are on and for how many replies, and what they do to a reply.
+//! Faults of simulated instruments, for every kind: how a fault is parsed, which ones are active
+//! and for how many replies, and their effect on a reply.
 //!
-//! Which faults there are is the instrument's own. Pulling the cable is
-//! [`crate::port::Port::unplug`]'s affair.
+//! Each instrument defines its own faults. [`crate::port::Port::unplug`] pulls the cable.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Why what somebody typed is not done; says what can be typed instead.
+/// Why a typed command is refused; tells what can be typed instead.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
     /// There is no fault after `fault`.
     #[error("no fault named: {usage}")]
     Unnamed {
-        /// What could stand there.
+        /// What can be typed there.
         usage: &'static str,
     },
     /// The instrument has no such fault.
@@ -23,7 +22,7 @@ pub enum ConsoleError {
     UnknownFault {
         /// What was typed.
         kind: String,
-        /// What could stand there.
+        /// What can be typed there.
         usage: &'static str,
     },
     /// The fault needs a value.
@@ -31,17 +30,17 @@ pub enum ConsoleError {
     NoValue {
         /// The fault.
         kind: String,
-        /// What could be typed.
+        /// What can be typed.
         usage: &'static str,
     },
-    /// There is a word too many.
+    /// There is an extra word.
     #[error("`{extra}` after `{kind}` means nothing: {usage}")]
     Extra {
         /// The word.
         extra: String,
         /// The fault before it.
         kind: String,
-        /// What could be typed.
+        /// What can be typed.
         usage: &'static str,
     },
     /// A value is not what it should be.
@@ -49,13 +48,13 @@ pub enum ConsoleError {
     Value {
         /// What was typed.
         text: String,
-        /// What was wanted, in words.
+        /// The expected value, in words.
         wanted: String,
     },
     /// There is no such command.
     #[error("no command `{0}`; `help` lists what can be typed")]
     UnknownCommand(String),
-    /// The command stands alone.
+    /// The command takes no value.
     #[error("`{0}` takes no value")]
     TakesNone(String),
     /// The command takes one value.
@@ -71,9 +70,9 @@ pub enum ConsoleError {
     },
 }
 
-/// An instrument's ways of misbehaving.
+/// An instrument's faults.
 pub trait Fault: Copy + PartialEq {
-    /// What [`Fault::parse`] takes.
+    /// The syntax of [`Fault::parse`].
     const USAGE: &'static str;
 
     /// The fault called `kind`, if there is one; `value` is the word after it.
@@ -85,22 +84,22 @@ pub trait Fault: Copy + PartialEq {
         value: impl FnOnce() -> Result<&'a str, ConsoleError>,
     ) -> Result<Option<Self>, ConsoleError>;
 
-    /// Whether it is a thing of requests and replies, which can be counted.
+    /// Whether it concerns replies, which can be counted.
     fn is_of_replies(self) -> bool;
 
     /// What it does to a reply, if anything.
     fn harm(self) -> Option<Harm>;
 
-    /// Whether it takes the place of `other`: it is of the same kind.
+    /// Whether it replaces `other`, because it is of the same kind.
     fn replaces(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
-    /// Reads a fault and the number of replies it is for (`None`: until cleared), as in
-    /// `garbled 3` or `slow 500`.
+    /// Parses a fault and the number of its replies (`None`: until cleared), as in `garbled 3` or
+    /// `slow 500`.
     ///
     /// # Errors
-    /// Says what is wrong and what can be said instead.
+    /// Says what is wrong and what can be typed instead.
     fn parse(words: &[&str]) -> Result<(Self, Option<u32>), ConsoleError> {
         let usage = Self::USAGE;
         let (kind, mut rest) = words.split_first().ok_or(ConsoleError::Unnamed { usage })?;
@@ -132,11 +131,11 @@ pub enum Harm {
     Garbled,
     /// It ends early, without its last byte.
     Truncated,
-    /// It is held back and comes in place of the next one.
+    /// It is held back and sent in place of the next one.
     HeldBack,
-    /// XON and XOFF characters are strewn into it.
+    /// XON and XOFF characters are inserted into it.
     Strewn,
-    /// It comes this much later.
+    /// It is delayed by this time.
     Delayed(Duration),
 }
 
@@ -154,7 +153,7 @@ pub fn number<T: FromStr + PartialOrd + Display>(
     })
 }
 
-/// The faults that are on.
+/// The active faults.
 #[derive(Clone, Debug)]
 pub struct Faults<F>(Vec<(F, Option<u32>)>);
 
@@ -165,28 +164,28 @@ impl<F> Default for Faults<F> {
 }
 
 impl<F: Fault> Faults<F> {
-    /// Puts a fault on, in place of one of the same kind.
+    /// Activates a fault, in place of one of the same kind.
     pub fn put(&mut self, fault: F, replies: Option<u32>) {
         self.0.retain(|(other, _)| !fault.replaces(*other));
         self.0.push((fault, replies));
     }
 
-    /// Takes all faults away.
+    /// Clears all faults.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Those that are on.
+    /// The active faults.
     pub fn all(&self) -> impl Iterator<Item = F> {
         self.0.iter().map(|(fault, _)| *fault)
     }
 
-    /// Whether it is on.
+    /// Whether it is active.
     pub fn has(&self, fault: F) -> bool {
         self.all().any(|other| other == fault)
     }
 
-    /// The faults of replies that `meet` one request, counted down.
+    /// The faults of replies that `meet` selects for one request; counts them down.
     pub fn take(&mut self, meet: impl Fn(F) -> bool) -> Vec<F> {
         let mut taken = Vec::new();
         for (fault, left) in &mut self.0 {

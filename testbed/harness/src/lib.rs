@@ -1,5 +1,6 @@
-//! What every simulated instrument is made of (`port`, `uart`, `fault`, `obedient`, `simulator`), and
-//! what tests run against: a real broker, real processes, clients, a whole site. Knows no instrument.
+//! The parts of every simulated instrument (`port`, `uart`, `fault`, `obedient`, `simulator`), and
+//! the environment of tests: a real broker, real processes, clients, a whole site. Knows no
+//! instrument.
 
 pub mod broker;
 pub mod certs;

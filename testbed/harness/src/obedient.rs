@@ -1,34 +1,34 @@
-//! What can be typed at a simulated instrument while it is served, whichever it is.
+//! The console of a simulated instrument while it is served, for every kind.
 
 use std::ops::RangeInclusive;
 
 use crate::fault::{ConsoleError, Fault, number};
 use crate::port::{Device, Port};
 
-/// A word that takes one number: the number's range, and what is done with it.
+/// A console word with one number: the number's range, and its action.
 pub type Word<D> = (&'static str, RangeInclusive<f64>, fn(&mut D, f64));
 
-/// A simulated instrument that does what is typed.
+/// A simulated instrument with a console.
 pub trait Obedient: Device + Sized {
-    /// Its ways of misbehaving.
+    /// Its faults.
     type Fault: Fault;
     /// The answer to `help`.
     const HELP: &'static str;
-    /// What only this one can be told.
+    /// The console words of this instrument only.
     const WORDS: &'static [Word<Self>];
     /// Faults that need no `fault` before them.
     const SHORT_FAULTS: &'static [&'static str];
 
-    /// Puts a fault on, for so many requests or until cleared.
+    /// Activates a fault, for this many requests or until cleared.
     fn put_fault(&mut self, fault: Self::Fault, requests: Option<u32>);
-    /// Takes all faults away.
+    /// Clears all faults.
     fn clear_faults(&mut self);
     /// Switches mains off and on.
     fn power_cycle(&mut self);
-    /// Says how it is.
+    /// Its state, in words.
     fn describe(&self) -> String;
 
-    /// Does what `line` says; what there is to tell about it.
+    /// Executes `line`; returns the text to print.
     ///
     /// # Errors
     /// Says what is wrong with the line, or what could not be done.

@@ -1,5 +1,5 @@
-//! Somebody who commands a device over MQTT, without the product's client code: posts requests
-//! and collects what comes back.
+//! A client that commands a device over MQTT, without the product's client code: publishes requests
+//! and collects the replies.
 
 #![expect(clippy::disallowed_methods, reason = "a sender dates its requests")]
 
@@ -17,7 +17,7 @@ use crate::wait::wait_for;
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
-/// An identity with a connection of its own, which reads its replies and everything public.
+/// An identity with its own connection, which reads its replies and all public topics.
 pub struct Operator {
     /// The connection.
     pub client: TestClient,
@@ -65,7 +65,7 @@ impl Operator {
     /// the id.
     ///
     /// # Errors
-    /// If the broker does not take it.
+    /// If the broker refuses it.
     pub fn send(&self, verb: &str, keys: Value) -> Result<String> {
         let (id, payload) = request(keys)?;
         let answer = self.client.publish(self.post(verb, payload))?;
@@ -76,7 +76,7 @@ impl Operator {
     /// [`Self::send`], and waits for the terminal reply.
     ///
     /// # Errors
-    /// If the broker does not take it, or no terminal reply comes within [`LIMIT`].
+    /// If the broker refuses it, or no terminal reply comes within [`LIMIT`].
     pub fn ask(&self, verb: &str, keys: Value) -> Result<Value> {
         let mark = self.client.mark();
         let id = self.send(verb, keys)?;
@@ -120,7 +120,7 @@ impl Operator {
         self.client.wait_for(wanted, LIMIT)?.json()
     }
 
-    /// All replies to this id so far, in their order.
+    /// All replies to this id so far, in order.
     #[must_use]
     pub fn replies(&self, id: &str) -> Vec<Value> {
         let here = self.reply_topic(id);
@@ -147,7 +147,8 @@ impl Operator {
         wait_for(&format!("{count} events about {id}"), LIMIT, enough)
     }
 
-    /// Asks something else to its end: what the bridge had to say before, has arrived then.
+    /// Sends another command and waits for its end: all earlier messages of the bridge have then
+    /// arrived.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -165,7 +166,7 @@ fn is_terminal(message: &Message) -> bool {
 /// A payload with these keys, an `id` and a `ts` of now unless they are among them; with the id.
 ///
 /// # Errors
-/// If `keys` is not an object, or its `id` no text.
+/// If `keys` is not an object, or its `id` is not a text.
 pub fn request(keys: Value) -> Result<(String, Vec<u8>)> {
     let Value::Object(mut keys) = keys else { anyhow::bail!("{keys} is not an object") };
     set_default(&mut keys, "id", || Operator::new_id().into());
@@ -180,7 +181,7 @@ fn set_default(keys: &mut Map<String, Value>, key: &str, value: impl FnOnce() ->
     }
 }
 
-/// The machine's clock, for what a simulated device asks for it.
+/// The machine's clock, for simulated devices.
 #[must_use]
 pub fn instant_now() -> Instant {
     Now::read().instant

@@ -1,8 +1,8 @@
-//! A simulated device behind a pseudo-terminal, at the end of a symbolic link as udev would make
-//! one, with a cable that can be pulled.
+//! A simulated device behind a pseudo-terminal, with a symbolic link as udev would make, and a
+//! cable that can be pulled.
 //!
-//! One thread per port owns the pseudo-terminal and gives the device its bytes and its time. What
-//! the device is, is behind [`Device`]; this file knows no protocol.
+//! One thread per port owns the pseudo-terminal and gives the device its bytes and its time. The
+//! device is behind [`Device`]; this file knows no protocol.
 
 #![expect(clippy::disallowed_methods, reason = "a port is the IO shell of a device: it gives it the time")]
 
@@ -21,7 +21,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use terminal::Terminal;
 
-/// How often a quiet port lets its device's time pass, and lets go of an exclusive lock.
+/// How often a quiet port lets its device's time pass, and releases an exclusive lock.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Entries kept by [`Port::log`].
@@ -35,7 +35,7 @@ pub trait Device: Send + 'static {
     /// The byte that ends a request and a reply, for [`Port::log`].
     const LAST_BYTE: u8;
 
-    /// Takes bytes the host wrote; none at all only lets time pass.
+    /// Receives bytes from the host; an empty slice only lets time pass.
     fn receive(&mut self, bytes: &[u8], now: Instant);
 
     /// The bytes due by `now`.
@@ -57,9 +57,9 @@ pub enum Direction {
 /// One frame that passed the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// When its last byte came in or was handed out.
+    /// When its last byte was received or sent.
     pub at: Instant,
-    /// Which way.
+    /// Its direction.
     pub direction: Direction,
     /// All of it, with its last byte.
     pub bytes: Vec<u8>,
@@ -94,7 +94,7 @@ enum Order {
 
 impl<D> Shared<D> {
     fn lock(&self) -> MutexGuard<'_, State<D>> {
-        // A test that panicked inside `with` has failed already; the port goes on for the others.
+        // A test that panicked inside `with` has failed already; the port continues for the others.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,7 +109,7 @@ impl<D: Device> Port<D> {
     /// existing symbolic link is replaced.
     ///
     /// # Errors
-    /// When there is no pseudo-terminal to be had, or `link` is a file or cannot be made.
+    /// If no pseudo-terminal is available, or `link` is a file or cannot be made.
     pub fn serve(device: D, link: impl Into<PathBuf>) -> io::Result<Self> {
         let link = link.into();
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
@@ -153,7 +153,7 @@ impl<D: Device> Port<D> {
         self.order(Order::Unplug)
     }
 
-    /// Puts the cable back: a new pseudo-terminal at the same link. Nothing if it is in.
+    /// Puts the cable back: a new pseudo-terminal at the same link. Does nothing if it is in.
     ///
     /// # Errors
     /// As [`Port::serve`].
@@ -161,8 +161,7 @@ impl<D: Device> Port<D> {
         self.order(Order::Plug)
     }
 
-    /// The last four thousand frames, oldest first. Bytes without an end are in front of the next
-    /// frame's.
+    /// The last 4096 frames, oldest first. Bytes without an end precede the next frame's.
     #[must_use]
     pub fn log(&self) -> Vec<Passed> {
         self.shared.lock().log.iter().cloned().collect()
@@ -179,7 +178,7 @@ impl<D: Device> Port<D> {
 
 impl<D> Drop for Port<D> {
     fn drop(&mut self) {
-        // Neither can fail but for a thread that is gone already.
+        // Both fail only if the thread has ended already.
         let _ = self.orders.send(Order::End);
         self.shared.wake();
         if let Some(thread) = self.thread.take() {
@@ -188,7 +187,7 @@ impl<D> Drop for Port<D> {
     }
 }
 
-/// The thread's own things.
+/// The thread's own data.
 struct Server<D> {
     link: PathBuf,
     shared: Arc<Shared<D>>,
@@ -214,10 +213,10 @@ impl<D: Device> Server<D> {
         }
     }
 
-    /// Does what was ordered; true at the end.
+    /// Executes the orders; true at the end.
     fn obey(&mut self) -> bool {
         while let Ok(order) = self.inbox.try_recv() {
-            // Nobody waits for the answer of a port that is being dropped.
+            // Nobody waits for the result while the port is being dropped.
             match order {
                 Order::Plug(answer) => {
                     let _ = answer.send(self.plug());
@@ -247,14 +246,14 @@ impl<D: Device> Server<D> {
         if self.terminal.is_none() {
             return Ok(());
         }
-        // The link first: the number of a closed pseudo-terminal is given to the next one at once,
-        // and whoever opens again by this link would hold somebody else's.
+        // The link first: the number of a closed pseudo-terminal is reused at once, and a program
+        // that opens this link again would get another device.
         let removed = std::fs::remove_file(&self.link);
         self.terminal = None;
         removed
     }
 
-    /// Moves bytes both ways; when to come again.
+    /// Moves bytes in both directions; returns when to call it again.
     fn serve(&mut self, now: Instant) -> Option<Instant> {
         let mut incoming = [0; 4096];
         let count = self.terminal.as_mut().map_or(0, |terminal| terminal.read(&mut incoming));

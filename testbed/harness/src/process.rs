@@ -2,8 +2,8 @@
 //! the test that started them ends, however it ends.
 //!
 //! Output goes into files, not pipes, so that a process never waits for the harness to read. Each
-//! process gets a process group of its own: Ctrl-C at a terminal reaches the harness alone, which
-//! then stops things in the right order.
+//! process gets its own process group: Ctrl-C at a terminal reaches the harness alone, which then
+//! stops everything in the right order.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::wait_for;
 
-/// What is to be started.
+/// A process to be started.
 #[derive(Clone, Debug)]
 pub struct Launch {
     program: PathBuf,
@@ -30,7 +30,7 @@ pub struct Launch {
     typed: bool,
 }
 
-/// What a finished process left behind.
+/// The result of a finished process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// Exit code; 128 + signal if a signal ended it, as a shell would say.
@@ -44,7 +44,7 @@ pub struct Output {
 /// Where standard error goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Errors {
-    /// To a file of its own.
+    /// To its own file.
     Kept,
     InOutput,
     Shown,
@@ -54,7 +54,7 @@ impl Launch {
     /// A binary of this workspace, from the same build as the caller (`target/<profile>/<name>`).
     ///
     /// # Errors
-    /// Says how to build it, if it is not there.
+    /// If it does not exist; says how to build it.
     pub fn workspace(name: &str) -> Result<Self> {
         let here = std::env::current_exe().context("find the running executable")?;
         let mut dir = here.parent().context("the running executable has no folder")?;
@@ -73,7 +73,7 @@ impl Launch {
     /// `sbin` folders, which an ordinary user's `PATH` leaves out.
     ///
     /// # Errors
-    /// If there is none.
+    /// If it does not exist.
     pub fn machine(program: &str) -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path)
@@ -118,29 +118,28 @@ impl Launch {
         self
     }
 
-    /// Another name for the output files and messages, where one program runs twice.
+    /// Another name for the output files and messages, if one program runs twice.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// Appends output to `<dir>/<name>.out` and `.err` instead of files that go with the process.
+    /// Appends output to `<dir>/<name>.out` and `.err` instead of temporary files.
     #[must_use]
     pub fn logs_in(mut self, dir: &Path) -> Self {
         self.logs = Some(dir.to_owned());
         self
     }
 
-    /// Lets it write to the caller's standard error, for what is drawn on a terminal; nothing of it
-    /// is kept.
+    /// Lets it write to the caller's standard error, to draw on a terminal; nothing of it is kept.
     #[must_use]
     pub fn errors_shown(mut self) -> Self {
         self.errors = Errors::Shown;
         self
     }
 
-    /// Has standard error where standard output is, in the order in which it is written.
+    /// Sends standard error to standard output, in the order in which it is written.
     #[must_use]
     pub fn errors_in_output(mut self) -> Self {
         self.errors = Errors::InOutput;
@@ -152,6 +151,27 @@ impl Launch {
     pub fn typed(mut self) -> Self {
         self.typed = true;
         self
+    }
+
+    /// Runs it on a terminal of its own, to which can be typed.
+    ///
+    /// # Errors
+    /// If `script` is not installed, or an argument is not UTF-8.
+    pub fn on_terminal(self) -> Result<Self> {
+        let mut command = String::new();
+        for word in std::iter::once(self.program.as_os_str()).chain(self.args.iter().map(OsString::as_os_str))
+        {
+            let word = word.to_str().with_context(|| format!("{} is not UTF-8", word.display()))?;
+            command.push_str(&format!("'{}' ", word.replace('\'', r"'\''")));
+        }
+        let script = Self::machine("script")?.args(["-q", "-e", "-c", &command, "/dev/null"]);
+        Ok(Self {
+            env: self.env,
+            logs: self.logs,
+            errors: self.errors,
+            typed: true,
+            ..script.named(&self.name)
+        })
     }
 
     /// Starts it.
@@ -182,8 +202,8 @@ impl Launch {
         Ok(Process { child, name: self.name.clone(), stdout, stderr, exit: None, _temporary: temporary })
     }
 
-    /// How long it runs, from before its start until its end is known, output thrown away. The wait
-    /// has no limit and looks at nothing in between: that would be measured too.
+    /// Measures its run time, from before its start until its end is known; discards its output.
+    /// The wait has no timeout and does not poll, because polling would be measured, too.
     ///
     /// # Errors
     /// If it cannot be started, or does not exit with 0.
@@ -215,7 +235,7 @@ impl Launch {
     /// Starts it and waits for its end.
     ///
     /// # Errors
-    /// If it cannot be started, or has not ended after `limit`; it is then killed.
+    /// If it cannot be started, or has not ended after `limit`, when it is killed.
     pub fn run(&self, limit: Duration) -> Result<Output> {
         let mut process = self.spawn()?;
         let code = process.wait_exit(limit)?;
@@ -231,7 +251,7 @@ fn append(path: &Path) -> Result<fs::File> {
         .with_context(|| format!("open {}", path.display()))
 }
 
-/// A place in a process's output: how much of it there was.
+/// A position in a process's output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     stdout: usize,
@@ -277,7 +297,7 @@ impl Process {
     /// Waits for a complete line, on either stream, that `wanted` accepts; earlier ones count.
     ///
     /// # Errors
-    /// If none comes within `limit` or before the process ends; says what it wrote instead.
+    /// If none comes within `limit` or before the process ends; includes its output.
     pub fn wait_for_line(&mut self, wanted: impl Fn(&str) -> bool, limit: Duration) -> Result<String> {
         self.wait_for_line_after(Mark::default(), wanted, limit)
     }
@@ -293,7 +313,8 @@ impl Process {
         limit: Duration,
     ) -> Result<String> {
         let found = wait_for(&format!("a line of {}", self.name), limit, || {
-            // Asked before the files are read, or the last lines of a process could be missed.
+            // Checked before the files are read; otherwise the last lines of a process could be
+            // missed.
             let ended = !self.is_running();
             let line = complete_lines(&self.stdout(), mark.stdout)
                 .chain(complete_lines(&self.stderr(), mark.stderr))
@@ -311,7 +332,7 @@ impl Process {
     /// Types a line to it.
     ///
     /// # Errors
-    /// If it was not started with [`Launch::typed`], or does not take it.
+    /// If it was not started with [`Launch::typed`], or does not accept it.
     pub fn type_line(&mut self, line: &str) -> Result<()> {
         let mut input = self.child.stdin.as_ref().context("its standard input is closed")?;
         input.write_all(format!("{line}\n").as_bytes()).with_context(|| format!("type to {}", self.name))
@@ -328,7 +349,7 @@ impl Process {
     /// Waits for its end: exit code, or 128 + signal.
     ///
     /// # Errors
-    /// If it has not ended after `limit`; it goes on running.
+    /// If it has not ended after `limit`; it continues to run.
     pub fn wait_exit(&mut self, limit: Duration) -> Result<i32> {
         let what = format!("the end of {}", self.name);
         let ended = wait_for(&what, limit, || if self.is_running() { None } else { self.exit });
@@ -338,7 +359,7 @@ impl Process {
         }
     }
 
-    /// Sends a signal; to a process that has ended, nothing.
+    /// Sends a signal, unless the process has ended.
     ///
     /// # Errors
     /// If the system refuses.
@@ -376,14 +397,14 @@ impl Process {
         self.wait_exit(Duration::from_secs(5)).map(|_| ())
     }
 
-    /// SIGSTOP, and waits until it stands still.
+    /// SIGSTOP, and waits until it is stopped.
     ///
     /// # Errors
-    /// If it does not stand still within 5 s.
+    /// If it is not stopped within 5 s.
     pub fn freeze(&mut self) -> Result<()> {
         self.signal(Signal::STOP)?;
         let stat = format!("/proc/{}/stat", self.pid());
-        // The state is the first field after the name, which stands in parentheses.
+        // The state is the first field after the name, which is in parentheses.
         wait_for(&format!("{} to stand still", self.name), Duration::from_secs(5), || {
             let text = fs::read_to_string(&stat).ok()?;
             text.rsplit_once(") ").filter(|(_, fields)| fields.starts_with('T')).map(|_| ())
@@ -414,7 +435,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Failure means it is gone already, and a destructor has nobody to tell anyway.
+        // Failure means that it has ended already, and a destructor cannot report errors anyway.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,16 +1,16 @@
-//! Random numbers that can be repeated, for the devices' latencies and faults and for campaigns.
+//! Repeatable random numbers, for the devices' latencies and faults and for campaigns.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A small generator of random numbers (splitmix64): the same seed, the same numbers.
 ///
-/// Real ones, which nobody can guess, are in `bus::random`.
+/// Real random numbers are in `bus::random`.
 #[derive(Clone, Debug)]
 pub struct SeededRandom(u64);
 
 impl SeededRandom {
-    /// A generator of its own for each seed.
+    /// A generator with this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -34,7 +34,7 @@ impl SeededRandom {
     /// One of `choices`.
     ///
     /// # Panics
-    /// There are none.
+    /// `choices` is empty.
     pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         let place = self.place(choices.len());
         *choices.get(place).expect("at least one choice")
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_splitmix64() {
-        // From its author's reference implementation, with the seed 1234567.
+        // Values from the author's reference implementation, with the seed 1234567.
         let mut random = SeededRandom::new(1_234_567);
         let numbers = [(); 3].map(|()| random.below(u64::MAX));
         assert_eq!(

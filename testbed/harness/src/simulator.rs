@@ -1,5 +1,5 @@
-//! What `chiller-sim` and `focuser-sim` do: serve an instrument until they are told to end, and do
-//! meanwhile what is typed.
+//! The main loop of the simulator programs: serves an instrument until the program is told to end,
+//! and executes typed commands meanwhile.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program to be talked to at a terminal")]
 
@@ -16,9 +16,9 @@ use crate::port::Port;
 /// Serves `device` at `link`, which is printed, until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// If there is no pseudo-terminal to be had, or the link cannot be made or removed.
+/// If no pseudo-terminal is available, or the link cannot be made or removed.
 pub fn simulate<D: Obedient>(device: D, link: &Path) -> Result<()> {
-    // Before the link is there, so that whoever sees it can also stop this program properly.
+    // Before the link exists, so that a program that sees the link can also stop this one properly.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _guard = runtime.enter();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

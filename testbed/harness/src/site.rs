@@ -1,10 +1,11 @@
-//! A whole site on loopback: broker under the shipped files, an instrument's model on a
-//! pseudo-terminal, the real bridge and the real command line tool, each with settings and a
-//! certificate of its own.
+//! A whole site on loopback: a broker with the shipped files, an instrument's model on a
+//! pseudo-terminal, the real bridge and the real command line tool, each with its own settings and
+//! certificate.
 //!
-//! Built for tests: what runs is public, to be frozen, killed and unplugged. It judges nothing; it
-//! waits for what a test names. The binaries must be built: `cargo build --workspace --bins`, which
-//! `cargo test --workspace` does by itself and `cargo test -p testbed` does not.
+//! For tests: its parts are public, so that a test can freeze, kill and unplug them. It judges
+//! nothing; it waits for the conditions of a test. The binaries must be built: `cargo build
+//! --workspace --bins`, which `cargo test --workspace` does by itself and `cargo test -p testbed`
+//! does not.
 
 mod beside;
 mod bridge;
@@ -30,16 +31,16 @@ pub use beside::Beside;
 pub use bridge::Bridge;
 pub use instrument::{Instrument, SiteModel, table};
 
-/// The identities that may command.
+/// The identities that may send commands.
 pub const CONTROL: [&str; 2] = ["alice", "ops"];
-/// A wait that is not what a test is about ends with an error after this.
+/// Default timeout of a wait, which then ends with an error.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 fn topic_of(kind: &str, rest: &str) -> String {
     format!("clasp/{kind}/{rest}")
 }
 
-/// How a site is to be started.
+/// The configuration of a site.
 #[derive(Clone, Debug)]
 pub struct Builder<D: Instrument> {
     acl: AclMode,
@@ -49,7 +50,7 @@ pub struct Builder<D: Instrument> {
     dir: Option<PathBuf>,
 }
 
-/// The keys outside every section, under the name "", and those of each section.
+/// The keys of each section; those outside every section under the name "".
 type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
 impl<D: Instrument> Builder<D> {
@@ -89,8 +90,9 @@ impl<D: Instrument> Builder<D> {
         self
     }
 
-    /// Automatic control for these camera channels, with a sensor in the dome  and with delays that a test can wait for: inputs are too old after 2 s
-    /// and held for 2 s more; 1 s to run at least, 1 s before it is switched off.
+    /// Automatic control for these camera channels, with a sensor in the dome and with delays that
+    /// a test can wait for: inputs are too old and held for 2 s more; 1 s to run at least, 1 s
+    /// before it is switched off.
     #[must_use]
     pub fn automatic(self, channels: &[&str]) -> Self {
         self.setting("start_mode", "\"automatic\"")
@@ -112,17 +114,17 @@ impl<D: Instrument> Builder<D> {
     /// Starts everything and waits until the bridge is ready.
     ///
     /// # Errors
-    /// If something does not start; says what it wrote.
+    /// If something does not start; includes its output.
     pub fn start(self) -> Result<SiteOf<D>> {
         let mut site = self.start_without_bridge()?;
         site.start_bridge()?;
         Ok(site)
     }
 
-    /// Starts everything but the bridge, whose settings are written.
+    /// Starts everything except the bridge, whose settings are written.
     ///
     /// # Errors
-    /// If something does not start; says what it wrote.
+    /// If something does not start; includes its output.
     pub fn start_without_bridge(self) -> Result<SiteOf<D>> {
         let (dir, temporary) = if let Some(dir) = self.dir {
             fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
@@ -139,7 +141,7 @@ impl<D: Instrument> Builder<D> {
         let port = Port::serve(D::build(self.model), dir.join(format!("tty{}", D::KIND.to_uppercase())))
             .context("serve the model")?;
         let observer = Connect::with(broker.port(), broker.client("observer")?).reconnecting().connect()?;
-        // Without commands and other people's replies, which it may not read anyway.
+        // Without commands and others' replies, which it may not read anyway.
         for what in ["state", "availability", "health", "meta", "event"] {
             observer.subscribe(&topic_of(D::KIND, what))?;
         }
@@ -160,22 +162,22 @@ impl<D: Instrument> Builder<D> {
 pub struct SiteOf<D: Instrument> {
     /// The bridge's process.
     pub bridge: Bridge,
-    /// Reads everything that everybody may read, from before the bridge began; comes back after a
-    /// restart of the broker.
+    /// Reads all public topics, from before the start of the bridge; reconnects after a restart of
+    /// the broker.
     pub observer: TestClient,
     /// The model and its cable.
     pub port: Port<D>,
     /// The broker.
     pub broker: Broker,
     dir: PathBuf,
-    /// What the observer had seen when the bridge was last started.
+    /// Number of messages that the observer had received when the bridge was last started.
     began: usize,
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl<D: Instrument> SiteOf<D> {
-    /// Starts a site that differs in nothing from the shipped files but paths, ports and the pace:
-    /// polled often, so that a test need not wait for long.
+    /// Starts a site that differs from the shipped files only in paths, ports and polling rate: it
+    /// polls often, so that a test need not wait long.
     ///
     /// # Errors
     /// As [`Builder::start`].
@@ -183,7 +185,7 @@ impl<D: Instrument> SiteOf<D> {
         Self::builder().start()
     }
 
-    /// To start one that differs.
+    /// A builder for a different site.
     #[must_use]
     pub fn builder() -> Builder<D> {
         Builder {
@@ -223,7 +225,7 @@ impl<D: Instrument> SiteOf<D> {
         self.wait_ready()
     }
 
-    /// Starts the bridge and waits for nothing.
+    /// Starts the bridge without waiting.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -232,11 +234,11 @@ impl<D: Instrument> SiteOf<D> {
         self.bridge.launch()
     }
 
-    /// Waits until the bridge started last is online, has found out whether commands reach it, has
-    /// the device, and has said what it is.
+    /// Waits until the bridge that was started last is online, has verified its command path, has
+    /// read the device, and has published its `meta`.
     ///
     /// # Errors
-    /// If it is not so within a minute; shows its log.
+    /// If this takes longer than a minute; shows its log.
     pub fn wait_ready(&self) -> Result<()> {
         let ready = || {
             self.since_start("meta")?;
@@ -265,7 +267,7 @@ impl<D: Instrument> SiteOf<D> {
     /// The last state.
     ///
     /// # Errors
-    /// If there was none, or it is no JSON.
+    /// If there was none, or it is not JSON.
     pub fn state(&self) -> Result<Value> {
         self.last("state").context("there was no state yet")?.json()
     }
@@ -294,7 +296,7 @@ impl<D: Instrument> SiteOf<D> {
         self.observer.wait_after(mark, wanted, deadline.left())?.json()
     }
 
-    /// Waits until the last word on `availability` is this.
+    /// Waits until the last message on `availability` is this.
     ///
     /// # Errors
     /// If it is not within `limit`.
@@ -304,7 +306,7 @@ impl<D: Instrument> SiteOf<D> {
         })
     }
 
-    /// A client under this identity's certificate, which reads its own replies.
+    /// A client with this identity's certificate, which reads its own replies.
     ///
     /// # Errors
     /// If it cannot connect.
@@ -314,7 +316,7 @@ impl<D: Instrument> SiteOf<D> {
         Ok(client)
     }
 
-    /// Writes the settings for this identity's command line tools and tells where.
+    /// Writes the settings for this identity's command line tools and returns their path.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -328,7 +330,7 @@ impl<D: Instrument> SiteOf<D> {
         Ok(path)
     }
 
-    /// What was written to the instrument to change it, since the site began.
+    /// The orders that were written to the instrument, since the start of the site.
     #[must_use]
     pub fn orders(&self) -> Vec<D::Order> {
         self.port.with(|unit| unit.orders())
@@ -352,8 +354,8 @@ impl<D: Instrument> SiteOf<D> {
         self.launch_tool(program, identity, &args.collect::<Vec<_>>())
     }
 
-    /// A command line tool with the settings of this identity, to be started. What it keeps for
-    /// later goes to the site's folder.
+    /// A command line tool with the settings of this identity, to be started. Its cache and notes
+    /// go to the site's folder.
     ///
     /// # Errors
     /// If its settings cannot be written.
@@ -374,7 +376,7 @@ fn write_settings<D: Instrument>(
     settings: &Settings,
 ) -> Result<()> {
     let mut text = format!("site = \"clasp\"\nserial_port = {port:?}\nstate_directory = {state:?}\n");
-    // In the order of their names: the one without a name first, as TOML wants it.
+    // In the order of their names: the one without a name first, as TOML requires.
     for (section, keys) in settings {
         if !section.is_empty() {
             writeln!(text, "\n[{section}]")?;
@@ -397,7 +399,7 @@ pub(crate) fn broker_section(broker: &Broker, files: &ClientFiles) -> String {
     )
 }
 
-/// The settings that every bridge of a test has, and those of this instrument.
+/// The common settings of a test's bridges, and those of this instrument.
 fn usual_settings<D: Instrument>() -> Settings {
     let names: Vec<String> = CONTROL.iter().map(|name| format!("{name:?}")).collect();
     let mut keys = D::settings();

@@ -1,8 +1,8 @@
-//! A slow link to the broker: a TCP proxy that hands on whatever it gets after a while, in order, as
-//! a satellite does; it can also be cut.
+//! A slow link to the broker: a TCP proxy that forwards all bytes with a delay, in order, like a
+//! satellite link; it can also be cut.
 //!
-//! Not the packets are late but the bytes of an established connection: the handshake of TCP itself
-//! is as quick as ever.
+//! It delays the bytes of an established connection, not the packets: the TCP handshake itself is
+//! as quick as ever.
 
 #![expect(clippy::disallowed_methods, reason = "a link is IO: to wait is what it is for")]
 
@@ -34,10 +34,10 @@ struct Shared {
 }
 
 impl SlowLink {
-    /// A port of its own that leads to this one, `each_way` later.
+    /// A new port that forwards to this one with a delay of `each_way`.
     ///
     /// # Errors
-    /// If there is no port to be had.
+    /// If no port is available.
     pub fn to(target: u16, each_way: Duration) -> Result<Self> {
         let listener = TcpListener::bind((HOST, 0)).context("listen for a slow link")?;
         let port = listener.local_addr().context("find the slow link's port")?.port();
@@ -55,22 +55,22 @@ impl SlowLink {
         Ok(link)
     }
 
-    /// Where it listens, on the harness's host.
+    /// Its port, on the harness's host.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How late everything is from now on; what is on its way stays as it was.
+    /// Sets the delay from now on; bytes in transit keep theirs.
     pub fn set_delay(&self, each_way: Duration) {
         let milliseconds = u64::try_from(each_way.as_millis()).unwrap_or(u64::MAX);
         self.shared.each_way_ms.store(milliseconds, Ordering::Relaxed);
     }
 
-    /// Breaks every connection that there is; new ones can be made.
+    /// Breaks every connection; new ones can be made.
     pub fn cut(&self) {
         for stream in self.shared.lock().drain(..) {
-            // Fails only where the other end was quicker.
+            // Fails only if the other end was quicker.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -80,7 +80,7 @@ impl Drop for SlowLink {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
         self.cut();
-        // So that it finds out.
+        // So that the listening thread notices.
         let _ = TcpStream::connect((HOST, self.port));
     }
 }
@@ -113,7 +113,7 @@ fn accept(listener: &TcpListener, target: u16, shared: &Arc<Shared>) {
     }
 }
 
-/// One way of one connection, in two threads: one never waits for the other's delay to read on.
+/// One direction of one connection, in two threads, so that reading never waits for the delay.
 fn hand_on(mut from: TcpStream, to: TcpStream, shared: &Arc<Shared>) {
     let (sender, receiver) = channel();
     let shared = Arc::clone(shared);
@@ -139,7 +139,7 @@ fn write(receiver: &Receiver<(Instant, Vec<u8>)>, mut to: TcpStream) {
             break;
         }
     }
-    // The other end has closed, or cannot be reached: neither is to wait for the other.
+    // The other end has closed, or cannot be reached: neither end must wait for the other.
     let _ = to.shutdown(Shutdown::Both);
 }
 
@@ -168,7 +168,7 @@ mod tests {
         stream.read_exact(&mut answer).unwrap();
         let took = Now::read().instant.since(began);
         assert_eq!(&answer, b"hello");
-        // Ten delays in a row would be 600 ms.
+        // Ten delays one after the other would be 600 ms.
         assert!((Duration::from_millis(120)..Duration::from_millis(500)).contains(&took), "{took:?}");
         link.cut();
         assert!(matches!(stream.read(&mut answer), Ok(0) | Err(_)));

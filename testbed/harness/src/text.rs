@@ -1,5 +1,5 @@
-//! A simulated instrument that speaks lines of text: serial side, faults and console are here, and
-//! what it is and answers is its [`TextModel`].
+//! A simulated instrument with a protocol of text lines: serial side, faults and console are here;
+//! its [`TextModel`] defines its behaviour and replies.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::obedient::{Obedient, Word};
 use crate::port::Device;
 use crate::uart::Uart;
 
-/// A line without an end is thrown away beyond this.
+/// A line without an end is discarded beyond this length.
 const LONGEST: usize = 256;
 
-/// What an instrument is and answers.
+/// An instrument's behaviour and replies.
 pub trait TextModel: Send + Sized + 'static {
-    /// What can be typed at it besides faults, for `help`.
+    /// Its console words besides faults, for `help`.
     const HELP: &'static str;
-    /// The same, with what each word does.
+    /// The same, with the action of each word.
     const WORDS: &'static [Word<TextUnit<Self>>];
 
-    /// The answer to a line, both without their ends; `None` if there is none.
+    /// The reply to a line, both without their ends; `None` if there is none.
     fn answer(&mut self, request: &str) -> Option<String>;
     /// Lets time pass until `now`.
     fn pass(&mut self, now: Instant) {
@@ -29,24 +29,24 @@ pub trait TextModel: Send + Sized + 'static {
     }
     /// Mains off and on.
     fn power_cycle(&mut self) {}
-    /// How it is, in a line.
+    /// Its state, in one line.
     fn describe(&self) -> String;
 }
 
-/// One way of misbehaving.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextFault {
-    /// Requests are not heard.
+    /// Requests are not received.
     Deaf,
-    /// Requests are obeyed and not answered.
+    /// Requests are executed but not answered.
     Silent,
-    /// One bit of each answer is flipped.
+    /// One bit of each reply is flipped.
     Garbled,
-    /// Each answer ends early.
+    /// Each reply ends early.
     Truncated,
-    /// Each answer comes in place of the next one.
+    /// Each reply is sent in place of the next one.
     LateByOne,
-    /// Each answer comes this much later.
+    /// Each reply is delayed by this time.
     Slow(Duration),
 }
 
@@ -88,7 +88,7 @@ impl fault::Fault for TextFault {
 /// See the module.
 #[derive(Debug)]
 pub struct TextUnit<M> {
-    /// What it is.
+    /// Its model.
     pub model: M,
     uart: Uart,
     faults: Faults<TextFault>,
@@ -97,19 +97,19 @@ pub struct TextUnit<M> {
 }
 
 impl<M: TextModel> TextUnit<M> {
-    /// An instrument that answers within this time; `character_time` is that of a byte on the wire.
+    /// An instrument that replies within this time; `character_time` is that of a byte on the wire.
     #[must_use]
     pub fn new(model: M, latency: RangeInclusive<Duration>, character_time: Duration) -> Self {
         let uart = Uart::new(latency, character_time, 1, 1);
         Self { model, uart, faults: Faults::default(), line: Vec::new(), heard: Vec::new() }
     }
 
-    /// Puts a fault on, for so many answers or until cleared.
+    /// Activates a fault, for this many replies or until cleared.
     pub fn inject(&mut self, fault: TextFault, answers: Option<u32>) {
         self.faults.put(fault, answers);
     }
 
-    /// Every line that was heard, without its end.
+    /// Every received line, without its end.
     #[must_use]
     pub fn heard(&self) -> &[String] {
         &self.heard

@@ -1,5 +1,5 @@
-//! The serial interface of a simulated instrument: bytes on their way in and out, the time they
-//! take, and what faults do to replies. It knows no protocol.
+//! The serial interface of a simulated instrument: bytes in transit in both directions, their
+//! timing, and the effect of faults on replies. It knows no protocol.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -13,17 +13,17 @@ use crate::seeded::SeededRandom;
 /// See the module.
 #[derive(Debug)]
 pub struct Uart {
-    /// From a request's last byte to the reply's first, drawn anew each time.
+    /// Time from a request's last byte to the reply's first, random each time.
     latency: RangeInclusive<Duration>,
-    /// Of one byte on the wire.
+    /// Time of one byte on the wire.
     pub character_time: Duration,
-    /// Bytes of a reply's end, none of which a truncated one has.
+    /// Length of a reply's end, which a truncated reply lacks.
     end_length: usize,
-    /// Where its randomness comes from.
+    /// Its random numbers.
     pub chance: SeededRandom,
-    /// Bytes on their way in, each with the time when it is there.
+    /// Incoming bytes, each with its time of arrival.
     pub incoming: VecDeque<(Instant, u8)>,
-    /// Bytes on their way out, likewise.
+    /// Outgoing bytes, likewise.
     pub outgoing: VecDeque<(Instant, u8)>,
     busy_until: Instant,
     /// For [`Harm::HeldBack`].
@@ -31,8 +31,8 @@ pub struct Uart {
 }
 
 impl Uart {
-    /// A line with this time from a request to its reply and for a byte; `end_length`: of what ends a
-    /// reply.
+    /// A line with this latency from a request to its reply, and this time for a byte; `end_length`
+    /// is the length of a reply's end.
     #[must_use]
     pub fn new(
         latency: RangeInclusive<Duration>,
@@ -52,7 +52,7 @@ impl Uart {
         }
     }
 
-    /// Takes bytes the host wrote at `now`.
+    /// Receives bytes that the host wrote at `now`.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) {
         for &byte in bytes {
             let begin = self.incoming.back().map_or(now, |(last, _)| (*last).max(now));
@@ -60,13 +60,13 @@ impl Uart {
         }
     }
 
-    /// The next byte that is in by `now`, and since when.
+    /// The next byte that has arrived by `now`, and when it arrived.
     pub fn hear(&mut self, now: Instant) -> Option<(Instant, u8)> {
         let is_in = self.incoming.front().is_some_and(|(at, _)| *at <= now);
         if is_in { self.incoming.pop_front() } else { None }
     }
 
-    /// The bytes that are on the host's side by `now`.
+    /// The bytes that have reached the host by `now`.
     pub fn poll_output(&mut self, now: Instant) -> Vec<u8> {
         let due = self.outgoing.iter().take_while(|(at, _)| *at <= now).count();
         self.outgoing.drain(..due).map(|(_, byte)| byte).collect()
@@ -77,7 +77,7 @@ impl Uart {
         at < self.busy_until
     }
 
-    /// Forgets what is on its way, as without power.
+    /// Drops all bytes in transit, as at power-off.
     pub fn reset(&mut self, now: Instant) {
         self.incoming.clear();
         self.outgoing.clear();
@@ -85,7 +85,7 @@ impl Uart {
         self.held_back = None;
     }
 
-    /// Answers a request whose last byte was in at `at`.
+    /// Replies to a request whose last byte arrived at `at`.
     pub fn send(&mut self, mut reply: Vec<u8>, faults: &[impl Fault], at: Instant) {
         let mut from = at.max(self.busy_until) + self.chance.within(&self.latency);
         let mut held_back = self.held_back.take();
@@ -110,7 +110,8 @@ impl Uart {
                 Harm::Strewn => {
                     let mut places = [0; 3].map(|_: usize| self.chance.place(reply.len()));
                     places.sort_unstable();
-                    // From the back; XOFF comes first, or the host would have to fall silent.
+                    // From the back; XOFF comes first, because otherwise the host would have to
+                    // stop sending.
                     for (place, noise) in places.into_iter().zip([0x13, 0x11, 0x11]).rev() {
                         reply.insert(place, noise);
                     }

@@ -1,6 +1,6 @@
-//! Waiting for a thing, with a limit: the harness's only clock and only sleep.
+//! Waiting for a condition, with a timeout: the harness's only clock and only sleep.
 //!
-//! Nothing here waits for a fixed time; a limit is where a wait gives up and says for what.
+//! Nothing here waits for a fixed time; after its timeout a wait fails and names its condition.
 
 #![expect(clippy::disallowed_methods, reason = "waits for other processes, which nothing but time can bound")]
 
@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use bus::clock::{Instant, Now};
 
-/// Between two looks at what is waited for: short beside a process start, long beside a syscall.
+/// Interval between two checks: short compared with a process start, long compared with a syscall.
 const LOOK_AGAIN: Duration = Duration::from_millis(4);
 
-/// The moment at which a wait of `limit` that begins now gives up.
+/// The end of a timeout that begins now.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
@@ -23,17 +23,17 @@ impl Deadline {
         Self(Now::read().instant + limit)
     }
 
-    /// What is left, zero once it is over.
+    /// The remaining time, zero once it is over.
     #[must_use]
     pub fn left(self) -> Duration {
         self.0.since(Now::read().instant)
     }
 }
 
-/// Looks until `look` finds something, at most for `limit`.
+/// Calls `look` until it finds something, at most for `limit`.
 ///
 /// # Errors
-/// Names `what` was waited for, if it did not come.
+/// If it does not come; names `what` was waited for.
 pub fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Deadline::after(limit);
     loop {

@@ -1,5 +1,5 @@
-//! The contract's numbered rules, one function each, in their order: what is refused, what is told
-//! again, and what is admitted.
+//! The contract's numbered rules, one function each, in order: a request is refused, gets its
+//! earlier verdict again, or is admitted.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ const BACK_LIMIT_S: f64 = 3600.0;
 /// A request, read but not yet judged.
 struct Request<'a> {
     asker: Asker,
-    /// As the topic names it.
+    /// The verb's name in the topic.
     verb_name: String,
-    /// Its row, if the device has it.
+    /// The verb, if the device has it.
     verb: Option<&'static Verb>,
-    /// Or what is wrong with the payload.
+    /// The payload, or what is wrong with it.
     envelope: Result<Envelope<'a>, Malformed>,
     id_error: Option<Malformed>,
     bytes: usize,
@@ -84,11 +84,11 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Why a request goes no further.
+/// Why a request was turned away.
 enum Turned {
-    /// It is told so.
+    /// The sender is told.
     Refused(Refusal),
-    /// It is not told: it was counted.
+    /// The sender is not told; the request was counted.
     Unheard,
     /// A stop beyond its rate waits for the end of the one with this number.
     Joins(u64),
@@ -101,9 +101,9 @@ impl From<Refusal> for Turned {
 }
 
 impl Desk {
-    /// Judges a message on a command topic by the contract's rules, in their order. `examine` asks
-    /// the device whether it is possible and within what time it will have ended, if that is
-    /// another than the verb's usual one.
+    /// Applies the contract's rules, in order, to a message on a command topic. `examine` asks the
+    /// device whether the command is possible, and how long it will take if that differs from the
+    /// verb's usual time.
     pub fn receive(
         &mut self,
         incoming: &Incoming,
@@ -140,7 +140,8 @@ impl Desk {
 
     /// Rules 2 to 7.
     fn turn_away(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Turned> {
-        // Refusals by rules 2 and 3 count too: what is refused too often is dropped without a word.
+        // Refusals by rules 2 and 3 count too: a sender who is refused too often gets no more
+        // replies.
         let buckets = if request.is_stop() { &mut self.stops } else { &mut self.commands };
         if buckets.take(&request.asker.by, now.instant) {
             if incoming.retain {
@@ -158,7 +159,7 @@ impl Desk {
         Ok(self.authorised(request)?)
     }
 
-    /// 4. Rate. A stop of one who may is obeyed all the same, or joins the one that runs.
+    /// 4. Rate. An authorised stop is executed anyway, or joins the running one.
     fn beyond_rate(&mut self, request: &Request<'_>, retain: bool, now: Now) -> Result<(), Turned> {
         let by = &request.asker.by;
         if retain || !request.is_stop() || !self.settings.stop_clients.contains(by) {
@@ -168,7 +169,7 @@ impl Desk {
         self.running_stop().map_or(Ok(()), |number| Err(Turned::Joins(number)))
     }
 
-    /// 5. Stall guard. A stop among what waited is obeyed.
+    /// 5. Stall guard. A stop among the messages that waited is executed.
     fn not_stalled(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Turned> {
         let waited = now.instant.since(incoming.received.instant);
         if !incoming.stalled && waited <= self.settings.stall_guard {
@@ -178,7 +179,7 @@ impl Desk {
         if request.is_stop() { Ok(()) } else { Err(Turned::Unheard) }
     }
 
-    /// 6. Canary and loopback, and the bridge's end.
+    /// 6. Canary and loopback, and a bridge that is ending.
     fn open_to_commands(&self) -> Result<(), Refusal> {
         let (code, message) = if self.closed {
             (Code::NotReady, "the bridge is being stopped: ask again when it is back")
@@ -242,9 +243,9 @@ impl Desk {
         self.admit(asker, verb, parsed.arguments, time, now);
     }
 
-    /// 9. Seen before: told its verdict, or to wait for it.
+    /// 9. Seen before: gets its verdict, or waits for it.
     ///
-    /// A stop that has ended is run again: stopping twice harms nobody, and one that is answered
+    /// A stop that has ended runs again: stopping twice is harmless, and a stop that is answered
     /// from memory stops nothing.
     fn not_seen_before(&mut self, asker: Asker, verb: &Verb, parsed: &Parsed, now: Now) -> Option<Asker> {
         let Some(entry) = asker.id.as_ref().and_then(|id| self.cache.get(&asker.by, id, now.instant)) else {
@@ -273,7 +274,7 @@ impl Desk {
         self.running.iter().find(|running| running.verb.stop).map(|running| running.ticket.number)
     }
 
-    /// Rules 10 to 12; until its terminal reply it has this time.
+    /// Rules 10 to 12. Returns the time until the terminal reply.
     fn time_allowed(
         &self,
         asker: &Asker,
@@ -292,7 +293,8 @@ impl Desk {
         if !verb.stop {
             self.timely(verb, parsed, now)?;
         }
-        // 12. Busy; then what only the device can say, a relative verb's range among it.
+        // 12. Busy; then the checks that only the device can make, including a relative verb's
+        // range.
         if verb.class_with(&parsed.arguments) == Class::Exclusive {
             self.not_busy()?;
         }
@@ -322,12 +324,12 @@ impl Desk {
         } else {
             return Ok(());
         };
-        // Which of the two is wrong nobody here can know.
+        // The bridge cannot know which of the two is wrong.
         let clocks = format!("the sender's clock said {ts}, the bridge's says {}", now.utc);
         Err(Refusal::new(code, format!("{what}: {clocks}; {unless}one of the two clocks is wrong")))
     }
 
-    /// 12. Busy: nothing queues.
+    /// 12. Busy: nothing is queued.
     fn not_busy(&self) -> Result<(), Refusal> {
         let other = self.running.iter().find(|running| running.class != Class::Query);
         other.map_or(Ok(()), |other| {

@@ -1,5 +1,5 @@
-//! The Desk's answers: one terminal reply to each who asked, one event for each command, and what
-//! of it outlives the process.
+//! The Desk's answers: one terminal reply to each sender, one event for each command, and the data
+//! that outlive the process.
 
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use crate::device::{Class, Verb, find};
 use crate::message::{Code, EventBody, EventKind, LastCommand, Reply, ReplyStatus, Severity, echo};
 use crate::topic::{Identity, RequestId};
 
-/// How many may wait for one command's end: some hundred replies at once are no flood yet.
+/// How many requests may wait for one command's end: a few hundred replies at once are not a flood
+/// yet.
 const ASKER_LIMIT: usize = 256;
 
-/// What one who is to wait for a command's end is told at once.
+/// The immediate reply to a sender that must wait for a command's end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Says {
     Accepted,
@@ -28,8 +29,8 @@ enum Says {
 }
 
 impl Desk {
-    /// The device's controller is done with a command: its one terminal reply, or nothing if it
-    /// has had it.
+    /// The device's controller has finished a command: sends its one terminal reply, unless it was
+    /// sent already.
     pub fn answer(&mut self, ticket: &Ticket, outcome: &Outcome, now: Now) {
         self.note_answer(ticket.number);
         self.end(ticket, outcome, now);
@@ -48,7 +49,7 @@ impl Desk {
             last.code = Some(outcome.code);
             last.date = now.utc;
         }
-        // Of a question the journal knows nothing.
+        // The journal does not contain queries.
         let save = if running.class == Class::Query { 0 } else { self.save() };
         for asker in running.askers {
             let reply = self.terminal(&asker, running.verb.name, outcome, running.deadline, now);
@@ -63,22 +64,22 @@ impl Desk {
         }
     }
 
-    /// The bridge is to end, as soon as the device is at rest: nothing begins any more.
+    /// The bridge will end as soon as the device is at standstill: no further command begins.
     pub fn close(&mut self, now: Now) {
         self.closed = true;
         let outcome = Outcome::interrupted("the bridge was stopped before it began: nothing was done");
         self.end_unstarted(&outcome, now, |_| true);
     }
 
-    /// The bridge ends: whatever runs is answered so. It must not end while
-    /// [`Desk::holds_replies`], and must not receive any more.
+    /// The bridge ends: every running command is answered accordingly. The bridge must not exit
+    /// while [`Desk::holds_replies`], and must not call [`Desk::receive`] any more.
     pub fn interrupt(&mut self, now: Now) {
         for ticket in self.running.iter().map(|running| running.ticket.clone()).collect::<Vec<_>>() {
             self.end(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
         }
     }
 
-    /// What must outlive the process.
+    /// The data that must outlive the process.
     #[must_use]
     pub fn journal(&self, now: Now) -> Journal {
         let open = self.running.iter().filter(|running| running.class != Class::Query);
@@ -107,8 +108,8 @@ impl Desk {
         }
     }
 
-    /// Takes over from the process before: what ran when it died is answered. For those who are
-    /// the only ones that may write the journal.
+    /// Takes over from the previous process: answers the commands that were running when it died.
+    /// Only the process that may write the journal calls this.
     pub fn recover(&mut self, journal: Journal, now: Now) {
         let verbs = self.settings.verbs;
         let known = |name: &str, argument: Option<&Value>| {
@@ -132,7 +133,7 @@ impl Desk {
             if let (Some(what), Some(id)) = (known(&verb, argument.as_ref()), asker.id.clone()) {
                 self.remember(&asker.by, id, what, reply.clone(), now);
             }
-            // Tickets count from 1: nothing that runs can be meant. A stop may have come before.
+            // Tickets count from 1, so this is not a running command. A stop may have come before.
             if self.last_command.as_ref().is_none_or(|(number, _)| *number == 0) {
                 let last = LastCommand {
                     id: asker.id.clone(),
@@ -149,7 +150,7 @@ impl Desk {
         self.say_again(journal.owed, now);
     }
 
-    /// A verdict that is given again for the same request, for a quarter of an hour.
+    /// Remembers a verdict, which is repeated for the same request, for a quarter of an hour.
     pub(super) fn remember(
         &mut self,
         by: &Identity,
@@ -180,7 +181,7 @@ impl Desk {
         self.outputs.extend(summary.map(Output::Happened));
     }
 
-    /// Has the journal saved; the save's number.
+    /// Requests a save of the journal; returns the save's number.
     pub(super) fn save(&mut self) -> u64 {
         self.saves += 1;
         self.outputs.push_back(Output::Save(self.saves));
@@ -198,19 +199,21 @@ impl Desk {
         }
     }
 
-    /// Asked again while it runs: told so, then part of the one terminal reply.
+    /// Repeated while the command runs: the sender gets `in_progress`, then the one terminal reply.
     pub(super) fn share(&mut self, number: u64, mut asker: Asker, now: Now) {
         asker.duplicate = true;
         let Some((verb, _, deadline)) = self.wait_for(number, &asker, Says::InProgress, now) else { return };
         let mut reply = self.reply(&asker, verb.name, ReplyStatus::InProgress);
         reply.deadline = Some(deadline);
         reply.message = "this request is still running".to_owned();
-        // Who is told is owed the end, and `accepted` comes first. A stop waits for nothing.
+        // A sender that gets a reply is owed the terminal reply, and `accepted` comes first. A stop
+        // does not wait.
         let save = if verb.stop { 0 } else { self.saves };
         self.post_saved(save, asker, reply, now);
     }
 
-    /// A second stop waits for the first one's end. Beyond its rate (`quietly`) it is not told so.
+    /// A second stop waits for the first one's end. Beyond its rate (`quietly`) it gets no
+    /// immediate reply.
     pub(super) fn join(&mut self, number: u64, asker: &Asker, quietly: bool, now: Now) {
         let says = if quietly { Says::Nothing } else { Says::Accepted };
         let Some((verb, arguments, deadline)) = self.wait_for(number, asker, says, now) else { return };
@@ -227,8 +230,9 @@ impl Desk {
         }
     }
 
-    /// Adds to those who get the terminal reply, if that is not on its way there already; one who
-    /// is told `accepted` gets one each time. `None` if too many wait: that is counted, and told.
+    /// Adds a sender to those that get the terminal reply, unless that is already being sent; one
+    /// that is told `accepted` gets one each time. `None` if too many wait: this is counted and
+    /// reported.
     fn wait_for(
         &mut self,
         number: u64,
@@ -258,7 +262,7 @@ impl Desk {
         Some(found)
     }
 
-    /// Says so when save number `save` is on the disk; at once for 0.
+    /// Replies `accepted` when save number `save` is on the disk; at once for 0.
     pub(super) fn accept(&mut self, save: u64, asker: &Asker, verb: &str, deadline: Utc, now: Now) {
         let mut reply = self.reply(asker, verb, ReplyStatus::Accepted);
         reply.deadline = Some(deadline);
@@ -303,7 +307,7 @@ impl Desk {
         }
     }
 
-    /// Posts a reply; a terminal one with the one event that each command leaves.
+    /// Posts a reply; with a terminal one also the command's one event.
     pub(super) fn post(&mut self, asker: &Asker, mut reply: Reply, receipt: Option<u64>) {
         self.reply_seq += 1;
         reply.seq = self.reply_seq;

@@ -1,5 +1,5 @@
-//! From `accepted` to the controller: what acts on the device is journalled before it acts, so that
-//! a process that is killed leaves nobody without a verdict.
+//! From `accepted` to the controller: a command that acts on the device is journalled before it
+//! acts, so that a kill of the process leaves nobody without a verdict.
 //!
 //! ```text
 //!  query          answered at once
@@ -24,11 +24,11 @@ use crate::device::{Class, Verb};
 use crate::message::{LastCommand, ReplyStatus};
 use crate::topic::{Identity, RequestId};
 
-/// A command that has not begun waits for this save of the journal.
+/// A command that waits for this save of the journal before it begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waits {
     save: u64,
-    /// Then it begins all the same; motion ends.
+    /// At this time it begins anyway; motion ends instead.
     until: Instant,
 }
 
@@ -90,14 +90,14 @@ impl Desk {
         Ticket { number: self.tickets, by, id, deadline }
     }
 
-    /// Whether a motion may be going on that an overriding command is to end.
+    /// Whether an overriding command may have to end a motion.
     fn may_move(&self) -> bool {
         let moves = |running: &Running| running.verb.motion && running.waits.is_none();
         self.running.iter().any(moves) || self.awaits_standstill()
     }
 
-    /// The journal with this number is on the disk, or could not be brought there: with a full
-    /// disk commands run, and are answered, all the same.
+    /// The save with this number is on the disk, or has failed: with a full disk commands run and
+    /// are answered anyway.
     pub fn journalled(&mut self, number: u64) {
         self.saved = self.saved.max(number);
         self.release(|held| held.waits_for() <= number);
@@ -113,13 +113,13 @@ impl Desk {
         }
     }
 
-    /// What has waited for the disk long enough.
+    /// Handles commands that have waited too long for the disk.
     pub(super) fn handle_slow_disk(&mut self, now: Now) {
-        // `accepted` goes out before the command begins.
+        // `accepted` is sent before the command begins.
         self.release_overdue(now.instant);
         self.begin(|verb, waits| !verb.motion && waits.until <= now.instant);
         let outcome = Outcome::timed_out("the journal did not reach the disk in time: nothing was moved");
-        // Its answer may wait for the disk, too.
+        // The terminal reply may wait for the disk, too.
         let is_late = |running: &Running| running.waits.is_some_and(|waits| waits.until <= now.instant);
         self.end_unstarted(&outcome, now, is_late);
     }
@@ -129,7 +129,7 @@ impl Desk {
         unstarted.map(|waits| waits.until).chain(self.held_until()).min()
     }
 
-    /// What only waits for the disk has no controller that could end it.
+    /// Ends commands that only wait for the disk: the controller does not know them yet.
     pub(super) fn end_unstarted(&mut self, outcome: &Outcome, now: Now, which: impl Fn(&Running) -> bool) {
         let unstarted = self.running.iter().filter(|running| running.waits.is_some() && which(running));
         for ticket in unstarted.map(|running| running.ticket.clone()).collect::<Vec<_>>() {

@@ -1,12 +1,12 @@
-//! Replies that wait for the disk, so that the next process knows what was said by one
-//! that was killed.
+//! Replies that wait for the disk, so that the process that follows a killed one knows what was
+//! sent.
 //!
-//! A terminal reply goes out when the journal that says so is on the disk: killed before that, the
-//! command is answered by the next process, and by that alone. Until the broker has acknowledged it,
-//! the journal says that it is owed: killed in that moment, nobody knows whether it went out, and the
-//! next process says it again, as a `duplicate`. So does `accepted` of what acts on
-//! the device: whoever was told that is owed an answer. A disk that hangs or fails holds a reply back for a moment only;
-//! then it goes out all the same.
+//! A terminal reply is sent when the journal with it is on the disk: if the process is killed
+//! before that, only the next process answers the command. Until the broker has acknowledged the
+//! reply, the journal marks it as owed: if the process is killed then, nobody knows whether it was
+//! sent, and the next process sends it again, as a `duplicate`. `accepted` of a command that acts
+//! on the device waits, too: its receiver is owed a terminal reply. A disk that hangs or fails
+//! delays a reply only for a moment; then it is sent anyway.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::message::Reply;
 
 /// Longest wait of a terminal reply.
 pub(super) const VERDICT_LIMIT: Duration = Duration::from_millis(250);
-/// Longest wait of one that is not: `accepted` is due within 100 ms.
+/// Longest wait of any other reply: `accepted` is due within 100 ms.
 pub(super) const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
-/// A reply expires at the broker after as long.
+/// A reply expires at the broker after this time.
 const OWED_FOR: Duration = Duration::from_secs(60);
 
 /// A reply, and the save that it waits for.
@@ -38,7 +38,7 @@ pub(super) struct Held {
 pub(super) struct Owed {
     asker: Asker,
     reply: Reply,
-    /// Afterwards nobody waits for it any more.
+    /// After this nobody waits for it any more.
     until: Instant,
 }
 
@@ -50,7 +50,7 @@ impl Held {
 }
 
 impl Desk {
-    /// Whether a reply still waits for the disk, which none does for longer than a moment.
+    /// Whether a reply still waits for the disk; none waits longer than a moment.
     #[must_use]
     pub fn holds_replies(&self) -> bool {
         !self.held.is_empty()
@@ -61,7 +61,7 @@ impl Desk {
         self.post_or_hold(save, asker, reply, None, now);
     }
 
-    /// As [`Self::post_saved`], and owes it to `asker` until the broker has it.
+    /// As [`Self::post_saved`], and marks it as owed to `asker` until the broker has it.
     pub(super) fn post_owed(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
         let until = now.instant + OWED_FOR;
         self.owed.retain(|_, owed| owed.until > now.instant);
@@ -85,13 +85,13 @@ impl Desk {
         }
     }
 
-    /// What the broker may not have. The bridge's proper end delivers what waits.
+    /// Replies that the broker may not have. An orderly end of the bridge delivers those that wait.
     pub(super) fn owed_replies(&self, now: Instant) -> Vec<OwedReply> {
         let owed = self.owed.values().filter(|owed| owed.until > now && !self.closed);
         owed.map(|owed| OwedReply { asker: owed.asker.clone(), reply: owed.reply.clone() }).collect()
     }
 
-    /// Says again what the process before may not have got out.
+    /// Repeats the replies that the previous process may not have sent.
     pub(super) fn say_again(&mut self, owed: Vec<OwedReply>, now: Now) {
         for OwedReply { asker, reply } in owed {
             let age = reply.finished_at.map_or(f64::INFINITY, |at| now.utc.seconds_since(at));
@@ -101,8 +101,8 @@ impl Desk {
         }
     }
 
-    /// Posts a verdict that was given before; if that still waits, this one with it, or, where one reply
-    /// says it to both, no other.
+    /// Posts an earlier verdict again. If that one still waits for the disk, this one waits with
+    /// it, or is omitted if one reply serves both.
     pub(super) fn repeat(&mut self, asker: Asker, verdict: Reply, now: Now) {
         let is_its = |held: &&Held| {
             (&held.asker.by, &held.asker.id) == (&asker.by, &asker.id) && held.reply.status.is_terminal()
@@ -115,7 +115,7 @@ impl Desk {
         }
     }
 
-    /// Posts what has waited for long enough.
+    /// Posts replies that have waited long enough.
     pub(super) fn release_overdue(&mut self, now: Instant) {
         self.release(|held| held.until <= now);
     }

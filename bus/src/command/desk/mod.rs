@@ -1,8 +1,8 @@
 //! The Desk: admits or refuses each request by the contract's numbered rules, remembers it, and
 //! gives exactly one terminal reply.
 //!
-//! It does not know any device: what a command means is the controller's, whether it is possible
-//! just now the controller says when asked (`examine`).
+//! It knows no device: the controller knows what a command means, and says when asked (`examine`)
+//! whether it is possible now.
 //!
 //! ```text
 //!  Incoming -- rules 1-12 --> refused (one reply, one event)
@@ -42,9 +42,9 @@ struct Running {
     class: Class,
     askers: Vec<Asker>,
     deadline: Utc,
-    /// It has not begun.
+    /// Set until it begins.
     waits: Option<Waits>,
-    /// Without an answer by then it ends all the same.
+    /// Without an answer by then the Desk ends it.
     overdue: Instant,
 }
 
@@ -60,23 +60,23 @@ pub struct Desk {
     cache: Cache,
     forgotten: Summary,
     running: Vec<Running>,
-    /// In the order in which they go out.
+    /// In sending order.
     held: Vec<Held>,
     /// By their receipts.
     owed: BTreeMap<u64, Owed>,
     receipts: u64,
-    /// With its ticket's number.
+    /// With the ticket's number.
     last_command: Option<(u64, LastCommand)>,
     outputs: VecDeque<Output>,
     tickets: u64,
     reply_seq: u64,
     saves: u64,
-    /// The newest of them that is over.
+    /// The newest save that has ended.
     saved: u64,
     stalled_commands: u64,
     stall_announced: bool,
     unanswered: Option<Unanswered>,
-    /// The bridge is to end.
+    /// The bridge is ending.
     closed: bool,
 }
 
@@ -110,19 +110,19 @@ impl Desk {
         }
     }
 
-    /// What the Desk was made with.
+    /// The Desk's settings.
     #[must_use]
     pub fn settings(&self) -> &DeskSettings {
         &self.settings
     }
 
-    /// Who may command and who may stop, from now on. What runs goes on.
+    /// Sets the identities that may send commands and stops. Running commands continue.
     pub fn set_clients(&mut self, control: BTreeSet<Identity>, stop: BTreeSet<Identity>) {
         self.settings.control_clients = control;
         self.settings.stop_clients = stop;
     }
 
-    /// Takes the verdict on the connection; [`Gate::Pending`] after each connect.
+    /// Sets the verdict on the connection; [`Gate::Pending`] after each connect.
     pub fn set_gate(&mut self, gate: Gate) {
         if gate == Gate::Pending {
             self.stall_announced = false;
@@ -136,31 +136,31 @@ impl Desk {
         self.gate
     }
 
-    /// The last command that was admitted and was more than a question.
+    /// The last admitted command that is not a query.
     #[must_use]
     pub fn last_command(&self) -> Option<&LastCommand> {
         self.last_command.as_ref().map(|(_, last)| last)
     }
 
-    /// Command topics that were none.
+    /// Number of invalid command topics.
     #[must_use]
     pub fn dropped_topics(&self) -> u64 {
         self.topics.total()
     }
 
-    /// Commands dropped as too many.
+    /// Number of commands dropped by the rate limit.
     #[must_use]
     pub fn flooded_commands(&self) -> u64 {
         self.flood.total()
     }
 
-    /// Commands dropped because they had waited while the bridge or the broker stood still.
+    /// Number of commands dropped because they had waited while the bridge or the broker hung.
     #[must_use]
     pub fn stalled_commands(&self) -> u64 {
         self.stalled_commands
     }
 
-    /// What is to be done next.
+    /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -178,8 +178,8 @@ impl Desk {
         own.into_iter().flatten().min()
     }
 
-    /// Holds nothing back any longer that has waited for the disk long enough, ends what the
-    /// controller does not answer, and sums up floods.
+    /// Releases everything that has waited too long for the disk, ends commands that the controller
+    /// does not answer, and reports floods.
     pub fn handle_timeout(&mut self, now: Now) {
         self.handle_slow_disk(now);
         self.handle_overdue(now);

@@ -1,7 +1,7 @@
-//! The Desk's own deadline: a command that the device's controller does not answer ends all the
-//! same, and blocks nothing.
+//! The Desk's own deadline: a command that the device's controller does not answer ends anyway, and
+//! blocks nothing.
 //!
-//! What became of it nobody knows. Where something may turn, a stop is ordered, again and again,
+//! Nobody knows what became of such a command. If something may move, a stop is ordered repeatedly,
 //! and motion is refused until standstill was read.
 
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::device::{Class, Verb};
 use crate::message::Code;
 use crate::topic::Identity;
 
-/// So long after the deadline the controller's answer is still its own.
+/// The controller's answer is accepted until this long after the deadline.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
-/// A bridge that looks so much too late has stood still: the controller may have its answer ready.
+/// A bridge that is late by this much has hung: the controller may have its answer ready.
 const LATE: Duration = Duration::from_millis(500);
-/// From one stop to the next, until standstill was read.
+/// Interval between stops, until standstill was read.
 const STOP_AGAIN: Duration = Duration::from_secs(5);
 
 /// A command that was never answered.
@@ -26,17 +26,17 @@ const STOP_AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Unanswered {
     number: u64,
     by: Identity,
-    /// Which, for humans.
+    /// The command, for people.
     what: String,
-    /// Something may turn. When the next stop is ordered, until standstill was read.
+    /// Set if something may move: when the next stop is ordered, until standstill was read.
     stop_at: Option<Instant>,
-    /// The controller has answered it late, or another command since.
+    /// The controller has answered it late, or has answered another command since.
     answers_again: bool,
 }
 
 impl Desk {
-    /// What a human should know of a command that the device's controller did not answer, until it
-    /// answers again.
+    /// The attention for a command that the device's controller did not answer, until it answers
+    /// again.
     #[must_use]
     pub fn unanswered(&self) -> Option<String> {
         let Unanswered { what, stop_at, .. } = self.unanswered.as_ref()?;
@@ -52,8 +52,8 @@ impl Desk {
         ))
     }
 
-    /// Whether the device was seen at rest, after it was told everything that was to be told. True
-    /// if that was waited for.
+    /// Notes whether the device was seen at standstill, after the controller had received
+    /// everything. True if this was waited for.
     pub fn note_rest(&mut self, at_rest: bool) -> bool {
         let Some(unanswered) = self.unanswered.as_mut().filter(|it| at_rest && it.stop_at.is_some()) else {
             return false;
@@ -67,7 +67,7 @@ impl Desk {
         self.unanswered.as_ref().is_some_and(|unanswered| unanswered.stop_at.is_some())
     }
 
-    /// 12. Motion waits until it is known that nothing turns.
+    /// 12. Motion is refused until standstill is known.
     pub(super) fn at_rest(&self) -> Result<(), Refusal> {
         match &self.unanswered {
             Some(Unanswered { what, stop_at: Some(_), .. }) => {
@@ -78,7 +78,7 @@ impl Desk {
         }
     }
 
-    /// The controller has answered: this command at last, or one that somebody asked for since.
+    /// The controller has answered: this command late, or a later one.
     pub(super) fn note_answer(&mut self, number: u64) {
         let asked_for = self.running.iter().any(|running| running.ticket.number == number);
         if let Some(unanswered) = &mut self.unanswered {
@@ -121,7 +121,7 @@ impl Desk {
             return;
         };
         let (what, verb) = (running.in_words(), running.verb);
-        // What overrides may be what was to end a motion.
+        // An overriding command may have been meant to end a motion.
         let device_moves = self.settings.verbs.iter().any(|verb| verb.motion);
         let may_turn = verb.motion || verb.stop || (running.class == Class::Overriding && device_moves);
         let unknown =
@@ -141,7 +141,7 @@ impl Desk {
         self.settings.verbs.iter().find(|verb| verb.stop)
     }
 
-    /// In the name of who is owed the answer: nobody else asked for anything.
+    /// In the name of the sender that is owed the reply, because nobody else sent a command.
     fn order_stop(&mut self, now: Instant) {
         if let (Some(verb), Some(unanswered)) = (self.stop_verb(), &self.unanswered) {
             let by = unanswered.by.clone();
@@ -153,7 +153,7 @@ impl Desk {
 }
 
 impl Running {
-    /// Whose, what, and under which id.
+    /// Sender, verb and id.
     pub(super) fn in_words(&self) -> String {
         let id = self.ticket.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
         format!("{}'s {}{id}", self.ticket.by, self.verb.name)

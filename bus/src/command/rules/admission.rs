@@ -1,4 +1,4 @@
-//! Rules 1 to 8: what is refused before anything of it is remembered.
+//! Rules 1 to 8: refusals before anything is remembered.
 
 use super::{Code, Gate, MOVES, OUTLETS, ReplyStatus, Room, identity, settings};
 use crate::message::EventKind;

@@ -1,10 +1,10 @@
-//! What is said when: not before the disk knows, so that a process that is killed leaves nobody
-//! without a verdict and nobody with two; and never much later.
+//! When replies are sent: not before the journal is on the disk, so that a kill of the process
+//! leaves nobody without a verdict and nobody with two; and never much later.
 
 use super::{Outcome, Reply, ReplyStatus, Room, Ticket, start};
 use crate::message::Code;
 
-/// A move under way, and its request.
+/// A running move, and its request.
 fn moving() -> (Room, Ticket, String) {
     let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
@@ -79,7 +79,7 @@ fn accepted_of_motion_goes_out_when_the_disk_knows_and_within_100_ms_anyhow() {
     }
 }
 
-/// What acts on the device and is neither motion nor a stop.
+/// Commands that act on the device and are neither motion nor a stop.
 const ACTIONS: [(bool, &str, &str); 6] = [
     (false, "mode", "manual"),
     (false, "enabled", "off"),
@@ -183,7 +183,7 @@ fn accepted_comes_before_the_verdict_and_verdicts_in_their_order() {
         let mut room = Room::moving();
         let payload = room.stamped("a", r#""mm":2"#);
         room.send("alice", "set", &payload);
-        // Asked again before it was told that it is accepted.
+        // Repeated before it was told that it is accepted.
         room.send("alice", "set", &payload);
         room.send("guard", "stop", "");
         let stop = room.admitted[0].0.clone();

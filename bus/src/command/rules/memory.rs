@@ -1,4 +1,4 @@
-//! Rules 9 to 13: what is remembered, when a request is too old, what is busy, and the journal.
+//! Rules 9 to 13: memory, age of a request, busy, and the journal.
 
 use super::{Code, MOVES, Outcome, Refusal, ReplyStatus, Room, identity, settings};
 use crate::message::EventKind;
@@ -8,7 +8,7 @@ fn rule_09_the_same_request_gets_its_verdict_again_and_is_not_run() {
     let mut room = Room::switched();
     let ticket = room.admit("alice", "mode", r#"{"id":"a","mode":"manual"}"#);
     let first = room.succeed(&ticket);
-    // Another way to write the same; `ts` and `ttl_s` do not count.
+    // The same in another notation; `ts` and `ttl_s` do not count.
     for payload in [
         r#"{"id":"a","mode":"manual"}"#.to_owned(),
         r#"{"mode":"MANUAL","id":"a","ttl_s":3}"#.to_owned(),

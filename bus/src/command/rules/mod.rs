@@ -1,6 +1,7 @@
-//! The contract's rules for requests and replies, each as a test of its own that bears its number.
+//! The contract's rules for requests and replies; each rule has its own tests, which bear its
+//! number.
 //!
-//! Here: a Desk with its hands tied to the test's own clock, and what the tests ask of it.
+//! This module: a Desk on the test's own clock, and the helpers of the tests.
 
 mod admission;
 mod disk;
@@ -57,11 +58,11 @@ fn settings(device: &str, verbs: &'static [Verb]) -> DeskSettings {
     }
 }
 
-/// A Desk, the time, and everything it has said so far.
+/// A Desk, the time, and everything it has sent so far.
 struct Room {
     desk: Desk,
     now: Now,
-    /// What the device says when asked whether a command is possible, and how long it will take.
+    /// The device's reply when asked whether a command is possible and how long it will take.
     device: Result<Option<Duration>, Refusal>,
     posts: Vec<Post>,
     events: Vec<EventBody>,
@@ -70,7 +71,7 @@ struct Room {
     reconnects: usize,
     /// How often a sender's clock was found to agree.
     agreements: usize,
-    /// It acknowledges nothing.
+    /// The broker acknowledges nothing.
     broker_is_silent: bool,
 }
 
@@ -104,7 +105,7 @@ impl Room {
         self.now = self.now.after(seconds(time));
     }
 
-    /// Lets time pass as the bridge's loop would see it: whatever is due is done when it is.
+    /// Lets time pass as in the bridge's loop: everything is done when it is due.
     fn wait(&mut self, time: f64) {
         let end = self.now.instant + seconds(time);
         while let Some(due) = self.desk.poll_timeout().filter(|due| *due <= end) {
@@ -115,7 +116,7 @@ impl Room {
         self.now = self.now.after(end.since(self.now.instant));
     }
 
-    /// A message as it comes off the connection just now.
+    /// A message that has just arrived.
     fn arrival(&self, by: &str, verb: &str, payload: &str) -> Incoming {
         Incoming {
             topic: format!("{}/command/{by}/{verb}", self.desk.settings().base),
@@ -146,7 +147,7 @@ impl Room {
         }
     }
 
-    /// Hands `arrival` in; the replies to it.
+    /// Delivers `arrival`; returns the replies to it.
     fn deliver(&mut self, arrival: &Incoming) -> Vec<Reply> {
         let before = self.posts.len();
         let device = self.device.clone();
@@ -160,7 +161,7 @@ impl Room {
         self.deliver(&arrival)
     }
 
-    /// Sends what is refused; with which code.
+    /// Sends a request that is refused; returns the code.
     #[track_caller]
     fn refusal(&mut self, by: &str, verb: &str, payload: &str) -> Code {
         let replies = self.send(by, verb, payload);
@@ -178,7 +179,7 @@ impl Room {
         replies[0].code.unwrap()
     }
 
-    /// Sends what is admitted, and lets the disk have it.
+    /// Sends a request that is admitted, and saves the journal.
     #[track_caller]
     fn admit(&mut self, by: &str, verb: &str, payload: &str) -> Ticket {
         let arrival = self.arrival(by, verb, payload);
@@ -197,7 +198,7 @@ impl Room {
         self.admitted.last().unwrap().0.clone()
     }
 
-    /// The disk has all it was given: what waited for that goes out.
+    /// Completes all saves; replies that waited for them are sent.
     fn save(&mut self) {
         if let Some(number) = self.saves.last() {
             self.desk.journalled(*number);
@@ -205,7 +206,7 @@ impl Room {
         }
     }
 
-    /// The controller is done with `ticket`, and the disk has it; the replies that go out.
+    /// The controller ends `ticket`, and the disk has it; returns the replies that are sent.
     fn answer(&mut self, ticket: &Ticket, outcome: &Outcome) -> Vec<Reply> {
         let before = self.posts.len();
         self.end(ticket, outcome);
@@ -214,7 +215,7 @@ impl Room {
         self.posts[before..].iter().map(|post| post.reply.clone()).collect()
     }
 
-    /// The controller is done with `ticket`, and the disk is slow.
+    /// The controller ends `ticket`, and the disk is slow.
     fn end(&mut self, ticket: &Ticket, outcome: &Outcome) {
         self.desk.answer(ticket, outcome, self.now);
         self.take();
@@ -230,7 +231,7 @@ impl Room {
         format!(r#"{{"id":"{id}","ts":"{}"{comma}{more}}}"#, self.now.utc)
     }
 
-    /// What the process wrote just before it died, and a new one reads.
+    /// The journal that the process wrote just before it died.
     fn journal(&self) -> Journal {
         let text = serde_json::to_string(&self.desk.journal(self.now)).unwrap();
         serde_json::from_str(&text).unwrap()
@@ -243,7 +244,8 @@ impl Room {
         next
     }
 
-    /// The same device, after the process was killed when this was on the disk, and `time` has passed.
+    /// The same device, after the process was killed with this journal on the disk, and `time` has
+    /// passed.
     fn next_life(&self, on_disk: Journal, time: f64) -> Self {
         let mut next = Self::with(self.desk.settings().clone());
         next.now = self.now.after(seconds(time));

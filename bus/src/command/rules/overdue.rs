@@ -1,9 +1,9 @@
-//! The Desk's own deadline: what holds when the device's controller loses a command.
+//! The Desk's own deadline: what happens if the device's controller loses a command.
 
 use super::super::fixture::RUNAWAY;
 use super::{Code, Outcome, ReplyStatus, Room, settings};
 
-/// A move that was admitted, at the moment at which its controller should have answered.
+/// An admitted move, at the moment by which its controller should have answered.
 fn lost_move() -> Room {
     let mut room = Room::moving();
     let payload = room.stamped("a", r#""mm":2"#);
@@ -12,7 +12,7 @@ fn lost_move() -> Room {
     room
 }
 
-/// Names of what the controller was given.
+/// Names of the commands that the controller received.
 fn given(room: &Room) -> Vec<&str> {
     room.admitted.iter().map(|(_, verb, _)| verb.name).collect()
 }

@@ -1,6 +1,6 @@
-//! Whatever comes, in whatever order, killed at any moment, with a controller that forgets: no
-//! panic, nothing run twice, nothing run that the disk does not know, exactly one terminal reply to
-//! each who was told `accepted`, and none much later than it was promised.
+//! Any messages in any order, kills at any moment, and a controller that forgets: no panic, no
+//! command runs twice or without being on the disk, and every sender that got `accepted` gets
+//! exactly one terminal reply, not much later than promised.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -40,10 +40,10 @@ const ARGUMENTS: [&str; 8] = [
     r#""minutes":5"#,
 ];
 
-/// A disk that is well has a journal within this time.
+/// A healthy disk saves a journal within this time.
 const SAVED_WITHIN: f64 = 0.07;
-/// So long after its deadline a command has ended at the latest: the controller's grace, and what a
-/// verdict waits for a disk.
+/// A command ends at the latest this long after its deadline: the controller's grace, and the wait
+/// of a verdict for the disk.
 const ENDED_WITHIN: f64 = 1.0 + 0.25 + 0.01;
 
 #[derive(Clone, Debug)]
@@ -60,14 +60,14 @@ enum Step {
     },
     Bytes(Vec<u8>, usize),
     Answer(usize, u8),
-    /// A journal is on the disk, and the bridge does not know yet.
+    /// A journal is on the disk, but the bridge does not know it yet.
     Written,
-    /// It is told.
+    /// The bridge is told.
     Saved,
     Pass(u16),
-    /// The bridge is not scheduled for so long.
+    /// The bridge is not scheduled for this long.
     Freeze(u16),
-    /// The motor was read at rest.
+    /// The motor was read at standstill.
     Rest,
     Gate(u8),
     Death,
@@ -93,30 +93,30 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// One message of a client: no two come in the same millisecond.
+/// One message of a client; no two come in the same millisecond.
 type Request = (String, Option<String>, Utc);
 
-/// A bridge, its disk, and what its clients were told, over the lives of the process.
+/// A bridge, its disk, and the replies to its clients, over several lives of the process.
 struct World {
     room: Room,
-    /// The disk takes its time, but not too much, and loses nothing. Else it takes for ever, or
-    /// nothing, and nobody is killed: what was not saved is lost.
+    /// A healthy disk takes a limited time and loses nothing. Otherwise it hangs or fails, and
+    /// nobody is killed, because unsaved data would be lost.
     healthy: bool,
     disk: Journal,
     queue: VecDeque<(u64, Journal)>,
     queued: u64,
     waits_since: Option<Instant>,
     unreported: Option<u64>,
-    /// With the moment by which it has ended, and the verb.
+    /// With the time by which it must have ended, and the verb.
     accepted: BTreeMap<Request, (Instant, String)>,
     ended: BTreeSet<Request>,
     /// A motion was not answered, and no standstill was read since.
     may_turn: bool,
-    /// How many of the admitted were looked at.
+    /// Number of admitted commands that were checked.
     looked_at: usize,
-    /// What was asked for: verb and argument.
+    /// Verb and argument of each request.
     sent: BTreeMap<Request, (usize, usize)>,
-    /// Told the verdict again.
+    /// Requests that got the verdict again.
     repeated: BTreeSet<(String, Option<String>)>,
 }
 
@@ -163,7 +163,7 @@ impl World {
                 self.deliver(&arrival);
             }
             Step::Answer(which, how) => {
-                // Also tickets that were answered before.
+                // Includes tickets that were answered before.
                 let recent = self.room.admitted.iter().rev().nth(which).map(|(ticket, ..)| ticket.clone());
                 if let Some(ticket) = recent {
                     let outcome = match how {
@@ -180,7 +180,7 @@ impl World {
             Step::Pass(milliseconds) => return self.pass(f64::from(milliseconds) / 1000.0),
             Step::Freeze(milliseconds) => {
                 self.room.pass(f64::from(milliseconds) / 1000.0);
-                // The controller has its time again.
+                // The controller gets its full time again.
                 self.grant_time();
                 if self.healthy {
                     self.write_all();
@@ -230,7 +230,7 @@ impl World {
         self.room.take();
     }
 
-    /// Lets time pass as the bridge's loop sees it; a disk that is well has what it was given in time.
+    /// Lets time pass as in the bridge's loop; a healthy disk completes its saves in time.
     fn pass(&mut self, time: f64) -> Result<(), TestCaseError> {
         let end = self.room.now.instant + seconds(time);
         loop {
@@ -324,7 +324,7 @@ impl World {
         self.look_at_admitted()
     }
 
-    /// Nothing begins that the disk does not know, nor any motion while something may turn.
+    /// No command begins that is not on the disk, and no motion while something may move.
     fn look_at_admitted(&mut self) -> Result<(), TestCaseError> {
         for (ticket, verb, arguments) in &self.room.admitted[self.looked_at..] {
             prop_assert!(!(verb.motion && self.may_turn), "{ticket:?} moves, and no standstill was read");
@@ -339,9 +339,9 @@ impl World {
         Ok(())
     }
 
-    /// The process is killed. Who was told `accepted` hears more by itself; or the verdict was on
-    /// its way when it was killed, and is told to who asks again. Of a stop, which does not wait for
-    /// the disk, the next process may know nothing.
+    /// The process is killed. A sender that got `accepted` gets its terminal reply without asking,
+    /// or, if the verdict was being sent when the process was killed, when it repeats the request.
+    /// The next process may know nothing of a stop, which does not wait for the disk.
     fn die(&mut self) -> Result<(), TestCaseError> {
         self.settle()?;
         self.room = self.room.next_life(self.disk.clone(), 0.5);

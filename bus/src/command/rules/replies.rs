@@ -1,4 +1,4 @@
-//! What a request is answered, where, how often, and what of it outlives the process.
+//! The replies to a request, their topics and number, and the data that outlive the process.
 
 use super::{Code, Outcome, ReplyStatus, Room, seconds, start};
 use crate::clock::Instant;
@@ -296,7 +296,7 @@ fn a_reboot_does_not_make_verdicts_young_again() {
     let journal = room.journal();
     let mut next = Room::moving();
     next.now = room.now.after(Duration::from_secs(800));
-    // The clock that counts from boot has only just begun.
+    // The clock that counts from boot has just started.
     next.now.instant = Instant::from_boot(Duration::from_secs(5));
     next.desk.recover(journal, next.now);
     assert!(next.send("alice", "set", &payload)[0].duplicate);

@@ -1,4 +1,4 @@
-//! One connection to the broker: who polls it, and which PUBACK belongs to which publish.
+//! One connection to the broker: polls it, and assigns each PUBACK to its publish.
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock")]
 
 use std::collections::{HashMap, VecDeque};
@@ -93,7 +93,7 @@ impl Connection {
         self.client.try_disconnect().map_err(LinkError::Disconnect)
     }
 
-    /// The next event that is of any interest; loses nothing if it is dropped while it waits.
+    /// The next relevant event; loses nothing if it is dropped while it waits.
     pub(super) async fn next(&mut self) -> Event {
         loop {
             let event = match self.arrived.recv().await {
@@ -129,7 +129,7 @@ impl Connection {
     }
 }
 
-/// Zero would mean "at once": what is still worth sending lives for a second.
+/// Zero would mean "at once": anything still worth sending lives for a second.
 fn expiry_seconds(expiry: Duration) -> u32 {
     let rounded = expiry.saturating_add(Duration::from_millis(500)).as_secs();
     u32::try_from(rounded).unwrap_or(u32::MAX).max(1)
@@ -150,8 +150,8 @@ fn granted(code: &SubscribeReasonCode) -> Result<(), FilterRefused> {
     }
 }
 
-/// Polls in a task of its own, so that no poll is ever dropped half-way; bounded, because rumqttc
-/// puts no limit on a write that the broker does not read.
+/// Polls in its own task, so that no poll is ever dropped half-way; bounded, because rumqttc does
+/// not limit a write that the broker does not read.
 async fn poll(
     mut event_loop: EventLoop,
     limit: Duration,
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn an_expiry_is_told_in_whole_seconds_and_never_as_at_once() {
         let told = |milliseconds| expiry_seconds(Duration::from_millis(milliseconds));
-        // The clock was read a little before the reply was queued.
+        // The clock was read slightly before the reply was queued.
         assert_eq!(told(60_003), 60);
         assert_eq!(told(59_990), 60);
         assert_eq!(told(20_400), 20);

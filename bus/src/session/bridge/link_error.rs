@@ -1,4 +1,4 @@
-//! Why a connection could not be made, or is over.
+//! Why a connection could not be made, or has ended.
 
 use rumqttc::v5::{ClientError, ConnectionError};
 use thiserror::Error;
@@ -14,7 +14,7 @@ pub(super) enum LinkError {
     Options(#[from] ConnectError),
     #[error("the broker began with {packet}")]
     NotConnAck { packet: String },
-    /// What the library reports, and what that means for a person.
+    /// The library's error, and its explanation for people.
     #[error("{words}")]
     Broken { words: String, source: Box<ConnectionError> },
     #[error("the broker has not answered for two keep-alives")]
@@ -39,7 +39,7 @@ impl LinkError {
     /// One sentence for `health` and the log.
     pub(super) fn in_words(&self) -> String {
         match self {
-            // The library's own words are in it already where they help.
+            // It already contains the library's words where they help.
             Self::Broken { words, .. } => words.clone(),
             other => with_causes(other),
         }

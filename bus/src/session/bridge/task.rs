@@ -1,4 +1,4 @@
-//! The task that carries out what the machine decides, and tells it what happened.
+//! The task that executes the machine's decisions, and tells it what happened.
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock and waits")]
 
 use std::future::{Future, pending};
@@ -16,7 +16,7 @@ use super::{Session, SessionEvent, SessionSettings};
 use crate::clock::Now;
 use crate::random;
 
-/// The machine is shown at least so often that it is being scheduled.
+/// The machine is told at least this often that it is being scheduled.
 const TICK: Duration = Duration::from_millis(250);
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Connection, LinkError>> + Send>>;
@@ -29,7 +29,7 @@ pub(super) struct Task {
     pub(super) events: mpsc::Sender<SessionEvent>,
 }
 
-/// What there is of a connection.
+/// The state of the connection.
 #[derive(Default)]
 enum Link {
     #[default]
@@ -46,7 +46,7 @@ impl Task {
                 match output {
                     Output::Report(event) => {
                         let is_loss = matches!(event, SessionEvent::Lost { .. });
-                        // A bridge that no longer listens is about to end.
+                        // A bridge that no longer receives is about to end.
                         if self.events.send(event).await.is_err() && is_loss {
                             return;
                         }
@@ -77,7 +77,7 @@ impl Task {
         due.map_or(TICK, |due| due.since(Now::read().instant).min(TICK))
     }
 
-    /// Does it; what came of it, if that is known at once.
+    /// Executes it; returns the result, if known at once.
     fn carry_out(&self, output: Output, link: &mut Link) -> Option<Event> {
         let done = match (output, &mut *link) {
             (Output::Connect(limit), _) => {
@@ -100,7 +100,7 @@ impl Task {
                 *link = Link::None;
                 Ok(())
             }
-            // Of a connection that has broken meanwhile.
+            // For a connection that has broken meanwhile.
             (Output::Subscribe | Output::Publish(..), _) => Ok(()),
             (Output::Report(_) | Output::End, _) => Ok(()),
         };
@@ -111,7 +111,7 @@ impl Task {
 }
 
 impl Link {
-    /// What happens next; loses nothing if it is dropped while it waits.
+    /// The next event; loses nothing if it is dropped while it waits.
     async fn next(&mut self) -> Event {
         let event = match self {
             Self::None => pending().await,

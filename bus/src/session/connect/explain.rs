@@ -1,4 +1,4 @@
-//! What rumqttc's errors mean for the person who reads them; one sentence each.
+//! Explains rumqttc's errors to people; one sentence each.
 #![expect(clippy::disallowed_methods, reason = "whether a certificate is valid depends on the date")]
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use super::tls;
 use crate::clock::Now;
 use crate::settings::{BrokerSettings, Credentials};
 
-/// Why a connection to `broker` failed or ended, and what to look at; one sentence.
+/// Why a connection to `broker` failed or ended, and what to check; one sentence.
 pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> String {
     let place = format!("{}:{}", broker.host, broker.port);
     match error {
@@ -53,7 +53,7 @@ fn explain_io(error: &io::Error, place: &str) -> String {
         io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             format!("{place} cannot be reached: {error}")
         }
-        // The resolver's errors have no kind of their own.
+        // The resolver's errors have no separate kind.
         _ if error.to_string().contains("lookup address") => {
             format!(
                 "the name in {place} cannot be resolved ({error}): is host right, is the name service up?"
@@ -88,7 +88,7 @@ fn connack(code: ConnectReturnCode, broker: &BrokerSettings) -> String {
     }
 }
 
-/// rumqttc wraps what TLS says in up to four layers, not all of which name their source.
+/// rumqttc wraps a TLS error in up to four layers, not all of which name their source.
 fn tls_error(error: &ConnectionError) -> Option<&rustls::Error> {
     if let ConnectionError::Tls(rumqttc::v5::TlsError::TLS(error)) = error {
         return Some(error);

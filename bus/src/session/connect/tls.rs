@@ -1,6 +1,6 @@
-//! What TLS refuses, in words: whose certificate, which file, which date, and what to do.
+//! Explains TLS refusals: whose certificate, which file, which date, and what to do.
 //!
-//! Of our own files [`check_files`] knows more than any alert says.
+//! For our own files [`check_files`] knows more than any alert says.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 use crate::clock::Utc;
 use crate::settings::{BrokerSettings, Credentials, FileFinding, check_files};
 
-/// What our own certificate is refused for by date `now`; `None` if nothing is found.
+/// Why our own certificate is refused at date `now`; `None` if no reason is found.
 fn wrong_with_ours(broker: &BrokerSettings, now: Utc) -> Option<String> {
     let is_it = |finding: &FileFinding| finding.is_problem && finding.key == "certificate_file";
     let problems = check_files(broker, now).into_iter().filter(is_it);
@@ -34,7 +34,7 @@ pub(super) fn explain(error: &Error, broker: &BrokerSettings, place: &str, now: 
     }
 }
 
-/// What follows "the certificate of `<place>`".
+/// The text that follows "the certificate of `<place>`".
 fn explain_theirs(problem: &CertificateError, broker: &BrokerSettings, now: Utc) -> String {
     let ca = broker.ca_file.display();
     let clock = now.in_words();
@@ -114,7 +114,7 @@ fn date(time: UnixTime) -> String {
     date.map_or_else(|| "a date beyond the calendar".to_owned(), Utc::in_words)
 }
 
-/// As the line of an extension file has it.
+/// In the syntax of an OpenSSL extension file.
 fn alternative_name(host: &str) -> String {
     if host.parse::<IpAddr>().is_ok() { format!("IP:{host}") } else { format!("DNS:{host}") }
 }
@@ -133,7 +133,7 @@ fn explain_alert(alert: AlertDescription, broker: &BrokerSettings, place: &str, 
         Credentials::Password { .. } => "us, who sent no certificate".to_owned(),
     };
     let refused = |why: &str| format!("the broker at {place} refused {ours}: {why}");
-    // The alert is one word of the broker's library; what is wrong can be read in the file.
+    // The alert is one word of the broker's library; the file shows what is wrong.
     let found = wrong_with_ours(broker, now);
     if let (true, Some(found)) = (is_about_ours(alert), found) {
         return format!("the broker at {place} refused us: {found}");

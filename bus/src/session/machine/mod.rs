@@ -1,11 +1,11 @@
-//! What a bridge's session with the broker decides: when to connect, what to prove first, what goes
-//! out next, what is not trusted, and how to part. Pure: events in, outputs out; whoever runs it
-//! brings the connection and the time.
+//! The decisions of a bridge's session with the broker: when to connect, what to prove first, what
+//! to send next, what not to trust, and how to disconnect. Pure: events in, outputs out; the caller
+//! provides the connection and the time.
 //!
-//! It decides nothing about commands. Delivery has one owner: what the broker has not acknowledged
-//! is in the [`Outbox`]. The methods that the bridge calls prove nothing of the session's own task;
-//! only [`Machine::handle`] does, and must be called several times a second: after a gap that is
-//! longer than the stall guard, what is buffered is not trusted.
+//! It decides nothing about commands. Delivery has one owner: everything that the broker has not
+//! acknowledged is in the [`Outbox`]. Only [`Machine::handle`] shows that the session's own task is
+//! being scheduled, and must be called several times a second; the methods that the bridge calls do
+//! not show it. After a gap longer than the stall guard, buffered messages are not trusted.
 
 mod terms;
 #[cfg(test)]
@@ -28,14 +28,14 @@ use crate::message::OFFLINE;
 use crate::outbox::{Message, Outbox, Outgoing, Token};
 use crate::probe::{Due, Ping, Probe, VERDICT_WITHIN};
 
-/// A publish that waits longer than this for its PUBACK shows that the broker stood still.
+/// A publish that waits longer than this for its PUBACK shows that the broker hung.
 const PUBACK_LIMIT: Duration = Duration::from_secs(2);
 const SUBACK_LIMIT: Duration = Duration::from_secs(5);
-/// After a stall: how long to go on taking what is buffered, and the silence that ends it.
+/// After a stall: how long to drain the buffers, and the silence that ends this.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 const DRAIN_SILENCE: Duration = Duration::from_millis(50);
 const FAREWELL_LIMIT: Duration = Duration::from_millis(1500);
-/// Messages that are kept until the SUBACK: the stored ones, and a few more.
+/// Limit of messages that are kept until the SUBACK: the stored ones, and a few more.
 const EARLY_LIMIT: usize = 256;
 
 /// ```text
@@ -55,7 +55,7 @@ const EARLY_LIMIT: usize = 256;
 enum State {
     /// The next attempt begins then.
     Waiting(Instant),
-    /// Since then.
+    /// Begun at this time.
     Connecting(Instant),
     Subscribing {
         since: Instant,
@@ -63,18 +63,18 @@ enum State {
         early: Vec<Incoming>,
     },
     Serving(Probe),
-    /// What arrives has waited. With `back_soon` it was us who stood still.
+    /// Arriving messages have waited. `back_soon`: the bridge itself hung.
     Draining {
         until: Instant,
         silent_at: Instant,
         back_soon: bool,
     },
-    /// What waits is delivered, then availability says `offline`.
+    /// Waiting messages are delivered, then `offline` is published.
     Parting {
         until: Instant,
         offline: Farewell,
     },
-    /// The DISCONNECT is on its way; then the end, or, for this reason, the next connection.
+    /// The DISCONNECT is being sent; then the session ends, or, for this reason, reconnects.
     HangingUp {
         until: Instant,
         lost: Option<String>,
@@ -84,7 +84,7 @@ enum State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Farewell {
-    /// Another bridge is online there.
+    /// Not to be sent: another bridge is online there.
     NotOurs,
     Owed,
     Said,
@@ -94,13 +94,13 @@ enum Farewell {
 /// What a publish was for.
 #[derive(Debug)]
 enum Purpose {
-    /// With what the ACL must grant.
+    /// With the topic that the ACL must grant.
     Deliver(Token, String),
     Probe(Ping, u64),
     Farewell,
 }
 
-/// Throws the dice: a number from 0 to 1.
+/// A random number from 0 to 1.
 pub type Throw = Box<dyn FnMut() -> f64 + Send>;
 
 /// See the module.
@@ -112,19 +112,19 @@ pub struct Machine {
     state: State,
     retry: Retry,
     round_trip: RoundTrip,
-    /// The last sign that whoever runs this is scheduled.
+    /// The last sign that the caller is being scheduled.
     alive: Instant,
     nonce: String,
-    /// Connections that were reported.
+    /// Number of reported connections.
     connections: u64,
     under_way: BTreeMap<Number, (Purpose, Instant)>,
     numbers: Number,
-    /// What was refused last, by grant.
+    /// The last refusal, by grant.
     refused: BTreeMap<String, Refusal>,
     reconnect: bool,
-    /// Connect anew, and for this reason.
+    /// Reconnect, for this reason.
     renew: Option<&'static str>,
-    /// Whether to say `offline`.
+    /// Whether to publish `offline`.
     stop: Option<bool>,
 }
 
@@ -134,7 +134,7 @@ impl fmt::Debug for Machine {
     }
 }
 
-/// What the bridge wants of its session.
+/// The interface for the bridge.
 impl Machine {
     /// A session that is about to connect for the first time.
     #[must_use]
@@ -171,8 +171,8 @@ impl Machine {
         self.outbox.push(message);
     }
 
-    /// Lets publishes go on the connection that was reported as this one (the first is 1); one that
-    /// is gone is not opened, nor is the one after it.
+    /// Allows publishes on the connection that was reported with this number (the first is 1); a
+    /// connection that is lost is not opened, nor is the next one.
     pub fn open(&mut self, connection: u64) {
         if connection == self.connections && self.is_serving() {
             self.outbox.open();
@@ -184,39 +184,39 @@ impl Machine {
         self.outbox.clear();
     }
 
-    /// Drops the connection that was reported as this one, after what it has buffered was taken as
-    /// stalled, and makes it anew.
+    /// Drops the connection that was reported with this number, after its buffered messages were
+    /// taken as stalled, and reconnects.
     pub fn reconnect(&mut self, connection: u64) {
         self.reconnect |= connection == self.connections && self.is_serving();
     }
 
-    /// Leaves the connection that was reported as this one, and makes it anew with the TLS files as
-    /// they are then. Nothing stood still: what has arrived is good.
+    /// Closes the connection that was reported with this number, and reconnects with the TLS files
+    /// as they are then. Nothing hung, so messages that have arrived are trusted.
     pub fn renew(&mut self, connection: u64) {
         if connection == self.connections && self.is_serving() {
             self.renew = Some("left, to connect with new TLS files");
         }
     }
 
-    /// Ends the session: what waits is delivered (for a moment at the most), then `offline` is
+    /// Ends the session: waiting messages are delivered (for a moment at most), then `offline` is
     /// published if `say_offline`, then the connection is closed.
     pub fn stop(&mut self, say_offline: bool) {
         self.stop.get_or_insert(say_offline);
     }
 
-    /// Replies and events that never got out.
+    /// Number of replies and events that were never sent.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.outbox.dropped()
     }
 
-    /// How long the broker takes to answer; `None` before it has.
+    /// The round trip to the broker; `None` before the first.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip.get()
     }
 
-    /// Whether what arrives now is heard, and trusted.
+    /// Whether messages that arrive now are received and trusted.
     #[must_use]
     pub fn is_serving(&self) -> bool {
         matches!(self.state, State::Serving(_))
@@ -229,9 +229,9 @@ impl Machine {
     }
 }
 
-/// The session's own task.
+/// The interface for the session's own task.
 impl Machine {
-    /// What is to be done next.
+    /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -250,20 +250,20 @@ impl Machine {
         }
     }
 
-    /// Whoever runs this was scheduled until `now`, with nothing to tell: for virtual time, in which
-    /// nobody ticks.
+    /// The caller was scheduled until `now`, without an event: for virtual time, which has no
+    /// ticks.
     pub fn was_scheduled(&mut self, now: Instant) {
         self.alive = now;
     }
 
-    /// Takes what happened, and decides what follows.
+    /// Handles an event, and decides what follows.
     pub fn handle(&mut self, event: Event, now: Instant) {
         let we_stood = now.since(self.alive) > self.settings.stall_guard;
         self.alive = now;
         let connected = matches!(self.state, State::Subscribing { .. } | State::Serving(_));
         let stood_still = connected && (we_stood || self.puback_due().is_some_and(|due| due <= now));
         self.take(event, stood_still, now);
-        // It may be lost by now.
+        // The connection may be lost by now.
         let connected = matches!(self.state, State::Subscribing { .. } | State::Serving(_));
         if connected && (stood_still || self.reconnect) {
             self.drain(we_stood || self.reconnect, now);
@@ -281,7 +281,7 @@ impl Machine {
                 self.round_trip = RoundTrip::default();
                 self.nonce = nonce;
                 self.outputs.push_back(Output::Subscribe);
-                // To connect takes three round trips and more: TCP, TLS, CONNACK.
+                // Connecting takes more than three round trips: TCP, TLS, CONNACK.
                 let until = now + SUBACK_LIMIT.max(took);
                 self.state = State::Subscribing { since: now, until, early: Vec::new() };
             }
@@ -298,7 +298,8 @@ impl Machine {
                     self.arrived(incoming, stood_still);
                 }
             }
-            // A broker may deliver before it acknowledges; the bridge must hear of the connection first.
+            // A broker may deliver messages before the SUBACK; but the bridge must first be told of
+            // the connection.
             (Event::Message(incoming), State::Subscribing { early, .. }) if early.len() < EARLY_LIMIT => {
                 early.push(incoming);
             }
@@ -322,12 +323,12 @@ impl Machine {
             (Event::Broken { .. }, State::HangingUp { until, .. } | State::Parting { until, .. }) => {
                 *until = now;
             }
-            // What is left of a connection that was given up.
+            // Left over from a connection that was abandoned.
             _ => {}
         }
     }
 
-    /// Does what is due, until nothing is.
+    /// Does everything that is due.
     fn advance(&mut self, now: Instant) {
         loop {
             if let Some(say_offline) = self.stop {
@@ -349,8 +350,8 @@ impl Machine {
                 }
                 State::Draining { until, silent_at, back_soon } if now >= (*until).min(*silent_at) => {
                     let error = "the bridge or the broker had stood still".to_owned();
-                    // A DISCONNECT spares everybody the will: the bridge is there, and back in a second.
-                    // When it can be back with a broker that stands still, nobody knows: then the will
+                    // A DISCONNECT suppresses the will: the bridge is alive, and back in a second.
+                    // If the broker hangs, nobody knows when the bridge will be back: then the will
                     // is right.
                     if *back_soon {
                         self.hang_up(Some(error), DRAIN_SILENCE, now);
@@ -422,7 +423,7 @@ impl Machine {
         self.state = State::HangingUp { until: now + limit, lost };
     }
 
-    /// The bridge is to end: begins with that, unless it has.
+    /// The bridge is ending: begins to disconnect, unless it has.
     fn part(&mut self, say_offline: bool, now: Instant) {
         match &mut self.state {
             State::Subscribing { .. } | State::Serving(_) | State::Draining { .. } => {
@@ -438,7 +439,7 @@ impl Machine {
         }
     }
 
-    /// One step of parting; true if there may be more.
+    /// One step of disconnecting; true if there may be more.
     fn say_farewell(&mut self, now: Instant) -> bool {
         self.deliver(now);
         let settled = self.outbox.is_settled();
@@ -461,12 +462,13 @@ impl Machine {
                 false
             }
             _ if now < *until => false,
-            // What was to be said is said; what else was on its way is not worth more.
+            // The farewell is done; other messages in flight are not worth more time.
             Farewell::NotOurs | Farewell::Heard => {
                 self.hang_up(None, self.round_trip.limit(FAREWELL_LIMIT), now);
                 true
             }
-            // Without its PUBACK the farewell may not have been heard: then the will is to say it.
+            // Without a PUBACK the broker may not have received `offline`: then the will must
+            // publish it.
             Farewell::Owed | Farewell::Said => {
                 self.outputs.push_back(Output::Drop);
                 self.end();

@@ -1,4 +1,4 @@
-//! What goes into the machine and what comes out of it.
+//! The machine's inputs and outputs.
 
 use std::time::Duration;
 
@@ -8,19 +8,20 @@ use crate::outbox::Outgoing;
 use crate::probe::Verdict;
 use crate::topic::{Base, Identity};
 
-/// Larger payloads than this, in bytes, the shipped broker configuration refuses by disconnecting.
+/// Largest payload, in bytes: the broker with the shipped configuration disconnects a client that
+/// sends a larger one.
 pub const PAYLOAD_LIMIT: usize = 60_000;
 
-/// What the machine must know.
+/// The machine's settings.
 #[derive(Clone, Debug)]
 pub struct MachineSettings {
-    /// Under which name the broker knows us.
+    /// Our identity.
     pub identity: Identity,
     /// The device's topics.
     pub base: Base,
-    /// What is subscribed to, in the order of [`Event::Subscribed`].
+    /// The topic filters, in the order of [`Event::Subscribed`].
     pub filters: Vec<String>,
-    /// Not scheduled for longer than this: what is buffered is not trusted.
+    /// After not being scheduled for longer than this, buffered messages are not trusted.
     pub stall_guard: Duration,
 }
 
@@ -32,39 +33,39 @@ pub type Number = u64;
 pub enum Event {
     /// The broker has accepted us (CONNACK).
     Connected {
-        /// A word that nobody can guess, new for each connection.
+        /// A random word, new for each connection.
         nonce: String,
     },
-    /// It did not come to that.
+    /// The connection failed.
     Failed {
-        /// Why, for humans.
+        /// Why, for people.
         error: String,
     },
-    /// The broker's word on each filter (SUBACK); an error in the broker's own words.
+    /// The SUBACK for each filter; an error in the broker's own words.
     Subscribed(Vec<Result<(), FilterRefused>>),
-    /// Something arrived.
+    /// A message arrived.
     Message(Incoming),
-    /// The broker's word on a publish (PUBACK).
+    /// The PUBACK of a publish.
     Acknowledged {
         /// Which.
         number: Number,
-        /// Why not, if it was refused.
+        /// The reason, if it was refused.
         refused: Option<Refusal>,
-        /// When it was taken off the connection.
+        /// When it was read from the connection.
         at: Instant,
     },
     /// The connection broke.
     Broken {
-        /// Why, for humans.
+        /// Why, for people.
         error: String,
     },
-    /// Our DISCONNECT is out.
+    /// Our DISCONNECT was sent.
     HungUp,
     /// Time has passed, or something waits to be published.
     Timeout,
 }
 
-/// What is to be done.
+/// What the session's task must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Connect, within this time.
@@ -73,7 +74,7 @@ pub enum Output {
     Subscribe,
     /// Publish.
     Publish(Number, Outgoing),
-    /// Send a DISCONNECT, so that no will speaks.
+    /// Send a DISCONNECT, so that the broker does not publish the will.
     Disconnect,
     /// Drop the connection as it is.
     Drop,
@@ -86,33 +87,33 @@ pub enum Output {
 /// What the session reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SessionEvent {
-    /// Connected and subscribed: publish everything anew.
+    /// Connected and subscribed: publish everything again.
     Connected {
-        /// How long the broker took to answer.
+        /// The round trip.
         round_trip: Duration,
     },
-    /// The canary's and the loopback's verdict on this connection, whenever it changes.
+    /// The verdict of canary and loopback on this connection, whenever it changes.
     Judged(Verdict),
-    /// Something arrived.
+    /// A message arrived.
     Message(Incoming),
     /// The connection ended, or could not be made.
     Lost {
-        /// Why, for humans.
+        /// Why, for people.
         error: String,
     },
-    /// The broker has taken, or refused, what was pushed with this receipt.
+    /// The broker has accepted or refused the message with this receipt.
     Delivered {
         /// The receipt.
         receipt: u64,
     },
-    /// A publish of ours was refused; told once for each grant that is missing, until it changes.
+    /// A publish of ours was refused; reported once for each missing grant, until it changes.
     Refused {
-        /// The topic, with wildcards where one grant covers many.
+        /// The topic, with wildcards if one grant covers many.
         grant: String,
-        /// What, why, and what to look at, in one sentence.
+        /// What, why, and what to check, in one sentence.
         text: String,
     },
-    /// What was [`SessionEvent::Refused`] was taken.
+    /// A publish that was [`SessionEvent::Refused`] before was accepted.
     TakenAgain {
         /// The same topic.
         grant: String,
@@ -123,7 +124,7 @@ pub enum SessionEvent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{word}")]
 pub struct FilterRefused {
-    /// Its reason, in its own word.
+    /// The broker's reason.
     pub word: String,
 }
 
@@ -132,14 +133,14 @@ pub struct FilterRefused {
 pub enum Refusal {
     /// The broker's ACL does not grant it.
     NotAuthorised,
-    /// The broker would disconnect.
+    /// It is too large: the broker would disconnect.
     TooLarge,
-    /// Another reason, in the broker's word.
+    /// Another reason, in the broker's words.
     Other(String),
 }
 
 impl Refusal {
-    /// What is not published, why, and what to look at.
+    /// What is not published, why, and what to check.
     pub(super) fn explain(&self, grant: &str, identity: &Identity) -> String {
         match self {
             Self::NotAuthorised => format!(

@@ -8,7 +8,7 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const GOOD: Verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
 
-/// A machine, its time, and what it has asked for.
+/// A machine, its time, and its outputs.
 struct Bench {
     machine: Machine,
     now: Instant,
@@ -37,7 +37,7 @@ impl Bench {
         bench
     }
 
-    /// A connection whose round trip is this, and whose ACL is in force.
+    /// Connects with this round trip, and with an ACL in force.
     fn connect(&mut self, round_trip: Duration) {
         self.pass(3 * round_trip);
         self.tell(Event::Connected { nonce: "n".to_owned() });
@@ -85,7 +85,7 @@ impl Bench {
         self.tell(Event::Message(self.message("clasp/lamp/command/alice/mode", b"manual")));
     }
 
-    /// The newest publish on a topic with this in it.
+    /// The newest publish on a topic that contains this.
     fn number(&self, what: &str) -> Number {
         let publishes = self.done.iter().rev().filter_map(|output| match output {
             Output::Publish(number, outgoing) => Some((*number, outgoing)),
@@ -139,7 +139,7 @@ impl Bench {
         verdicts.collect()
     }
 
-    /// Whether each message that was told had waited.
+    /// Whether each reported message had waited.
     fn stalled(&self) -> Vec<bool> {
         let messages = self.reports().into_iter().filter_map(|event| match event {
             SessionEvent::Message(incoming) => Some(incoming.stalled),

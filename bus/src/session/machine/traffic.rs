@@ -1,5 +1,5 @@
-//! What goes out and what comes in on a connection: the pings and their verdict, the outbox, and
-//! what the broker says to each publish.
+//! The traffic of a connection: the pings and their verdict, the outbox, and the broker's
+//! acknowledgements.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Machine {
         }
     }
 
-    /// Each round has an id of its own, so that an answer is never taken for that of another; nobody
+    /// Each round has its own id, so that a reply is never taken for that of another round; nobody
     /// can guess the nonce.
     fn ping_payload(&self, round: u64) -> Vec<u8> {
         format!("{{\"id\":\"probe-{}-{round}\"}}", self.nonce).into_bytes()
@@ -57,7 +57,7 @@ impl Machine {
             None if is_command => probe.heard(),
             None => None,
         });
-        // Before the command that it is about.
+        // Before the command that it concerns.
         if let Some(verdict) = verdict {
             self.report(SessionEvent::Judged(verdict));
         }
@@ -102,7 +102,8 @@ impl Machine {
         }
     }
 
-    /// Reports a refusal when it begins and when it ends: a publish comes many times an hour.
+    /// Reports a refusal when it begins and when it ends, because the publish is repeated many
+    /// times an hour.
     fn judged(&mut self, grant: String, refused: Option<Refusal>) {
         match refused {
             Some(refusal) if self.refused.get(&grant) != Some(&refusal) => {
@@ -123,7 +124,7 @@ impl Machine {
         self.outputs.push_back(Output::Publish(self.numbers, outgoing));
     }
 
-    /// When the broker will have stood still.
+    /// When the broker counts as hung.
     pub(super) fn puback_due(&self) -> Option<Instant> {
         self.outbox.waiting_since().map(|since| since + self.round_trip.limit(PUBACK_LIMIT))
     }

@@ -1,4 +1,5 @@
-//! Judges certificates by what rustls with its `ring` provider, and OpenSSL in the broker, take.
+//! Judges certificates by the rules of rustls with its `ring` provider, and of OpenSSL in the
+//! broker.
 //!
 //! Each rule was tried against both: rustls refuses version 1 at the parser and knows no P-521;
 //! OpenSSL refuses a client's certificate for its dates, a weak key, an extended key usage without
@@ -31,19 +32,20 @@ pub(super) const KEYS: &str = "RSA with 2048 to 4096 bits, ECDSA P-256 or P-384,
 /// Bits of an RSA key that we can sign with, and of one whose signatures we can check.
 const OWN_RSA: RangeInclusive<usize> = 2048..=4096;
 const OTHERS_RSA: RangeInclusive<usize> = 2048..=8192;
-/// A certificate that ends sooner is worth a word.
+/// A certificate that expires sooner causes a warning.
 const SOON_DAYS: i64 = 60;
 const DAY_S: i64 = 86_400;
 
-/// What the private key is compared with.
+/// The public key that the private key must match.
 pub(super) struct Own {
     /// The public key, as DER.
     pub(super) public_key: Vec<u8>,
-    /// Whether it is of a kind that can be used; if not, that was said.
+    /// Whether its kind can be used; if not, that was reported.
     pub(super) is_usable: bool,
 }
 
-/// Judges what `ca_file` holds; `signs_us` if our own certificate hangs on it too.
+/// Judges the certificates in `ca_file`; `signs_us` if one must also have signed our own
+/// certificate.
 pub(super) fn judge_authorities(
     authorities: &[CertificateDer<'_>],
     host: &str,
@@ -90,7 +92,7 @@ pub(super) fn judge_authorities(
         }
         dated.push(Validity::of(&certificate, now));
     }
-    // Several may stand there while one takes the place of another.
+    // Several may be there while one replaces another.
     if let Some(first) = dated.first()
         && !dated.iter().any(Validity::is_valid)
     {
@@ -184,7 +186,7 @@ fn judge_name(certificate: &X509Certificate<'_>, at: &mut At<'_>) {
     }
 }
 
-/// Only a warning: the broker may know another authority for its clients than for itself.
+/// Only a warning: the broker may trust another authority for its clients.
 fn judge_signature(
     own: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
@@ -194,7 +196,7 @@ fn judge_signature(
 ) {
     let mut roots = RootCertStore::empty();
     for authority in authorities {
-        // What is not one was said already.
+        // A certificate that is not an authority's was reported already.
         let _ = roots.add(authority.clone().into_owned());
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -216,7 +218,7 @@ fn judge_signature(
     }
 }
 
-/// How a certificate's dates stand to this host's.
+/// A certificate's dates compared with this host's.
 enum Validity {
     Good,
     EndsSoon { end: String, days: i64 },
@@ -231,7 +233,7 @@ impl Validity {
 
     fn of(certificate: &X509Certificate<'_>, now: Utc) -> Self {
         let now_s = now.unix_milliseconds().div_euclid(1000);
-        // The last second counts as over: nobody connects in it.
+        // The last second counts as over.
         let validity = certificate.validity();
         let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
         let days = (end - now_s) / DAY_S;

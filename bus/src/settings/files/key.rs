@@ -9,7 +9,7 @@ use super::At;
 use super::certificate::{KEYS, Own};
 use super::read::is_der;
 
-/// Judges the text of `key_file`; `own` is what the certificate says, if it could be read.
+/// Judges the text of `key_file`; `own` is the certificate's key, if it could be read.
 pub(super) fn judge(text: &[u8], own: Option<&Own>, certificate_file: &Path, at: &mut At<'_>) {
     let shown = String::from_utf8_lossy(text);
     if shown.contains("BEGIN ENCRYPTED PRIVATE KEY") || shown.contains("Proc-Type: 4,ENCRYPTED") {
@@ -23,7 +23,7 @@ pub(super) fn judge(text: &[u8], own: Option<&Own>, certificate_file: &Path, at:
     };
     let signing = match rustls::crypto::ring::sign::any_supported_type(&key) {
         Ok(signing) => signing,
-        // Then it was said of the certificate.
+        // This was already reported for the certificate.
         Err(_) if own.is_some_and(|own| !own.is_usable) => return,
         Err(_) => return at.problem(&format!("is a key that cannot be used here (can: {KEYS})")),
     };

@@ -1,6 +1,6 @@
-//! Reads a file, or says in a person's words why it cannot be read or holds nothing of use.
+//! Reads a file, or explains to people why it cannot be read or is useless.
 //!
-//! The words follow the file's name.
+//! The text follows the file's name.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -12,10 +12,10 @@ use rustls_pki_types::pem::{self, PemObject as _};
 
 use crate::settings::account;
 
-/// Larger is no certificate, key or password.
+/// No certificate, key or password is larger.
 const LIMIT_BYTES: u64 = 1024 * 1024;
 
-/// What is wrong with a file before it is known what it holds.
+/// Errors of a file before its content is known.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("does not exist")]
@@ -54,7 +54,7 @@ pub(super) enum FileError {
 
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, FileError> {
     let failed = |error: io::Error| why_unreadable(file, error);
-    // Before it is opened: opening a pipe would wait for somebody who writes.
+    // Before it is opened: opening a pipe would wait for a writer.
     let metadata = std::fs::metadata(file).map_err(failed)?;
     if metadata.is_dir() {
         return Err(FileError::Folder);
@@ -117,7 +117,8 @@ fn what_instead(bytes: &[u8]) -> FileError {
     }
 }
 
-/// Whether it begins like the binary form of certificates and keys: a sequence with a long length.
+/// Whether it begins like the binary form (DER) of certificates and keys: a sequence with a long
+/// length.
 pub(super) fn is_der(bytes: &[u8]) -> bool {
     matches!(bytes, [0x30, 0x81..=0x84, ..])
 }

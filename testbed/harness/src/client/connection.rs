@@ -1,4 +1,4 @@
-//! The thread behind a [`super::TestClient`]: polls rumqttc and files what comes under a lock.
+//! The thread behind a [`super::TestClient`]: polls rumqttc and stores messages under a lock.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
@@ -52,7 +52,7 @@ impl State {
     }
 
     fn fail_all(&mut self, reason: &str) {
-        // Whoever does not wait any more does not need to hear it.
+        // A receiver that has ended does not need to be told.
         for slot in self.unsent.drain(..).chain(self.unacknowledged.drain().map(|(_, slot)| slot)) {
             drop(slot.send(Err(Closed(reason.to_owned()))));
         }
@@ -86,7 +86,7 @@ impl Shared {
         Ok(done(&state))
     }
 
-    /// Waits until the thread is through; returns whether it is.
+    /// Waits until the thread has ended; returns whether it has.
     pub(super) fn wait_ended(&self, limit: Duration) -> bool {
         self.wait(limit, |state| state.ended).unwrap_or(false)
     }
@@ -100,7 +100,7 @@ impl Shared {
 /// Starts the thread; it connects by itself.
 pub(super) fn start(connect: &Connect) -> Result<(AsyncClient, Arc<Shared>, JoinHandle<()>)> {
     let options = options(connect)?;
-    // Room for a flood: what does not fit is an error at the publish.
+    // Capacity for a flood: a full queue is an error at the publish.
     let (client, event_loop) = AsyncClient::new(options, 32_768);
     let shared = Arc::new(Shared::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -127,9 +127,10 @@ fn options(connect: &Connect) -> Result<MqttOptions> {
     options.set_clean_start(true);
     options.set_connection_timeout(5);
     options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls(&connect.files)?))));
-    // The default takes no message over 10 KiB and falls into a loop of reconnects on the first.
+    // The default accepts no message over 10 KiB and reconnects in a loop after the first.
     options.set_max_packet_size(Some(1 << 20));
-    // Below the broker's receive maximum, or rumqttc reuses a packet id that is still out.
+    // Below the broker's receive maximum; otherwise rumqttc reuses a packet id that is still in
+    // flight.
     options.set_outgoing_inflight_upper_limit(16);
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
@@ -153,12 +154,13 @@ fn tls(files: &ClientFiles) -> Result<rustls::ClientConfig> {
         .collect::<Result<Vec<_>, _>>()
         .context("parse the client's certificate")?;
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).context("parse the client's key")?;
-    // Named, because with two providers in the build rustls would panic instead of choosing.
+    // Given explicitly, because with two providers in the build rustls would panic instead of
+    // choosing.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
-    // No certificate at all is what a stranger has; the test for that leaves the file empty.
+    // A stranger has no certificate; the test for that leaves the file empty.
     if chain.is_empty() {
         Ok(builder.with_no_client_auth())
     } else {
@@ -190,7 +192,7 @@ impl Worker {
 
     async fn serve(&mut self) -> String {
         loop {
-            // A broker that stands still in the middle of a write would hold poll for ever.
+            // A broker that hangs in the middle of a write would block poll for ever.
             let polled =
                 tokio::time::timeout(2 * self.keep_alive + Duration::from_secs(1), self.event_loop.poll());
             let error = match polled.await {
@@ -214,10 +216,12 @@ impl Worker {
         }
     }
 
-    /// Drops whatever rumqttc has not sent or has no answer to, and says so to who waits for it.
+    /// Drops all requests that rumqttc has not sent or that were not acknowledged, and informs
+    /// those that wait for them.
     fn forget(&mut self, reason: &str) {
         let shared = Arc::clone(&self.shared);
-        // One step under the lock: a publish in between would be sent, and its slot gone.
+        // One step under the lock: otherwise a publish in between would be sent, but its slot would
+        // be lost.
         shared.update(|state| {
             self.event_loop.clean();
             self.event_loop.pending.clear();

@@ -25,7 +25,7 @@ impl Terminal {
         let name = rustix::pty::ptsname(&master, Vec::new())?;
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
-        // Before anybody opens it, or its echo would come back as requests.
+        // Before anybody opens it; otherwise its echo would arrive as requests.
         let mut settings = rustix::termios::tcgetattr(&slave)?;
         settings.make_raw();
         rustix::termios::tcsetattr(&slave, OptionalActions::Now, &settings)?;
@@ -35,17 +35,17 @@ impl Terminal {
         Ok(Self { master: File::from(master), slave })
     }
 
-    /// What to wait at for bytes from the host.
+    /// The file to wait on for bytes from the host.
     pub(super) const fn readable(&self) -> &File {
         &self.master
     }
 
-    /// What is there, without waiting.
+    /// Reads the available bytes, without waiting.
     pub(super) fn read(&mut self, into: &mut [u8]) -> usize {
         self.master.read(into).unwrap_or(0)
     }
 
-    /// As much as the host's buffer takes; the rest is lost, as on a wire.
+    /// Writes as much as the host's buffer holds; the rest is lost, as on a wire.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         let _ = self.master.write_all(bytes);
     }
@@ -57,7 +57,7 @@ impl Terminal {
     }
 }
 
-/// Makes `link` a symbolic link to `target`, in one step for whoever opens it.
+/// Makes `link` a symbolic link to `target`, in one atomic step.
 fn point(link: &Path, target: &str) -> io::Result<()> {
     match fs::symlink_metadata(link) {
         Ok(there) if !there.is_symlink() => {

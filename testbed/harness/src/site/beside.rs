@@ -1,5 +1,5 @@
-//! A further instrument of a running site: a model, a port and a bridge of its own on the same
-//! broker, in the same folder. Its topics come to the site's observer.
+//! A further instrument of a running site: its own model, port and bridge on the same broker, in
+//! the same folder. The site's observer receives its topics.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::{Bridge, Instrument, SiteOf, topic_of, usual_settings, write_settings
 use crate::client::Message;
 use crate::port::Port;
 
-/// See the module. Dropping it ends the bridge; [`Bridge::stop`] is polite.
+/// See the module. Dropping it kills the bridge; [`Bridge::stop`] is orderly.
 pub struct Beside<D: Instrument> {
     /// The bridge's process.
     pub bridge: Bridge,
@@ -19,8 +19,8 @@ pub struct Beside<D: Instrument> {
 }
 
 impl<D: Instrument> Beside<D> {
-    /// Serves this model and starts its bridge, with these settings besides the usual ones (keys
-    /// outside every section, as TOML values); waits for nothing.
+    /// Serves this model and starts its bridge, with these settings in addition to the usual ones
+    /// (keys outside every section, as TOML values), without waiting.
     ///
     /// # Errors
     /// If something cannot be started.
@@ -51,7 +51,7 @@ impl<D: Instrument> Beside<D> {
         site.observer.last(0, &topic_of(D::KIND, what))
     }
 
-    /// Where its bridge logs.
+    /// The log file of its bridge.
     #[must_use]
     pub fn log_file(&self) -> &Path {
         &self.log

@@ -25,7 +25,7 @@ impl Bridge {
         self.launch = self.launch.clone().env(key, value);
     }
 
-    /// Starts it, and does not wait for anything: see [`super::SiteOf::start_bridge`].
+    /// Starts it without waiting: see [`super::SiteOf::start_bridge`].
     ///
     /// # Errors
     /// If it cannot be started.
@@ -45,7 +45,7 @@ impl Bridge {
     /// SIGTERM, and waits for its end: exit code, or 128 + signal.
     ///
     /// # Errors
-    /// If it does not run, or has not ended after 30 s.
+    /// If it is not running, or has not ended after 30 s.
     pub fn stop(&mut self) -> Result<i32> {
         let code = self.process()?.stop(Duration::from_secs(30))?;
         self.process = None;
@@ -55,17 +55,17 @@ impl Bridge {
     /// SIGKILL, and waits until it is gone.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn kill9(&mut self) -> Result<()> {
         self.process()?.kill9()?;
         self.process = None;
         Ok(())
     }
 
-    /// SIGSTOP, and waits until it stands still.
+    /// SIGSTOP, and waits until it is stopped.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn freeze(&mut self) -> Result<()> {
         self.process()?.freeze()
     }
@@ -73,7 +73,7 @@ impl Bridge {
     /// Ends a [`Self::freeze`].
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn thaw(&mut self) -> Result<()> {
         self.process()?.thaw()
     }

@@ -1,5 +1,5 @@
-//! What a site must know of the instrument it has: its bridge, its model, and the settings that
-//! make a test quick.
+//! What a site must know about its instrument: its bridge, its model, and the settings that make a
+//! test quick.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,23 +15,23 @@ pub trait Instrument: Device {
     const KIND: &'static str;
     /// The daemon's program, and its identity, as the shipped access control names it.
     const BRIDGE: &'static str;
-    /// The command line tool for it, and what comes before the user's arguments.
+    /// Its command line tool, and the words before the user's arguments.
     const TOOL: (&'static str, &'static [&'static str]);
     /// How the model is built.
     type Config: Clone + std::fmt::Debug;
 
-    /// What was written to it to change it, as a test wants to look at it.
+    /// An order that was written to it, as a test sees it.
     type Order;
 
-    /// As it is unless a test changes it: it takes any pause in a request and answers at once.
+    /// The default: it accepts any pause in a request and replies at once.
     fn usual() -> Self::Config;
     /// The model.
     fn build(config: Self::Config) -> Self;
-    /// Settings of the bridge besides those that every bridge must have, as TOML values.
+    /// Settings of the bridge in addition to those of every bridge, as TOML values.
     fn settings() -> BTreeMap<String, String>;
-    /// What was written to it to change it, since it was made.
+    /// The orders that were written to it, since its start.
     fn orders(&self) -> Vec<Self::Order>;
-    /// Whether this state has all that is read at first: what a status shows is complete.
+    /// Whether this state has all first readings: the status is complete.
     fn is_read(state: &Value) -> bool;
 }
 
@@ -41,21 +41,21 @@ pub fn table<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, St
     settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// What a site must know of an instrument that speaks lines of text; a [`TextUnit`] of it is then an
-/// [`Instrument`], commanded by `obsbus`.
+/// What a site must know about an instrument with a protocol of text lines; a [`TextUnit`] of it is
+/// then an [`Instrument`], commanded by `obsbus`.
 pub trait SiteModel: TextModel + Clone + std::fmt::Debug {
     /// The device's level in a topic.
     const KIND: &'static str;
     /// The daemon's program, and its identity.
     const BRIDGE: &'static str;
 
-    /// As it is unless a test changes it.
+    /// The default.
     fn usual() -> Self;
-    /// Settings of the bridge besides those that every bridge must have, as TOML values.
+    /// Settings of the bridge in addition to those of every bridge, as TOML values.
     fn settings() -> BTreeMap<String, String>;
-    /// Whether a line that was heard changes something.
+    /// Whether a received line is an order.
     fn is_order(line: &str) -> bool;
-    /// Whether this state has all that is read at first.
+    /// Whether this state has all first readings.
     fn is_read(state: &Value) -> bool;
 }
 
