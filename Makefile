@@ -4,7 +4,7 @@ CARGO ?= cargo
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test test-node-red check bench generated
+.PHONY: help demo test test-node-red test-homeassistant test-homeassistant-2025 check bench generated
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -12,6 +12,8 @@ help:
 	@echo 'make demo TOUR=1    stops after the tour (TOUR=0: no tour)'
 	@echo 'make test           every test'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
+	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
+	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
@@ -34,6 +36,17 @@ test-node-red:
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@panels/node-red/tools/test
 
+test-homeassistant:
+	@tools/setup rust broker homeassistant
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/home-assistant/tools/test 2024.3.3
+
+# In a Debian 13 in a folder, for its Python.
+test-homeassistant-2025:
+	@tools/setup rust broker homeassistant-2025
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/home-assistant/tools/test 2025.12.5
+
 check:
 	@tools/setup rust lints deny
 	@tools/check
@@ -50,3 +63,4 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test new_instrument the_page
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet --locked -p testbed --test homeassistant

@@ -11,11 +11,12 @@ use testbed::demo::{Stage, Stop};
 
 const MARK: &str = "<!-- runs in the demo -->";
 const LIMIT: Duration = Duration::from_secs(60);
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("README.md", include_str!("../../README.md")),
     ("docs/commands.md", include_str!("../../docs/commands.md")),
     ("docs/operations.md", include_str!("../../docs/operations.md")),
     ("docs/focuser.md", include_str!("../../docs/focuser.md")),
+    ("docs/home-assistant.md", include_str!("../../docs/home-assistant.md")),
 ];
 
 /// The commands of the marked blocks, and what each must end with.

@@ -28,7 +28,7 @@ def test_a_command_that_is_refused_changes_nothing_and_is_seen(stand, bus, home)
     shown = home.state("event.clasp_focuser_event")["attributes"]
     assert (shown["event_type"], shown["by"], shown["code"]) == ("command", "homeassistant", 7)
     told = wait_for("notification", lambda: home.notifications().get("obsbus_refused_focuser"))
-    assert told["title"] == "Focuser: offset was not done" and told["message"] in refused["message"]
+    assert told["title"] == "Focuser: offset was refused or failed" and told["message"] in refused["message"]
     assert home.shows("sensor.clasp_focuser_status") == "released"
     assert home.shows("number.clasp_focuser_set") == target
     # What brings it back is there.
@@ -57,7 +57,7 @@ def test_thirty_numbers_in_three_seconds_cause_one_move(stand, bus, home):
     assert {verdict["code"] for verdict in refused} == {2}
     assert len(done) + len(refused) + flooded == 30
     assert bus.last("clasp/focuser/state")["current_mm"] == 5.0
-    assert home.notifications()["obsbus_refused_focuser"]["title"] == "Focuser: set was not done"
+    assert home.notifications()["obsbus_refused_focuser"]["title"] == "Focuser: set was refused or failed"
 
 
 def test_a_relative_move_is_done_as_often_as_it_is_asked_for(stand, bus, home):
@@ -139,10 +139,10 @@ def test_after_remove_home_assistant_knows_nothing_of_a_device(stand, bus, home)
     count = len([name for name in entities_told(bus) if "_thermometer_" in name])
     assert removed["code"] == 0, removed
     wait_for("nothing of it", lambda: not any("_thermometer_" in name for name in home.registry()))
-    assert re.fullmatch(r"clasp/thermometer: Home Assistant forgets \d+ entities\n", removed["stdout"]), removed
+    assert re.fullmatch(r"clasp/thermometer: removed \d+ entities from Home Assistant\n", removed["stdout"]), removed
     assert count == 0, "something is still told"
     again = stand.tool("thermometer-bridge", "obsbus ha remove --all")
-    assert again["code"] == 0 and "nothing" in again["stdout"], again
+    assert again["code"] == 0 and "no entities" in again["stdout"], again
     assert "sensor.clasp_focuser_current_mm" in home.registry()
 
 

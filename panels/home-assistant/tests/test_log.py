@@ -10,6 +10,9 @@ KNOWN = [
     r"Disconnected from MQTT server",
     r"Failed to connect to MQTT server",
     r"No ACK from MQTT server",
+    r"Error returned from MQTT server",
+    r"\[paho\.mqtt\.client\] failed to receive on socket",
+    r"zlib_ng and isal are not available",
 ]
 # In 2024.3 the part that speaks to the broker ends with this when the broker does; the package has it
 # begin again.
