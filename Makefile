@@ -16,6 +16,8 @@ help:
 	@echo 'make test-panel     the web panel: the committed page is what its sources give, and its tests in Chromium'
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
+	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
+	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -38,6 +40,17 @@ test-node-red:
 	@tools/setup rust broker node browser
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@panels/node-red/tools/test
+
+test-homeassistant:
+	@tools/setup rust broker homeassistant
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/home-assistant/tools/test 2024.3.3
+
+# In a Debian 13 in a folder, for its Python.
+test-homeassistant-2025:
+	@tools/setup rust broker homeassistant-2025
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/home-assistant/tools/test 2025.12.5
 
 check:
 	@tools/setup rust lints deny
@@ -63,6 +76,7 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test homeassistant
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
 test-panel: panel-set-up

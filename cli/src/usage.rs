@@ -69,51 +69,51 @@ pub fn obsbus(version: &'static str) -> Command {
 
 fn home_assistant() -> Command {
     let devices = || {
-        let help = "DEVICE or SITE/DEVICE; without one, every device there is";
+        let help = "DEVICE or SITE/DEVICE [default: all devices]";
         Arg::new("devices").num_args(0..).value_name("DEVICE").help(help)
     };
     let identity = || {
-        let help = format!("As whom Home Assistant is on the broker [default: {}]", ha::IDENTITY);
+        let help = format!("Home Assistant's identity on the broker [default: {}]", ha::IDENTITY);
         Arg::new("identity").long("identity").value_name("NAME").help(help)
     };
-    let notify = Arg::new("notify").long("notify").value_name("SERVICE").value_parser(service).help(
-        "What tells people, such as notify.mobile_app_phone [default: a notification in Home Assistant]",
-    );
-    let bridge = Arg::new("bridge")
-        .long("bridge")
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help("As the bridge whose settings these are: only it may, where the broker's rules are the shipped ones");
+    let notify =
+        Arg::new("notify").long("notify").value_name("SERVICE").value_parser(service).help(
+            "Notify service, such as notify.mobile_app_phone [default: a notification in Home Assistant]",
+        );
+    let bridge =
+        Arg::new("bridge").long("bridge").value_name("FILE").value_parser(value_parser!(PathBuf)).help(
+            "Settings file of the bridge; with the shipped access control only its certificate permits this",
+        );
     let prefix = Arg::new("prefix")
         .long("prefix")
         .value_name("PREFIX")
         .value_parser(prefix)
-        .help(format!("Where Home Assistant looks for discovery [default: {}]", ha::PREFIX));
+        .help(format!("Home Assistant's discovery prefix [default: {}]", ha::PREFIX));
     let all = Arg::new("all")
         .long("all")
         .action(ArgAction::SetTrue)
         .conflicts_with("devices")
-        .help("Every device that this identity may see there");
+        .help("All devices whose discovery messages this identity may read");
     Command::new("ha")
-        .about("What Home Assistant needs, and how it forgets a device")
+        .about("Print a dashboard for Home Assistant, or remove a device from it")
         .arg_required_else_help(true)
         .subcommand_required(true)
         .subcommand(
             Command::new("dashboard")
-                .about("Print a dashboard, a view per device")
+                .about("Print a dashboard with one view per device")
                 .arg(devices())
                 .arg(identity()),
         )
         .subcommand(
             Command::new("package")
-                .about("Print the scripts that the dashboard needs, and automations that tell people")
+                .about("Print the dashboard's scripts, and automations that notify")
                 .arg(devices())
                 .arg(identity())
                 .arg(notify),
         )
         .subcommand(
             Command::new("remove")
-                .about("Have Home Assistant forget a device whose bridge no longer runs")
+                .about("Remove a device whose bridge no longer runs from Home Assistant")
                 .arg(devices().help("DEVICE or SITE/DEVICE").required_unless_present("all"))
                 .arg(all)
                 .arg(bridge)
@@ -433,9 +433,7 @@ fn service(text: &str) -> Result<String, NotUnderstood> {
     };
     match text.split_once('.') {
         Some((domain, name)) if is_word(domain) && is_word(name) => Ok(text.to_owned()),
-        _ => {
-            Err(not_understood("a service of Home Assistant is wanted here, such as notify.mobile_app_phone"))
-        }
+        _ => Err(not_understood("not a service of Home Assistant, such as notify.mobile_app_phone")),
     }
 }
 

@@ -50,7 +50,7 @@ fn markdown(content: String) -> Yaml {
 
 fn no_bridge(device: &Device) -> Option<Yaml> {
     let bridge = device.common(Component::BinarySensor, "bridge")?;
-    let text = "## Nothing is known\nThe bridge of this device is not there.".to_owned();
+    let text = "## Offline\nThe bridge of this device is offline. Nothing is known of the device.".to_owned();
     Some(only_if(&bridge, ("state_not", "on"), markdown(text)))
 }
 

@@ -1,4 +1,4 @@
-//! `obsbus ha`: what Home Assistant needs beside its discovery, and how it forgets a device.
+//! `obsbus ha`: dashboard and package for Home Assistant, and the removal of discovery messages.
 
 mod dashboard;
 mod device;
@@ -10,6 +10,7 @@ mod yaml;
 use bus::homeassistant::HomeAssistant;
 use bus::topic::{Base, Identity};
 use clap::ArgMatches;
+use serde::Serialize;
 
 pub use self::device::Device;
 use self::yaml::Yaml;
@@ -20,14 +21,14 @@ use crate::target::{Access, Common};
 
 pub(crate) use remove::remove;
 
-/// Where Home Assistant looks for discovery, if nobody has told it otherwise.
+/// Home Assistant's default discovery prefix.
 pub(crate) const PREFIX: &str = "homeassistant";
-/// As whom it is on the broker, likewise.
+/// Home Assistant's default identity on the broker.
 pub(crate) const IDENTITY: &str = "homeassistant";
 
 const DASHBOARD: &str = "\
-The dashboard of Home Assistant for these devices, as `obsbus ha dashboard` prints it: change it as
-you like. Save it beside configuration.yaml as obsbus-dashboard.yaml, and put there:
+Dashboard for Home Assistant, printed by `obsbus ha dashboard`. You can change it. Save it next to
+configuration.yaml as obsbus-dashboard.yaml, and add this to configuration.yaml:
 
 lovelace:
   dashboards:
@@ -36,12 +37,12 @@ lovelace:
       title: Observatory
       filename: obsbus-dashboard.yaml
 
-Its scripts are in what `obsbus ha package` prints.";
+It needs the scripts that `obsbus ha package` prints.";
 
 const PACKAGE: &str = "\
-What Home Assistant needs beside its discovery, as `obsbus ha package` prints it: scripts for the
-commands that are no entity, and automations that tell people. Save it beside configuration.yaml as
-packages/obsbus.yaml, and put there:
+Package for Home Assistant, printed by `obsbus ha package`: scripts for the verbs without an entity,
+helpers for their arguments, and automations that notify. You can change it. Save it next to
+configuration.yaml as packages/obsbus.yaml, and add this to configuration.yaml:
 
 homeassistant:
   packages: !include_dir_named packages";
@@ -132,4 +133,9 @@ pub fn printed(devices: &[Device], notify: Option<&str>) -> Result<[String; 2], 
         yaml::print(DASHBOARD, &dashboard::dashboard(devices))?,
         yaml::print(PACKAGE, &package::package(devices, notify))?,
     ])
+}
+
+/// The same, to be looked at by a program.
+pub fn drawn(devices: &[Device], notify: Option<&str>) -> [impl Serialize + use<>; 2] {
+    [dashboard::dashboard(devices), package::package(devices, notify)]
 }

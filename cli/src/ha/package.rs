@@ -9,6 +9,8 @@ use super::yaml::{Yaml, map};
 
 /// How long a bridge may be away: a restart of it, or of the broker, is no news.
 const GONE_AFTER_S: i64 = 60;
+/// By then a Home Assistant that can connect again by itself has tried several times.
+const RECONNECT_AFTER_S: i64 = 90;
 
 /// The scripts, helpers and automations for these devices; `notify` is what tells people, such as
 /// `notify.mobile_app_phone`: without one it is a notification in Home Assistant itself.
@@ -30,9 +32,10 @@ pub(super) fn package(devices: &[Device], notify: Option<&str>) -> Yaml {
     }
     let scripts: Vec<(String, Yaml)> =
         scripts.iter().map(|(device, it)| (it.name.clone(), script(device, it))).collect();
-    package
-        .with_some("script", (!scripts.is_empty()).then_some(Yaml::Map(scripts)))
-        .with("automation", vec![alarm(devices, notify), gone(devices, notify), refused(devices)])
+    package.with_some("script", (!scripts.is_empty()).then_some(Yaml::Map(scripts))).with(
+        "automation",
+        vec![alarm(devices, notify), gone(devices, notify), refused(devices), reconnect(devices)],
+    )
 }
 
 fn helper(device: &Device, script: &Script<'_>, field: &Field<'_>) -> Yaml {
@@ -89,17 +92,18 @@ fn described(field: &Field<'_>) -> Yaml {
         }
     };
     map([("name", field.label().into())])
-        .with("description", format!("If it is left out: what stands in {}", field.entity_id()))
+        .with("description", format!("Default: the value of {}", field.entity_id()))
         .with("selector", selector)
 }
 
-/// An automation that looks at one entity of each device.
-fn watch(id: &str, alias: &str, triggers: Vec<Yaml>) -> Yaml {
-    map([("id", id.into()), ("alias", alias.into())])
-        .with("mode", "queued")
-        .with("max", 100)
-        .with("max_exceeded", "silent")
-        .with("trigger", Yaml::List(triggers))
+/// An automation that has to do with every device.
+fn automation(id: &str, alias: &str, triggers: Vec<Yaml>) -> Yaml {
+    map([("id", id.into()), ("alias", alias.into()), ("trigger", Yaml::List(triggers))])
+}
+
+/// One that does it for each time that it is triggered.
+fn each_time(id: &str, alias: &str, triggers: Vec<Yaml>) -> Yaml {
+    automation(id, alias, triggers).with("mode", "queued").with("max", 100).with("max_exceeded", "silent")
 }
 
 /// Tells people, or replaces what it told them before about the same thing.
@@ -132,7 +136,7 @@ fn alarm(devices: &[Device], notify: Option<&str>) -> Yaml {
     let attentions = entities(devices, "attention");
     let started = map([("platform", "homeassistant".into()), ("event", "start".into())]);
     let changed = map([("platform", "state".into()), ("entity_id", attentions.clone().into())]);
-    watch("obsbus_alarm", "obsbus: tell of what is wrong with a device", vec![changed, started])
+    each_time("obsbus_alarm", "obsbus: notify of an error", vec![changed, started])
         .with(
             "variables",
             map([("texts", new_alarms(&attentions).into()), ("device", label(devices, "attention").into())]),
@@ -149,21 +153,45 @@ fn alarm(devices: &[Device], notify: Option<&str>) -> Yaml {
         )
 }
 
+/// When nothing was heard of one of these devices for so long.
+fn silent_for(devices: &[Device], seconds: i64) -> Yaml {
+    map([("platform", "state".into()), ("entity_id", entities(devices, "connected").into())])
+        .with("to", "unavailable")
+        .with("for", map([("seconds", seconds.into())]))
+}
+
 fn gone(devices: &[Device], notify: Option<&str>) -> Yaml {
-    let trigger = map([("platform", "state".into()), ("entity_id", entities(devices, "bridge").into())])
-        .with("to", vec!["off", "unavailable", "unknown"])
-        .with("for", map([("seconds", GONE_AFTER_S.into())]));
-    watch("obsbus_gone", "obsbus: tell of a bridge that is gone", vec![trigger])
-        .with("variables", map([("device", label(devices, "bridge").into())]))
-        .with(
-            "action",
-            vec![tell(
-                notify,
-                "{{ device }}",
-                "Nothing is known of it: its bridge is not on the broker, or Home Assistant is not.",
-                "obsbus_gone_{{ device | slugify }}",
-            )],
-        )
+    let trigger = silent_for(devices, GONE_AFTER_S);
+    each_time("obsbus_gone", "obsbus: notify if a device is unavailable", vec![trigger])
+        .with("variables", map([("device", label(devices, "connected").into())]))
+        .with("action", vec![tell(
+            notify,
+            "{{ device }}",
+            "Nothing is known of this device: its bridge, the broker or the connection to the broker is down.",
+            "obsbus_gone_{{ device | slugify }}",
+        )])
+}
+
+/// Before 2024.6 the part of Home Assistant that speaks to the broker may end when the broker does, and
+/// Home Assistant does not notice.
+fn reconnect(devices: &[Device]) -> Yaml {
+    let all = entities(devices, "connected");
+    let names: Vec<String> = all.iter().map(|entity| quoted(entity)).collect();
+    let is_silent = format!(
+        "{{{{ expand({}) | rejectattr('state', 'eq', 'unavailable') | list | count == 0 }}}}",
+        names.join(", ")
+    );
+    let reload = map([("service", "homeassistant.reload_config_entry".into())])
+        .with("target", map([("entity_id", all.first().cloned().unwrap_or_default().into())]));
+    automation(
+        "obsbus_reconnect",
+        "obsbus: reconnect if all devices are unavailable",
+        vec![silent_for(devices, RECONNECT_AFTER_S)],
+    )
+    .with("mode", "single")
+    .with("max_exceeded", "silent")
+    .with("condition", vec![condition(&is_silent)])
+    .with("action", vec![reload])
 }
 
 /// Home Assistant shows nothing where a command has no effect.
@@ -176,7 +204,7 @@ fn refused(devices: &[Device]) -> Yaml {
         .with("qos", 1)
         .with("id", device.label())
     });
-    watch("obsbus_refused", "obsbus: tell of a command that was not done", replies.collect())
+    each_time("obsbus_refused", "obsbus: notify of a refused command", replies.collect())
         .with(
             "condition",
             vec![condition("{{ trigger.payload_json.status in ['rejected', 'failed', 'timed_out'] }}")],
@@ -185,7 +213,7 @@ fn refused(devices: &[Device]) -> Yaml {
             "action",
             vec![tell(
                 None,
-                "{{ trigger.id }}: {{ trigger.payload_json.verb | replace('_', ' ') }} was not done",
+                "{{ trigger.id }}: {{ trigger.payload_json.verb | replace('_', ' ') }} was refused or failed",
                 "{{ trigger.payload_json.message }}",
                 "obsbus_refused_{{ trigger.id | slugify }}",
             )],

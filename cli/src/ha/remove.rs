@@ -1,5 +1,5 @@
-//! `obsbus ha remove`: Home Assistant is told to forget a device. What it was told is kept by the
-//! broker, and outlives the bridge.
+//! `obsbus ha remove`: removes a device from Home Assistant. The broker keeps its discovery messages,
+//! also after the bridge is gone.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +39,13 @@ pub(crate) async fn remove(matches: &ArgMatches, common: &Common) -> Result<u8, 
     let mut connection = Connection::open_to_all(&access, &filters).await?;
     let mut kept = Vec::new();
     while let Some(message) = connection.next(connection.limit(QUIET)).await? {
-        let device = device_of(&message).filter(|device| is_meant(device, &bases, &access));
+        let device = match bases.as_slice() {
+            [] => device_of(&message).filter(|device| is_at_one_of(&access.settings.sites, device)),
+            bases => bases
+                .iter()
+                .find(|base| !message.payload.is_empty() && base.is_discovery(prefix, &message.topic))
+                .map(ToString::to_string),
+        };
         kept.extend(device.map(|device| (message.topic, device)));
     }
     let mut cleared: BTreeMap<String, usize> = BTreeMap::new();
@@ -65,13 +71,8 @@ fn device_of(message: &Message) -> Option<String> {
     is_ours.then(|| echo(device))
 }
 
-/// Whether it was named; without names, whether it is at one of our sites.
-fn is_meant(device: &str, bases: &[Base], access: &Access) -> bool {
-    let site = device.split('/').next().unwrap_or_default();
-    match bases {
-        [] => access.settings.sites.iter().any(|known| known == site),
-        bases => bases.iter().any(|base| base.to_string() == device),
-    }
+fn is_at_one_of(sites: &[String], device: &str) -> bool {
+    sites.iter().any(|site| device.split('/').next() == Some(site))
 }
 
 fn judge(access: &Access, device: &str, acknowledged: Acknowledged) -> Result<(), Failure> {
@@ -81,14 +82,13 @@ fn judge(access: &Access, device: &str, acknowledged: Acknowledged) -> Result<()
         Acknowledged::NotAuthorised => Err(Failure::said(
             EXIT_NOT_AUTHORISED,
             format!(
-                "the broker does not let {identity} change what Home Assistant is told of {device}: only its \
-                 bridge may. On the bridge's host, as root: obsbus ha remove --bridge \
-                 /etc/obsbus/<bridge>/<site>.toml {device}"
+                "the broker does not permit {identity} to remove {device} from Home Assistant: only its bridge \
+                 may do that. On the bridge's host: obsbus ha remove --bridge <the bridge's settings file> {device}"
             ),
         )),
         Acknowledged::Refused(reason) => Err(Failure::said(
             EXIT_FAILED,
-            format!("the broker refuses to forget what Home Assistant is told of {device}: {reason}"),
+            format!("the broker did not remove {device} from Home Assistant: {reason}"),
         )),
     }
 }
@@ -97,15 +97,15 @@ fn report(cleared: &BTreeMap<String, usize>, bases: &[Base], access: &Access) ->
     let mut lines: Vec<String> = cleared
         .iter()
         .map(|(device, count)| match count {
-            1 => format!("{device}: Home Assistant forgets 1 entity"),
-            count => format!("{device}: Home Assistant forgets {count} entities"),
+            1 => format!("{device}: removed 1 entity from Home Assistant"),
+            count => format!("{device}: removed {count} entities from Home Assistant"),
         })
         .collect();
     let others = bases.iter().map(ToString::to_string).filter(|base| !cleared.contains_key(base));
-    lines.extend(others.map(|base| format!("{base}: Home Assistant is told of nothing")));
+    lines.extend(others.map(|base| format!("{base}: Home Assistant has no entities of it")));
     if lines.is_empty() {
         lines.push(format!(
-            "there is nothing that Home Assistant is told, at {}, and that {} may read",
+            "no entities found at {} that {} may read",
             access.settings.sites.join(", "),
             access.identity
         ));

@@ -224,6 +224,15 @@ class HomeAssistant:
         entries = self.ask("config/entity_registry/list")
         return {entry["entity_id"]: entry for entry in entries if entry["platform"] == "mqtt"}
 
+    def render(self, template):
+        """A template, as a dashboard shows it."""
+        number = next(self.ids)
+        self.socket.send(json.dumps({"id": number, "type": "render_template", "template": template}))
+        assert self.receive("result", number)["success"]
+        rendered = self.receive("event", number)["event"]["result"]
+        self.ask("unsubscribe_events", subscription=number)
+        return rendered
+
     # --- Log
 
     def keep_log(self):

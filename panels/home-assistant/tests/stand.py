@@ -61,24 +61,32 @@ class Bus:
     def __init__(self, stand):
         files = stand("identity homeassistant")
         self.messages = []
-        self.process = subprocess.Popen(
+        self.command = (
             ["mosquitto_sub", "-V", "5", "-q", "1", "-h", stand.where["host"], "-p", str(stand.where["mqtt_port"])]
             + ["--cafile", files["ca_file"], "--cert", files["certificate_file"], "--key", files["key_file"]]
-            + ["-F", "%j", "-t", "clasp/#", "-t", "homeassistant/#"],
-            stdout=subprocess.PIPE,
-            text=True,
+            + ["-F", "%j", "-t", "clasp/#", "-t", "homeassistant/#"]
         )
+        self.process = self.start()
         threading.Thread(target=self.listen, daemon=True).start()
 
+    def start(self):
+        return subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
     def listen(self):
-        for line in self.process.stdout:
-            message = json.loads(line)
-            payload = message.get("payload", "")
-            try:
-                payload = json.loads(payload)
-            except ValueError:
-                pass
-            self.messages.append((time.monotonic(), message["topic"], payload))
+        while self.process:
+            for line in self.process.stdout:
+                message = json.loads(line)
+                payload = message.get("payload") or ""
+                try:
+                    payload = json.loads(payload)
+                except ValueError:
+                    pass
+                self.messages.append((time.monotonic(), message["topic"], payload))
+            # A broker that goes down may end it, instead of having it connect again.
+            if self.process:
+                self.process.wait()
+                time.sleep(0.5)
+                self.process = self.start()
 
     def now(self):
         """A place in what was said: what comes after it is new."""
@@ -96,5 +104,6 @@ class Bus:
         return next((payload for _, of, payload in reversed(self.messages) if of == topic), None)
 
     def close(self):
-        self.process.terminate()
-        self.process.wait()
+        process, self.process = self.process, None
+        process.terminate()
+        process.wait()

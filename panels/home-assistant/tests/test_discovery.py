@@ -17,6 +17,12 @@ def available(home, kind):
     return {name: there for name, there in ours.items() if f".clasp_{kind}_" in name and not name.startswith(("script", "input"))}
 
 
+def shown(home):
+    """What Home Assistant shows of all devices, but whether the bridge is there, which expires never."""
+    there = {name for kind in KINDS for name, is_there in available(home, kind).items() if is_there}
+    return {name for name in there if name.split(".")[0] in ("sensor", "binary_sensor") and not name.endswith("_bridge")}
+
+
 def test_every_entity_is_there_within_5_s_of_home_assistants_birth(bus, home):
     wait_for("birth", lambda: bus.last("homeassistant/status") == "online")
     born = max(at for at, topic, _ in bus.messages if topic == "homeassistant/status")
@@ -157,15 +163,17 @@ def test_a_bridge_that_stands_still_looks_live_no_longer_than_it_says(stand, bus
     stand("ready thermometer")
 
 
-def test_nothing_is_available_while_the_broker_is_down_and_all_is_back_after(stand, home):
+def test_nothing_looks_live_while_the_broker_is_down_and_all_is_back_after(stand, home):
     calm(stand, home)
     before = {name for kind in KINDS for name, there in available(home, kind).items() if there}
     stand("broker stop")
-    wait_for("nothing available", lambda: not any(any(available(home, kind).values()) for kind in KINDS))
+    # The part of 2024.3 that speaks to the broker may end with it. Then each reading goes when it is
+    # stale, and the package has that part begin again.
+    wait_for("nothing that looks live", lambda: not shown(home), 60)
     stand("broker start")
-    calm(stand, home)
     wait_for(
         "all that was there",
         lambda: before <= {name for kind in KINDS for name, there in available(home, kind).items() if there},
-        60,
+        180,
     )
+    calm(stand, home)
