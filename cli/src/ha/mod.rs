@@ -59,7 +59,7 @@ pub(crate) async fn dashboard(matches: &ArgMatches, common: &Common) -> Result<u
 /// `ha package`.
 ///
 /// # Errors
-/// As [`dashboard`].
+/// As [`dashboard()`].
 pub(crate) async fn package(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
     let devices = devices(matches, common).await?;
     let notify = matches.get_one::<String>("notify");

@@ -84,9 +84,12 @@ impl Broker {
 
     /// What `browser.py` found out.
     fn browser(&self, port: u16, wanted: &Value) -> Value {
+        let ca = (port == self.tls_port).then(|| self.authority.ca());
         let mut wanted = wanted.clone();
-        wanted["port"] = port.into();
-        wanted["ca"] = if port == self.tls_port { self.authority.ca().to_str().into() } else { Value::Null };
+        wanted
+            .as_object_mut()
+            .unwrap()
+            .extend([("port".to_owned(), port.into()), ("ca".to_owned(), json!(ca))]);
         let script = self.dir.path().join("browser.py");
         fs::write(&script, SCRIPT).unwrap();
         let python = python();
