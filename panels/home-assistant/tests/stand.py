@@ -82,11 +82,14 @@ class Bus:
                 except ValueError:
                     pass
                 self.messages.append((time.monotonic(), message["topic"], payload))
-            # A broker that goes down may end it, instead of having it connect again.
             if self.process:
                 self.process.wait()
                 time.sleep(0.5)
                 self.process = self.start()
+
+    def connect_again(self):
+        """After the broker was down: mosquitto_sub connects again, and does not always subscribe."""
+        self.process.terminate()
 
     def now(self):
         """A place in what was said: what comes after it is new."""

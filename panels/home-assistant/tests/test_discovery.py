@@ -141,6 +141,8 @@ def test_all_but_whether_it_is_there_goes_when_a_bridge_dies_and_comes_back_with
         lambda: [name for name, there in available(home, "thermometer").items() if there]
         == ["binary_sensor.clasp_thermometer_bridge"],
     )
+    told = wait_for("notification", lambda: home.notifications().get("obsbus_gone_thermometer"), 90)
+    assert told["title"] == "Thermometer"
     stand("bridge thermometer start")
     stand("ready thermometer")
     home.wait_until("binary_sensor.clasp_thermometer_bridge", "on")
@@ -163,7 +165,7 @@ def test_a_bridge_that_stands_still_looks_live_no_longer_than_it_says(stand, bus
     stand("ready thermometer")
 
 
-def test_nothing_looks_live_while_the_broker_is_down_and_all_is_back_after(stand, home):
+def test_nothing_looks_live_while_the_broker_is_down_and_all_is_back_after(stand, bus, home):
     calm(stand, home)
     before = {name for kind in KINDS for name, there in available(home, kind).items() if there}
     stand("broker stop")
@@ -171,6 +173,7 @@ def test_nothing_looks_live_while_the_broker_is_down_and_all_is_back_after(stand
     # stale, and the package has that part begin again.
     wait_for("nothing that looks live", lambda: not shown(home), 60)
     stand("broker start")
+    bus.connect_again()
     wait_for(
         "all that was there",
         lambda: before <= {name for kind in KINDS for name, there in available(home, kind).items() if there},

@@ -16,7 +16,7 @@ KNOWN = [
 ]
 # In 2024.3 the part that speaks to the broker ends with this when the broker does; the package has it
 # begin again.
-THREAD = re.compile(r"Uncaught thread exception\n(?:.*\n)*?ssl\.SSLEOFError: EOF occurred")
+THREAD = re.compile(r"^.*Uncaught thread exception\n(?:\D.*\n)*?ssl\.SSLEOFError: EOF occurred.*$", re.MULTILINE)
 
 
 def test_the_log_has_no_warning_of_us(home):
