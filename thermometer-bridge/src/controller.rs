@@ -24,6 +24,7 @@ const GROUPS: &[Group<Request>] =
 #[derive(Debug)]
 pub struct Thermometer {
     plan: PollPlan<Request>,
+    longest: Duration,
     connected: bool,
     date: Option<Utc>,
     temperature: Option<f64>,
@@ -37,9 +38,10 @@ pub struct Thermometer {
 impl Thermometer {
     /// A controller that has not asked anything yet.
     #[must_use]
-    pub fn new(query_delay: Duration, now: Now) -> Self {
+    pub fn new(query_delay: Duration, longest: Duration, now: Now) -> Self {
         Self {
             plan: PollPlan::new(GROUPS, query_delay, now.instant),
+            longest,
             connected: false,
             date: None,
             temperature: None,
@@ -95,8 +97,9 @@ impl Controller for Thermometer {
             self.end(Outcome::stopped(&command.ticket.by, command.verb.name));
         }
         let minutes = command.arguments.number("minutes");
+        let time = minutes.map_or(self.longest, |minutes| Duration::from_secs_f64(60.0 * minutes));
         let on = command.arguments.word("heater") == Some("on");
-        self.until = minutes.filter(|_| on).map(|minutes| now.after(Duration::from_secs_f64(60.0 * minutes)));
+        self.until = on.then(|| now.after(time));
         self.order(on, Some(&command), now);
     }
 
@@ -114,6 +117,10 @@ impl Controller for Thermometer {
             }
             Reply::Heater(on) => {
                 self.heater_on = Some(on);
+                if self.order.is_none() {
+                    // Found on, after a restart or by hand: it does not stay on for ever.
+                    self.until = on.then(|| self.until.unwrap_or_else(|| now.after(self.longest)));
+                }
                 self.order.as_ref().map(|order| order.is(&Request::Switch(on)))
             }
         };

@@ -5,7 +5,7 @@ use bus::homeassistant::Component;
 use bus::message::PropertyMeta;
 
 use super::device::{Device, Script};
-use super::template::quoted;
+use super::literal::quoted;
 use super::yaml::{Yaml, map};
 
 /// All views.

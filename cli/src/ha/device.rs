@@ -5,7 +5,7 @@ use bus::homeassistant::{Component, Entity, HomeAssistant, Source, entities, slu
 use bus::message::{ArgumentMeta, ArgumentType, Meta, VerbMeta};
 use bus::topic::Base;
 
-use super::template::quoted;
+use super::literal::quoted;
 use crate::instrument::unit;
 use crate::text::capitalised;
 

@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod device;
+mod literal;
 mod package;
 mod remove;
 mod template;

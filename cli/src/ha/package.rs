@@ -4,7 +4,8 @@
 use bus::homeassistant::Component;
 
 use super::device::{Device, Field, Helper, Script};
-use super::template::{given, new_alarms, quoted, request};
+use super::literal::quoted;
+use super::template::{given, new_alarms, request};
 use super::yaml::{Yaml, map};
 
 /// How long a bridge may be away: a restart of it, or of the broker, is no news.

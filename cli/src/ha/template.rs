@@ -1,11 +1,7 @@
 //! Templates of Home Assistant (Jinja), as text. Pure.
 
 use super::device::{Field, Helper, Script};
-
-/// A text in a template. Nothing that a bridge says of itself is ever a template of its own.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
-}
+use super::literal::quoted;
 
 /// What a field of a script is if whoever runs it does not say: what stands in the helper.
 pub(super) fn given(field: &Field<'_>) -> String {
