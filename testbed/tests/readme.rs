@@ -1,8 +1,6 @@
 //! The commands of README.md and docs/: each block that is marked as to be run in the demo is run
 //! there, by a shell that has sourced the demo's `env`, as its reader would.
 
-#![expect(clippy::unwrap_used, reason = "in a test an error is a failure, in its helpers too")]
-
 use std::time::Duration;
 
 use testbed::demo::{Stage, Stop};

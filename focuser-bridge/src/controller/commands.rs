@@ -246,7 +246,11 @@ impl Focuser {
                 message.push_str(", and its port is then released until init");
             }
             let outcome = Outcome::failed(Code::NotConnected, message);
-            return if let_go { self.answer_when_saved(ticket, outcome) } else { self.answer(ticket, outcome) };
+            return if let_go {
+                self.answer_when_saved(ticket, outcome)
+            } else {
+                self.answer(ticket, outcome)
+            };
         }
         let mut answers: Vec<_> =
             self.run.take().map(|run| (run.ticket, AtStandstill::End(outcome))).into_iter().collect();
