@@ -130,6 +130,7 @@ impl Bridge {
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
+            homeassistant: None,
         };
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(60)),

@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 pub mod command;
 pub mod device;
+pub mod homeassistant;
 pub mod incoming;
 pub mod log;
 pub mod message;

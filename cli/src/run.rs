@@ -21,6 +21,7 @@ use crate::complete::{Candidate, Place, place, printed};
 use crate::confirm;
 use crate::connection::Connection;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::ha;
 use crate::instrument::Instrument;
 use crate::list;
 use crate::notes::Notes;
@@ -86,6 +87,19 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let access = Access::find(&common)?;
             block_on(list::list(&access, common.site.as_deref()))
+        }
+        Some(("ha", matches)) => {
+            let common = usage::common(matches, common);
+            let (name, matches) = matches.subcommand().unwrap_or(("", matches));
+            let common = usage::common(matches, common);
+            block_on(async {
+                match name {
+                    "dashboard" => ha::dashboard(matches, &common).await,
+                    "package" => ha::package(matches, &common).await,
+                    "remove" => ha::remove(matches, &common).await,
+                    _ => Err(Failure::usage("this is no command")),
+                }
+            })
         }
         Some(("acl", matches)) => {
             let common = usage::common(matches, common);

@@ -29,6 +29,12 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &["schema", "event", "health"],
         &["schema", "event", "--write", "here"],
         &["schema", "--write"],
+        &["ha"],
+        &["ha", "remove"],
+        &["ha", "remove", "--all", "powerbox"],
+        &["ha", "remove", "powerbox", "--prefix", "a/+/b"],
+        &["ha", "package", "--notify", "phone"],
+        &["ha", "dashboards"],
         &["powerbox", "history", "--hours", "25"],
         &["powerbox", "history", "--json", "--hours", "1"],
         &["powerbox", "outcome"],
@@ -46,6 +52,7 @@ fn help_and_version_are_no_error() {
         "list",
         "device",
         "schema",
+        "ha ",
         "completions",
         "[SITE/]<DEVICE>",
         "155 broker or bridge not",
@@ -77,6 +84,10 @@ fn a_broker_that_is_not_there_exits_155_for_every_command() {
         &["device", "list", "powerbox", "status"],
         &["powerbox", "history"],
         &["powerbox", "log"],
+        &["ha", "dashboard"],
+        &["ha", "package", "powerbox", "--notify", "notify.phone"],
+        &["ha", "remove", "powerbox"],
+        &["ha", "remove", "--all"],
         &["powerbox", "health"],
         &["powerbox", "ping"],
         &["powerbox", "outcome", "a1"],
@@ -112,6 +123,26 @@ fn without_settings_every_place_that_was_looked_at_is_named() {
     assert_eq!(code, 64);
     for place in ["--config", "OBSBUS_CONFIG", ".config/obsbus/client.toml", "/etc/obsbus/client.toml"] {
         assert!(stderr.contains(place), "{stderr}");
+    }
+}
+
+#[test]
+fn a_bridge_is_removed_by_its_own_settings_whatever_else_stands_there() {
+    let home = home();
+    let (_, port) = home.without_broker();
+    let text = format!(
+        "site = \"clasp\"\nserial_port = \"/dev/x\"\n[broker]\nhost = \"localhost\"\nport = {port}\n\
+         ca_file = \"ca.pem\"\nusername = \"powerbox-bridge\"\npassword_file = \"password\"\n"
+    );
+    let file = home.write("bridge.toml", &text);
+    let (code, _, stderr) = home.run(&["ha", "remove", "--bridge", &file, "powerbox"]);
+    assert_eq!(code, 155, "{stderr}");
+    assert!(stderr.contains(&port.to_string()), "{stderr}");
+    let file = home.write("bridge.toml", "[broker]\nhost = \"localhost\"\n");
+    let (code, _, stderr) = home.run(&["ha", "remove", "--bridge", &file, "powerbox"]);
+    assert_eq!(code, 64);
+    for missing in ["site", "broker.ca_file"] {
+        assert!(stderr.contains(missing), "{stderr}");
     }
 }
 

@@ -282,7 +282,8 @@ impl Broker {
             ToBroker::Subscribe => {
                 self.to_bridge.push_back((back, Happened::Subscribed(vec![Ok(())])));
                 let own = [self.base.availability(), self.base.state()];
-                let stored = own.into_iter().filter_map(|topic| self.retained.get_key_value(&topic));
+                let is_own = |topic: &str| own.iter().any(|own| own == topic) || topic.ends_with("/config");
+                let stored = self.retained.iter().filter(|(topic, _)| is_own(topic));
                 let stored: Vec<_> =
                     stored.chain(&self.inputs).map(|(t, p)| (t.clone(), p.clone())).collect();
                 for (topic, payload) in stored {
@@ -325,7 +326,9 @@ impl Broker {
             let what = serde_json::from_slice(&payload).expect("a reply is one");
             self.replies.push(Published { at: now, order, what });
         }
-        if retain {
+        if retain && payload.is_empty() {
+            self.retained.remove(&topic);
+        } else if retain {
             self.retained.insert(topic, payload);
         }
     }

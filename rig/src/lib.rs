@@ -9,6 +9,7 @@ mod away;
 mod broker;
 mod disk;
 mod forgetful;
+mod homeassistant;
 mod line;
 mod outcome;
 pub mod settings;
@@ -331,10 +332,12 @@ impl<S: Subject> Rig<S> {
         };
         let payload = match row.and_then(|row| row.bare()) {
             Some(spec) if !argument.is_empty() => {
-                let quote = if matches!(spec.kind, ArgumentKind::Choice(_)) { "\"" } else { "" };
+                let is_text = matches!(spec.kind, ArgumentKind::Choice(_) | ArgumentKind::Name(_));
+                let quote = if is_text { "\"" } else { "" };
                 format!("{{\"id\":\"{id}\"{ts},\"{}\":{quote}{argument}{quote}}}", spec.name)
             }
-            _ => format!("{{\"id\":\"{id}\"{ts}}}"),
+            _ if argument.is_empty() => format!("{{\"id\":\"{id}\"{ts}}}"),
+            _ => panic!("{verb} has no bare form: publish_command takes a whole payload"),
         };
         self.publish_command(by, verb, payload.as_bytes());
     }
@@ -382,9 +385,10 @@ impl<S: Subject> Rig<S> {
         self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
     }
 
-    /// How many terminal replies a request has had.
+    /// How many terminal replies a request has had. The next bridge may repeat one, as a duplicate.
     pub fn outcomes(&self, id: &str) -> usize {
-        self.replies(id).iter().filter(|reply| reply.what.status.is_terminal()).count()
+        let is_outcome = |reply: &Reply| reply.status.is_terminal() && !reply.duplicate;
+        self.replies(id).iter().filter(|reply| is_outcome(&reply.what)).count()
     }
 
     /// The newest terminal reply to a request.

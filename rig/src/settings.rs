@@ -4,6 +4,10 @@
 use std::fmt::Debug;
 
 use bridge::settings::DeviceSettings;
+use bus::homeassistant::HomeAssistant;
+use bus::topic::Identity;
+
+const HOME_ASSISTANT: &str = "homeassistant";
 
 /// Loads settings; errors are as printed, without the folder of the file.
 ///
@@ -27,7 +31,7 @@ pub fn load<S: DeviceSettings>(name: &str, text: &str, variables: &[(&str, &str)
 /// commands.
 ///
 /// # Panics
-/// A device needs more settings.
+/// The instrument has settings without a default: [`load`] its shipped file instead.
 #[must_use]
 pub fn least<S: DeviceSettings>(site: &str) -> S {
     let text = format!(
@@ -41,7 +45,26 @@ certificate_file = "own.pem"
 key_file = "own.key"
 "#
     );
-    load("least.toml", &text, &[]).expect("a minimal file")
+    load("least.toml", &text, &[])
+        .expect("an instrument without settings of its own that must be given: load its shipped file")
+}
+
+/// The same, with discovery by a Home Assistant that may send commands.
+///
+/// # Panics
+/// As [`least`].
+#[must_use]
+pub fn with_home_assistant<S: DeviceSettings>(site: &str) -> S {
+    let mut settings = least::<S>(site);
+    let bridge = settings.bridge_mut();
+    bridge.control_clients.push(HOME_ASSISTANT.to_owned());
+    bridge.stop_clients.push(HOME_ASSISTANT.to_owned());
+    bridge.homeassistant = Some(HomeAssistant {
+        identity: Identity::new(HOME_ASSISTANT).expect("an identity"),
+        prefix: HOME_ASSISTANT.to_owned(),
+        link_topic: None,
+    });
+    settings
 }
 
 /// A predecessor's file gets a message with the new name of each key.
@@ -78,12 +101,13 @@ pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped:
     std::fs::write(&path, &text).expect("a file");
     let mut section = bus::settings::read(&path, S::PREFIX, &[]).expect("TOML");
     S::read(&mut section, &[]);
-    for known in section.finish(&S::renamed()).expect("right settings") {
-        let key = known.key;
+    let is_written = |key: &str| {
         let last = key.rsplit('.').next().expect("a name");
-        let written = text.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{last} =")));
-        assert!(written, "{key} is not in the file");
-    }
+        text.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{last} =")))
+    };
+    let known = section.finish(&S::renamed()).expect("right settings");
+    let missing: Vec<_> = known.into_iter().map(|known| known.key).filter(|key| !is_written(key)).collect();
+    assert!(missing.is_empty(), "not in the file, not even as a comment: {missing:?}");
 }
 
 /// The line with its key enabled, if it is commented out (`# key = …`).

@@ -10,7 +10,7 @@ use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Gate, Output};
 use bus::device::{ArgumentKind, Description, Quantity};
 use bus::incoming::Incoming;
-use bus::message::{Common, Meta, ReplyStatus, Snapshot, Stamp};
+use bus::message::{ArgumentType, Common, Meta, ReplyStatus, Snapshot, Stamp};
 use bus::topic::{Base, Identity};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -77,6 +77,24 @@ fn wildcard(topic: &str) -> String {
 
 /// What a bridge says of itself, under the usual settings: small enough, and as its example says.
 pub fn hold_meta(meta: &Meta) {
+    for verb in &meta.verbs {
+        for argument in &verb.arguments {
+            let named = format!("{} of {}", argument.name, verb.name);
+            match argument.kind {
+                Some(ArgumentType::Number) => assert!(
+                    argument.minimum.zip(argument.maximum).is_some_and(|(least, most)| least < most),
+                    "{named} has no range: `Configured::ranges` has none under (\"{}\", \"{}\")",
+                    verb.name,
+                    argument.name
+                ),
+                Some(ArgumentType::Name) => assert!(
+                    argument.choices.as_ref().is_some_and(|names| !names.is_empty()),
+                    "{named} has no names: `Configured::names` has no list under the key of its `ArgumentKind::Name`"
+                ),
+                _ => {}
+            }
+        }
+    }
     let text = schema::text(&serde_json::to_value(meta).unwrap());
     keep(&format!("{}-bridge/device/examples/meta.json", meta.kind), &text);
     let bytes = bus::message::encode(meta).len();

@@ -8,12 +8,13 @@ use testbed::page::commands;
 
 const MARK: &str = "<!-- runs in the demo -->";
 const LIMIT: Duration = Duration::from_secs(60);
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("README.md", include_str!("../../README.md")),
     ("docs/commands.md", include_str!("../../docs/commands.md")),
     ("docs/operations.md", include_str!("../../docs/operations.md")),
     ("docs/focuser.md", include_str!("../../docs/focuser.md")),
     ("docs/plain-mqtt.md", include_str!("../../docs/plain-mqtt.md")),
+    ("docs/home-assistant.md", include_str!("../../docs/home-assistant.md")),
 ];
 
 #[test]

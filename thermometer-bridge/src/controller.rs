@@ -58,6 +58,19 @@ impl Thermometer {
         self.effects.push_back(Effect::Publish);
     }
 
+    /// A value that the device refuses to tell is not known any more.
+    fn refused(&mut self, request: &Request, refusal: &DeviceRefusal) {
+        match request {
+            Request::ReadTemperature => self.temperature = None,
+            Request::ReadHeater => self.heater_on = None,
+            Request::Switch(_) => {}
+        }
+        if self.order.as_ref().is_some_and(|order| order.refused(request).is_some()) {
+            self.end(Outcome::failed(Code::Failed, refusal.to_string()));
+        }
+        self.effects.push_back(Effect::Publish);
+    }
+
     fn order(&mut self, on: bool, command: Option<&Command>, now: Now) {
         let ticket = command.map(|command| command.ticket.clone());
         self.order = Some(Order::new(Request::Switch(on), Request::ReadHeater, ticket, now.instant, LIMIT));
@@ -90,7 +103,7 @@ impl Controller for Thermometer {
     fn handle_reply(&mut self, request: Request, reply: Result<Reply, DeviceRefusal>, now: Now) {
         let reply = match reply {
             Ok(reply) => reply,
-            Err(refusal) => return self.end(Outcome::failed(Code::Failed, refusal.to_string())),
+            Err(refusal) => return self.refused(&request, &refusal),
         };
         self.connected = true;
         self.date = Some(now.utc);

@@ -111,8 +111,10 @@ where
                 FollowUp::Meta => self.publish_meta(),
                 FollowUp::Recent => self.recent.may_follow(),
                 FollowUp::History => self.publish_history(now),
+                FollowUp::Discovery => self.begin_discovery(now),
             }
         }
+        self.publish_discovery(now);
     }
 
     fn tell_dropped(&mut self) {

@@ -30,6 +30,15 @@ impl BridgeSettings {
             let message = format!("user {} {error}", user());
             section.refuse("state_directory", section.origin("state_directory"), message, None);
         }
+        if let Some(homeassistant) = &self.homeassistant
+            && !self.control_clients.iter().any(|client| *client == homeassistant.identity.as_str())
+        {
+            let identity = &homeassistant.identity;
+            let message = format!(
+                "does not contain \"{identity}\": Home Assistant can display the device, and its commands are refused"
+            );
+            section.warn("control_clients", message);
+        }
         // Only a warning: the adapter may be plugged in later.
         if section.is_good("serial_port")
             && let Some(wrong) = wrong_with_port(&self.serial_port)

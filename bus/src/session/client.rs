@@ -217,6 +217,21 @@ impl Client {
         self.requests
             .try_publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
             .map_err(|_| self.unsendable("a request"))?;
+        self.acknowledged().await
+    }
+
+    /// Has the broker forget what it keeps on `topic`, and waits for what it says to that.
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
+    pub async fn forget(&mut self, topic: &str) -> Result<Acknowledged, SessionError> {
+        self.requests
+            .try_publish(topic, QoS::AtLeastOnce, true, Bytes::new())
+            .map_err(|_| self.unsendable("a request"))?;
+        self.acknowledged().await
+    }
+
+    async fn acknowledged(&mut self) -> Result<Acknowledged, SessionError> {
         let (limit, began) = (self.limit(ACK_LIMIT), Now::read().instant);
         let acknowledged = async {
             let mut ours = None;

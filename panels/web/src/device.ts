@@ -231,7 +231,7 @@ function happening(value: unknown): Happening | null {
   const of = table(value);
   if (!of) return null;
   return {
-    key: `${String(of["session"]).slice(0, 64)}/${String(of["seq"]).slice(0, 20)}`,
+    key: `${text(of["session"], 64) ?? ""}/${number(of["seq"]) ?? ""}`,
     date: date(of["date"]),
     kind: text(of["kind"], 30) ?? "",
     severity: text(of["severity"], 20) ?? "info",

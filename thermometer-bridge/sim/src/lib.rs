@@ -17,17 +17,21 @@ pub struct Thermometer {
     ambient: f64,
     celsius: f64,
     heater: bool,
+    /// Without it it refuses to tell a temperature.
+    pub sensor: bool,
     passed: Option<Instant>,
 }
 
 impl TextModel for Thermometer {
-    const HELP: &'static str = "fault KIND, clear, power-cycle, unplug, plug, status; ambient C";
-    const WORDS: &'static [Word<Unit>] =
-        &[("ambient", -50.0..=100.0, |unit, celsius| unit.model.ambient = celsius)];
+    const HELP: &'static str = "fault KIND, clear, power-cycle, unplug, plug, status; ambient C, sensor 0|1";
+    const WORDS: &'static [Word<Unit>] = &[
+        ("ambient", -50.0..=100.0, |unit, celsius| unit.model.ambient = celsius),
+        ("sensor", 0.0..=1.0, |unit, there| unit.model.sensor = there > 0.5),
+    ];
 
     fn answer(&mut self, request: &str) -> Option<String> {
         match request {
-            "T?" => return Some(format!("T={:+.2}", self.celsius)),
+            "T?" if self.sensor => return Some(format!("T={:+.2}", self.celsius)),
             "H0" => self.heater = false,
             "H1" => self.heater = true,
             "H?" => {}
@@ -56,7 +60,7 @@ impl SiteModel for Thermometer {
     const BRIDGE: &'static str = "thermometer-bridge";
 
     fn usual() -> Self {
-        Self { ambient: 20.0, celsius: 20.0, heater: false, passed: None }
+        Self { ambient: 20.0, celsius: 20.0, heater: false, sensor: true, passed: None }
     }
 
     fn settings() -> BTreeMap<String, String> {

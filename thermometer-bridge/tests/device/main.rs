@@ -79,6 +79,19 @@ fn what_it_does_not_answer_has_failed_and_no_reading_is_left() {
 }
 
 #[test]
+fn a_temperature_that_it_refuses_to_tell_is_not_shown_and_ends_no_order() {
+    let mut rig = running();
+    rig.model().model.sensor = false;
+    assert_eq!(ask(&mut rig, r#""heater":"on""#), Some(Code::Succeeded));
+    rig.run_for(10 * SECOND);
+    let state = rig.state();
+    assert_eq!((state.temperature, state.heater_on, state.connected), (None, Some(true), true));
+    rig.model().model.sensor = true;
+    rig.run_for(10 * SECOND);
+    assert!(rig.state().temperature.is_some());
+}
+
+#[test]
 fn a_garbled_temperature_is_asked_again_and_never_shown() {
     let mut rig = running();
     rig.model().inject(TextFault::Truncated, Some(1));
@@ -95,4 +108,19 @@ fn a_command_without_minutes_does_not_end_by_itself() {
     });
     rig.run_for(3600 * SECOND);
     assert_eq!(rig.state().heater_on, Some(true));
+}
+
+#[test]
+fn home_assistant_shows_it_and_leaves_a_verb_with_two_arguments_to_a_script() {
+    let settings = rig::settings::with_home_assistant("clasp");
+    let entities = Rig::<Bridge>::new(settings, Unit::build(Thermometer::usual())).entities();
+    assert!(entities.values().all(|config| config.get("command_topic").is_none()), "{entities:#?}");
+    for (entity, class) in [
+        ("sensor.temperature", Some("temperature")),
+        ("binary_sensor.heater_on", None),
+        ("sensor.heater_until", Some("timestamp")),
+        ("binary_sensor.attention", Some("problem")),
+    ] {
+        assert_eq!(entities[entity].get("device_class").and_then(|class| class.as_str()), class, "{entity}");
+    }
 }

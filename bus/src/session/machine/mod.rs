@@ -35,6 +35,9 @@ const SUBACK_LIMIT: Duration = Duration::from_secs(5);
 /// After a stall: how long to drain the buffers, and the silence that ends this.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 const DRAIN_SILENCE: Duration = Duration::from_millis(50);
+/// How long a broker that hangs keeps the connection: a stop that somebody publishes meanwhile goes
+/// to this connection or to none.
+const BROKER_HANG_LIMIT: Duration = Duration::from_secs(4);
 const FAREWELL_LIMIT: Duration = Duration::from_millis(1500);
 /// Limit of messages that are kept until the SUBACK: the stored ones, and a few more.
 const EARLY_LIMIT: usize = 256;
@@ -312,13 +315,13 @@ impl Machine {
                 early.push(incoming);
             }
             (Event::Message(incoming), State::Serving(_)) => self.arrived(incoming, stood_still),
-            (Event::Message(incoming), State::Draining { silent_at, .. }) => {
-                *silent_at = now + DRAIN_SILENCE;
+            (Event::Message(incoming), State::Draining { until, silent_at, .. }) => {
+                (*until, *silent_at) = ((*until).min(now + DRAIN_LIMIT), now + DRAIN_SILENCE);
                 self.report(SessionEvent::Message(Incoming { stalled: true, ..incoming }));
             }
             (Event::Acknowledged { number, refused, at }, state) => {
-                if let State::Draining { silent_at, .. } = state {
-                    *silent_at = now + DRAIN_SILENCE;
+                if let State::Draining { until, silent_at, .. } = state {
+                    (*until, *silent_at) = ((*until).min(now + DRAIN_LIMIT), now + DRAIN_SILENCE);
                 }
                 self.acknowledged(number, refused, at);
             }
@@ -422,7 +425,9 @@ impl Machine {
 
     fn drain(&mut self, back_soon: bool, now: Instant) {
         self.reconnect = false;
-        let (until, silent_at) = (now + DRAIN_LIMIT, now + DRAIN_SILENCE);
+        let (limit, silence) =
+            if back_soon { (DRAIN_LIMIT, DRAIN_SILENCE) } else { (BROKER_HANG_LIMIT, BROKER_HANG_LIMIT) };
+        let (until, silent_at) = (now + limit, now + silence);
         self.state = State::Draining { until, silent_at, back_soon };
     }
 

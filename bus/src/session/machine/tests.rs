@@ -197,6 +197,43 @@ fn a_publish_that_waits_for_two_seconds_shows_that_the_broker_stood_still() {
 }
 
 #[test]
+fn what_a_broker_that_hung_for_less_than_six_seconds_delivers_is_heard_as_late() {
+    let mut bench = Bench::connected();
+    bench.machine.open(1);
+    bench.state("{}");
+    bench.pass(5900 * MS);
+    assert_eq!(bench.losses(), 0);
+    bench.command();
+    bench.pass(40 * MS);
+    bench.command();
+    bench.pass(60 * MS);
+    assert_eq!((bench.stalled(), bench.losses()), (vec![true, true], 1));
+}
+
+#[test]
+fn a_broker_that_hangs_for_six_seconds_loses_the_connection_and_the_will_speaks() {
+    let mut bench = Bench::connected();
+    bench.machine.open(1);
+    bench.state("{}");
+    bench.pass(6100 * MS);
+    assert_eq!(bench.losses(), 1);
+    assert!(bench.done.contains(&Output::Drop) && !bench.done.contains(&Output::Disconnect));
+}
+
+#[test]
+fn a_broker_that_hung_and_then_never_falls_silent_is_given_up_after_half_a_second() {
+    let mut bench = Bench::connected();
+    bench.machine.open(1);
+    bench.state("{}");
+    bench.pass(3 * SECOND);
+    for _ in 0..13 {
+        bench.command();
+        bench.pass(40 * MS);
+    }
+    assert_eq!(bench.losses(), 1);
+}
+
+#[test]
 fn what_arrives_after_the_bridge_stood_still_has_waited_and_no_will_speaks() {
     let mut bench = Bench::connected();
     bench.now += 1100 * MS;

@@ -6,6 +6,7 @@ import uPlot from "uplot";
 import type { Property } from "../description";
 import type { Device } from "../device";
 import { figure, unit } from "../figure";
+import { at as valueAt, number } from "../payload";
 import type { Stretch } from "../series";
 import { now } from "../clock";
 import { useShared } from "./paint";
@@ -212,12 +213,16 @@ class Plots {
     this.times = times;
     this.columns = columns;
     this.stretches = this.device.series.stretches();
+    this.root.dataset["points"] = String(times.length);
   }
 
   /** At most once a second, and not while nobody sees it. */
   refresh(force: boolean): void {
     const at = performance.now();
-    if (!force && (!this.isVisible || at - this.drawnAt < 1000)) return;
+    if (!force && (!this.isVisible || at - this.drawnAt < 1000)) {
+      this.legend();
+      return;
+    }
     this.drawnAt = at;
     this.load();
     this.isSetting = true;
@@ -269,7 +274,7 @@ class Plots {
     for (const plot of this.plots) if (plot.width !== width) plot.setSize({ width, height: plot.height });
   }
 
-  /** The values at the cursor, or the newest. */
+  /** The values at the cursor, or those of now. */
   private legend(): void {
     const [first] = this.plots;
     const at = first?.cursor.idx ?? null;
@@ -277,8 +282,8 @@ class Plots {
     for (const cell of this.root.querySelectorAll<HTMLElement>("[data-member]")) {
       const member = Number(cell.dataset["member"]);
       const column = this.columns[member] ?? [];
-      const value = at === null ? column.at(-1) : column[at];
       const property = properties[member];
+      const value = at === null ? number(valueAt(this.device.state?.values, property?.key ?? "")) : column[at];
       const words = value === null || value === undefined || !property ? "–" : `${figure(value, property.decimals)} ${unit(property.unit)}`;
       if (cell.textContent !== words) cell.textContent = words;
     }

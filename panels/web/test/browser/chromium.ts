@@ -42,7 +42,11 @@ export class Watched {
       const isBad = message.type() === "error" || message.type() === "warning";
       if (isBad && !allowed?.test(message.text())) this.errors.push(message.text());
     });
-    page.on("pageerror", (error) => this.errors.push(error.stack ?? String(error)));
+    page.on("pageerror", (error) => {
+      // At once, too: the test may fail before it comes to its end.
+      console.log(error.stack ?? String(error));
+      this.errors.push(error.stack ?? String(error));
+    });
     page.on("request", (request) => this.asked(request.url()));
     page.on("websocket", (socket) => {
       this.asked(socket.url());
