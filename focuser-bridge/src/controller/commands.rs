@@ -37,7 +37,7 @@ impl Focuser {
         match verb.name {
             "set" | "offset" => {}
             "init" if !self.connected && !self.saved.released => {
-                return Err(Refusal::new(Code::NotConnected, "the focuser does not answer"));
+                return Err(Refusal::new(Code::NotConnected, self.why_not_connected()));
             }
             "init" => {}
             _ => return Ok(None),
@@ -61,7 +61,7 @@ impl Focuser {
             return Err(Refusal::because(Code::NotConnected, reason::RELEASED, message));
         }
         if !self.connected {
-            return Err(Refusal::new(Code::NotConnected, "the focuser does not answer"));
+            return Err(Refusal::new(Code::NotConnected, self.why_not_connected()));
         }
         if let Some(fault) = &self.fault {
             let first = if *fault == Fault::NoStandstill { "stop it" } else { "init" };
@@ -69,7 +69,11 @@ impl Focuser {
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         }
         let (Some(origin), Some(from), true) = (self.saved.origin, self.motor.steps, self.homed()) else {
-            let message = format!("not homed ({}): init drives to the inner end", self.why_not_homed());
+            let message = if self.checked {
+                format!("not homed ({}): init drives to the inner end", self.saved.unhomed.in_words())
+            } else {
+                "its position is being checked, which takes a moment: wait, then try again".to_owned()
+            };
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         };
         let mechanics = &self.settings.mechanics;
@@ -226,7 +230,10 @@ impl Focuser {
             self.answer(init, outcome.clone());
         }
         if self.saved.released {
-            return self.answer(ticket, Outcome::succeeded("released already"));
+            if let_go && self.orders.unsaved() {
+                self.save();
+            }
+            return self.answer_when_saved(ticket, Outcome::succeeded("released already"));
         }
         if !self.connected {
             self.stop_when_back = true;
@@ -238,7 +245,12 @@ impl Focuser {
                 self.owe_release();
                 message.push_str(", and its port is then released until init");
             }
-            return self.answer(ticket, Outcome::failed(Code::NotConnected, message));
+            let outcome = Outcome::failed(Code::NotConnected, message);
+            return if let_go {
+                self.answer_when_saved(ticket, outcome)
+            } else {
+                self.answer(ticket, outcome)
+            };
         }
         let mut answers: Vec<_> =
             self.run.take().map(|run| (run.ticket, AtStandstill::End(outcome))).into_iter().collect();

@@ -82,17 +82,23 @@ impl Focuser {
             self.check(at, now);
         }
         let place = self.place();
+        let lets_go = halt.let_go || self.saved.release_owed;
+        if lets_go {
+            self.let_go();
+        }
         for (ticket, told) in halt.answers {
+            let is_end = matches!(told, AtStandstill::End(_));
             let outcome = match told {
                 AtStandstill::Confirm => Outcome::succeeded(format!("standing at {place}")),
                 AtStandstill::End(outcome) => {
                     Outcome { message: format!("{}; standing at {place}", outcome.message), ..outcome }
                 }
             };
-            self.answer(ticket, outcome);
-        }
-        if halt.let_go || self.saved.release_owed {
-            self.let_go();
+            if lets_go && !is_end {
+                self.answer_when_saved(ticket, outcome);
+            } else {
+                self.answer(ticket, outcome);
+            }
         }
     }
 

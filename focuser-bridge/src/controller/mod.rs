@@ -15,6 +15,7 @@ mod halting;
 mod homing;
 mod memory;
 mod moving;
+mod orders;
 mod plausibility;
 mod position;
 mod slack;
@@ -42,6 +43,7 @@ use failure::{Fault, MotionError};
 use homing::Homing;
 pub use memory::{FailedMove, Saved, Unhomed};
 use moving::Moving;
+use orders::Orders;
 use plausibility::Verdict;
 use slack::Approach;
 use watch::{Motor, Standstill};
@@ -131,9 +133,13 @@ pub struct Focuser {
     saved: Saved,
     motor: Motor,
     connected: bool,
+    /// It was asked and did not answer; before the first question nothing is known.
+    silent: bool,
     /// Whether the counter was checked since the link came up.
     checked: bool,
     job: Job,
+    /// Killing and its end, on the way to the disk.
+    orders: Orders,
     /// A motion is being saved: no order is sent before it is on the disk.
     saving: bool,
     run: Option<Running>,
@@ -182,8 +188,10 @@ impl Focuser {
             saved,
             motor: Motor::default(),
             connected: false,
+            silent: false,
             checked: false,
             job: Job::None,
+            orders: Orders::default(),
             saving: false,
             run: None,
             pending_init: None,
@@ -360,7 +368,8 @@ impl Controller for Focuser {
         self.note_status();
     }
 
-    fn handle_saved(&mut self, _result: Result<(), StoreError>, now: Now) {
+    fn handle_saved(&mut self, result: Result<(), StoreError>, now: Now) {
+        self.orders_saved(result);
         // With a full disk motion runs nevertheless.
         if std::mem::take(&mut self.saving) {
             self.next_question = now.instant;
@@ -377,6 +386,7 @@ impl Controller for Focuser {
         self.check_overdue(now);
         self.run_overdue(now);
         self.init_overdue(now);
+        self.orders_overdue(now);
         self.note_status();
     }
 
@@ -389,7 +399,7 @@ impl Controller for Focuser {
         let run = self.run.as_ref().map(|run| run.deadline.instant);
         let init = self.pending_init.as_ref().map(|(ticket, _)| self.latest_homing(ticket));
         let question = (!self.saved.released || self.in_motion()).then_some(self.next_question);
-        [job, run, init, question].into_iter().flatten().min()
+        [job, run, init, question, self.orders.poll_timeout()].into_iter().flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {

@@ -217,6 +217,7 @@ impl Focuser {
 
     pub(super) fn link_lost(&mut self, reason: &str) {
         self.connected = false;
+        self.silent = true;
         self.checked = false;
         self.outstanding = false;
         self.suspicious = None;
@@ -232,13 +233,19 @@ impl Focuser {
         self.saving = false;
         self.approach = None;
         self.stop_when_back |= moved;
-        let then = if self.saved.release_owed { ", and its port is then released until init" } else { "" };
+        let owed = self.saved.release_owed;
+        let then = if owed { ", and its port is then released until init" } else { "" };
         for ticket in tickets {
             let message = format!(
                 "the focuser no longer answers ({reason}); a stop is sent as soon as it is back{then}; \
                  its position is unknown"
             );
-            self.answer(ticket, Outcome::failed(Code::NotConnected, message));
+            let outcome = Outcome::failed(Code::NotConnected, message);
+            if owed {
+                self.answer_when_saved(ticket, outcome);
+            } else {
+                self.answer(ticket, outcome);
+            }
         }
     }
 
@@ -257,6 +264,7 @@ impl Focuser {
 
     pub(super) fn link_restored(&mut self, now: Now) {
         self.connected = true;
+        self.silent = false;
         let mut watch = Standstill::new(now.instant, false);
         let mut deadline = None;
         if self.may_turn() {

@@ -5,6 +5,7 @@ use bus::clock::Instant;
 use focuser_device::{FocuserState, FocuserStatus};
 
 use super::failure::Fault;
+use super::orders::NOT_SAVED;
 use super::{FailedMove, Focuser, Job, Motion};
 use crate::geometry::FullStep;
 
@@ -45,8 +46,12 @@ impl Focuser {
         }
     }
 
-    pub(super) fn why_not_homed(&self) -> &'static str {
-        if self.checked { self.saved.unhomed.in_words() } else { "its position is being checked" }
+    pub(super) fn why_not_connected(&self) -> &'static str {
+        if self.silent {
+            "the focuser does not answer"
+        } else {
+            "the focuser has not answered yet, because the bridge only begins to ask it: wait, then try again"
+        }
     }
 
     pub(super) fn all_conditions(&self) -> Vec<Condition> {
@@ -55,7 +60,7 @@ impl Focuser {
             conditions.push(Condition::error("fault", fault.in_words()));
         }
         if self.connected && self.checked && self.saved.origin.is_none() && !self.in_motion() {
-            let (why, last) = (self.why_not_homed(), self.last_known());
+            let (why, last) = (self.saved.unhomed.in_words(), self.last_known());
             let text = format!("not homed ({why}){last}; init drives to the inner end");
             conditions.push(Condition::warning("not_homed", text));
         }
@@ -71,14 +76,15 @@ impl Focuser {
             );
             conditions.push(Condition::warning("status_word", text));
         }
+        let undone = if self.orders.unsaved() { format!("; {NOT_SAVED}") } else { String::new() };
         if self.saved.release_owed {
             let text =
                 "killed while it did not answer: as soon as it does, it is stopped and its port is released";
-            conditions.push(Condition::warning("release_owed", text));
+            conditions.push(Condition::warning("release_owed", format!("{text}{undone}")));
         }
         if self.saved.released && !self.in_motion() {
             let text = "killed: nothing is asked of the focuser until init";
-            conditions.push(Condition::warning("released", text));
+            conditions.push(Condition::warning("released", format!("{text}{undone}")));
         }
         conditions
     }
