@@ -70,7 +70,8 @@ fn the_committed_dashboard_and_package_are_what_is_printed() {
 
 /// The instruments that there are.
 fn kinds() -> Vec<String> {
-    let folders = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let folders =
+        fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     folders.filter_map(|name| name.strip_suffix("-bridge").map(str::to_owned)).collect()
 }
 
