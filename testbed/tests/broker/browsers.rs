@@ -85,8 +85,10 @@ impl Broker {
     /// What `browser.py` found out.
     fn browser(&self, port: u16, wanted: &Value) -> Value {
         let mut wanted = wanted.clone();
-        wanted["port"] = port.into();
-        wanted["ca"] = if port == self.tls_port { self.authority.ca().to_str().into() } else { Value::Null };
+        let ca = (port == self.tls_port).then(|| self.authority.ca());
+        let fields = wanted.as_object_mut().unwrap();
+        fields.insert("port".to_owned(), port.into());
+        fields.insert("ca".to_owned(), json!(ca));
         let script = self.dir.path().join("browser.py");
         fs::write(&script, SCRIPT).unwrap();
         let python = python();
