@@ -109,7 +109,7 @@ test("the broker goes and comes: the page says so, sends nothing meanwhile, and 
   await mode.getByRole("button", { name: "Manual" }).click();
   assert.match(await watched.answer(mode, "unsent"), /^Not sent: this page has no connection to the broker\. Nothing is kept for later/);
   await page.keyboard.press("Escape");
-  await page.locator(".bar .answer.bad", { hasText: "focuser: Not sent" }).waitFor();
+  await until("the stop's answer", () => page.locator(".bar").innerText(), (text) => text.includes("focuser: Not sent"));
 
   await stand.type("broker start");
   await stand.type("ready chiller");
