@@ -29,8 +29,11 @@ beforeEach(() => stand.mend("chiller", "focuser"));
 async function panel(allowed?: RegExp): Promise<Watched> {
   const watched = await Watched.open(browser, allowed ? { allowed } : {});
   await watched.login(stand, ALICE);
-  await watched.presence(CHILLER, "live");
-  await watched.presence(FOCUSER, "live");
+  for (const device of [CHILLER, FOCUSER]) {
+    await watched.presence(device, "live");
+    // Its meta may come 5 s later than its state.
+    await watched.device(device).getByRole("heading", { name: "Settings and commands" }).waitFor();
+  }
   return watched;
 }
 

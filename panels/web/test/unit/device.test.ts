@@ -37,6 +37,9 @@ test("without connection, with its bridge gone or silent, nothing is live", () =
   assert.equal(wheel.presence(moment(0), moment(1)), "waiting");
   assert.equal(wheel.presence(moment(0), moment(6)), "silent");
   wheel.connectionLost();
+  assert.ok(wheel.isDevice, "a device does not vanish with the connection, though its meta never came");
+  wheel.hearAvailability("");
+  assert.ok(!wheel.isDevice, "what the broker was told to forget does");
   wheel.hearAvailability("online");
   assert.equal(wheel.presence(moment(2), moment(3)), "live");
 });
