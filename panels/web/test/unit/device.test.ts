@@ -36,6 +36,7 @@ test("without connection, with its bridge gone or silent, nothing is live", () =
   wheel.hearAvailability("maybe");
   assert.equal(wheel.presence(moment(0), moment(1)), "waiting");
   assert.equal(wheel.presence(moment(0), moment(6)), "silent");
+  wheel.hearAvailability("online");
   wheel.connectionLost();
   assert.ok(wheel.isDevice, "a device does not vanish with the connection, though its meta never came");
   wheel.hearAvailability("");
