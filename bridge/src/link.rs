@@ -237,7 +237,7 @@ impl Link {
     /// The bridge itself did not run for this time, in which it could not hear the device.
     pub fn was_away(&mut self, time: Duration) {
         for since in [&mut self.asking_since, &mut self.last_valid].into_iter().flatten() {
-            *since = *since + time;
+            *since += time;
         }
     }
 

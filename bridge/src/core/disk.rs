@@ -58,7 +58,7 @@ impl Disk {
     /// The process did not run for this time: the disk could not report.
     pub(super) fn was_away(&mut self, time: Duration) {
         for (_, since) in self.under_way.values_mut() {
-            *since = *since + time;
+            *since += time;
         }
     }
 
