@@ -1,18 +1,25 @@
 # What can be made here; `make` alone lists it. Each target sees to its own set-up (tools/setup).
 
 CARGO ?= cargo
+PANEL := cd panels/web &&
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test test-node-red check bench generated
+.PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025
+.PHONY: check check-asyncapi bench generated
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
 	@echo '                    tour, then it runs until Ctrl-C'
 	@echo 'make demo TOUR=1    stops after the tour (TOUR=0: no tour)'
 	@echo 'make test           every test'
+	@echo 'make test-panel     the web panel: the committed page is what its sources give, and its tests in Chromium'
+	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
+	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
+	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
+	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
@@ -34,14 +41,33 @@ test-node-red:
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@panels/node-red/tools/test
 
+test-homeassistant:
+	@tools/setup rust broker homeassistant
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/home-assistant/tools/test 2024.3.3
+
+# In a Debian 13 in a folder, for its Python.
+test-homeassistant-2025:
+	@tools/setup rust broker homeassistant-2025
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@panels/home-assistant/tools/test 2025.12.5
+
 check:
 	@tools/setup rust lints deny
 	@tools/check
+
+check-asyncapi:
+	@tools/setup asyncapi
+	@node tools/asyncapi/check.mjs
 
 bench:
 	@tools/setup rust broker
 	$(CARGO) build --workspace --bins --release --locked --quiet
 	$(CARGO) run --release --quiet --locked --bin bench
+	@if command -v npm >/dev/null && [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
+		$(PANEL) npm ci --silent --no-fund --no-audit && \
+		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \
+	else echo 'web panel: not measured, since Node.js or Chromium is not installed'; fi
 
 # Those of the instruments first: the others are assembled from them.
 generated:
@@ -49,4 +75,21 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument the_page
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test homeassistant
+
+# The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
+test-panel: panel-set-up
+	$(PANEL) node build.mjs --check
+	$(PANEL) npm run --silent check
+	$(PANEL) node test/run.mjs unit
+	$(PANEL) node test/run.mjs browser
+
+panel-pictures: panel-set-up
+	$(PANEL) node test/run.mjs pictures
+
+.PHONY: panel-set-up
+panel-set-up:
+	@tools/setup rust broker node browser nginx
+	@$(CARGO) build --workspace --bins --locked --quiet
+	$(PANEL) npm ci --silent --no-fund --no-audit

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 
 use bus::clock::Now;
 use bus::command::{DeskSettings, Journal};
+use bus::homeassistant::HomeAssistant;
 use bus::message::Recent;
 use bus::random;
 use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
-use bus::topic::{Base, Identity};
+use bus::topic::{self, Base, Identity};
 use serde::de::DeserializeOwned;
 
 use crate::core::{self, Core, CoreSettings, File};
@@ -74,7 +75,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
-        subscriptions: subscriptions(&base, &configured.inputs),
+        subscriptions: subscriptions(&base, &configured.inputs, settings.homeassistant.as_ref()),
         base,
         stall_guard: settings.stall_guard,
     })
@@ -186,6 +187,7 @@ pub fn core_settings<I: Instrument>(own: &I::Settings, session: String) -> Resul
         process: std::process::id(),
         stale_after: settings.stale_after,
         serial_timeout: settings.serial_timeout,
+        homeassistant: settings.homeassistant.clone(),
     })
 }
 
@@ -193,7 +195,7 @@ fn identities(names: &[String]) -> Result<BTreeSet<Identity>, StartError> {
     names.iter().map(|name| Identity::new(name).map_err(cannot("use a client's name"))).collect()
 }
 
-fn subscriptions(base: &Base, inputs: &[String]) -> Vec<Subscription> {
+fn subscriptions(base: &Base, inputs: &[String], homeassistant: Option<&HomeAssistant>) -> Vec<Subscription> {
     let listen = |filter: String, listen| Subscription { filter, listen };
     let own = [
         listen(base.availability(), Listen::Own),
@@ -201,7 +203,16 @@ fn subscriptions(base: &Base, inputs: &[String]) -> Vec<Subscription> {
         listen(base.event(), Listen::OwnByOthers),
         listen(base.command_filter(), Listen::Commands),
     ];
-    own.into_iter().chain(inputs.iter().map(|topic| listen(topic.clone(), Listen::Input))).collect()
+    let inputs = inputs.iter().map(|topic| listen(topic.clone(), Listen::Input));
+    // Leftovers of earlier settings, and Home Assistant's birth message: the retain flag marks an old one.
+    let discovery = homeassistant.into_iter().flat_map(|homeassistant| {
+        let prefix = &homeassistant.prefix;
+        [
+            listen(base.discovery_filter(prefix), Listen::OwnByOthers),
+            listen(topic::birth(prefix), Listen::Input),
+        ]
+    });
+    own.into_iter().chain(inputs).chain(discovery).collect()
 }
 
 fn load<T: DeserializeOwned>(settings: &BridgeSettings, file: File) -> Loaded<T> {

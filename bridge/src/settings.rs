@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bus::clock::Utc;
+use bus::homeassistant::HomeAssistant;
 use bus::reserved::is_reserved;
 use bus::settings::{
     BrokerSettings, Findings, IDENTITY_ALPHABET, NAME_ALPHABET, Problems, Section, is_identity, is_name,
@@ -130,6 +131,8 @@ pub struct BridgeSettings {
     pub state_directory: PathBuf,
     /// How to reach the broker, and as whom.
     pub broker: BrokerSettings,
+    /// Discovery by Home Assistant, if it is enabled.
+    pub homeassistant: Option<HomeAssistant>,
 }
 
 impl BridgeSettings {
@@ -159,6 +162,9 @@ impl BridgeSettings {
         let mut broker_section = s.section("broker");
         let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
         s.close(broker_section);
+        let mut homeassistant_section = s.section("homeassistant");
+        let homeassistant = HomeAssistant::read(&mut homeassistant_section);
+        s.close(homeassistant_section);
         Self {
             site,
             device,
@@ -175,6 +181,7 @@ impl BridgeSettings {
             require_acl,
             state_directory,
             broker,
+            homeassistant,
         }
     }
 }

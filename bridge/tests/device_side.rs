@@ -16,7 +16,7 @@ use bus::command::DeskSettings;
 use bus::device::{Description, Tone, Verb, Word};
 use bus::message::{Event as BusEvent, EventKind, Health, Snapshot};
 use bus::probe::Verdict;
-use bus::session::bridge::SessionEvent;
+use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent};
 use bus::topic::Base;
 
 const DESCRIPTION: Description = Description {
@@ -130,6 +130,7 @@ impl Bridge {
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
+            homeassistant: None,
         };
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(60)),
@@ -158,7 +159,13 @@ impl Bridge {
     }
 
     fn connect(&mut self) {
-        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
+        self.core.handle(
+            Event::Session(SessionEvent::Connected {
+                round_trip: Duration::ZERO,
+                payload_limit: PAYLOAD_LIMIT,
+            }),
+            self.now,
+        );
         let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
     }

@@ -170,6 +170,51 @@ fn who_may_stop_what_has_no_stop_is_said_to_mean_nothing() {
     assert!(Barometer::<false>::load(&folder.path().join("clasp.toml"), &[]).is_ok());
 }
 
+#[test]
+fn a_home_assistant_that_is_told_of_the_device_and_may_not_command_is_no_surprise() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = format!("{LEAST}[homeassistant]\nenabled = true\nidentity = \"hass\"\n");
+    let line = "warning: clasp.toml:3: control_clients: does not contain \"hass\": Home Assistant can display the \
+                device, and its commands are refused";
+    assert!(found::<Barometer<true>>(folder.path(), &told).contains(&line.to_owned()));
+    let may = told.replace("[\"ops\"]", "[\"ops\", \"hass\"]");
+    let off = told.replace("enabled = true", "enabled = false");
+    for text in [&may, &off] {
+        let found = found::<Barometer<true>>(folder.path(), text);
+        assert!(!found.iter().any(|line| line.contains("Home Assistant")), "{found:#?}");
+    }
+}
+
+#[test]
+fn discovery_is_off_unless_it_is_asked_for_and_its_keys_are_checked_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clasp.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Barometer::<true>::load(&path, &[]).map(|settings| settings.0.homeassistant)
+    };
+    assert_eq!(load(LEAST).unwrap(), None);
+    let told = load(&format!("{LEAST}[homeassistant]\nenabled = true\n")).unwrap().unwrap();
+    assert_eq!((told.identity.as_str(), told.prefix.as_str()), ("homeassistant", "homeassistant"));
+    assert_eq!(told.link_topic, None);
+    let text =
+        "[homeassistant]\nidentity = \"Hass\"\nprefix = \"a//b\"\nlink_topic = \"link/#\"\nprefixes = 1\n";
+    let found =
+        load(&format!("{LEAST}{text}")).unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "");
+    assert_eq!(
+        found.lines().collect::<Vec<_>>(),
+        [
+            "/clasp.toml:11: homeassistant.identity: \"Hass\" is not allowed (allowed: 1 to 64 of a-z, 0-9, _ and -, \
+             not acl-canary)",
+            "/clasp.toml:12: homeassistant.prefix: \"a//b\" is not allowed (allowed: 1 to 100 of a-z, A-Z, 0-9, _ and \
+             -, with a / between levels)",
+            "/clasp.toml:13: homeassistant.link_topic: \"link/#\" is not allowed (allowed: 1 to 200 printable ASCII \
+             characters without a space, + and #)",
+            "/clasp.toml:14: homeassistant.prefixes: is not a known key; is homeassistant.prefix meant?",
+        ]
+    );
+}
+
 /// Value and range of these are the instrument's.
 const BY_INSTRUMENT: [&str; 3] = ["exchange_limit", "query_delay", "stale_after"];
 

@@ -4,10 +4,14 @@
 //! [`Identity`] and [`RequestId`]: a control character in a topic makes the broker drop the
 //! *bridge*.
 
+mod discovery;
+
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use discovery::{birth, discovery_of_all};
 
 /// The identity level of the canary, whose publish the ACL must refuse.
 pub const CANARY: &str = "acl-canary";
@@ -307,9 +311,13 @@ impl Base {
         if topic.starts_with(&self.under("reply/")) {
             return self.under("reply/+/+");
         }
-        let mut levels = topic.split('/');
-        if let (Some("homeassistant"), Some(_), Some(node)) = (levels.next(), levels.next(), levels.next()) {
-            return format!("homeassistant/+/{node}/+/config");
+        let mut levels = topic.rsplitn(5, '/');
+        let mut next = || levels.next();
+        if let (Some("config"), Some(_), Some(node), Some(_), Some(prefix)) =
+            (next(), next(), next(), next(), next())
+            && node == self.node()
+        {
+            return self.discovery_filter(prefix);
         }
         topic.to_owned()
     }
@@ -386,8 +394,13 @@ mod tests {
     fn one_grant_covers_all_replies_and_all_of_a_discovery() {
         assert_eq!(base().grant("clasp/lamp/state"), "clasp/lamp/state");
         assert_eq!(base().grant("clasp/lamp/reply/alice/a-1"), "clasp/lamp/reply/+/+");
-        let discovery = "homeassistant/sensor/clasp_lamp/water/config";
-        assert_eq!(base().grant(discovery), "homeassistant/+/clasp_lamp/+/config");
+        for prefix in ["homeassistant", "ha/discovery"] {
+            let discovery = base().discovery(prefix, "sensor", "water");
+            assert_eq!(discovery, format!("{prefix}/sensor/clasp_lamp/water/config"));
+            assert_eq!(base().grant(&discovery), format!("{prefix}/+/clasp_lamp/+/config"));
+        }
+        let of_another = "homeassistant/sensor/clasp_slide/water/config";
+        assert_eq!(base().grant(of_another), of_another);
     }
 
     #[test]

@@ -138,6 +138,14 @@ impl Connection {
         self.client.publish(topic, payload, properties).await
     }
 
+    /// Clears the retained message on `topic`, and waits for the broker's acknowledgement.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn forget(&mut self, topic: &str) -> Result<Acknowledged, SessionError> {
+        self.client.forget(topic).await
+    }
+
     /// Disconnects properly.
     pub async fn close(self) {
         Box::pin(self.client.disconnect()).await;

@@ -1,9 +1,11 @@
 //! The operators' commands: the command line (`usage`, `action`), an instrument's description
 //! (`instrument`, from its `meta` or built in), the data of a device (`view`), the output
-//! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), and requests (`ask`, `wait`).
+//! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), requests (`ask`, `wait`),
+//! and files for Home Assistant (`ha`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes` and `cache` the disk.
+//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache` and `schema` the
+//! disk.
 
 mod acl;
 mod action;
@@ -17,6 +19,7 @@ pub mod connection;
 mod display;
 pub mod exit;
 mod generic;
+pub mod ha;
 pub mod halt;
 pub mod health;
 pub mod history;
@@ -31,6 +34,7 @@ pub mod picture;
 pub mod progress;
 pub mod request;
 mod run;
+pub mod schema;
 mod screen;
 pub mod shell;
 mod show;

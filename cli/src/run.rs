@@ -1,6 +1,7 @@
 //! The programs: from the process's arguments to its exit code.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::complete::{Candidate, Place, place, printed};
 use crate::confirm;
 use crate::connection::Connection;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::ha;
 use crate::halt::Stop;
 use crate::instrument::Instrument;
 use crate::list;
@@ -27,6 +29,7 @@ use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
 use crate::request::new_id;
+use crate::schema;
 use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
 use crate::style::Style;
@@ -87,10 +90,32 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let access = Access::find(&common)?;
             block_on(list::list(&access, common.site.as_deref()))
         }
+        Some(("ha", matches)) => {
+            let common = usage::common(matches, common);
+            let (name, matches) = matches.subcommand().unwrap_or(("", matches));
+            let common = usage::common(matches, common);
+            block_on(async {
+                match name {
+                    "dashboard" => ha::dashboard(matches, &common).await,
+                    "package" => ha::package(matches, &common).await,
+                    "remove" => ha::remove(matches, &common).await,
+                    _ => Err(Failure::usage("this is no command")),
+                }
+            })
+        }
         Some(("acl", matches)) => {
             let common = usage::common(matches, common);
             let site = common.site.ok_or_else(|| Failure::usage("say for which site: --site NAME"))?;
             print(&acl::of_site(&site)?).map(|()| 0)
+        }
+        Some(("schema", matches)) => {
+            let name = matches.get_one::<String>("name").map(String::as_str);
+            let text = match (name, matches.get_one::<PathBuf>("write")) {
+                (_, Some(folder)) => schema::write(folder)?,
+                (Some(name), None) => schema::text(name).unwrap_or_default().to_owned(),
+                (None, None) => schema::list(),
+            };
+            print(&text).map(|()| 0)
         }
         Some(("completions", matches)) => {
             let shell = matches.get_one("shell").copied();

@@ -1,11 +1,13 @@
 //! The device of a command, and how to reach it: from the settings and the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bus::message::echo;
 use bus::session::connect::ClientId;
-use bus::settings::{AddressError, BrokerSettings, ClientSettings, find_client_file, process_environment};
+use bus::settings::{
+    AddressError, BrokerSettings, ClientSettings, Problems, find_client_file, process_environment,
+};
 use bus::topic::{Base, Identity};
 
 use crate::exit::{Failure, with_causes};
@@ -64,7 +66,23 @@ impl Access {
     pub fn find(common: &Common) -> Result<Self, Failure> {
         let environment = process_environment();
         let file = find_client_file(common.config.as_deref(), &environment).map_err(Failure::usage)?;
-        let settings = ClientSettings::load(&file, &environment)
+        Self::with(file.clone(), ClientSettings::load(&file, &environment), common)
+    }
+
+    /// As a bridge, by its own settings.
+    ///
+    /// # Errors
+    /// They are missing or wrong.
+    pub fn of_bridge(file: &Path, common: &Common) -> Result<Self, Failure> {
+        Self::with(file.to_owned(), ClientSettings::of_bridge(file), common)
+    }
+
+    fn with(
+        file: PathBuf,
+        settings: Result<ClientSettings, Problems>,
+        common: &Common,
+    ) -> Result<Self, Failure> {
+        let settings = settings
             .map_err(|problems| Failure::Usage(format!("the settings cannot be used:\n{problems}")))?;
         let identity = settings.broker.identity().map_err(|error| Failure::Usage(with_causes(&error)))?;
         let client_id = ClientId::random(&identity).map_err(|error| Failure::Usage(with_causes(&error)))?;

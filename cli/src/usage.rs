@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bus::homeassistant::HomeAssistant;
 use bus::message::{ArgumentMeta, ArgumentType, VerbMeta};
 use bus::topic::RequestId;
 use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::ha;
 use crate::instrument::{Instrument, unit};
+use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::target::Common;
 use crate::tool::Tool;
 
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 5] = ["list", "device", "acl", "completions", "help"];
+pub const COMMANDS: [&str; 7] = ["list", "device", "ha", "acl", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -57,9 +60,65 @@ pub fn obsbus(version: &'static str) -> Command {
         .allow_external_subcommands(true)
         .subcommand(list)
         .subcommand(device)
+        .subcommand(home_assistant())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
+        .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())
+}
+
+fn home_assistant() -> Command {
+    let devices = || {
+        let help = "DEVICE or SITE/DEVICE [default: all devices]";
+        Arg::new("devices").num_args(0..).value_name("DEVICE").help(help)
+    };
+    let identity = || {
+        let help = format!("Home Assistant's identity on the broker [default: {}]", ha::IDENTITY);
+        Arg::new("identity").long("identity").value_name("NAME").help(help)
+    };
+    let notify =
+        Arg::new("notify").long("notify").value_name("SERVICE").value_parser(service).help(
+            "Notify service, such as notify.mobile_app_phone [default: a notification in Home Assistant]",
+        );
+    let bridge =
+        Arg::new("bridge").long("bridge").value_name("FILE").value_parser(value_parser!(PathBuf)).help(
+            "Settings file of the bridge; with the shipped access control only its certificate permits this",
+        );
+    let prefix = Arg::new("prefix")
+        .long("prefix")
+        .value_name("PREFIX")
+        .value_parser(prefix)
+        .help(format!("Home Assistant's discovery prefix [default: {}]", ha::PREFIX));
+    let all = Arg::new("all")
+        .long("all")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("devices")
+        .help("All devices whose discovery messages this identity may read");
+    Command::new("ha")
+        .about("Print a dashboard for Home Assistant, or remove a device from it")
+        .arg_required_else_help(true)
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("dashboard")
+                .about("Print a dashboard with one view per device")
+                .arg(devices())
+                .arg(identity()),
+        )
+        .subcommand(
+            Command::new("package")
+                .about("Print the dashboard's scripts, and automations that notify")
+                .arg(devices())
+                .arg(identity())
+                .arg(notify),
+        )
+        .subcommand(
+            Command::new("remove")
+                .about("Remove a device whose bridge no longer runs from Home Assistant")
+                .arg(devices().help("DEVICE or SITE/DEVICE").required_unless_present("all"))
+                .arg(all)
+                .arg(bridge)
+                .arg(prefix),
+        )
 }
 
 /// An unknown device; any word may be one of its verbs.
@@ -206,6 +265,27 @@ fn device_commands(command: Command, moves: bool) -> Command {
     )
 }
 
+fn schema() -> Command {
+    let names = SCHEMAS.iter().map(|schema| PossibleValue::new(schema.name()).help(schema.about));
+    Command::new("schema")
+        .about("Print what a message looks like, as a JSON Schema; without a name, list them")
+        .arg(
+            Arg::new("name")
+                .value_name("NAME")
+                .hide_possible_values(true)
+                .value_parser(names.collect::<Vec<_>>())
+                .help("Of which"),
+        )
+        .arg(
+            Arg::new("write")
+                .long("write")
+                .value_name("FOLDER")
+                .conflicts_with("name")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write all of them there, as files that find each other"),
+        )
+}
+
 fn completions() -> Command {
     Command::new("completions").about("Print what a shell needs to complete this command").arg(
         Arg::new("shell").required(true).value_name("SHELL").value_parser(value_parser!(Shell)).help("Which"),
@@ -344,6 +424,23 @@ fn number(text: &str, unit: &str) -> Result<f64, NotUnderstood> {
         Ok(number) if number.is_finite() => Ok(number),
         _ if unit.is_empty() => Err(not_understood("a number is wanted here, such as 12.5")),
         _ => Err(not_understood(format!("a number is wanted here ({unit}), such as 2.5"))),
+    }
+}
+
+fn service(text: &str) -> Result<String, NotUnderstood> {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    match text.split_once('.') {
+        Some((domain, name)) if is_word(domain) && is_word(name) => Ok(text.to_owned()),
+        _ => Err(not_understood("not a service of Home Assistant, such as notify.mobile_app_phone")),
+    }
+}
+
+fn prefix(text: &str) -> Result<String, NotUnderstood> {
+    match HomeAssistant::is_prefix(text) {
+        true => Ok(text.to_owned()),
+        false => Err(not_understood(HomeAssistant::PREFIX)),
     }
 }
 

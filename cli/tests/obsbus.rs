@@ -27,6 +27,16 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &["device"],
         &["completions"],
         &["completions", "tcsh"],
+        &["schema", "evnet"],
+        &["schema", "event", "health"],
+        &["schema", "event", "--write", "here"],
+        &["schema", "--write"],
+        &["ha"],
+        &["ha", "remove"],
+        &["ha", "remove", "--all", "powerbox"],
+        &["ha", "remove", "powerbox", "--prefix", "a/+/b"],
+        &["ha", "package", "--notify", "phone"],
+        &["ha", "dashboards"],
         &["powerbox", "history", "--hours", "25"],
         &["powerbox", "history", "--json", "--hours", "1"],
         &["powerbox", "outcome"],
@@ -43,6 +53,8 @@ fn help_and_version_are_no_error() {
     home.assert_help_and_version(&[
         "list",
         "device",
+        "schema",
+        "ha ",
         "completions",
         "[SITE/]<DEVICE>",
         "155 broker or bridge not",
@@ -74,6 +86,10 @@ fn a_broker_that_is_not_there_exits_155_for_every_command() {
         &["device", "list", "powerbox", "status"],
         &["powerbox", "history"],
         &["powerbox", "log"],
+        &["ha", "dashboard"],
+        &["ha", "package", "powerbox", "--notify", "notify.phone"],
+        &["ha", "remove", "powerbox"],
+        &["ha", "remove", "--all"],
         &["powerbox", "health"],
         &["powerbox", "ping"],
         &["powerbox", "outcome", "a1"],
@@ -156,6 +172,26 @@ fn without_settings_every_place_that_was_looked_at_is_named() {
 }
 
 #[test]
+fn a_bridge_is_removed_by_its_own_settings_whatever_else_stands_there() {
+    let home = home();
+    let (_, port) = home.without_broker();
+    let text = format!(
+        "site = \"clasp\"\nserial_port = \"/dev/x\"\n[broker]\nhost = \"localhost\"\nport = {port}\n\
+         ca_file = \"ca.pem\"\nusername = \"powerbox-bridge\"\npassword_file = \"password\"\n"
+    );
+    let file = home.write("bridge.toml", &text);
+    let (code, _, stderr) = home.run(&["ha", "remove", "--bridge", &file, "powerbox"]);
+    assert_eq!(code, 155, "{stderr}");
+    assert!(stderr.contains(&port.to_string()), "{stderr}");
+    let file = home.write("bridge.toml", "[broker]\nhost = \"localhost\"\n");
+    let (code, _, stderr) = home.run(&["ha", "remove", "--bridge", &file, "powerbox"]);
+    assert_eq!(code, 64);
+    for missing in ["site", "broker.ca_file"] {
+        assert!(stderr.contains(missing), "{stderr}");
+    }
+}
+
+#[test]
 fn every_error_of_the_settings_is_reported_with_its_line() {
     let home = home();
     let file = home.write("client.toml", "sites = [\"clasp\"]\nhots = 1\n[broker]\nport = 70000\n");
@@ -231,6 +267,29 @@ fn what_cannot_be_written_is_an_error_and_what_nobody_reads_is_none() {
         drop(read);
         assert_eq!(written_to(write.into(), arguments), (Some(141), String::new()));
     }
+}
+
+#[test]
+fn schemas_are_listed_printed_and_written_without_settings_or_a_broker() {
+    let home = home();
+    let (code, list, stderr) = home.run(&["schema"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let names: Vec<_> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert!(names.is_sorted() && names.contains(&"event") && names.contains(&"asyncapi"), "{list}");
+    let folder = home.path("files").display().to_string();
+    let (code, said, stderr) = home.run(&["schema", "--write", &folder]);
+    assert_eq!((code, said), (0, format!("{} files in {folder}\n", names.len())), "{stderr}");
+    for name in names {
+        let (code, text, stderr) = home.run(&["schema", name]);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{name}");
+        let ending = if name == "asyncapi" { "yaml" } else { "json" };
+        assert_eq!(text, std::fs::read_to_string(home.path(&format!("files/{name}.{ending}"))).unwrap());
+    }
+    let (code, stdout, stderr) = home.run(&["schema", "evnet"]);
+    assert_eq!((code, stdout.as_str()), (64, ""));
+    assert!(stderr.contains("tip: a similar value exists: 'event'"), "{stderr}");
+    let (_, completed, _) = home.run(&["__complete", "--", "schema", "hea"]);
+    assert_eq!(completed, "health\t<base>/health: how the bridge itself is\n");
 }
 
 const META: &str = r#"{"schema": 2, "kind": "powerbox", "label": "power box", "model": "", "version": "1",

@@ -54,9 +54,19 @@ const policy = [
   "form-action 'none'",
 ].join("; ");
 
+// What goes into the page may be passed on by anybody, under the notices in LICENCES.
+const PERMISSIVE = ["MIT", "ISC", "BSD-3-Clause", "0BSD"];
+const { packages } = JSON.parse(await readFile(here("package-lock.json"), "utf8"));
+for (const [name, { dev, license }] of Object.entries(packages)) {
+  if (name && !dev && !PERMISSIVE.includes(license)) {
+    console.error(`${name} is under ${license}: look at its licence, and at LICENCES`);
+    process.exit(1);
+  }
+}
+
 const licences = (await readFile(here("LICENCES"), "utf8")).trim();
 const page = (await readFile(here("src/page.html"), "utf8"))
-  .replace("<head>", () => `<head>\n<!--\n${licences}\n-->`)
+  .replace("@LICENCES@", () => licences)
   .replace("@POLICY@", () => policy)
   .replace("@STYLE@", () => style)
   .replace("@SCRIPT@", () => script);

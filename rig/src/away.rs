@@ -44,6 +44,11 @@ impl<S: Subject> Rig<S> {
         self.broker.latency = one_way;
     }
 
+    /// Sets the Maximum Packet Size in the broker's next CONNACK, bytes.
+    pub fn set_largest_packet(&mut self, bytes: Option<u32>) {
+        self.broker.largest_packet = bytes;
+    }
+
     /// Sets whether the broker's ACL refuses the bridge's publishes on this topic; all replies
     /// count as one topic, as in `bus::topic::Base::grant`.
     pub fn set_refused(&mut self, topic: &str, refused: bool) {

@@ -54,6 +54,8 @@ pub(crate) struct Broker {
     /// The daemon's own session.
     pub(crate) session: Machine,
     reachable: bool,
+    /// Maximum Packet Size of its CONNACK.
+    pub(crate) largest_packet: Option<u32>,
     /// Delay in one direction.
     pub(crate) latency: Duration,
     /// Timeout of the current attempt to connect; `None` without one.
@@ -105,6 +107,7 @@ impl Broker {
             identity,
             stall_guard,
             reachable: true,
+            largest_packet: None,
             latency: Duration::ZERO,
             attempt_until: None,
             connected: false,
@@ -273,12 +276,14 @@ impl Broker {
                 self.connected = true;
                 self.connections += 1;
                 let nonce = format!("n{}", self.connections);
-                self.to_bridge.push_back((back, Happened::Connected { nonce }));
+                let largest_packet = self.largest_packet;
+                self.to_bridge.push_back((back, Happened::Connected { nonce, largest_packet }));
             }
             ToBroker::Subscribe => {
                 self.to_bridge.push_back((back, Happened::Subscribed(vec![Ok(())])));
                 let own = [self.base.availability(), self.base.state()];
-                let stored = own.into_iter().filter_map(|topic| self.retained.get_key_value(&topic));
+                let is_own = |topic: &str| own.iter().any(|own| own == topic) || topic.ends_with("/config");
+                let stored = self.retained.iter().filter(|(topic, _)| is_own(topic));
                 let stored: Vec<_> =
                     stored.chain(&self.inputs).map(|(t, p)| (t.clone(), p.clone())).collect();
                 for (topic, payload) in stored {
@@ -286,6 +291,9 @@ impl Broker {
                 }
             }
             ToBroker::Publish(number, Outgoing { topic, payload, retain, .. }) => {
+                let bytes = topic.len() + payload.len();
+                let taken = self.largest_packet.is_none_or(|largest| bytes < largest as usize);
+                assert!(taken, "the broker would disconnect: {bytes} bytes for {topic}");
                 let refused = topic == self.base.canary() || self.refused.contains(&self.base.grant(&topic));
                 let refusal = refused.then_some(Refusal::NotAuthorised);
                 self.to_bridge
@@ -318,7 +326,9 @@ impl Broker {
             let what = serde_json::from_slice(&payload).expect("a reply is one");
             self.replies.push(Published { at: now, order, what });
         }
-        if retain {
+        if retain && payload.is_empty() {
+            self.retained.remove(&topic);
+        } else if retain {
             self.retained.insert(topic, payload);
         }
     }

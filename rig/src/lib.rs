@@ -9,6 +9,7 @@ mod away;
 mod broker;
 mod disk;
 mod forgetful;
+mod homeassistant;
 mod line;
 mod outcome;
 pub mod settings;

@@ -4,6 +4,10 @@
 use std::fmt::Debug;
 
 use bridge::settings::DeviceSettings;
+use bus::homeassistant::HomeAssistant;
+use bus::topic::Identity;
+
+const HOME_ASSISTANT: &str = "homeassistant";
 
 /// Loads settings; errors are as printed, without the folder of the file.
 ///
@@ -43,6 +47,24 @@ key_file = "own.key"
     );
     load("least.toml", &text, &[])
         .expect("an instrument without settings of its own that must be given: load its shipped file")
+}
+
+/// The same, with discovery by a Home Assistant that may send commands.
+///
+/// # Panics
+/// As [`least`].
+#[must_use]
+pub fn with_home_assistant<S: DeviceSettings>(site: &str) -> S {
+    let mut settings = least::<S>(site);
+    let bridge = settings.bridge_mut();
+    bridge.control_clients.push(HOME_ASSISTANT.to_owned());
+    bridge.stop_clients.push(HOME_ASSISTANT.to_owned());
+    bridge.homeassistant = Some(HomeAssistant {
+        identity: Identity::new(HOME_ASSISTANT).expect("an identity"),
+        prefix: HOME_ASSISTANT.to_owned(),
+        link_topic: None,
+    });
+    settings
 }
 
 /// A predecessor's file gets a message with the new name of each key.

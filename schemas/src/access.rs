@@ -25,7 +25,8 @@ pub fn fragment(description: &Description) -> String {
     for service in description.services {
         let _ = writeln!(text, "topic read {SITE}/{}", service.topic);
     }
-    let _ = writeln!(text, "topic write homeassistant/+/{SITE}_{kind}/+/config");
+    // It also reads its own discovery messages, and clears those that are obsolete.
+    let _ = writeln!(text, "topic readwrite homeassistant/+/{SITE}_{kind}/+/config");
     let _ = writeln!(text, "topic read homeassistant/status");
     for service in description.services {
         let _ = writeln!(text, "\nuser {}\ntopic write {SITE}/{}", service.identity, service.topic);

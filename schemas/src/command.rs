@@ -14,16 +14,18 @@ pub fn payloads(description: &Description) -> Map<String, Value> {
     description.verbs.iter().map(|verb| (format!("{kind}.{}", verb.name), payload(kind, verb))).collect()
 }
 
-/// The schema of all commands, from what [`payloads`] made of each instrument.
+/// The schema of the commands of `whose` device, from what [`payloads`] made of each instrument.
 #[must_use]
-pub fn schema(payloads: &Map<String, Value>) -> Value {
+pub fn schema(whose: &str, payloads: &Map<String, Value>) -> Value {
     let any_of: Vec<_> = payloads.keys().map(|name| json!({ "$ref": format!("#/$defs/{name}") })).collect();
     json!({
         "$schema": DRAFT,
         "title": "Command",
-        "description": "<base>/command/<identity>/<verb>: a request. The bare value of a verb's one \
-                        argument, or nothing for a verb without, does as well; the ranges of numbers and \
-                        the names that may be given are configuration and stand in <base>/meta.",
+        "description": format!(
+            "<base>/command/<identity>/<verb> of {whose}: a request. The bare value of a verb's one argument, \
+             or nothing for a verb without, does as well; the ranges of numbers and the names that may be \
+             given are configuration and stand in <base>/meta."
+        ),
         "anyOf": any_of,
         "$defs": payloads,
     })

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{access, command, examples, keep, schema};
+use crate::{INPUTS, access, command, examples, keep, schema};
 
 /// A client may take no more.
 const META_LIMIT: usize = 32 * 1024;
@@ -40,7 +40,10 @@ where
     keep(&format!("schemas/{kind}-state.json"), &schema::text(&state));
     keep(&format!("mosquitto/acl/{kind}.acl"), &access::fragment(description));
     let payloads = command::payloads(description);
-    keep(&format!("schemas/commands/{kind}.json"), &schema::text(&command::schema(&payloads)));
+    keep(
+        &format!("schemas/commands/{kind}.json"),
+        &schema::text(&command::schema(&format!("a {}", description.label), &payloads)),
+    );
 
     let folder = format!("{kind}-bridge/device/examples");
     examples::hold::<Snapshot<D, S>>(&format!("{folder}/state"), &state);
@@ -48,6 +51,28 @@ where
     for (verb, example) in examples::in_folder(&format!("{folder}/command")) {
         hold_command(description, &verb, &example, &payloads[&format!("{kind}.{verb}")]);
     }
+}
+
+/// What a service of the site publishes on `<site>/<topic>` for the bridge of this instrument: a
+/// schema, which is not stale, and examples (in `<kind>-bridge/device/examples/input`) that fit.
+pub fn hold_input<T>(description: &Description, topic: &str, about: &str)
+where
+    T: Serialize + DeserializeOwned + JsonSchema,
+{
+    let kind = description.kind;
+    let covers = |granted: &str| granted == topic || granted == wildcard(topic);
+    let is_granted = description.services.iter().any(|service| covers(service.topic));
+    assert!(is_granted, "no service of the {kind} may publish on {topic}");
+    let name = format!("{kind}-bridge/device/examples/input/{topic}");
+    let about = format!("<site>/{topic}, as the bridge of the {} takes it: {about}", description.label);
+    let schema = schema::of::<T>(&format!("{}Input", capitalised(kind)), &about);
+    keep(&format!("{INPUTS}/{kind}/{topic}.json"), &schema::text(&schema));
+    examples::hold::<T>(&name, &schema);
+}
+
+/// `power/state` as `power/+`.
+fn wildcard(topic: &str) -> String {
+    topic.rsplit_once('/').map_or_else(|| topic.to_owned(), |(above, _)| format!("{above}/+"))
 }
 
 /// What a bridge says of itself, under the usual settings: small enough, and as its example says.

@@ -21,6 +21,9 @@ pub mod schema;
 
 use std::path::{Path, PathBuf};
 
+/// Where the schemas of inputs are: `<kind>/<topic below the site>.json`.
+pub const INPUTS: &str = "schemas/inputs";
+
 /// The repository's root.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -57,7 +60,7 @@ pub fn keep(name: &str, text: &str) {
     std::fs::write(&path, text).unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
-/// Removes, or sees that there is none: each file of `folder` that is called `<kind><suffix>` for a
+/// Removes, or sees that there is none: each file or folder in `folder` that is called `<kind><suffix>` for a
 /// kind of which there is no folder any more.
 pub fn keep_none_of_others(folder: &str, suffix: &str) {
     let kinds = kinds();
@@ -69,6 +72,6 @@ pub fn keep_none_of_others(folder: &str, suffix: &str) {
             continue;
         }
         assert!(generates(), "{folder}/{name} is of an instrument that is gone: run `make generated`");
-        std::fs::remove_file(&path).unwrap();
+        if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) }.unwrap();
     }
 }

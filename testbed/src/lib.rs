@@ -1,7 +1,9 @@
 //! The observatory's instruments together: the demo, end-to-end tests, benchmarks. What they are made
 //! of is in `harness`; each instrument's model is in its own folder.
 
+pub mod cable;
 pub mod demo;
+pub mod page;
 pub mod site;
 
 pub use chiller_sim as chiller;

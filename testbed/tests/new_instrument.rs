@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use testbed::page::quoting;
+
 const KIND: &str = "thermometer";
 const PAGE: &str = "docs/new-instrument.md";
 /// Lines that are neither empty nor comments: of the code of the device, and of everything.
@@ -48,19 +50,7 @@ fn files(folder: &str) -> Vec<String> {
 #[test]
 fn the_page_quotes_the_code_of_the_example() {
     let page = read(PAGE);
-    let (mut written, mut rest, mut quoted) = (String::new(), page.as_str(), 0);
-    while let Some((before, after)) = rest.split_once(&format!("<!-- {KIND}-bridge/")) {
-        let (name, after) =
-            after.split_once(" -->\n```rust\n").expect("a block of Rust after the file's name");
-        // Not the end of a block in the code's own documentation.
-        let end = if after.starts_with("```\n") { Some(0) } else { after.find("\n```\n").map(|at| at + 1) };
-        let after = &after[end.expect("the end of the block") + "```\n".len()..];
-        let file = format!("{KIND}-bridge/{name}");
-        written += &format!("{before}<!-- {file} -->\n```rust\n{}```\n", read(&file));
-        rest = after;
-        quoted += 1;
-    }
-    written += rest;
+    let (written, quoted) = quoting(&page, &format!("{KIND}-bridge/"), read);
     assert!(quoted >= 6, "{PAGE} quotes {quoted} files");
     if is_generating() {
         fs::write(root().join(PAGE), &written).unwrap();
@@ -101,6 +91,8 @@ fn may_name_it(name: &str) -> bool {
         .any(|part| name.starts_with(part) && !name.contains("/src/") && !name.contains("/tests/"))
         || ["Cargo.lock", PAGE, "testbed/tests/new_instrument.rs"].contains(&name)
         || name.starts_with(&format!("{KIND}-bridge/"))
+        // The panels draw any instrument, and their tests show it with this one.
+        || name.starts_with("panels/") && name.contains("/test")
 }
 
 #[test]

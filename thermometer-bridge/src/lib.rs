@@ -78,6 +78,6 @@ impl Instrument for Bridge {
     }
 
     fn controller(settings: &Settings, _left: Loaded<()>, now: Now) -> Thermometer {
-        Thermometer::new(settings.bridge.query_delay, now)
+        Thermometer::new(settings.bridge.query_delay, settings.heater_minutes_max, now)
     }
 }

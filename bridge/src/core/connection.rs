@@ -19,13 +19,14 @@ where
 {
     pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
         match event {
-            SessionEvent::Connected { round_trip } => {
+            SessionEvent::Connected { round_trip, payload_limit } => {
                 self.connections += 1;
                 self.round_trip = Some(round_trip);
                 self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
                 self.announced = false;
-                self.follow_ups.clear();
+                self.forget_follow_ups();
                 self.probe = None;
+                self.oversized.connected(payload_limit);
                 self.rival.connected(round_trip);
                 tracing::info!("connected to the broker");
             }
@@ -50,7 +51,7 @@ where
                 self.dirty = true;
                 self.announce_at = None;
                 self.announced = false;
-                self.follow_ups.clear();
+                self.forget_follow_ups();
                 self.probe = None;
                 self.desk.set_gate(Gate::Pending);
             }
@@ -96,9 +97,21 @@ where
                 let controller = &self.controller;
                 self.desk.receive(incoming, now, |verb, arguments| controller.examine(verb, arguments));
             }
+        } else if let Some(discovery) = &mut self.discovery
+            && discovery.is_for(&incoming.topic)
+        {
+            discovery.hear(incoming, now.instant);
         } else {
             let input = Input { topic: &incoming.topic, payload: &incoming.payload, stored: incoming.retain };
             self.controller.handle_input(input, now);
+        }
+    }
+
+    /// The connection is another, or gone.
+    fn forget_follow_ups(&mut self) {
+        self.follow_ups.clear();
+        if let Some(discovery) = &mut self.discovery {
+            discovery.clear();
         }
     }
 

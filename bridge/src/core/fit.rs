@@ -23,14 +23,32 @@ pub(super) enum Done {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Oversized {
+    /// The largest payload that the broker takes.
+    limit: usize,
     count: u64,
     /// Retained topics whose newest message was too large, and how large.
     topics: BTreeMap<String, (usize, Done)>,
 }
 
+impl Default for Oversized {
+    fn default() -> Self {
+        Self { limit: PAYLOAD_LIMIT, count: 0, topics: BTreeMap::new() }
+    }
+}
+
 impl Oversized {
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// To a broker that takes this; everything is published anew.
+    pub(super) fn connected(&mut self, payload_limit: usize) {
+        self.limit = payload_limit;
+        self.topics.clear();
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.count
     }
@@ -42,7 +60,7 @@ impl Oversized {
         });
         let said: Vec<_> = said.collect();
         (!said.is_empty()).then(|| {
-            let text = format!("larger than the broker takes ({PAYLOAD_LIMIT} bytes): {}", said.join("; "));
+            let text = format!("larger than the broker takes ({} bytes): {}", self.limit, said.join("; "));
             Condition::error("too_large", text)
         })
     }
@@ -55,7 +73,7 @@ where
 {
     /// Sets a retained topic, if the message is not too large.
     pub(super) fn set(&mut self, topic: String, payload: Vec<u8>, expiry: Option<Duration>) {
-        if payload.len() > PAYLOAD_LIMIT {
+        if payload.len() > self.oversized.limit {
             self.note_too_large(topic, payload.len(), Done::KeptBack);
             return;
         }
@@ -69,10 +87,11 @@ where
         self.dirty |= known.is_none_or(|(_, before)| before != done);
     }
 
-    /// A reply of permitted size: the sender always gets a verdict.
-    pub(super) fn fitting_reply(&mut self, mut reply: Reply) -> Vec<u8> {
+    /// A reply of permitted size, with `correlation` bytes of correlation data: the sender always gets a
+    /// verdict.
+    pub(super) fn fitting_reply(&mut self, mut reply: Reply, correlation: usize) -> Vec<u8> {
         let payload = encode(&reply);
-        if payload.len() <= PAYLOAD_LIMIT {
+        if payload.len() + correlation <= self.oversized.limit {
             return payload;
         }
         self.oversized.count += 1;
@@ -83,7 +102,7 @@ where
     /// An event of permitted size.
     pub(super) fn fitting_event(&mut self, event: &mut Event) -> Vec<u8> {
         let payload = encode(event);
-        if payload.len() <= PAYLOAD_LIMIT {
+        if payload.len() <= self.oversized.limit {
             return payload;
         }
         self.oversized.count += 1;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use bus::clock::Instant;
 
 /// The description comes first, and soon: a client that does not know the instrument waits for it.
-const AFTER: [(Duration, FollowUp); 3] = [
+const AFTER: [(Duration, FollowUp); 4] = [
     (Duration::from_millis(300), FollowUp::Meta),
     (Duration::from_millis(1500), FollowUp::Recent),
     (Duration::from_millis(3000), FollowUp::History),
+    (Duration::from_millis(3300), FollowUp::Discovery),
 ];
 
 /// A message that can wait.
@@ -23,6 +24,8 @@ pub(super) enum FollowUp {
     Recent,
     /// The last 24 h.
     History,
+    /// The discovery messages for Home Assistant, one entity after the other.
+    Discovery,
 }
 
 /// The messages that are still to follow.

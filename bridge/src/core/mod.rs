@@ -5,6 +5,7 @@
 
 mod clock;
 mod connection;
+mod discovery;
 mod disk;
 mod exchange;
 mod fit;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
+use bus::homeassistant::HomeAssistant;
 use bus::message::Recent as RecentMessage;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
@@ -69,6 +71,8 @@ pub struct CoreSettings {
     pub stale_after: Duration,
     /// The link is lost after this time of polling without a valid reply.
     pub serial_timeout: Duration,
+    /// Discovery by Home Assistant, if it is enabled.
+    pub homeassistant: Option<HomeAssistant>,
 }
 
 /// The files of the state directory.
@@ -199,6 +203,8 @@ where
     announce_at: Option<Instant>,
     announced: bool,
     follow_ups: follow::FollowUps,
+    /// The discovery messages for Home Assistant, if discovery is enabled.
+    discovery: Option<Box<discovery::Discovery>>,
     /// The publishes that the broker refuses, with the text of the attention.
     refused: BTreeMap<String, String>,
     probe: Option<ProbeVerdict>,
@@ -252,6 +258,7 @@ where
             history: Recorder::new(left.history.as_ref(), settings.stale_after),
             recent: recent::Recent::new(left.recent),
             oversized: fit::Oversized::default(),
+            discovery: discovery::Discovery::new(&settings).map(Box::new),
             manager_told: String::new(),
             link: Link::new(settings.serial_timeout, settings.stale_after),
             rival: Rival::new(settings.session.clone(), now.instant, settings.stale_after),
@@ -331,6 +338,7 @@ where
             self.health_shown.poll_timeout().filter(|_| self.announced),
             self.recent_timeout(),
             self.follow_ups.poll_timeout(),
+            self.discovery.as_ref().and_then(|discovery| discovery.poll_timeout()),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
             self.lost.ends_at(self.started.instant).filter(|at| *at > self.pumped),

@@ -9,7 +9,6 @@ use bus::message::{
     Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
 use bus::outbox::Message;
-use bus::session::bridge::PAYLOAD_LIMIT;
 
 use super::fit::Done;
 use super::follow::FollowUp;
@@ -112,8 +111,10 @@ where
                 FollowUp::Meta => self.publish_meta(),
                 FollowUp::Recent => self.recent.may_follow(),
                 FollowUp::History => self.publish_history(now),
+                FollowUp::Discovery => self.begin_discovery(now),
             }
         }
+        self.publish_discovery(now);
     }
 
     fn tell_dropped(&mut self) {
@@ -268,8 +269,9 @@ where
         let mut history = self.history.history(now);
         let mut payload = encode(&history);
         let whole = payload.len();
-        while payload.len() > PAYLOAD_LIMIT && history.status.len() > 1 {
-            let excess = payload.len() - PAYLOAD_LIMIT;
+        let limit = self.oversized.limit();
+        while payload.len() > limit && history.status.len() > 1 {
+            let excess = payload.len() - limit;
             history.drop_oldest(history.status.len() * excess / payload.len() + 1);
             payload = encode(&history);
         }
@@ -282,7 +284,7 @@ where
     }
 
     pub(super) fn post(&mut self, post: Post, now: Now) {
-        let payload = self.fitting_reply(post.reply);
+        let payload = self.fitting_reply(post.reply, post.correlation.as_ref().map_or(0, Vec::len));
         self.outputs.push_back(Output::Push(Message {
             topic: post.topic,
             payload,

@@ -34,6 +34,15 @@ impl BridgeSettings {
             let message = format!("user {} {error}", user());
             section.refuse("state_directory", section.origin("state_directory"), message, None);
         }
+        if let Some(homeassistant) = &self.homeassistant
+            && !self.control_clients.iter().any(|client| *client == homeassistant.identity.as_str())
+        {
+            let identity = &homeassistant.identity;
+            let message = format!(
+                "does not contain \"{identity}\": Home Assistant can display the device, and its commands are refused"
+            );
+            section.warn("control_clients", message);
+        }
         if section.is_good("state_directory") && is_on_kernels(&self.state_directory) {
             let message =
                 format!("{} is the kernel's: no folder can be created there", self.state_directory.display());

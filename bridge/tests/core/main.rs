@@ -8,6 +8,7 @@
 )]
 
 mod clock;
+mod discovery;
 mod history;
 mod recent;
 mod reload;

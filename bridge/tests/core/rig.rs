@@ -14,10 +14,11 @@ use bridge::store::StoreError;
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{DeskSettings, Outcome};
 use bus::device::{ArgumentKind, ArgumentSpec, Choice, Class, Description, Tone, Verb, Word};
+use bus::homeassistant::HomeAssistant;
 use bus::incoming::Incoming;
 use bus::message::Event as BusEvent;
 use bus::probe::Verdict;
-use bus::session::bridge::SessionEvent;
+use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent};
 use bus::topic::{Base, Identity};
 use serde_json::Value;
 
@@ -158,6 +159,11 @@ impl Rig {
 
     /// With what an earlier process had saved.
     pub(crate) fn with(left: Left) -> Self {
+        Self::told_to(None, "s", left)
+    }
+
+    /// That is to tell this Home Assistant of the device; `session` is random in a daemon.
+    pub(crate) fn told_to(homeassistant: Option<HomeAssistant>, session: &str, left: Left) -> Self {
         let clients = ["alice", "ops"].map(|name| Identity::new(name).unwrap());
         let desk = DeskSettings {
             base: Base::new("clasp", "chiller").unwrap(),
@@ -177,11 +183,12 @@ impl Rig {
             description: &DESCRIPTION,
             version: "0",
             log_name: "barometer".to_owned(),
-            session: "s".to_owned(),
+            session: session.to_owned(),
             host: "obs1".to_owned(),
             process: 17,
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
+            homeassistant,
         };
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(60)),
@@ -225,7 +232,13 @@ impl Rig {
 
     /// Connects to a broker that has this in store.
     pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
-        self.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), self.now);
+        self.core.handle(
+            Event::Session(SessionEvent::Connected {
+                round_trip: Duration::ZERO,
+                payload_limit: PAYLOAD_LIMIT,
+            }),
+            self.now,
+        );
         for (topic, payload) in stored {
             self.hear(topic, payload, true);
         }
@@ -259,6 +272,22 @@ impl Rig {
     pub(crate) fn turn(&mut self) {
         self.core.handle(Event::Timeout, self.now);
         self.collect();
+    }
+
+    /// Lets time pass until so long from now, stopping whenever the core wants to be asked; what it wants
+    /// done, with the milliseconds from now.
+    pub(crate) fn watch(&mut self, time: Duration) -> Vec<(u64, Output)> {
+        let start = self.now;
+        let end = start.after(time);
+        let mut seen = Vec::new();
+        while self.now.instant < end.instant {
+            let due = self.core.poll_timeout().unwrap_or(end.instant).min(end.instant);
+            self.now = self.now.after(due.since(self.now.instant).max(Duration::from_millis(1)));
+            self.turn();
+            let at = u64::try_from(self.now.instant.since(start.instant).as_millis()).unwrap();
+            seen.extend(self.outputs().into_iter().map(|output| (at, output)));
+        }
+        seen
     }
 
     /// Lets so many seconds pass, as the loop would.

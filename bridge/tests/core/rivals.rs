@@ -5,7 +5,7 @@ use std::time::Duration;
 use bridge::core::{Event, Output};
 use bus::clock::Utc;
 use bus::message::EventKind;
-use bus::session::bridge::SessionEvent;
+use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent};
 use serde_json::json;
 
 use crate::rig::{Rig, events, set};
@@ -96,7 +96,13 @@ fn one_that_is_stopped_before_it_has_spoken_takes_nothing_back() {
     // What the broker has in store may not have arrived yet.
     for stored in [false, true] {
         let mut rig = Rig::new();
-        rig.core.handle(Event::Session(SessionEvent::Connected { round_trip: Duration::ZERO }), rig.now);
+        rig.core.handle(
+            Event::Session(SessionEvent::Connected {
+                round_trip: Duration::ZERO,
+                payload_limit: PAYLOAD_LIMIT,
+            }),
+            rig.now,
+        );
         if stored {
             rig.hear("clasp/chiller/availability", b"online", true);
             rig.hear(STATE, &state(9.0, rig.now.utc), true);

@@ -1,10 +1,12 @@
 //! Messages that are larger than the broker takes: never sent, and no secret.
 
+use std::time::Duration;
+
 use bridge::controller::{Condition, Effect, Quantity};
-use bridge::core::{Left, Output};
+use bridge::core::{Event, Left, Output};
 use bridge::history::Kept;
 use bus::message::{EventBody, EventKind, History, Reply, Severity, encode};
-use bus::session::bridge::PAYLOAD_LIMIT;
+use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent, payload_limit};
 
 use crate::rig::{Rig, events, set};
 
@@ -45,6 +47,30 @@ fn a_state_that_is_too_large_is_kept_back_and_an_event_and_the_health_say_so() {
     rig.let_pass(15);
     let state = set(&rig.outputs(), STATE).pop().unwrap();
     assert_eq!(state["attention"], serde_json::json!([]));
+}
+
+#[test]
+fn the_limit_is_what_the_broker_of_this_connection_takes() {
+    let mut rig = Rig::new();
+    rig.connect();
+    rig.outputs();
+    rig.device.set(|device| device.conditions = vec![Condition::warning("long", "x".repeat(3_000))]);
+    rig.let_pass(15);
+    assert!(!set(&rig.outputs(), STATE).is_empty());
+
+    let small =
+        SessionEvent::Connected { round_trip: Duration::ZERO, payload_limit: payload_limit(Some(3_000)) };
+    rig.core.handle(Event::Session(small), rig.now);
+    rig.let_pass(15);
+    let outputs = rig.outputs();
+    assert!(largest(&outputs) <= payload_limit(Some(3_000)), "{}", largest(&outputs));
+    assert_eq!(set(&outputs, STATE), [] as [serde_json::Value; 0]);
+    assert!(oversized(&outputs) > 0);
+
+    rig.connect();
+    rig.let_pass(15);
+    let state = set(&rig.outputs(), STATE).pop().unwrap();
+    assert_eq!(state["attention"].as_array().unwrap().len(), 1, "{}", state["attention"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::malformed::Malformed;
-use super::payload::Envelope;
+use super::payload::{Envelope, SIZE_LIMIT};
 use crate::clock::Utc;
 use crate::device::Verb;
 use crate::incoming::Incoming;
@@ -56,7 +56,7 @@ impl Asker {
             topic: honoured.map_or_else(|| base.reply(&by, id.as_ref()), str::to_owned),
             by,
             id,
-            correlation: incoming.correlation.clone(),
+            correlation: incoming.correlation.clone().filter(|data| data.len() <= SIZE_LIMIT),
             note,
             received_at: incoming.received.utc,
             duplicate: false,

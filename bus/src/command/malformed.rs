@@ -10,8 +10,8 @@ use crate::topic::NameError;
 /// A malformed payload.
 #[derive(Debug, Error)]
 pub(super) enum Malformed {
-    #[error("the payload has {bytes} bytes: {limit} are allowed")]
-    TooLarge { bytes: usize, limit: usize },
+    #[error("the {what} has {bytes} bytes: {limit} are allowed")]
+    TooLarge { what: &'static str, bytes: usize, limit: usize },
     #[error("the payload is not UTF-8")]
     NotUtf8(#[source] Utf8Error),
     #[error("the payload begins with a byte order mark")]

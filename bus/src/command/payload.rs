@@ -14,6 +14,8 @@ use crate::device::{ArgumentKind, ArgumentSpec, Choice, Verb};
 use crate::message::echo;
 use crate::topic::RequestId;
 
+/// Largest payload of a command, and largest correlation data, which the reply repeats; bytes.
+pub(super) const SIZE_LIMIT: usize = 4096;
 /// Time to live of a request that has a `ts` but no `ttl_s`, s.
 pub(super) const DEFAULT_TTL_S: f64 = 10.0;
 const TTL_RANGE_S: std::ops::RangeInclusive<f64> = 0.1..=3600.0;

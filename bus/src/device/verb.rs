@@ -102,6 +102,8 @@ pub struct Verb {
     pub relative: bool,
     /// `stop`: executed whatever else is wrong.
     pub stop: bool,
+    /// It takes back a device that was released, so it is useful while the device does not answer.
+    pub reclaims: bool,
 }
 
 impl Verb {
@@ -121,6 +123,7 @@ impl Verb {
             motion: false,
             relative: false,
             stop: false,
+            reclaims: false,
         }
     }
 

@@ -29,6 +29,20 @@ pub enum EventKind {
     Bridge,
 }
 
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Command,
+        Self::Transition,
+        Self::Decision,
+        Self::Attention,
+        Self::Link,
+        Self::Flood,
+        Self::Instance,
+        Self::Bridge,
+    ];
+}
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -121,5 +135,18 @@ impl EventBody {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.values.insert(name.to_owned(), value.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_kinds_is_whole() {
+        let schema = serde_json::to_value(schemars::schema_for!(EventKind)).unwrap();
+        let kinds = schema["oneOf"].as_array().unwrap().iter().map(|kind| &kind["const"]);
+        let listed = EventKind::ALL.map(|kind| serde_json::to_value(kind).unwrap());
+        assert!(kinds.eq(&listed), "{schema}");
     }
 }

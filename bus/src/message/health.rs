@@ -43,7 +43,7 @@ pub struct Health {
     pub flooded_commands: u64,
     /// Commands dropped because they had waited while the bridge stood still.
     pub stalled_commands: u64,
-    /// Replies and events dropped because the broker was away for too long.
+    /// Replies and events that never got out: the broker was away for too long, or takes less than before.
     pub dropped_messages: u64,
     /// Messages that were larger than the broker takes: trimmed, or not published.
     #[serde(default)]

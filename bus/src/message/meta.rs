@@ -47,6 +47,9 @@ pub struct VerbMeta {
     /// Whether it stops what moves.
     #[serde(default)]
     pub stop: bool,
+    /// Whether it takes back a device that was released, so it is useful while the device does not answer.
+    #[serde(default)]
+    pub reclaims: bool,
     /// Whether it needs an id.
     pub needs_id: bool,
     /// Longest time to the terminal reply, s.
@@ -151,6 +154,7 @@ impl VerbMeta {
             overriding_for: verb.overriding_for.iter().map(|word| (*word).to_owned()).collect(),
             motion: verb.motion,
             stop: verb.stop,
+            reclaims: verb.reclaims,
             needs_id: verb.relative,
             timeout_s: 0.0,
             question: verb.question.map(str::to_owned),

@@ -22,7 +22,7 @@ use crate::settings::BrokerSettings;
 use crate::topic::{Base, Identity};
 use task::Task;
 
-pub use super::machine::{PAYLOAD_LIMIT, SessionEvent};
+pub use super::machine::{PAYLOAD_LIMIT, SessionEvent, payload_limit};
 
 mod connection;
 mod link_error;

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::RoundTrip;
 use super::connect::{ClientId, ConnectError, explain, options};
-use crate::clock::Now;
+use crate::clock::{Instant, Now};
 use crate::settings::BrokerSettings;
 
 /// Timeout for an acknowledgement.
@@ -45,6 +45,8 @@ pub struct Message {
     pub expires_in_s: Option<u32>,
     /// The request it answers.
     pub correlation: Option<Bytes>,
+    /// When it arrived.
+    pub received: Instant,
 }
 
 /// The MQTT properties of a request.
@@ -215,6 +217,21 @@ impl Client {
         self.requests
             .try_publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
             .map_err(|_| self.unsendable("a request"))?;
+        self.acknowledged().await
+    }
+
+    /// Has the broker forget what it keeps on `topic`, and waits for what it says to that.
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
+    pub async fn forget(&mut self, topic: &str) -> Result<Acknowledged, SessionError> {
+        self.requests
+            .try_publish(topic, QoS::AtLeastOnce, true, Bytes::new())
+            .map_err(|_| self.unsendable("a request"))?;
+        self.acknowledged().await
+    }
+
+    async fn acknowledged(&mut self) -> Result<Acknowledged, SessionError> {
         let (limit, began) = (self.limit(ACK_LIMIT), Now::read().instant);
         let acknowledged = async {
             let mut ours = None;
@@ -332,6 +349,7 @@ fn message(publish: Publish) -> Message {
         stored: publish.retain,
         expires_in_s: properties.message_expiry_interval,
         correlation: properties.correlation_data,
+        received: Now::read().instant,
     }
 }
 

@@ -11,4 +11,5 @@ pub mod machine;
 mod retry;
 mod round_trip;
 
+pub(crate) use retry::Retry;
 pub use round_trip::RoundTrip;

@@ -24,7 +24,7 @@ const CLOCKS_DIFFER_BY: Duration = Duration::from_millis(100);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Retry {
+pub(crate) struct Retry {
     /// Since when there was no lasting connection.
     lost: Option<Instant>,
     later: u32,
@@ -40,18 +40,18 @@ impl Default for Retry {
 
 impl Retry {
     /// How long the next attempt may take.
-    pub(super) fn connect_limit(&self) -> Duration {
+    pub(crate) fn connect_limit(&self) -> Duration {
         self.connect_limit
     }
 
     /// An attempt succeeded after `took`.
-    pub(super) fn connected(&mut self, took: Duration, now: Instant) {
+    pub(crate) fn connected(&mut self, took: Duration, now: Instant) {
         self.connected = Some(now);
         self.connect_limit = (3 * took).clamp(CONNECT_LIMIT, LONGEST_CONNECT);
     }
 
     /// An attempt failed after `took`.
-    pub(super) fn failed(&mut self, took: Duration) {
+    pub(crate) fn failed(&mut self, took: Duration) {
         // The timeout and `took` use different clocks.
         if took + CLOCKS_DIFFER_BY >= self.connect_limit {
             self.connect_limit = (2 * self.connect_limit).min(LONGEST_CONNECT);
@@ -59,7 +59,7 @@ impl Retry {
     }
 
     /// The wait after a loss or a failure; `throw` is a random number from 0 to 1.
-    pub(super) fn delay(&mut self, now: Instant, throw: f64) -> Duration {
+    pub(crate) fn delay(&mut self, now: Instant, throw: f64) -> Duration {
         let throw = throw.clamp(0.0, 1.0);
         let stood = self.connected.take().is_some_and(|connected| now.since(connected) >= STOOD_AFTER);
         if stood || self.lost.is_none() {

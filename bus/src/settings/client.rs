@@ -81,6 +81,23 @@ impl ClientSettings {
         Ok(settings)
     }
 
+    /// Reads the broker, the identity and the site from the settings file of a bridge, and ignores
+    /// the rest.
+    ///
+    /// # Errors
+    /// All errors in these keys.
+    pub fn of_bridge(path: &Path) -> Result<Self, Problems> {
+        let mut section = read(path, "", &[])?;
+        let site = section.text("site").check(NAME_ALPHABET, |site| is_name(site)).required();
+        let mut broker_section = section.section("broker");
+        let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
+        broker_section.ignore_rest();
+        section.close(broker_section);
+        section.ignore_rest();
+        section.finish(&[])?;
+        Ok(Self { broker, sites: vec![site.clone()], site: Some(site), devices: BTreeMap::new() })
+    }
+
     /// As [`Self::load`], and checks the files it names as far as possible without connecting, for
     /// the date `now`.
     #[must_use]

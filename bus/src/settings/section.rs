@@ -73,6 +73,11 @@ impl Section {
         self.warnings.append(&mut inner.warnings);
     }
 
+    /// Ignores the keys that were not read: they belong to another program.
+    pub fn ignore_rest(&mut self) {
+        self.table.clear();
+    }
+
     /// The keys of this table that were not read yet, in the order of the file.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

@@ -54,7 +54,8 @@ const VERBS: &[Verb] = &[
     )]),
     Verb::new("clear_alarms", "Clear alarms", Class::Exclusive)
         .asking("Put the chiller in standby and clear its alarms?"),
-    Verb::new("release", "Release the keypad", Class::Overriding)
+    // With 0 minutes it ends at once.
+    Verb { reclaims: true, ..Verb::new("release", "Release the keypad", Class::Overriding) }
         .with(&[ArgumentSpec::new("minutes", "For", ArgumentKind::Number { unit: "min", step: 1.0 })])
         .asking("Stop looking at the chiller, so that the keys on its panel work?"),
 ];

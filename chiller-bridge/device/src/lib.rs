@@ -2,7 +2,9 @@
 //! the serial side.
 
 mod description;
+mod inputs;
 mod state;
 
 pub use description::DESCRIPTION;
+pub use inputs::{Date, DomeState, PowerState};
 pub use state::{ChillerState, ChillerStatus, Input, InputStatus, Inputs, Mode, Reading, TecMode, UnitMode};

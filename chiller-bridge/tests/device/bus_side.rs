@@ -214,6 +214,31 @@ fn what_the_broker_refuses_is_an_attention_until_it_is_taken_even_if_it_is_seldo
 }
 
 #[test]
+fn what_is_larger_than_the_broker_takes_is_kept_back_counted_and_told() {
+    let mut rig = Rig::running();
+    // Enough for a state, too little for the description.
+    rig.set_largest_packet(Some(6_000));
+    rig.broker_down();
+    rig.broker_up_and_found();
+    rig.run_for(70 * SECOND);
+    let health = rig.health();
+    assert!(health.oversized_messages >= 1 && health.dropped_messages == 0, "{health:?}");
+    assert_eq!(health.broker_connections, 2, "the broker does not disconnect");
+    assert_eq!(attentions(&rig), ["too_large"]);
+    let text = rig.states().next_back().expect("a state").what.attention.remove(0).text;
+    assert!(text.contains("clasp/chiller/meta") && text.contains("(5488 bytes)"), "{text}");
+    let reply = rig.command_and_wait("alice", "ping", "");
+    assert_eq!(reply.status, ReplyStatus::Succeeded, "{reply:?}");
+
+    rig.set_largest_packet(None);
+    rig.broker_down();
+    rig.broker_up_and_found();
+    rig.run_for(70 * SECOND);
+    assert_eq!(attentions(&rig), [] as [&str; 0]);
+    assert_eq!(rig.health().broker_connections, 3);
+}
+
+#[test]
 fn a_reply_that_expires_before_it_can_be_sent_is_counted_in_the_health() {
     let mut rig = Rig::running();
     rig.model().inject(Fault::Deaf);

@@ -8,6 +8,7 @@ mod bus_side;
 mod campaign;
 mod claims;
 mod frost;
+mod homeassistant;
 mod latch;
 mod link;
 mod manual;

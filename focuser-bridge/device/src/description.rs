@@ -28,7 +28,7 @@ const MILLIMETRES: ArgumentKind = ArgumentKind::Number { unit: "mm", step: 0.001
 
 const VERBS: &[Verb] = &[
     Verb::PING,
-    Verb { motion: true, ..Verb::new("init", "Home", Class::Exclusive) }
+    Verb { motion: true, reclaims: true, ..Verb::new("init", "Home", Class::Exclusive) }
         .with(&[ArgumentSpec::new("force", "Even if it is homed", ArgumentKind::Flag)])
         .asking("Drive the focuser to its inner end?"),
     Verb { motion: true, ..Verb::new("set", "Move to", Class::Exclusive) }.with(&[ArgumentSpec::new(

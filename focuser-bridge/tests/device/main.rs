@@ -4,6 +4,7 @@
 mod campaign;
 mod deadline;
 mod ending;
+mod homeassistant;
 mod homing;
 mod link;
 mod lost;

@@ -1,6 +1,6 @@
 /** The page: login, or the devices. */
 
-import { options, render } from "preact";
+import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { address } from "./address";
@@ -14,9 +14,6 @@ import type { Device } from "./device";
 import { Panel } from "./panel";
 import type { Credentials } from "./session";
 import { toneOfSeverity } from "./view/mark";
-
-// The painter decides when something is drawn, and how much in one frame.
-options.debounceRendering = (draw) => draw();
 
 /** So many devices are shown with everything; of more, each on demand. */
 const FEW = 3;
@@ -44,8 +41,18 @@ function useHash(): string {
   return hash;
 }
 
+/** Connects at once where name and password are kept. */
+function keptLogin(panel: Panel): Credentials | null {
+  const before = kept.read();
+  const found = address(before.broker, location);
+  if (!before.password || !("url" in found)) return null;
+  const credentials = { ...before, broker: found.url };
+  panel.login(credentials);
+  return credentials;
+}
+
 function Page({ panel }: { panel: Panel }): preact.JSX.Element {
-  const [credentials, setCredentials] = useState<Credentials | null>(null);
+  const [credentials, setCredentials] = useState(() => keptLogin(panel));
   const [theme, setTheme] = useState<Theme>(firstTheme);
   const { ask, dialog } = useQuestion();
   const shared = useMemo(() => ({ panel, ask }), [panel]);
@@ -59,11 +66,6 @@ function Page({ panel }: { panel: Panel }): preact.JSX.Element {
     setCredentials(given);
     panel.login(given);
   };
-  useEffect(() => {
-    const before = kept.read();
-    const found = address(before.broker, location);
-    if (before.password && "url" in found) login({ ...before, broker: found.url });
-  }, []);
 
   if (!panel.connection || !credentials) return <Login refusal={panel.refusal} login={login} />;
   const logout = (): void => {

@@ -3,7 +3,23 @@
  * moment do not make the page stand still.
  */
 
+import { options } from "preact";
+
 const BUDGET = 6;
+
+let draw: (() => void) | null = null;
+
+function flush(): void {
+  const waiting = draw;
+  draw = null;
+  waiting?.();
+}
+
+// As Preact does it by itself, but the painter need not wait for it: it must know how long it took.
+options.debounceRendering = (drawing) => {
+  draw = drawing;
+  queueMicrotask(flush);
+};
 
 export class Painter {
   private readonly waiting = new Set<() => void>();
@@ -41,6 +57,7 @@ export class Painter {
     for (const paint of this.waiting) {
       this.waiting.delete(paint);
       paint();
+      flush();
       if (performance.now() > end) break;
     }
     this.schedule();

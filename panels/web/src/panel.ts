@@ -136,11 +136,13 @@ export class Panel {
     }
     this.connection = connection;
     if (connection.is === "connected") {
+      if (this.lostAt) this.say("polite", "Connected again");
       this.lostAt = null;
       this.offset.clear();
     } else if (before === "connected") {
       this.lostAt = now();
       for (const device of this.devices.values()) device.connectionLost();
+      this.say("urgent", "No connection to the broker");
     }
     this.judge();
     this.painter.changedAll();
@@ -176,7 +178,7 @@ export class Panel {
         const published = date(payload?.["published_at"]);
         if (published !== null && !message.stored) this.offset.heard(published, at);
         const last = device.state?.lastCommand;
-        if (last?.id) this.revise(last.id, (open) => request.remembered(open, last, this.identity));
+        if (last?.id) this.revise(last.id, (open) => request.remembered(open, last, this.identity, message.stored));
         break;
       }
       case "meta":
@@ -187,11 +189,11 @@ export class Panel {
         break;
       case "recent":
         device.hearRecent(payload);
-        for (const event of device.events) this.report(event, at);
+        for (const event of device.events) this.report(event, message.stored);
         break;
       case "event":
         device.hearEvent(payload);
-        for (const event of device.events.slice(0, 1)) this.report(event, at);
+        for (const event of device.events.slice(0, 1)) this.report(event, false);
         break;
       case "health":
         device.health = payload;
@@ -203,8 +205,8 @@ export class Panel {
     }
   }
 
-  private report(event: Device["events"][number], at: Moment): void {
-    if (event.id) this.revise(event.id, (open) => request.reported(open, event, this.identity, at));
+  private report(event: Device["events"][number], stored: boolean): void {
+    if (event.id) this.revise(event.id, (open) => request.reported(open, event, this.identity, stored));
   }
 
   private tick(): void {

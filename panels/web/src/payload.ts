@@ -38,9 +38,9 @@ export const table = (value: unknown): Table | null =>
 export const list = (value: unknown, most: number): unknown[] =>
   Array.isArray(value) ? value.slice(0, most) : [];
 
-/** Milliseconds since 1970 of a date as the bus writes them. */
+/** Milliseconds since 1970 of a date as the bus writes them; none of another age of the world. */
 export function date(value: unknown): number | null {
-  if (typeof value !== "string" || value.length > 40 || !/^\d{4}-\d\d-\d\dT/.test(value)) return null;
+  if (typeof value !== "string" || value.length > 40 || !/^(19[7-9]|20\d|21\d)\d-\d\d-\d\dT/.test(value)) return null;
   const time = Date.parse(value);
   return Number.isFinite(time) ? time : null;
 }

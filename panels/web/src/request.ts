@@ -155,21 +155,24 @@ export function answered(request: Request, reply: Table, at: Moment): Request {
   }
 }
 
-/** What the device's event says of it: where the reply was lost with a connection. */
-export function reported(request: Request, event: Happening, identity: string, at: Moment): Request {
-  if (event.id !== request.id || event.by !== identity || event.kind !== "command" || !event.status) return request;
-  return answered(request, { status: event.status, message: event.message, reason: event.reason, code: event.code }, at);
+/**
+ * What the device's event, or else its state, says of it: for a reply that was lost with a connection.
+ * A live one of either comes beside the reply, which says it better; `stored` ones come after a loss.
+ */
+const isLost = (request: Request, stored: boolean): boolean =>
+  request.stage === "unknown" || ((request.stage === "accepted" || request.stage === "sent") && stored);
+
+export function reported(request: Request, event: Happening, identity: string, stored: boolean): Request {
+  const isIts = event.kind === "command" && event.id === request.id && event.by === identity && event.code !== null;
+  if (!isIts || !isLost(request, stored)) return request;
+  return { ...request, stage: event.code === 0 ? "done" : "failed", text: `The device's events say: ${event.message}` };
 }
 
-/** What the state says of it: the same, where the event was lost too. */
-export function remembered(request: Request, last: LastCommand, identity: string): Request {
-  if (request.stage === "sent" || !isOpen(request) || last.id !== request.id || last.by !== identity || last.code === null) {
-    return request;
-  }
+export function remembered(request: Request, last: LastCommand, identity: string, stored: boolean): Request {
+  const isIts = last.id === request.id && last.by === identity && last.code !== null;
+  if (!isIts || !isLost(request, stored)) return request;
   const outcome = (last.outcome ?? "ended").replaceAll("_", " ");
-  return last.code === 0
-    ? { ...request, stage: "done", text: "Done, as the device's state says." }
-    : { ...request, stage: "failed", text: `Not done: ${outcome}, as the device's state says (code ${last.code}).` };
+  return { ...request, stage: last.code === 0 ? "done" : "failed", text: `The device's state says: ${outcome} (code ${last.code}).` };
 }
 
 /** What the time makes of it. */

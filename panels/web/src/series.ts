@@ -34,6 +34,8 @@ interface Bins {
 
 export class Series {
   properties: Property[] = [];
+  /** What the charts are made for: another one needs other charts. */
+  shape = "";
   private bins: Bins | null = null;
   private times: number[] = [];
   private heard = new Map<string, (number | null)[]>();
@@ -41,14 +43,15 @@ export class Series {
 
   /** Which properties have a history. What was heard of others is forgotten. */
   keep(description: Description): void {
-    const keys = (of: Property[]): string => of.map(({ key }) => key).join("\n");
     const wanted = description.properties.filter((property) => property.history && !property.many).slice(0, 24);
-    if (keys(wanted) !== keys(this.properties)) {
+    const shape = wanted.map(({ key, unit }) => `${key} ${unit}`).join("\n");
+    if (shape !== this.shape) {
       this.times = [];
       this.statuses = [];
       this.heard = new Map(wanted.map(({ key }) => [key, []]));
     }
     this.properties = wanted;
+    this.shape = shape;
   }
 
   /** A reading of this moment, in seconds since 1970. */
@@ -58,7 +61,7 @@ export class Series {
     const before = this.times.at(-2) ?? -Infinity;
     // One point a second: what moves reports ten times as often.
     if (last > -Infinity && time - before < 1) this.dropLast();
-    this.push(time, text(state["status"], 40), (key) => number(at(state, key)));
+    this.push(time, text(state["status"], 40), (key) => drawable(at(state, key)));
     if (this.times.length > MOST_LIVE) this.dropFirst(this.times.length - MOST_LIVE);
   }
 
@@ -91,7 +94,7 @@ export class Series {
     const width = number(payload["bin_s"]);
     const columns = table(payload["columns"]);
     if (from === null || width === null || width < 1 || width > 86_400 || !columns) return;
-    const numbers = (values: unknown): (number | null)[] => list(values, MOST_BINS).map(number);
+    const numbers = (values: unknown): (number | null)[] => list(values, MOST_BINS).map(drawable);
     this.bins = {
       from: from / 1000,
       width,
@@ -154,6 +157,12 @@ export class Series {
     );
     return [head.map(quoted).join(","), ...lines, ""].join("\r\n");
   }
+}
+
+/** An axis to the end of the numbers has no marks. */
+function drawable(value: unknown): number | null {
+  const found = number(value);
+  return found !== null && Math.abs(found) < 1e12 ? found : null;
 }
 
 /** What begins like a formula is run by spreadsheets. */

@@ -46,6 +46,7 @@ export class Session {
   private client: MqttClient | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
+  private readonly unacknowledged = new Map<number, (code: number) => void>();
   connection: Connection = { is: "connecting", attempt: 1 };
 
   constructor(
@@ -89,10 +90,8 @@ export class Session {
       correlationData: new TextEncoder().encode(id) as Buffer,
       messageExpiryInterval: TIME_TO_LIVE,
     };
-    client.publish(topic, payload, { qos: 1, retain: false, properties }, (error, packet) => {
-      const code = (error as { code?: unknown } | null)?.code ?? (packet as { reasonCode?: unknown } | undefined)?.reasonCode;
-      if (this.client === client && typeof code === "number") acknowledged(code);
-    });
+    client.publish(topic, payload, { qos: 1, retain: false, properties }, () => undefined);
+    this.unacknowledged.set(client.getLastMessageId(), acknowledged);
     return true;
   }
 
@@ -126,7 +125,19 @@ export class Session {
     const mine = (): boolean => this.client === client;
     client.on("connect", () => mine() && this.listen(client));
     client.on("message", (topic, payload, packet) => {
-      if (mine()) this.listener.message(message(topic, payload, packet));
+      if (!mine()) return;
+      try {
+        this.listener.message(message(topic, payload, packet));
+      } catch (error) {
+        // Thrown on, it would keep mqtt.js from taking any other message.
+        console.error(error);
+      }
+    });
+    // Its callback for a publish does not tell of 0x10: nobody listens.
+    client.on("packetreceive", (packet) => {
+      if (!mine() || packet.cmd !== "puback" || packet.messageId === undefined) return;
+      this.unacknowledged.get(packet.messageId)?.(packet.reasonCode ?? 0);
+      this.unacknowledged.delete(packet.messageId);
     });
     client.on("disconnect", (packet) => {
       why = `the broker ended it (0x${(packet.reasonCode ?? 0).toString(16)})`;
@@ -180,6 +191,7 @@ export class Session {
   private drop(): void {
     const { client } = this;
     this.client = null;
+    this.unacknowledged.clear();
     client?.end(true);
   }
 

@@ -2,9 +2,11 @@
 //! product's session, because otherwise both could have the same error.
 //!
 //! Its connection has a separate thread; every method blocks, with a timeout. It keeps every
-//! received message. It neither replays nor reorders messages.
+//! received message. It neither replays nor reorders messages. A message of a bridge that violates
+//! its schema (see `contract`) fails every wait, and dropping the client panics then.
 
 mod connection;
+mod contract;
 
 use std::fmt;
 use std::sync::Arc;
@@ -220,6 +222,9 @@ impl Connect {
     /// With the reason, if the broker cannot be reached or refuses.
     pub fn connect(self) -> Result<TestClient> {
         let identity = self.files.identity.clone();
+        if let Some(will) = &self.will {
+            contract::exempt(&will.topic, &will.payload);
+        }
         let (client, shared, thread) = connection::start(&self)?;
         let client = TestClient { identity, client, shared, thread: Some(thread) };
         let connected = client.shared.wait(ACK_LIMIT, |state| state.connects > 0)?;
@@ -364,6 +369,7 @@ impl TestClient {
     /// # Errors
     /// If the topic cannot be published to, or too much is queued.
     pub fn send(&self, post: Post) -> Result<Pending> {
+        contract::exempt(&post.topic, &post.payload);
         let (sender, receiver): (Slot, _) = std::sync::mpsc::channel();
         let mut state = self.shared.lock();
         state.refuse_if_closed()?;
@@ -373,6 +379,14 @@ impl TestClient {
             .with_context(|| format!("publish to {:?}: bad topic, or too much is queued", post.topic))?;
         state.unsent.push_back(sender);
         Ok(Pending(receiver))
+    }
+
+    /// Whether everything received so far is what the schemas say.
+    ///
+    /// # Errors
+    /// Topic, place and payload of what is not.
+    pub fn check_contract(&self) -> Result<()> {
+        self.shared.lock().check_contract()
     }
 
     /// Everything received so far.
@@ -417,6 +431,7 @@ impl TestClient {
         loop {
             {
                 let state = self.shared.lock();
+                state.check_contract()?;
                 let fresh = state.messages.get(seen..).unwrap_or_default();
                 if let Some(message) = fresh.iter().find(|message| wanted(message)) {
                     return Ok(message.clone());
@@ -455,6 +470,13 @@ impl TestClient {
             self.shared.abort.notify_one();
         }
         drop(thread.join());
+        // A test that fails already has said why.
+        if let (Err(error), false) = (self.check_contract(), std::thread::panicking()) {
+            #[expect(clippy::panic, reason = "no test may forget to ask")]
+            {
+                panic!("{error}");
+            }
+        }
     }
 }
 

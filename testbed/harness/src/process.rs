@@ -5,6 +5,8 @@
 //! process gets its own process group: Ctrl-C at a terminal reaches the harness alone, which then
 //! stops everything in the right order.
 
+mod terminal;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write as _;
@@ -151,27 +153,6 @@ impl Launch {
     pub fn typed(mut self) -> Self {
         self.typed = true;
         self
-    }
-
-    /// Runs it on a terminal of its own, to which can be typed.
-    ///
-    /// # Errors
-    /// If `script` is not installed, or an argument is not UTF-8.
-    pub fn on_terminal(self) -> Result<Self> {
-        let mut command = String::new();
-        for word in std::iter::once(self.program.as_os_str()).chain(self.args.iter().map(OsString::as_os_str))
-        {
-            let word = word.to_str().with_context(|| format!("{} is not UTF-8", word.display()))?;
-            command.push_str(&format!("'{}' ", word.replace('\'', r"'\''")));
-        }
-        let script = Self::machine("script")?.args(["-q", "-e", "-c", &command, "/dev/null"]);
-        Ok(Self {
-            env: self.env,
-            logs: self.logs,
-            errors: self.errors,
-            typed: true,
-            ..script.named(&self.name)
-        })
     }
 
     /// Starts it.

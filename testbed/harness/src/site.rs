@@ -142,9 +142,7 @@ impl<D: Instrument> Builder<D> {
             .context("serve the model")?;
         let observer = Connect::with(broker.port(), broker.client("observer")?).reconnecting().connect()?;
         // Without commands and others' replies, which it may not read anyway.
-        for what in ["state", "availability", "health", "meta", "event"] {
-            observer.subscribe(&topic_of(D::KIND, what))?;
-        }
+        observer.subscribe(&topic_of(D::KIND, "+"))?;
         let bridge = Bridge::of::<D>(&dir)?;
         let site = SiteOf { bridge, observer, port, broker, dir, began: 0, _temporary: temporary };
         write_settings::<D>(

@@ -50,6 +50,8 @@ pub struct Plan {
     pub control: Vec<String>,
     /// What the WebSocket listener serves as files.
     pub http_dir: Option<PathBuf>,
+    /// Where a listener with TLS for browsers is to be, beside the one without.
+    pub tls_port: Option<u16>,
     /// More lines for the broker.
     pub broker_config: String,
 }
@@ -80,8 +82,14 @@ impl Stand {
         let passwords = web::password_file(dir.path())?;
         let web_port = free_port()?;
         let mut config = web::loopback_listener(web_port, &passwords, plan.http_dir.as_deref())?;
+        let broker_dir = dir.path().join("broker");
+        if let Some(port) = plan.tls_port {
+            let tls = web::tls_listener(&broker_dir.join("certs"), port, &passwords)?;
+            // The users are the same.
+            config.push_str(&without(&tls, "password_file"));
+        }
         config.push_str(&plan.broker_config);
-        let broker = Builder::default().extra_config(&config).in_dir(&dir.path().join("broker")).start()?;
+        let broker = Builder::default().extra_config(&config).in_dir(&broker_dir).start()?;
         let observer = Connect::with(broker.port(), broker.client("observer")?).reconnecting().connect()?;
         observer.subscribe(&format!("{SITE}/+/+"))?;
         let mut stand =
@@ -141,7 +149,11 @@ impl Stand {
         if word == "quit" {
             return None;
         }
-        Some(match self.perform(word, rest) {
+        let done = self.perform(word, rest).and_then(|answer| {
+            self.observer.check_contract()?;
+            Ok(answer)
+        });
+        Some(match done {
             Ok(Value::Object(mut answer)) => {
                 answer.insert("ok".to_owned(), true.into());
                 Value::Object(answer)
@@ -338,4 +350,9 @@ impl Instrument {
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     text.split_once(char::is_whitespace).map_or((text, ""), |(first, rest)| (first, rest.trim_start()))
+}
+
+fn without(config: &str, key: &str) -> String {
+    let kept = config.lines().filter(|line| !line.starts_with(key));
+    kept.fold(String::from("\n"), |text, line| text + line + "\n")
 }

@@ -43,14 +43,13 @@ pub fn add_user(passwords: &Path, name: &str, password: &str) -> Result<()> {
 ///
 /// # Errors
 /// If a line that is to be substituted does not stand in the file exactly once.
-pub fn tls_listener(certs: &Path, port: u16, passwords: &Path, http_dir: &Path) -> Result<String> {
+pub fn tls_listener(certs: &Path, port: u16, passwords: &Path) -> Result<String> {
     let mut text = SHIPPED_WEB_CONF.to_owned();
     for (key, value) in [
         ("password_file", passwords.display().to_string()),
         ("listener", format!("{port} {HOST}")),
         ("certfile", certs.join("server.crt").display().to_string()),
         ("keyfile", certs.join("server.key").display().to_string()),
-        ("http_dir", http_dir.display().to_string()),
     ] {
         text = substitute(&text, key, &value)?;
     }

@@ -24,6 +24,7 @@ demo_tool() {
 # Where the broker is and who you are; on a real site it is these arguments that you write.
 mosquitto_sub() { demo_mosquitto sub "$@"; }
 mosquitto_pub() { demo_mosquitto pub -q 1 "$@"; }
+mosquitto_rr() { demo_mosquitto rr -q 1 "$@"; }
 demo_mosquitto() {
     demo_program=mosquitto_$1
     shift

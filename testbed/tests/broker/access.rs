@@ -250,11 +250,17 @@ fn discovery_is_written_by_its_bridge_and_read_by_home_assistant() {
     let home = TestClient::connect(&broker, "homeassistant").unwrap();
     home.subscribe("homeassistant/#").unwrap();
     let chiller = TestClient::connect(&broker, "chiller-bridge").unwrap();
-    chiller.subscribe("homeassistant/status").unwrap();
+    chiller.subscribe("homeassistant/#").unwrap();
+    let others = "homeassistant/sensor/clasp_focuser/position/config";
+    taken(&TestClient::connect(&broker, "focuser-bridge").unwrap(), others);
+    home.wait_for(on(others), LIMIT).unwrap();
     let topic = "homeassistant/sensor/clasp_chiller/water_temp/config";
     taken(&chiller, topic);
     home.wait_for(on(topic), LIMIT).unwrap();
-    refused(&chiller, "homeassistant/sensor/clasp_focuser/position/config");
+    // It finds what it has told before, and nothing of another's.
+    chiller.wait_for(on(topic), LIMIT).unwrap();
+    assert!(!chiller.messages().iter().any(on(others)));
+    refused(&chiller, others);
     refused(&chiller, "homeassistant/status");
     refused(&TestClient::connect(&broker, "alice").unwrap(), topic);
     taken(&home, "homeassistant/status");

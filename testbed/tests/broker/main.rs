@@ -7,6 +7,7 @@
 
 mod access;
 mod browsers;
+mod contract;
 mod identity;
 mod life;
 

@@ -1,30 +1,13 @@
-//! What is published, against the published schemas; and the one event per command.
+//! What is published, against what is said of it in schemas and AsyncAPI; and the one event per command.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use jsonschema::Validator;
+use contract::asyncapi::asyncapi;
 use serde_json::{Value, json};
 use testbed::chiller::{Chiller, Fault};
-use testbed::client::Message;
+use testbed::client::{Message, RetainForwardRule};
 use testbed::operator::{Operator, seconds_from_now};
 use testbed::site::{LIMIT, Site};
-
-/// The schema of a topic's payloads, by the topic's third level.
-fn schemas() -> BTreeMap<&'static str, Validator> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas");
-    let read =
-        |name: &str| -> Value { serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap() };
-    [
-        ("state", "chiller-state.json"),
-        ("event", "event.json"),
-        ("health", "health.json"),
-        ("meta", "meta.json"),
-        ("reply", "reply.json"),
-    ]
-    .map(|(level, file)| (level, jsonschema::validator_for(&read(file)).unwrap()))
-    .into()
-}
 
 fn level(message: &Message) -> &str {
     message.topic.split('/').nth(2).unwrap()
@@ -33,7 +16,6 @@ fn level(message: &Message) -> &str {
 #[test]
 fn everything_published_fits_its_schema() {
     let mut site = Site::builder().setting("start_deadline", "5").start().unwrap();
-    let mut heard = Vec::new();
     let alice = Operator::new(&site, "alice").unwrap();
     let bob = Operator::new(&site, "bob").unwrap();
     // As much of what can happen as fits into a short time.
@@ -68,25 +50,63 @@ fn everything_published_fits_its_schema() {
     site.bridge.stop().unwrap();
     site.wait_availability("offline", LIMIT).unwrap();
 
-    heard.extend(site.observer.messages());
-    heard.extend(alice.client.messages());
-    heard.extend(bob.client.messages());
-    let schemas = schemas();
     let mut counts = BTreeMap::new();
-    for message in &heard {
-        *counts.entry(level(message)).or_insert(0) += 1;
-        if level(message) == "availability" {
-            assert!(["online", "offline"].contains(&message.text().as_str()), "{message:?}");
-            continue;
-        }
-        let payload = message.json().unwrap();
-        if let Err(error) = schemas[level(message)].validate(&payload) {
-            panic!("{} carries {payload}: {error} at {}", message.topic, error.instance_path());
+    for client in [&site.observer, &alice.client, &bob.client] {
+        // As for every test, at its end at the latest.
+        client.check_contract().unwrap();
+        for message in client.messages() {
+            *counts.entry(level(&message).to_owned()).or_insert(0) += 1;
         }
     }
-    let levels: BTreeSet<_> = counts.keys().copied().collect();
-    assert_eq!(levels, BTreeSet::from(["availability", "event", "health", "meta", "reply", "state"]));
+    let levels: BTreeSet<_> = counts.keys().map(String::as_str).collect();
+    let all = ["availability", "event", "health", "history", "meta", "recent", "reply", "state"];
+    assert_eq!(levels, BTreeSet::from(all));
     assert!(counts["reply"] >= 20 && counts["event"] >= 20 && counts["state"] >= 20, "{counts:?}");
+}
+
+#[test]
+fn everything_is_published_as_the_asyncapi_description_says() {
+    let mut site = Site::builder().start_without_bridge().unwrap();
+    let reader = site.client("alice").unwrap();
+    // Live messages with their own retain flag.
+    for filter in ["clasp/chiller/+", "clasp/chiller/reply/alice/+"] {
+        reader.subscribe_as_published(filter, RetainForwardRule::Never).unwrap();
+    }
+    site.start_bridge().unwrap();
+    let alice = Operator::new(&site, "alice").unwrap();
+    alice.ask("mode", json!({ "mode": "auto" })).unwrap();
+    for what in ["meta", "recent", "history"] {
+        site.wait_json(what, Value::is_object, LIMIT).unwrap();
+    }
+    assert_eq!(site.bridge.stop().unwrap(), 0);
+    reader.wait_for(|message| message.text() == "offline", LIMIT).unwrap();
+
+    let document = asyncapi(&["chiller".to_owned()]);
+    let messages = reader.messages();
+    let mut seen = BTreeSet::new();
+    for operation in document["operations"].as_object().unwrap().values() {
+        let name = operation["channel"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        if operation["action"] != "send" {
+            continue;
+        }
+        let mqtt = &operation["bindings"]["mqtt"];
+        for message in messages.iter().filter(|message| level(message) == name) {
+            seen.insert(name.to_owned());
+            assert_eq!((&mqtt["qos"], message.acknowledged), (&json!(1), true), "{message:?}");
+            assert_eq!(mqtt["retain"], message.retain, "{message:?}");
+            match &mqtt["messageExpiryInterval"] {
+                Value::Null => assert_eq!(message.expiry, None, "{message:?}"),
+                _ if message.text() == "offline" => assert_eq!(message.expiry, None, "{message:?}"),
+                Value::Number(seconds) => {
+                    let left = u64::from(message.expiry.unwrap());
+                    assert!(left <= seconds.as_u64().unwrap() && left > 50, "{message:?}");
+                }
+                _ => assert!(message.expiry.is_some_and(|left| (28..=30).contains(&left)), "{message:?}"),
+            }
+        }
+    }
+    let all = ["availability", "event", "health", "history", "meta", "recent", "reply", "state"];
+    assert_eq!(seen, BTreeSet::from(all.map(str::to_owned)));
 }
 
 #[test]
@@ -164,7 +184,6 @@ fn what_must_survive_is_retained_and_what_must_not_is_not() {
     alice.settle().unwrap();
     // These follow within seconds.
     for what in ["meta", "recent", "history"] {
-        site.observer.subscribe(&site.topic(what)).unwrap();
         site.wait_json(what, Value::is_object, LIMIT).unwrap();
     }
     // Whoever comes later.

@@ -1,6 +1,9 @@
 //! Broker, bridge, cable and power go away, in the middle of a move and otherwise.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use testbed::client::Connect;
 use testbed::operator::{Operator, request};
 use testbed::port::Device as _;
 use testbed::site::{FocuserSite, LIMIT};
@@ -173,4 +176,31 @@ fn not_homed(site: &FocuserSite, alice: &Operator, reason: &str) {
         .unwrap();
     assert_eq!((&state["reason"], &state["current_mm"]), (&json!(reason), &Value::Null), "{state}");
     ended(&alice.ask("set", json!({ "mm": 0.5 })).unwrap(), "rejected", 7, "not_homed");
+}
+
+#[test]
+fn a_stop_that_waited_in_a_broker_which_hung_for_three_seconds_stops_the_motor() {
+    let mut site = FocuserSite::builder().setting("speed_mm_sec", "0.5").start().unwrap();
+    let patient = Connect::with(site.broker.port(), site.broker.client("alice").unwrap());
+    let patient = patient.keep_alive(Duration::from_secs(60)).connect().unwrap();
+    patient.subscribe(&site.topic("reply/alice/+")).unwrap();
+    let mut alice = Operator::new(&site, "alice").unwrap();
+    alice.client = patient;
+    succeeded(&alice.ask("init", json!({})).unwrap());
+    let id = alice.send("set", json!({ "mm": 5.9 })).unwrap();
+    wait_under_way(&site, 0.0, 0.3);
+
+    site.broker.freeze().unwrap();
+    let stop = Operator::new_id();
+    let sent = alice.client.send(alice.post("stop", json!({ "id": stop }).to_string())).unwrap();
+    // The bridge has noticed that the broker hangs, and waits for it.
+    alice.client.wait_after(alice.client.mark(), |_| false, Duration::from_secs(3)).unwrap_err();
+    site.broker.thaw().unwrap();
+
+    assert!(sent.wait().unwrap().is_taken());
+    succeeded(&alice.terminal(&stop).unwrap());
+    assert_eq!(alice.terminal(&id).unwrap()["status"], "stopped");
+    let at = at_rest(&site)["current_mm"].as_f64().unwrap();
+    assert!(at < 5.0, "{at} mm: the move ran to its end");
+    nothing_forbidden(&site);
 }

@@ -15,6 +15,7 @@ mod broker;
 mod disk;
 mod instances;
 mod killed;
+mod large;
 mod line;
 mod reload;
 mod slow;

@@ -10,15 +10,15 @@
     reason = "in a test an error is a failure, in its helpers too"
 )]
 
-mod cable;
+mod rust;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cable::Cable;
 use serde_json::{Value, json};
+use testbed::cable::Cable;
 use testbed::operator::{Operator, instant_now};
 use testbed::process::{Launch, Output, Process};
 use testbed::site::{FocuserSite, LIMIT};

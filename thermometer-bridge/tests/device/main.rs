@@ -6,7 +6,7 @@ use bus::clock::Instant;
 use bus::message::Code;
 use harness::site::{Instrument as _, SiteModel as _};
 use harness::text::TextFault;
-use rig::{Rig, Subject, assert_succeeded};
+use rig::{Rig, Subject};
 use thermometer_device::{ThermometerState, ThermometerStatus};
 use thermometer_sim::{Thermometer, Unit};
 
@@ -100,12 +100,14 @@ fn a_garbled_temperature_is_asked_again_and_never_shown() {
 }
 
 #[test]
-fn a_command_without_minutes_does_not_end_by_itself() {
+fn without_minutes_and_after_a_restart_the_heater_is_switched_off_after_the_longest_time() {
     let mut rig = running();
-    assert_succeeded(&{
-        ask(&mut rig, r#""heater":"on""#);
-        rig.outcome("a").expect("it ended")
-    });
-    rig.run_for(3600 * SECOND);
+    ask(&mut rig, r#""heater":"on""#);
+    rig.run_for(1800 * SECOND);
     assert_eq!(rig.state().heater_on, Some(true));
+    rig.restart();
+    rig.run_for(3500 * SECOND);
+    assert_eq!(rig.state().heater_on, Some(true));
+    rig.run_for(200 * SECOND);
+    assert_eq!(rig.state().heater_on, Some(false));
 }

@@ -7,7 +7,7 @@ use super::super::arguments::Arguments;
 use super::super::asker::Asker;
 use super::super::cache::Verdict;
 use super::super::malformed::Malformed;
-use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed};
+use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed, SIZE_LIMIT};
 use super::super::terms::{DeskSettings, Gate, Output, Refusal};
 use super::Desk;
 use crate::clock::Now;
@@ -16,7 +16,6 @@ use crate::incoming::Incoming;
 use crate::message::{Code, reason};
 use crate::topic::CommandTopic;
 
-const PAYLOAD_LIMIT: usize = 4096;
 const AHEAD_LIMIT_S: f64 = 2.0;
 const BACK_LIMIT_S: f64 = 3600.0;
 
@@ -35,9 +34,11 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn read(incoming: &'a Incoming, topic: CommandTopic, settings: &DeskSettings) -> Self {
-        let bytes = incoming.payload.len();
-        let envelope = if bytes > PAYLOAD_LIMIT {
-            Err(Malformed::TooLarge { bytes, limit: PAYLOAD_LIMIT })
+        let correlation = incoming.correlation.as_ref().map_or(0, Vec::len);
+        let bytes = incoming.payload.len().max(correlation);
+        let envelope = if bytes > SIZE_LIMIT {
+            let what = if correlation == bytes { "correlation data" } else { "payload" };
+            Err(Malformed::TooLarge { what, bytes, limit: SIZE_LIMIT })
         } else {
             Envelope::read(&incoming.payload)
         };
@@ -53,7 +54,7 @@ impl<'a> Request<'a> {
     /// 3. Size. A stop takes any payload.
     fn within_size(&self) -> Result<(), Refusal> {
         match &self.envelope {
-            Err(error) if self.bytes > PAYLOAD_LIMIT && !self.is_stop() => {
+            Err(error) if self.bytes > SIZE_LIMIT && !self.is_stop() => {
                 Err(Refusal::new(Code::Malformed, error.to_string()))
             }
             _ => Ok(()),

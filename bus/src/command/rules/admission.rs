@@ -78,6 +78,19 @@ fn rule_03_more_than_4_kib_is_malformed_unless_it_is_a_stop() {
 }
 
 #[test]
+fn rule_03_correlation_data_of_more_than_4_kib_is_malformed_and_not_repeated() {
+    let mut room = Room::moving();
+    let mut arrival = room.arrival("alice", "init", r#"{"id":"a"}"#);
+    arrival.correlation = Some(vec![b'c'; 4097]);
+    assert_eq!(room.refusal_of(&arrival), Code::Malformed);
+    assert_eq!(room.posts[0].correlation, None);
+    let mut stop = room.arrival("alice", "stop", "");
+    stop.correlation = Some(vec![b'c'; 60_000]);
+    assert_eq!(room.deliver(&stop)[0].code, None, "it is admitted");
+    assert_eq!(room.posts.last().unwrap().correlation, None);
+}
+
+#[test]
 fn rule_04_beyond_the_rate_commands_are_counted_and_not_answered() {
     let mut room = Room::switched();
     for n in 0..20 {

@@ -30,6 +30,7 @@ type Arrived = (Result<Polled, LinkError>, Now);
 /// One connection, from its CONNACK on.
 pub(super) struct Connection {
     client: AsyncClient,
+    largest_packet: Option<u32>,
     arrived: mpsc::Receiver<Arrived>,
     poller: JoinHandle<()>,
     unsent: VecDeque<Number>,
@@ -54,15 +55,23 @@ impl Connection {
         let availability = settings.base.availability();
         options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
-        match event_loop.poll().await {
-            Ok(Polled::Incoming(Packet::ConnAck(_))) => {}
+        let largest_packet = match event_loop.poll().await {
+            Ok(Polled::Incoming(Packet::ConnAck(ack))) => {
+                ack.properties.and_then(|properties| properties.max_packet_size)
+            }
             Ok(other) => return Err(LinkError::NotConnAck { packet: format!("{other:?}") }),
             Err(error) => return Err(LinkError::broken(error, broker)),
-        }
+        };
         let limit = 2 * broker.keep_alive + Duration::from_secs(1);
         let (arrived_tx, arrived) = mpsc::channel(64);
         let poller = tokio::spawn(poll(event_loop, limit, arrived_tx, broker.clone()));
-        Ok(Self { client, arrived, poller, unsent: VecDeque::new(), unacknowledged: HashMap::new() })
+        let (unsent, unacknowledged) = (VecDeque::new(), HashMap::new());
+        Ok(Self { client, largest_packet, arrived, poller, unsent, unacknowledged })
+    }
+
+    /// The largest packet that the broker takes, in bytes, if it says so.
+    pub(super) const fn largest_packet(&self) -> Option<u32> {
+        self.largest_packet
     }
 
     pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), LinkError> {

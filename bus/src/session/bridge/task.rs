@@ -117,9 +117,10 @@ impl Link {
             Self::None => pending().await,
             Self::Attempt(attempt) => match attempt.await {
                 Ok(connection) => {
+                    let largest_packet = connection.largest_packet();
                     *self = Self::Connection(Box::new(connection));
                     match random::word() {
-                        Ok(nonce) => Event::Connected { nonce },
+                        Ok(nonce) => Event::Connected { nonce, largest_packet },
                         Err(error) => Event::Failed { error: LinkError::from(error).in_words() },
                     }
                 }

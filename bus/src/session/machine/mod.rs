@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use terms::{
     Event, FilterRefused, MachineSettings, Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent,
+    payload_limit,
 };
 
 use super::retry::Retry;
@@ -34,6 +35,9 @@ const SUBACK_LIMIT: Duration = Duration::from_secs(5);
 /// After a stall: how long to drain the buffers, and the silence that ends this.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 const DRAIN_SILENCE: Duration = Duration::from_millis(50);
+/// How long a broker that hangs keeps the connection: a stop that somebody publishes meanwhile goes
+/// to this connection or to none.
+const BROKER_HANG_LIMIT: Duration = Duration::from_secs(4);
 const FAREWELL_LIMIT: Duration = Duration::from_millis(1500);
 /// Limit of messages that are kept until the SUBACK: the stored ones, and a few more.
 const EARLY_LIMIT: usize = 256;
@@ -115,6 +119,10 @@ pub struct Machine {
     /// The last sign that the caller is being scheduled.
     alive: Instant,
     nonce: String,
+    /// Largest payload that the broker accepts, bytes.
+    payload_limit: usize,
+    /// Number of replies and events that were larger.
+    too_large: u64,
     /// Number of reported connections.
     connections: u64,
     under_way: BTreeMap<Number, (Purpose, Instant)>,
@@ -149,6 +157,8 @@ impl Machine {
             round_trip: RoundTrip::default(),
             alive: now,
             nonce: String::new(),
+            payload_limit: PAYLOAD_LIMIT,
+            too_large: 0,
             connections: 0,
             under_way: BTreeMap::new(),
             numbers: 0,
@@ -207,7 +217,7 @@ impl Machine {
     /// Number of replies and events that were never sent.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.outbox.dropped()
+        self.outbox.dropped() + self.too_large
     }
 
     /// The round trip to the broker; `None` before the first.
@@ -275,11 +285,12 @@ impl Machine {
 
     fn take(&mut self, event: Event, stood_still: bool, now: Instant) {
         match (event, &mut self.state) {
-            (Event::Connected { nonce }, State::Connecting(since)) => {
+            (Event::Connected { nonce, largest_packet }, State::Connecting(since)) => {
                 let took = now.since(*since);
                 self.retry.connected(took, now);
                 self.round_trip = RoundTrip::default();
                 self.nonce = nonce;
+                self.payload_limit = payload_limit(largest_packet);
                 self.outputs.push_back(Output::Subscribe);
                 // Connecting takes more than three round trips: TCP, TLS, CONNACK.
                 let until = now + SUBACK_LIMIT.max(took);
@@ -304,13 +315,13 @@ impl Machine {
                 early.push(incoming);
             }
             (Event::Message(incoming), State::Serving(_)) => self.arrived(incoming, stood_still),
-            (Event::Message(incoming), State::Draining { silent_at, .. }) => {
-                *silent_at = now + DRAIN_SILENCE;
+            (Event::Message(incoming), State::Draining { until, silent_at, .. }) => {
+                (*until, *silent_at) = ((*until).min(now + DRAIN_LIMIT), now + DRAIN_SILENCE);
                 self.report(SessionEvent::Message(Incoming { stalled: true, ..incoming }));
             }
             (Event::Acknowledged { number, refused, at }, state) => {
-                if let State::Draining { silent_at, .. } = state {
-                    *silent_at = now + DRAIN_SILENCE;
+                if let State::Draining { until, silent_at, .. } = state {
+                    (*until, *silent_at) = ((*until).min(now + DRAIN_LIMIT), now + DRAIN_SILENCE);
                 }
                 self.acknowledged(number, refused, at);
             }
@@ -409,12 +420,14 @@ impl Machine {
         self.state = State::Serving(Probe::begin(now, self.round_trip.limit(VERDICT_WITHIN)));
         self.connections += 1;
         self.send_pings(now);
-        self.report(SessionEvent::Connected { round_trip: took });
+        self.report(SessionEvent::Connected { round_trip: took, payload_limit: self.payload_limit });
     }
 
     fn drain(&mut self, back_soon: bool, now: Instant) {
         self.reconnect = false;
-        let (until, silent_at) = (now + DRAIN_LIMIT, now + DRAIN_SILENCE);
+        let (limit, silence) =
+            if back_soon { (DRAIN_LIMIT, DRAIN_SILENCE) } else { (BROKER_HANG_LIMIT, BROKER_HANG_LIMIT) };
+        let (until, silent_at) = (now + limit, now + silence);
         self.state = State::Draining { until, silent_at, back_soon };
     }
 

@@ -11,6 +11,16 @@ use crate::topic::{Base, Identity};
 /// Largest payload, in bytes: the broker with the shipped configuration disconnects a client that
 /// sends a larger one.
 pub const PAYLOAD_LIMIT: usize = 60_000;
+/// What a publish of ours has at most beside payload and correlation data: a topic of 265 bytes, its
+/// header, and its properties.
+const ENVELOPE: usize = 512;
+
+/// The largest payload, in bytes, for a broker whose CONNACK named this Maximum Packet Size, if any.
+#[must_use]
+pub fn payload_limit(largest_packet: Option<u32>) -> usize {
+    let largest = largest_packet.and_then(|bytes| usize::try_from(bytes).ok());
+    largest.map_or(PAYLOAD_LIMIT, |bytes| bytes.saturating_sub(ENVELOPE).min(PAYLOAD_LIMIT))
+}
 
 /// The machine's settings.
 #[derive(Clone, Debug)]
@@ -35,6 +45,8 @@ pub enum Event {
     Connected {
         /// A random word, new for each connection.
         nonce: String,
+        /// The largest packet that it takes, in bytes, if it says so.
+        largest_packet: Option<u32>,
     },
     /// The connection failed.
     Failed {
@@ -91,6 +103,8 @@ pub enum SessionEvent {
     Connected {
         /// The round trip.
         round_trip: Duration,
+        /// The largest payload that the broker takes, in bytes.
+        payload_limit: usize,
     },
     /// The verdict of canary and loopback on this connection, whenever it changes.
     Judged(Verdict),
@@ -133,8 +147,8 @@ pub struct FilterRefused {
 pub enum Refusal {
     /// The broker's ACL does not grant it.
     NotAuthorised,
-    /// It is too large: the broker would disconnect.
-    TooLarge,
+    /// It is larger than this, in bytes: the broker would disconnect.
+    TooLarge(usize),
     /// Another reason, in the broker's words.
     Other(String),
 }
@@ -147,11 +161,34 @@ impl Refusal {
                 "the broker refuses what is published on {grant}: its ACL lacks \"topic write {grant}\" \
                  under \"user {identity}\""
             ),
-            Self::TooLarge => format!(
-                "what is for {grant} is not published: it has more than {PAYLOAD_LIMIT} bytes, for which the \
-                 broker would disconnect"
+            Self::TooLarge(limit) => format!(
+                "what is for {grant} is not published: it has more than {limit} bytes, for which the broker \
+                 would disconnect"
             ),
             Self::Other(word) => format!("the broker refuses what is published on {grant} ({word})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::RequestId;
+
+    #[test]
+    fn a_packet_is_never_larger_than_the_broker_takes() {
+        assert_eq!(payload_limit(None), PAYLOAD_LIMIT);
+        assert_eq!(payload_limit(Some(65_536)), PAYLOAD_LIMIT);
+        assert_eq!(payload_limit(Some(u32::MAX)), PAYLOAD_LIMIT);
+        let base = Base::new(&"s".repeat(64), &"d".repeat(64)).unwrap();
+        let identity = Identity::new(&"i".repeat(64)).unwrap();
+        let topic = base.reply(&identity, Some(&RequestId::new(&"r".repeat(64)).unwrap()));
+        for largest in [600, 20_000, 60_400] {
+            // Fixed header, length of the topic, packet id, length of the properties, expiry, and the
+            // length of correlation data.
+            let packet = 5 + 2 + topic.len() + 2 + 4 + 5 + 3 + payload_limit(Some(largest));
+            assert!(packet <= largest as usize, "{packet} bytes");
+        }
+        assert_eq!(payload_limit(Some(100)), 0);
     }
 }

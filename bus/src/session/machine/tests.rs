@@ -1,3 +1,5 @@
+mod stalls;
+
 use super::*;
 use crate::clock::{Now, Utc};
 use crate::incoming::Incoming;
@@ -40,7 +42,7 @@ impl Bench {
     /// Connects with this round trip, and with an ACL in force.
     fn connect(&mut self, round_trip: Duration) {
         self.pass(3 * round_trip);
-        self.tell(Event::Connected { nonce: "n".to_owned() });
+        self.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
         self.pass(round_trip);
         self.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
         self.pass(round_trip);
@@ -152,7 +154,7 @@ impl Bench {
 #[test]
 fn a_subscription_that_is_acknowledged_late_is_proved_all_the_same() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned() });
+    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
     bench.pass(4 * SECOND);
     assert!(bench.verdicts().is_empty());
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
@@ -179,24 +181,6 @@ fn on_a_slow_link_nothing_is_taken_for_a_stall_or_for_a_loss() {
 }
 
 #[test]
-fn a_publish_that_waits_for_two_seconds_shows_that_the_broker_stood_still() {
-    let mut bench = Bench::connected();
-    bench.machine.open(1);
-    bench.state("{}");
-    bench.pass(1900 * MS);
-    bench.command();
-    bench.pass(100 * MS);
-    bench.command();
-    bench.pass(SECOND);
-    assert_eq!(bench.stalled(), [false, true]);
-    assert_eq!(bench.losses(), 1);
-    assert!(
-        bench.done.contains(&Output::Drop) && !bench.done.contains(&Output::Disconnect),
-        "the will speaks"
-    );
-}
-
-#[test]
 fn what_arrives_after_the_bridge_stood_still_has_waited_and_no_will_speaks() {
     let mut bench = Bench::connected();
     bench.now += 1100 * MS;
@@ -215,19 +199,6 @@ fn what_arrives_after_the_bridge_stood_still_has_waited_and_no_will_speaks() {
 
 fn lost_by_stall() -> SessionEvent {
     SessionEvent::Lost { error: "the bridge or the broker had stood still".to_owned() }
-}
-
-#[test]
-fn a_buffer_that_never_ends_is_given_up_after_half_a_second() {
-    let mut bench = Bench::connected();
-    bench.now += 2 * SECOND;
-    for _ in 0..13 {
-        bench.command();
-        bench.now += 40 * MS;
-    }
-    bench.tell(Event::Timeout);
-    assert!(bench.stalled().iter().all(|stalled| *stalled));
-    assert!(bench.done.contains(&Output::Disconnect));
 }
 
 #[test]
@@ -271,6 +242,27 @@ fn what_the_broker_would_disconnect_for_is_not_published_and_told_once() {
     bench.state(&"x".repeat(PAYLOAD_LIMIT));
     bench.answer("state", None);
     assert!(matches!(bench.reports()[..], [_, SessionEvent::TakenAgain { .. }]));
+}
+
+#[test]
+fn the_limit_is_what_the_broker_says_of_itself_and_what_waited_for_it_is_counted() {
+    let mut bench = Bench::connected();
+    bench.tell(Event::Broken { error: "cut".to_owned() });
+    let topic = bench.machine.settings.base.event();
+    let payload = vec![b'x'; 8_000];
+    bench.machine.push(Message { topic, payload, correlation: None, expires: None, receipt: None });
+    bench.pass(SECOND);
+    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: Some(8_192) });
+    bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
+    let limit = payload_limit(Some(8_192));
+    let told = |report: &&SessionEvent| matches!(report, SessionEvent::Connected { payload_limit, .. } if *payload_limit == limit);
+    assert_eq!(bench.reports().iter().filter(|report| told(report)).count(), 1);
+    bench.machine.open(2);
+    bench.state(&"x".repeat(limit + 1));
+    bench.tell(Event::Timeout);
+    assert_eq!((bench.publishes("state"), bench.publishes("event"), bench.machine.dropped()), (0, 0, 1));
+    bench.state(&"x".repeat(limit));
+    assert_eq!(bench.publishes("state"), 1);
 }
 
 #[test]
@@ -393,7 +385,7 @@ fn a_stop_right_after_a_stall_still_says_offline() {
 #[test]
 fn what_is_delivered_before_the_subscription_is_acknowledged_is_told_after_it() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned() });
+    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Message(bench.message("clasp/lamp/state", b"{}")));
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     let reports = bench.reports();
@@ -403,7 +395,7 @@ fn what_is_delivered_before_the_subscription_is_acknowledged_is_told_after_it() 
 #[test]
 fn a_refused_subscription_is_named() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned() });
+    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Subscribed(vec![Ok(()), Err(FilterRefused { word: "NotAuthorized".to_owned() })]));
     let error = "the broker refused to subscribe to clasp/lamp/command/+/+: NotAuthorized".to_owned();
     assert_eq!(bench.reports(), [&SessionEvent::Lost { error }]);
@@ -412,7 +404,7 @@ fn a_refused_subscription_is_named() {
 #[test]
 fn a_command_puts_the_verdict_right_before_it_is_told() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned() });
+    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     bench.answer("acl-canary", Some(Refusal::NotAuthorised));
     bench.answer("lamp-bridge/ping", Some(Refusal::NotAuthorised));
@@ -426,7 +418,7 @@ fn a_command_puts_the_verdict_right_before_it_is_told() {
 #[test]
 fn a_verdict_that_is_not_good_is_tried_again_with_pings_of_its_own() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned() });
+    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     // The ACL is open: the canary comes back.
     let (topic, first) = bench.published("acl-canary");

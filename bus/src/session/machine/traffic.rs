@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Farewell;
-use super::terms::{Number, Output, PAYLOAD_LIMIT, Refusal, SessionEvent};
+use super::terms::{Number, Output, Refusal, SessionEvent};
 use super::{Machine, PUBACK_LIMIT, Purpose, State};
 use crate::clock::Instant;
 use crate::incoming::Incoming;
@@ -132,9 +132,13 @@ impl Machine {
     pub(super) fn deliver(&mut self, now: Instant) {
         while let Some((token, outgoing)) = self.outbox.next(now) {
             let grant = self.settings.base.grant(&outgoing.topic);
-            if outgoing.payload.len() > PAYLOAD_LIMIT {
+            let correlation = outgoing.correlation.as_ref().map_or(0, Vec::len);
+            // The bridge sends nothing that is larger; but what waits may be from before a connection
+            // to another broker.
+            if outgoing.payload.len() + correlation > self.payload_limit {
+                self.too_large += u64::from(!outgoing.retain);
                 self.handed_over(token);
-                self.judged(grant, Some(Refusal::TooLarge));
+                self.judged(grant, Some(Refusal::TooLarge(self.payload_limit)));
                 continue;
             }
             self.publish(outgoing, Purpose::Deliver(token, grant), now);

@@ -208,3 +208,30 @@ fn a_bare_number_is_a_temperature() {
     dome.take(live(DOME, "NaN"), at(1.0));
     assert_eq!(dome.judge(at(1.0)).input.status, InputStatus::Implausible);
 }
+
+#[test]
+fn every_example_of_an_input_is_taken_as_it_says() {
+    let date = Utc::parse("2026-11-20T10:32:00Z").unwrap();
+    let now = Now { utc: date, ..at(0.0) };
+    let read = |name: &str| {
+        let file = format!("{}/device/examples/input/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"))
+    };
+    for (name, status, powered) in [
+        ("power/state/one-is-unknown", InputStatus::Invalid, Some(true)),
+        ("power/state/unix-seconds", InputStatus::Ok, Some(false)),
+    ] {
+        let mut power = power(json());
+        power.take(stored(POWER, &read(name)), now);
+        assert_eq!(judged(&power, now), (status, powered), "{name}");
+    }
+    for (name, status, celsius) in [
+        ("domealert/state/mild", InputStatus::Ok, Some(11.2)),
+        ("domealert/state/not-valid", InputStatus::Invalid, None),
+    ] {
+        let mut dome = dome();
+        dome.take(stored(DOME, &read(name)), now);
+        let judged = dome.judge(now);
+        assert_eq!((judged.input.status, judged.value), (status, celsius), "{name}");
+    }
+}

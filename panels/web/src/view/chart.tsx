@@ -6,6 +6,7 @@ import uPlot from "uplot";
 import type { Property } from "../description";
 import type { Device } from "../device";
 import { figure, unit } from "../figure";
+import { at as valueAt, number } from "../payload";
 import type { Stretch } from "../series";
 import { now } from "../clock";
 import { useShared } from "./paint";
@@ -36,8 +37,7 @@ export function Charts({ device, theme }: { device: Device; theme: string }): pr
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const root = useRef<HTMLDivElement>(null);
   const plots = useRef<Plots | null>(null);
-  const { properties } = device.series;
-  const keys = properties.map(({ key }) => key).join("\n");
+  const { properties, shape } = device.series;
 
   useEffect(() => {
     if (!root.current || properties.length === 0) return;
@@ -48,8 +48,8 @@ export function Charts({ device, theme }: { device: Device; theme: string }): pr
       unfollow();
       drawn.destroy();
     };
-  }, [device, keys, theme]);
-  useEffect(() => plots.current?.show(hours, hidden), [hours, hidden, keys, theme]);
+  }, [device, shape, theme]);
+  useEffect(() => plots.current?.show(hours, hidden), [hours, hidden, shape, theme]);
 
   if (properties.length === 0) return null;
   const toggle = (key: string): void => {
@@ -134,12 +134,14 @@ class Plots {
   private readonly resize: ResizeObserver;
   private readonly visible: IntersectionObserver;
   private isVisible = false;
+  private readonly shape: string;
 
   constructor(
     private readonly root: HTMLElement,
     private readonly device: Device,
     private readonly zoomed: () => void,
   ) {
+    this.shape = device.series.shape;
     this.load();
     const style = getComputedStyle(root);
     const units = byUnit(device.series.properties);
@@ -212,12 +214,18 @@ class Plots {
     this.times = times;
     this.columns = columns;
     this.stretches = this.device.series.stretches();
+    this.root.dataset["points"] = String(times.length);
   }
 
   /** At most once a second, and not while nobody sees it. */
   refresh(force: boolean): void {
+    // The device is another one now, and these charts are about to go.
+    if (this.device.series.shape !== this.shape) return;
     const at = performance.now();
-    if (!force && (!this.isVisible || at - this.drawnAt < 1000)) return;
+    if (!force && (!this.isVisible || at - this.drawnAt < 1000)) {
+      this.legend();
+      return;
+    }
     this.drawnAt = at;
     this.load();
     this.isSetting = true;
@@ -269,7 +277,7 @@ class Plots {
     for (const plot of this.plots) if (plot.width !== width) plot.setSize({ width, height: plot.height });
   }
 
-  /** The values at the cursor, or the newest. */
+  /** The values at the cursor, or those of now. */
   private legend(): void {
     const [first] = this.plots;
     const at = first?.cursor.idx ?? null;
@@ -277,8 +285,8 @@ class Plots {
     for (const cell of this.root.querySelectorAll<HTMLElement>("[data-member]")) {
       const member = Number(cell.dataset["member"]);
       const column = this.columns[member] ?? [];
-      const value = at === null ? column.at(-1) : column[at];
       const property = properties[member];
+      const value = at === null ? number(valueAt(this.device.state?.values, property?.key ?? "")) : column[at];
       const words = value === null || value === undefined || !property ? "–" : `${figure(value, property.decimals)} ${unit(property.unit)}`;
       if (cell.textContent !== words) cell.textContent = words;
     }

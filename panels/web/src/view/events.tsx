@@ -21,19 +21,7 @@ export function Events({ device }: { device: Device }): preact.JSX.Element {
           <li key={event.key} class={toneOfSeverity(event.severity)}>
             <time dateTime={event.date === null ? "" : new Date(event.date).toISOString()}>{event.date === null ? "–" : time(event.date, today)}</time>
             {event.severity === "info" ? <span class="mark" /> : <Mark tone={toneOfSeverity(event.severity)} />}
-            <span>
-              {event.by && (
-                <>
-                  <bdi class="by">{event.by}</bdi>{" "}
-                </>
-              )}
-              {event.kind === "command" && event.verb && (
-                <>
-                  <bdi>{event.verb.replaceAll("_", " ")}</bdi>{event.status ? ` ${event.status.replaceAll("_", " ")}` : ""}:{" "}
-                </>
-              )}
-              <bdi>{event.message}</bdi>
-            </span>
+            <bdi>{event.message}</bdi>
           </li>
         ))}
       </ol>

@@ -12,17 +12,17 @@ export interface Question {
 
 export type Ask = (question: Question, then: () => void) => void;
 
-let closedAt = -Infinity;
+let cancelledAt = -Infinity;
 
 /** Whether a key that is pressed now belongs to a question: browsers close it before they tell of the key. */
 export const isAsking = (): boolean =>
-  document.querySelector("dialog[open]") !== null || performance.now() - closedAt < 300;
+  document.querySelector("dialog[open]") !== null || performance.now() - cancelledAt < 300;
 
 /** The dialog, and the function that opens it. */
 export function useQuestion(): { ask: Ask; dialog: preact.JSX.Element | null } {
   const [open, setOpen] = useState<{ question: Question; then: () => void } | null>(null);
   const ask: Ask = (question, then) => setOpen({ question, then });
-  return { ask, dialog: open && <Dialog {...open} close={() => setOpen(null)} /> };
+  return { ask, dialog: open && <Dialog {...open} close={() => setOpen((now) => (now === open ? null : now))} /> };
 }
 
 function Dialog(props: { question: Question; then: () => void; close: () => void }): preact.JSX.Element {
@@ -35,13 +35,21 @@ function Dialog(props: { question: Question; then: () => void; close: () => void
     // Enter pressed by mistake does nothing.
     cancel.current?.focus();
     return () => {
-      closedAt = performance.now();
+      // While it is open, nothing else can have the focus.
+      dialog.current?.close();
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
   const { question, then, close } = props;
   return (
-    <dialog ref={dialog} class="question" aria-labelledby="question-title" aria-describedby="question-text" onClose={close}>
+    <dialog
+      ref={dialog}
+      class="question"
+      aria-labelledby="question-title"
+      aria-describedby="question-text"
+      onCancel={() => (cancelledAt = performance.now())}
+      onClose={close}
+    >
       <h2 id="question-title">{question.title}</h2>
       <p id="question-text">{question.text}</p>
       <div class="answers">

@@ -23,7 +23,8 @@ export interface Plan {
   instruments?: string[];
   control?: string[];
   settings?: string[];
-  brokerConfig?: (directory: string) => string[];
+  /** A listener with TLS besides: for a page that comes over https. */
+  tlsPort?: number;
 }
 
 /** Who may command, and who may only look. */
@@ -31,6 +32,8 @@ export const ALICE = { name: "web-alice", password: "a secret" };
 export const BOB = { name: "web-bob", password: "another" };
 
 export class Stand {
+  private typed: Promise<unknown> = Promise.resolve();
+
   private constructor(
     private readonly child: ChildProcess,
     private readonly lines: AsyncIterator<string>,
@@ -47,7 +50,9 @@ export class Stand {
       ...instruments.flatMap((kind) => ["--instrument", kind]),
       ...(plan.control ?? [ALICE.name]).flatMap((name) => ["--control", name]),
       ...(plan.settings ?? []).flatMap((setting) => ["--set", setting]),
-      ...["--http-dir", PAGE],
+      "--http-dir",
+      PAGE,
+      ...(plan.tlsPort ? ["--tls-port", String(plan.tlsPort)] : []),
     ];
     const child = spawn(program, args, {
       env: { ...process.env, OBSBUS_PROGRAMS: programs },
@@ -65,7 +70,14 @@ export class Stand {
     return `http://127.0.0.1:${this.where.web_port}/`;
   }
 
-  async type(line: string): Promise<unknown> {
+  /** One line after the other, whoever types them. */
+  type(line: string): Promise<unknown> {
+    const answer = this.typed.then(() => this.typeNow(line));
+    this.typed = answer.catch(() => undefined);
+    return answer;
+  }
+
+  private async typeNow(line: string): Promise<unknown> {
     this.child.stdin?.write(`${line}\n`);
     const answer = await this.lines.next();
     if (answer.done) throw new Error(`the stand ended at: ${line}`);
@@ -77,6 +89,29 @@ export class Stand {
   /** The last message of a device, an object. */
   async last(kind: string, what = "state"): Promise<Record<string, unknown>> {
     return (await this.type(`state ${kind} ${what}`)) as Record<string, unknown>;
+  }
+
+  /** Whatever a test before has broken: broker, bridges and cables are as they were at the start. */
+  async mend(...kinds: string[]): Promise<void> {
+    await this.type("broker thaw").catch(() => undefined);
+    if (!(await this.isServing())) await this.type("broker restart");
+    for (const kind of kinds) {
+      await this.type(`sim ${kind} plug`);
+      await this.type(`bridge ${kind} thaw`).catch(() => undefined);
+      // It may have died without the stand's doing: a bridge that stood still ends itself.
+      const lives = await this.type(`ready ${kind}`).then(() => true, () => false);
+      if (lives) continue;
+      await this.type(`bridge ${kind} kill`).catch(() => undefined);
+      await this.type(`bridge ${kind} start`);
+      await this.type(`ready ${kind}`);
+    }
+  }
+
+  private isServing(): Promise<boolean> {
+    return fetch(this.url, { signal: AbortSignal.timeout(2000) }).then(
+      () => true,
+      () => false,
+    );
   }
 
   async end(): Promise<void> {

@@ -26,6 +26,9 @@ struct Args {
     /// Folder of files that the WebSocket listener serves
     #[arg(long, value_name = "DIR")]
     http_dir: Option<PathBuf>,
+    /// Port for a listener with TLS, beside the one without
+    #[arg(long, value_name = "PORT")]
+    tls_port: Option<u16>,
     /// A line for the broker's configuration; may be repeated
     #[arg(long, value_name = "LINE")]
     broker_config: Vec<String>,
@@ -39,6 +42,7 @@ fn main() -> Result<()> {
         settings: args.settings,
         control: args.control,
         http_dir: args.http_dir,
+        tls_port: args.tls_port,
         broker_config,
     })?;
     println!("{}", stand.describe());

@@ -15,6 +15,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::Notify;
 
+use super::contract::Contract;
 use super::{Connect, Message, Puback};
 use crate::broker::HOST;
 use crate::certs::ClientFiles;
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) server_keep_alive: Option<u16>,
     pub(super) closed: Option<String>,
     pub(super) messages: Vec<Message>,
+    contract: Contract,
     pub(super) filters: Vec<Filter>,
     pub(super) unsent: VecDeque<Slot>,
     pub(super) unsent_subscribes: VecDeque<SubackSlot>,
@@ -44,6 +46,13 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn check_contract(&self) -> Result<()> {
+        match self.contract.violations() {
+            Some(violations) => bail!("what was published is not what the schemas say: {violations}"),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn refuse_if_closed(&self) -> Result<()> {
         match &self.closed {
             Some(reason) => bail!("the connection is closed: {reason}"),
@@ -243,7 +252,11 @@ impl Worker {
                 }
             }),
             Event::Incoming(Packet::Publish(publish)) => {
-                self.shared.update(|state| state.messages.push(message(publish)));
+                let message = message(publish);
+                self.shared.update(|state| {
+                    state.contract.hear(&message.topic, &message.payload);
+                    state.messages.push(message);
+                });
             }
             Event::Outgoing(Outgoing::Publish(id)) => self.shared.update(|state| {
                 let Some(slot) = state.unsent.pop_front() else { return };

@@ -29,9 +29,7 @@ impl<D: Instrument> Beside<D> {
         model: D::Config,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        for what in ["state", "availability", "health", "meta", "event"] {
-            site.observer.subscribe(&topic_of(D::KIND, what))?;
-        }
+        site.observer.subscribe(&topic_of(D::KIND, "+"))?;
         let dir = site.dir();
         let port = Port::serve(D::build(model), dir.join(format!("tty{}", D::KIND.to_uppercase())))
             .context("serve the model")?;

@@ -281,6 +281,12 @@ pub(crate) fn at_rest(pid: u32) -> Result<Footprint> {
     Ok(Footprint { resident, own, percent: 100.0 * share })
 }
 
+/// What a process has for its own, once it has settled, MiB.
+pub(crate) fn memory_at_rest(pid: u32) -> Result<f64> {
+    std::thread::sleep(SETTLE_TIME);
+    mebibytes(pid, "Anonymous")
+}
+
 /// What all threads of the process ran so far; finer than the ticks of `/proc/PID/stat`.
 fn processor_time(pid: u32) -> Result<Duration> {
     let mut nanoseconds = 0;

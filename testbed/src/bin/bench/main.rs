@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
 mod cameras;
+mod discovery;
 mod figures;
 mod focuser;
 mod recovery;
@@ -41,6 +42,7 @@ const LINE: &[&str] = &["serial", "poll"];
 const CAMERA: &[&str] = &["camera power"];
 const BROKER: &[&str] = &["broker"];
 const FOOTPRINT: &[&str] = &["memory", "idle"];
+const DISCOVERY: &[&str] = &["discovery"];
 const VIRTUAL: &[&str] = &["year", "winter"];
 /// The focuser's figures, which share one site: stop, moves, status, footprint.
 const FOCUSER: [&[&str]; 4] = [
@@ -55,7 +57,8 @@ fn main() -> Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("this is a debug build: its figures say nothing (cargo run --release)");
     }
-    let all = [STATUS, COMMAND, LINE, CAMERA, BROKER, FOOTPRINT, &FOCUSER.concat(), VIRTUAL].concat();
+    let all =
+        [STATUS, COMMAND, LINE, CAMERA, BROKER, FOOTPRINT, &FOCUSER.concat(), DISCOVERY, VIRTUAL].concat();
     if !all.iter().any(|name| name.contains(args.only.as_str())) {
         bail!("no figure has {:?} in its name: there are {}", args.only, all.join(", "));
     }
@@ -114,6 +117,10 @@ fn main() -> Result<()> {
             focuser::footprint(&mut stage, &mut report).context("measure the focuser bridge's footprint")?;
         }
         stage.stop()?;
+    }
+    if wanted(DISCOVERY) {
+        eprintln!("a Home Assistant that is born: all entities, memory …");
+        discovery::measure(&mut report).context("measure discovery")?;
     }
     if wanted(VIRTUAL) {
         eprintln!("virtual time (the tests are built first): a year, a winter …");

@@ -59,6 +59,11 @@ impl Stage {
         Self::start_with(config, query_delay, keys, &format!("[power]\nchannels = [{CAMERA:?}]\n"))
     }
 
+    /// As [`Self::start`], with a Home Assistant that is told of the device.
+    pub(crate) fn start_told_to_home_assistant(config: Config) -> Result<Self> {
+        Self::start_with(config, None, "", "[homeassistant]\nenabled = true\n")
+    }
+
     fn start_with(config: Config, query_delay: Option<f64>, keys: &str, sections: &str) -> Result<Self> {
         let dir = tempfile::tempdir().context("make a folder")?;
         let broker = Broker::start()?;

@@ -1,13 +1,15 @@
 //! A network cable between a client and the broker, which can be pulled: nobody is told, what is
 //! sent is lost, and once it is plugged in again the connections from before are dead.
 
+#![expect(clippy::unwrap_used, reason = "for tests")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use testbed::broker::HOST;
+use crate::broker::HOST;
 
 #[derive(Default)]
 struct Inner {
@@ -15,14 +17,19 @@ struct Inner {
     ends: Mutex<Vec<TcpStream>>,
 }
 
-pub(crate) struct Cable {
+/// See the module.
+pub struct Cable {
     port: u16,
     inner: Arc<Inner>,
 }
 
 impl Cable {
     /// From a port of its own to the broker's.
-    pub(crate) fn to(broker: u16) -> Self {
+    ///
+    /// # Panics
+    /// If there is no port.
+    #[must_use]
+    pub fn to(broker: u16) -> Self {
         let listener = TcpListener::bind((HOST, 0)).unwrap();
         let cable = Self { port: listener.local_addr().unwrap().port(), inner: Arc::default() };
         let inner = Arc::clone(&cable.inner);
@@ -41,15 +48,18 @@ impl Cable {
     }
 
     /// The client's end.
-    pub(crate) const fn port(&self) -> u16 {
+    #[must_use]
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn pull(&self) {
+    /// What is sent from now on is lost; nobody is told.
+    pub fn pull(&self) {
         self.inner.pulled.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn plug(&self) {
+    /// It carries again, for new connections.
+    pub fn plug(&self) {
         for end in self.inner.ends.lock().unwrap().drain(..) {
             // It may be closed already.
             drop(end.shutdown(Shutdown::Both));

@@ -1,0 +1,89 @@
+//! The connection behind a device: made again whenever it is lost, until its owner is gone.
+#![expect(clippy::disallowed_methods, reason = "a client is IO: it reads the clock and waits")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use super::seen::Seen;
+use crate::clock::Now;
+use crate::log::with_causes;
+use crate::random;
+use crate::session::Retry;
+use crate::session::client::{Acknowledged, Client, Properties, SessionError};
+use crate::session::connect::ClientId;
+use crate::settings::BrokerSettings;
+use crate::topic::Base;
+
+/// Nobody asks for more often than a connection may be looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Publish {
+    pub(super) topic: String,
+    pub(super) payload: String,
+    pub(super) properties: Properties,
+    /// The broker's word on it.
+    pub(super) acknowledged: oneshot::Sender<Result<Acknowledged, SessionError>>,
+}
+
+/// See the module.
+pub(super) struct Link {
+    pub(super) broker: BrokerSettings,
+    pub(super) client_id: ClientId,
+    pub(super) topics: Vec<String>,
+    pub(super) base: Base,
+    pub(super) seen: Arc<watch::Sender<Seen>>,
+    pub(super) to_publish: mpsc::Receiver<Publish>,
+}
+
+impl Link {
+    pub(super) async fn run(mut self) {
+        let mut retry = Retry::default();
+        loop {
+            let Err(error) = self.connection(&mut retry).await else { return };
+            let error = with_causes(&error);
+            tracing::warn!("no connection for {}: {error}", self.base);
+            self.seen.send_modify(|seen| seen.lost(error));
+            // Whoever waits for an acknowledgement is told by the end of its channel.
+            while self.to_publish.try_recv().is_ok() {}
+            sleep(retry.delay(Now::read().instant, random::fraction())).await;
+        }
+    }
+
+    /// One connection, to its end; well if nobody wants it any more.
+    async fn connection(&mut self, retry: &mut Retry) -> Result<(), SessionError> {
+        let began = Now::read().instant;
+        let connected = Client::connect(&self.broker, &self.client_id, retry.connect_limit()).await;
+        let took = Now::read().instant.since(began);
+        let mut client = connected.inspect_err(|_| retry.failed(took))?;
+        retry.connected(took, Now::read().instant);
+        client.subscribe(&self.topics).await?;
+        self.seen.send_modify(Seen::connected);
+        loop {
+            tokio::select! {
+                message = client.next_message(LOOK_AGAIN) => {
+                    if let Some(message) = message? {
+                        self.seen.send_modify(|seen| seen.hear(message));
+                    }
+                }
+                publish = self.to_publish.recv() => {
+                    let Some(Publish { topic, payload, properties, acknowledged }) = publish else {
+                        client.disconnect().await;
+                        return Ok(());
+                    };
+                    let result = client.publish(&topic, payload, properties).await;
+                    let lost = result.as_ref().err().map(ToString::to_string);
+                    // Its sender may not wait any more.
+                    drop(acknowledged.send(result));
+                    if let Some(lost) = lost {
+                        return Err(SessionError::Lost(lost));
+                    }
+                }
+            }
+        }
+    }
+}
