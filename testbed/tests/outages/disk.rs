@@ -24,7 +24,10 @@ fn without_a_state_directory_it_runs_says_so_and_does_not_claim_to_have_saved() 
     send(&alice, "mode", "mode-2", json!({ "mode": "manual" }));
     terminal(&alice, "mode-2", 1);
     send(&alice, "enabled", "run-1", json!({ "enabled": "on" }));
-    assert_eq!(terminal(&alice, "run-1", 1)["code"], 0);
+    let verdict = terminal(&alice, "run-1", 1);
+    assert_eq!(verdict["code"], 1, "{verdict}");
+    let message = verdict["message"].as_str().unwrap();
+    assert!(message.starts_with("running ") && message.contains("could not be saved"), "{verdict}");
 }
 
 #[test]
