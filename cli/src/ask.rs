@@ -193,24 +193,26 @@ impl<'a> Asker<'a> {
         let mut return_by = self.insist_by;
         loop {
             let error = match self.walk(&mut connection, asked, &mut wait, &mut course).await {
-                Ok(outcome) => match (self.again_by(&course), halt::not_yet(&outcome)) {
-                    (Some(by), Some(not_yet)) if Now::read().instant < by => {
-                        self.warn(&mut course, not_yet);
-                        // Who was waited for has had its time.
-                        if not_yet.is_at_once() {
-                            tokio::time::sleep(PAUSE.min(by.since(Now::read().instant))).await;
+                Ok(outcome) => {
+                    let insists = self.insist_by.is_some();
+                    // The bridge comes back later than the broker.
+                    let by = if insists { self.again_by(&course) } else { return_by };
+                    let not_yet = halt::not_yet(&outcome).filter(|it| insists || it.is_at_once());
+                    match (by, not_yet) {
+                        (Some(by), Some(not_yet)) if Now::read().instant < by => {
+                            self.warn(&mut course, not_yet);
+                            // Who was waited for has had its time.
+                            if not_yet.is_at_once() {
+                                tokio::time::sleep(PAUSE.min(by.since(Now::read().instant))).await;
+                            }
+                            continue;
                         }
-                        continue;
+                        _ => {
+                            connection.close().await;
+                            return Ok(if insists { wait.insisted(outcome, Now::read()) } else { outcome });
+                        }
                     }
-                    (insisted, _) => {
-                        connection.close().await;
-                        return Ok(if insisted.is_some() {
-                            wait.insisted(outcome, Now::read())
-                        } else {
-                            outcome
-                        });
-                    }
-                },
+                }
                 Err(error) => error,
             };
             let by = *return_by.get_or_insert_with(|| wait.return_by(Now::read()));

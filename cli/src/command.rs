@@ -110,10 +110,12 @@ impl Pending<'_> {
         Asker::new(&self.session.target, self.noun(), self.session.limit)
     }
 
-    /// Whether this host has heard of the device's bridge before.
+    /// Whether this host has heard of the device's bridge before, or moved the device.
     fn is_known(&self) -> bool {
         let target = &self.session.target;
-        self.instrument.is_from_bridge() || cache::find(&target.broker, &target.base).is_some()
+        self.instrument.is_from_bridge()
+            || cache::find(&target.broker, &target.base).is_some()
+            || Notes::find(&process_environment()).is_some_and(|notes| notes.knows(&target.base))
     }
 
     async fn plain(&self, connection: Option<Connection>) -> Result<u8, Failure> {

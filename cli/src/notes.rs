@@ -94,6 +94,17 @@ impl Notes {
         Some(Note { request: Request { verb, arguments }, asked_at: Utc::parse(text("ts")?).ok()? })
     }
 
+    /// Whether a request to this device was noted.
+    #[must_use]
+    pub fn knows(&self, base: &Base) -> bool {
+        let notes = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let mut notes = notes.filter_map(|entry| fs::read(entry.path()).ok());
+        notes.any(|note| {
+            let note: Option<Value> = serde_json::from_slice(&note).ok();
+            note.is_some_and(|note| note.get("base").and_then(Value::as_str) == Some(&base.to_string()))
+        })
+    }
+
     // An id has no slash, and with the ending it is not `..` either.
     fn file(&self, id: &RequestId) -> PathBuf {
         self.0.join(format!("{id}.{ENDING}"))
@@ -136,6 +147,7 @@ mod tests {
             notes.write(&id, &from, &request, asked_at).unwrap();
             assert_eq!(notes.read(&id, &from), Some(Note { request, asked_at }));
         }
+        assert!(notes.knows(&base) && !notes.knows(&other_base));
         assert_eq!(notes.read(&id, &Sender { base: &other_base, ..from }), None);
         assert_eq!(notes.read(&id, &Sender { identity: &ops, ..from }), None);
         assert_eq!(notes.read(&RequestId::new("a1").unwrap(), &from), None);

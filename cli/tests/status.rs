@@ -77,7 +77,7 @@ fn state() -> Value {
         "status": "on", "status_label": "ON", "summary": "on because somebody wants it", "reason": "wanted",
         "date": "2026-11-20T10:32:02.000Z", "connected": true, "attention": [],
         "last_command": {
-            "id": null, "by": "ops", "verb": "dew", "outcome": "failed", "code": 29,
+            "id": null, "by": "ops", "verb": "dew_heater", "outcome": "failed", "code": 29,
             "date": "2026-11-20T09:15:00.000Z"
         },
         "voltage": 12.34, "temp": {"air": -0.52}, "dew": 40.0, "outlet": true, "angle": 0.0, "angle_to": 0.0,
@@ -124,7 +124,7 @@ Power box is ON
    Dew heater: 40%
    Outlet: on
    Cover to: 0°
-   Last command: dew by ops, 2026-11-20 09:15:00 UTC: failed (timed_out, code 29)
+   Last command: dew-heater by ops, 2026-11-20 09:15:00 UTC: failed (timed_out, code 29)
    Reading is 3 s old
 "
     );

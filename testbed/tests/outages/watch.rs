@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use testbed::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
+use testbed::process::Process;
 use testbed::site::{LIMIT, Site};
 use testbed::wait::wait_for;
 
