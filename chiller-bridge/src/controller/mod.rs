@@ -264,6 +264,19 @@ impl Controller for Chiller {
     }
 
     fn handle_absence(&mut self, time: Duration, _now: Now) {
+        let given_up = self.work.unheard();
+        if !given_up.is_empty() {
+            self.set_point_given_up();
+            self.work.drop_unheard();
+        }
+        for ticket in given_up {
+            let message = format!(
+                "the bridge itself did not run for {:.0} s, and the unit has not acknowledged the order: it is not \
+                 sent again",
+                time.as_secs_f64()
+            );
+            self.answer(Some(ticket), Outcome::failed(Code::NotConnected, message));
+        }
         self.work.was_absent(time);
     }
 

@@ -75,6 +75,21 @@ impl Work {
         self.saving.iter().map(|saving| saving.limit).min()
     }
 
+    /// The commands whose orders the unit has not acknowledged; an old order must not be sent when the
+    /// process runs again.
+    pub(super) fn unheard(&mut self) -> Vec<Ticket> {
+        let set_point = self.set_point.as_mut().map(|work| &mut work.order);
+        let switch = self.switch.as_mut().map(|work| &mut work.order);
+        let orders = set_point.into_iter().chain(switch).filter(|order| !order.is_acknowledged());
+        orders.filter_map(|order| order.ticket.take()).collect()
+    }
+
+    /// Ends the orders of [`Self::unheard`].
+    pub(super) fn drop_unheard(&mut self) {
+        self.set_point.take_if(|work| work.order.ticket.is_none() && !work.order.is_acknowledged());
+        self.switch.take_if(|work| work.order.ticket.is_none() && !work.order.is_acknowledged());
+    }
+
     /// The bridge itself did not run for this time: the unit was not heard, and gets it back, as far
     /// as the senders can wait.
     pub(super) fn was_absent(&mut self, time: Duration) {

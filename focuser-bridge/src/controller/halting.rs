@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge::controller::Effect;
 use bus::clock::Now;
 use bus::command::{Outcome, Ticket};
-use bus::message::{EventBody, EventKind, Severity};
+use bus::message::{Code, EventBody, EventKind, Severity};
 
 use super::bounds::MOTION_SHOWS_WITHIN;
 use super::failure::Fault;
@@ -106,6 +106,23 @@ impl Focuser {
     /// The bridge itself did not run for this time: a motor that was not heard is not one that does
     /// not stop or arrive.
     pub(super) fn was_absent(&mut self, time: Duration, now: Now) {
+        // An old order must not be sent when the process runs again.
+        let nothing = || {
+            let seconds = time.as_secs_f64();
+            let message = format!("nothing was moved: the bridge itself did not run for {seconds:.0} s");
+            Outcome::failed(Code::Failed, message)
+        };
+        if let Some((ticket, _)) = self.pending_init.take() {
+            self.answer(ticket, nothing());
+        }
+        let not_begun = match &self.job {
+            Job::Moving(Motion::Move(moving)) => !moving.has_begun(),
+            Job::Moving(Motion::Home(_)) => self.saving,
+            _ => false,
+        };
+        if not_begun {
+            return self.end_motion(nothing(), now);
+        }
         let room = |ticket: &Ticket| ticket.deadline - AFTERWARDS;
         if let Some(run) = &mut self.run {
             run.deadline = run.deadline.after(time.min(room(&run.ticket).since(run.deadline.instant)));

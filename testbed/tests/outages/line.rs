@@ -119,6 +119,28 @@ fn lost_and_restored(fault: Fault) {
     assert_true_values(&site, &what);
 }
 
+/// Refusals are answers: the link holds, and what is refused is not shown.
+fn refused(fault: Fault) {
+    let what = format!("{fault:?}");
+    let site = site();
+    site.port.with(|unit| unit.inject(fault));
+    let is_refused = |state: &Value| {
+        state["reason"] == "reading_refused" && READINGS.iter().all(|key| state[key].is_null())
+    };
+    let state = site.wait_state(is_refused, LIMIT).unwrap();
+    assert_eq!((&state["status"], &state["connected"]), (&json!("fault"), &json!(true)), "{what}");
+    assert!(state["attention"].to_string().contains("reading_refused"), "{what}: {state}");
+    let alice = site.client("alice").unwrap();
+    send(&alice, "enabled", "run-1", json!({ "enabled": "on" }));
+    assert_eq!(terminal(&alice, "run-1", 1)["code"], 7, "{what}");
+    cycles(&site, 3);
+    site.port.with(|unit| unit.clear_faults());
+    let whole = |state: &Value| state["status"] == "idle" && READINGS.iter().all(|key| !state[key].is_null());
+    site.wait_state(whole, LIMIT).unwrap();
+    assert_eq!(events(&site, "link", "link_lost").len(), 0, "{what}");
+    assert_eq!(site.orders(), [], "{what}");
+}
+
 #[test]
 fn garbled_replies_lose_the_link_and_never_show_a_wrong_value() {
     lost_and_restored(Fault::Garbled);
@@ -140,13 +162,13 @@ fn replies_late_by_one_lose_the_link_and_never_pass_for_another_reading() {
 }
 
 #[test]
-fn nothing_but_short_refusals_loses_the_link() {
-    lost_and_restored(Fault::Short23);
+fn nothing_but_short_refusals_is_an_answer_without_a_reading() {
+    refused(Fault::Short23);
 }
 
 #[test]
-fn nothing_but_error_digits_loses_the_link() {
-    lost_and_restored(Fault::ErrorDigit(5));
+fn nothing_but_error_digits_is_an_answer_without_a_reading() {
+    refused(Fault::ErrorDigit(5));
 }
 
 #[test]
