@@ -18,6 +18,7 @@ mod confirm;
 pub mod connection;
 mod display;
 pub mod exit;
+mod foreseen;
 mod generic;
 pub mod ha;
 pub mod halt;

@@ -16,11 +16,12 @@ use crate::acl;
 use crate::action::{Action, action, words};
 use crate::ask::{Asker, Notices};
 use crate::cache;
-use crate::command::{UserRequest, carry_out, interrupts, not_stopped, ping, said, unless};
+use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
 use crate::complete::{Candidate, Place, place, printed};
 use crate::confirm;
 use crate::connection::Connection;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::foreseen::Foreseen;
 use crate::ha;
 use crate::halt::Stop;
 use crate::instrument::Instrument;
@@ -42,7 +43,7 @@ use crate::watch::watch;
 /// Longest wait for a completion.
 const COMPLETION_LIMIT: Duration = Duration::from_millis(200);
 /// The verb that must get through even if nothing is known of the device.
-const STOP: &str = "stop";
+pub(crate) const STOP: &str = "stop";
 
 /// Runs the program of one instrument.
 #[must_use]
@@ -273,35 +274,6 @@ async fn close(connection: Option<Connection>) {
     }
 }
 
-/// A command line, read before the device's `meta` has arrived.
-struct Foreseen {
-    instrument: Instrument,
-    /// It ends a motion.
-    halts: bool,
-    /// The timeout that stands behind the verb.
-    limit: Option<Duration>,
-    /// It asks for help.
-    help: Option<Failure>,
-}
-
-impl Foreseen {
-    fn of(name: &str, instrument: Instrument, rest: &[String]) -> Self {
-        let matches = usage::device(name, &instrument).try_get_matches_from(rest);
-        let sent = match matches.as_ref().map(|matches| action(matches, Some(&instrument), None)) {
-            Ok(Ok(Some(Action::Send(user_request)))) => instrument.verb(&user_request.request.verb),
-            _ => None,
-        };
-        let halts = sent.is_some_and(|verb| instrument.halts(verb));
-        let limit = matches.as_ref().ok().and_then(|it| usage::common(it, Common::default()).timeout);
-        let help = matches.err().filter(is_help).map(|help| Failure::Help(rendered(&help, style())));
-        Self { instrument, halts, limit, help }
-    }
-
-    fn not_sent(&self, session: &Session, stop: &Stop) -> u8 {
-        not_stopped(session, session.noun(&self.instrument), STOP, stop)
-    }
-}
-
 /// What is to be asked before this is sent, unless the user has answered it already.
 fn question(instrument: &Instrument, user_request: &UserRequest, matches: &ArgMatches) -> Option<String> {
     let verb = matches.subcommand().map(|(_, matches)| matches);
@@ -457,7 +429,7 @@ fn parse(command: &Command, arguments: impl IntoIterator<Item = OsString>) -> Re
     })
 }
 
-fn is_help(error: &clap::Error) -> bool {
+pub(crate) fn is_help(error: &clap::Error) -> bool {
     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
 }
 
@@ -467,7 +439,7 @@ fn wrong_usage(error: &clap::Error) -> Failure {
     Failure::Told(EXIT_USAGE)
 }
 
-fn rendered(error: &clap::Error, style: Style) -> String {
+pub(crate) fn rendered(error: &clap::Error, style: Style) -> String {
     match style {
         Style::Plain => error.render().to_string(),
         Style::Coloured => error.render().ansi().to_string(),
