@@ -2,12 +2,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bus::clock::Now;
 use bus::device::Description;
 use bus::log::with_causes;
+use bus::settings::account::Account;
 use bus::settings::process_environment;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tokio::sync::mpsc;
@@ -26,9 +28,9 @@ struct Arguments {
     /// Check the settings file and all that can be known without connecting, then exit: 0 if good.
     #[arg(long)]
     check_config: bool,
-    /// Started by root, check as this user, the one that the service runs as.
-    #[arg(long, value_name = "NAME", requires = "check_config", default_value = service_user::NAME)]
-    user: String,
+    /// Started by root, check as this user: the one that the service runs as (obsbus).
+    #[arg(long, value_name = "NAME", requires = "check_config")]
+    user: Option<String>,
     /// The settings file (TOML, or JSON by extension).
     #[arg(value_name = "SETTINGS")]
     file: PathBuf,
@@ -36,6 +38,8 @@ struct Arguments {
 
 /// Wrong settings or usage; the systemd unit decides whether to retry.
 const USAGE: u8 = 64;
+/// A shell's code for a program whose reader has gone (128 + SIGPIPE).
+const NO_READER: u8 = 141;
 /// Another bridge runs: try again later.
 const TRY_LATER: u8 = 75;
 
@@ -49,14 +53,16 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         .version(I::VERSION);
     let arguments = match command.try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
-        Err(error) => {
+        Err(error) if error.use_stderr() => {
+            // Nothing to be done about a terminal that is gone.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            return ExitCode::from(USAGE);
         }
+        Err(help) => return answered(help.print()),
     };
     let environment = process_environment();
     if arguments.check_config {
-        return check::<I::Settings>(&arguments.file, &environment, &arguments.user);
+        return check::<I::Settings>(&arguments.file, &environment, arguments.user.as_deref());
     }
     let settings = match I::Settings::load(&arguments.file, &environment) {
         Ok(settings) => settings,
@@ -140,8 +146,12 @@ where
 }
 
 /// Prints all errors, and the user with whose rights the check was made.
-#[expect(clippy::print_stdout, reason = "the answer to --check-config")]
-fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user: &str) -> ExitCode {
+fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user: Option<&str>) -> ExitCode {
+    // The usual user need not exist on the host on which the settings are written.
+    if let Some(name) = user.filter(|name| Account::find(name, &[]).is_none()) {
+        return fail(&format!("--user {name}: there is no such user on this host"), USAGE);
+    }
+    let user = user.unwrap_or(service_user::NAME);
     let checked = service_user::as_service(user, || S::check(file, environment, Now::read().utc));
     let (findings, user) = match checked {
         Ok(checked) => checked,
@@ -154,8 +164,21 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
     if !words.is_empty() {
         say(&words);
     }
-    println!("{}: settings are good (looked at as user {user}; the broker was not asked)", file.display());
-    ExitCode::SUCCESS
+    let file = file.display();
+    answered(writeln!(
+        io::stdout(),
+        "{file}: settings are good (looked at as user {user}; the broker was not asked)"
+    ))
+}
+
+/// The end of a program whose answer was written to stdout, or could not be. Who closes the pipe does
+/// not want it.
+fn answered(written: io::Result<()>) -> ExitCode {
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(NO_READER),
+        Err(error) => fail(&format!("cannot write to standard output: {error}"), 1),
+    }
 }
 
 /// Errors in certificates and the like do not prevent a bridge from starting. They are logged once,
@@ -172,7 +195,7 @@ fn fail(words: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-#[expect(clippy::print_stderr, reason = "before there is a log, words go to the terminal")]
 fn say(words: &str) {
-    eprintln!("{words}");
+    // Nothing to be done about a terminal that is gone.
+    let _ = writeln!(io::stderr(), "{words}");
 }

@@ -214,6 +214,11 @@ pub trait Controller {
     fn is_wanted(&self, request: &Self::Request) -> bool;
     /// The next effect.
     fn poll_effect(&mut self) -> Option<Effect<Self::Request, Self::Saved>>;
+    /// The process did not run for this time, in which the device could not be heard: what it must
+    /// do within a limit gets this much longer.
+    fn handle_absence(&mut self, time: Duration, now: Now) {
+        let _ = (time, now);
+    }
     /// The daemon is ending: bring the device to standstill.
     fn handle_shutdown(&mut self, now: Now) {
         let _ = now;

@@ -18,6 +18,7 @@ use crate::core::{self, Core, CoreSettings, File};
 use crate::device_loop::{self, Ended, Requests, Wiring};
 use crate::history::Kept;
 use crate::instrument::Instrument;
+use crate::journal;
 use crate::line::{self, LineSettings};
 use crate::settings::{BridgeSettings, DeviceSettings as _};
 use crate::store::{self, Loaded, Store};
@@ -57,8 +58,13 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
     if let Err(error) = &prepared {
         tracing::error!("cannot save: what is set now is lost with the next restart: {error}");
     }
-    let before =
-        core::Left { journal: journal(settings), history: history(settings), recent: recent(settings) };
+    let (journal, journal_lost) = journal(settings);
+    let before = core::Left {
+        journal,
+        history: history(settings),
+        recent: recent(settings),
+        lost: core::Lost { journal: journal_lost, memory: None },
+    };
     let left = Left { device: load(settings, File::Device), core: before };
     let mut core = core::<I>(&own, session_name, left, now)?;
     if let Err(error) = prepared {
@@ -122,8 +128,24 @@ pub fn core<I: Instrument>(
     now: Now,
 ) -> Result<Core<I::Controller, I::Protocol>, StartError> {
     let settings = core_settings::<I>(own, session)?;
+    let mut before = left.core;
+    before.lost.memory = memory_lost(&left.device);
     let controller = I::controller(own, left.device, now);
-    Ok(Core::new(settings, controller, I::protocol(own), left.core, now))
+    Ok(Core::new(settings, controller, I::protocol(own), before, now))
+}
+
+/// What people must know of the controller's memory.
+fn memory_lost<T>(loaded: &Loaded<T>) -> Option<String> {
+    match loaded {
+        Loaded::Current(_) | Loaded::Missing => None,
+        Loaded::Previous(_, problem) => Some(format!(
+            "what the bridge had saved last cannot be read ({problem}), an older copy is used: orders since then \
+             are forgotten, and the safe side is taken"
+        )),
+        Loaded::Damaged(problem) => Some(format!(
+            "what the bridge had saved cannot be read ({problem}): its orders are forgotten, and the safe side is taken"
+        )),
+    }
 }
 
 /// The settings of the serial line.
@@ -194,8 +216,16 @@ fn subscriptions(base: &Base, inputs: &[String], homeassistant: Option<&HomeAssi
 }
 
 fn load<T: DeserializeOwned>(settings: &BridgeSettings, file: File) -> Loaded<T> {
+    load_with(settings, file, |bytes| serde_json::from_slice(bytes))
+}
+
+fn load_with<T>(
+    settings: &BridgeSettings,
+    file: File,
+    parse: impl Fn(&[u8]) -> serde_json::Result<T>,
+) -> Loaded<T> {
     let name = device_loop::name(file);
-    let loaded = store::load(&settings.state_directory, name, |bytes| serde_json::from_slice(bytes));
+    let loaded = store::load(&settings.state_directory, name, parse);
     match &loaded {
         Loaded::Previous(_, problem) => {
             tracing::warn!("{name} cannot be used, the copy before is: {problem}")
@@ -208,11 +238,14 @@ fn load<T: DeserializeOwned>(settings: &BridgeSettings, file: File) -> Loaded<T>
     loaded
 }
 
-fn journal(settings: &BridgeSettings) -> Journal {
-    match load(settings, File::Commands) {
-        Loaded::Current(journal) | Loaded::Previous(journal, _) => journal,
-        Loaded::Missing | Loaded::Damaged(_) => Journal::default(),
+fn journal(settings: &BridgeSettings) -> (Journal, Option<String>) {
+    let loaded = load_with(settings, File::Commands, journal::read);
+    if let Loaded::Current((_, wrong)) | Loaded::Previous((_, wrong), _) = &loaded {
+        for problem in wrong {
+            tracing::warn!("an entry of the saved commands cannot be used: {problem}");
+        }
     }
+    journal::taken_over(loaded)
 }
 
 fn recent(settings: &BridgeSettings) -> Option<Recent> {

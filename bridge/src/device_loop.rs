@@ -21,6 +21,8 @@ use crate::watchdog::{Watchdog, notify_status};
 
 /// The watchdog sees progress at least this often.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
+/// A loop that comes back this much later did not run: the process was stopped, or the machine slept.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
 const STORE_LIMIT: Duration = Duration::from_secs(2);
 const LINE_LIMIT: Duration = Duration::from_secs(1);
@@ -77,6 +79,7 @@ where
     } = wiring;
     let (certificate, mut expiry) = certificate::Reader::new(certificate);
     let mut stopping = false;
+    let mut last = Now::read().instant;
     loop {
         let mut finish = None;
         while let Some(output) = core.poll_output() {
@@ -160,7 +163,12 @@ where
         if matches!(event, Event::Session(SessionEvent::Connected { .. })) {
             certificate.read();
         }
-        core.handle(event, Now::read());
+        let now = Now::read();
+        let passed = now.instant.since(std::mem::replace(&mut last, now.instant));
+        if passed > LONGEST_WAIT + STOOD_STILL {
+            core.note_absence(passed, now);
+        }
+        core.handle(event, now);
     }
 }
 

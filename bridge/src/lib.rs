@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod device_loop;
 pub mod history;
 pub mod instrument;
+pub mod journal;
 pub mod line;
 pub mod link;
 pub mod order;

@@ -2,8 +2,9 @@
 //! lost and when it is restored.
 //!
 //! It is lost at the third failure in a row, or when polling has brought no valid reply for the
-//! timeout, or when the last valid reply is older than the state may be. Only a valid reply
-//! restores it: a port that opens proves nothing. Pure.
+//! timeout, or when the last valid reply is older than the state may be. A refusal is a valid reply.
+//! Only a valid reply restores it: a port that opens proves nothing. Time in which the bridge itself
+//! did not run is not the device's silence. Pure.
 //!
 //! ```text
 //!  Down --valid reply--> Up --3 failures, time limit, port gone, stale--> Down (port reopened)
@@ -93,7 +94,12 @@ pub enum Verdict {
         restored: bool,
     },
     /// The device refuses: the controller must be told.
-    Refused(String),
+    Refused {
+        /// In its words.
+        text: String,
+        /// The link had been down.
+        restored: bool,
+    },
     /// Retry the same request.
     Repeat,
     /// The link is lost; `news` if it was up before, or was never tried.
@@ -189,15 +195,7 @@ impl Link {
     /// An exchange ended.
     pub fn ended(&mut self, result: Result<(), Trouble>, now: Now) -> Verdict {
         let trouble = match result {
-            Ok(()) => {
-                self.failures = 0;
-                self.asking_since = None;
-                self.last_valid = Some(now.instant);
-                self.last_trouble = None;
-                self.down_said = false;
-                self.loss = None;
-                return Verdict::Valid { restored: !std::mem::replace(&mut self.up, true) };
-            }
+            Ok(()) => return Verdict::Valid { restored: self.answered(now.instant) },
             Err(trouble) => trouble,
         };
         let (Trouble::Refused(text)
@@ -210,10 +208,7 @@ impl Link {
         match trouble {
             Trouble::Refused(text) => {
                 self.health.refusals += 1;
-                if self.is_too_long(now.instant) {
-                    return self.silent(format!("only refusals: {text}"));
-                }
-                Verdict::Refused(text)
+                Verdict::Refused { text, restored: self.answered(now.instant) }
             }
             Trouble::Bad(text) => {
                 self.health.bad_replies += 1;
@@ -225,6 +220,24 @@ impl Link {
             }
             Trouble::Unsent(text) => self.silent(text),
             Trouble::Gone(text) => self.lost(Cause::Port(PortTrouble::Missing), text),
+        }
+    }
+
+    /// The device answers; true if the link had been down.
+    fn answered(&mut self, now: Instant) -> bool {
+        self.failures = 0;
+        self.asking_since = None;
+        self.last_valid = Some(now);
+        self.last_trouble = None;
+        self.down_said = false;
+        self.loss = None;
+        !std::mem::replace(&mut self.up, true)
+    }
+
+    /// The bridge itself did not run for this time, in which it could not hear the device.
+    pub fn was_away(&mut self, time: Duration) {
+        for since in [&mut self.asking_since, &mut self.last_valid].into_iter().flatten() {
+            *since += time;
         }
     }
 
@@ -358,16 +371,27 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_no_failures_but_no_readings_either() {
-        let mut link = up();
-        link.asked(at(10.0).instant);
-        for tenth in 0..49 {
-            let refused = Err(Trouble::Refused("digit 5".to_owned()));
-            let verdict = link.ended(refused, at(10.0 + f64::from(tenth) / 10.0));
-            assert_eq!(verdict, Verdict::Refused("digit 5".to_owned()));
+    fn a_device_that_only_refuses_answers() {
+        let mut link = link();
+        let refused = || Err(Trouble::Refused("digit 5".to_owned()));
+        for second in 0..120 {
+            let now = at(f64::from(second));
+            link.asked(now.instant);
+            let verdict = Verdict::Refused { text: "digit 5".to_owned(), restored: second == 0 };
+            assert_eq!(link.ended(refused(), now), verdict);
+            assert_eq!((link.handle_timeout(now.instant), link.is_up()), (None, true));
         }
-        let refused = Err(Trouble::Refused("digit 5".to_owned()));
-        assert!(matches!(link.ended(refused, at(15.0)), Verdict::Lost { .. }));
+        assert_eq!((link.health().refusals, link.health().losses), (120, 0));
+    }
+
+    #[test]
+    fn the_time_in_which_the_bridge_stood_still_is_not_the_devices_silence() {
+        let mut link = up();
+        link.asked(at(1.0).instant);
+        link.was_away(Duration::from_secs(40));
+        assert_eq!(link.handle_timeout(at(41.5).instant), None);
+        assert_eq!(link.ended(Err(Trouble::Missing("late".to_owned())), at(41.5)), Verdict::Repeat);
+        assert!(matches!(link.handle_timeout(at(46.0).instant), Some(Verdict::Lost { .. })), "silent since");
     }
 
     #[test]

@@ -83,6 +83,14 @@ impl<S: DeviceSettings + PartialEq> Reloader<S> {
         if let Some(problems) = problems_with_files(broker, now) {
             return Err(ReloadError::Files(problems));
         }
+        // With other paths the next start would fail on what is wrong with their files.
+        let next = &settings.bridge().broker;
+        if next != broker {
+            if let Some(problems) = problems_with_files(next, now) {
+                return Err(ReloadError::Files(problems));
+            }
+            next.identity()?;
+        }
         let identity = broker.identity()?;
         if self.identity.as_ref().is_some_and(|before| *before != identity) {
             return Err(ReloadError::OtherIdentity(identity));

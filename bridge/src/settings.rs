@@ -246,6 +246,11 @@ fn clients(s: &mut Section, has_stop: bool) -> (Vec<String>, Vec<String>) {
     if !has_stop {
         s.warn("stop_clients", "means nothing: this device has no stop; remove it".to_owned());
     }
+    let cannot: Vec<_> = control.iter().filter(|name| !stop.contains(name)).cloned().collect();
+    if has_stop && !cannot.is_empty() {
+        let message = format!("{} may move it and may not stop it: is that meant?", cannot.join(", "));
+        s.warn("stop_clients", message);
+    }
     (control, stop)
 }
 

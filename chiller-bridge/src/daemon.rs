@@ -97,7 +97,8 @@ impl Instrument for Bridge {
 
     fn controller(settings: &Settings, left: Loaded<Saved>, now: Now) -> Chiller {
         let memory = match left {
-            Loaded::Current(saved) | Loaded::Previous(saved, _) => Memory::Kept(saved),
+            Loaded::Current(saved) => Memory::Kept(saved),
+            Loaded::Previous(saved, _) => Memory::Older(saved),
             Loaded::Missing => Memory::First(match settings.start_mode {
                 StartMode::Automatic => Mode::Automatic,
                 StartMode::Manual => Mode::Manual,

@@ -13,6 +13,9 @@ use crate::shell::Shell;
 use crate::tool::Tool;
 use crate::usage::{COMPLETE, NO_WAIT, argument_id, dashed};
 
+/// Longest number in the usual notation, in characters: every digit that a number has.
+const LONGEST_NUMBER: usize = 20;
+
 /// The action on a device.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
@@ -119,7 +122,7 @@ fn given(
         Some(ArgumentType::Number) => match matches.get_one::<f64>(&id).copied() {
             Some(number) => {
                 check(number, argument, verb)?;
-                Some((number.into(), option(number.to_string())))
+                Some((number.into(), option(printed(number))))
             }
             None => None,
         },
@@ -140,10 +143,21 @@ fn check(number: f64, argument: &ArgumentMeta, verb: &VerbMeta) -> Result<(), Fa
         (Some(least), None) => format!("at least {least}{unit}"),
         (_, greatest) => format!("at most {}{unit}", greatest.unwrap_or(f64::INFINITY)),
     };
-    let verb = dashed(&verb.name);
-    let message =
-        format!("{verb} {number}: outside_limits (code {EXIT_OUTSIDE_LIMITS}): {allowed}; nothing was sent");
+    // With several arguments the number alone does not tell which one is meant.
+    let which =
+        if verb.arguments.len() > 1 { format!(": {}", dashed(&argument.name)) } else { String::new() };
+    let message = format!(
+        "{}{which} {}: outside_limits (code {EXIT_OUTSIDE_LIMITS}): {allowed}; nothing was sent",
+        dashed(&verb.name),
+        printed(number)
+    );
     Err(Failure::said(EXIT_OUTSIDE_LIMITS, message))
+}
+
+/// The number, in its usual notation unless that would be a row of zeros.
+fn printed(number: f64) -> String {
+    let usual = number.to_string();
+    if usual.len() > LONGEST_NUMBER { format!("{number:e}") } else { usual }
 }
 
 #[cfg(test)]
@@ -233,6 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_printed_without_rows_of_zeros() {
+        let tiny = user_request("dim-to left 1e-320").0;
+        assert_eq!(tiny.words, "dim-to left 1e-320");
+        assert_eq!(printed(-0.1), "-0.1");
+        assert_eq!(printed(-0.123_456_789), "-0.123456789");
+        assert_eq!(printed(1e21), "1e21");
+    }
+
+    #[test]
     fn what_cannot_be_an_argument_is_said_before_anything_is_sent() {
         for (words, said) in [
             ("dim-to", "required arguments were not provided"),
@@ -240,8 +263,12 @@ mod tests {
             ("dim-to left bright", "a number is wanted here (%), such as 2.5"),
             ("dim-to left nan", "a number is wanted here"),
             ("dim-to left 1 --scene dawn", "possible values: dusk"),
-            ("dim-to left 101", "6: dim-to 101: outside_limits (code 6): 0 to 100%; nothing was sent"),
-            ("dim-to left -1", "6: dim-to -1: outside_limits"),
+            (
+                "dim-to left 101",
+                "6: dim-to: percent 101: outside_limits (code 6): 0 to 100%; nothing was sent",
+            ),
+            ("dim-to left -1", "6: dim-to: percent -1: outside_limits"),
+            ("dim-to left 1e300", "6: dim-to: percent 1e300: outside_limits"),
         ] {
             let error = typed(words).unwrap_err();
             assert!(error.contains(said), "{words}: {error}");

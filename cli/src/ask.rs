@@ -2,25 +2,33 @@
 //! SUBACK, publish, await PUBACK, then the replies.
 //!
 //! If the broker is lost meanwhile, the same id is sent again: a bridge that received the first
-//! request answers from its cache and does not run it twice.
+//! request answers from its cache and does not run it twice. A stop is also sent again while the
+//! broker or the bridge does not answer.
 #![expect(clippy::disallowed_methods, reason = "the shell around `wait`: it reads the clock and pauses")]
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
-use bus::message::{Code, Reply};
+use bus::message::Reply;
 use bus::session::client::{Acknowledged, Properties, SessionError};
+use bus::settings::BrokerSettings;
 use bus::topic::RequestId;
+use tokio::time::timeout;
 
 use crate::connection::Connection;
-use crate::halt;
+use crate::halt::{self, NotYet};
 use crate::output::say;
 use crate::request::{EXPIRY_S, Request};
 use crate::target::Target;
 use crate::wait::{Outcome, Until, Wait};
 
 /// A bridge that lost its broker reconnects within 30 s.
-const INSIST_LIMIT: Duration = Duration::from_secs(40);
+pub const INSIST_LIMIT: Duration = Duration::from_secs(40);
+/// After this time without a word from the broker the user of a stop is told.
+const SILENCE_LIMIT: Duration = Duration::from_secs(2);
+/// The shortest time in which a connection is tried.
+const SHORTEST_CONNECT: Duration = Duration::from_secs(1);
 /// Pause between two attempts to reach a broker or a bridge that is coming back.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -55,7 +63,8 @@ pub struct Asker<'a> {
     noun: &'a str,
     limit: Option<Duration>,
     until: Until,
-    insistent: bool,
+    insist_by: Option<Instant>,
+    known: bool,
 }
 
 /// One request, with the same bytes each time it is sent: its age is that of the user's command.
@@ -65,12 +74,19 @@ struct Asked<'a> {
     payload: Vec<u8>,
 }
 
+/// What the user of one request was told, and what was heard of the device's bridge.
+struct Course<'a> {
+    observer: &'a mut dyn Observer,
+    warned: bool,
+    known: bool,
+}
+
 impl<'a> Asker<'a> {
     /// For `target`, which is called `noun` in a sentence; `limit` is the user's own timeout for
     /// everything.
     #[must_use]
     pub const fn new(target: &'a Target, noun: &'a str, limit: Option<Duration>) -> Self {
-        Self { target, noun, limit, until: Until::Verdict, insistent: false }
+        Self { target, noun, limit, until: Until::Verdict, insist_by: None, known: false }
     }
 
     /// Waits for this.
@@ -79,11 +95,17 @@ impl<'a> Asker<'a> {
         Self { until, ..self }
     }
 
-    /// Does not give up at once if broker or bridge cannot be reached at first: for a stop, which
-    /// is worth the wait.
+    /// Keeps asking until a verdict has come, or until `by`, if the broker or the bridge of a device
+    /// that exists does not answer: for a stop, which is worth the wait.
     #[must_use]
-    pub const fn insistent(self) -> Self {
-        Self { insistent: true, ..self }
+    pub const fn insistent(self, by: Instant) -> Self {
+        Self { insist_by: Some(by), ..self }
+    }
+
+    /// The device exists, even if the broker has no message of its bridge.
+    #[must_use]
+    pub const fn known(self, known: bool) -> Self {
+        Self { known, ..self }
     }
 
     /// The topics that a connection must have subscribed to before it sends `id`.
@@ -106,7 +128,13 @@ impl<'a> Asker<'a> {
         connection: Option<Connection>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
-        let asked = Asked { verb: &request.verb, id, payload: request.payload(id, Now::read()) };
+        let now = Now::read();
+        let payload = match self.insist_by {
+            // It is wanted for as long as the user waits for it.
+            Some(_) => request.lasting_payload(id, now, INSIST_LIMIT),
+            None => request.payload(id, now),
+        };
+        let asked = Asked { verb: &request.verb, id, payload };
         Box::pin(self.carry(&asked, connection, observer)).await
     }
 
@@ -125,55 +153,91 @@ impl<'a> Asker<'a> {
         Box::pin(self.carry(&asked, connection, observer)).await
     }
 
+    /// Connects and subscribes to `topics`.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or refuses.
+    pub async fn reach(
+        &self,
+        topics: &[String],
+        observer: &mut dyn Observer,
+    ) -> Result<Connection, SessionError> {
+        let mut course = Course { observer, warned: false, known: self.known };
+        self.connect_by(topics, self.insist_by, &mut course).await
+    }
+
     async fn carry(
         &self,
         asked: &Asked<'_>,
         connection: Option<Connection>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
-        let first_by = Now::read().instant + if self.insistent { INSIST_LIMIT } else { Duration::ZERO };
-        let mut patient = self.insistent;
+        let mut course = Course { observer, warned: false, known: self.known };
+        let topics = self.topics(asked.id);
         let mut connection = match connection {
             Some(connection) => connection,
-            None => match self.connect_by(asked.id, Now::read().instant).await {
-                Ok(connection) => connection,
-                Err(error) if is_final(&error) || !std::mem::take(&mut patient) => return Err(error),
-                Err(error) => {
-                    observer.notice(&halt::not_yet(self.noun, &error.to_string(), INSIST_LIMIT));
-                    self.connect_by(asked.id, first_by).await?
-                }
-            },
+            None => self.connect_by(&topics, self.insist_by, &mut course).await?,
         };
         let mut wait = Wait::new(Now::read(), self.limit).until(self.until);
-        let mut return_by = self.insistent.then_some(first_by);
+        let mut return_by = self.insist_by;
         loop {
-            let error = match self.walk(&mut connection, asked, &mut wait, observer).await {
-                Ok(outcome) => match return_by {
-                    // The bridge comes back later than the broker.
-                    Some(by) if is_not_yet(&outcome) && Now::read().instant < by => {
-                        if std::mem::take(&mut patient) {
-                            let why = "its bridge is not there";
-                            observer.notice(&halt::not_yet(self.noun, why, INSIST_LIMIT));
+            let error = match self.walk(&mut connection, asked, &mut wait, &mut course).await {
+                Ok(outcome) => match (self.insist_by, halt::not_yet(&outcome)) {
+                    (Some(by), Some(not_yet)) if course.known && Now::read().instant < by => {
+                        self.warn(&mut course, not_yet);
+                        // Who was waited for has had its time.
+                        if not_yet.is_at_once() {
+                            tokio::time::sleep(PAUSE.min(by.since(Now::read().instant))).await;
                         }
-                        tokio::time::sleep(PAUSE).await;
                         continue;
                     }
-                    _ => {
+                    (insisted, _) => {
                         connection.close().await;
-                        return Ok(outcome);
+                        return Ok(if insisted.is_some() {
+                            wait.insisted(outcome, Now::read())
+                        } else {
+                            outcome
+                        });
                     }
                 },
                 Err(error) => error,
             };
             let by = *return_by.get_or_insert_with(|| wait.return_by(Now::read()));
-            observer.notice(&format!(
-                "lost the broker ({error}); asking again with the same id, so that nothing is done twice"
-            ));
-            connection = match self.connect_by(asked.id, by).await {
+            let lost = format!("lost the broker ({error})");
+            if self.insist_by.is_none() || course.warned {
+                course
+                    .observer
+                    .notice(&format!("{lost}; asking again with the same id, so that nothing is done twice"));
+            }
+            self.warn(&mut course, NotYet::Lost(&lost));
+            connection = match self.connect_by(&topics, Some(by), &mut course).await {
                 Ok(connection) => connection,
                 Err(error @ SessionError::Subscription { .. }) => return Err(error),
                 Err(error) => return Ok(Outcome::BrokerLost(error.to_string())),
             };
+        }
+    }
+
+    /// Says once that a stop is not through yet.
+    fn warn(&self, course: &mut Course, not_yet: NotYet) {
+        let Some(by) = self.insist_by else { return };
+        if !std::mem::replace(&mut course.warned, true) {
+            let left = by.since(Now::read().instant);
+            course.observer.notice(&halt::not_through(self.noun, not_yet, left));
+        }
+    }
+
+    /// Waits for the broker; of a stop that waits long, the user is told.
+    async fn silence_is_told<T>(&self, course: &mut Course<'_>, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        match timeout(SILENCE_LIMIT, &mut work).await {
+            Ok(done) => done,
+            Err(_) => {
+                let BrokerSettings { host, port, .. } = &self.target.broker;
+                let silent = format!("the broker at {host}:{port} does not answer");
+                self.warn(course, NotYet::Lost(&silent));
+                work.await
+            }
         }
     }
 
@@ -182,7 +246,7 @@ impl<'a> Asker<'a> {
         connection: &mut Connection,
         asked: &Asked<'_>,
         wait: &mut Wait,
-        observer: &mut dyn Observer,
+        course: &mut Course<'_>,
     ) -> Result<Outcome, SessionError> {
         let (base, identity) = (&self.target.base, &self.target.identity);
         let state_topic = base.state();
@@ -196,12 +260,21 @@ impl<'a> Asker<'a> {
             correlation: asked.id.as_str().as_bytes().to_vec().into(),
         };
         let topic = base.command(identity, asked.verb);
-        observer.sending();
-        let acknowledged = connection.publish(&topic, asked.payload.clone(), properties).await?;
+        course.observer.sending();
+        let published = connection.publish(&topic, asked.payload.clone(), properties);
+        let acknowledged = self.silence_is_told(course, published).await?;
         wait.delivered(Now::read());
         match acknowledged {
             Acknowledged::Taken => {}
-            Acknowledged::NobodyListens => return Ok(Outcome::NobodyListens),
+            Acknowledged::NobodyListens => {
+                // What is retained is there although nobody listens.
+                while self.insist_by.is_some() && !course.known {
+                    let limit = connection.stored_limit(Now::read());
+                    let Some(message) = connection.next(limit).await? else { break };
+                    course.known = message.topic != reply_topic;
+                }
+                return Ok(Outcome::NobodyListens);
+            }
             Acknowledged::NotAuthorised => return Ok(Outcome::BrokerForbids),
             Acknowledged::Refused(reason) => return Ok(Outcome::BrokerRefuses(reason)),
         }
@@ -212,12 +285,13 @@ impl<'a> Asker<'a> {
                 }
                 continue;
             };
+            course.known |= message.topic != reply_topic;
             if message.topic == availability_topic {
                 wait.availability(&message.payload);
             } else if message.topic == health_topic {
                 wait.health(&message.payload);
             } else if message.topic == state_topic {
-                observer.state(&message.payload);
+                course.observer.state(&message.payload);
             } else if message.topic == reply_topic {
                 // Anything else on this topic was not sent by the bridge, or by another version of
                 // it.
@@ -229,13 +303,30 @@ impl<'a> Asker<'a> {
         }
     }
 
-    async fn connect_by(&self, id: &RequestId, by: Instant) -> Result<Connection, SessionError> {
+    /// Tries until `by`, or once.
+    async fn connect_by(
+        &self,
+        topics: &[String],
+        by: Option<Instant>,
+        course: &mut Course<'_>,
+    ) -> Result<Connection, SessionError> {
+        let mut target = self.target.clone();
         loop {
-            match Connection::open(self.target, &self.topics(id)).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) if is_final(&error) || Now::read().instant >= by => return Err(error),
-                Err(_) => tokio::time::sleep(PAUSE).await,
+            let now = Now::read().instant;
+            if self.insist_by.is_some() {
+                let left = by.map_or(target.connect_limit, |by| by.since(now));
+                target.connect_limit = target.connect_limit.min(left).max(SHORTEST_CONNECT);
             }
+            let opening = Connection::open(&target, topics);
+            let error = match self.silence_is_told(course, opening).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            if is_final(&error) || by.is_none_or(|by| Now::read().instant >= by) {
+                return Err(error);
+            }
+            self.warn(course, NotYet::Lost(&error.to_string()));
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
@@ -243,12 +334,4 @@ impl<'a> Asker<'a> {
 /// Whether a retry is useless.
 const fn is_final(error: &SessionError) -> bool {
     matches!(error, SessionError::Refused(_) | SessionError::Settings(_) | SessionError::Subscription { .. })
-}
-
-fn is_not_yet(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::NobodyListens | Outcome::BridgeOffline => true,
-        Outcome::Answered(reply, _) => reply.code == Some(Code::NotReady),
-        _ => false,
-    }
 }

@@ -8,7 +8,7 @@ use bus::settings::process_environment;
 use bus::topic::RequestId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::ask::{Asker, Notices};
+use crate::ask::{Asker, INSIST_LIMIT, Notices};
 use crate::connection::Connection;
 use crate::display::ProgressDisplay;
 use crate::exit::{Failure, with_causes};
@@ -75,10 +75,29 @@ pub(crate) async fn ping(session: &Session) -> Result<u8, Failure> {
     }
 }
 
-/// A stop that could not be sent, because the broker was not reached.
-pub(crate) fn not_sent(session: &Session, noun: &str, words: &str, error: &SessionError) -> u8 {
-    let stop = Stop::NotSent(with_causes(error));
-    said(halt::exit_code(&stop), &halt::failure(&stop, words, parties(noun, &names(session))))
+/// Ctrl-C from now on.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn interrupts() -> Result<Signal, Failure> {
+    signal(SignalKind::interrupt()).map_err(|source| Failure::System { what: "wait for Ctrl-C", source })
+}
+
+/// The result of `work`; `None` if Ctrl-C came first.
+pub(crate) async fn unless<T>(interrupt: &mut Signal, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => {
+            wipe_echo();
+            None
+        }
+        done = work => Some(done),
+    }
+}
+
+/// A stop that did not succeed; returns the exit code.
+pub(crate) fn not_stopped(session: &Session, noun: &str, words: &str, stop: &Stop) -> u8 {
+    said(halt::exit_code(stop), &halt::failure(stop, words, parties(noun, &names(session))))
 }
 
 impl Pending<'_> {
@@ -100,25 +119,26 @@ impl Pending<'_> {
     async fn halt(&self, connection: Option<Connection>) -> Result<u8, Failure> {
         let words = &self.user_request.words;
         let mut display = ProgressDisplay::new(self.instrument, words.clone(), None);
-        let asked = self.asker().ask(&self.user_request.request, &self.id, connection, &mut display).await;
+        let asker = self.asker().insistent(self.session.insist_by()).known(self.instrument.is_from_bridge());
+        let request = &self.user_request.request;
+        let asking = asker.ask(request, &self.id, connection, &mut display);
+        let asked = unless(&mut interrupts()?, asking).await;
         display.clear();
         let stop = match asked {
-            Ok(outcome) if outcome.exit_code() == 0 => {
-                said(0, &message(self.session, &outcome, words));
-                let is_stop =
-                    self.instrument.verb(&self.user_request.request.verb).is_some_and(|verb| verb.stop);
+            None => Stop::given_up(display.sent()),
+            Some(Ok(outcome)) if outcome.exit_code() == 0 => {
+                let code = said(0, &message(self.session, &outcome, words));
+                let is_stop = self.instrument.verb(&request.verb).is_some_and(|verb| verb.stop);
                 if is_stop && display.status() != Some(RELEASED) {
                     self.session.tool.and_then(|tool| tool.after_stop).into_iter().for_each(say);
                 }
-                return Ok(0);
+                return Ok(code);
             }
-            Ok(outcome) => Stop::Asked(outcome),
-            Err(error @ SessionError::Settings(_)) => return Err(error.into()),
-            Err(error) => return Ok(not_sent(self.session, self.noun(), words, &error)),
+            Some(Ok(outcome)) => Stop::Asked(outcome),
+            Some(Err(error @ SessionError::Settings(_))) => return Err(error.into()),
+            Some(Err(error)) => Stop::NotSent(with_causes(&error)),
         };
-        let names = names(self.session);
-        let text = halt::failure(&stop, words, parties(self.noun(), &names));
-        Ok(said(halt::exit_code(&stop), &text))
+        Ok(not_stopped(self.session, self.noun(), words, &stop))
     }
 
     async fn motion(&self, connection: Option<Connection>) -> Result<u8, Failure> {
@@ -134,22 +154,17 @@ impl Pending<'_> {
             say(&format!("the request is not noted, `{ask_again}` will know little of it: {error}"));
         }
         // From here on Ctrl-C is ours.
-        let mut interrupt = signal(SignalKind::interrupt())
-            .map_err(|source| Failure::System { what: "wait for Ctrl-C", source })?;
+        let mut interrupt = interrupts()?;
         let until = if user_request.no_wait { Until::Accepted } else { Until::Verdict };
         let mut display =
             ProgressDisplay::new(self.instrument, user_request.words.clone(), Some(self.id.clone()));
         let asker = self.asker().until(until);
-        let asked = tokio::select! {
-            biased;
-            _ = interrupt.recv() => None,
-            asked = asker.ask(&user_request.request, &self.id, connection, &mut display) => Some(asked),
-        };
+        let asking = asker.ask(&user_request.request, &self.id, connection, &mut display);
+        let asked = unless(&mut interrupt, asking).await;
         display.clear();
         let outcome = match asked {
             Some(asked) => asked?,
             None => {
-                wipe_echo();
                 let stop = if display.sent() { self.stop(&mut interrupt).await } else { Stop::NotNeeded };
                 let names = names(session);
                 let parties = parties(self.noun(), &names);
@@ -159,8 +174,7 @@ impl Pending<'_> {
             }
         };
         if outcome == Outcome::Accepted {
-            print(&format!("{}\n", self.id))?;
-            return Ok(0);
+            return Ok(tell(self.id.as_str()));
         }
         let mut message = message(session, &outcome, &user_request.words);
         if !matches!(outcome, Outcome::Answered(..) | Outcome::NobodyListens | Outcome::BrokerForbids) {
@@ -178,24 +192,16 @@ impl Pending<'_> {
         };
         let mut display = ProgressDisplay::new(self.instrument, verb.name.clone(), None);
         let request = Request::bare(&verb.name);
-        let asker = Asker::new(&self.session.target, self.noun(), None).insistent();
-        let asked = tokio::select! {
-            biased;
-            _ = interrupt.recv() => None,
-            asked = asker.ask(&request, &id, None, &mut display) => Some(asked),
-        };
+        // What was set in motion is there.
+        let asker = Asker::new(&self.session.target, self.noun(), None)
+            .insistent(Now::read().instant + INSIST_LIMIT)
+            .known(true);
+        let asked = unless(interrupt, asker.ask(&request, &id, None, &mut display)).await;
         display.clear();
         match asked {
             Some(Ok(outcome)) => Stop::Asked(outcome),
             Some(Err(error)) => Stop::NotSent(with_causes(&error)),
-            None => {
-                wipe_echo();
-                if display.sent() {
-                    Stop::NotAwaited
-                } else {
-                    Stop::NotSent("you did not wait for it to get through".to_owned())
-                }
-            }
+            None => Stop::given_up(display.sent()),
         }
     }
 }
@@ -214,12 +220,11 @@ fn message(session: &Session, outcome: &Outcome, words: &str) -> String {
     outcome.message(words, &whom, &at)
 }
 
-/// Prints success to stdout, everything else to stderr.
+/// Prints success to stdout, everything else to stderr; returns the exit code.
 pub(crate) fn said(code: u8, message: &str) -> u8 {
     if code == 0 {
-        tell(message);
-    } else {
-        say(&format!("error: {message}"));
+        return tell(message);
     }
+    say(&format!("error: {message}"));
     code
 }

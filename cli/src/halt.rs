@@ -41,6 +41,18 @@ pub enum Stop {
     NotAwaited,
 }
 
+impl Stop {
+    /// The user has not waited for it.
+    #[must_use]
+    pub fn given_up(sent: bool) -> Self {
+        if sent {
+            Self::NotAwaited
+        } else {
+            Self::NotSent("you did not wait for it to get through; nothing was stopped".to_owned())
+        }
+    }
+}
+
 /// The exit code after Ctrl-C during `what`, and the message.
 #[must_use]
 pub fn after_interrupt(stop: &Stop, what: &str, parties: Parties) -> (u8, String) {
@@ -80,25 +92,75 @@ pub fn failure(stop: &Stop, words: &str, parties: Parties) -> String {
             format!("{what}: {may_move}: {}", outcome.message(words, parties.whom, parties.at))
         }
         Stop::NotSent(reason) => format!("STOP NOT DELIVERED: {may_move}: {reason}"),
-        Stop::NotAwaited => format!("STOP NOT CONFIRMED: {may_move}: you did not wait for standstill"),
+        Stop::NotAwaited => format!("STOP NOT CONFIRMED: {may_move}: you did not wait for its answer"),
     }
 }
 
-/// The message for a stop that has not got through yet, and is retried for `limit`.
-#[must_use]
-pub fn not_yet(noun: &str, why: &str, limit: Duration) -> String {
-    let may_move = Parties { noun, whom: "", at: "" }.may_move();
-    format!("STOP NOT DELIVERED YET: {may_move}; trying for {} s: {why}", limit.as_secs())
+/// Why a stop, which is sent again, has not got through yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotYet<'a> {
+    /// The broker was not reached, or does not answer.
+    Lost(&'a str),
+    /// No bridge is there.
+    NoBridge,
+    /// The bridge is not ready for commands.
+    NotReady,
+    /// The bridge is marked online and does not answer.
+    NoAnswer,
+    /// The bridge has taken it, and has not said how it ended.
+    NoVerdict,
 }
 
-/// Whether the bridge received it, may have received it, or refuses us: each has its own code.
+impl NotYet<'_> {
+    /// Whether this is known without a wait.
+    #[must_use]
+    pub const fn is_at_once(self) -> bool {
+        matches!(self, Self::NoBridge | Self::NotReady)
+    }
+
+    const fn why(&self) -> &str {
+        match self {
+            Self::Lost(why) => why,
+            Self::NoBridge => "its bridge is not there",
+            Self::NotReady => "its bridge is not ready yet",
+            Self::NoAnswer => "its bridge does not answer",
+            Self::NoVerdict => "its bridge has not said how it ended",
+        }
+    }
+}
+
+/// Whether the stop with this outcome is worth another try, and why.
+#[must_use]
+pub fn not_yet(outcome: &Outcome) -> Option<NotYet<'static>> {
+    match outcome {
+        Outcome::NobodyListens | Outcome::BridgeOffline => Some(NotYet::NoBridge),
+        Outcome::NoAnswer(_) => Some(NotYet::NoAnswer),
+        Outcome::NoVerdict { .. } => Some(NotYet::NoVerdict),
+        Outcome::Answered(reply, _) if reply.code == Some(Code::NotReady) => Some(NotYet::NotReady),
+        _ => None,
+    }
+}
+
+/// The message for a stop that has not got through yet, and is sent again for the time `left`.
+#[must_use]
+pub fn not_through(noun: &str, not_yet: NotYet, left: Duration) -> String {
+    let may_move = Parties { noun, whom: "", at: "" }.may_move();
+    let what = match not_yet {
+        NotYet::NoAnswer | NotYet::NoVerdict => "CONFIRMED",
+        _ => "DELIVERED",
+    };
+    let seconds = left.as_secs_f64().ceil();
+    format!("STOP NOT {what} YET: {may_move}; trying for {seconds} s: {}", not_yet.why())
+}
+
+/// Whether the bridge received it, or refuses us, or the user's timeout ended it: each has its own
+/// code.
 const fn says_why(outcome: &Outcome) -> bool {
     matches!(
         outcome,
         Outcome::Answered(..)
             | Outcome::Accepted
             | Outcome::BrokerForbids
-            | Outcome::NoAnswer(_)
             | Outcome::NoVerdict { online: true }
             | Outcome::GaveUp
     )
@@ -156,6 +218,7 @@ mod tests {
             Stop::Asked(Outcome::BrokerLost("reset".to_owned())),
             Stop::Asked(Outcome::BrokerRefuses("Quota".to_owned())),
             Stop::Asked(Outcome::NoVerdict { online: false }),
+            Stop::Asked(Outcome::NoAnswer(Duration::from_secs(40))),
         ] {
             let (code, text) = after(&stop);
             assert_eq!(code, 155, "{stop:?}");
@@ -169,7 +232,6 @@ mod tests {
             (answered(ReplyStatus::TimedOut, Code::TimedOut, "no standstill"), 29),
             (answered(ReplyStatus::Rejected, Code::NotAuthorised, "not you"), 3),
             (Stop::Asked(Outcome::BrokerForbids), 3),
-            (Stop::Asked(Outcome::NoAnswer(Duration::from_secs(1))), 29),
             (Stop::Asked(Outcome::NoVerdict { online: true }), 29),
         ] {
             let (code, text) = after(&stop);

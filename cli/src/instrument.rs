@@ -84,6 +84,13 @@ impl Instrument {
         }
     }
 
+    /// Whether a bridge has described it, and not this program.
+    #[must_use]
+    pub fn is_from_bridge(&self) -> bool {
+        // Only a bridge has a version.
+        !self.meta.version.is_empty()
+    }
+
     /// What people call it.
     #[must_use]
     pub fn label(&self) -> &str {

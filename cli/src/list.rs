@@ -18,13 +18,16 @@ use crate::picture::status_label;
 use crate::status::Renderer;
 use crate::style::{RED, Style};
 use crate::target::Access;
-use crate::text::width;
+use crate::text::{age, width};
 use crate::view::{Standing, View};
 
 /// Retained messages come at once, one after the other; this silence ends them.
 const QUIET: Duration = Duration::from_millis(150);
 /// Longest wait, however many there are.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// What a bridge does that is not marked offline and publishes no more.
+const HANGS: &str = "its bridge hangs: it has published nothing";
 
 /// The data of one device.
 #[derive(Clone, Debug, Default)]
@@ -115,8 +118,14 @@ fn row(base: &Base, known: &Known, now: Now, style: Style) -> [String; 4] {
             let does = echo(&snapshot.common.summary);
             (style.paint(colour, &label), if does.is_empty() { echo(&snapshot.common.reason) } else { does })
         }
-        (Standing::BridgeOffline | Standing::NeverHeard, _) => {
-            (style.paint(RED, "OFFLINE"), "its bridge is not there".to_owned())
+        (Standing::BridgeOffline, _) => (style.paint(RED, "OFFLINE"), "its bridge is not there".to_owned()),
+        // What a bridge says of itself has expired; the broker would have said that it has ended.
+        (Standing::NeverHeard, _) => (style.paint(RED, "STALE"), HANGS.to_owned()),
+        (Standing::StateStale, _) => {
+            let ages = known.view.state.as_ref().map(|seen| seen.ages(now));
+            let published = ages.and_then(|ages| ages.published_s);
+            let since = published.map(|seconds| format!(" for {}", age(seconds))).unwrap_or_default();
+            (style.paint(RED, "STALE"), format!("{HANGS}{since}"))
         }
         (Standing::NoState, _) => (style.paint(RED, "UNKNOWN"), "no state".to_owned()),
         _ => {

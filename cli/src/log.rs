@@ -1,7 +1,7 @@
 //! The last events of a device for people. Pure.
 
 use bus::clock::Utc;
-use bus::message::{Event, EventKind, echo};
+use bus::message::{Event, echo};
 use serde_json::Value;
 
 use crate::style::{Style, severity_colour};
@@ -15,24 +15,10 @@ pub fn lines(events: &[Event], style: Style) -> Vec<String> {
 
 fn line(event: &Event, style: Style) -> String {
     let happening = &event.happening;
-    let text = match (happening.kind, &happening.verb) {
-        (EventKind::Command, Some(verb)) => {
-            let mut text = echo(verb).replace('_', "-");
-            for argument in arguments(event) {
-                text.push(' ');
-                text.push_str(&argument);
-            }
-            let by = happening.by.as_deref().map(|by| format!(" by {}", echo(by))).unwrap_or_default();
-            let status = happening.status.map(|status| status.word().replace('_', " ")).unwrap_or_default();
-            let code = happening.code.filter(|code| code.number() != 0);
-            let code = code.map(|code| format!(" (code {})", code.number())).unwrap_or_default();
-            let message = echo(&happening.message);
-            let colon = if message.is_empty() { "" } else { ": " };
-            format!("{text}{by}: {status}{code}{colon}{message}")
-        }
-        _ => echo(&happening.message),
-    };
-    let text = text + &repeated(event);
+    // The message of a command says who wanted what, and how it ended.
+    let code = happening.code.filter(|code| code.number() != 0);
+    let code = code.map(|code| format!(" (code {})", code.number())).unwrap_or_default();
+    let text = echo(&happening.message) + &code + &repeated(event);
     format!("{}  {}", date(event.date), style.paint(severity_colour(happening.severity), &text))
 }
 
@@ -44,20 +30,6 @@ fn repeated(event: &Event) -> String {
     let since = values.get("since").and_then(|since| Utc::parse(since.as_str()?).ok());
     let since = since.map(|since| format!(" since {}", date(since))).unwrap_or_default();
     format!(" ({times} times{since})")
-}
-
-fn arguments(event: &Event) -> Vec<String> {
-    let word = |value: &Value| match value {
-        Value::String(text) => echo(text),
-        other => echo(&other.to_string()),
-    };
-    match (&event.happening.arguments, &event.happening.argument) {
-        (Some(arguments), _) => {
-            arguments.iter().map(|(name, value)| format!("{}={}", echo(name), word(value))).collect()
-        }
-        (None, Some(argument)) => vec![word(argument)],
-        (None, None) => Vec::new(),
-    }
 }
 
 #[cfg(test)]
@@ -81,21 +53,25 @@ mod tests {
     }
 
     #[test]
-    fn an_event_says_when_who_what_and_how_it_ended() {
+    fn an_event_says_once_when_who_what_and_how_it_ended() {
         assert_eq!(shown(&json!({})), "2026-11-30 03:12:07 UTC  lit");
-        let command = json!({
+        let late = json!({
             "kind": "command", "by": "alice", "verb": "dim_all", "argument": 40.5, "status": "timed_out", "code": 29,
-            "message": "it stayed at 12 %", "severity": "warning",
+            "message": "alice: dim_all 40.5: timed_out: it stayed at 12 %", "severity": "warning",
         });
         assert_eq!(
-            shown(&command),
-            "2026-11-30 03:12:07 UTC  dim-all 40.5 by alice: timed out (code 29): it stayed at 12 %"
+            shown(&late),
+            "2026-11-30 03:12:07 UTC  alice: dim_all 40.5: timed_out: it stayed at 12 % (code 29)"
         );
         let several = json!({
-            "kind": "command", "by": "bob", "verb": "dim", "arguments": {"level": 3, "where": "left"},
-            "status": "succeeded", "code": 0, "message": "",
+            "kind": "command", "by": "alice", "verb": "outlet", "arguments": {"outlet": "mount", "power": "on"},
+            "status": "succeeded", "code": 0,
+            "message": "alice: outlet outlet mount power on: succeeded: mount is on",
         });
-        assert_eq!(shown(&several), "2026-11-30 03:12:07 UTC  dim level=3 where=left by bob: succeeded");
+        assert_eq!(
+            shown(&several),
+            "2026-11-30 03:12:07 UTC  alice: outlet outlet mount power on: succeeded: mount is on"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use rustix::termios::tcgetwinsize;
 
 use crate::chart::Frame;
-use crate::exit::{Failure, with_causes};
+use crate::exit::{EXIT_FAILED, Failure, with_causes};
 use crate::style::Style;
 use crate::text::wrap;
 
@@ -85,12 +85,16 @@ pub(crate) fn print_lines(lines: &[String]) -> Result<(), Failure> {
     print(&(lines.collect::<Vec<_>>().join("\n") + "\n"))
 }
 
-/// Writes a verdict to stdout. If that fails, the command is still done, and its exit code remains.
-pub(crate) fn tell(text: &str) {
-    if let Err(failure) = print(&format!("{text}\n"))
-        && !failure.is_nobody_reading()
-    {
-        say(&format!("{text}\nerror: {}", with_causes(&failure)));
+/// Writes the answer to a command that was carried out to stdout, and returns the exit code. Who
+/// closes the pipe does not want the answer.
+pub(crate) fn tell(text: &str) -> u8 {
+    match print(&format!("{text}\n")) {
+        Err(failure) if !failure.is_nobody_reading() => {
+            let why = with_causes(&failure);
+            say(&format!("{text}\nerror: {why}; the command itself was carried out"));
+            EXIT_FAILED
+        }
+        _ => 0,
     }
 }
 

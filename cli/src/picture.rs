@@ -178,7 +178,7 @@ fn after_label<'a>(summary: &'a str, label: &str) -> Option<&'a str> {
 pub fn last_command(command: &LastCommand) -> String {
     let mut text = format!(
         "Last command: {} by {}, {}: {}",
-        echo(&command.verb),
+        echo(&command.verb).replace('_', "-"),
         command.by,
         date(command.date),
         command.outcome.word()

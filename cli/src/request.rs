@@ -1,6 +1,8 @@
 //! The message of a command on the bus: verb, arguments, id and time. Pure, except for the random
 //! id.
 
+use std::time::Duration;
+
 use bus::clock::{Now, Utc};
 use bus::topic::RequestId;
 use serde_json::{Map, Value};
@@ -46,6 +48,12 @@ impl Request {
     #[must_use]
     pub fn payload(&self, id: &RequestId, now: Now) -> Vec<u8> {
         self.payload_of(id, now.utc, EXPIRY_S.into())
+    }
+
+    /// The payload of a request that is sent again for `ttl`.
+    #[must_use]
+    pub fn lasting_payload(&self, id: &RequestId, now: Now, ttl: Duration) -> Vec<u8> {
+        self.payload_of(id, now.utc, ttl.as_secs().into())
     }
 
     /// The payload of an inquiry for the outcome of an earlier request: so old that it never runs,

@@ -14,14 +14,15 @@ use tokio::time::timeout;
 
 use crate::acl;
 use crate::action::{Action, action, words};
-use crate::ask::Asker;
+use crate::ask::{Asker, Notices};
 use crate::cache;
-use crate::command::{UserRequest, carry_out, not_sent, ping, said};
+use crate::command::{UserRequest, carry_out, interrupts, not_stopped, ping, said, unless};
 use crate::complete::{Candidate, Place, place, printed};
 use crate::confirm;
 use crate::connection::Connection;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::ha;
+use crate::halt::Stop;
 use crate::instrument::Instrument;
 use crate::list;
 use crate::notes::Notes;
@@ -65,6 +66,7 @@ pub fn tool(tool: &'static Tool) -> ExitCode {
                         tool: Some(tool),
                         command: tool.command.to_owned(),
                         limit: common.timeout,
+                        began: read_clock().instant,
                     };
                     block_on(act(&session, action))
                 }
@@ -158,6 +160,7 @@ fn device(name: &str, rest: &[String], common: Common) -> Result<u8, Failure> {
         tool: None,
         command: format!("obsbus {name}"),
         limit: common.timeout,
+        began: read_clock().instant,
     };
     let known = match &shallow {
         Some(matches) => action(matches, None, None)?,
@@ -198,48 +201,57 @@ async fn act(session: &Session, action: Action) -> Result<u8, Failure> {
 /// request is sent.
 async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8, Failure> {
     let target = &session.target;
-    let is_stop = rest.iter().find(|word| !word.starts_with('-')).is_some_and(|word| word == STOP);
     let id = new_id()?;
     let meta = target.base.meta();
-    let mut topics = Asker::new(target, "device", None).topics(&id);
+    let kept = cache::find(&target.broker, &target.base);
+    let foreseen = Foreseen::of(name, kept.clone().unwrap_or_else(stoppable), rest);
+    let session = &Session { limit: foreseen.limit.or(session.limit), ..session.clone() };
+    let asker = Asker::new(target, session.noun(&foreseen.instrument), None);
+    let asker = if foreseen.halts { asker.insistent(session.insist_by()) } else { asker };
+    let mut topics = asker.topics(&id);
     topics.push(meta.clone());
-    let kept = || cache::find(&target.broker, &target.base);
-    let mut connection = match Connection::open(target, &topics).await {
-        Ok(connection) => connection,
-        Err(error) => {
-            // The help from the cache is good enough.
-            let matches = parse_device(name, &kept().unwrap_or_else(stoppable), rest);
-            if let Err(help @ Failure::Help(_)) = matches {
-                return Err(help);
-            }
-            if is_stop {
-                let instrument = kept().unwrap_or_else(Instrument::unknown);
-                return Ok(not_sent(session, session.noun(&instrument), STOP, &error));
-            }
-            return Err(error.into());
+    let reaching = async {
+        let mut connection = asker.reach(&topics, &mut Notices).await?;
+        match connection.stored(&meta).await {
+            Ok(stored) => Ok((Some(connection), stored)),
+            // The stop gets another one.
+            Err(_) if foreseen.halts => Ok((None, None)),
+            Err(error) => Err(error),
         }
     };
-    let instrument = match connection.stored(&meta).await? {
-        Some(message) => read_meta(session, &message.payload),
-        None => match kept() {
+    let reached = if foreseen.halts {
+        match unless(&mut interrupts()?, reaching).await {
+            Some(Err(error)) => return Ok(foreseen.not_sent(session, Stop::NotSent(with_causes(&error)))),
+            Some(reached) => reached,
+            None => return Ok(foreseen.not_sent(session, Stop::given_up(false))),
+        }
+    } else {
+        reaching.await
+    };
+    let (mut connection, stored) = match reached {
+        Ok(reached) => reached,
+        // The help from the cache is good enough.
+        Err(error) => return Err(foreseen.help.unwrap_or_else(|| error.into())),
+    };
+    let instrument = match (stored, kept, &mut connection) {
+        (Some(message), ..) => read_meta(session, &message.payload),
+        (None, Some(instrument), _) => instrument,
+        (None, None, Some(reached)) if !foreseen.halts => match heard_late(session, reached).await? {
             Some(instrument) => instrument,
-            // A stop must not wait for anything.
-            None if is_stop => stoppable(),
-            None => match heard_late(session, &mut connection).await? {
-                Some(instrument) => instrument,
-                None => return Err(no_meta(session, connection).await),
-            },
+            None => return Err(no_meta(session, connection).await),
         },
+        // A stop must not wait for anything.
+        _ => stoppable(),
     };
     let matches = parse_device(name, &instrument, rest)?;
     match action(&matches, Some(&instrument), None)? {
         Some(Action::Send(user_request)) => {
             let question = question(&instrument, &user_request, &matches);
             let Some(question) = question.filter(|_| confirm::somebody_is_there()) else {
-                return carry_out(session, &instrument, &user_request, (id, Some(connection))).await;
+                return carry_out(session, &instrument, &user_request, (id, connection)).await;
             };
             // Nobody knows how long an answer takes: the request gets a connection of its own.
-            connection.close().await;
+            close(connection).await;
             let answer = confirm::is_confirmed(&question);
             if !answer.map_err(|source| Failure::System { what: "read the answer", source })? {
                 let message = format!("{}: not confirmed; nothing was sent", user_request.words);
@@ -248,10 +260,45 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
             carry_out(session, &instrument, &user_request, (id, None)).await
         }
         Some(action) => {
-            connection.close().await;
+            close(connection).await;
             act(session, action).await
         }
         None => Err(Failure::usage("this is no command")),
+    }
+}
+
+async fn close(connection: Option<Connection>) {
+    if let Some(connection) = connection {
+        connection.close().await;
+    }
+}
+
+/// A command line, read before the device's `meta` has arrived.
+struct Foreseen {
+    instrument: Instrument,
+    /// It ends a motion.
+    halts: bool,
+    /// The timeout that stands behind the verb.
+    limit: Option<Duration>,
+    /// It asks for help.
+    help: Option<Failure>,
+}
+
+impl Foreseen {
+    fn of(name: &str, instrument: Instrument, rest: &[String]) -> Self {
+        let matches = usage::device(name, &instrument).try_get_matches_from(rest);
+        let sent = match matches.as_ref().map(|matches| action(matches, Some(&instrument), None)) {
+            Ok(Ok(Some(Action::Send(user_request)))) => instrument.verb(&user_request.request.verb),
+            _ => None,
+        };
+        let halts = sent.is_some_and(|verb| instrument.halts(verb));
+        let limit = matches.as_ref().ok().and_then(|it| usage::common(it, Common::default()).timeout);
+        let help = matches.err().filter(is_help).map(|help| Failure::Help(rendered(&help, style())));
+        Self { instrument, halts, limit, help }
+    }
+
+    fn not_sent(&self, session: &Session, stop: Stop) -> u8 {
+        not_stopped(session, session.noun(&self.instrument), STOP, &stop)
     }
 }
 
@@ -287,15 +334,15 @@ fn stoppable() -> Instrument {
     instrument
 }
 
-async fn no_meta(session: &Session, mut connection: Connection) -> Failure {
+async fn no_meta(session: &Session, mut connection: Option<Connection>) -> Failure {
     let mut view = View::default();
-    let now = loop {
-        match connection.next(Duration::ZERO).await {
-            Ok(Some(message)) => view.hear(&session.target.base, &message, read_clock()),
-            _ => break read_clock(),
+    if let Some(connection) = &mut connection {
+        while let Ok(Some(message)) = connection.next(Duration::ZERO).await {
+            view.hear(&session.target.base, &message, read_clock());
         }
-    };
-    connection.close().await;
+    }
+    let now = read_clock();
+    close(connection).await;
     if view.state.is_none() && view.availability.is_none() {
         return never_heard(session, &view, &Instrument::unknown(), now);
     }
@@ -304,7 +351,7 @@ async fn no_meta(session: &Session, mut connection: Connection) -> Failure {
     Failure::said(EXIT_STALE, message)
 }
 
-#[expect(clippy::disallowed_methods, reason = "when what is in store was heard")]
+#[expect(clippy::disallowed_methods, reason = "when a command began, and when what is in store was heard")]
 fn read_clock() -> bus::clock::Now {
     bus::clock::Now::read()
 }

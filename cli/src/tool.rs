@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bus::clock::Instant;
 use bus::device::Description;
 
+use crate::ask::INSIST_LIMIT;
 use crate::instrument::Instrument;
 use crate::picture::{Body, Picture};
 use crate::status::Renderer;
@@ -63,9 +65,17 @@ pub struct Session {
     pub command: String,
     /// The user's own timeout.
     pub limit: Option<Duration>,
+    /// When it began.
+    pub began: Instant,
 }
 
 impl Session {
+    /// Until when a stop is sent again.
+    #[must_use]
+    pub fn insist_by(&self) -> Instant {
+        self.began + self.limit.map_or(INSIST_LIMIT, |limit| limit.min(INSIST_LIMIT))
+    }
+
     /// How to draw `instrument`.
     #[must_use]
     pub fn renderer<'a>(&self, instrument: &'a Instrument) -> Renderer<'a> {

@@ -246,6 +246,15 @@ impl Wait {
         })
     }
 
+    /// `outcome` after all the time in which the request was sent again.
+    #[must_use]
+    pub fn insisted(&self, outcome: Outcome, now: Now) -> Outcome {
+        match outcome {
+            Outcome::NoAnswer(_) => Outcome::NoAnswer(now.instant.since(self.asked)),
+            other => other,
+        }
+    }
+
     /// Until when a lost broker may come back.
     #[must_use]
     pub fn return_by(&self, now: Now) -> Instant {

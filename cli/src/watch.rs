@@ -49,14 +49,29 @@ pub(crate) async fn watch(session: &Session) -> Result<u8, Failure> {
         Output::Lines(None)
     };
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    // Only the screen has something to restore; without it `nohup` must hold.
+    let (mut hangup, mut quit) = match on_terminal {
+        true => (Some(listen(SignalKind::hangup())?), Some(listen(SignalKind::quit())?)),
+        false => (None, None),
+    };
     let key = async { if on_terminal { quit_key().await } else { std::future::pending().await } };
     tokio::select! {
         failure = follow(session, connection, output) => return Err(failure),
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        () = heard(&mut hangup) => {}
+        () = heard(&mut quit) => {}
         () = key => {}
     }
     Ok(0)
+}
+
+/// Waits for a signal; for ever if nobody listens to it.
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// The messages received so far.

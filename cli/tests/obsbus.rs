@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 mod home;
 
@@ -101,12 +103,55 @@ fn a_broker_that_is_not_there_exits_155_for_every_command() {
 fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
     let home = home();
     let (file, port) = home.without_broker();
-    for name in ["cover", "clasp/cover"] {
-        let (code, stdout, stderr) = home.run(&["--config", &file, name, "stop"]);
+    for words in [
+        ["--timeout", "1", "cover", "stop"],
+        ["clasp/cover", "--timeout", "1", "stop"],
+        ["cover", "stop", "--timeout", "1"],
+    ] {
+        let (code, stdout, stderr) = home.run(&[&["--config", &file], words.as_slice()].concat());
         assert_eq!((code, stdout.as_str()), (155, ""), "{stderr}");
+        let [first, last] = stderr.lines().collect::<Vec<_>>().try_into().unwrap();
+        let not_yet =
+            "STOP NOT DELIVERED YET: THE DEVICE MAY STILL BE MOVING; trying for 1 s: nothing listens";
+        assert!(first.starts_with(not_yet), "{stderr}");
         let expected = "error: STOP NOT DELIVERED: THE DEVICE MAY STILL BE MOVING: ";
-        assert!(stderr.starts_with(expected) && stderr.contains(&port.to_string()), "{stderr}");
+        assert!(last.starts_with(expected) && last.contains(&port.to_string()), "{stderr}");
     }
+}
+
+#[test]
+fn a_stop_says_that_the_broker_is_silent_and_ctrl_c_that_nothing_was_stopped() {
+    let home = home();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_obsbus"))
+        .args(["--config", &file, "cover", "stop"])
+        .env_clear()
+        .env("HOME", home.path("."))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = lines.next().unwrap().unwrap();
+    let not_yet = "STOP NOT DELIVERED YET: THE DEVICE MAY STILL BE MOVING; trying for 38 s: the broker at ";
+    assert!(said.starts_with(not_yet) && said.ends_with("does not answer"), "{said}");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let said = lines.next().unwrap().unwrap();
+    let expected = "error: STOP NOT DELIVERED: THE DEVICE MAY STILL BE MOVING: you did not wait for it to get \
+                    through; nothing was stopped";
+    assert_eq!(said, expected);
+    assert_eq!(child.wait().unwrap().code(), Some(155));
+}
+
+#[test]
+fn a_verb_of_an_unknown_device_is_not_called_wrong_where_the_broker_is() {
+    let home = home();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
+    let (code, _, stderr) = home.run(&["--config", &file, "--timeout", "1", "powerbox", "heater", "on"]);
+    assert_eq!(code, 155, "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains("did not answer in time"), "{stderr}");
+    assert!(!stderr.contains("unrecognized"), "{stderr}");
 }
 
 #[test]

@@ -280,6 +280,7 @@ fn the_list_has_a_line_for_each_device_whatever_its_state() {
         (device("bb"), known(seen_by("offline", &state()), Some(powerbox()))),
         (device("c"), known(silent, None)),
         (device("d"), known(seen_by("online", &old), Some(powerbox()))),
+        (device("e"), known(View::default(), Some(powerbox()))),
     ];
     assert_eq!(
         lines(&devices, now(), None, Style::Plain),
@@ -288,7 +289,8 @@ fn the_list_has_a_line_for_each_device_whatever_its_state() {
             "clasp/a   power box   ON       on because somebody wants it",
             "clasp/bb  power box   OFFLINE  its bridge is not there",
             "clasp/c   ?           UNKNOWN  no state",
-            "clasp/d   power box   STALE    the bridge of clasp/d has published nothing for 2 min",
+            "clasp/d   power box   STALE    its bridge hangs: it has published nothing for 2 min",
+            "clasp/e   power box   STALE    its bridge hangs: it has published nothing",
         ]
     );
     let narrow = lines(&devices, now(), Some(50), Style::Plain);

@@ -83,7 +83,7 @@ impl Instrument for Bridge {
     }
 
     fn controller(settings: &Settings, left: Loaded<Saved>, now: Now) -> Focuser {
-        Focuser::new(controller_settings(settings), remembered(left), now)
+        Focuser::new(controller_settings(settings), remembered(settings, left), now)
     }
 }
 
@@ -97,10 +97,12 @@ pub fn controller_settings(settings: &Settings) -> ControllerSettings {
     }
 }
 
-/// If the saved data cannot be read, the focuser is not homed until `init`.
-fn remembered(loaded: Loaded<Saved>) -> Saved {
+/// If the last saved data cannot be read, the focuser is not homed until `init`, because it may have
+/// been killed, and moved by hand. If an older copy says that it is killed, it is.
+fn remembered(settings: &Settings, loaded: Loaded<Saved>) -> Saved {
     match loaded {
-        Loaded::Current(saved) | Loaded::Previous(saved, _) => saved,
+        Loaded::Current(saved) => saved,
+        Loaded::Previous(saved, _) => saved.outdated(&settings.mechanics),
         Loaded::Missing => Saved::default(),
         Loaded::Damaged(_) => Saved { unhomed: Unhomed::MemoryLost, ..Saved::default() },
     }

@@ -105,6 +105,10 @@ impl<C: Controller> Controller for Forgetful<C> {
         self.0.is_wanted(request)
     }
 
+    fn handle_absence(&mut self, time: Duration, now: Now) {
+        self.0.handle_absence(time, now);
+    }
+
     fn handle_shutdown(&mut self, now: Now) {
         self.0.handle_shutdown(now);
     }

@@ -16,13 +16,13 @@ pub mod settings;
 mod shown;
 mod start;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use bridge::controller::Controller;
-use bridge::core::{Event as CoreEvent, File, Output};
+use bridge::core::{Event as CoreEvent, Output};
 use bridge::daemon::line_settings;
-use bridge::device_loop;
 use bridge::instrument::Instrument;
 use bridge::settings::{BridgeSettings, DeviceSettings as _};
 use bus::clock::{Instant, Now, Utc};
@@ -158,6 +158,7 @@ impl<S: Subject> Rig<S> {
     /// continues.
     pub fn freeze(&mut self, time: Duration) {
         self.pass(time);
+        self.core.note_absence(time, self.now);
         self.turn();
     }
 
@@ -385,10 +386,12 @@ impl<S: Subject> Rig<S> {
         self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
     }
 
-    /// How many terminal replies a request has had. The next bridge may repeat one, as a duplicate.
+    /// How many verdicts a request has had; one that is said again after a kill is the same.
     pub fn outcomes(&self, id: &str) -> usize {
-        let is_outcome = |reply: &Reply| reply.status.is_terminal() && !reply.duplicate;
-        self.replies(id).iter().filter(|reply| is_outcome(&reply.what)).count()
+        let terminal =
+            self.replies(id).into_iter().map(|reply| &reply.what).filter(|it| it.status.is_terminal());
+        let verdicts = terminal.map(|reply| (format!("{:?}", reply.code), &reply.message, reply.finished_at));
+        verdicts.collect::<BTreeSet<_>>().len()
     }
 
     /// The newest terminal reply to a request.
@@ -470,20 +473,5 @@ impl<S: Subject> Rig<S> {
     /// Whether the bridge has ended by itself.
     pub fn has_ended(&self) -> bool {
         self.finished
-    }
-
-    /// Sets whether the disk is full.
-    pub fn set_disk_full(&mut self, full: bool) {
-        self.disk.full = full;
-    }
-
-    /// Sets how long the disk takes for each save.
-    pub fn set_disk_slow(&mut self, save_time: Duration) {
-        self.disk.save_time = save_time;
-    }
-
-    /// Damages the file and its previous copy.
-    pub fn damage(&mut self, file: File) {
-        self.disk.files.insert(device_loop::name(file), b"\0\0\0".to_vec());
     }
 }

@@ -1,10 +1,10 @@
 //! The daemon's core at its start, with the data of the previous process.
 
-use bridge::core::{Core, File};
+use bridge::core::{Core, File, Lost};
 use bridge::daemon::{self, Left};
 use bridge::device_loop;
 use bridge::instrument::Instrument;
-use bridge::store::Loaded;
+use bridge::journal;
 use bus::clock::Now;
 
 use crate::Subject;
@@ -22,18 +22,14 @@ pub(crate) type CoreOf<S> = Core<
 /// Takes over from the previous process.
 pub(crate) fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: Now) -> CoreOf<S> {
     let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
-    let parse = |bytes| match serde_json::from_slice(bytes) {
-        Ok(saved) => Loaded::Current(saved),
-        Err(error) => Loaded::Damaged(error.to_string()),
-    };
+    let (journal, journal_lost) = journal::taken_over(disk.load(File::Commands, journal::read));
     let left = Left {
-        device: read(File::Device).map_or(Loaded::Missing, parse),
+        device: disk.load(File::Device, |bytes| serde_json::from_slice(bytes)),
         core: bridge::core::Left {
-            journal: read(File::Commands)
-                .and_then(|bytes| serde_json::from_slice(bytes).ok())
-                .unwrap_or_default(),
+            journal,
             history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
             recent: read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+            lost: Lost { journal: journal_lost, memory: None },
         },
     };
     let session = format!("session{starts}");

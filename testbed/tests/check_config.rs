@@ -34,7 +34,7 @@ impl Settings {
     fn write(&self, host: &str) {
         let text = format!(
             r#"site = "clasp"
-serial_port = "/dev/null"
+serial_port = "/dev/ptmx"
 control_clients = ["ops"]
 state_directory = "state"
 [broker]
@@ -100,7 +100,7 @@ fn everything_that_is_wrong_is_said_at_once_with_file_and_key() {
 #[test]
 fn a_warning_is_said_and_the_settings_are_good() {
     let settings = Settings::new();
-    let text = fs::read_to_string(settings.file()).unwrap().replace("/dev/null", "/nowhere/tty");
+    let text = fs::read_to_string(settings.file()).unwrap().replace("/dev/ptmx", "/nowhere/tty");
     fs::write(settings.file(), text).unwrap();
     let output = settings.check("focuser-bridge");
     assert_eq!(output.code, 0);
@@ -122,4 +122,64 @@ fn the_service_may_not_read_what_root_may() {
     let refused = "certs/clients/bridge.key cannot be read by user nobody: it belongs to user root";
     let is_refused = settings.said(&output).iter().any(|line| line.contains(refused));
     assert_eq!((output.code, is_refused), if is_root { (64, true) } else { (0, false) }, "{}", output.stderr);
+}
+
+#[test]
+fn what_would_not_work_is_not_called_good_without_a_word() {
+    let settings = Settings::new();
+    let good = fs::read_to_string(settings.file()).unwrap();
+    let checked = |before: &str, after: &str| {
+        assert!(good.contains(before));
+        fs::write(settings.file(), good.replace(before, after)).unwrap();
+        let output = settings.check("focuser-bridge");
+        (output.code, settings.said(&output))
+    };
+    let (code, said) = checked("\"state\"", "\"/proc/x\"");
+    assert_eq!(code, 64, "{said:?}");
+    assert_eq!(
+        said,
+        ["clasp.toml:4: state_directory: /proc/x is the kernel's: no folder can be created there"]
+    );
+    for (before, after, warning) in [
+        ("/dev/ptmx", "/dev/null", "warning: clasp.toml:2: serial_port: /dev/null is not a serial port"),
+        (
+            "[\"ops\"]",
+            "[\"alice\", \"ops\"]\nstop_clients = [\"ops\"]",
+            "warning: clasp.toml:4: stop_clients: alice may move it and may not stop it: is that meant?",
+        ),
+    ] {
+        let (code, said) = checked(before, after);
+        assert_eq!(code, 0, "{said:?}");
+        assert!(said.iter().any(|line| line == warning), "{said:?}");
+    }
+}
+
+#[test]
+fn a_user_who_does_not_exist_is_no_user_to_look_as() {
+    let settings = Settings::new();
+    let launch =
+        Launch::workspace("focuser-bridge").unwrap().args(["--check-config", "--user", "nosuchuser"]);
+    let output = launch.arg(settings.file()).run(LIMIT).unwrap();
+    assert_eq!((output.code, output.stdout.as_str()), (64, ""));
+    assert_eq!(output.stderr, "--user nosuchuser: there is no such user on this host\n");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error_and_one_that_nobody_reads_is_none() {
+    let settings = Settings::new();
+    let deps = std::env::current_exe().unwrap();
+    let bridge = deps.parent().unwrap().with_file_name("focuser-bridge");
+    let file = settings.file();
+    for words in [vec!["--check-config", "--user", "root", file.to_str().unwrap()], vec!["--help"]] {
+        let written_to = |stdout: std::process::Stdio| {
+            let output = std::process::Command::new(&bridge).args(&words).stdout(stdout).output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        let (code, said) = written_to(fs::File::options().write(true).open("/dev/full").unwrap().into());
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.starts_with("cannot write to standard output: No space left"), "{said}");
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        assert_eq!(written_to(write.into()), (Some(141), String::new()));
+    }
 }

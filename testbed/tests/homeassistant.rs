@@ -68,9 +68,16 @@ fn the_committed_dashboard_and_package_are_what_is_printed() {
     }
 }
 
+/// The instruments that there are.
+fn kinds() -> Vec<String> {
+    let folders =
+        fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    folders.filter_map(|name| name.strip_suffix("-bridge").map(str::to_owned)).collect()
+}
+
 #[test]
 fn every_verb_that_acts_can_be_sent_and_asks_where_it_is_dangerous() {
-    for kind in ["chiller", "focuser", "thermometer"] {
+    for kind in &kinds() {
         let (base, instrument) = instrument(kind, |text| text);
         let [dashboard, package] = values(&[device(kind, |text| text)]);
         let told = entities(&instrument.meta, &base, &settings());
@@ -98,7 +105,7 @@ fn every_verb_that_acts_can_be_sent_and_asks_where_it_is_dangerous() {
 
 #[test]
 fn the_dashboard_names_no_entity_that_discovery_does_not_make() {
-    for kind in ["chiller", "focuser", "thermometer"] {
+    for kind in &kinds() {
         let (base, instrument) = instrument(kind, |text| text);
         let [dashboard, package] = values(&[device(kind, |text| text)]);
         let told: BTreeSet<String> = entities(&instrument.meta, &base, &settings())

@@ -91,6 +91,8 @@ fn may_name_it(name: &str) -> bool {
         .any(|part| name.starts_with(part) && !name.contains("/src/") && !name.contains("/tests/"))
         || ["Cargo.lock", PAGE, "testbed/tests/new_instrument.rs"].contains(&name)
         || name.starts_with(&format!("{KIND}-bridge/"))
+        // The panels draw any instrument, and their tests show it with this one.
+        || name.starts_with("panels/") && name.contains("/test")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
 
 use testbed::focuser::Focuser;
-use testbed::process::Output;
+use testbed::process::{Launch, Output};
 use testbed::site::{Beside, LIMIT, Site};
 use testbed::wait::wait_for;
 
@@ -99,12 +99,29 @@ fn the_log_tells_who_did_what_without_the_journal() {
     exited(&obsbus(&site, "bob", &["chiller", "mode", "auto"]), 3, "not_authorised");
     let log = wait_for("both commands in the log", LIMIT, || {
         let log = obsbus(&site, "visitor", &["chiller", "log"]);
-        let both = log.stdout.contains("setpoint 14.5 by alice: succeeded") && log.stdout.contains("by bob");
+        let both =
+            log.stdout.contains(" UTC  alice: setpoint 14.5: succeeded") && log.stdout.contains("bob: ");
         (log.code == 0 && both).then_some(log.stdout)
     })
     .unwrap();
-    let refused = log.lines().find(|line| line.contains("by bob")).unwrap();
-    assert!(refused.contains(" UTC  mode auto by bob: rejected (code 3)"), "{log}");
+    let refused = log.lines().find(|line| line.contains("bob: ")).unwrap();
+    assert!(refused.contains(" UTC  bob: mode auto: rejected: ") && refused.ends_with(" (code 3)"), "{log}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error_of_a_command_that_was_carried_out() {
+    let (site, _focuser) = start();
+    let config = site.client_settings("alice").unwrap();
+    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("obsbus");
+    for words in [["chiller", "setpoint", "14.5"].as_slice(), &["focuser", "stop"], &["focuser", "init"]] {
+        let shell = Launch::machine("sh").unwrap().args(["-c", "exec \"$0\" \"$@\" >/dev/full"]);
+        let shell = shell.arg(&program).arg("--config").arg(&config).args(words);
+        let output = shell.run(LIMIT).unwrap();
+        let done = format!("{}: succeeded", words.get(1..).unwrap().join(" "));
+        exited(&output, 1, &done);
+        exited(&output, 1, "cannot write to standard output: No space left on device");
+        exited(&output, 1, "; the command itself was carried out\n");
+    }
 }
 
 #[test]

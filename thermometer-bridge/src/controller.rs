@@ -24,7 +24,7 @@ const GROUPS: &[Group<Request>] =
 #[derive(Debug)]
 pub struct Thermometer {
     plan: PollPlan<Request>,
-    longest: Duration,
+    longest_minutes: f64,
     connected: bool,
     date: Option<Utc>,
     temperature: Option<f64>,
@@ -38,10 +38,10 @@ pub struct Thermometer {
 impl Thermometer {
     /// A controller that has not asked anything yet.
     #[must_use]
-    pub fn new(query_delay: Duration, longest: Duration, now: Now) -> Self {
+    pub fn new(query_delay: Duration, longest_minutes: f64, now: Now) -> Self {
         Self {
             plan: PollPlan::new(GROUPS, query_delay, now.instant),
-            longest,
+            longest_minutes,
             connected: false,
             date: None,
             temperature: None,
@@ -96,10 +96,9 @@ impl Controller for Thermometer {
         if self.order.is_some() {
             self.end(Outcome::stopped(&command.ticket.by, command.verb.name));
         }
-        let minutes = command.arguments.number("minutes");
-        let time = minutes.map_or(self.longest, |minutes| Duration::from_secs_f64(60.0 * minutes));
+        let minutes = command.arguments.number("minutes").unwrap_or(self.longest_minutes);
         let on = command.arguments.word("heater") == Some("on");
-        self.until = on.then(|| now.after(time));
+        self.until = on.then(|| now.after(60 * Duration::from_secs_f64(minutes)));
         self.order(on, Some(&command), now);
     }
 
@@ -119,7 +118,8 @@ impl Controller for Thermometer {
                 self.heater_on = Some(on);
                 if self.order.is_none() {
                     // Found on, after a restart or by hand: it does not stay on for ever.
-                    self.until = on.then(|| self.until.unwrap_or_else(|| now.after(self.longest)));
+                    let latest = now.after(60 * Duration::from_secs_f64(self.longest_minutes));
+                    self.until = on.then(|| self.until.unwrap_or(latest));
                 }
                 self.order.as_ref().map(|order| order.is(&Request::Switch(on)))
             }

@@ -4,7 +4,6 @@ pub mod controller;
 pub mod protocol;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bridge::instrument::{Configured, Instrument};
 use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
@@ -79,7 +78,6 @@ impl Instrument for Bridge {
     }
 
     fn controller(settings: &Settings, _left: Loaded<()>, now: Now) -> Thermometer {
-        let longest = Duration::from_secs_f64(60.0 * settings.heater_minutes_max);
-        Thermometer::new(settings.bridge.query_delay, longest, now)
+        Thermometer::new(settings.bridge.query_delay, settings.heater_minutes_max, now)
     }
 }

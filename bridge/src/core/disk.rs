@@ -55,6 +55,13 @@ impl Disk {
         slow.filter(|_| !self.is_slow).into_iter().chain(self.probe_at).min()
     }
 
+    /// The process did not run for this time: the disk could not report.
+    pub(super) fn was_away(&mut self, time: Duration) {
+        for (_, since) in self.under_way.values_mut() {
+            *since += time;
+        }
+    }
+
     pub(super) fn condition(&self) -> Option<Condition> {
         if self.is_well() {
             return None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::clock::Now;
 use bus::message::{EventBody, EventKind, Severity};
 
-use super::{Asked, Core, Output, READ_LATE};
+use super::{Asked, Core, Output, READ_LATE, SOON};
 use crate::controller::{Controller, DeviceRefusal, LinkChange, Protocol, Undecodable};
 use crate::line::{LineError, LineEvent, PortTrouble};
 use crate::link::{Cause, Loss, Trouble, Verdict};
@@ -101,26 +101,40 @@ where
         };
         match self.link.ended(ended, now) {
             Verdict::Valid { restored } => {
-                if restored {
-                    self.happened(
-                        EventBody::new(EventKind::Link, Severity::Info, "the device answers")
-                            .because("restored"),
-                        now,
-                    );
-                    self.link_news = true;
-                    self.controller.handle_link(LinkChange::Restored, now);
-                }
+                self.note_restored(restored, now);
                 if let Some(reply) = reply {
                     self.controller.handle_reply(asked.request, Ok(reply), now);
                 }
                 self.dirty = true;
             }
-            Verdict::Refused(text) => {
+            Verdict::Refused { text, restored } => {
+                self.note_restored(restored, now);
                 self.controller.handle_reply(asked.request, Err(DeviceRefusal(text)), now);
             }
             Verdict::Repeat => self.repeats.push_front(asked.request),
             lost @ Verdict::Lost { .. } => self.follow(lost, now),
         }
+    }
+
+    fn note_restored(&mut self, restored: bool, now: Now) {
+        if restored {
+            let answers = EventBody::new(EventKind::Link, Severity::Info, "the device answers");
+            self.happened(answers.because("restored"), now);
+            self.link_news = true;
+            self.controller.handle_link(LinkChange::Restored, now);
+            self.dirty = true;
+        }
+    }
+
+    /// This process did not run for this time (it was stopped, or the machine slept): the device
+    /// could not be heard, nor the disk.
+    pub fn note_absence(&mut self, time: Duration, now: Now) {
+        tracing::warn!("this process did not run for {:.1} s", time.as_secs_f64());
+        self.link.was_away(time);
+        self.disk.was_away(time);
+        self.controller.handle_absence(time, now);
+        // The next reading renews the state: until then what was read before would look fresh.
+        self.heartbeat = self.heartbeat.max(now.instant + SOON);
     }
 
     /// Releases the port until [`Effect::ReleasePort`](crate::controller::Effect::ReleasePort)

@@ -11,6 +11,7 @@ mod exchange;
 mod fit;
 mod follow;
 mod host;
+mod lost;
 mod meta;
 mod publish;
 mod recent;
@@ -37,12 +38,15 @@ use crate::reload::{ReloadError, Reloaded};
 use crate::rival::Rival;
 use crate::store::StoreError;
 use clock::{Doubts, Steps};
+pub use lost::Lost;
 
 /// Stored messages of our own topics arrive before the loopback; without a loopback, on a link that
 /// is not slow, within this time.
 const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 /// A reply that was read this long after its timeout had waited while the bridge hung.
 const READ_LATE: Duration = Duration::from_millis(500);
+/// The heartbeat waits this long for a reading after the process did not run.
+const SOON: Duration = Duration::from_secs(1);
 /// How long the end of the daemon waits for standstill of the device.
 const REST_LIMIT: Duration = Duration::from_secs(2);
 
@@ -93,6 +97,8 @@ pub struct Left {
     pub history: Option<Kept>,
     /// The last events.
     pub recent: Option<RecentMessage>,
+    /// What could not be read.
+    pub lost: Lost,
 }
 
 /// What happened.
@@ -226,6 +232,8 @@ where
     /// The journal of the previous process, until it is known that no other bridge is there:
     /// another bridge's journal is not ours to write, nor are its commands ours to answer.
     left: Option<Journal>,
+    /// What could not be read of the previous process's files.
+    lost: Lost,
     history: Recorder,
     recent: recent::Recent,
     oversized: fit::Oversized,
@@ -290,6 +298,7 @@ where
             disk: disk::Disk::default(),
             journal_due: None,
             left: Some(left.journal),
+            lost: left.lost,
             stopping: None,
             ending: false,
             finished: false,
@@ -332,6 +341,7 @@ where
             self.discovery.as_ref().and_then(|discovery| discovery.poll_timeout()),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
+            self.lost.ends_at(self.started.instant).filter(|at| *at > self.pumped),
         ];
         own.into_iter().flatten().min()
     }

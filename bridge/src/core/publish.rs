@@ -350,6 +350,7 @@ where
             conditions.push(Condition::warning("publish_refused", texts.join("; ")));
         }
         conditions.extend(self.disk.condition());
+        conditions.extend(self.lost.conditions(self.started.instant, now.instant));
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
             let text = format!("a second bridge tries to run on these topics{place}");

@@ -1,18 +1,22 @@
 //! Checks a bridge's surroundings before it starts.
 
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use bus::clock::Utc;
 use bus::settings::{Section, account};
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, FsWord, PROC_SUPER_MAGIC, access, major, minor, statfs};
 
 use super::BridgeSettings;
 use crate::store::{self, StoreError};
 
 /// The parent of the folders of `StateDirectory=`.
 const SYSTEMD_STATE: &str = "/var/lib";
+/// The numbers of all terminal devices: serial ports among them.
+const TERMINALS: &str = "/proc/tty/drivers";
+/// The magic number of sysfs.
+const SYSFS: FsWord = 0x6265_6572;
 
 impl BridgeSettings {
     /// Notes in `section`, from which these settings were read, the errors in the files that they
@@ -39,6 +43,11 @@ impl BridgeSettings {
             );
             section.warn("control_clients", message);
         }
+        if section.is_good("state_directory") && is_on_kernels(&self.state_directory) {
+            let message =
+                format!("{} is the kernel's: no folder can be created there", self.state_directory.display());
+            section.refuse("state_directory", section.origin("state_directory"), message, None);
+        }
         // Only a warning: the adapter may be plugged in later.
         if section.is_good("serial_port")
             && let Some(wrong) = wrong_with_port(&self.serial_port)
@@ -52,9 +61,33 @@ fn user() -> String {
     account::user_name(rustix::process::geteuid().as_raw())
 }
 
+/// Whether it lies in `/proc` or `/sys`, whose rights say nothing of what can be created.
+fn is_on_kernels(folder: &Path) -> bool {
+    let found = folder.ancestors().find_map(|there| statfs(there).ok());
+    found.is_some_and(|found| [PROC_SUPER_MAGIC, SYSFS].contains(&found.f_type))
+}
+
+/// Whether a device with this number is a terminal. The port is not opened for that, because this
+/// alone resets many an adapter. `table` is the kernel's: name, file, major, minors, type.
+fn is_terminal(table: &str, device: u64) -> bool {
+    table.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().rev().skip(1);
+        let (Some(minors), Some(of)) = (fields.next(), fields.next()) else { return false };
+        let (first, last) = minors.split_once('-').unwrap_or((minors, minors));
+        let (Ok(of), Ok(first), Ok(last)) = (of.parse::<u32>(), first.parse(), last.parse()) else {
+            return false;
+        };
+        of == major(device) && (first..=last).contains(&minor(device))
+    })
+}
+
 fn wrong_with_port(port: &Path) -> Option<String> {
+    let terminals = std::fs::read_to_string(TERMINALS);
+    let is_other = |device| terminals.as_ref().is_ok_and(|table| !is_terminal(table, device));
     match std::fs::metadata(port) {
-        Ok(metadata) if !metadata.file_type().is_char_device() => Some("is not a serial port".to_owned()),
+        Ok(metadata) if !metadata.file_type().is_char_device() || is_other(metadata.rdev()) => {
+            Some("is not a serial port".to_owned())
+        }
         Ok(_) => {
             let error = access(port, Access::WRITE_OK | Access::READ_OK).err()?;
             Some(format!(
@@ -67,5 +100,39 @@ fn wrong_with_port(port: &Path) -> Option<String> {
             Some("does not exist: is the adapter plugged in, and does the udev rule name it so?".to_owned())
         }
         Err(error) => Some(format!("cannot be reached by user {}: {error}", user())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::makedev;
+
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_known_by_its_number() {
+        let table = "/dev/tty             /dev/tty        5       0 system:/dev/tty\n\
+                     serial               /dev/ttyS       4 64-111 serial\n\
+                     usbserial            /dev/ttyUSB   188 0-511 serial\n\
+                     no line of the table\n";
+        for (major, minor, is) in
+            [(5, 0, true), (5, 1, false), (4, 64, true), (4, 112, false), (188, 511, true), (1, 3, false)]
+        {
+            assert_eq!(is_terminal(table, makedev(major, minor)), is, "{major}:{minor}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_terminal_is_no_serial_port() {
+        assert_eq!(wrong_with_port(Path::new("/dev/null")).as_deref(), Some("is not a serial port"));
+        assert_eq!(wrong_with_port(Path::new("/dev/ptmx")), None);
+    }
+
+    #[test]
+    fn nothing_can_be_created_in_what_the_kernel_shows() {
+        for folder in ["/proc/x/y", "/sys/x"] {
+            assert!(is_on_kernels(Path::new(folder)), "{folder}");
+        }
+        assert!(!is_on_kernels(Path::new("/var/lib/obsbus/x")));
     }
 }

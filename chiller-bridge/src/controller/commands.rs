@@ -13,7 +13,7 @@ use super::Chiller;
 use super::contact::Released;
 use super::steer::is_reached;
 use super::summary::mode_word;
-use super::work::{Clear, Switch};
+use super::work::{Clear, Saving, Switch};
 use crate::protocol::UnitMode;
 
 impl Chiller {
@@ -30,7 +30,7 @@ impl Chiller {
             return Err(Refusal::because(Code::NotConnected, reason::RELEASED, message));
         }
         let Some(status) = self.unit.status().filter(|_| self.contact.is_connected()) else {
-            return Err(Refusal::new(Code::NotConnected, "the chiller does not answer"));
+            return Err(Refusal::new(Code::NotConnected, self.why_no_status()));
         };
         if status.unit_mode == UnitMode::Test {
             return Err(Refusal::new(Code::Blocked, "the unit is in its test mode, in the hands of service"));
@@ -40,6 +40,19 @@ impl Chiller {
             return Err(Refusal::new(Code::Alarm, message));
         }
         Ok(())
+    }
+
+    fn why_no_status(&self) -> &'static str {
+        if self.contact.is_connected() {
+            "the chiller answers, but refuses to tell its status"
+        } else if self.contact.silence().is_some() {
+            "the chiller does not answer"
+        } else if self.contact.was_heard() {
+            "the chiller is only now being asked again, and has not answered yet: wait a moment, then try again"
+        } else {
+            "the chiller has not answered yet, because the bridge only begins to ask it: wait a moment, then try \
+             again"
+        }
     }
 
     pub(super) fn run(&mut self, command: Command, now: Now) {
@@ -112,6 +125,42 @@ impl Chiller {
         }
     }
 
+    /// Answers an order that must survive a restart, once the disk has it, or with what a restart
+    /// would do.
+    pub(super) fn answer_when_saved(&mut self, ticket: Option<Ticket>, outcome: Outcome, now: Now) {
+        self.work.saving.extend(ticket.map(|ticket| Saving::new(ticket, outcome, now.instant)));
+        if !self.notes.is_writing {
+            self.answer_saved(None);
+        }
+    }
+
+    /// The save has ended, with this error.
+    pub(super) fn answer_saved(&mut self, error: Option<&str>) {
+        let would_forget = self.notes.would_forget();
+        for Saving { ticket, outcome, .. } in std::mem::take(&mut self.work.saving) {
+            let outcome = if would_forget {
+                let detail = error.map(|error| format!(" ({error})")).unwrap_or_default();
+                let message = format!(
+                    "{}, but that could not be saved: a restart of the bridge would forget the order{detail}",
+                    outcome.message
+                );
+                Outcome::failed(Code::Failed, message)
+            } else {
+                outcome
+            };
+            self.answer(Some(ticket), outcome);
+        }
+    }
+
+    /// The disk does not respond: answers what waits for it.
+    pub(super) fn saving_overdue(&mut self, now: Now) {
+        if self.work.saving_limit().is_some_and(|at| now.instant >= at) {
+            self.notes.not_saved = true;
+            self.answer_saved(Some("the disk does not answer"));
+            self.effects.push_back(Effect::Publish);
+        }
+    }
+
     fn end_mode_change(&mut self, error: Option<&str>) {
         let ticket = self.work.mode_change.take();
         let mode = mode_word(self.notes.saved.mode);
@@ -132,14 +181,14 @@ impl Chiller {
     fn set_enabled(&mut self, on: bool, ticket: Ticket, now: Now) {
         self.override_running(&ticket.by, "enabled");
         self.trials.not_done = None;
-        if self.notes.saved.request != Some(on) {
+        if self.notes.saved.request != Some(on) || self.notes.would_forget() {
             self.notes.saved.request = Some(on);
             self.save();
         }
         let reached = self.unit.status().is_some_and(|status| is_reached(on, status));
         if reached && self.work.switch.is_none() {
             let message = format!("{} already", if on { "running" } else { "off" });
-            return self.answer(Some(ticket), Outcome::succeeded(message));
+            return self.answer_when_saved(Some(ticket), Outcome::succeeded(message), now);
         }
         self.work.switch = Some(Switch::new(on, Some(ticket), now.instant, self.settings.start_deadline));
     }

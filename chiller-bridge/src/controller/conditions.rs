@@ -24,6 +24,7 @@ impl Chiller {
         if let Some(why) = self.trials.stop_failed() {
             conditions.push(Condition::warning("stop_failed", format!("the chiller did not stop: {why}")));
         }
+        conditions.extend(self.unit.refusals().map(|text| Condition::warning("reading_refused", text)));
         self.automatic_conditions(&mut conditions, now);
         self.memory_concerns(&mut conditions);
         conditions.extend(self.set_point_concern());

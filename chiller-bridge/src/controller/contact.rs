@@ -101,13 +101,11 @@ impl Contact {
     }
 
     /// The unit has answered `request`, or refused it.
-    pub(super) fn answered(&mut self, request: &Request, is_refusal: bool) {
-        if !is_refusal {
-            self.connected = true;
-            self.was_heard = true;
-            self.silence = None;
-            self.resuming = false;
-        }
+    pub(super) fn answered(&mut self, request: &Request) {
+        self.connected = true;
+        self.was_heard = true;
+        self.silence = None;
+        self.resuming = false;
         self.fully_read |= Some(request) == plan::QUICK.last();
     }
 

@@ -3,11 +3,13 @@
 //!
 //! The chiller is wanted if a camera is powered, or frost is possible. Missing information never
 //! switches it off: while power is unknown a running pump is left running, whoever started it, and
-//! after `input_hold` the configured safe side is taken.
+//! after `input_hold` the configured safe side is taken. A temperature that the unit does not tell for a
+//! moment counts for `input_hold` as it was.
 
 use bus::clock::Instant;
 
 use super::frost::{Frost, FrostWatch};
+use super::held::Held;
 use super::rules::{Observed, Rules};
 
 /// The decision of automatic control.
@@ -39,6 +41,7 @@ pub struct Decider {
     started: Instant,
     found_running: Option<bool>,
     frost: FrostWatch,
+    readings: Held,
     /// Since when camera power is unknown.
     unknown_since: Option<Instant>,
     /// Since when automatic control has commanded the unit: a start, a new mode, a restored link
@@ -63,6 +66,7 @@ impl Decider {
             started: now,
             found_running: None,
             frost: FrostWatch::new(might_freeze),
+            readings: Held::new(now),
             unknown_since: None,
             in_charge_since: None,
             known: None,
@@ -106,9 +110,15 @@ impl Decider {
         }
         let found_running = self.found_running?;
         self.wake = None;
-        self.frost.judge(&self.rules, observed, found_running);
+        let hold = self.rules.input_hold;
+        let held = self.readings.take(observed, hold, now);
+        let unknown_until = self.readings.unknown_until(&held, hold, now);
+        self.frost.judge(&self.rules, &held, found_running, unknown_until.is_some());
+        if let Some(end) = self.readings.poll_timeout(observed, &held, hold, now) {
+            self.wake_at(end);
+        }
         self.hold_what_is(observed, now);
-        let raw = self.raw(observed, now);
+        let raw = self.raw(observed, unknown_until, now);
         let decision = self.with_delays(raw, observed, now);
         if decision.reason != INPUT_HOLD && decision.reason != INPUT_FAILSAFE {
             self.known = Some(decision.wanted);
@@ -135,7 +145,7 @@ impl Decider {
     }
 
     /// The decision without the delays.
-    fn raw(&mut self, observed: &Observed, now: Instant) -> Decision {
+    fn raw(&mut self, observed: &Observed, temperature: Option<Instant>, now: Instant) -> Decision {
         let on = |reason| Decision { wanted: true, reason };
         let hold = self.rules.input_hold;
         self.unknown_since = observed.powered.is_none().then(|| self.unknown_since.unwrap_or(now));
@@ -153,7 +163,7 @@ impl Decider {
         // Inputs that were not received yet since the start may still come.
         let unheard = (!observed.inputs_seen).then(|| self.started + hold);
         let mut holds = false;
-        for until in [power, unheard].into_iter().flatten().filter(|until| now < *until) {
+        for until in [power, unheard, temperature].into_iter().flatten().filter(|until| now < *until) {
             holds = true;
             self.wake_at(until);
         }

@@ -1,7 +1,7 @@
 //! Whether frost is possible, and by which temperature. Pure.
 //!
-//! Frost is possible if air or standing water is below the limit, or if no temperature at all is
-//! known. It ends when all relevant temperatures are known to be warm: a sensor that falls silent
+//! Frost is possible if air or standing water is below the limit, or if no temperature at all has been
+//! known for a while. It ends when all relevant temperatures are known to be warm: a sensor that falls silent
 //! ends nothing.
 
 use serde::{Deserialize, Serialize};
@@ -65,8 +65,9 @@ impl FrostWatch {
         self.cause
     }
 
-    /// Judges the observations; `found_running` is whether the pump ran when it was first read.
-    pub(super) fn judge(&mut self, rules: &Rules, observed: &Observed, found_running: bool) {
+    /// Judges the observations; `found_running` is whether the pump ran when it was first read, and
+    /// `may_come` whether a temperature that is unknown may still come.
+    pub(super) fn judge(&mut self, rules: &Rules, observed: &Observed, found_running: bool, may_come: bool) {
         let air_limits = (rules.antifreeze_enable_limit, rules.antifreeze_disable_limit);
         let water_limits = water_limits(rules, observed.set_point);
         let standing = observed.water.filter(|_| observed.pump_on == Some(false));
@@ -82,6 +83,9 @@ impl FrostWatch {
         }
         let air_known = observed.dome.is_some() || observed.ambient.is_some();
         if !air_known && standing.is_none() {
+            if may_come {
+                return;
+            }
             return self.set(Some(Frost::NothingKnown));
         }
         let cool =

@@ -11,9 +11,9 @@ use super::frost::{Frost, Place};
 /// A frost that began longer ago than this says nothing about the present.
 const FROST_COUNTS_FOR_S: f64 = 48.0 * 3600.0;
 
-/// The file of the state directory. Files of earlier versions lack the keys with a default.
+/// The file of the state directory. Files of earlier versions lack the keys with a default; keys of
+/// later versions are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Saved {
     /// The mode.
     pub mode: Mode,
@@ -39,7 +39,6 @@ pub struct Saved {
 /// An alarm that nobody has cleared yet. Reading the alarms (18) clears the unit's own latch, and a
 /// restart of the bridge must not start a pump that is short of coolant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Latch {
     /// The names from the vendor's table that were read.
     pub names: Vec<String>,
@@ -49,7 +48,6 @@ pub struct Latch {
 
 /// The reading that began the frost condition.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FrostBegan {
     /// The place of the reading; `None`: no temperature was known.
     pub place: Option<Place>,
@@ -62,7 +60,6 @@ pub struct FrostBegan {
 /// The intended set point: the last one that was commanded over the bus and confirmed, or, if there
 /// was none, the unit's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct KnownSetPoint {
     /// In degrees Celsius.
     pub celsius: f64,
@@ -79,7 +76,6 @@ pub struct KnownSetPoint {
 
 /// A set point that nobody commanded over the bus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ChangedSetPoint {
     /// In degrees Celsius.
     pub celsius: f64,
@@ -122,8 +118,10 @@ impl Saved {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made once, at the start")]
 pub enum Memory {
-    /// The last data, or the previous copy.
+    /// The last data.
     Kept(Saved),
+    /// Older data, because the last were damaged: orders since then are unknown.
+    Older(Saved),
     /// None: a first start, in this mode.
     First(Mode),
     /// Damaged, and the previous copy too.
@@ -147,6 +145,14 @@ impl Notes {
         let mut saved = match memory {
             Memory::Kept(saved) => saved,
             Memory::First(mode) => Saved::unset(mode),
+            // The mode and the set point may have been changed since; an alarm or a frost is better
+            // remembered too long.
+            Memory::Older(saved) => Saved {
+                mode_lost: true,
+                alarm: saved.alarm,
+                frost: saved.frost,
+                ..Saved::unset(Mode::Manual)
+            },
             Memory::Lost => Saved { mode_lost: true, ..Saved::unset(Mode::Manual) },
         };
         let recent = |frost: &FrostBegan| now.utc.seconds_since(frost.since) < FROST_COUNTS_FOR_S;
@@ -195,6 +201,24 @@ mod tests {
         assert_eq!(saved.frost, None);
         let again: Saved = serde_json::from_slice(&serde_json::to_vec(&saved).unwrap()).unwrap();
         assert_eq!(again, saved);
+    }
+
+    #[test]
+    fn a_key_of_a_later_version_is_no_damage() {
+        let text = r#"{"mode":"manual","request":true,"since":null,"by":null,
+            "alarm":{"names":[],"since":"2026-11-20T18:00:00.000Z","new":1},"new":{"a":[1]}}"#;
+        let saved: Saved = serde_json::from_str(text).unwrap();
+        assert_eq!((saved.mode, saved.request), (Mode::Manual, Some(true)));
+    }
+
+    #[test]
+    fn of_older_data_only_what_is_on_the_safe_side_counts() {
+        let latch = Latch { names: vec!["low_flow".to_owned()], since: now().utc };
+        let older =
+            Saved { alarm: Some(latch.clone()), request: Some(true), ..Saved::unset(Mode::Automatic) };
+        let saved = Notes::new(Memory::Older(older), now()).saved;
+        assert_eq!((saved.mode, saved.mode_lost, saved.request), (Mode::Manual, true, None));
+        assert_eq!(saved.alarm, Some(latch));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod conditions;
 mod contact;
 pub mod decision;
 pub mod frost;
+mod held;
 pub mod inputs;
 pub mod memory;
 mod plan;
@@ -193,7 +194,7 @@ impl Controller for Chiller {
         if self.contact.is_released() {
             return;
         }
-        self.contact.answered(&request, reply.is_err());
+        self.contact.answered(&request);
         match &reply {
             Ok(reply) => {
                 self.unit.take(&request, *reply, now);
@@ -203,7 +204,7 @@ impl Controller for Chiller {
                 self.work_answered(&request, *reply, now);
             }
             Err(refusal) => {
-                self.unit.refused(&request);
+                self.unit.refused(&request, &refusal.0);
                 self.work_refused(&request, refusal, now);
                 self.effects.push_back(Effect::Publish);
             }
@@ -246,6 +247,7 @@ impl Controller for Chiller {
     fn handle_saved(&mut self, result: Result<(), StoreError>, now: Now) {
         self.notes.written(result.is_ok());
         self.restoring_is_saved(result.is_ok(), now);
+        self.answer_saved(result.as_ref().err().map(ToString::to_string).as_deref());
         self.mode_saved(result);
         self.effects.push_back(Effect::Publish);
     }
@@ -254,14 +256,24 @@ impl Controller for Chiller {
         self.switch_overdue(now);
         self.set_point_overdue(now);
         self.mode_change_overdue(now);
+        self.saving_overdue(now);
         if self.contact.released().is_some_and(|released| now.instant >= released.until) {
             self.end_release(now);
         }
         self.follow_up(now);
     }
 
+    fn handle_absence(&mut self, time: Duration, _now: Now) {
+        self.work.was_absent(time);
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
-        let own = [self.site.decider.poll_timeout(), self.site.shown.stale_at, self.work.mode_change_limit()];
+        let own = [
+            self.site.decider.poll_timeout(),
+            self.site.shown.stale_at,
+            self.work.mode_change_limit(),
+            self.work.saving_limit(),
+        ];
         let unit = match self.contact.released() {
             Some(released) => [Some(released.until), None, None, None, None, None],
             None => [

@@ -15,6 +15,9 @@ impl Chiller {
             return ChillerStatus::Released;
         }
         let Some(status) = self.unit.status().filter(|_| self.contact.is_connected()) else {
+            if self.contact.is_connected() && self.unit.refuses_status() {
+                return ChillerStatus::Fault;
+            }
             let is_resuming = self.contact.is_resuming();
             return if is_resuming { ChillerStatus::Released } else { ChillerStatus::Offline };
         };
@@ -54,6 +57,7 @@ impl Chiller {
             ChillerStatus::Released => "released",
             ChillerStatus::Offline => "link_lost",
             ChillerStatus::Fault if self.has_alarm() => "alarm",
+            ChillerStatus::Fault if self.unit.refuses_status() => "reading_refused",
             ChillerStatus::Fault => "start_failed",
             ChillerStatus::Service => "service",
             _ if self.notes.saved.mode_lost => "mode_lost",
@@ -122,6 +126,7 @@ impl Chiller {
             has_dome: self.site.has_dome(),
             cold: self.cold(),
             alarm: self.has_alarm().then(|| self.alarm_in_words()),
+            refuses_status: self.unit.refuses_status(),
             start_failed: self.trials.start_failed(),
             was_heard: self.contact.was_heard(),
             silence: self.contact.silence(),

@@ -195,7 +195,7 @@ impl Chiller {
                 self.trials.started_pump = by_itself.then_some(now.instant);
                 // Flow and drive are about to change: read them now.
                 self.contact.hurry(now.instant);
-                self.answer(ticket, outcome);
+                self.answer_when_saved(ticket, outcome, now);
             }
             Taken::Differs if on && (status.alarm || status.unit_mode == UnitMode::Safety) => {
                 let message = format!("the unit has an alarm{}", self.names_of_alarms());

@@ -39,6 +39,8 @@ pub struct Situation<'a> {
     pub cold: Option<Cold>,
     /// A clause about the alarm, if there is one.
     pub alarm: Option<String>,
+    /// It answers, but not to say its status.
+    pub refuses_status: bool,
     /// Why the last start failed.
     pub start_failed: Option<&'a str>,
     /// Whether it has answered since the bridge started.
@@ -110,6 +112,10 @@ fn fault(now: &Situation<'_>) -> String {
         None => "",
     };
     match (&now.alarm, now.start_failed) {
+        _ if now.refuses_status => {
+            let alarm = now.alarm.as_ref().map(|alarm| format!("; {alarm}")).unwrap_or_default();
+            format!("fault: the unit answers, but refuses to tell its status{alarm}")
+        }
         (Some(alarm), _) => format!("fault: {alarm}{pump}"),
         (None, Some(why)) => format!("fault: the unit did not start: {why}"),
         (None, None) => format!("fault{pump}"),
@@ -119,8 +125,8 @@ fn fault(now: &Situation<'_>) -> String {
 fn manual(does: &str, now: &Situation<'_>) -> String {
     let contrary = match (now.requested, now.pump_on, now.status) {
         (_, _, ChillerStatus::Starting | ChillerStatus::Stopping) => "",
-        (Some(true), Some(false), _) => " although it was told to run",
-        (Some(false), Some(true), _) => " although it was told to stand by",
+        (Some(true), Some(false), _) => " although it should run",
+        (Some(false), Some(true), _) => " although it should be off",
         _ => "",
     };
     let by = now.mode_by.map(|by| format!(" (set by {by})")).unwrap_or_default();

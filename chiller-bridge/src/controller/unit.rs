@@ -2,6 +2,7 @@
 //!
 //! All readings are discarded when the link is lost.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
@@ -28,12 +29,46 @@ pub(super) struct Unit {
     details: (Option<AlarmDetail1Bits>, Option<AlarmDetail2Bits>),
     warnings: Option<WarningBits>,
     date: Option<Utc>,
+    /// The readings of the quick set that it has told, ever.
+    told: BTreeSet<&'static str>,
+    /// Those that it refuses to tell now, in its words.
+    refused: BTreeMap<&'static str, String>,
+}
+
+const STATUS: &str = "its status";
+
+/// The readings that matter, for people. The unit may lack the sensors of others.
+fn name(request: &Request) -> Option<&'static str> {
+    match request {
+        Request::ReadStatus => Some(STATUS),
+        Request::ReadSetTemperature => Some("its set point"),
+        Request::ReadSupplyTemperature => Some("the water's temperature"),
+        Request::ReadAmbientTemperature => Some("the ambient temperature"),
+        Request::ReadProcessFlow => Some("the flow"),
+        Request::ReadDriveLevel => Some("its drive level"),
+        _ => None,
+    }
 }
 
 impl Unit {
     /// Discards all readings, but keeps their time.
     pub(super) fn forget(&mut self) {
-        *self = Self { date: self.date, ..Self::default() };
+        let told = std::mem::take(&mut self.told);
+        *self = Self { date: self.date, told, ..Self::default() };
+    }
+
+    /// Whether it answers, but not to say its status.
+    pub(super) fn refuses_status(&self) -> bool {
+        self.refused.contains_key(STATUS)
+    }
+
+    /// What it refuses to tell, although it has told it before, or must; a sensor that it never had
+    /// is not worth a word.
+    pub(super) fn refusals(&self) -> Option<String> {
+        let held = |name: &&str| *name == STATUS || self.told.contains(*name);
+        let names: Vec<_> = self.refused.keys().copied().filter(|name| held(&name)).collect();
+        let said = self.refused.get(names.first()?)?;
+        Some(format!("the unit answers, but refuses to tell {}: {said}", names.join(", ")))
     }
 
     pub(super) fn date(&self) -> Option<Utc> {
@@ -91,6 +126,10 @@ impl Unit {
             return;
         }
         self.date = Some(now.utc);
+        if let Some(name) = name(request) {
+            self.told.insert(name);
+            self.refused.remove(name);
+        }
         let reading = &mut self.reading;
         match (request, reply) {
             (_, Reply::Status(status)) => {
@@ -133,7 +172,10 @@ impl Unit {
     }
 
     /// The unit refuses a query: the earlier reading no longer counts.
-    pub(super) fn refused(&mut self, request: &Request) {
+    pub(super) fn refused(&mut self, request: &Request, said: &str) {
+        if let Some(name) = name(request) {
+            self.refused.insert(name, said.to_owned());
+        }
         let reading = &mut self.reading;
         match request {
             Request::ReadStatus => self.status = None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bridge::order::Order;
 use bus::clock::Instant;
-use bus::command::Ticket;
+use bus::command::{Outcome, Ticket};
 
 use crate::protocol::{Request, Temperature};
 
@@ -19,6 +19,8 @@ use crate::protocol::{Request, Temperature};
 const PANEL_PAUSE: Duration = Duration::from_millis(1600);
 /// A set point takes effect at once, or not at all.
 const SET_POINT_LIMIT: Duration = Duration::from_secs(10);
+/// Nobody waits longer for the disk.
+const DISK_LIMIT: Duration = Duration::from_secs(5);
 /// Time to deliver the verdict, which also waits a moment for the disk.
 const BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 
@@ -30,6 +32,8 @@ pub(super) struct Work {
     pub(super) clear: Option<Clear>,
     /// The mode was changed, but is not saved yet.
     pub(super) mode_change: Option<Ticket>,
+    /// Done, but the order is not saved yet.
+    pub(super) saving: Vec<Saving>,
 }
 
 impl Work {
@@ -66,6 +70,23 @@ impl Work {
         self.mode_change.as_ref().map(|ticket| ticket.deadline - BEFORE_DEADLINE)
     }
 
+    /// Until when other answers wait for the disk.
+    pub(super) fn saving_limit(&self) -> Option<Instant> {
+        self.saving.iter().map(|saving| saving.limit).min()
+    }
+
+    /// The bridge itself did not run for this time: the unit was not heard, and gets it back, as far
+    /// as the senders can wait.
+    pub(super) fn was_absent(&mut self, time: Duration) {
+        let switch = self.switch.as_mut().map(|work| &mut work.order);
+        let set_point = self.set_point.as_mut().map(|work| &mut work.order);
+        for order in switch.into_iter().chain(set_point) {
+            let longest = order.ticket.as_ref().map(|ticket| ticket.deadline - BEFORE_DEADLINE);
+            let later = order.deadline + time;
+            order.deadline = longest.map_or(later, |longest| later.min(longest.max(order.deadline)));
+        }
+    }
+
     /// The next deadline of an order.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let switch = self.switch.as_ref().map(|work| work.order.deadline);
@@ -100,6 +121,21 @@ impl Work {
             self.switch.take().and_then(|switch| switch.order.ticket),
         ];
         tickets.into_iter().flatten().collect()
+    }
+}
+
+/// An answer that waits for the disk.
+#[derive(Debug)]
+pub(super) struct Saving {
+    pub(super) ticket: Ticket,
+    pub(super) outcome: Outcome,
+    limit: Instant,
+}
+
+impl Saving {
+    pub(super) fn new(ticket: Ticket, outcome: Outcome, now: Instant) -> Self {
+        let limit = (ticket.deadline - BEFORE_DEADLINE).min(now + DISK_LIMIT);
+        Self { ticket, outcome, limit }
     }
 }
 

@@ -201,9 +201,10 @@ fn c6_without_any_temperature_it_may_be_freezing() {
     site.dome = None;
     site.switch_camera(true);
     site.pass(2 * MINUTE);
-    site.switch_camera(false);
-    // The water moves, and so says nothing about frost.
+    // The water moves, and so says nothing about frost; the last ambient counts for input_hold.
     site.model().set_ambient_celsius(80.0);
+    site.pass(6 * MINUTE);
+    site.switch_camera(false);
     site.pass(3 * MINUTE);
     let state = site.state();
     assert_eq!(state.antifreeze_enabled, Some(true), "{state:?}");

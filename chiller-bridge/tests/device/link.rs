@@ -81,20 +81,53 @@ fn a_silent_unit_does_not_keep_the_loop_awake() {
 }
 
 #[test]
-fn refusals_are_no_readings_and_do_not_move_the_date() {
+fn a_unit_that_refuses_answers_and_its_refusals_are_no_readings() {
     let mut rig = Rig::running();
     let before = rig.state().date;
     for fault in [Fault::ErrorDigit(5), Fault::Short23] {
         rig.model().inject(fault);
         rig.run_for(60 * SECOND);
         let state = rig.state();
-        assert!(!state.connected, "{fault:?}");
+        assert!(state.connected, "{fault:?}");
+        assert_eq!((state.status, state.reason.as_str()), (ChillerStatus::Fault, "reading_refused"));
+        assert_eq!(state.summary, "fault: the unit answers, but refuses to tell its status");
+        let [attention] = state.attention.as_slice() else { panic!("{:#?}", state.attention) };
+        assert_eq!(attention.name, "reading_refused");
+        let text = &attention.text;
+        assert!(
+            text.starts_with("the unit answers, but refuses to tell ") && text.contains("its status"),
+            "{text}"
+        );
         assert_eq!(state.date, before);
         assert_eq!(state.reading, Reading::default());
     }
+    let lost =
+        |rig: &Rig| rig.events().filter(|it| it.happening.reason.as_deref() == Some("link_lost")).count();
+    assert_eq!((lost(&rig), rig.health().link.losses), (0, 0));
+    let reply = rig.command_and_wait("alice", "setpoint", "12");
+    assert_eq!(reply.message, "the chiller answers, but refuses to tell its status");
     rig.model().clear_faults();
     rig.run_until_connected();
+    rig.run_for(20 * SECOND);
     assert!(rig.state().date > before);
+    assert_eq!((rig.state().status, rig.state().attention.as_slice()), (ChillerStatus::Idle, [].as_slice()));
+}
+
+#[test]
+fn four_refusals_in_a_row_neither_start_the_chiller_nor_lose_the_link() {
+    for replies in [1, 4, 40] {
+        let mut rig = Rig::running();
+        rig.run_for(600 * SECOND);
+        let decisions = rig.events().filter(|it| it.happening.kind == EventKind::Decision).count();
+        rig.model().inject_for(Fault::Short23, replies);
+        rig.run_for(120 * SECOND);
+        let state = rig.state();
+        assert_eq!((state.status, state.connected), (ChillerStatus::Idle, true), "{replies}");
+        assert_eq!(rig.model().writes().count(), 0, "{replies}");
+        let told = rig.events().filter(|it| it.happening.kind == EventKind::Decision).count();
+        assert_eq!(told, decisions, "{replies}");
+        assert_eq!(state.antifreeze_enabled, Some(false));
+    }
 }
 
 #[test]
@@ -116,16 +149,27 @@ fn the_date_moves_with_valid_readings_and_heartbeats_go_on_without() {
 }
 
 #[test]
-fn after_a_stall_the_link_counts_as_lost_until_a_valid_reply() {
-    let mut rig = Rig::running();
-    rig.run_until(|rig| !rig.is_asking(), SECOND);
-    let date = rig.state().date;
-    rig.freeze(31 * SECOND);
-    let state = rig.view();
-    assert!(!state.connected);
-    assert_eq!((state.device.reading, state.date), (Reading::default(), date));
-    rig.run_until_connected();
-    assert!(rig.state().connected);
+fn a_bridge_that_stood_still_does_not_call_the_unit_silent_and_shows_nothing_old() {
+    for seconds in [6, 31, 3600] {
+        for asking in [false, true] {
+            let mut rig = Rig::running();
+            rig.run_until(|rig| rig.is_asking() == asking, 10 * SECOND);
+            let losses = rig.health().link.losses;
+            let known = rig.states().count();
+            rig.freeze(seconds * SECOND);
+            rig.run_for(60 * SECOND);
+            assert_eq!(rig.health().link.losses, losses, "{seconds} s, asking: {asking}");
+            for state in rig.states().skip(known) {
+                let stamp = &state.what.stamp;
+                let age = state.what.date.map(|date| stamp.published_at.seconds_since(date));
+                assert!(
+                    age.is_some_and(|age| age < stamp.stale_after_s),
+                    "{seconds} s, asking: {asking}: {age:?}"
+                );
+            }
+            assert!(rig.state().connected);
+        }
+    }
 }
 
 #[test]
@@ -138,7 +182,7 @@ fn an_answer_that_was_read_after_a_stall_is_no_reading() {
     rig.freeze(31 * SECOND);
     let after: Vec<_> = rig.states().filter(|state| state.at == rig.now()).collect();
     assert!(after.iter().all(|state| state.what.date == date), "{after:#?}");
-    rig.run_until_connected();
+    rig.run_for(5 * SECOND);
     assert!(rig.state().date > date);
 }
 

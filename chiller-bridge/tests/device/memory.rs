@@ -65,12 +65,112 @@ fn c2_damaged_memory_means_manual_with_the_pump_as_it_is() {
 }
 
 #[test]
-fn damaged_memory_of_commands_hurts_nobody() {
+fn c2_if_the_newest_memory_is_damaged_the_order_before_it_does_not_count() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.command_and_wait("alice", "mode", "automatic");
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.run_for(600 * SECOND);
+    rig.damage_newest(File::Device);
+    for _ in 0..2 {
+        rig.restart();
+        rig.run_until_connected();
+        let state = rig.state();
+        assert_eq!((state.mode, state.reason.as_str()), (Mode::Manual, "mode_lost"));
+        assert!(has_attention(&rig, "mode_lost"));
+    }
+    assert_eq!(rig.model().writes().count(), 0);
+    rig.command_and_wait("alice", "mode", "manual");
+    assert!(!has_attention(&rig, "mode_lost"));
+}
+
+#[test]
+fn that_an_older_memory_is_used_is_an_event_and_an_attention() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.damage_newest(File::Device);
+    rig.restart();
+    rig.run_until_connected();
+    let state = rig.state();
+    let attention = state.attention.iter().find(|it| it.name == "memory_damaged").expect("it is said");
+    assert!(attention.text.contains("an older copy is used"), "{attention:?}");
+    assert!(rig.events().any(|it| it.happening.reason.as_deref() == Some("memory_damaged")));
+    rig.run_for(901 * SECOND);
+    assert!(!has_attention(&rig, "memory_damaged"));
+}
+
+#[test]
+fn a_memory_of_a_later_version_is_no_damaged_one() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.run_for(SECOND);
+    rig.edit(File::Device, |text| text.replacen('{', r#"{"new":{"a":[1]},"#, 1));
+    rig.restart();
+    rig.run_until_connected();
+    assert_eq!((rig.state().mode, rig.state().reason.as_str()), (Mode::Manual, "manual"));
+    assert!(!has_attention(&rig, "memory_damaged"));
+}
+
+#[test]
+fn damaged_memory_of_commands_hurts_nobody_and_is_said() {
     let mut rig = Rig::running();
     rig.damage(File::Commands);
     rig.restart();
     rig.run_until_connected();
     assert_eq!(rig.command_and_wait("alice", "ping", "").status, ReplyStatus::Succeeded);
+    let state = rig.state();
+    let attention = state.attention.iter().find(|it| it.name == "journal_lost").expect("it is said");
+    assert_eq!(attention.severity, Severity::Warning);
+    assert!(attention.text.contains("may run again"), "{attention:?}");
+}
+
+#[test]
+fn one_bad_entry_among_the_saved_commands_does_not_make_the_others_run_again() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.ask("first", "alice", "setpoint", "12");
+    rig.wait_for("first");
+    rig.run_for(SECOND);
+    rig.edit(File::Commands, |text| text.replacen(r#""ended":["#, r#""ended":[{"x":1},"#, 1));
+    rig.restart();
+    rig.run_until_connected();
+    let orders = rig.model().writes().count();
+    rig.ask("first", "alice", "setpoint", "12");
+    assert!(rig.wait_for("first").duplicate);
+    assert_eq!(rig.model().writes().count(), orders);
+    let state = rig.state();
+    let attention = state.attention.iter().find(|it| it.name == "journal_lost").expect("it is said");
+    assert!(attention.text.starts_with("1 entries of the saved commands"), "{attention:?}");
+}
+
+#[test]
+fn an_order_to_run_that_could_not_be_saved_says_so() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.set_disk_full(true);
+    let reply = rig.command_and_wait("alice", "enabled", "on");
+    assert_eq!((reply.status, reply.code), (ReplyStatus::Failed, Some(Code::Failed)), "{reply:?}");
+    assert!(reply.message.starts_with("running after "), "{reply:?}");
+    assert!(reply.message.contains("a restart of the bridge would forget the order"), "{reply:?}");
+    assert!(rig.model().pump_on());
+    let again = rig.command_and_wait("alice", "enabled", "on");
+    assert_eq!(again.code, Some(Code::Failed), "already running, and still not saved: {again:?}");
+    rig.set_disk_full(false);
+    assert_eq!(rig.command_and_wait("alice", "enabled", "on").code, Some(Code::Succeeded));
+    rig.run_for(SECOND);
+    rig.restart();
+    rig.run_until_connected();
+    assert_eq!(rig.state().requested, Some(true));
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_keep_an_order_to_run_unanswered() {
+    let mut rig = Rig::running();
+    rig.command_and_wait("alice", "mode", "manual");
+    rig.set_disk_slow(600 * SECOND);
+    let reply = rig.command_and_wait("alice", "enabled", "on");
+    assert_eq!(reply.code, Some(Code::Failed), "{reply:?}");
+    assert!(reply.message.contains("the disk does not answer"), "{reply:?}");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bus::message::{Code, ReplyStatus};
 use chiller_device::ChillerStatus;
-use testbed::chiller::Fault;
+use testbed::chiller::{Config, Fault};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -40,6 +40,31 @@ fn release_0_ends_it_at_once() {
     rig.run_for(2 * SECOND);
     assert!(rig.state().connected);
     assert!(is_locked(&mut rig));
+}
+
+#[test]
+fn a_command_right_after_a_release_or_a_start_is_told_to_wait() {
+    let slow = Duration::from_millis(50);
+    let mut rig = Rig::new(settings(), Config { latency: slow..=slow, ..Config::default() });
+    rig.run_until_connected();
+    let told = |rig: &mut Rig| {
+        let id = rig.command("alice", "setpoint", "12");
+        rig.run_for(Duration::from_millis(20));
+        let reply = rig.outcome(&id).expect("at once");
+        assert_eq!(reply.code, Some(Code::NotConnected));
+        reply.message
+    };
+    rig.command_and_wait("alice", "release", "1");
+    rig.command_and_wait("alice", "release", "0");
+    let message = told(&mut rig);
+    assert!(message.contains("only now being asked again") && message.contains("wait a moment"), "{message}");
+    rig.model().inject(Fault::Deaf);
+    rig.run_for(60 * SECOND);
+    assert_eq!(told(&mut rig), "the chiller does not answer");
+    rig.restart();
+    rig.run_until(|rig| rig.is_heard() && rig.knows_verdict(), SECOND);
+    let message = told(&mut rig);
+    assert!(message.contains("only begins to ask") && message.contains("wait a moment"), "{message}");
 }
 
 #[test]

@@ -230,10 +230,15 @@ impl Focuser {
             self.answer(init, outcome.clone());
         }
         if self.saved.released {
-            if let_go && self.orders.unsaved() {
+            if let_go && self.would_forget_kill() {
                 self.save();
             }
-            return self.answer_when_saved(ticket, Outcome::succeeded("released already"));
+            let outcome = Outcome::succeeded("released already");
+            return if let_go {
+                self.answer_when_saved(ticket, outcome)
+            } else {
+                self.answer(ticket, outcome)
+            };
         }
         if !self.connected {
             self.stop_when_back = true;
@@ -254,7 +259,7 @@ impl Focuser {
         }
         let mut answers: Vec<_> =
             self.run.take().map(|run| (run.ticket, AtStandstill::End(outcome))).into_iter().collect();
-        answers.push((ticket, AtStandstill::Confirm));
+        answers.push((ticket, if let_go { AtStandstill::ConfirmKill } else { AtStandstill::Confirm }));
         self.halt(answers, let_go, now);
     }
 

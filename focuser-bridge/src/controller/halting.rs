@@ -1,6 +1,8 @@
 //! Bringing the motor to standstill: a stop is written at once; waiting clients are answered at
 //! standstill, or after 3 s without one.
 
+use std::time::Duration;
+
 use bridge::controller::Effect;
 use bus::clock::Now;
 use bus::command::{Outcome, Ticket};
@@ -9,7 +11,7 @@ use bus::message::{EventBody, EventKind, Severity};
 use super::bounds::MOTION_SHOWS_WITHIN;
 use super::failure::Fault;
 use super::watch::Standstill;
-use super::{AtStandstill, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT};
+use super::{AFTERWARDS, AtStandstill, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT};
 use crate::protocol::{Reply, Request};
 
 impl Focuser {
@@ -82,23 +84,54 @@ impl Focuser {
             self.check(at, now);
         }
         let place = self.place();
-        let lets_go = halt.let_go || self.saved.release_owed;
-        if lets_go {
+        if halt.let_go || self.saved.release_owed {
             self.let_go();
         }
         for (ticket, told) in halt.answers {
-            let is_end = matches!(told, AtStandstill::End(_));
-            let outcome = match told {
-                AtStandstill::Confirm => Outcome::succeeded(format!("standing at {place}")),
-                AtStandstill::End(outcome) => {
-                    Outcome { message: format!("{}; standing at {place}", outcome.message), ..outcome }
+            let stands = format!("standing at {place}");
+            match told {
+                AtStandstill::Confirm => self.answer(ticket, Outcome::succeeded(stands)),
+                AtStandstill::ConfirmKill => {
+                    let message = format!("{stands}, and released");
+                    self.answer_when_saved(ticket, Outcome::succeeded(message));
                 }
-            };
-            if lets_go && !is_end {
-                self.answer_when_saved(ticket, outcome);
-            } else {
-                self.answer(ticket, outcome);
+                AtStandstill::End(outcome) => {
+                    let message = format!("{}; {stands}", outcome.message);
+                    self.answer(ticket, Outcome { message, ..outcome });
+                }
             }
+        }
+    }
+
+    /// The bridge itself did not run for this time: a motor that was not heard is not one that does
+    /// not stop or arrive.
+    pub(super) fn was_absent(&mut self, time: Duration, now: Now) {
+        let room = |ticket: &Ticket| ticket.deadline - AFTERWARDS;
+        if let Some(run) = &mut self.run {
+            run.deadline = run.deadline.after(time.min(room(&run.ticket).since(run.deadline.instant)));
+        }
+        let late: Vec<_> = match &mut self.job {
+            Job::Check { deadline, .. } => {
+                *deadline = deadline.map(|deadline| deadline + time);
+                Vec::new()
+            }
+            Job::Halt(halt) => {
+                halt.deadline = halt.deadline + time;
+                let end = halt.deadline.max(now.instant);
+                halt.answers.extract_if(.., |(ticket, _)| ticket.deadline <= end).collect()
+            }
+            Job::None | Job::Moving(_) => Vec::new(),
+        };
+        for (ticket, told) in late {
+            let seconds = time.as_secs_f64();
+            let itself = format!(
+                "the bridge itself did not run for {seconds:.0} s after a stop was sent: whether it stands is not known yet"
+            );
+            let message = match told {
+                AtStandstill::Confirm | AtStandstill::ConfirmKill => itself,
+                AtStandstill::End(outcome) => format!("{}; {itself}", outcome.message),
+            };
+            self.answer(ticket, Outcome::timed_out(message));
         }
     }
 
@@ -142,7 +175,7 @@ impl Focuser {
         }
         for (ticket, told) in halt.answers {
             let message = match told {
-                AtStandstill::Confirm => message.clone(),
+                AtStandstill::Confirm | AtStandstill::ConfirmKill => message.clone(),
                 AtStandstill::End(outcome) => format!("{}; {message}", outcome.message),
             };
             self.answer(ticket, Outcome::timed_out(message));

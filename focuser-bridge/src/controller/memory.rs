@@ -3,11 +3,10 @@
 use bus::clock::Utc;
 use serde::{Deserialize, Serialize};
 
-use crate::geometry::FullStep;
+use crate::geometry::{FullStep, Mechanics};
 
 /// The data that survive a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Saved {
     /// The counter at the inner end, if it is known.
     pub origin: Option<i32>,
@@ -44,9 +43,25 @@ pub struct Saved {
     pub reset_cleared: bool,
 }
 
+impl Saved {
+    /// Older data, because the last were damaged: what may have changed since is unknown.
+    #[must_use]
+    pub fn outdated(self, mechanics: &Mechanics) -> Self {
+        let last_mm = self.origin.zip(self.steps).map(|(end, steps)| mechanics.millimetres(end, steps));
+        Self {
+            origin: None,
+            run_inwards: 0,
+            last_known: last_mm.map(|mm| (mm, self.at)).or(self.last_known),
+            end_moved: None,
+            unhomed: Unhomed::MemoryLost,
+            reset_cleared: false,
+            ..self
+        }
+    }
+}
+
 /// A motor that was commanded to move and did not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FailedMove {
     /// For people.
     pub why: String,
@@ -61,7 +76,7 @@ pub enum Unhomed {
     /// No homing has found it yet.
     #[default]
     NeverHomed,
-    /// The saved data cannot be read.
+    /// The last saved data cannot be read.
     MemoryLost,
     /// The counter was reset.
     PowerCycled,
@@ -90,7 +105,9 @@ impl Unhomed {
     pub(super) const fn in_words(self) -> &'static str {
         match self {
             Self::NeverHomed => "it never was",
-            Self::MemoryLost => "what the bridge remembered of it cannot be read",
+            Self::MemoryLost => {
+                "what the bridge remembered of it cannot be read; if it was killed, that is forgotten"
+            }
             Self::PowerCycled => "the controller was power-cycled",
             Self::CounterNearZero => "its counter is near zero and may have been reset",
             Self::CounterChanged => "its counter is not what it was",

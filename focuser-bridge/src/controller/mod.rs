@@ -115,6 +115,8 @@ struct Halt {
 enum AtStandstill {
     /// To the sender of the stop: success, with the position.
     Confirm,
+    /// The same to the sender of a kill, once it is on the disk.
+    ConfirmKill,
     /// To the sender of the motion.
     End(Outcome),
 }
@@ -184,6 +186,7 @@ impl Focuser {
             effects.push_back(Effect::ReleasePort(true));
         }
         Self {
+            orders: Orders::new(saved.released || saved.release_owed),
             settings,
             saved,
             motor: Motor::default(),
@@ -191,7 +194,6 @@ impl Focuser {
             silent: false,
             checked: false,
             job: Job::None,
-            orders: Orders::default(),
             saving: false,
             run: None,
             pending_init: None,
@@ -225,21 +227,13 @@ impl Focuser {
     }
 
     fn save(&mut self) {
+        self.orders.writes();
         self.effects.push_back(Effect::Save(self.saved.clone()));
     }
 
     /// Whether a motion of ours may be turning the motor.
     fn in_motion(&self) -> bool {
         matches!(self.job, Job::Moving(_) | Job::Halt(_))
-    }
-
-    /// The position, for people.
-    fn place(&self) -> String {
-        match (self.current_mm(), self.motor.steps) {
-            (Some(mm), _) => format!("{mm:.3} mm"),
-            (None, Some(steps)) => format!("{steps} steps (not homed)"),
-            (None, None) => "an unknown position".to_owned(),
-        }
     }
 
     fn motion_answered(&mut self, reply: Reply, now: Now) {
@@ -442,6 +436,11 @@ impl Controller for Focuser {
 
     fn poll_effect(&mut self) -> Option<Effect<Request, Saved>> {
         self.effects.pop_front()
+    }
+
+    fn handle_absence(&mut self, time: Duration, now: Now) {
+        self.was_absent(time, now);
+        self.note_status();
     }
 
     fn handle_shutdown(&mut self, now: Now) {

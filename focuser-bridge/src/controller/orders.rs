@@ -23,18 +23,20 @@ pub(super) struct Orders {
     writing: bool,
     /// Why the disk does not have the last save.
     error: Option<String>,
+    /// The disk says that it is killed.
+    killed_on_disk: bool,
     answers: Vec<(Ticket, Outcome)>,
 }
 
 impl Orders {
+    /// With the file of the previous process.
+    pub(super) fn new(killed: bool) -> Self {
+        Self { killed_on_disk: killed, ..Self::default() }
+    }
+
     /// A save has begun.
     pub(super) fn writes(&mut self) {
         self.writing = true;
-    }
-
-    /// Whether the disk does not have what was saved last.
-    pub(super) fn unsaved(&self) -> bool {
-        self.error.is_some()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -43,6 +45,15 @@ impl Orders {
 }
 
 impl Focuser {
+    fn is_killed(&self) -> bool {
+        self.saved.released || self.saved.release_owed
+    }
+
+    /// Whether a restart would undo that it was killed, as far as is known.
+    pub(super) fn would_forget_kill(&self) -> bool {
+        self.is_killed() && !self.orders.killed_on_disk && self.orders.error.is_some()
+    }
+
     /// Answers with this outcome once the order is on the disk, and otherwise that it is not.
     pub(super) fn answer_when_saved(&mut self, ticket: Ticket, outcome: Outcome) {
         self.orders.answers.push((ticket, outcome));
@@ -55,6 +66,9 @@ impl Focuser {
     pub(super) fn orders_saved(&mut self, result: Result<(), StoreError>) {
         self.orders.writing = false;
         let error = result.err().map(|error| error.to_string());
+        if error.is_none() {
+            self.orders.killed_on_disk = self.is_killed();
+        }
         if error.is_some() != self.orders.error.is_some() {
             self.effects.push_back(Effect::Publish);
         }
@@ -72,16 +86,17 @@ impl Focuser {
     }
 
     fn answer_orders(&mut self) {
+        let would_forget = self.would_forget_kill();
         for (ticket, outcome) in std::mem::take(&mut self.orders.answers) {
             let outcome = match &self.orders.error {
-                None => outcome,
-                Some(error) => {
+                Some(error) if would_forget => {
                     let (but, code) = match outcome.status {
                         ReplyStatus::Succeeded => (", but ", Code::Failed),
                         _ => ("; ", outcome.code),
                     };
                     Outcome::failed(code, format!("{}{but}{NOT_SAVED} ({error})", outcome.message))
                 }
+                _ => outcome,
             };
             self.answer(ticket, outcome);
         }

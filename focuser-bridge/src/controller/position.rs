@@ -38,6 +38,15 @@ impl Focuser {
         self.homed().then(|| self.settings.mechanics.millimetres(origin, steps))
     }
 
+    /// The position, for people.
+    pub(super) fn place(&self) -> String {
+        match (self.current_mm(), self.motor.steps) {
+            (Some(mm), _) => format!("{mm:.3} mm"),
+            (None, Some(steps)) => format!("{steps} steps (not homed)"),
+            (None, None) => "an unknown position".to_owned(),
+        }
+    }
+
     /// It certainly stands.
     pub(super) fn rest_at(&mut self, steps: i32, now: Now) {
         self.motor.steps = Some(steps);

@@ -76,7 +76,7 @@ impl Focuser {
             );
             conditions.push(Condition::warning("status_word", text));
         }
-        let undone = if self.orders.unsaved() { format!("; {NOT_SAVED}") } else { String::new() };
+        let undone = if self.would_forget_kill() { format!("; {NOT_SAVED}") } else { String::new() };
         if self.saved.release_owed {
             let text =
                 "killed while it did not answer: as soon as it does, it is stopped and its port is released";

@@ -54,7 +54,7 @@ impl Focuser {
                 return Situation::Moving { to_mm, by, progress: moving.progress };
             }
             Job::Halt(halt) => {
-                let asked = halt.answers.iter().find(|(_, told)| matches!(told, AtStandstill::Confirm));
+                let asked = halt.answers.iter().find(|(_, told)| !matches!(told, AtStandstill::End(_)));
                 return Situation::Stopping { by: asked.map(|(ticket, _)| &ticket.by) };
             }
             Job::None | Job::Check { .. } => {}

@@ -65,6 +65,65 @@ fn f9_silence_takes_the_position_away_within_seconds() {
 }
 
 #[test]
+fn a_bridge_that_stood_still_does_not_say_that_the_focuser_did_not_answer() {
+    for seconds in [2, 8, 14, 60] {
+        for (verb, argument, milliseconds) in [("ping", "", 100), ("set", "5", 1000), ("set", "3.1", 1)] {
+            let mut rig = Rig::at("3");
+            let id = rig.command("scheduler", verb, argument);
+            rig.run_for(milliseconds * MILLISECOND);
+            rig.freeze(seconds * SECOND);
+            let reply = rig.wait_for(&id);
+            let what = format!("{verb} {argument}, {seconds} s: {reply:?}");
+            rig.run_for(2 * SECOND);
+            let losses = rig.health_of_link().losses;
+            assert_eq!(losses, 0, "{what}");
+            assert!(!reply.message.contains("answer"), "{what}");
+            assert_eq!(rig.state().status, FocuserStatus::Idle, "{what}");
+            assert!(!rig.events().any(|it| it.happening.reason.as_deref() == Some("link_lost")), "{what}");
+            rig.assert_honest(&what);
+        }
+    }
+}
+
+#[test]
+fn a_bridge_that_stood_still_in_a_stop_does_not_call_the_motor_unstoppable() {
+    for seconds in [1, 4, 10, 60] {
+        let (mut rig, _) = Rig::moving();
+        let stop = rig.command("ops", "stop", "");
+        rig.run_for(2 * MILLISECOND);
+        rig.freeze(seconds * SECOND);
+        let reply = rig.wait_for(&stop);
+        assert!(!reply.message.contains("no standstill"), "{seconds} s: {reply:?}");
+        rig.run_for(2 * SECOND);
+        let state = rig.state();
+        assert_eq!(
+            (state.status, state.attention.as_slice()),
+            (FocuserStatus::Idle, [].as_slice()),
+            "{seconds} s"
+        );
+    }
+}
+
+#[test]
+fn a_command_in_the_first_second_is_told_to_wait_and_not_to_drive_to_the_end() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.restart();
+    rig.run_until(|rig| rig.is_heard() && rig.knows_verdict(), SECOND);
+    let mut waits = 0;
+    for _ in 0..40 {
+        let id = rig.command("scheduler", "set", "3");
+        rig.run_for(5 * MILLISECOND);
+        let Some(reply) = rig.outcome(&id).filter(|reply| reply.code == Some(Code::NotConnected)) else {
+            continue;
+        };
+        assert!(reply.message.contains("wait") && !reply.message.contains("init"), "{reply:?}");
+        waits += 1;
+    }
+    assert!(waits > 0, "it was never too early");
+}
+
+#[test]
 fn f15_one_bad_reply_in_a_move_does_no_harm() {
     for fault in LINE_FAULTS {
         for milliseconds in [0, 10, 25, 40, 300, 900, 1000] {

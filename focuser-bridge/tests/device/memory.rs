@@ -283,8 +283,56 @@ fn a_damaged_memory_is_not_homed_and_says_why() {
     rig.restart();
     rig.run_until_checked();
     assert_not_homed(&mut rig, "memory_lost");
-    let condition = &rig.state().attention[0];
+    let state = rig.state();
+    let condition = state.attention.iter().find(|it| it.name == "not_homed").expect("it is said");
     assert!(condition.text.contains("what the bridge remembered of it cannot be read"), "{condition:?}");
+}
+
+#[test]
+fn if_the_newest_memory_is_damaged_nothing_moves_until_init() {
+    let mut rig = Rig::at("3");
+    rig.command_and_wait("ops", "kill", "");
+    rig.run_for(SECOND);
+    rig.damage_newest(bridge::core::File::Device);
+    for _ in 0..2 {
+        rig.restart();
+        rig.run_until_checked();
+        assert_not_homed(&mut rig, "memory_lost");
+    }
+    let said = |rig: &Rig, name: &str| rig.state().attention.into_iter().find(|it| it.name == name);
+    let text = said(&rig, "not_homed").expect("it is said").text;
+    assert!(text.contains("if it was killed, that is forgotten"), "{text}");
+    assert!(text.contains("it last stood at 3.000 mm"), "{text}");
+    assert!(rig.events().any(|event| event.happening.reason.as_deref() == Some("memory_damaged")));
+    assert_succeeded(&rig.command_and_wait("ops", "init", ""));
+    rig.assert_rests_at(0.0);
+}
+
+#[test]
+fn an_older_memory_that_says_killed_is_believed() {
+    let mut rig = Rig::at("3");
+    rig.command_and_wait("ops", "kill", "");
+    rig.run_for(SECOND);
+    rig.command_and_wait("ops", "init", "");
+    // What was saved last but one is that it is killed.
+    let killed = r#"{"origin":1,"steps":1,"at":null,"motion":null,"released":true,"reset_cleared":false}"#;
+    rig.edit(bridge::core::File::Device, |_| killed.to_owned());
+    rig.damage_newest(bridge::core::File::Device);
+    rig.restart();
+    rig.run_for(5 * SECOND);
+    assert_eq!(rig.state().status, FocuserStatus::Released);
+    assert_failed(&rig.command_and_wait("scheduler", "set", "1"), Code::NotConnected, "killed");
+}
+
+#[test]
+fn a_memory_of_a_later_version_is_no_damaged_one() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.edit(bridge::core::File::Device, |text| text.replacen('{', r#"{"new":{"a":[1]},"#, 1));
+    rig.restart();
+    rig.run_until_checked();
+    rig.assert_rests_at(3.0);
+    assert_eq!(rig.state().attention, []);
 }
 
 #[test]

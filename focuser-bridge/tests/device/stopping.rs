@@ -212,6 +212,50 @@ fn a_killed_focuser_stays_so_over_a_restart_until_init() {
 }
 
 #[test]
+fn a_kill_that_the_disk_does_not_have_says_that_a_restart_would_undo_it() {
+    let (mut rig, id) = Rig::moving();
+    rig.set_disk_full(true);
+    let reply = rig.command_and_wait("ops", "kill", "");
+    assert_failed(&reply, Code::Failed, "that could not be saved: a restart of the bridge would undo it");
+    assert!(reply.message.starts_with("standing at "), "{reply:?}");
+    assert_eq!(rig.outcome(&id).unwrap().code, Some(Code::Stopped));
+    let state = rig.state();
+    assert_eq!(state.status, FocuserStatus::Released, "it is in force nevertheless");
+    let text = |rig: &Rig| {
+        let state = rig.state();
+        state.attention.into_iter().find(|it| it.name == "released").expect("it is said").text
+    };
+    assert!(text(&rig).contains("a restart of the bridge would undo it"), "{}", text(&rig));
+    assert_failed(&rig.command_and_wait("ops", "kill", ""), Code::Failed, "would undo it");
+    rig.set_disk_full(false);
+    assert_succeeded(&rig.command_and_wait("ops", "kill", ""));
+    rig.run_for(SECOND);
+    assert!(!text(&rig).contains("undo"), "{}", text(&rig));
+    rig.restart();
+    rig.run_for(5 * SECOND);
+    assert_eq!(rig.state().status, FocuserStatus::Released);
+}
+
+#[test]
+fn a_kill_while_the_cable_is_out_and_the_disk_is_full_says_both() {
+    let mut rig = Rig::at("1");
+    rig.unplug();
+    rig.run_for(SECOND);
+    rig.set_disk_full(true);
+    let reply = rig.command_and_wait("ops", "kill", "");
+    assert_failed(&reply, Code::NotConnected, "NOT STOPPED");
+    assert!(reply.message.contains("a restart of the bridge would undo it"), "{reply:?}");
+}
+
+#[test]
+fn a_kill_is_answered_in_time_by_a_disk_that_hangs() {
+    let mut rig = Rig::at("1");
+    rig.set_disk_slow(600 * SECOND);
+    let reply = rig.command_and_wait("ops", "kill", "");
+    assert_failed(&reply, Code::Failed, "the disk does not answer");
+}
+
+#[test]
 fn a_kill_while_it_does_not_answer_is_carried_out_when_it_does() {
     for restarted in [false, true] {
         let (mut rig, id) = Rig::moving();

@@ -85,6 +85,8 @@ export class Device {
   events: Happening[] = [];
   health: Table | null = null;
   readonly series = new Series();
+  /** It has, or had before a connection was lost, an availability: it does not vanish with that. */
+  private isKnown = false;
 
   constructor(
     readonly site: string,
@@ -95,7 +97,7 @@ export class Device {
 
   /** What a bridge has, and an input of another service has not. */
   get isDevice(): boolean {
-    return this.description !== null || this.availability !== null;
+    return this.description !== null || this.isKnown;
   }
 
   /** After a connection was lost nothing counts that was not said again. */
@@ -112,6 +114,7 @@ export class Device {
 
   hearAvailability(payload: string): void {
     this.availability = payload === "online" || payload === "offline" ? payload : null;
+    this.isKnown = this.availability !== null;
   }
 
   hearState(values: Table | null, arrival: Arrival): void {

@@ -34,6 +34,8 @@ interface Bins {
 
 export class Series {
   properties: Property[] = [];
+  /** What the charts are made for: another one needs other charts. */
+  shape = "";
   private bins: Bins | null = null;
   private times: number[] = [];
   private heard = new Map<string, (number | null)[]>();
@@ -41,14 +43,15 @@ export class Series {
 
   /** Which properties have a history. What was heard of others is forgotten. */
   keep(description: Description): void {
-    const keys = (of: Property[]): string => of.map(({ key }) => key).join("\n");
     const wanted = description.properties.filter((property) => property.history && !property.many).slice(0, 24);
-    if (keys(wanted) !== keys(this.properties)) {
+    const shape = wanted.map(({ key, unit }) => `${key} ${unit}`).join("\n");
+    if (shape !== this.shape) {
       this.times = [];
       this.statuses = [];
       this.heard = new Map(wanted.map(({ key }) => [key, []]));
     }
     this.properties = wanted;
+    this.shape = shape;
   }
 
   /** A reading of this moment, in seconds since 1970. */

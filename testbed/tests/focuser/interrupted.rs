@@ -157,6 +157,69 @@ fn a_stop_is_delivered_when_the_broker_is_back() {
 }
 
 #[test]
+fn a_stop_right_after_a_restart_of_the_broker_waits_for_the_bridge() {
+    for interrupted in [true, false] {
+        let (mut site, mut moving) = moving();
+        site.broker.restart().unwrap();
+        if interrupted {
+            moving.interrupt().unwrap();
+            stopped(&mut moving, "set 6");
+        } else {
+            let mut focus = launch(&site, &["stop"]);
+            assert_eq!(focus.wait_exit(GIVES_UP).unwrap(), 0, "{}", focus.stderr());
+        }
+        stays_put(&site);
+        nothing_forbidden(&site);
+    }
+}
+
+#[test]
+fn a_stop_is_asked_for_until_a_bridge_that_hangs_goes_on() {
+    for interrupted in [true, false] {
+        let (mut site, mut moving) = moving();
+        site.bridge.freeze().unwrap();
+        let mut focus = if interrupted {
+            moving.interrupt().unwrap();
+            moving
+        } else {
+            launch(&site, &["stop"])
+        };
+        let not_yet = "STOP NOT CONFIRMED YET: THE FOCUSER MAY STILL BE MOVING; trying for ";
+        focus.wait_for_line(|line| line.starts_with(not_yet), LIMIT).unwrap();
+        site.bridge.thaw().unwrap();
+        if interrupted {
+            stopped(&mut focus, "set 6");
+        } else {
+            assert_eq!(focus.wait_exit(GIVES_UP).unwrap(), 0, "{}", focus.stderr());
+        }
+        let said = focus.stderr();
+        assert_eq!(said.matches("STOP NOT ").count(), 1, "{said}");
+        stays_put(&site);
+        nothing_forbidden(&site);
+    }
+}
+
+#[test]
+fn a_stop_waits_for_the_next_bridge() {
+    let (mut site, _moving) = moving();
+    site.bridge.kill9().unwrap();
+    let mut focus = launch(&site, &["stop"]);
+    focus.wait_for_line(|line| line.starts_with("STOP NOT DELIVERED YET: "), LIMIT).unwrap();
+    site.bridge.launch().unwrap();
+    assert_eq!(focus.wait_exit(GIVES_UP).unwrap(), 0, "{}", focus.stderr());
+    stays_put(&site);
+}
+
+#[test]
+fn a_stop_of_a_device_that_nobody_ever_saw_fails_at_once() {
+    let (site, _) = homed();
+    let mut focus = launch(&site, &["--device", "nosuch", "stop"]);
+    assert_eq!(focus.wait_exit(Duration::from_secs(10)).unwrap(), 155, "{}", focus.stderr());
+    let said = focus.stderr();
+    assert!(said.starts_with("error: STOP NOT DELIVERED: ") && said.contains("nobody listens"), "{said}");
+}
+
+#[test]
 fn a_stop_that_the_motor_does_not_obey_never_exits_28() {
     let (site, mut focus) = moving();
     site.port.with(|unit| unit.inject(Fault::StopIgnored));

@@ -195,7 +195,8 @@ fn what_is_refused_has_the_code_of_its_reason_and_moves_nothing() {
     assert!(status.stdout.contains("the bridge of clasp/focuser is OFFLINE"), "{status:?}");
     assert!(status.stdout.contains("\nFocuser was IDLE (1.000 mm)\n"), "{status:?}");
     exited(&focus(&site, "alice", &["set", "2"]), 155, "nothing was done");
-    exited(&focus(&site, "alice", &["stop"]), 155, "STOP NOT DELIVERED: THE FOCUSER MAY STILL BE MOVING");
+    let stop = focus(&site, "alice", &["stop", "--timeout", "1"]);
+    exited(&stop, 155, "STOP NOT DELIVERED: THE FOCUSER MAY STILL BE MOVING");
     site.broker.stop().unwrap();
     exited(&focus(&site, "alice", &["status"]), 155, "nothing listens at ");
     exited(&focus(&site, "alice", &["set", "2"]), 155, "nothing listens at ");

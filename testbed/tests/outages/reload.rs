@@ -74,6 +74,25 @@ fn settings_that_are_not_good_are_refused_and_nothing_stops() {
 }
 
 #[test]
+fn a_key_file_with_which_the_next_start_would_fail_is_refused() {
+    let mut site = Site::start().unwrap();
+    let other = site.broker.client("alice").unwrap().key;
+    let with_other_key = |settings: &str| {
+        let lines = settings.lines().map(|line| match line.split_once('=') {
+            Some((key, _)) if key.trim() == "key_file" => format!("key_file = {:?}\n", other.display()),
+            _ => format!("{line}\n"),
+        });
+        with_clients(&lines.collect::<String>(), "\"guest\"")
+    };
+    rewrite(&site, with_other_key);
+    hang_up(&mut site);
+    wait_events(&site, "bridge", "reload_refused", 1);
+    let told = events(&site, "bridge", "reload_refused")[0]["message"].clone();
+    assert!(told.as_str().unwrap().contains("is not the key of the certificate"), "{told}");
+    assert_eq!(code(&site, "alice", "a1"), 0, "nothing of it is taken");
+}
+
+#[test]
 fn a_renewed_certificate_is_taken_at_once_and_a_bad_one_is_not() {
     let mut site = Site::start().unwrap();
     let days = |days: u64| Duration::from_secs(days * 86_400);

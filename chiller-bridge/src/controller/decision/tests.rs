@@ -122,9 +122,49 @@ fn water_counts_only_while_it_stands() {
 }
 
 #[test]
-fn c4_no_plausible_temperature_at_all_may_be_frost() {
-    let facts = Observed { dome: None, ambient: None, water: None, ..quiet() };
-    assert_eq!(Night::new(facts).decide(0.0), (true, ANTIFREEZE));
+fn c4_no_plausible_temperature_for_the_hold_time_may_be_frost() {
+    for running in [false, true] {
+        let unknown = Observed { dome: None, ambient: None, water: None, pump_on: Some(running), ..quiet() };
+        let mut night = Night::new(unknown);
+        assert_eq!(night.decide(0.0), (running, INPUT_HOLD), "neither on nor off at once");
+        assert_eq!(night.decider.poll_timeout(), Some(at(300.0)));
+        assert_eq!(night.decide(299.0), (running, INPUT_HOLD));
+        assert_eq!(night.decide(300.0), (true, ANTIFREEZE));
+    }
+}
+
+#[test]
+fn temperatures_that_are_refused_for_a_moment_change_nothing() {
+    let no_dome = Observed { dome: None, dome_expected: false, ..quiet() };
+    let refused = Observed { ambient: None, water: None, set_point: None, pump_on: None, ..no_dome };
+    let mut night = Night::new(no_dome);
+    assert_eq!(night.decide(0.0), (false, NOT_NEEDED));
+    night.facts = refused;
+    assert_eq!((night.decide(1.0), night.decider.antifreeze()), ((false, NOT_NEEDED), Some(false)));
+    assert_eq!(night.decide(299.0), (false, NOT_NEEDED));
+    assert_eq!(night.decider.poll_timeout(), Some(at(300.0)));
+    assert_eq!(night.decide(300.0), (true, ANTIFREEZE), "for too long");
+    night.facts = no_dome;
+    night.decide(301.0);
+    assert_eq!(night.decider.antifreeze(), Some(false));
+}
+
+#[test]
+fn a_set_point_that_is_refused_for_a_moment_does_not_make_cold_water_a_frost() {
+    let cold = Observed { water: Some(4.5), set_point: Some(5.0), ..quiet() };
+    let mut night = Night::new(cold);
+    assert_eq!(night.decide(0.0), (false, NOT_NEEDED), "it was cooled");
+    night.facts.set_point = None;
+    assert_eq!(night.decide(1.0), (false, NOT_NEEDED));
+    assert_eq!(night.decide(302.0), (true, ANTIFREEZE));
+}
+
+#[test]
+fn a_cold_ambient_that_is_refused_for_a_moment_ends_no_frost() {
+    let mut night = Night::new(Observed { ambient: Some(4.0), ..quiet() });
+    assert_eq!(night.decide(0.0), (true, ANTIFREEZE));
+    night.facts = Observed { ambient: None, pump_on: Some(true), ..quiet() };
+    assert_eq!(night.decide(299.0), (true, ANTIFREEZE));
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn quiet() -> Situation<'static> {
         has_dome: true,
         cold: None,
         alarm: None,
+        refuses_status: false,
         start_failed: None,
         was_heard: true,
         silence: None,
@@ -140,7 +141,7 @@ fn manual_says_who_set_it_and_what_automatic_control_would_do_otherwise() {
         "off: manual mode (set by alice); automatic control would run it: camera cmos is powered"
     );
     let fell = Situation { requested: Some(true), ..manual(quiet()) };
-    assert_eq!(summary(&fell), "off although it was told to run: manual mode");
+    assert_eq!(summary(&fell), "off although it should run: manual mode");
     let lost = Situation { mode_lost: true, ..manual(cooling()) };
     assert_eq!(
         summary(&lost),

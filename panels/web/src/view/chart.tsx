@@ -37,8 +37,7 @@ export function Charts({ device, theme }: { device: Device; theme: string }): pr
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const root = useRef<HTMLDivElement>(null);
   const plots = useRef<Plots | null>(null);
-  const { properties } = device.series;
-  const keys = properties.map(({ key }) => key).join("\n");
+  const { properties, shape } = device.series;
 
   useEffect(() => {
     if (!root.current || properties.length === 0) return;
@@ -49,8 +48,8 @@ export function Charts({ device, theme }: { device: Device; theme: string }): pr
       unfollow();
       drawn.destroy();
     };
-  }, [device, keys, theme]);
-  useEffect(() => plots.current?.show(hours, hidden), [hours, hidden, keys, theme]);
+  }, [device, shape, theme]);
+  useEffect(() => plots.current?.show(hours, hidden), [hours, hidden, shape, theme]);
 
   if (properties.length === 0) return null;
   const toggle = (key: string): void => {
@@ -135,12 +134,14 @@ class Plots {
   private readonly resize: ResizeObserver;
   private readonly visible: IntersectionObserver;
   private isVisible = false;
+  private readonly shape: string;
 
   constructor(
     private readonly root: HTMLElement,
     private readonly device: Device,
     private readonly zoomed: () => void,
   ) {
+    this.shape = device.series.shape;
     this.load();
     const style = getComputedStyle(root);
     const units = byUnit(device.series.properties);
@@ -218,6 +219,8 @@ class Plots {
 
   /** At most once a second, and not while nobody sees it. */
   refresh(force: boolean): void {
+    // The device is another one now, and these charts are about to go.
+    if (this.device.series.shape !== this.shape) return;
     const at = performance.now();
     if (!force && (!this.isVisible || at - this.drawnAt < 1000)) {
       this.legend();

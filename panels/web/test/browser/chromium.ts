@@ -65,13 +65,19 @@ export class Watched {
     if (!isOurs) this.strangers.push(url);
   }
 
-  /** An MQTT packet: 3x is a PUBLISH, then its length, then its topic. */
-  private sent(packet: Buffer): void {
-    if (packet[0] === undefined || packet[0] >> 4 !== 3) return;
-    let at = 1;
-    while ((packet[at] ?? 0) & 0x80) at += 1;
-    const length = packet.readUInt16BE(at + 1);
-    this.commands.push(packet.subarray(at + 3, at + 3 + length).toString());
+  /** MQTT packets, several in a frame where they were written together: 3x is a PUBLISH, then its length, then its topic. */
+  private sent(frame: Buffer): void {
+    for (let at = 0; at < frame.length; ) {
+      const kind = (frame[at] ?? 0) >> 4;
+      let [length, shift] = [0, 0];
+      for (at += 1; ; at += 1, shift += 7) {
+        length += ((frame[at] ?? 0) & 0x7f) << shift;
+        if (!((frame[at] ?? 0) & 0x80)) break;
+      }
+      at += 1;
+      if (kind === 3) this.commands.push(frame.subarray(at + 2, at + 2 + frame.readUInt16BE(at)).toString());
+      at += length;
+    }
   }
 
   async login(stand: Stand, who: { name: string; password: string }): Promise<void> {

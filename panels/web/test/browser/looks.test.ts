@@ -191,7 +191,8 @@ test("by the keyboard alone: log in, look, command, answer a question, stop", as
   await keyboard.press("Tab");
   await keyboard.press("Enter");
   await page.getByRole("dialog").waitFor({ state: "detached" });
-  await until("it was sent", async () => watched.commands.at(-1), (topic) => topic?.endsWith("/init") ?? false);
+  const said = (): Promise<string> => watched.command(FOCUSER, "Home").locator(".answer").innerText();
+  await until("it was sent", async () => [...watched.commands, await said()], (found) => found.some((topic) => topic.endsWith("/init")));
   await keyboard.press("Escape");
   await watched.answer(watched.device(FOCUSER).locator(".stopping"), "done");
   await watched.end();

@@ -29,8 +29,11 @@ beforeEach(() => stand.mend("chiller", "focuser"));
 async function panel(allowed?: RegExp): Promise<Watched> {
   const watched = await Watched.open(browser, allowed ? { allowed } : {});
   await watched.login(stand, ALICE);
-  await watched.presence(CHILLER, "live");
-  await watched.presence(FOCUSER, "live");
+  for (const device of [CHILLER, FOCUSER]) {
+    await watched.presence(device, "live");
+    // Its meta may come 5 s later than its state.
+    await watched.device(device).getByRole("heading", { name: "Settings and commands" }).waitFor();
+  }
   return watched;
 }
 
@@ -109,7 +112,7 @@ test("the broker goes and comes: the page says so, sends nothing meanwhile, and 
   await mode.getByRole("button", { name: "Manual" }).click();
   assert.match(await watched.answer(mode, "unsent"), /^Not sent: this page has no connection to the broker\. Nothing is kept for later/);
   await page.keyboard.press("Escape");
-  await page.locator(".bar .answer.bad", { hasText: "focuser: Not sent" }).waitFor();
+  await until("the stop's answer", () => page.locator(".bar").innerText(), (text) => text.includes("focuser: Not sent"));
 
   await stand.type("broker start");
   await stand.type("ready chiller");

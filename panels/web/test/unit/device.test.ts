@@ -36,7 +36,11 @@ test("without connection, with its bridge gone or silent, nothing is live", () =
   wheel.hearAvailability("maybe");
   assert.equal(wheel.presence(moment(0), moment(1)), "waiting");
   assert.equal(wheel.presence(moment(0), moment(6)), "silent");
+  wheel.hearAvailability("online");
   wheel.connectionLost();
+  assert.ok(wheel.isDevice, "a device does not vanish with the connection, though its meta never came");
+  wheel.hearAvailability("");
+  assert.ok(!wheel.isDevice, "what the broker was told to forget does");
   wheel.hearAvailability("online");
   assert.equal(wheel.presence(moment(2), moment(3)), "live");
 });
