@@ -126,7 +126,9 @@ fn settings(device: &Device) -> Option<Yaml> {
 
 /// The scripts, each below what it is given.
 fn commands(device: &Device) -> Option<Yaml> {
-    let scripts = device.scripts();
+    let mut scripts = device.scripts();
+    // One without arguments would seem to belong to the section above it.
+    scripts.sort_by_key(|script| !script.fields.is_empty());
     let mut rows = Vec::new();
     for script in &scripts {
         if !script.fields.is_empty() {
