@@ -222,10 +222,17 @@ impl Broker {
         fs::write(self.dir.join("obsbus.acl"), acl).context("write obsbus.acl")?;
         let process = self.running()?;
         let mark = process.mark();
-        process.signal(rustix::process::Signal::HUP)?;
-        process
-            .wait_for_line_after(mark, |line| line.contains("Reloading config"), Duration::from_secs(5))
-            .map(|_| ())
+        let is_told = |line: &str| line.contains("Reloading config");
+        // A signal that comes while it still reads after the one before is lost.
+        let mut told = Ok(String::new());
+        for _ in 0..5 {
+            process.signal(rustix::process::Signal::HUP)?;
+            told = process.wait_for_line_after(mark, is_told, Duration::from_secs(1));
+            if told.is_ok() {
+                break;
+            }
+        }
+        told.map(|_| ())
     }
 
     /// Restarts it on the same port; stops it first if it still runs. Waits until it accepts
