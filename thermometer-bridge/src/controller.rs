@@ -62,6 +62,7 @@ impl Thermometer {
 
     /// A value that the device refuses to tell is not known any more.
     fn refused(&mut self, request: &Request, refusal: &DeviceRefusal) {
+        self.connected = true;
         match request {
             Request::ReadTemperature => self.temperature = None,
             Request::ReadHeater => self.heater_on = None,

@@ -42,7 +42,7 @@ before(async () => {
 });
 
 after(async () => {
-  await player.end();
+  await player?.end();
   await browser.close();
   await stand.end();
 });

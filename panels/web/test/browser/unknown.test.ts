@@ -22,7 +22,7 @@ before(async () => {
 });
 
 after(async () => {
-  await player.end();
+  await player?.end();
   await browser.close();
   await stand.end();
 });
