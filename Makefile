@@ -30,10 +30,11 @@ demo:
 	@$(CARGO) build --workspace --bins --locked --quiet
 	@exec $(CARGO) run --quiet --locked --bin demo -- $(if $(filter 1,$(TOUR)),--tour,$(if $(filter 0,$(TOUR)),--no-tour))
 
+# Most tests wait for processes: two threads leave two cores idle.
 test:
 	@tools/setup rust broker python
 	$(CARGO) build --workspace --bins --locked --quiet
-	$(CARGO) test --workspace --locked --no-fail-fast --quiet
+	RUST_TEST_THREADS=$$(($$(nproc) * 3 / 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:

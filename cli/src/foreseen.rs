@@ -8,10 +8,9 @@ use crate::exit::Failure;
 use crate::halt::Stop;
 use crate::instrument::Instrument;
 use crate::output::style;
-use crate::run::{STOP, is_help, rendered};
 use crate::target::Common;
 use crate::tool::Session;
-use crate::usage;
+use crate::usage::{self, STOP, is_help, rendered};
 
 /// A command line, read before the device's `meta` has arrived.
 pub(crate) struct Foreseen {

@@ -33,17 +33,14 @@ use crate::request::new_id;
 use crate::schema;
 use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
-use crate::style::Style;
 use crate::target::{Access, Common};
 use crate::tool::{Session, Tool};
-use crate::usage::{self, YES};
+use crate::usage::{self, STOP, YES, is_help, rendered};
 use crate::view::View;
 use crate::watch::watch;
 
 /// Longest wait for a completion.
 const COMPLETION_LIMIT: Duration = Duration::from_millis(200);
-/// The verb that must get through even if nothing is known of the device.
-pub(crate) const STOP: &str = "stop";
 
 /// Runs the program of one instrument.
 #[must_use]
@@ -429,21 +426,10 @@ fn parse(command: &Command, arguments: impl IntoIterator<Item = OsString>) -> Re
     })
 }
 
-pub(crate) fn is_help(error: &clap::Error) -> bool {
-    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
-}
-
 fn wrong_usage(error: &clap::Error) -> Failure {
     // Nothing to be done about a terminal that is gone.
     let _ = error.print();
     Failure::Told(EXIT_USAGE)
-}
-
-pub(crate) fn rendered(error: &clap::Error, style: Style) -> String {
-    match style {
-        Style::Plain => error.render().to_string(),
-        Style::Coloured => error.render().ansi().to_string(),
-    }
 }
 
 fn finish(result: Result<u8, Failure>) -> ExitCode {

@@ -7,15 +7,19 @@ use bus::homeassistant::HomeAssistant;
 use bus::message::{ArgumentMeta, ArgumentType, VerbMeta};
 use bus::topic::RequestId;
 use clap::builder::PossibleValue;
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::ha;
 use crate::instrument::{Instrument, unit};
 use crate::schema::SCHEMAS;
 use crate::shell::Shell;
+use crate::style::Style;
 use crate::target::Common;
 use crate::tool::Tool;
 
+/// The verb that must get through even if nothing is known of the device.
+pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
 pub const COMMANDS: [&str; 7] = ["list", "device", "ha", "acl", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
@@ -459,5 +463,17 @@ fn seconds(text: &str) -> Result<Duration, NotUnderstood> {
     match text.parse::<f64>() {
         Ok(seconds) if (1.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(not_understood("seconds, 1 to 3600")),
+    }
+}
+/// Whether it is no error: the user wants help, or the version.
+pub(crate) fn is_help(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+}
+
+/// A message of clap's.
+pub(crate) fn rendered(error: &clap::Error, style: Style) -> String {
+    match style {
+        Style::Plain => error.render().to_string(),
+        Style::Coloured => error.render().ansi().to_string(),
     }
 }
