@@ -256,6 +256,7 @@ test("the page fits a phone, and hostile text stays text", async () => {
     await phone.locator('[data-device="clasp/focuser"] .ob-status').waitFor();
     const known = await stand.last("thermometer");
     const hostile = '<img src=x onerror="document.title=1"><script>document.title=1</script>{{ 7 * 7 }}'.repeat(3);
+    await stand.say("unjudged");
     const forger = await stand.client("thermometer-bridge");
     await stand.say("bridge thermometer stop");
     await forger.publishAsync("clasp/thermometer/availability", "online", { qos: 1, retain: true });

@@ -389,6 +389,11 @@ impl TestClient {
         self.shared.lock().check_contract()
     }
 
+    /// Judges nothing by the schemas any more: a test is about to publish nonsense in a bridge's name.
+    pub fn stop_judging(&self) {
+        self.shared.lock().contract.stop();
+    }
+
     /// Everything received so far.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {

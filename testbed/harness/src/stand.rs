@@ -37,6 +37,7 @@ tool NAME PROGRAM ARGUMENT...   a command line tool under this identity
 publish NAME TOPIC PAYLOAD      a retained message under this identity, for inputs
 state KIND [TOPIC]  the last message on clasp/KIND/state (or health, meta, ...)
 acl shipped|open    the access control, read at once
+unjudged            a test publishes nonsense in a bridge's name: no schema is applied any more
 quit";
 
 /// How a stand is to be started.
@@ -189,6 +190,10 @@ impl Stand {
                 message.json().or_else(|_| Ok(message.text().into()))
             }
             "acl" => self.acl(rest),
+            "unjudged" => {
+                self.observer.stop_judging();
+                Ok(Value::Null)
+            }
             "help" => Ok(HELP.into()),
             _ => bail!("`{word}` is not known here; `help` lists what is"),
         }

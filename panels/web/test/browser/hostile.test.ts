@@ -37,6 +37,7 @@ let player: Player;
 
 before(async () => {
   stand = await Stand.start();
+  await stand.type("unjudged");
   browser = await launch();
   player = await Player.start(stand);
 });

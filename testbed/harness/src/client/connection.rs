@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) server_keep_alive: Option<u16>,
     pub(super) closed: Option<String>,
     pub(super) messages: Vec<Message>,
-    contract: Contract,
+    pub(super) contract: Contract,
     pub(super) filters: Vec<Filter>,
     pub(super) unsent: VecDeque<Slot>,
     pub(super) unsent_subscribes: VecDeque<SubackSlot>,
