@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::Post;
+use bus::command::{Post, REPLY_EXPIRY};
 use bus::message::{
     Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
@@ -16,7 +16,6 @@ use super::{Core, Output, meta};
 use crate::controller::{Condition, Controller, Protocol};
 use crate::link::{Cause, Loss};
 
-const REPLY_EXPIRY: Duration = Duration::from_secs(60);
 /// Interval between publications of changed counters.
 const COUNTERS_PERIOD: Duration = Duration::from_secs(1);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);

@@ -147,6 +147,9 @@ impl From<Refusal> for Outcome {
     }
 }
 
+/// After this time a reply is of no use: it expires at the broker, and nobody is owed it.
+pub const REPLY_EXPIRY: Duration = Duration::from_secs(60);
+
 /// A reply to publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Post {

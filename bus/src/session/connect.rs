@@ -205,10 +205,10 @@ fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> Conne
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn broker(credentials: Credentials) -> BrokerSettings {
+    pub(super) fn broker(credentials: Credentials) -> BrokerSettings {
         BrokerSettings {
             host: "broker.example.org".to_owned(),
             port: 8883,
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    fn by_certificate() -> BrokerSettings {
+    pub(super) fn by_certificate() -> BrokerSettings {
         broker(Credentials::Certificate {
             certificate_file: PathBuf::from("/nowhere/alice.pem"),
             key_file: PathBuf::from("/nowhere/alice.key"),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::super::asker::Asker;
 use super::super::journal::OwedReply;
+use super::super::terms::REPLY_EXPIRY;
 use super::Desk;
 use crate::clock::{Instant, Now};
 use crate::message::Reply;
@@ -20,8 +21,6 @@ use crate::message::Reply;
 pub(super) const VERDICT_LIMIT: Duration = Duration::from_millis(250);
 /// Longest wait of any other reply: `accepted` is due within 100 ms.
 pub(super) const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
-/// A reply expires at the broker after this time.
-const OWED_FOR: Duration = Duration::from_secs(60);
 
 /// A reply, and the save that it waits for.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ impl Desk {
 
     /// As [`Self::post_saved`], and marks it as owed to `asker` until the broker has it.
     pub(super) fn post_owed(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
-        let until = now.instant + OWED_FOR;
+        let until = now.instant + REPLY_EXPIRY;
         self.owed.retain(|_, owed| owed.until > now.instant);
         self.receipts += 1;
         self.owed.insert(self.receipts, Owed { asker: asker.clone(), reply: reply.clone(), until });
@@ -95,7 +94,7 @@ impl Desk {
     pub(super) fn say_again(&mut self, owed: Vec<OwedReply>, now: Now) {
         for OwedReply { asker, reply } in owed {
             let age = reply.finished_at.map_or(f64::INFINITY, |at| now.utc.seconds_since(at));
-            if age < OWED_FOR.as_secs_f64() {
+            if age < REPLY_EXPIRY.as_secs_f64() {
                 self.post_owed(0, asker, Reply { duplicate: true, ..reply }, now);
             }
         }

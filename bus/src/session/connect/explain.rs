@@ -111,28 +111,11 @@ fn io_error(error: &ConnectionError) -> Option<&io::Error> {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::time::Duration;
 
     use rustls::{AlertDescription, CertificateError};
 
+    use super::super::tests::{broker, by_certificate};
     use super::*;
-
-    fn broker(credentials: Credentials) -> BrokerSettings {
-        BrokerSettings {
-            host: "broker.example.org".to_owned(),
-            port: 8883,
-            ca_file: PathBuf::from("/nowhere/ca.pem"),
-            credentials,
-            keep_alive: Duration::from_secs(10),
-        }
-    }
-
-    fn by_certificate() -> BrokerSettings {
-        broker(Credentials::Certificate {
-            certificate_file: PathBuf::from("/nowhere/alice.pem"),
-            key_file: PathBuf::from("/nowhere/alice.key"),
-        })
-    }
 
     #[test]
     fn errors_of_tls_and_of_the_network_become_sentences() {

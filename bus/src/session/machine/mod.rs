@@ -315,14 +315,12 @@ impl Machine {
                 early.push(incoming);
             }
             (Event::Message(incoming), State::Serving(_)) => self.arrived(incoming, stood_still),
-            (Event::Message(incoming), State::Draining { until, silent_at, .. }) => {
-                (*until, *silent_at) = ((*until).min(now + DRAIN_LIMIT), now + DRAIN_SILENCE);
+            (Event::Message(incoming), State::Draining { .. }) => {
+                self.broker_speaks(now);
                 self.report(SessionEvent::Message(Incoming { stalled: true, ..incoming }));
             }
-            (Event::Acknowledged { number, refused, at }, state) => {
-                if let State::Draining { until, silent_at, .. } = state {
-                    (*until, *silent_at) = ((*until).min(now + DRAIN_LIMIT), now + DRAIN_SILENCE);
-                }
+            (Event::Acknowledged { number, refused, at }, _) => {
+                self.broker_speaks(now);
                 self.acknowledged(number, refused, at);
             }
             (Event::HungUp, State::HangingUp { until, .. }) => *until = now,

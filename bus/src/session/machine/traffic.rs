@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Farewell;
 use super::terms::{Number, Output, Refusal, SessionEvent};
-use super::{Machine, PUBACK_LIMIT, Purpose, State};
+use super::{DRAIN_LIMIT, DRAIN_SILENCE, Machine, PUBACK_LIMIT, Purpose, State};
 use crate::clock::Instant;
 use crate::incoming::Incoming;
 use crate::outbox::{Outgoing, Token};
@@ -63,6 +63,14 @@ impl Machine {
         }
         if own.is_none() {
             self.report(SessionEvent::Message(Incoming { stalled, ..incoming }));
+        }
+    }
+
+    /// While draining: the end is near when the broker falls silent again, or a little later.
+    pub(super) fn broker_speaks(&mut self, now: Instant) {
+        if let State::Draining { until, silent_at, .. } = &mut self.state {
+            *until = (*until).min(now + DRAIN_LIMIT);
+            *silent_at = now + DRAIN_SILENCE;
         }
     }
 
