@@ -3,19 +3,24 @@
 
 use super::*;
 
-/// From before the order is written to after its answer is read: the unit answers at once here.
+/// From before the order is written to after it was read back: the unit takes 5 ms for each answer.
 const MILLISECONDS: std::ops::RangeInclusive<u64> = 0..=15;
 
 #[test]
 fn a_bridge_that_is_killed_just_after_accepted_owes_one_terminal_reply_and_gives_it() {
-    let mut site = Site::start().unwrap();
+    let answer = Duration::from_millis(5);
+    let mut site = Site::builder().model(|model| model.latency = answer..=answer).start().unwrap();
     let alice = site.client("alice").unwrap();
     let mut interrupted = 0;
     for milliseconds in MILLISECONDS {
         let id = format!("after-{milliseconds}-ms");
         let celsius = 12 + milliseconds % 2;
         send(&alice, "setpoint", &id, json!({ "celsius": celsius }));
-        accepted(&alice, &id);
+        // At once when it comes: a look every few milliseconds would be too late.
+        let is_accepted = |message: &Message| {
+            message.json().is_ok_and(|reply| reply["id"] == id && reply["status"] == "accepted")
+        };
+        alice.wait_for(is_accepted, LIMIT).unwrap();
         nothing_for(&alice, Duration::from_millis(milliseconds), |_| false);
         site.bridge.kill9().unwrap();
         site.start_bridge().unwrap();
