@@ -17,7 +17,7 @@ pub struct Ledger {
 impl Ledger {
     /// Takes the conditions that hold now; returns an event for each change.
     pub fn update(&mut self, conditions: Vec<Condition>, now: Now) -> Vec<EventBody> {
-        let mut happenings = Vec::new();
+        let mut events = Vec::new();
         let mut next: Vec<Attention> = Vec::new();
         for condition in conditions {
             let known = self.current.iter().find(|attention| attention.name == condition.name);
@@ -27,7 +27,7 @@ impl Ledger {
                 Some(Ordering::Greater) => Some(format!("worse now: {}", condition.text)),
                 None => Some(condition.text.clone()),
             };
-            happenings.extend(news.map(|message| {
+            events.extend(news.map(|message| {
                 EventBody::new(EventKind::Attention, condition.severity, message).because(condition.name)
             }));
             let since = known.map_or(now.utc, |attention| attention.since);
@@ -40,13 +40,13 @@ impl Ledger {
         }
         for gone in self.current.iter().filter(|gone| !next.iter().any(|held| held.name == gone.name)) {
             let message = format!("no longer: {}", gone.text);
-            happenings.push(
+            events.push(
                 EventBody::new(EventKind::Attention, Severity::Info, message).because(gone.name.clone()),
             );
         }
         next.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
         self.current = next;
-        happenings
+        events
     }
 
     /// The clock was set by this many milliseconds: corrects the earlier times.

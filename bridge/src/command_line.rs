@@ -20,7 +20,7 @@ use crate::instrument::Instrument;
 use crate::reload::Reloader;
 use crate::service_user;
 use crate::settings::DeviceSettings;
-use crate::signals::{self, Wish};
+use crate::signals::{self, SignalAction};
 use crate::watchdog::notify_stopping;
 
 #[derive(Parser)]
@@ -101,7 +101,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
 
 /// Passes the signals to the daemon while it runs.
 async fn obey<S>(
-    mut signals: mpsc::Receiver<(Wish, String)>,
+    mut signals: mpsc::Receiver<(SignalAction, String)>,
     reloader: Reloader<S>,
     asked: mpsc::Sender<Request>,
 ) where
@@ -110,18 +110,18 @@ async fn obey<S>(
     // While one reload runs, one more may wait; it sees all later changes.
     let (wake, woken) = mpsc::channel(1);
     tokio::spawn(reload(reloader, woken, asked.clone()));
-    while let Some((wish, signal)) = signals.recv().await {
-        match wish {
-            Wish::Stop => {
+    while let Some((action, signal)) = signals.recv().await {
+        match action {
+            SignalAction::Stop => {
                 tracing::info!("asked to stop: {signal}");
                 notify_stopping();
                 let _ = asked.send(Request::Stop).await;
             }
-            Wish::Reload => {
-                tracing::info!("asked to read the settings again: {signal}");
+            SignalAction::Reload => {
+                tracing::info!("asked to reload the settings: {signal}");
                 let _ = wake.try_send(());
             }
-            Wish::Nothing => tracing::debug!("ignored: {signal}"),
+            SignalAction::Nothing => tracing::debug!("ignored: {signal}"),
         }
     }
     let _ = asked.send(Request::Stop).await;
@@ -167,7 +167,7 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
     let file = file.display();
     answered(writeln!(
         io::stdout(),
-        "{file}: settings are good (looked at as user {user}; the broker was not asked)"
+        "{file}: the settings are valid (checked as user {user}, without contacting the broker)"
     ))
 }
 

@@ -69,7 +69,7 @@ pub enum Effect<R, S> {
     /// Give an admitted command its terminal reply.
     Answer(Ticket, Outcome),
     /// Log and publish this event.
-    Happened(EventBody),
+    Event(EventBody),
     /// Save this; [`Controller::handle_saved`] gets the result.
     Save(S),
     /// Write this at once, even during an exchange; it has no reply.

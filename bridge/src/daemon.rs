@@ -9,14 +9,14 @@ use bus::command::{DeskSettings, Journal};
 use bus::homeassistant::HomeAssistant;
 use bus::message::Recent;
 use bus::random;
-use bus::session::bridge::{Listen, Session, SessionSettings, Subscription};
+use bus::session::bridge::{Delivery, Session, SessionSettings, Subscription};
 use bus::settings::Credentials;
 use bus::topic::{self, Base, Identity};
 use serde::de::DeserializeOwned;
 
 use crate::core::{self, Core, CoreSettings, File};
 use crate::device_loop::{self, Ended, Requests, Wiring};
-use crate::history::Kept;
+use crate::history::SavedHistory;
 use crate::instrument::Instrument;
 use crate::journal;
 use crate::line::{self, LineSettings};
@@ -49,23 +49,25 @@ fn cannot<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<Ended, StartError> {
     let (settings, configured) = (own.bridge(), I::configured(&own));
     let now = Now::read();
-    let identity = settings.broker.identity().map_err(cannot("tell who we are"))?;
+    let identity = settings.broker.identity().map_err(cannot("read the identity from the certificate"))?;
     let session_name = random::word().map_err(cannot("name the session"))?;
     let base = Base::new(&settings.site, &settings.device).map_err(cannot("name the topics"))?;
     // Before anything is read: an unwritable directory is reported, and its files are read
     // nevertheless.
     let prepared = store::prepare(&settings.state_directory);
     if let Err(error) = &prepared {
-        tracing::error!("cannot save: what is set now is lost with the next restart: {error}");
+        tracing::error!(
+            "cannot save: settings and commands from now on are lost at the next restart: {error}"
+        );
     }
     let (journal, journal_lost) = journal(settings);
-    let before = core::Left {
+    let before = core::PreviousRun {
         journal,
         history: history(settings),
         recent: recent(settings),
         lost: core::Lost { journal: journal_lost, memory: None },
     };
-    let left = Left { device: load(settings, File::Device), core: before };
+    let left = PreviousRun { device: load(settings, File::Device), core: before };
     let mut core = core::<I>(&own, session_name, left, now)?;
     if let Err(error) = prepared {
         core.note_unwritable(error, now);
@@ -84,7 +86,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
     let limit = settings.stale_after / 2;
     let watchdog = Watchdog::start(limit, move || {
         tracing::error!(
-            "no progress for {} s: this process ends so that nobody believes it",
+            "no progress for {} s: the process ends, so that its data is not trusted",
             limit.as_secs_f64()
         );
         std::process::exit(STUCK);
@@ -99,7 +101,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         port = %settings.serial_port.display(),
         broker = format!("{}:{}", settings.broker.host, settings.broker.port),
         identity = %identity,
-        "{} bridge begins",
+        "{} bridge started",
         I::DESCRIPTION.kind
     );
     notify_ready();
@@ -109,11 +111,11 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
 
 /// The data that the previous process left in the state directory.
 #[derive(Debug)]
-pub struct Left<T> {
+pub struct PreviousRun<T> {
     /// The controller's file.
     pub device: Loaded<T>,
     /// Everything else.
-    pub core: core::Left,
+    pub core: core::PreviousRun,
 }
 
 /// The pure core of the daemon, with the data of the previous process; `session` is random for each
@@ -124,7 +126,7 @@ pub struct Left<T> {
 pub fn core<I: Instrument>(
     own: &I::Settings,
     session: String,
-    left: Left<I::Saved>,
+    left: PreviousRun<I::Saved>,
     now: Now,
 ) -> Result<Core<I::Controller, I::Protocol>, StartError> {
     let settings = core_settings::<I>(own, session)?;
@@ -139,11 +141,11 @@ fn memory_lost<T>(loaded: &Loaded<T>) -> Option<String> {
     match loaded {
         Loaded::Current(_) | Loaded::Missing => None,
         Loaded::Previous(_, problem) => Some(format!(
-            "what the bridge had saved last cannot be read ({problem}), an older copy is used: orders since then \
+            "the last saved data cannot be read ({problem}), an older copy is used: orders since then \
              are forgotten, and the safe side is taken"
         )),
         Loaded::Damaged(problem) => Some(format!(
-            "what the bridge had saved cannot be read ({problem}): its orders are forgotten, and the safe side is taken"
+            "the saved data cannot be read ({problem}): its orders are lost, and the bridge assumes the safe case"
         )),
     }
 }
@@ -196,20 +198,20 @@ fn identities(names: &[String]) -> Result<BTreeSet<Identity>, StartError> {
 }
 
 fn subscriptions(base: &Base, inputs: &[String], homeassistant: Option<&HomeAssistant>) -> Vec<Subscription> {
-    let listen = |filter: String, listen| Subscription { filter, listen };
+    let listen = |filter: String, delivery| Subscription { filter, delivery };
     let own = [
-        listen(base.availability(), Listen::Own),
-        listen(base.state(), Listen::OwnByOthers),
-        listen(base.event(), Listen::OwnByOthers),
-        listen(base.command_filter(), Listen::Commands),
+        listen(base.availability(), Delivery::Own),
+        listen(base.state(), Delivery::OwnByOthers),
+        listen(base.event(), Delivery::OwnByOthers),
+        listen(base.command_filter(), Delivery::Commands),
     ];
-    let inputs = inputs.iter().map(|topic| listen(topic.clone(), Listen::Input));
+    let inputs = inputs.iter().map(|topic| listen(topic.clone(), Delivery::Input));
     // Leftovers of earlier settings, and Home Assistant's birth message: the retain flag marks an old one.
     let discovery = homeassistant.into_iter().flat_map(|homeassistant| {
         let prefix = &homeassistant.prefix;
         [
-            listen(base.discovery_filter(prefix), Listen::OwnByOthers),
-            listen(topic::birth(prefix), Listen::Input),
+            listen(base.discovery_filter(prefix), Delivery::OwnByOthers),
+            listen(topic::birth(prefix), Delivery::Input),
         ]
     });
     own.into_iter().chain(inputs).chain(discovery).collect()
@@ -228,10 +230,10 @@ fn load_with<T>(
     let loaded = store::load(&settings.state_directory, name, parse);
     match &loaded {
         Loaded::Previous(_, problem) => {
-            tracing::warn!("{name} cannot be used, the copy before is: {problem}")
+            tracing::warn!("{name} cannot be used; the previous copy is used instead: {problem}")
         }
         Loaded::Damaged(problem) => {
-            tracing::error!("neither {name} nor the copy before can be used: {problem}")
+            tracing::error!("neither {name} nor the previous copy can be used: {problem}")
         }
         Loaded::Current(_) | Loaded::Missing => {}
     }
@@ -255,12 +257,12 @@ fn recent(settings: &BridgeSettings) -> Option<Recent> {
     }
 }
 
-fn history(settings: &BridgeSettings) -> Option<Kept> {
-    match load::<Kept>(settings, File::History) {
+fn history(settings: &BridgeSettings) -> Option<SavedHistory> {
+    match load::<SavedHistory>(settings, File::History) {
         Loaded::Current(history) | Loaded::Previous(history, _) => match history.check() {
             Ok(()) => Some(history),
             Err(problem) => {
-                tracing::warn!("the saved history cannot be used and begins anew: {problem}");
+                tracing::warn!("the saved history cannot be used, so history starts empty: {problem}");
                 None
             }
         },

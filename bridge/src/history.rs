@@ -115,7 +115,7 @@ struct Sample {
 
 /// The saved data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct SavedHistory {
     /// The last published history.
     #[serde(flatten)]
     pub history: History,
@@ -124,7 +124,7 @@ pub struct Kept {
     pub out_of_sight: Vec<History>,
 }
 
-impl Kept {
+impl SavedHistory {
     /// Whether all of it is valid.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ impl Recorder {
     /// Continues from the saved data, if there are any; an invalid history is ignored. A sample is
     /// valid for `hold` at most; after that the value is unknown.
     #[must_use]
-    pub fn new(saved: Option<&Kept>, hold: Duration) -> Self {
+    pub fn new(saved: Option<&SavedHistory>, hold: Duration) -> Self {
         let (columns, restored, own) = (Vec::new(), Vec::new(), VecDeque::new());
         let mut recorder = Self { hold, columns, began: None, restored, own, last: None };
         if let Some(kept) = saved.filter(|kept| kept.check().is_ok()) {
@@ -231,7 +231,7 @@ impl Recorder {
 
     /// The data to save at `now`.
     #[must_use]
-    pub fn kept(&self, now: Now) -> Kept {
+    pub fn kept(&self, now: Now) -> SavedHistory {
         let last = bin_of(now.utc);
         let mut hidden: BTreeMap<i64, Bin> = BTreeMap::new();
         for bin in self.restored.iter().filter(|bin| !self.is_shown(bin, last)) {
@@ -244,7 +244,7 @@ impl Recorder {
             out_of_sight.push(self.history_of(&hidden, bin_of(date.shifted(-1)), date));
             hidden = later;
         }
-        Kept { history: self.history(now), out_of_sight }
+        SavedHistory { history: self.history(now), out_of_sight }
     }
 
     /// Whether a bin of an earlier process belongs to the last day. A bin later than the start of

@@ -180,7 +180,7 @@ impl Link {
     }
 
     /// The port is released: nothing was lost.
-    pub fn let_go(&mut self) {
+    pub fn release_port(&mut self) {
         self.up = false;
         self.pause(true);
     }
@@ -446,10 +446,10 @@ mod tests {
 
     #[test]
     fn what_is_let_alone_or_let_go_of_is_not_lost() {
-        for let_go in [Link::let_go, |link: &mut Link| link.pause(true)] {
+        for release_port in [Link::release_port, |link: &mut Link| link.pause(true)] {
             let mut link = up();
             link.lost(MISSING, "unplugged".to_owned());
-            let_go(&mut link);
+            release_port(&mut link);
             assert_eq!(link.loss(), None);
         }
     }

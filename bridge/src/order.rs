@@ -5,7 +5,7 @@
 //! a reply as long as the controller says that it is wanted.
 //!
 //! ```text
-//!  Due --poll_request--> Sent --acknowledged--> Check <--asked, read--> Check --agrees--> Taken::Done
+//!  Due --poll_request--> Sent --acknowledged--> Check <--asked, read--> Check --agrees--> OrderProgress::Done
 //!   any --deadline--> Late
 //! ```
 
@@ -39,7 +39,7 @@ enum Stage {
 
 /// What follows a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum OrderProgress {
     /// Nothing: the reply says nothing about the order, or came before the order was acknowledged.
     Nothing,
     /// The device does not agree; it still may until the deadline.
@@ -107,17 +107,17 @@ impl<R: Clone + PartialEq> Order<R> {
 
     /// Handles the reply to `request`; `agrees` says whether it agrees with the order, `None` if it
     /// does not tell. Any reply counts, not only the one to this order's own query.
-    pub fn take(&mut self, request: &R, agrees: Option<bool>, now: Instant) -> Taken {
+    pub fn take(&mut self, request: &R, agrees: Option<bool>, now: Instant) -> OrderProgress {
         if *request == self.order {
             if self.stage == Stage::Sent {
                 self.stage = Stage::Check(now);
             }
-            return Taken::Nothing;
+            return OrderProgress::Nothing;
         }
         match agrees.filter(|_| self.is_acknowledged()) {
-            Some(true) => Taken::Done(now.since(self.since)),
-            Some(false) => Taken::Differs,
-            None => Taken::Nothing,
+            Some(true) => OrderProgress::Done(now.since(self.since)),
+            Some(false) => OrderProgress::Differs,
+            None => OrderProgress::Nothing,
         }
     }
 
@@ -183,17 +183,21 @@ mod tests {
     #[test]
     fn it_is_sent_once_and_done_when_it_was_read_back_after_it_was_acknowledged() {
         let mut order = order();
-        assert_eq!(order.take(&Request::ReadSwitch, Some(true), at(10.0)), Taken::Nothing, "from before");
+        assert_eq!(
+            order.take(&Request::ReadSwitch, Some(true), at(10.0)),
+            OrderProgress::Nothing,
+            "from before"
+        );
         assert_eq!(order.poll_request(at(10.0)), Some(Request::Switch(true)));
         assert_eq!((order.poll_request(at(11.0)), order.next_check()), (None, None));
-        assert_eq!(order.take(&Request::Switch(true), None, at(11.0)), Taken::Nothing);
+        assert_eq!(order.take(&Request::Switch(true), None, at(11.0)), OrderProgress::Nothing);
         assert_eq!(order.next_check(), Some(at(11.0)));
         assert_eq!(order.poll_request(at(11.0)), Some(Request::ReadSwitch));
         assert_eq!(order.poll_request(at(11.2)), None);
-        assert_eq!(order.take(&Request::ReadSwitch, Some(false), at(11.2)), Taken::Differs);
+        assert_eq!(order.take(&Request::ReadSwitch, Some(false), at(11.2)), OrderProgress::Differs);
         assert_eq!(order.poll_request(at(11.5)), Some(Request::ReadSwitch));
         let done = order.take(&Request::ReadSwitch, Some(true), at(11.6));
-        assert_eq!(done, Taken::Done(at(11.6).since(at(10.0))));
+        assert_eq!(done, OrderProgress::Done(at(11.6).since(at(10.0))));
     }
 
     #[test]
@@ -201,11 +205,15 @@ mod tests {
         let mut order = order();
         order.poll_request(at(10.0));
         order.take(&Request::Switch(true), None, at(10.1));
-        assert_eq!(order.take(&Request::ReadCelsius, None, at(10.2)), Taken::Nothing);
-        assert_eq!(order.take(&Request::Switch(false), None, at(10.2)), Taken::Nothing, "another order");
+        assert_eq!(order.take(&Request::ReadCelsius, None, at(10.2)), OrderProgress::Nothing);
+        assert_eq!(
+            order.take(&Request::Switch(false), None, at(10.2)),
+            OrderProgress::Nothing,
+            "another order"
+        );
         assert_eq!(
             order.take(&Request::ReadSwitch, Some(true), at(10.3)),
-            Taken::Done(at(10.3).since(at(10.0)))
+            OrderProgress::Done(at(10.3).since(at(10.0)))
         );
     }
 

@@ -27,11 +27,11 @@ pub enum Change {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct RecentEvents {
     events: VecDeque<Event>,
 }
 
-impl Kept {
+impl RecentEvents {
     /// Continues from the saved events.
     #[must_use]
     pub fn new(saved: Option<Recent>) -> Self {
@@ -43,7 +43,7 @@ impl Kept {
 
     /// Adds an event; `is_question`: it belongs to a query.
     pub fn add(&mut self, event: &Event, is_question: bool) -> Change {
-        if is_question || event.happening.values.get("duplicate") == Some(&Value::Bool(true)) {
+        if is_question || event.body.values.get("duplicate") == Some(&Value::Bool(true)) {
             return Change::None;
         }
         let mut event = event.clone();
@@ -53,10 +53,10 @@ impl Kept {
             && let Some(known) = self.events.remove(index)
         {
             change = Change::Counted;
-            let values = &known.happening.values;
+            let values = &known.body.values;
             let times = values.get(TIMES).and_then(Value::as_u64).unwrap_or(1).saturating_add(1);
             let since = values.get(SINCE).cloned().unwrap_or_else(|| known.date.to_string().into());
-            event.happening = event.happening.with(TIMES, times).with(SINCE, since);
+            event.body = event.body.with(TIMES, times).with(SINCE, since);
         }
         if self.events.len() >= MAX_RECENT {
             self.events.pop_front();
@@ -85,8 +85,8 @@ impl Kept {
 
 /// Whether a repetition is not news.
 fn is_repetitive(event: &Event) -> bool {
-    match event.happening.kind {
-        EventKind::Command => event.happening.status == Some(ReplyStatus::Rejected),
+    match event.body.kind {
+        EventKind::Command => event.body.status == Some(ReplyStatus::Rejected),
         EventKind::Attention | EventKind::Link | EventKind::Flood => true,
         EventKind::Transition | EventKind::Decision | EventKind::Instance | EventKind::Bridge => false,
     }
@@ -94,7 +94,7 @@ fn is_repetitive(event: &Event) -> bool {
 
 fn is_same(known: &Event, event: &Event) -> bool {
     let key = |event: &Event| {
-        let it = &event.happening;
+        let it = &event.body;
         (it.kind, it.severity, it.by.clone(), it.verb.clone(), it.status, it.code, it.reason.clone())
     };
     event.date.seconds_since(known.date).abs() <= SAME_WITHIN_S && key(known) == key(event)
@@ -109,16 +109,16 @@ mod tests {
         Utc::parse("2026-11-20T10:00:00Z").unwrap().shifted(second * 1000)
     }
 
-    fn event(second: i64, happening: EventBody) -> Event {
+    fn event(second: i64, body: EventBody) -> Event {
         let session = "s".to_owned();
-        Event { schema: SCHEMA, session, seq: 0, date: date(second), source: "source".to_owned(), happening }
+        Event { schema: SCHEMA, session, seq: 0, date: date(second), source: "source".to_owned(), body }
     }
 
     fn command(by: &str, verb: &str, status: ReplyStatus, code: Code) -> EventBody {
-        let mut happening = EventBody::new(EventKind::Command, Severity::Info, format!("{by}: {verb}"));
-        (happening.by, happening.verb) = (Some(by.to_owned()), Some(verb.to_owned()));
-        (happening.status, happening.code) = (Some(status), Some(code));
-        happening
+        let mut body = EventBody::new(EventKind::Command, Severity::Info, format!("{by}: {verb}"));
+        (body.by, body.verb) = (Some(by.to_owned()), Some(verb.to_owned()));
+        (body.status, body.code) = (Some(status), Some(code));
+        body
     }
 
     fn done(by: &str) -> EventBody {
@@ -129,7 +129,7 @@ mod tests {
         command(by, "setpoint", ReplyStatus::Rejected, Code::NotAuthorised)
     }
 
-    fn shown(kept: &Kept) -> Recent {
+    fn shown(kept: &RecentEvents) -> Recent {
         let payload = kept.payload(date(5000));
         assert!(payload.len() <= RECENT_LIMIT, "{} bytes", payload.len());
         let recent: Recent = serde_json::from_slice(&payload).unwrap();
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_last_fifty_are_shown_oldest_first() {
-        let mut kept = Kept::default();
+        let mut kept = RecentEvents::default();
         for second in 0..80 {
             assert_eq!(kept.add(&event(second, done("alice")), false), Change::New);
         }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn large_events_are_fewer() {
-        let mut kept = Kept::default();
+        let mut kept = RecentEvents::default();
         for second in 0..80 {
             let large = EventBody::new(EventKind::Decision, Severity::Info, "x".repeat(3000));
             kept.add(&event(second, large), false);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_question_and_what_was_asked_before_have_no_place() {
-        let mut kept = Kept::default();
+        let mut kept = RecentEvents::default();
         assert_eq!(kept.add(&event(0, done("alice")), true), Change::None);
         assert_eq!(kept.add(&event(1, done("alice").with("duplicate", true)), false), Change::None);
         assert_eq!(shown(&kept).events, []);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_refusals_has_one_place_and_pushes_nothing_out() {
-        let mut kept = Kept::default();
+        let mut kept = RecentEvents::default();
         kept.add(&event(0, done("ops")), false);
         assert_eq!(kept.add(&event(1, refused("visitor")), false), Change::New);
         for second in 2..1000 {
@@ -182,13 +182,13 @@ mod tests {
         let events = shown(&kept).events;
         assert_eq!(events.len(), 3);
         assert_eq!(events[1].date, date(999));
-        let values = serde_json::json!(events[1].happening.values);
+        let values = serde_json::json!(events[1].body.values);
         assert_eq!(values, serde_json::json!({ "times": 999, "since": date(1).to_string() }));
     }
 
     #[test]
     fn the_same_an_hour_later_and_what_succeeds_again_are_news() {
-        let mut kept = Kept::default();
+        let mut kept = RecentEvents::default();
         for second in [0, 3600] {
             assert_eq!(kept.add(&event(second, refused("visitor")), false), Change::New);
             assert_eq!(kept.add(&event(second, done("alice")), false), Change::New);
@@ -198,10 +198,10 @@ mod tests {
 
     #[test]
     fn what_was_saved_goes_on() {
-        let mut kept = Kept::default();
+        let mut kept = RecentEvents::default();
         kept.add(&event(0, refused("visitor")), false);
-        let mut next = Kept::new(Some(shown(&kept)));
+        let mut next = RecentEvents::new(Some(shown(&kept)));
         assert_eq!(next.add(&event(5, refused("visitor")), false), Change::Counted);
-        assert_eq!(shown(&next).events[0].happening.values["times"], 2);
+        assert_eq!(shown(&next).events[0].body.values["times"], 2);
     }
 }

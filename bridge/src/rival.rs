@@ -37,7 +37,7 @@ struct Farewell {
 
 /// What to do after hearing another bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Contest {
     /// It stays: leave.
     Stays,
     /// It must leave: publish that we are here.
@@ -121,7 +121,7 @@ impl Rival {
     }
 
     /// A state on our own topic.
-    pub fn heard_state(&mut self, payload: &[u8], stored: bool, now: Instant) -> Option<Found> {
+    pub fn heard_state(&mut self, payload: &[u8], stored: bool, now: Instant) -> Option<Contest> {
         let other: Stamp = serde_json::from_slice(payload).ok()?;
         if other.session == self.session {
             return None;
@@ -138,7 +138,7 @@ impl Rival {
                 let tie = (TIE + now.since(first)).min(WIDEST_TIE);
                 if ours.abs_diff(theirs) < tie { self.session < other.session } else { ours > theirs }
             });
-        Some(if stays { Found::Goes } else { Found::Stays })
+        Some(if stays { Contest::Goes } else { Contest::Stays })
     }
 
     /// An event on our own topic that is not ours: a bridge that leaves tells its host and process.
@@ -214,10 +214,10 @@ mod tests {
     fn the_longer_uptime_stays_whatever_the_session() {
         for session in ["a", "z"] {
             let hear = |theirs| speaking().heard_state(&state(session, theirs), false, at(100.0));
-            assert_eq!(hear(102.0), Some(Found::Stays));
-            assert_eq!(hear(98.0), Some(Found::Goes));
-            assert_eq!(hear(1e9), Some(Found::Stays));
-            assert_eq!(hear(0.0), Some(Found::Goes));
+            assert_eq!(hear(102.0), Some(Contest::Stays));
+            assert_eq!(hear(98.0), Some(Contest::Goes));
+            assert_eq!(hear(1e9), Some(Contest::Stays));
+            assert_eq!(hear(0.0), Some(Contest::Goes));
         }
         assert_eq!(speaking().heard_state(&state("m", 500.0), false, at(100.0)), None);
     }
@@ -226,21 +226,21 @@ mod tests {
     fn below_two_seconds_the_lower_session_stays() {
         for theirs in [98.1, 100.0, 101.9] {
             let hear = |session| speaking().heard_state(&state(session, theirs), false, at(100.0));
-            assert_eq!(hear("a"), Some(Found::Stays), "{theirs}");
-            assert_eq!(hear("z"), Some(Found::Goes), "{theirs}");
+            assert_eq!(hear("a"), Some(Contest::Stays), "{theirs}");
+            assert_eq!(hear("z"), Some(Contest::Goes), "{theirs}");
         }
     }
 
     #[test]
     fn one_that_has_not_spoken_goes_when_it_hears_one_that_does() {
         // It may have waited a day for the broker while the other ran.
-        assert_eq!(quiet().heard_state(&state("z", 5.0), false, at(86_400.0)), Some(Found::Stays));
+        assert_eq!(quiet().heard_state(&state("z", 5.0), false, at(86_400.0)), Some(Contest::Stays));
     }
 
     #[test]
     fn without_a_sane_uptime_the_other_stays() {
         for other in ["{\"session\":\"z\"}", "{\"session\":\"z\",\"uptime_s\":-1}"] {
-            assert_eq!(speaking().heard_state(other.as_bytes(), false, at(100.0)), Some(Found::Stays));
+            assert_eq!(speaking().heard_state(other.as_bytes(), false, at(100.0)), Some(Contest::Stays));
         }
         assert_eq!(speaking().heard_state(b"{}", false, at(100.0)), None);
     }
@@ -259,7 +259,7 @@ mod tests {
                 .filter(|own| {
                     let other = 1 - own;
                     let heard = state(sessions[other], uptimes[other] - under_way[other]);
-                    rivals[*own].heard_state(&heard, false, at(uptimes[*own])) == Some(Found::Stays)
+                    rivals[*own].heard_state(&heard, false, at(uptimes[*own])) == Some(Contest::Stays)
                 })
                 .collect();
             match goes[..] {

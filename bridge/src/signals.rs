@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 /// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum SignalAction {
     /// An orderly stop.
     Stop,
     /// Read the settings again.
@@ -31,10 +31,10 @@ pub(crate) enum Wish {
     Nothing,
 }
 
-fn wish(number: u32) -> Wish {
+fn action(number: u32) -> SignalAction {
     let signal = i32::try_from(number).ok().and_then(|number| Signal::try_from(number).ok());
     match signal {
-        Some(Signal::SIGHUP) => Wish::Reload,
+        Some(Signal::SIGHUP) => SignalAction::Reload,
         Some(
             Signal::SIGTSTP
             | Signal::SIGTTIN
@@ -45,9 +45,9 @@ fn wish(number: u32) -> Wish {
             | Signal::SIGCONT
             | Signal::SIGURG
             | Signal::SIGWINCH,
-        ) => Wish::Nothing,
+        ) => SignalAction::Nothing,
         // The other signals of the table; the real-time signals have no name.
-        _ => Wish::Stop,
+        _ => SignalAction::Stop,
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn block() -> io::Result<()> {
 ///
 /// # Errors
 /// The system refuses.
-pub(crate) fn listen() -> io::Result<mpsc::Receiver<(Wish, String)>> {
+pub(crate) fn listen() -> io::Result<mpsc::Receiver<(SignalAction, String)>> {
     let descriptor = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
     let (heard, signals) = mpsc::channel(8);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -81,7 +81,7 @@ pub(crate) fn listen() -> io::Result<mpsc::Receiver<(Wish, String)>> {
             let name = i32::try_from(signal.ssi_signo).ok().and_then(|it| Signal::try_from(it).ok());
             let name = name.map_or_else(|| format!("signal {}", signal.ssi_signo), |name| name.to_string());
             let words = format!("{name} from process {}", signal.ssi_pid);
-            if heard.blocking_send((wish(signal.ssi_signo), words)).is_err() {
+            if heard.blocking_send((action(signal.ssi_signo), words)).is_err() {
                 return;
             }
         }
@@ -97,8 +97,8 @@ mod tests {
     fn every_signal_but_these_stops() {
         let others = [1, 13, 17, 18, 20, 21, 22, 23, 25, 28];
         for number in 1..=64 {
-            assert_eq!(wish(number) == Wish::Stop, !others.contains(&number), "{number}");
+            assert_eq!(action(number) == SignalAction::Stop, !others.contains(&number), "{number}");
         }
-        assert_eq!(wish(1), Wish::Reload);
+        assert_eq!(action(1), SignalAction::Reload);
     }
 }

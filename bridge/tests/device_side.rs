@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge::controller::{
     Command, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
-use bridge::core::{Core, CoreSettings, Event, Left, Output};
+use bridge::core::{Core, CoreSettings, Event, Output, PreviousRun};
 use bridge::line::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Terminator, Timing};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::DeskSettings;
@@ -138,7 +138,7 @@ impl Bridge {
         };
         let instrument = Instrument(Rc::new(RefCell::new(script)));
         let script = Rc::clone(&instrument.0);
-        let core = Core::new(settings, instrument.clone(), instrument, Left::default(), now);
+        let core = Core::new(settings, instrument.clone(), instrument, PreviousRun::default(), now);
         Self { core, script, now }
     }
 
@@ -352,7 +352,7 @@ fn a_port_that_is_missing_or_forbidden_and_a_silent_device_are_told_apart() {
     bridge.connect();
     bridge.outputs();
     let words = |events: &[BusEvent]| -> Vec<_> {
-        events.iter().map(|event| (event.happening.kind, event.happening.reason.clone().unwrap())).collect()
+        events.iter().map(|event| (event.body.kind, event.body.reason.clone().unwrap())).collect()
     };
     let lost = (EventKind::Link, "link_lost".to_owned());
     let attention = |name: &str| (EventKind::Attention, name.to_owned());
@@ -361,8 +361,8 @@ fn a_port_that_is_missing_or_forbidden_and_a_silent_device_are_told_apart() {
     let (names, offline, events) = bridge.shows();
     assert_eq!((names, offline.as_deref()), (vec!["port_missing".to_owned()], Some("it does not exist")));
     assert_eq!(words(&events), [lost], "told once, not by its attention too");
-    assert_eq!(events[0].happening.message, "it does not exist");
-    assert_eq!(events[0].happening.values["cause"], "port_missing");
+    assert_eq!(events[0].body.message, "it does not exist");
+    assert_eq!(events[0].body.values["cause"], "port_missing");
 
     bridge.line_tells(open_failed(PortTrouble::Denied, "permission denied"));
     let (names, offline, events) = bridge.shows();

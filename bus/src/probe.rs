@@ -48,7 +48,7 @@ pub enum Ping {
 
 /// What a timeout leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum TimeoutResult {
     /// A verdict.
     Judged(Verdict),
     /// Both pings must be sent again.
@@ -176,15 +176,15 @@ impl Probe {
     }
 
     /// Handles the passing of time; if the pings must be sent again, `limit` is their time.
-    pub fn handle_timeout(&mut self, now: Instant, limit: Duration) -> Option<Due> {
+    pub fn handle_timeout(&mut self, now: Instant, limit: Duration) -> Option<TimeoutResult> {
         if self.poll_timeout().is_none_or(|at| now < at) {
             return None;
         }
         if self.deadline.take().is_none() {
             self.try_again(now, limit);
-            return Some(Due::TryAgain);
+            return Some(TimeoutResult::TryAgain);
         }
-        self.decide(self.acl_ok(), self.heard).map(Due::Judged)
+        self.decide(self.acl_ok(), self.heard).map(TimeoutResult::Judged)
     }
 }
 
@@ -202,7 +202,7 @@ mod tests {
         Probe::begin(START, VERDICT_WITHIN)
     }
 
-    fn timeout(probe: &mut Probe) -> Option<Due> {
+    fn timeout(probe: &mut Probe) -> Option<TimeoutResult> {
         let at = probe.poll_timeout().unwrap();
         probe.handle_timeout(at, VERDICT_WITHIN)
     }
@@ -248,7 +248,7 @@ mod tests {
         let deadline = probe.poll_timeout().unwrap();
         assert!(deadline.since(START) <= Duration::from_secs(2));
         assert_eq!(probe.handle_timeout(START, VERDICT_WITHIN), None);
-        assert_eq!(timeout(&mut probe), Some(Due::Judged(UNKNOWN)));
+        assert_eq!(timeout(&mut probe), Some(TimeoutResult::Judged(UNKNOWN)));
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
         probe.refused(Ping::Canary, 1);
         probe.refused(Ping::Loopback, 1);
         assert_eq!(probe.poll_timeout(), Some(START + Duration::from_secs(60)));
-        assert_eq!(timeout(&mut probe), Some(Due::TryAgain));
+        assert_eq!(timeout(&mut probe), Some(TimeoutResult::TryAgain));
         assert_eq!(probe.round(), 2);
         // The ACL was repaired.
         probe.refused(Ping::Canary, 2);
@@ -298,10 +298,10 @@ mod tests {
     fn an_open_acl_stays_open_until_a_later_round_shows_that_it_is_not() {
         let mut probe = probe();
         probe.arrived(Ping::Canary, 1);
-        assert_eq!(timeout(&mut probe), Some(Due::TryAgain));
+        assert_eq!(timeout(&mut probe), Some(TimeoutResult::TryAgain));
         assert_eq!(probe.arrived(Ping::Loopback, 1), None, "its canary had arrived");
         assert_eq!(timeout(&mut probe), None, "silence proves nothing");
-        assert_eq!(timeout(&mut probe), Some(Due::TryAgain));
+        assert_eq!(timeout(&mut probe), Some(TimeoutResult::TryAgain));
         assert_eq!(probe.refused(Ping::Canary, 2), None, "that was the round before");
         assert_eq!(probe.arrived(Ping::Loopback, 3), Some(GOOD));
     }

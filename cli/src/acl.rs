@@ -14,7 +14,7 @@ const SHIPPED_SITE: &str = "clasp";
 /// It is not a valid site name.
 pub(crate) fn of_site(site: &str) -> Result<String, Failure> {
     if !is_name(site) {
-        return Err(Failure::usage(format!("{site:?} cannot be a site: {NAME_ALPHABET} is right")));
+        return Err(Failure::usage(format!("{site:?} is not the name of a site: expected {NAME_ALPHABET}")));
     }
     // The site is a level of a topic, or the first half of a Home Assistant discovery name.
     let topics = SHIPPED.replace(&format!("{SHIPPED_SITE}/"), &format!("{site}/"));

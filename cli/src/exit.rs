@@ -40,10 +40,10 @@ pub enum Failure {
     Help(String),
     /// The error was reported already.
     #[error("exit code {0}")]
-    Told(u8),
+    AlreadyReported(u8),
     /// The result is known, and it is not success.
     #[error("{message}")]
-    Said {
+    KnownResult {
         /// The exit code.
         code: u8,
         /// The message.
@@ -68,7 +68,7 @@ pub enum Failure {
 impl Failure {
     /// A known result that is not success.
     pub fn said(code: u8, message: impl Into<String>) -> Self {
-        Self::Said { code, message: message.into() }
+        Self::KnownResult { code, message: message.into() }
     }
 
     /// Settings or arguments are wrong, as `error` says.
@@ -83,7 +83,7 @@ impl Failure {
             Self::Usage(_) | Self::Session(SessionError::Settings(_)) => EXIT_USAGE,
             Self::Session(_) => EXIT_UNREACHABLE,
             Self::Help(_) => 0,
-            Self::Told(code) | Self::Said { code, .. } => *code,
+            Self::AlreadyReported(code) | Self::KnownResult { code, .. } => *code,
             Self::Random(_) | Self::System { .. } => EXIT_FAILED,
             Self::Output(_) if self.is_nobody_reading() => EXIT_NO_READER,
             Self::Output(_) => EXIT_FAILED,
@@ -93,7 +93,7 @@ impl Failure {
     /// Whether to print nothing.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Help(_) | Self::Told(_)) || self.is_nobody_reading()
+        matches!(self, Self::Help(_) | Self::AlreadyReported(_)) || self.is_nobody_reading()
     }
 
     /// Whether the reader of the output has gone (`json | head`): not an error of ours, so print

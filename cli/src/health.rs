@@ -39,12 +39,12 @@ pub fn lines(base: &Base, payload: &[u8], now: Now, style: Style) -> Result<Vec<
     let connections = health.broker_connections;
     line(format!("Connections to the broker: {connections}{}", answers.unwrap_or_default()));
     if let Some(error) = &health.broker_error {
-        line(format!("Last trouble with the broker: {}", echo(error)));
+        line(format!("Last broker error: {}", echo(error)));
     }
     for (what, count) in [
-        ("Topics that were no command's", health.dropped_topics),
+        ("Messages on invalid command topics", health.dropped_topics),
         ("Commands dropped as a flood", health.flooded_commands),
-        ("Commands dropped after standing still", health.stalled_commands),
+        ("Commands dropped after a hang", health.stalled_commands),
         ("Replies and events dropped", health.dropped_messages),
         ("Messages larger than the broker takes", health.oversized_messages),
     ] {
@@ -63,7 +63,7 @@ pub fn lines(base: &Base, payload: &[u8], now: Now, style: Style) -> Result<Vec<
     ));
     if let Some(error) = &link.last_error {
         let at = link.last_error_at.map(|at| format!(", {}", date(at))).unwrap_or_default();
-        line(format!("Last trouble on the line: {}{at}", echo(error)));
+        line(format!("Last error on the line: {}{at}", echo(error)));
     }
     Ok(lines)
 }
@@ -73,7 +73,7 @@ fn certificate(ends: Utc, now: Now, style: Style) -> String {
     if left_s < 0.0 {
         return style.paint(RED, &format!("Certificate: EXPIRED {}", date(ends)));
     }
-    let text = format!("Certificate: ends {}, in {}", date(ends), age(left_s));
+    let text = format!("Certificate: expires {}, in {}", date(ends), age(left_s));
     style.paint(if left_s < ENDS_SOON_S { YELLOW } else { "" }, &text)
 }
 

@@ -14,17 +14,17 @@ pub fn lines(events: &[Event], style: Style) -> Vec<String> {
 }
 
 fn line(event: &Event, style: Style) -> String {
-    let happening = &event.happening;
+    let body = &event.body;
     // The message of a command says who wanted what, and how it ended.
-    let code = happening.code.filter(|code| code.number() != 0);
+    let code = body.code.filter(|code| code.number() != 0);
     let code = code.map(|code| format!(" (code {})", code.number())).unwrap_or_default();
-    let text = echo(&happening.message) + &code + &repeated(event);
-    format!("{}  {}", date(event.date), style.paint(severity_colour(happening.severity), &text))
+    let text = echo(&body.message) + &code + &repeated(event);
+    format!("{}  {}", date(event.date), style.paint(severity_colour(body.severity), &text))
 }
 
 /// ` (3 times since …)` for a repeated event.
 fn repeated(event: &Event) -> String {
-    let values = &event.happening.values;
+    let values = &event.body.values;
     let times = values.get("times").and_then(Value::as_u64).filter(|times| *times > 1);
     let Some(times) = times else { return String::new() };
     let since = values.get("since").and_then(|since| Utc::parse(since.as_str()?).ok());

@@ -49,7 +49,7 @@ pub fn tool(tool: &'static Tool) -> ExitCode {
     let result =
         parse(&usage::tool(tool, &instrument), std::env::args_os()).and_then(|matches| {
             match action(&matches, Some(&instrument), Some(tool))? {
-                None => Err(Failure::usage("this is no command")),
+                None => Err(Failure::usage("no such command")),
                 Some(Action::Completions(shell)) => print(&script(shell, tool.command)).map(|()| 0),
                 Some(Action::Complete(words)) => match place(&usage::tool(tool, &instrument), &words) {
                     Place::Here(candidates) => print(&printed(&candidates)).map(|()| 0),
@@ -97,13 +97,13 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
                     "dashboard" => ha::dashboard(matches, &common).await,
                     "package" => ha::package(matches, &common).await,
                     "remove" => ha::remove(matches, &common).await,
-                    _ => Err(Failure::usage("this is no command")),
+                    _ => Err(Failure::usage("no such command")),
                 }
             })
         }
         Some(("acl", matches)) => {
             let common = usage::common(matches, common);
-            let site = common.site.ok_or_else(|| Failure::usage("say for which site: --site NAME"))?;
+            let site = common.site.ok_or_else(|| Failure::usage("name the site: --site NAME"))?;
             print(&acl::of_site(&site)?).map(|()| 0)
         }
         Some(("schema", matches)) => {
@@ -117,7 +117,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         }
         Some(("completions", matches)) => {
             let shell = matches.get_one("shell").copied();
-            let shell = shell.ok_or_else(|| Failure::usage("say which shell"))?;
+            let shell = shell.ok_or_else(|| Failure::usage("name the shell: bash, zsh or fish"))?;
             print(&script(shell, "obsbus")).map(|()| 0)
         }
         Some((usage::COMPLETE, matches)) => {
@@ -134,7 +134,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let rest: Vec<String> = rest.map(|word| word.to_string_lossy().into_owned()).collect();
             device(name, &rest, common)
         }
-        None => Err(Failure::usage("this is no command")),
+        None => Err(Failure::usage("no such command")),
     }
 }
 
@@ -191,7 +191,7 @@ async fn act(session: &Session, action: Action) -> Result<u8, Failure> {
             let instrument = session.instrument.as_ref().unwrap_or(&unknown);
             carry_out(session, instrument, &user_request, (new_id()?, None)).await
         }
-        Action::Completions(_) | Action::Complete(_) => Err(Failure::usage("this is no command of a device")),
+        Action::Completions(_) | Action::Complete(_) => Err(Failure::usage("not a command of a device")),
     }
 }
 
@@ -261,7 +261,7 @@ async fn with_meta(session: &Session, name: &str, rest: &[String]) -> Result<u8,
             close(connection).await;
             act(session, action).await
         }
-        None => Err(Failure::usage("this is no command")),
+        None => Err(Failure::usage("no such command")),
     }
 }
 
@@ -316,7 +316,7 @@ async fn no_meta(session: &Session, mut connection: Option<Connection>) -> Failu
         return never_heard(session, &view, &Instrument::unknown(), now);
     }
     let base = &session.target.base;
-    let message = format!("the bridge of {base} has not said yet what it can be told (its meta); try again");
+    let message = format!("the bridge of {base} has not published its description (meta) yet; try again");
     Failure::said(EXIT_STALE, message)
 }
 
@@ -429,7 +429,7 @@ fn parse(command: &Command, arguments: impl IntoIterator<Item = OsString>) -> Re
 fn wrong_usage(error: &clap::Error) -> Failure {
     // Nothing to be done about a terminal that is gone.
     let _ = error.print();
-    Failure::Told(EXIT_USAGE)
+    Failure::AlreadyReported(EXIT_USAGE)
 }
 
 fn finish(result: Result<u8, Failure>) -> ExitCode {

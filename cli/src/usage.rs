@@ -48,9 +48,9 @@ fn not_understood(text: impl Into<String>) -> NotUnderstood {
 #[must_use]
 pub fn obsbus(version: &'static str) -> Command {
     let device = Command::new("device")
-        .about("The same as `obsbus DEVICE`, whatever it is called")
+        .about("The same as `obsbus DEVICE`, also for a device whose name is a command of obsbus")
         .arg(Arg::new("device").required(true).value_name("DEVICE").help("DEVICE or SITE/DEVICE"))
-        .arg(words().help("As after `obsbus DEVICE`"));
+        .arg(words().help("The words that would follow `obsbus DEVICE`"));
     let list = Command::new("list").about("Show every device there is");
     with_common(Command::new("obsbus"))
         .version(version)
@@ -166,7 +166,7 @@ pub fn tool(tool: &'static Tool, instrument: &Instrument) -> Command {
                 .long("device")
                 .global(true)
                 .value_name("DEVICE")
-                .help("Device, where it is not the settings' one"),
+                .help("Device, if not the one in the settings"),
         );
     let command = device_commands(command, instrument.stop().is_some())
         .subcommand(completions())
@@ -192,7 +192,7 @@ fn with_common(command: Command) -> Command {
                 .long("site")
                 .global(true)
                 .value_name("SITE")
-                .help("Site, where the settings name several"),
+                .help("Site, if the settings name several"),
         )
         .arg(
             Arg::new("timeout")
@@ -200,7 +200,7 @@ fn with_common(command: Command) -> Command {
                 .global(true)
                 .value_name("SECONDS")
                 .value_parser(seconds)
-                .help("Give up after this time [default: 30 for the connection, then as long as the bridge says]"),
+                .help("Give up after this time [default: 30 to connect, then the time that the bridge announces]"),
         )
 }
 
@@ -220,17 +220,17 @@ fn device_commands(command: Command, moves: bool) -> Command {
     let json = || Arg::new("json").long("json").action(ArgAction::SetTrue);
     let command = command
         .subcommand(
-            Command::new("status").about("Show what it does, and why").arg(
+            Command::new("status").about("Show the device's state, and the reason for it").arg(
                 Arg::new("all")
                     .long("all")
                     .action(ArgAction::SetTrue)
-                    .help("Also what only helps to look for a fault"),
+                    .help("Also show values for troubleshooting"),
             ),
         )
-        .subcommand(Command::new("json").about("Print the state as it is on the bus (one line of JSON)"))
+        .subcommand(Command::new("json").about("Print the state as published (one line of JSON)"))
         .subcommand(
             Command::new("watch")
-                .about("Follow the state: a line per change, a live screen on a terminal (q quits)"),
+                .about("Follow the state: a line per change, or a live screen on a terminal (q quits)"),
         )
         .subcommand(
             Command::new("history")
@@ -240,26 +240,26 @@ fn device_commands(command: Command, moves: bool) -> Command {
                         .long("hours")
                         .value_name("HOURS")
                         .value_parser(hours)
-                        .help("Only the last so many hours, 0.5 to 24"),
+                        .help("Number of hours to show, 0.5 to 24"),
                 )
-                .arg(json().conflicts_with("hours").help("Print the payload as it is on the bus")),
+                .arg(json().conflicts_with("hours").help("Print the payload as published")),
         )
         .subcommand(
             Command::new("log")
-                .about("Show the last events: who did what, and what it did")
-                .arg(json().help("Print the payload as it is on the bus")),
+                .about("Show the last events: commands with their senders, and what the device did")
+                .arg(json().help("Print the payload as published")),
         )
         .subcommand(
             Command::new("health")
-                .about("Show how its bridge is")
-                .arg(json().help("Print the payload as it is on the bus")),
+                .about("Show the health of the bridge")
+                .arg(json().help("Print the payload as published")),
         )
-        .subcommand(Command::new("ping").about("Ask the bridge for an answer, and print how long it took"));
+        .subcommand(Command::new("ping").about("Measure the round trip to the bridge"));
     if !moves {
         return command;
     }
     command.subcommand(
-        Command::new("outcome").about("Say how a motion ended, or wait for its end").arg(
+        Command::new("outcome").about("Show how a motion ended, or wait for its end").arg(
             Arg::new("id")
                 .required(true)
                 .value_name("ID")
@@ -272,7 +272,7 @@ fn device_commands(command: Command, moves: bool) -> Command {
 fn schema() -> Command {
     let names = SCHEMAS.iter().map(|schema| PossibleValue::new(schema.name()).help(schema.about));
     Command::new("schema")
-        .about("Print what a message looks like, as a JSON Schema; without a name, list them")
+        .about("Print the JSON Schema of a message; without a name, list all schemas")
         .arg(
             Arg::new("name")
                 .value_name("NAME")
@@ -286,12 +286,12 @@ fn schema() -> Command {
                 .value_name("FOLDER")
                 .conflicts_with("name")
                 .value_parser(value_parser!(PathBuf))
-                .help("Write all of them there, as files that find each other"),
+                .help("Write all schemas into this folder, with references that resolve there"),
         )
 }
 
 fn completions() -> Command {
-    Command::new("completions").about("Print what a shell needs to complete this command").arg(
+    Command::new("completions").about("Print the completion script for a shell").arg(
         Arg::new("shell").required(true).value_name("SHELL").value_parser(value_parser!(Shell)).help("Which"),
     )
 }
@@ -426,8 +426,8 @@ pub fn range(argument: &ArgumentMeta) -> String {
 fn number(text: &str, unit: &str) -> Result<f64, NotUnderstood> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        _ if unit.is_empty() => Err(not_understood("a number is wanted here, such as 12.5")),
-        _ => Err(not_understood(format!("a number is wanted here ({unit}), such as 2.5"))),
+        _ if unit.is_empty() => Err(not_understood("expected a number, such as 12.5")),
+        _ => Err(not_understood(format!("expected a number ({unit}), such as 2.5"))),
     }
 }
 

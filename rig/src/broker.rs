@@ -12,7 +12,7 @@ use bus::incoming::Incoming;
 use bus::message::{Event, OFFLINE, Reply};
 use bus::outbox::Outgoing;
 use bus::session::machine::{
-    Event as Happened, Machine, MachineSettings, Number, Output, Refusal, SessionEvent,
+    Event as LinkEvent, Machine, MachineSettings, Number, Output, Refusal, SessionEvent,
 };
 use bus::topic::{Base, Identity};
 
@@ -64,7 +64,7 @@ pub(crate) struct Broker {
     connected: bool,
     connections: u64,
     to_broker: VecDeque<(Instant, ToBroker)>,
-    to_bridge: VecDeque<(Instant, Happened)>,
+    to_bridge: VecDeque<(Instant, LinkEvent)>,
     /// The topics on which the bridge may not publish, besides the canary.
     pub(crate) refused: BTreeSet<String>,
     /// The retained messages.
@@ -141,8 +141,8 @@ impl Broker {
         self.cut();
         // Whichever of the two applies.
         let error = "connection refused".to_owned();
-        self.session.handle(Happened::Broken { error: error.clone() }, now.instant);
-        self.session.handle(Happened::Failed { error }, now.instant);
+        self.session.handle(LinkEvent::Broken { error: error.clone() }, now.instant);
+        self.session.handle(LinkEvent::Failed { error }, now.instant);
     }
 
     pub(crate) fn up(&mut self) {
@@ -193,7 +193,7 @@ impl Broker {
             received,
             stalled: false,
         };
-        self.to_bridge.push_back((received.instant, Happened::Message(incoming)));
+        self.to_bridge.push_back((received.instant, LinkEvent::Message(incoming)));
     }
 
     /// The session's task was scheduled without a gap.
@@ -211,7 +211,7 @@ impl Broker {
     /// Does what is due. True if there is an event for the core.
     pub(crate) fn turn(&mut self, now: Now) -> bool {
         // Waiting messages.
-        self.session.handle(Happened::Timeout, now.instant);
+        self.session.handle(LinkEvent::Timeout, now.instant);
         loop {
             while let Some(output) = self.session.poll_output() {
                 self.carry_out(output, now);
@@ -219,16 +219,16 @@ impl Broker {
             if let Some(packet) = due(&mut self.to_broker, now.instant) {
                 self.receive(packet, now);
             } else if let Some(event) = due(&mut self.to_bridge, now.instant) {
-                if matches!(event, Happened::Connected { .. }) {
+                if matches!(event, LinkEvent::Connected { .. }) {
                     self.attempt_until = None;
                 }
                 self.session.handle(event, now.instant);
             } else if self.attempt_until.is_some_and(|until| until <= now.instant) {
                 self.dropped(now);
                 let error = "did not answer in time".to_owned();
-                self.session.handle(Happened::Failed { error }, now.instant);
+                self.session.handle(LinkEvent::Failed { error }, now.instant);
             } else if self.session.poll_timeout().is_some_and(|at| at <= now.instant) {
-                self.session.handle(Happened::Timeout, now.instant);
+                self.session.handle(LinkEvent::Timeout, now.instant);
             } else {
                 return !self.events_in.is_empty();
             }
@@ -248,7 +248,7 @@ impl Broker {
                 } else {
                     self.attempt_until = None;
                     let error = "connection refused".to_owned();
-                    self.to_bridge.push_back((now.instant, Happened::Failed { error }));
+                    self.to_bridge.push_back((now.instant, LinkEvent::Failed { error }));
                 }
             }
             Output::Subscribe => self.to_broker.push_back((there, ToBroker::Subscribe)),
@@ -257,7 +257,7 @@ impl Broker {
             }
             Output::Disconnect => {
                 self.to_broker.push_back((there, ToBroker::Disconnect));
-                self.to_bridge.push_back((now.instant, Happened::HungUp));
+                self.to_bridge.push_back((now.instant, LinkEvent::HungUp));
             }
             // After a DISCONNECT the broker does not publish the will.
             Output::Drop
@@ -277,10 +277,10 @@ impl Broker {
                 self.connections += 1;
                 let nonce = format!("n{}", self.connections);
                 let largest_packet = self.largest_packet;
-                self.to_bridge.push_back((back, Happened::Connected { nonce, largest_packet }));
+                self.to_bridge.push_back((back, LinkEvent::Connected { nonce, largest_packet }));
             }
             ToBroker::Subscribe => {
-                self.to_bridge.push_back((back, Happened::Subscribed(vec![Ok(())])));
+                self.to_bridge.push_back((back, LinkEvent::Subscribed(vec![Ok(())])));
                 let own = [self.base.availability(), self.base.state()];
                 let is_own = |topic: &str| own.iter().any(|own| own == topic) || topic.ends_with("/config");
                 let stored = self.retained.iter().filter(|(topic, _)| is_own(topic));
@@ -297,7 +297,7 @@ impl Broker {
                 let refused = topic == self.base.canary() || self.refused.contains(&self.base.grant(&topic));
                 let refusal = refused.then_some(Refusal::NotAuthorised);
                 self.to_bridge
-                    .push_back((back, Happened::Acknowledged { number, refused: refusal, at: back }));
+                    .push_back((back, LinkEvent::Acknowledged { number, refused: refusal, at: back }));
                 if !refused && self.base.is_command(&topic) {
                     self.deliver(topic, payload, retain, now);
                 } else if !refused {

@@ -1,7 +1,7 @@
 //! The daemon's core at its start, with the data of the previous process.
 
 use bridge::core::{Core, File, Lost};
-use bridge::daemon::{self, Left};
+use bridge::daemon::{self, PreviousRun};
 use bridge::device_loop;
 use bridge::instrument::Instrument;
 use bridge::journal;
@@ -23,9 +23,9 @@ pub(crate) type CoreOf<S> = Core<
 pub(crate) fn start<S: Subject>(settings: &SettingsOf<S>, disk: &Disk, starts: u32, now: Now) -> CoreOf<S> {
     let read = |file| disk.files.get(device_loop::name(file)).map(Vec::as_slice);
     let (journal, journal_lost) = journal::taken_over(disk.load(File::Commands, journal::read));
-    let left = Left {
+    let left = PreviousRun {
         device: disk.load(File::Device, |bytes| serde_json::from_slice(bytes)),
-        core: bridge::core::Left {
+        core: bridge::core::PreviousRun {
             journal,
             history: read(File::History).and_then(|bytes| serde_json::from_slice(bytes).ok()),
             recent: read(File::Recent).and_then(|bytes| serde_json::from_slice(bytes).ok()),

@@ -1,6 +1,6 @@
 //! A site with a chiller, or with a focuser.
 
-pub use harness::site::{Beside, Bridge, Builder, CONTROL, Instrument, LIMIT, SiteOf};
+pub use harness::site::{Bridge, Builder, CONTROL, ExtraInstrument, Instrument, LIMIT, SiteOf};
 
 use crate::chiller::Chiller;
 use crate::focuser::Focuser;

@@ -4,12 +4,12 @@
 
 use testbed::focuser::Focuser;
 use testbed::process::{Launch, Output};
-use testbed::site::{Beside, LIMIT, Site};
+use testbed::site::{ExtraInstrument, LIMIT, Site};
 use testbed::wait::wait_for;
 
-fn start() -> (Site, Beside<Focuser>) {
+fn start() -> (Site, ExtraInstrument<Focuser>) {
     let site = Site::start().unwrap();
-    let focuser = Beside::launch(&site, Default::default(), &[]).unwrap();
+    let focuser = ExtraInstrument::launch(&site, Default::default(), &[]).unwrap();
     wait_for("a focuser that takes commands", LIMIT, || {
         obsbus(&site, "alice", &["focuser", "ping"]).stdout.contains("answered").then_some(())
     })
@@ -57,7 +57,10 @@ fn every_device_is_listed_shown_and_explained_by_what_its_bridge_says() {
     exited(&obsbus(&site, "alice", &["chiller", "history"]), 0, "5 min means");
 
     let complete = obsbus(&site, "visitor", &["__complete", "--", "focuser", "s"]);
-    assert_eq!(complete.stdout, "set\tMove to\nstatus\tShow what it does, and why\nstop\tStop\n");
+    assert_eq!(
+        complete.stdout,
+        "set\tMove to\nstatus\tShow the device's state, and the reason for it\nstop\tStop\n"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bridge::controller::{Command, Controller, DeviceRefusal, Effect, Facts, LinkChange, Quantity};
-use bridge::order::{Late, Order, Taken};
+use bridge::order::{Late, Order, OrderProgress};
 use bridge::poll_plan::{Group, Often, PollPlan};
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Arguments, Outcome, Refusal};
@@ -126,7 +126,7 @@ impl Controller for Thermometer {
             }
         };
         let taken = self.order.as_mut().map(|order| order.take(&request, agrees, now.instant));
-        if let Some(Taken::Done(_)) = taken {
+        if let Some(OrderProgress::Done(_)) = taken {
             let word = if self.heater_on == Some(true) { "on" } else { "off" };
             self.end(Outcome::succeeded(format!("the heater is {word}")));
         }

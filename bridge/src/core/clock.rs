@@ -48,14 +48,15 @@ impl Steps {
         let direction = if step < 0 { "back" } else { "forward" };
         let by = span(step.unsigned_abs());
         let untold = std::mem::take(&mut self.untold);
-        let more = if untold > 0 { format!("; {untold} times before that") } else { String::new() };
+        let more =
+            if untold > 0 { format!("; {untold} earlier changes were not reported") } else { String::new() };
         let message =
-            format!("the clock of this machine was set {direction} by {by}, to {}{more}", now.utc.in_words());
-        let happening = EventBody::new(EventKind::Bridge, Severity::Warning, message)
+            format!("this machine's clock was set {direction} by {by}, to {}{more}", now.utc.in_words());
+        let body = EventBody::new(EventKind::Bridge, Severity::Warning, message)
             .because("clock_set")
             .with("from", now.utc.shifted(step.saturating_neg()).to_string())
             .with("to", now.utc.to_string());
-        Some(happening)
+        Some(body)
     }
 }
 
@@ -120,7 +121,7 @@ where
         self.doubts.agreed();
         self.dirty = true;
         if let Some(told) = self.clock.tell(step, now) {
-            self.happened(told, now);
+            self.emit(told, now);
         }
     }
 }

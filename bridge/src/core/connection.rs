@@ -10,7 +10,7 @@ use bus::session::bridge::SessionEvent;
 use super::publish::Shown;
 use super::{Core, Output, SETTLE_LIMIT};
 use crate::controller::{Controller, Effect, Input, Protocol};
-use crate::rival::Found;
+use crate::rival::Contest;
 
 impl<C, P> Core<C, P>
 where
@@ -77,8 +77,8 @@ where
         let base = &self.settings.desk.base;
         if incoming.topic == base.state() {
             match self.rival.heard_state(&incoming.payload, incoming.retain, now.instant) {
-                Some(Found::Stays) => self.yield_to_other(now),
-                Some(Found::Goes) => {
+                Some(Contest::Stays) => self.yield_to_other(now),
+                Some(Contest::Goes) => {
                     self.dirty = true;
                     self.heartbeat = now.instant;
                 }
@@ -137,7 +137,7 @@ where
             .because("second_instance")
             .with("host", host.as_str())
             .with("process", process);
-        self.happened(ends, now);
+        self.emit(ends, now);
         self.outputs.push_back(Output::Open(self.connections));
         self.outputs.push_back(Output::Finish { say_offline: false });
     }

@@ -68,7 +68,7 @@ impl Disk {
         }
         let why = if self.is_slow { "it does not answer" } else { &self.error };
         let text = format!(
-            "the state directory cannot be written ({why}): what is set now is lost with the next restart"
+            "the state directory cannot be written ({why}): settings and commands from now on are lost at the next restart"
         );
         Some(Condition::warning("journal_failed", text))
     }

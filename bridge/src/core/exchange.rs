@@ -17,7 +17,7 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     pub(super) fn handle_line(&mut self, event: LineEvent, now: Now) {
-        if self.let_go {
+        if self.release_port {
             // From before the port was released, or about its closing. Treating it as a loss would
             // reopen the port.
             tracing::debug!(?event, "the port is let go of");
@@ -119,7 +119,7 @@ where
     fn note_restored(&mut self, restored: bool, now: Now) {
         if restored {
             let answers = EventBody::new(EventKind::Link, Severity::Info, "the device answers");
-            self.happened(answers.because("restored"), now);
+            self.emit(answers.because("restored"), now);
             self.link_news = true;
             self.controller.handle_link(LinkChange::Restored, now);
             self.dirty = true;
@@ -139,12 +139,12 @@ where
 
     /// Releases the port until [`Effect::ReleasePort`](crate::controller::Effect::ReleasePort)
     /// ends; an exchange in progress is abandoned.
-    pub(super) fn let_go(&mut self) {
-        self.let_go = true;
+    pub(super) fn release_port(&mut self) {
+        self.release_port = true;
         self.port_open = false;
         self.asked = None;
         self.repeats.clear();
-        self.link.let_go();
+        self.link.release_port();
         self.outputs.push_back(Output::ReleasePort);
     }
 
@@ -161,7 +161,7 @@ where
             let message = loss.map_or_else(|| reason.clone(), Loss::in_words);
             let cause = loss.map(|loss| loss.cause.word());
             let lost = EventBody::new(EventKind::Link, Severity::Error, message).because("link_lost");
-            self.happened(lost.with("cause", cause), now);
+            self.emit(lost.with("cause", cause), now);
             self.link_news = true;
         }
         self.controller.handle_link(LinkChange::Lost { reason }, now);

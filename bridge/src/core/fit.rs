@@ -106,8 +106,8 @@ where
             return payload;
         }
         self.oversized.count += 1;
-        event.happening.message = cut(&event.happening.message);
-        event.happening.values = Map::new();
+        event.body.message = cut(&event.body.message);
+        event.body.values = Map::new();
         encode(event)
     }
 }

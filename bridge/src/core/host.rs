@@ -21,13 +21,13 @@ where
             Ok(reloaded) => self.take_settings(reloaded),
             Err(problem) => {
                 let message = format!(
-                    "the settings were read again and are refused, everything stays as it was: {}",
+                    "the settings were reloaded and refused; the old ones stay in force: {}",
                     with_causes(&problem)
                 );
                 EventBody::new(EventKind::Bridge, Severity::Warning, message).because("reload_refused")
             }
         };
-        self.happened(told, now);
+        self.emit(told, now);
     }
 
     fn take_settings(&mut self, reloaded: Reloaded) -> EventBody {
@@ -40,19 +40,19 @@ where
         self.desk.set_clients(control_clients, stop_clients);
         if new_files {
             let ends =
-                certificate_expires.map(|date| format!(" (the certificate ends on {})", date.in_words()));
-            news.push(format!("new TLS files{}: connecting anew", ends.unwrap_or_default()));
+                certificate_expires.map(|date| format!(" (the certificate expires on {})", date.in_words()));
+            news.push(format!("new TLS files{}: reconnecting", ends.unwrap_or_default()));
             self.certificate_expires = certificate_expires;
             self.dirty = true;
             self.outputs.push_back(Output::Renew(self.connections));
         }
         if needs_restart {
-            news.push("what else has changed holds after a restart".to_owned());
+            news.push("other changes take effect after a restart".to_owned());
         }
         if news.is_empty() {
-            news.push("nothing has changed".to_owned());
+            news.push("no changes".to_owned());
         }
-        let message = format!("the settings were read again: {}", news.join("; "));
+        let message = format!("the settings were reloaded: {}", news.join("; "));
         EventBody::new(EventKind::Bridge, Severity::Info, message).because("reloaded")
     }
 }

@@ -31,7 +31,7 @@ use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
 use crate::controller::{Controller, Protocol};
-use crate::history::{Kept, Recorder};
+use crate::history::{Recorder, SavedHistory};
 use crate::line::{Exchange, LineEvent};
 use crate::link::Link;
 use crate::reload::{ReloadError, Reloaded};
@@ -90,11 +90,11 @@ pub enum File {
 
 /// The data that the previous process left.
 #[derive(Clone, Debug, Default)]
-pub struct Left {
+pub struct PreviousRun {
     /// The Desk's journal.
     pub journal: Journal,
     /// The last 24 h.
-    pub history: Option<Kept>,
+    pub history: Option<SavedHistory>,
     /// The last events.
     pub recent: Option<RecentMessage>,
     /// What could not be read.
@@ -193,7 +193,7 @@ where
     // The line.
     port_open: bool,
     /// The port is released: later events of the line about the time before do not count.
-    let_go: bool,
+    release_port: bool,
     /// An event has already reported what the link's attention says.
     link_news: bool,
     asked: Option<Asked<P::Request>>,
@@ -252,7 +252,7 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     /// Takes over from the previous process.
-    pub fn new(settings: CoreSettings, controller: C, protocol: P, left: Left, now: Now) -> Self {
+    pub fn new(settings: CoreSettings, controller: C, protocol: P, left: PreviousRun, now: Now) -> Self {
         let desk = Desk::new(settings.desk.clone());
         let mut core = Self {
             history: Recorder::new(left.history.as_ref(), settings.stale_after),
@@ -271,7 +271,7 @@ where
             started: now,
             outputs: VecDeque::new(),
             port_open: false,
-            let_go: false,
+            release_port: false,
             link_news: false,
             asked: None,
             repeats: VecDeque::new(),
@@ -306,7 +306,7 @@ where
         core.pump(now);
         // The line opens nothing by itself: a port that was released before the restart is not
         // touched.
-        if !core.let_go {
+        if !core.release_port {
             core.outputs.push_front(Output::Reopen);
         }
         core
@@ -376,9 +376,9 @@ where
             return;
         }
         self.pumped = now.instant;
-        let (mut posts, mut happenings) = (Vec::new(), Vec::new());
+        let (mut posts, mut events) = (Vec::new(), Vec::new());
         // First the changes by the event, before the time causes more.
-        self.hear_controller(&mut happenings, now);
+        self.hear_controller(&mut events, now);
         if let Some(verdict) = self.link.handle_timeout(now.instant) {
             self.follow(verdict, now);
         }
@@ -396,10 +396,10 @@ where
         }
         self.watch_disk(now);
         let opens = self.announce(now);
-        while self.settle(&mut posts, &mut happenings, now) {}
+        while self.settle(&mut posts, &mut events, now) {}
         self.dirty |= self.desk.note_rest(self.controller.is_at_rest());
         self.record(now);
-        self.publish(&mut happenings, now);
+        self.publish(&mut events, now);
         if opens {
             // Only now; otherwise messages from before the loss could be sent once more.
             self.outputs.push_back(Output::Open(self.connections));
@@ -407,8 +407,8 @@ where
         for post in posts {
             self.post(post, now);
         }
-        for happening in happenings {
-            self.happened(happening, now);
+        for body in events {
+            self.emit(body, now);
         }
         self.show_recent(now);
         self.save_journal(now);

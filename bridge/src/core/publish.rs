@@ -66,7 +66,7 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     /// Publishes the state on every change and heartbeat, the health on every change and minute.
-    pub(super) fn publish(&mut self, happenings: &mut Vec<EventBody>, now: Now) {
+    pub(super) fn publish(&mut self, events: &mut Vec<EventBody>, now: Now) {
         let heartbeat = now.instant >= self.heartbeat;
         if heartbeat {
             self.heartbeat = now.instant + self.settings.stale_after / 3;
@@ -78,7 +78,7 @@ where
             if std::mem::take(&mut self.link_news) {
                 changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
             }
-            happenings.append(&mut changes);
+            events.append(&mut changes);
             self.tell_manager();
         }
         if self.announced && (self.dirty || heartbeat) {
@@ -294,12 +294,12 @@ where
     }
 
     /// Logs and publishes an event.
-    pub(super) fn happened(&mut self, happening: EventBody, now: Now) {
-        let kind = happening.kind;
-        let reason = happening.reason.as_deref();
+    pub(super) fn emit(&mut self, body: EventBody, now: Now) {
+        let kind = body.kind;
+        let reason = body.reason.as_deref();
         // Everything must be in the message, because `journalctl` shows no fields.
-        let text = with_values(&happening);
-        match happening.severity {
+        let text = with_values(&body);
+        match body.severity {
             Severity::Info => tracing::info!(?kind, reason, "{text}"),
             Severity::Warning => tracing::warn!(?kind, reason, "{text}"),
             Severity::Error => tracing::error!(?kind, reason, "{text}"),
@@ -311,7 +311,7 @@ where
             seq: self.event_seq,
             date: now.utc,
             source: self.settings.log_name.clone(),
-            happening,
+            body,
         };
         let payload = self.fitting_event(&mut event);
         self.note_recent(&event);
@@ -334,14 +334,15 @@ where
             let what_follows = if self.settings.desk.require_acl {
                 "commands are refused (code 31)"
             } else {
-                "and require_acl = false lets them"
+                "and are executed, because require_acl = false"
             };
-            let text =
-                format!("the broker's ACL is not in force: anybody can command in any name; {what_follows}");
+            let text = format!(
+                "the broker's ACL is not in force: any client can send commands in any name; {what_follows}"
+            );
             conditions.push(Condition::error("acl_open", text));
         }
         if self.probe.is_some_and(|probe| !probe.command_path_ok) {
-            let text = "commands do not reach the bridge: it does not hear its own";
+            let text = "commands do not reach the bridge: its own test command did not arrive";
             conditions.push(Condition::error("command_path", text));
         }
         if !self.refused.is_empty() {
@@ -352,13 +353,13 @@ where
         conditions.extend(self.lost.conditions(self.started.instant, now.instant));
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
-            let text = format!("a second bridge tries to run on these topics{place}");
+            let text = format!("a second bridge tries to use these topics{place}");
             conditions.push(Condition::error("second_instance", text));
         }
         if let Some(expires) = self.certificate_expires {
             let left = expires.seconds_since(now.utc);
             if left <= 0.0 {
-                let text = format!("the bridge's certificate has expired on {}", expires.in_words());
+                let text = format!("the bridge's certificate expired on {}", expires.in_words());
                 conditions.push(Condition::error("certificate_expiring", text));
             } else if left < CERTIFICATE_WARNING_S {
                 let text = format!("the bridge's certificate expires on {}", expires.in_words());
@@ -374,14 +375,10 @@ where
 }
 
 /// An event's message with the values that led to it.
-fn with_values(happening: &EventBody) -> String {
-    let known = happening.values.iter().filter(|(_, value)| !value.is_null());
+fn with_values(body: &EventBody) -> String {
+    let known = body.values.iter().filter(|(_, value)| !value.is_null());
     let values: Vec<_> = known.map(|(name, value)| format!("{name} {value}")).collect();
-    if values.is_empty() {
-        happening.message.clone()
-    } else {
-        format!("{} ({})", happening.message, values.join(", "))
-    }
+    if values.is_empty() { body.message.clone() } else { format!("{} ({})", body.message, values.join(", ")) }
 }
 
 /// To the microsecond.

@@ -8,7 +8,7 @@ use bus::message::{Event, Recent as Message};
 
 use super::Core;
 use crate::controller::{Controller, Protocol};
-use crate::recent::{Change, Kept};
+use crate::recent::{Change, RecentEvents};
 
 /// Shortest interval between publications, and between saves.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const COUNT_PERIOD: Duration = Duration::from_secs(30);
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Recent {
-    kept: Kept,
+    kept: RecentEvents,
     unpublished: bool,
     /// On a new connection other messages go first.
     waits: bool,
@@ -30,7 +30,7 @@ pub(super) struct Recent {
 impl Recent {
     /// Continues from the saved events of the previous process.
     pub(super) fn new(saved: Option<Message>) -> Self {
-        let kept = Kept::new(saved);
+        let kept = RecentEvents::new(saved);
         Self { kept, unpublished: true, waits: false, published: None, unsaved: Change::None, saved: None }
     }
 
@@ -74,7 +74,7 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     pub(super) fn note_recent(&mut self, event: &Event) {
-        let verb = event.happening.verb.as_deref().and_then(|verb| self.settings.description.verb(verb));
+        let verb = event.body.verb.as_deref().and_then(|verb| self.settings.description.verb(verb));
         self.recent.add(event, verb.is_some_and(|verb| verb.class == Class::Query));
     }
 

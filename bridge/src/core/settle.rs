@@ -14,13 +14,8 @@ where
     P: Protocol<Request = C::Request, Reply = C::Reply>,
 {
     /// One round between controller and Desk; true while there may be more.
-    pub(super) fn settle(
-        &mut self,
-        posts: &mut Vec<Post>,
-        happenings: &mut Vec<EventBody>,
-        now: Now,
-    ) -> bool {
-        let mut busy = self.hear_controller(happenings, now);
+    pub(super) fn settle(&mut self, posts: &mut Vec<Post>, events: &mut Vec<EventBody>, now: Now) -> bool {
+        let mut busy = self.hear_controller(events, now);
         while let Some(output) = self.desk.poll_output() {
             busy = true;
             match output {
@@ -29,11 +24,11 @@ where
                     posts.push(post);
                 }
                 DeskOutput::ClocksAgree => self.dirty |= self.doubts.agreed(),
-                DeskOutput::Happened(happening) => happenings.push(happening),
+                DeskOutput::Event(body) => events.push(body),
                 DeskOutput::Admit(ticket, verb, arguments) => {
                     self.begin(Command { ticket, verb, arguments }, now);
                     self.dirty = true;
-                    self.hear_controller(happenings, now);
+                    self.hear_controller(events, now);
                 }
                 DeskOutput::Save(number) => self.journal_due = Some(number),
                 DeskOutput::Reconnect => self.outputs.push_back(Output::Reconnect(self.connections)),
@@ -51,7 +46,7 @@ where
     }
 
     /// Handles the controller's effects and a change of its status; true if there was anything.
-    pub(super) fn hear_controller(&mut self, happenings: &mut Vec<EventBody>, now: Now) -> bool {
+    pub(super) fn hear_controller(&mut self, events: &mut Vec<EventBody>, now: Now) -> bool {
         let mut busy = false;
         while let Some(effect) = self.controller.poll_effect() {
             busy = true;
@@ -61,7 +56,7 @@ where
                     self.desk.answer(&ticket, &outcome, now);
                     self.dirty = true;
                 }
-                Effect::Happened(happening) => happenings.push(happening),
+                Effect::Event(body) => events.push(body),
                 Effect::Save(saved) => self.save_device(&saved, now),
                 // With the port closed nothing could receive it.
                 Effect::SendImmediately(_) if !self.port_open => {}
@@ -69,9 +64,9 @@ where
                     let bytes = self.protocol.exchange(&request).bytes;
                     self.outputs.push_back(Output::SendImmediately(bytes));
                 }
-                Effect::ReleasePort(true) => self.let_go(),
+                Effect::ReleasePort(true) => self.release_port(),
                 Effect::ReleasePort(false) => {
-                    self.let_go = false;
+                    self.release_port = false;
                     self.link.pause(false);
                     self.outputs.push_back(Output::Reopen);
                 }
@@ -83,7 +78,7 @@ where
         }
         let transition = self.transition(now);
         busy |= transition.is_some();
-        happenings.extend(transition);
+        events.extend(transition);
         busy
     }
 
@@ -100,11 +95,11 @@ where
             Some(Tone::Bad | Tone::Warning) => Severity::Warning,
             Some(Tone::Good | Tone::Busy | Tone::Off) | None => Severity::Info,
         };
-        let happening = EventBody::new(EventKind::Transition, severity, format!("{from} -> {to} ({reason})"))
+        let body = EventBody::new(EventKind::Transition, severity, format!("{from} -> {to} ({reason})"))
             .because(reason)
             .with("from", from)
             .with("to", to);
         let details = self.controller.details();
-        Some(details.into_iter().fold(happening, |happening, (name, value)| happening.with(name, value)))
+        Some(details.into_iter().fold(body, |body, (name, value)| body.with(name, value)))
     }
 }

@@ -18,8 +18,8 @@ fn water(value: Option<f64>) -> [Quantity; 1] {
 }
 
 /// A process that finds what another has saved.
-fn after(saved: &Kept) -> Recorder {
-    let saved: Kept = serde_json::from_slice(&encode(saved)).unwrap();
+fn after(saved: &SavedHistory) -> Recorder {
+    let saved: SavedHistory = serde_json::from_slice(&encode(saved)).unwrap();
     Recorder::new(Some(&saved), HOLD)
 }
 
@@ -190,7 +190,7 @@ fn a_saved_history_that_does_not_fit_is_as_none() {
     let mut other_unit = good;
     other_unit.units.insert("water_temp".to_owned(), "degF".to_owned());
     for saved in [short, coarse, long, other_unit] {
-        let saved = Kept { history: saved, out_of_sight: out_of_sight.clone() };
+        let saved = SavedHistory { history: saved, out_of_sight: out_of_sight.clone() };
         let mut after = Recorder::new(Some(&saved), HOLD);
         let mut later = now;
         hold(&mut after, Some(11.0), "idle", &mut later, 1);

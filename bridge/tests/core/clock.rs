@@ -10,11 +10,11 @@ use crate::rig::{Rig, events, set};
 const STATE: &str = "clasp/chiller/state";
 
 fn clock_events(outputs: &[Output]) -> Vec<String> {
-    let told = events(outputs).into_iter().map(|event| event.happening);
-    let told = told.filter(|happening| happening.reason.as_deref() == Some("clock_set"));
-    told.map(|happening| {
-        assert_eq!((happening.kind, happening.severity), (EventKind::Bridge, Severity::Warning));
-        happening.message
+    let told = events(outputs).into_iter().map(|event| event.body);
+    let told = told.filter(|body| body.reason.as_deref() == Some("clock_set"));
+    told.map(|body| {
+        assert_eq!((body.kind, body.severity), (EventKind::Bridge, Severity::Warning));
+        body.message
     })
     .collect()
 }
@@ -28,15 +28,15 @@ fn a_step_of_the_clock_is_an_event() {
     rig.now.utc = rig.now.utc.shifted(20 * 60_000);
     rig.turn();
     let outputs = rig.outputs();
-    let words = "the clock of this machine was set forward by 20 min, to 2026-11-20 10:21 UTC";
+    let words = "this machine's clock was set forward by 20 min, to 2026-11-20 10:21 UTC";
     assert_eq!(clock_events(&outputs), [words]);
-    let values = json!(events(&outputs)[0].happening.values);
+    let values = json!(events(&outputs)[0].body.values);
     assert_eq!(values, json!({ "from": "2026-11-20T10:01:05.000Z", "to": "2026-11-20T10:21:05.000Z" }));
     rig.let_pass(100);
     assert_eq!(clock_events(&rig.outputs()), [] as [String; 0]);
     rig.now.utc = rig.now.utc.shifted(-3 * 86_400_000);
     rig.turn();
-    let words = "the clock of this machine was set back by 3 days, to 2026-11-17 10:22 UTC";
+    let words = "this machine's clock was set back by 3 days, to 2026-11-17 10:22 UTC";
     assert_eq!(clock_events(&rig.outputs()), [words]);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bridge::core::{Event, Left, Output};
+use bridge::core::{Event, Output, PreviousRun};
 use bus::homeassistant::HomeAssistant;
 use bus::session::bridge::SessionEvent;
 use bus::topic::Identity;
@@ -22,7 +22,7 @@ fn homeassistant() -> HomeAssistant {
 }
 
 fn rig() -> Rig {
-    Rig::told_to(Some(homeassistant()), "s", Left::default())
+    Rig::told_to(Some(homeassistant()), "s", PreviousRun::default())
 }
 
 /// What is told, and when: milliseconds, topic without prefix and node, whether it is taken back.
@@ -84,7 +84,7 @@ fn home_assistants_birth_has_all_told_again_within_seconds() {
 #[test]
 fn bridges_that_hear_the_same_birth_begin_at_different_moments() {
     let begins = ["a", "b", "c", "d", "e"].map(|session| {
-        let mut rig = Rig::told_to(Some(homeassistant()), session, Left::default());
+        let mut rig = Rig::told_to(Some(homeassistant()), session, PreviousRun::default());
         rig.connect();
         rig.watch(10 * SECOND);
         rig.hear(BIRTH, b"online", false);

@@ -1,7 +1,7 @@
 //! When the core publishes and saves the history, with a device of one figure.
 
-use bridge::core::{Event, File, Left, Output};
-use bridge::history::Kept;
+use bridge::core::{Event, File, Output, PreviousRun};
+use bridge::history::SavedHistory;
 use bus::message::{Health, History};
 use bus::session::bridge::SessionEvent;
 
@@ -83,9 +83,9 @@ fn a_clean_stop_saves_what_the_running_bin_has_and_the_next_start_goes_on_from_i
     assert_eq!(history.columns["water_temp"], [Some(10.0)]);
     let mut earlier = history;
     earlier.columns.get_mut("water_temp").unwrap()[0] = Some(5.0);
-    let mut next = Rig::with(Left {
-        history: Some(Kept { history: earlier, out_of_sight: Vec::new() }),
-        ..Left::default()
+    let mut next = Rig::with(PreviousRun {
+        history: Some(SavedHistory { history: earlier, out_of_sight: Vec::new() }),
+        ..PreviousRun::default()
     });
     next.connect();
     next.let_pass(5);

@@ -1,7 +1,7 @@
 //! The last events: what is among them, when they are published, and that they are saved.
 
 use bridge::controller::Effect;
-use bridge::core::{Event, File, Left, Output};
+use bridge::core::{Event, File, Output, PreviousRun};
 use bus::message::{EventBody, EventKind, Recent, Severity};
 use bus::session::bridge::SessionEvent;
 
@@ -22,12 +22,12 @@ fn saved(outputs: &[Output]) -> Vec<Recent> {
 }
 
 fn messages(recent: &Recent) -> Vec<&str> {
-    recent.events.iter().map(|event| event.happening.message.as_str()).collect()
+    recent.events.iter().map(|event| event.body.message.as_str()).collect()
 }
 
 fn decide(rig: &mut Rig, text: &str) {
     let decision = EventBody::new(EventKind::Decision, Severity::Info, text);
-    rig.device.set(|device| device.effects.push_back(Effect::Happened(decision)));
+    rig.device.set(|device| device.effects.push_back(Effect::Event(decision)));
     rig.turn();
 }
 
@@ -53,7 +53,7 @@ fn what_people_did_is_among_them_and_their_questions_are_not() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[0], "alice: mode manual: succeeded: done");
     assert!(told[1].starts_with("mallory: mode automatic: rejected"), "{told:?}");
-    assert_eq!(recent.events[1].happening.values["times"], 10);
+    assert_eq!(recent.events[1].body.values["times"], 10);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_next_process_goes_on_from_what_was_saved() {
     let kept = saved(&rig.outputs()).pop().unwrap();
     assert_eq!(messages(&kept), ["before", "at the end"]);
 
-    let mut next = Rig::with(Left { recent: Some(kept), ..Left::default() });
+    let mut next = Rig::with(PreviousRun { recent: Some(kept), ..PreviousRun::default() });
     let mut outputs = next.connect();
     next.let_pass(5);
     outputs.extend(next.outputs());

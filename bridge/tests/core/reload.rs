@@ -27,8 +27,8 @@ fn reload(rig: &mut Rig, settings: Result<Reloaded, ReloadError>) -> (String, bo
     let outputs = rig.outputs();
     let told = events(&outputs);
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].happening.kind, EventKind::Bridge);
-    (told[0].happening.message.clone(), outputs.iter().any(|output| matches!(output, Output::Renew(_))))
+    assert_eq!(told[0].body.kind, EventKind::Bridge);
+    (told[0].body.message.clone(), outputs.iter().any(|output| matches!(output, Output::Renew(_))))
 }
 
 fn code(rig: &mut Rig, by: &str) -> Option<Code> {
@@ -54,7 +54,7 @@ fn a_new_list_holds_at_once_for_whoever_came_and_went() {
     let (told, anew) = reload(&mut rig, Ok(settings(&["bob", "ops"])));
     assert_eq!(
         told,
-        "the settings were read again: control_clients: + bob, - alice; stop_clients: + bob, - alice"
+        "the settings were reloaded: control_clients: + bob, - alice; stop_clients: + bob, - alice"
     );
     assert!(!anew);
     assert_eq!(
@@ -71,15 +71,12 @@ fn new_files_are_connected_with_and_what_waits_for_a_restart_is_said() {
     let new = Reloaded { new_files: true, certificate_expires: expires, ..settings(&["alice", "ops"]) };
     let (told, anew) = reload(&mut rig, Ok(new));
     let words = "new TLS files (the certificate ends on 2027-02-28 10:01 UTC): connecting anew";
-    assert_eq!(told, format!("the settings were read again: {words}"));
+    assert_eq!(told, format!("the settings were reloaded: {words}"));
     assert!(anew);
     let (told, anew) = reload(&mut rig, Ok(Reloaded { needs_restart: true, ..settings(&["alice", "ops"]) }));
-    assert_eq!(told, "the settings were read again: what else has changed holds after a restart");
+    assert_eq!(told, "the settings were reloaded: other changes take effect after a restart");
     assert!(!anew);
-    assert_eq!(
-        reload(&mut rig, Ok(settings(&["alice", "ops"]))).0,
-        "the settings were read again: nothing has changed"
-    );
+    assert_eq!(reload(&mut rig, Ok(settings(&["alice", "ops"]))).0, "the settings were reloaded: no changes");
 }
 
 #[test]
@@ -87,9 +84,9 @@ fn what_is_refused_changes_nothing() {
     let mut rig = Rig::new();
     rig.connect();
     let (told, anew) = reload(&mut rig, Err(ReloadError::Files("clasp.toml:3: no".to_owned())));
-    let words = "the settings were read again and are refused, everything stays as it was: clasp.toml:3: no";
+    let words = "the settings were reloaded and refused; the old ones stay in force: clasp.toml:3: no";
     assert_eq!((told.as_str(), anew), (words, false));
     assert_eq!(code(&mut rig, "alice"), Some(Code::Succeeded));
     rig.core.handle(Event::Reloaded(Err(ReloadError::Files("no".to_owned()))), rig.now);
-    assert_eq!(events(&rig.outputs())[0].happening.severity, Severity::Warning);
+    assert_eq!(events(&rig.outputs())[0].body.severity, Severity::Warning);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bridge::controller::{
     Command, Condition, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
-use bridge::core::{Core, CoreSettings, Event, Left, Output};
+use bridge::core::{Core, CoreSettings, Event, Output, PreviousRun};
 use bridge::line::Exchange;
 use bridge::store::StoreError;
 use bus::clock::{Instant, Now, Utc};
@@ -154,16 +154,16 @@ pub(crate) struct Rig {
 impl Rig {
     /// At its first start, for alice and ops to command.
     pub(crate) fn new() -> Self {
-        Self::with(Left::default())
+        Self::with(PreviousRun::default())
     }
 
     /// With what an earlier process had saved.
-    pub(crate) fn with(left: Left) -> Self {
+    pub(crate) fn with(left: PreviousRun) -> Self {
         Self::told_to(None, "s", left)
     }
 
     /// That is to tell this Home Assistant of the device; `session` is random in a daemon.
-    pub(crate) fn told_to(homeassistant: Option<HomeAssistant>, session: &str, left: Left) -> Self {
+    pub(crate) fn told_to(homeassistant: Option<HomeAssistant>, session: &str, left: PreviousRun) -> Self {
         let clients = ["alice", "ops"].map(|name| Identity::new(name).unwrap());
         let desk = DeskSettings {
             base: Base::new("clasp", "chiller").unwrap(),

@@ -64,9 +64,9 @@ fn one_that_comes_later_keeps_quiet_and_goes_whatever_its_clock_says() {
         assert_eq!(set(&outputs, STATE), [] as [serde_json::Value; 0]);
         let told = events(&outputs);
         assert_eq!(told.len(), 1, "{told:?}");
-        assert_eq!(told[0].happening.kind, EventKind::Instance);
-        assert_eq!(json!(told[0].happening.values), json!({ "host": "obs1", "process": 17 }));
-        assert!(told[0].happening.message.contains("host obs1, process 17"), "{told:?}");
+        assert_eq!(told[0].body.kind, EventKind::Instance);
+        assert_eq!(json!(told[0].body.values), json!({ "host": "obs1", "process": 17 }));
+        assert!(told[0].body.message.contains("host obs1, process 17"), "{told:?}");
     }
 }
 
@@ -88,7 +88,7 @@ fn the_one_that_stays_says_where_the_other_ran() {
     let farewell = json!({ "kind": "instance", "values": { "host": "obs2", "process": 4711 } });
     rig.hear("clasp/chiller/event", farewell.to_string().as_bytes(), false);
     let text = set(&rig.outputs(), STATE)[0]["attention"][0]["text"].clone();
-    assert_eq!(text, "a second bridge tries to run on these topics (host obs2, process 4711)");
+    assert_eq!(text, "a second bridge tries to use these topics (host obs2, process 4711)");
 }
 
 #[test]

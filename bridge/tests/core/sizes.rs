@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bridge::controller::{Condition, Effect, Quantity};
-use bridge::core::{Event, Left, Output};
-use bridge::history::Kept;
+use bridge::core::{Event, Output, PreviousRun};
+use bridge::history::SavedHistory;
 use bus::message::{EventBody, EventKind, History, Reply, Severity, encode};
 use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent, payload_limit};
 
@@ -36,9 +36,8 @@ fn a_state_that_is_too_large_is_kept_back_and_an_event_and_the_health_say_so() {
     assert!(largest(&outputs) <= PAYLOAD_LIMIT, "{}", largest(&outputs));
     assert_eq!(set(&outputs, STATE), [] as [serde_json::Value; 0]);
     assert!(oversized(&outputs) > 0);
-    let told: Vec<_> = events(&outputs).into_iter().map(|event| event.happening).collect();
-    let told: Vec<_> =
-        told.iter().filter(|happening| happening.reason.as_deref() == Some("too_large")).collect();
+    let told: Vec<_> = events(&outputs).into_iter().map(|event| event.body).collect();
+    let told: Vec<_> = told.iter().filter(|body| body.reason.as_deref() == Some("too_large")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].message.contains("clasp/chiller/state"), "{told:?}");
     assert!(told[0].message.ends_with("bytes) is not published"), "{told:?}");
@@ -90,8 +89,8 @@ fn a_history_that_is_too_large_goes_out_without_its_oldest_part() {
     };
     history.check().unwrap();
     assert!(encode(&history).len() > PAYLOAD_LIMIT);
-    let kept = Kept { history, out_of_sight: Vec::new() };
-    let mut rig = Rig::with(Left { history: Some(kept), ..Left::default() });
+    let kept = SavedHistory { history, out_of_sight: Vec::new() };
+    let mut rig = Rig::with(PreviousRun { history: Some(kept), ..PreviousRun::default() });
     rig.device.set(|device| {
         device.quantities = names.iter().map(|name| Quantity { name, unit: "degC", value }).collect();
     });
@@ -122,7 +121,7 @@ fn a_verdict_and_an_event_are_cut_short_and_arrive() {
         device.outcome = "ä".repeat(70_000);
         let large =
             EventBody::new(EventKind::Decision, Severity::Info, "decided").with("why", "x".repeat(70_000));
-        device.effects.push_back(Effect::Happened(large));
+        device.effects.push_back(Effect::Event(large));
     });
     rig.hear("clasp/chiller/command/alice/mode", b"manual", false);
     rig.let_pass(2);
@@ -136,6 +135,6 @@ fn a_verdict_and_an_event_are_cut_short_and_arrive() {
     });
     let verdict = replies.next_back().unwrap();
     assert!(verdict.status.is_terminal() && verdict.message.starts_with("ää"), "{verdict:?}");
-    assert!(events(&outputs).iter().any(|event| event.happening.message == "decided"));
+    assert!(events(&outputs).iter().any(|event| event.body.message == "decided"));
     assert!(oversized(&outputs) >= 3);
 }

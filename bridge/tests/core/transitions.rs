@@ -18,13 +18,10 @@ fn a_change_of_status_is_one_event_with_where_from_and_why() {
     rig.let_pass(20);
     let told = events(&rig.outputs());
     assert_eq!(told.len(), 1, "{told:?}");
-    let happening = &told[0].happening;
-    assert_eq!((happening.kind, happening.severity), (EventKind::Transition, Severity::Warning));
-    assert_eq!(
-        (happening.message.as_str(), happening.reason.as_deref()),
-        ("idle -> fault (alarm)", Some("alarm"))
-    );
-    assert_eq!(json!(happening.values), json!({ "from": "idle", "to": "fault", "steps": 17 }));
+    let body = &told[0].body;
+    assert_eq!((body.kind, body.severity), (EventKind::Transition, Severity::Warning));
+    assert_eq!((body.message.as_str(), body.reason.as_deref()), ("idle -> fault (alarm)", Some("alarm")));
+    assert_eq!(json!(body.values), json!({ "from": "idle", "to": "fault", "steps": 17 }));
 }
 
 #[test]
@@ -43,10 +40,10 @@ fn what_led_to_a_change_is_told_before_it() {
     rig.device.set(|device| {
         device.status = "fault";
         let alarm = EventBody::new(EventKind::Decision, Severity::Error, "alarm of the unit: pump");
-        device.effects.push_back(Effect::Happened(alarm));
+        device.effects.push_back(Effect::Event(alarm));
     });
     rig.turn();
-    let kinds: Vec<_> = events(&rig.outputs()).iter().map(|event| event.happening.kind).collect();
+    let kinds: Vec<_> = events(&rig.outputs()).iter().map(|event| event.body.kind).collect();
     assert_eq!(kinds, [EventKind::Decision, EventKind::Transition]);
 }
 
@@ -62,8 +59,8 @@ fn no_status_on_the_way_is_left_out() {
     }
     let changes: Vec<_> = events(&outputs)
         .into_iter()
-        .filter(|event| event.happening.kind == EventKind::Transition)
-        .map(|event| event.happening.message)
+        .filter(|event| event.body.kind == EventKind::Transition)
+        .map(|event| event.body.message)
         .collect();
     assert_eq!(changes, ["idle -> starting (ready)", "starting -> cooling (ready)"]);
 }

@@ -24,7 +24,7 @@ pub(super) enum Verdict {
 
 /// The harm if a verdict were forgotten and the request came again; the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Worth {
+enum ForgetCost {
     /// A query would be answered again.
     Harmless,
     /// A refused request would be judged again.
@@ -47,12 +47,12 @@ impl Entry {
     }
 
     /// How much its verdict matters; `None` while it runs.
-    fn worth(&self) -> Option<Worth> {
+    fn forget_cost(&self) -> Option<ForgetCost> {
         match &self.verdict {
             Verdict::Running(_) => None,
-            Verdict::Ended(..) if !self.acts() => Some(Worth::Harmless),
-            Verdict::Ended(reply, _) if reply.status == ReplyStatus::Rejected => Some(Worth::Refused),
-            Verdict::Ended(..) => Some(Worth::Acted),
+            Verdict::Ended(..) if !self.acts() => Some(ForgetCost::Harmless),
+            Verdict::Ended(reply, _) if reply.status == ReplyStatus::Rejected => Some(ForgetCost::Refused),
+            Verdict::Ended(..) => Some(ForgetCost::Acted),
         }
     }
 
@@ -96,11 +96,11 @@ impl Cache {
         let mut forgotten = None;
         if entries.len() >= KEEP_PER_IDENTITY {
             // The oldest of those that matter least.
-            let ended = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.worth()?, at)));
+            let ended = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.forget_cost()?, at)));
             forgotten = ended.min().and_then(|(_, at)| entries.remove(at));
         }
         entries.push_back(Entry { id, verb, arguments, verdict });
-        forgotten.and_then(|entry| entry.worth()) == Some(Worth::Acted)
+        forgotten.and_then(|entry| entry.forget_cost()) == Some(ForgetCost::Acted)
     }
 
     /// The command with ticket `number`, known under `id`, ended with `reply`.

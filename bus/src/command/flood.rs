@@ -104,14 +104,14 @@ pub(super) struct Summary {
 impl Summary {
     /// Commands that are dropped, or whose senders get no terminal reply.
     pub(super) fn flood() -> Self {
-        Self::new("flood", |count| format!("dropped {count} commands, too many at a time"))
+        Self::new("flood", |count| format!("dropped {count} commands: too many at once"))
     }
 
     /// Verdicts that are forgotten before their time.
     pub(super) fn forgotten() -> Self {
         Self::new("verdicts_forgotten", |count| {
             format!(
-                "forgot {count} verdicts before their time, too many ids: repeated, such a request runs again"
+                "discarded {count} verdicts early because there were too many ids: if such a request is repeated, it runs again"
             )
         })
     }
@@ -143,11 +143,11 @@ impl Summary {
         let names: Vec<_> =
             who.iter().take(3).map(|(identity, count)| format!("{identity} ({count})")).collect();
         let message = format!("{}: {}", (self.text)(total), names.join(", "));
-        let mut happening = EventBody::new(EventKind::Flood, Severity::Warning, message)
+        let mut body = EventBody::new(EventKind::Flood, Severity::Warning, message)
             .because(self.reason)
             .with("dropped", total);
-        happening.by = who.first().map(|(identity, _)| identity.to_string());
-        happening
+        body.by = who.first().map(|(identity, _)| identity.to_string());
+        body
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<EventBody> {
@@ -185,8 +185,7 @@ impl Topics {
     fn sum_up(&mut self) -> EventBody {
         let count = std::mem::take(&mut self.since_last);
         let (topic, wrong) = self.newest.take().unwrap_or_default();
-        let message =
-            format!("ignored {count} messages on topics that are not valid for a command: {wrong}: {topic}");
+        let message = format!("ignored {count} messages on invalid command topics: {wrong}: {topic}");
         EventBody::new(EventKind::Flood, Severity::Warning, message)
             .because("dropped_topics")
             .with("dropped", count)

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::asker::Asker;
+use super::requester::Requester;
 use crate::clock::Utc;
 use crate::message::Reply;
 use crate::topic::RequestId;
@@ -23,13 +23,13 @@ pub struct Journal {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct OwedReply {
-    pub(super) asker: Asker,
+    pub(super) requester: Requester,
     pub(super) reply: Reply,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct OpenCommand {
-    pub(super) asker: Asker,
+    pub(super) requester: Requester,
     pub(super) verb: String,
     pub(super) argument: Option<Value>,
     pub(super) deadline: Utc,

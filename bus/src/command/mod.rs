@@ -2,7 +2,6 @@
 //! the [`Desk`], which admits, remembers and replies. All of it is pure.
 
 mod arguments;
-mod asker;
 mod cache;
 mod desk;
 #[cfg(test)]
@@ -11,6 +10,7 @@ mod flood;
 mod journal;
 mod malformed;
 mod payload;
+mod requester;
 #[cfg(test)]
 mod rules;
 mod terms;

@@ -219,14 +219,14 @@ fn wrong(spec: &ArgumentSpec, sent: String, names: &Names) -> Malformed {
 }
 
 fn what_is_right(spec: &ArgumentSpec, names: &Names) -> String {
-    let one_of = |words: Vec<String>| format!("one of {} is right", words.join(", "));
+    let one_of = |words: Vec<String>| format!("expected one of {}", words.join(", "));
     match spec.kind {
         ArgumentKind::Choice(choices) => {
             let words = choices.iter().flat_map(|choice| choice.aliases.iter().chain([&choice.word]));
             one_of(words.map(|word| format!("\"{word}\"")).collect())
         }
-        ArgumentKind::Number { unit, .. } => format!("a number ({unit}) is right"),
-        ArgumentKind::Flag => "true or false is right".to_owned(),
+        ArgumentKind::Number { unit, .. } => format!("expected a number ({unit})"),
+        ArgumentKind::Flag => "expected true or false".to_owned(),
         ArgumentKind::Name(list) => {
             one_of(known_names(list, names).iter().map(|name| format!("\"{name}\"")).collect())
         }
@@ -331,10 +331,10 @@ mod tests {
     #[test]
     fn what_cannot_be_understood_is_said_and_refused() {
         for (verb, payload, expected) in [
-            ("setpoint", "NaN", "a number (degC) is right"),
-            ("setpoint", "1e999", "a number (degC) is right"),
+            ("setpoint", "NaN", "expected a number (degC)"),
+            ("setpoint", "1e999", "expected a number (degC)"),
             ("setpoint", "", "\"celsius\" is missing"),
-            ("setpoint", r#"{"celsius":"12"}"#, "is \"12\": a number (degC) is right"),
+            ("setpoint", r#"{"celsius":"12"}"#, "is \"12\": expected a number (degC)"),
             ("setpoint", r#"{"celsius":1e999}"#, "number out of range"),
             ("setpoint", r#"{"celsius":1,"celsius":2}"#, "key \"celsius\" stands twice"),
             ("setpoint", r#"{"celsius":1,"kelvin":2}"#, "unknown key \"kelvin\""),
@@ -351,7 +351,7 @@ mod tests {
             ("clear_alarms", r#"{"now":true}"#, "unknown key \"now\""),
             ("clear_alarms", "{", "not a JSON object"),
             ("switch", "dew", "switch takes several arguments: a JSON object with \"outlet\""),
-            ("switch", r#"{"on":true}"#, "\"outlet\" is missing: one of \"dew\", \"mount\" is right"),
+            ("switch", r#"{"on":true}"#, "\"outlet\" is missing: expected one of \"dew\", \"mount\""),
             ("switch", r#"{"outlet":"sun"}"#, "\"outlet\" is \"sun\": one of \"dew\""),
             (
                 "switch",

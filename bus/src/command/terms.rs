@@ -169,7 +169,7 @@ pub enum Output {
     /// Publish this reply.
     Post(Post),
     /// Log and publish this event.
-    Happened(EventBody),
+    Event(EventBody),
     /// The sender's clock agrees with the bridge's: a request with a `ts` came in time.
     ClocksAgree,
     /// Run this command, if it is still possible.

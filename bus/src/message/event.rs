@@ -70,7 +70,7 @@ pub struct Event {
     pub source: String,
     /// What happened.
     #[serde(flatten)]
-    pub happening: EventBody,
+    pub body: EventBody,
 }
 
 /// What happened, before it is numbered and dated.

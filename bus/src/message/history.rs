@@ -42,7 +42,7 @@ pub struct History {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
     /// Its bins have another length than [`BIN_S`], in seconds.
-    #[error("bins of {0} s: {BIN_S} s are right")]
+    #[error("bins of {0} s: expected {BIN_S} s")]
     BinLength(u32),
     /// It has more bins than [`MAX_BINS`].
     #[error("{0} bins: {MAX_BINS} at most")]
@@ -155,6 +155,6 @@ mod tests {
             "column a_long_quantity_1 has 287 bins, the status 288"
         );
         history.bin_s = 60;
-        assert_eq!(history.check().unwrap_err().to_string(), "bins of 60 s: 300 s are right");
+        assert_eq!(history.check().unwrap_err().to_string(), "bins of 60 s: expected 300 s");
     }
 }

@@ -34,12 +34,12 @@ pub struct Subscription {
     /// The topic filter.
     pub filter: String,
     /// Its delivery options.
-    pub listen: Listen,
+    pub delivery: Delivery,
 }
 
 /// How the broker must deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub enum Delivery {
     /// Commands: never retained messages, and the retain flag as it was published.
     Commands,
     /// The bridge's own topics, including stored messages.

@@ -58,20 +58,20 @@ impl Retry {
         }
     }
 
-    /// The wait after a loss or a failure; `throw` is a random number from 0 to 1.
-    pub(crate) fn delay(&mut self, now: Instant, throw: f64) -> Duration {
-        let throw = throw.clamp(0.0, 1.0);
+    /// The wait after a loss or a failure; `random` is a random number from 0 to 1.
+    pub(crate) fn delay(&mut self, now: Instant, random: f64) -> Duration {
+        let random = random.clamp(0.0, 1.0);
         let stood = self.connected.take().is_some_and(|connected| now.since(connected) >= STOOD_AFTER);
         if stood || self.lost.is_none() {
             self.lost = Some(now);
             self.later = 0;
         }
         if self.lost.is_some_and(|lost| now.since(lost) < SOON_FOR) {
-            return SOON.mul_f64(throw);
+            return SOON.mul_f64(random);
         }
         self.later += 1;
         let longest = FIRST.saturating_mul(1 << self.later.min(5)).min(LONGEST);
-        longest.mul_f64(0.5 + 0.5 * throw)
+        longest.mul_f64(0.5 + 0.5 * random)
     }
 }
 
@@ -87,8 +87,8 @@ mod tests {
         let mut retry = Retry::default();
         for seconds in 0..60 {
             let now = NOW + seconds * SECOND;
-            for (throw, expected) in [(0.0, 0), (0.25, 500), (0.5, 1000), (1.0, 2000)] {
-                assert_eq!(retry.delay(now, throw), Duration::from_millis(expected));
+            for (random, expected) in [(0.0, 0), (0.25, 500), (0.5, 1000), (1.0, 2000)] {
+                assert_eq!(retry.delay(now, random), Duration::from_millis(expected));
             }
         }
     }
@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(retry.delay(later, 0.0), SECOND);
         assert_eq!(retry.delay(later, 1.0), 4 * SECOND);
         for _ in 0..100 {
-            for throw in [0.0, 0.5, 1.0] {
-                assert!((SECOND..=LONGEST).contains(&retry.delay(later, throw)));
+            for random in [0.0, 0.5, 1.0] {
+                assert!((SECOND..=LONGEST).contains(&retry.delay(later, random)));
             }
         }
         assert_eq!(retry.delay(later, 0.0), 15 * SECOND);

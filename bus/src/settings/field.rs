@@ -11,14 +11,14 @@ use super::{Origin, Section};
 pub struct Field<'a, T> {
     pub(super) section: &'a mut Section,
     pub(super) key: String,
-    pub(super) found: Found<T>,
+    pub(super) found: Reading<T>,
     pub(super) origin: Origin,
     pub(super) shown: String,
     pub(super) allowed: String,
 }
 
 #[derive(Debug)]
-pub(super) enum Found<T> {
+pub(super) enum Reading<T> {
     Nothing,
     Value(T),
     Wrong,
@@ -29,10 +29,10 @@ impl<T> Field<'_, T> {
     #[must_use]
     pub fn check(mut self, allowed: impl Into<String>, test: impl FnOnce(&T) -> bool) -> Self {
         self.allowed = allowed.into();
-        if let Found::Value(value) = &self.found
+        if let Reading::Value(value) = &self.found
             && !test(value)
         {
-            self.found = Found::Wrong;
+            self.found = Reading::Wrong;
         }
         self
     }
@@ -48,9 +48,9 @@ impl<T> Field<'_, T> {
     pub fn optional(self) -> Option<T> {
         self.section.note_allowed(&self.key, &self.allowed);
         match self.found {
-            Found::Nothing => None,
-            Found::Value(value) => Some(value),
-            Found::Wrong => {
+            Reading::Nothing => None,
+            Reading::Value(value) => Some(value),
+            Reading::Wrong => {
                 let message = format!("{} is not allowed", self.shown);
                 self.section.refuse(&self.key, self.origin, message, Some(self.allowed));
                 None
@@ -63,7 +63,7 @@ impl<T: Default> Field<'_, T> {
     /// The value; a problem if the key is missing.
     #[must_use]
     pub fn required(self) -> T {
-        if matches!(self.found, Found::Nothing) {
+        if matches!(self.found, Reading::Nothing) {
             self.section.note_allowed(&self.key, &self.allowed);
             self.section.refuse(&self.key, self.origin, "is missing".to_owned(), Some(self.allowed));
             return T::default();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
 
-use super::field::{Field, Found, number, split, written};
+use super::field::{Field, Reading, number, split, written};
 use super::{Findings, Origin, Problem, Problems};
 
 /// A key that was asked for.
@@ -259,10 +259,10 @@ impl Section {
         let environment = matches!(origin, Origin::Environment(_));
         let shown = value.as_ref().map(written).unwrap_or_default();
         let found = match &value {
-            None => Found::Nothing,
+            None => Reading::Nothing,
             Some(value) => match convert(value, environment) {
-                Some(value) => Found::Value(value),
-                None => Found::Wrong,
+                Some(value) => Reading::Value(value),
+                None => Reading::Wrong,
             },
         };
         Field { section: self, key: key.to_owned(), found, origin, shown, allowed: allowed.to_owned() }

@@ -1,9 +1,9 @@
 //! What can be typed at a running `chiller-sim`.
 
 use super::{Chiller, Fault};
-use harness::obedient::{Obedient, Word};
+use harness::sim_console::{SimConsole, Word};
 
-impl Obedient for Chiller {
+impl SimConsole for Chiller {
     type Fault = Fault;
     const HELP: &'static str = "\
 fault KIND     a fault until `clear`; a number after it: for so many replies

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alarm::AlarmBit;
-use harness::fault::{ConsoleError, Harm, number};
+use harness::fault::{ConsoleError, ReplyFault, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +67,14 @@ impl harness::fault::Fault for Fault {
         !matches!(self, Self::WillNotStart | Self::DropsRun(_) | Self::ForgetsSetPoint | Self::AlarmTrip(_))
     }
 
-    fn harm(self) -> Option<Harm> {
+    fn harm(self) -> Option<ReplyFault> {
         Some(match self {
-            Self::Silent => Harm::Lost,
-            Self::Garbled => Harm::Garbled,
-            Self::Truncated => Harm::Truncated,
-            Self::LateByOne => Harm::HeldBack,
-            Self::XonXoffNoise => Harm::Strewn,
-            Self::Slow(longer) => Harm::Delayed(longer),
+            Self::Silent => ReplyFault::Lost,
+            Self::Garbled => ReplyFault::Garbled,
+            Self::Truncated => ReplyFault::Truncated,
+            Self::LateByOne => ReplyFault::HeldBack,
+            Self::XonXoffNoise => ReplyFault::Strewn,
+            Self::Slow(longer) => ReplyFault::Delayed(longer),
             _ => return None,
         })
     }

@@ -79,18 +79,18 @@ impl Speech {
 /// A service that publishes, on a thread of its own. It comes back by itself when the broker was
 /// away. Dropping it is its end: it disconnects, and what it left behind retained stays.
 pub struct Publisher {
-    said: Arc<Said>,
+    said: Arc<Feed>,
     // Dropped, it ends the thread.
     end: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Said {
+struct Feed {
     client: TestClient,
     speech: Mutex<Speech>,
 }
 
-impl Said {
+impl Feed {
     fn speech(&self) -> MutexGuard<'_, Speech> {
         self.speech.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,7 +111,7 @@ impl Publisher {
     fn start(broker: &Broker, identity: &str, words: Words) -> Result<Self> {
         let client = Connect::with(broker.port(), broker.client(identity)?).reconnecting().connect()?;
         let speech = Speech { dated: Dated::Now, retained: true, silent: false, words };
-        let said = Arc::new(Said { client, speech: Mutex::new(speech) });
+        let said = Arc::new(Feed { client, speech: Mutex::new(speech) });
         let (end, ended) = mpsc::channel();
         let speaker = Arc::clone(&said);
         let thread = std::thread::Builder::new().name(identity.to_owned()).spawn(move || {

@@ -101,11 +101,11 @@ impl Chiller {
     fn tell_new(&mut self, names: &[&'static str]) {
         if names.is_empty() {
             let message = "the unit has an alarm whose name was not read yet";
-            self.happened(EventBody::new(EventKind::Transition, Severity::Error, message).because("alarm"));
+            self.emit(EventBody::new(EventKind::Transition, Severity::Error, message).because("alarm"));
         }
         for name in names {
             let message = format!("alarm of the unit: {name}");
-            self.happened(EventBody::new(EventKind::Transition, Severity::Error, message).because(*name));
+            self.emit(EventBody::new(EventKind::Transition, Severity::Error, message).because(*name));
         }
     }
 
@@ -183,9 +183,7 @@ impl Chiller {
     fn tell_gone(&mut self, names: &[String], why: &str) {
         for name in names {
             let message = format!("alarm gone: {name} ({why})");
-            self.happened(
-                EventBody::new(EventKind::Transition, Severity::Info, message).because(name.clone()),
-            );
+            self.emit(EventBody::new(EventKind::Transition, Severity::Info, message).because(name.clone()));
         }
     }
 }

@@ -137,11 +137,11 @@ fn change(
     let detail = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
     let severity = if is == InputStatus::Ok { Severity::Info } else { Severity::Warning };
     let message = format!("input {name}: {} -> {}{detail}", was.word(), is.word());
-    let happening = EventBody::new(EventKind::Decision, severity, message)
+    let body = EventBody::new(EventKind::Decision, severity, message)
         .because(format!("input_{}", is.word()))
         .with("input", name)
         .with("status", is.word());
-    Some(happening)
+    Some(body)
 }
 
 impl Chiller {
@@ -181,7 +181,7 @@ impl Chiller {
     /// Decides again; a change is an event with the values that caused it.
     pub(super) fn decide(&mut self, now: Now) {
         for change in self.site.judge(now) {
-            self.happened(change);
+            self.emit(change);
             self.effects.push_back(Effect::Publish);
         }
         let before = self.site.decider.last();
@@ -201,7 +201,7 @@ impl Chiller {
         let wanted = if decision.wanted { "on" } else { "off" };
         let message = format!("automatic control wants {wanted}: {}", decision.reason);
         let channels = self.site.shown.channels.clone();
-        let happening = EventBody::new(EventKind::Decision, Severity::Info, message)
+        let body = EventBody::new(EventKind::Decision, Severity::Info, message)
             .because(decision.reason)
             .with("wanted", decision.wanted)
             .with("powered", observed.powered)
@@ -212,7 +212,7 @@ impl Chiller {
             .with("setpoint_temp", observed.set_point)
             .with("pump_on", observed.pump_on)
             .with("antifreeze", self.site.decider.antifreeze());
-        self.happened(happening);
+        self.emit(body);
         self.effects.push_back(Effect::Publish);
     }
 

@@ -128,8 +128,8 @@ impl Chiller {
         }
     }
 
-    fn happened(&mut self, happening: EventBody) {
-        self.effects.push_back(Effect::Happened(happening));
+    fn emit(&mut self, body: EventBody) {
+        self.effects.push_back(Effect::Event(body));
     }
 
     fn save(&mut self) {
@@ -147,11 +147,11 @@ impl Chiller {
             format!("{} {value:.1}{unit}", state::threshold_name(*threshold).replace('_', " "))
         });
         let message = format!("the unit's thresholds: {}", words.collect::<Vec<_>>().join(", "));
-        let happening = EventBody::new(EventKind::Link, Severity::Info, message).because("thresholds");
-        let happening = thresholds.into_iter().fold(happening, |happening, (threshold, value)| {
-            happening.with(state::threshold_name(threshold), value)
-        });
-        self.happened(happening);
+        let body = EventBody::new(EventKind::Link, Severity::Info, message).because("thresholds");
+        let body = thresholds
+            .into_iter()
+            .fold(body, |body, (threshold, value)| body.with(state::threshold_name(threshold), value));
+        self.emit(body);
     }
 
     /// After every event: decide, steer, and detect changes.

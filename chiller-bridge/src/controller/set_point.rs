@@ -13,7 +13,7 @@
 
 use bridge::controller::Condition;
 use bridge::controller::DeviceRefusal;
-use bridge::order::{Late, Refused, Taken};
+use bridge::order::{Late, OrderProgress, Refused};
 use bus::clock::{Now, Utc};
 use bus::command::{Outcome, Ticket};
 use bus::message::{Code, EventBody, EventKind, Severity};
@@ -85,9 +85,9 @@ impl Chiller {
             let (meant, agrees) = (work.temperature, work.temperature == read);
             match work.order.take(&Request::ReadSetTemperature, Some(agrees), now.instant) {
                 // It is from before the order.
-                Taken::Nothing => {}
-                Taken::Done(_) => self.set_point_is_set(now),
-                Taken::Differs => {
+                OrderProgress::Nothing => {}
+                OrderProgress::Done(_) => self.set_point_is_set(now),
+                OrderProgress::Differs => {
                     let message = format!(
                         "the unit acknowledged {:.1}°C and says {:.1}°C",
                         meant.celsius(),
@@ -234,8 +234,8 @@ impl Chiller {
         if before.is_some_and(|before| has_fallen(before, minutes)) {
             self.set_points.restarted = Some(minutes);
             let message = format!("the unit has restarted: it has been up for {minutes} min");
-            let happening = EventBody::new(EventKind::Transition, Severity::Warning, message);
-            self.happened(happening.because("unit_restarted").with("uptime_minutes", minutes));
+            let body = EventBody::new(EventKind::Transition, Severity::Warning, message);
+            self.emit(body.because("unit_restarted").with("uptime_minutes", minutes));
         }
         if let Some(known) =
             self.notes.saved.set_point.as_mut().filter(|_| self.set_points.restarted.is_none())
@@ -371,8 +371,8 @@ impl Chiller {
     fn tell_set_point(&mut self, severity: Severity, reason: &str, message: String) {
         let read = self.unit.reading().setpoint_temp;
         let known = self.notes.saved.set_point.as_ref().map(|known| known.celsius);
-        let happening = EventBody::new(EventKind::Transition, severity, message).because(reason);
-        self.happened(happening.with("setpoint_temp", read).with("meant", known));
+        let body = EventBody::new(EventKind::Transition, severity, message).because(reason);
+        self.emit(body.with("setpoint_temp", read).with("meant", known));
     }
 }
 

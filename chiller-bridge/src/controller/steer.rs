@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bridge::controller::DeviceRefusal;
-use bridge::order::{Late, Refused, Taken};
+use bridge::order::{Late, OrderProgress, Refused};
 use bus::clock::{Instant, Now};
 use bus::command::Outcome;
 use bus::message::{Code, EventBody, EventKind, Severity};
@@ -166,7 +166,7 @@ impl Chiller {
         let again =
             wait.map_or("again now".to_owned(), |wait| format!("again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not keep running: {why}; {again}");
-        self.happened(
+        self.emit(
             EventBody::new(EventKind::Transition, Severity::Error, message)
                 .because("start_failed")
                 .with("attempt", self.trials.drops),
@@ -185,8 +185,8 @@ impl Chiller {
         let Some(switch) = self.work.switch.as_mut() else { return };
         let on = switch.on;
         match switch.order.take(&Request::ReadStatus, Some(is_reached(on, status)), now.instant) {
-            Taken::Nothing => {}
-            Taken::Done(took) => {
+            OrderProgress::Nothing => {}
+            OrderProgress::Done(took) => {
                 let done = if on { "running" } else { "off" };
                 let outcome = Outcome::succeeded(format!("{done} after {:.1} s", took.as_secs_f64()));
                 let by_itself = on && self.notes.saved.mode == Mode::Automatic;
@@ -197,11 +197,11 @@ impl Chiller {
                 self.contact.hurry(now.instant);
                 self.answer_when_saved(ticket, outcome, now);
             }
-            Taken::Differs if on && (status.alarm || status.unit_mode == UnitMode::Safety) => {
+            OrderProgress::Differs if on && (status.alarm || status.unit_mode == UnitMode::Safety) => {
                 let message = format!("the unit has an alarm{}", self.names_of_alarms());
                 self.switch_failed(Code::Alarm, message, now);
             }
-            Taken::Differs => {}
+            OrderProgress::Differs => {}
         }
     }
 
@@ -215,7 +215,7 @@ impl Chiller {
         let retry_in = (self.notes.saved.mode == Mode::Automatic).then(|| back_off(attempts));
         let retry = retry_in.map_or(String::new(), |wait| format!("; again in {} min", wait.as_secs() / 60));
         let message = format!("the unit did not {what}: {why}{retry}");
-        self.happened(
+        self.emit(
             EventBody::new(EventKind::Transition, Severity::Error, message)
                 .because(format!("{what}_failed"))
                 .with("attempt", attempts + 1),

@@ -50,12 +50,12 @@ fn what_happened_without_the_broker_is_told_in_order_and_with_its_own_dates() {
     site.pass(3 * SECOND);
     let back = site.now();
     let told: Vec<_> = site.events().skip(known).cloned().collect();
-    let reasons: Vec<_> = told.iter().filter_map(|event| event.happening.reason.as_deref()).collect();
+    let reasons: Vec<_> = told.iter().filter_map(|event| event.body.reason.as_deref()).collect();
     for reason in ["alarm", "low_coolant_level", "link_lost", "restored", "input_stale", "input_hold"] {
         assert!(reasons.contains(&reason), "{reason}: {reasons:?}");
     }
     assert!(told.windows(2).all(|pair| pair[0].date <= pair[1].date && pair[0].seq < pair[1].seq));
-    let during = told.iter().filter(|event| event.happening.kind == EventKind::Link);
+    let during = told.iter().filter(|event| event.body.kind == EventKind::Link);
     let dates: Vec<_> = during.map(|event| event.date.seconds_since(went.utc)).collect();
     assert!(dates.iter().all(|after| (110.0..250.0).contains(after)), "{dates:?}");
     let state = site.states().next_back().expect("a state");

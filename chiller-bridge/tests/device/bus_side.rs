@@ -81,8 +81,8 @@ fn c20_every_command_leaves_one_event_with_who_what_and_how_it_ended() {
         (&set, "alice", "mode", "manual", Code::Succeeded),
         (&refused, "visitor", "enabled", "on", Code::NotAuthorised),
     ] {
-        let mut events = rig.events().filter(|event| event.happening.id.as_ref() == Some(id));
-        let event = &events.next().unwrap().happening;
+        let mut events = rig.events().filter(|event| event.body.id.as_ref() == Some(id));
+        let event = &events.next().unwrap().body;
         assert_eq!(event.kind, EventKind::Command);
         assert_eq!((event.by.as_deref(), event.verb.as_deref()), (Some(by), Some(verb)));
         assert_eq!(event.argument, Some(argument.into()));
@@ -107,9 +107,8 @@ fn without_the_broker_the_unit_is_polled_and_events_are_kept_with_their_own_date
     let seen = rig.events().count();
     rig.broker_up_and_found();
     rig.run_for(2 * SECOND);
-    let links: Vec<_> =
-        rig.events().skip(seen).filter(|event| event.happening.kind == EventKind::Link).collect();
-    let reasons: Vec<_> = links.iter().filter_map(|event| event.happening.reason.as_deref()).collect();
+    let links: Vec<_> = rig.events().skip(seen).filter(|event| event.body.kind == EventKind::Link).collect();
+    let reasons: Vec<_> = links.iter().filter_map(|event| event.body.reason.as_deref()).collect();
     assert_eq!(reasons, ["link_lost", "restored", "thresholds"]);
     assert_eq!(links[0].date, lost);
     let numbers: Vec<_> = rig.events().map(|event| event.seq).collect();
@@ -202,7 +201,7 @@ fn what_the_broker_refuses_is_an_attention_until_it_is_taken_even_if_it_is_seldo
     for line in ["topic write clasp/chiller/meta", "topic write clasp/chiller/reply/+/+"] {
         assert!(text.contains(line), "{text}");
     }
-    let told = rig.events().filter(|event| event.happening.reason.as_deref() == Some("publish_refused"));
+    let told = rig.events().filter(|event| event.body.reason.as_deref() == Some("publish_refused"));
     assert_eq!(told.count(), 1);
     rig.set_refused("clasp/chiller/reply/alice/x", false);
     rig.command("alice", "ping", "");

@@ -187,10 +187,10 @@ fn a_mode_that_nobody_set_is_at_least_as_old_as_the_bridge() {
 fn the_thresholds_stand_in_the_message_itself() {
     let site = Site::running();
     let told = site.told("thresholds");
-    let message = &told[0].happening.message;
+    let message = &told[0].body.message;
     assert!(message.contains("high supply warning 50.0°C, low supply warning 5.0°C"), "{message}");
     assert!(message.ends_with("low flow alarm 0.3 l/min"), "{message}");
-    assert_eq!(told[0].happening.values["low_flow_alarm"], 0.3);
+    assert_eq!(told[0].body.values["low_flow_alarm"], 0.3);
 }
 
 #[test]
@@ -205,12 +205,12 @@ fn no_text_for_people_has_a_time_without_its_zone_or_in_a_form_for_programs() {
     site.dome = Some(2.0);
     site.unplug();
     site.pass(2 * MINUTE);
-    let mut texts: Vec<_> = site.events().map(|event| event.happening.message.clone()).collect();
+    let mut texts: Vec<_> = site.events().map(|event| event.body.message.clone()).collect();
     site.restart();
     site.plug();
     site.pass(5 * MINUTE);
     assert_eq!(site.state().status, ChillerStatus::Fault);
-    texts.extend(site.events().map(|event| event.happening.message.clone()));
+    texts.extend(site.events().map(|event| event.body.message.clone()));
     texts.extend(site.state().attention.into_iter().map(|attention| attention.text));
     for text in texts {
         let form = text.match_indices("2026-").all(|(at, _)| {

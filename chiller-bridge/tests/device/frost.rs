@@ -45,7 +45,7 @@ fn c4_a_renamed_channel_is_said_once_and_the_camera_keeps_its_water() {
     assert!(site.state().cooling_ok);
     let told = site.told("input_missing");
     assert_eq!(told.len(), 1);
-    assert!(told[0].happening.message.contains("does not publish \"cmos\""), "{told:?}");
+    assert!(told[0].body.message.contains("does not publish \"cmos\""), "{told:?}");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn c4_a_channel_that_was_renamed_before_the_start_is_said_too() {
     site.pass(MINUTE);
     let told = site.told("input_missing");
     assert!(
-        told.last().is_some_and(|event| event.happening.message.contains("does not publish \"cmos\"")),
+        told.last().is_some_and(|event| event.body.message.contains("does not publish \"cmos\"")),
         "{told:?}"
     );
 }
@@ -69,8 +69,8 @@ fn each_input_speaks_for_itself() {
     site.camera = None;
     site.pass(2 * MINUTE);
     let told = site.told("input_stale");
-    let power = told.iter().find(|event| event.happening.message.starts_with("input power")).expect("power");
-    assert!(power.happening.message.contains(POWER) && !power.happening.message.contains(DOME), "{power:?}");
+    let power = told.iter().find(|event| event.body.message.starts_with("input power")).expect("power");
+    assert!(power.body.message.contains(POWER) && !power.body.message.contains(DOME), "{power:?}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn c6_an_impossible_dome_temperature_does_not_end_the_protection_against_frost()
     site.pass(10 * MINUTE);
     assert_eq!(site.state().reason, "antifreeze", "the air at the chiller is not warm enough to end it");
     let decisions = site.told("antifreeze").into_iter();
-    assert_eq!(decisions.filter(|event| event.happening.kind == EventKind::Decision).count(), 1);
+    assert_eq!(decisions.filter(|event| event.body.kind == EventKind::Decision).count(), 1);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn on_a_cold_night_antifreeze_comes_and_goes_once() {
     assert_eq!(site.orders(), ["1", "0"]);
     assert_eq!((site.state().status, site.state().antifreeze_enabled), (ChillerStatus::Idle, Some(false)));
     let decision = site.told("antifreeze")[0];
-    assert!(decision.happening.values["dome_temp"].as_f64().is_some_and(|celsius| celsius < 5.0));
+    assert!(decision.body.values["dome_temp"].as_f64().is_some_and(|celsius| celsius < 5.0));
 }
 
 #[test]

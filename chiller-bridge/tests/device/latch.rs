@@ -39,7 +39,7 @@ fn c8_in_automatic_an_alarm_is_read_after_standby_and_the_panels_pause() {
     assert_eq!(state.reading.alarms, Some(vec![COOLANT.to_owned()]));
     assert!(site.attention("alarm") && site.attention("camera_without_cooling"));
     let told = site.told(COOLANT);
-    assert_eq!((told.len(), told[0].happening.severity), (1, Severity::Error));
+    assert_eq!((told.len(), told[0].body.severity), (1, Severity::Error));
     assert_eq!(site.model().alarm_reads(), 1, "an alarm that stays is read once");
     assert!(!site.model().hung());
 }
@@ -69,7 +69,7 @@ fn c8_the_bridges_latch_outlives_the_units_and_any_number_of_restarts() {
     let reply = site.rig.command_and_wait("alice", "clear_alarms", "");
     assert_eq!(reply.code, Some(Code::Succeeded));
     site.pass_until(|site| site.state().cooling_ok, 20 * SECOND);
-    let told: Vec<_> = site.told(COOLANT).iter().map(|event| event.happening.severity).collect();
+    let told: Vec<_> = site.told(COOLANT).iter().map(|event| event.body.severity).collect();
     assert_eq!(told, [Severity::Error, Severity::Info], "it came and it went");
     assert_eq!(site.state().reading.alarms, Some(Vec::new()));
     site.restart();

@@ -66,8 +66,8 @@ fn an_unplugged_port_is_tried_with_back_off_and_the_loop_sleeps_between() {
     let attempts = rig.attempts_to_open() - before;
     assert!((55..75).contains(&attempts), "{attempts}");
     assert_eq!(rig.needless_wakes(), 0);
-    let lost = rig.events().filter(|event| event.happening.reason.as_deref() == Some("link_lost"));
-    assert_eq!(lost.filter(|event| event.happening.kind == EventKind::Link).count(), 1);
+    let lost = rig.events().filter(|event| event.body.reason.as_deref() == Some("link_lost"));
+    assert_eq!(lost.filter(|event| event.body.kind == EventKind::Link).count(), 1);
     rig.plug();
     assert!(rig.run_until(|rig| rig.view().connected, 11 * SECOND) <= 10 * SECOND + SECOND);
 }
@@ -101,8 +101,7 @@ fn a_unit_that_refuses_answers_and_its_refusals_are_no_readings() {
         assert_eq!(state.date, before);
         assert_eq!(state.reading, Reading::default());
     }
-    let lost =
-        |rig: &Rig| rig.events().filter(|it| it.happening.reason.as_deref() == Some("link_lost")).count();
+    let lost = |rig: &Rig| rig.events().filter(|it| it.body.reason.as_deref() == Some("link_lost")).count();
     assert_eq!((lost(&rig), rig.health().link.losses), (0, 0));
     let reply = rig.command_and_wait("alice", "setpoint", "12");
     assert_eq!(reply.message, "the chiller answers, but refuses to tell its status");
@@ -118,13 +117,13 @@ fn four_refusals_in_a_row_neither_start_the_chiller_nor_lose_the_link() {
     for replies in [1, 4, 40] {
         let mut rig = Rig::running();
         rig.run_for(600 * SECOND);
-        let decisions = rig.events().filter(|it| it.happening.kind == EventKind::Decision).count();
+        let decisions = rig.events().filter(|it| it.body.kind == EventKind::Decision).count();
         rig.model().inject_for(Fault::Short23, replies);
         rig.run_for(120 * SECOND);
         let state = rig.state();
         assert_eq!((state.status, state.connected), (ChillerStatus::Idle, true), "{replies}");
         assert_eq!(rig.model().writes().count(), 0, "{replies}");
-        let told = rig.events().filter(|it| it.happening.kind == EventKind::Decision).count();
+        let told = rig.events().filter(|it| it.body.kind == EventKind::Decision).count();
         assert_eq!(told, decisions, "{replies}");
         assert_eq!(state.antifreeze_enabled, Some(false));
     }
@@ -200,5 +199,5 @@ fn c26_the_bridge_the_link_and_the_unit_are_told_apart() {
 }
 
 fn restored(rig: &Rig) -> usize {
-    rig.events().filter(|event| event.happening.reason.as_deref() == Some("restored")).count()
+    rig.events().filter(|event| event.body.reason.as_deref() == Some("restored")).count()
 }

@@ -94,7 +94,7 @@ fn that_an_older_memory_is_used_is_an_event_and_an_attention() {
     let state = rig.state();
     let attention = state.attention.iter().find(|it| it.name == "memory_damaged").expect("it is said");
     assert!(attention.text.contains("an older copy is used"), "{attention:?}");
-    assert!(rig.events().any(|it| it.happening.reason.as_deref() == Some("memory_damaged")));
+    assert!(rig.events().any(|it| it.body.reason.as_deref() == Some("memory_damaged")));
     rig.run_for(901 * SECOND);
     assert!(!has_attention(&rig, "memory_damaged"));
 }

@@ -55,7 +55,7 @@ fn the_thresholds_are_read_once_for_each_time_the_link_comes_up() {
         rig.run_until_connected();
         assert_eq!(commands(&rig).iter().filter(|command| **command == 39).count(), times);
     }
-    assert!(rig.events().any(|event| event.happening.values.contains_key("low_flow_alarm")));
+    assert!(rig.events().any(|event| event.body.values.contains_key("low_flow_alarm")));
 }
 
 #[test]

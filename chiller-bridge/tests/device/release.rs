@@ -23,7 +23,7 @@ fn a_release_stops_every_byte_so_that_the_keypad_unlocks_and_ends_by_itself() {
     assert!(!is_locked(&mut rig));
     rig.run_for(105 * SECOND);
     assert!(rig.sent().is_empty());
-    assert!(!rig.events().any(|event| event.happening.reason.as_deref() == Some("link_lost")));
+    assert!(!rig.events().any(|event| event.body.reason.as_deref() == Some("link_lost")));
     rig.run_for(10 * SECOND);
     assert!(is_locked(&mut rig));
     assert_eq!((rig.state().status, rig.state().connected), (ChillerStatus::Idle, true));
@@ -102,7 +102,7 @@ fn after_a_release_nothing_is_said_to_be_lost_unless_it_was() {
             rig.unplug();
         }
         rig.run_for(Duration::from_secs(65));
-        let offline = rig.events().any(|event| event.happening.values.get("to") == Some(&"offline".into()));
+        let offline = rig.events().any(|event| event.body.values.get("to") == Some(&"offline".into()));
         assert_eq!(offline, unplugged);
         assert_eq!(rig.view().connected, !unplugged);
     }

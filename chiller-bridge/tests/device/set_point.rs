@@ -59,8 +59,8 @@ fn a_set_point_that_a_power_cut_has_changed_is_told_and_by_default_left_alone() 
     );
     assert!(text.contains("alice commanded 13.0°C (2026-11-20 18:00 UTC)"), "{text}");
     let told = site.told("setpoint_changed");
-    let event = told.iter().find(|event| event.happening.kind == EventKind::Transition).expect("an event");
-    assert_eq!(event.happening.message, "the set point went from 13.0 to 15.0°C since the unit restarted");
+    let event = told.iter().find(|event| event.body.kind == EventKind::Transition).expect("an event");
+    assert_eq!(event.body.message, "the set point went from 13.0 to 15.0°C since the unit restarted");
     assert_eq!(site.told("unit_restarted").len(), 1);
     site.rig.command_and_wait("alice", "setpoint", "15");
     site.pass(10 * SECOND);

@@ -159,7 +159,7 @@ impl Site {
 
     /// The events with this reason.
     pub(crate) fn told(&self, reason: &str) -> Vec<&Event> {
-        self.rig.events().filter(|event| event.happening.reason.as_deref() == Some(reason)).collect()
+        self.rig.events().filter(|event| event.body.reason.as_deref() == Some(reason)).collect()
     }
 
     /// Whether this attention holds now.

@@ -27,8 +27,8 @@ fn run_is_sent_as_soon_as_the_camera_is_powered_and_the_unit_cools() {
     site.pass_until(|site| site.state().cooling_ok, 10 * SECOND);
     assert_eq!(site.sent_at("1").len(), 1);
     let decision = site.told("camera_power")[0];
-    assert_eq!(decision.happening.values["channels"], serde_json::json!(["cmos"]));
-    assert_eq!(decision.happening.values["dome_temp"], 12.0);
+    assert_eq!(decision.body.values["channels"], serde_json::json!(["cmos"]));
+    assert_eq!(decision.body.values["dome_temp"], 12.0);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn c9_a_start_that_does_not_succeed_is_a_fault_and_is_tried_again_ever_later() {
     // 30 s for each attempt, then 1, 2, 5, 10, 10 minutes.
     assert_eq!(gaps_in_minutes(&site), [1, 2, 5, 10, 10]);
     let failures = site.told("start_failed").into_iter();
-    let attempts: Vec<_> = failures.filter_map(|event| event.happening.values.get("attempt")).collect();
+    let attempts: Vec<_> = failures.filter_map(|event| event.body.values.get("attempt")).collect();
     assert_eq!(attempts, [1, 2, 3, 4, 5, 6]);
     // The state was published all along, never older than a third of what it may be.
     let dates: Vec<_> =
@@ -96,7 +96,7 @@ fn c9_an_order_without_an_answer_is_not_sent_again_with_every_new_link() {
     site.pass(20 * SECOND);
     assert!(site.sent_at("1").len() <= 3, "{:?}", site.sent_at("1"));
     let told = site.told("start_failed");
-    assert!(told[0].happening.message.contains("it did not answer the order"), "{told:?}");
+    assert!(told[0].body.message.contains("it did not answer the order"), "{told:?}");
     site.pass_until(|site| site.state().cooling_ok, 2 * MINUTE);
 }
 

@@ -84,8 +84,8 @@ fn c9_a_unit_that_does_not_start_is_a_fault_told_once_and_not_tried_for_ever() {
     rig.run_for(600 * SECOND);
     assert_eq!(orders(&mut rig), ["15:1"]);
     assert!(rig.states().count() > published + 60);
-    let failures = rig.events().filter(|event| event.happening.reason.as_deref() == Some("start_failed"));
-    let attentions = failures.filter(|event| event.happening.kind == EventKind::Attention);
+    let failures = rig.events().filter(|event| event.body.reason.as_deref() == Some("start_failed"));
+    let attentions = failures.filter(|event| event.body.kind == EventKind::Attention);
     assert_eq!(attentions.count(), 1);
 }
 
@@ -204,7 +204,7 @@ fn c14_what_is_no_mode_and_no_switch_is_refused() {
         let before = rig.state();
         rig.publish_command("alice", verb, payload.as_bytes());
         let event = rig.events().next_back().unwrap();
-        assert_eq!(event.happening.code, Some(Code::Malformed), "{verb} {payload}");
+        assert_eq!(event.body.code, Some(Code::Malformed), "{verb} {payload}");
         assert_eq!((rig.state().mode, rig.state().requested), (before.mode, before.requested));
     }
 }

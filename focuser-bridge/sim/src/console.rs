@@ -1,9 +1,9 @@
 //! What can be typed at a running `focuser-sim`.
 
 use super::{Fault, Focuser};
-use harness::obedient::{Obedient, Word};
+use harness::sim_console::{SimConsole, Word};
 
-impl Obedient for Focuser {
+impl SimConsole for Focuser {
     type Fault = Fault;
     const HELP: &'static str = "\
 fault KIND     a fault until `clear`; a number after it: for so many requests

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::fault::{ConsoleError, Harm, number};
+use harness::fault::{ConsoleError, ReplyFault, number};
 
 /// One way of misbehaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +62,13 @@ impl harness::fault::Fault for Fault {
         self == Self::Deaf || self.harm().is_some()
     }
 
-    fn harm(self) -> Option<Harm> {
+    fn harm(self) -> Option<ReplyFault> {
         Some(match self {
-            Self::Silent => Harm::Lost,
-            Self::Garbled => Harm::Garbled,
-            Self::Truncated => Harm::Truncated,
-            Self::LateByOne => Harm::HeldBack,
-            Self::Slow(longer) => Harm::Delayed(longer),
+            Self::Silent => ReplyFault::Lost,
+            Self::Garbled => ReplyFault::Garbled,
+            Self::Truncated => ReplyFault::Truncated,
+            Self::LateByOne => ReplyFault::HeldBack,
+            Self::Slow(longer) => ReplyFault::Delayed(longer),
             _ => return None,
         })
     }

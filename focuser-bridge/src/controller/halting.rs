@@ -172,8 +172,8 @@ impl Focuser {
         self.fault = Some(Fault::NoStandstill);
         let seconds = STOP_LIMIT.as_secs();
         let message = format!("a stop was sent and no standstill was seen within {seconds} s");
-        let happening = EventBody::new(EventKind::Transition, Severity::Error, message.clone());
-        self.happened(happening.because("no_standstill"));
+        let body = EventBody::new(EventKind::Transition, Severity::Error, message.clone());
+        self.emit(body.because("no_standstill"));
         message
     }
 

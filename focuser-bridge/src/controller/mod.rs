@@ -222,8 +222,8 @@ impl Focuser {
         self.effects.push_back(Effect::Answer(ticket, outcome));
     }
 
-    fn happened(&mut self, happening: EventBody) {
-        self.effects.push_back(Effect::Happened(happening));
+    fn emit(&mut self, body: EventBody) {
+        self.effects.push_back(Effect::Event(body));
     }
 
     fn save(&mut self) {

@@ -83,7 +83,7 @@ impl Focuser {
             let mm = self.saved.steps.map(|steps| self.settings.mechanics.millimetres(origin, steps));
             self.saved.last_known = mm.map(|mm| (mm, self.saved.at));
             let message = format!("no longer homed: {why}{}", self.last_known());
-            self.happened(
+            self.emit(
                 EventBody::new(EventKind::Transition, Severity::Error, message).because(unhomed.word()),
             );
         }

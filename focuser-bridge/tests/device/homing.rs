@@ -210,12 +210,12 @@ fn f17_a_homing_that_failed_leaves_an_event_that_says_why() {
     rig.run_for(SECOND);
     let event = rig
         .events()
-        .find(|event| event.happening.id.as_deref() == Some(id.as_str()))
+        .find(|event| event.body.id.as_deref() == Some(id.as_str()))
         .expect("an event of the command");
-    assert_eq!(event.happening.verb.as_deref(), Some("init"));
-    assert_eq!((event.happening.by.as_deref(), event.happening.code), (Some("alice"), Some(Code::Failed)));
-    assert!(event.happening.message.contains("jammed"), "{event:?}");
-    let transition = rig.events().any(|event| event.happening.reason.as_deref() == Some("homing_failed"));
+    assert_eq!(event.body.verb.as_deref(), Some("init"));
+    assert_eq!((event.body.by.as_deref(), event.body.code), (Some("alice"), Some(Code::Failed)));
+    assert!(event.body.message.contains("jammed"), "{event:?}");
+    let transition = rig.events().any(|event| event.body.reason.as_deref() == Some("homing_failed"));
     assert!(transition, "homing -> fault is an event too");
 }
 

@@ -79,7 +79,7 @@ fn a_bridge_that_stood_still_does_not_say_that_the_focuser_did_not_answer() {
             assert_eq!(losses, 0, "{what}");
             assert!(!reply.message.contains("answer"), "{what}");
             assert_eq!(rig.state().status, FocuserStatus::Idle, "{what}");
-            assert!(!rig.events().any(|it| it.happening.reason.as_deref() == Some("link_lost")), "{what}");
+            assert!(!rig.events().any(|it| it.body.reason.as_deref() == Some("link_lost")), "{what}");
             rig.assert_honest(&what);
         }
     }

@@ -303,7 +303,7 @@ fn if_the_newest_memory_is_damaged_nothing_moves_until_init() {
     let text = said(&rig, "not_homed").expect("it is said").text;
     assert!(text.contains("if it was killed, that is forgotten"), "{text}");
     assert!(text.contains("it last stood at 3.000 mm"), "{text}");
-    assert!(rig.events().any(|event| event.happening.reason.as_deref() == Some("memory_damaged")));
+    assert!(rig.events().any(|event| event.body.reason.as_deref() == Some("memory_damaged")));
     assert_succeeded(&rig.command_and_wait("ops", "init", ""));
     rig.assert_rests_at(0.0);
 }

@@ -195,7 +195,7 @@ fn f7_what_is_no_number_is_refused_and_sticks_to_nothing() {
         rig.run_for(SECOND);
         // Where the payload is no JSON its id is not known: the event tells.
         let event = rig.events().next_back().expect("each command leaves one");
-        assert_eq!(event.happening.code, Some(Code::Malformed), "{value}: {event:?}");
+        assert_eq!(event.body.code, Some(Code::Malformed), "{value}: {event:?}");
     }
     assert_succeeded(&rig.command_and_wait("scheduler", "offset", "0.1"));
     rig.assert_rests_at(2.1);

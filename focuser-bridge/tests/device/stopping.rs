@@ -190,10 +190,7 @@ fn a_killed_focuser_stays_so_over_a_restart_until_init() {
     let place = rig.model().place_mm();
     let state = rig.state();
     assert_eq!((state.status, state.connected, state.current_mm), (FocuserStatus::Released, false, None));
-    assert!(
-        !rig.events().any(|event| event.happening.reason.as_deref() == Some("link_lost")),
-        "nothing was lost"
-    );
+    assert!(!rig.events().any(|event| event.body.reason.as_deref() == Some("link_lost")), "nothing was lost");
     rig.forget_sent();
     rig.restart();
     rig.run_for(60 * SECOND);

@@ -88,7 +88,7 @@ pub trait Fault: Copy + PartialEq {
     fn is_of_replies(self) -> bool;
 
     /// What it does to a reply, if anything.
-    fn harm(self) -> Option<Harm>;
+    fn harm(self) -> Option<ReplyFault>;
 
     /// Whether it replaces `other`, because it is of the same kind.
     fn replaces(self, other: Self) -> bool {
@@ -124,7 +124,7 @@ pub trait Fault: Copy + PartialEq {
 
 /// What a fault does to a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Harm {
+pub enum ReplyFault {
     /// It is not sent.
     Lost,
     /// One bit is flipped, anywhere in it.

@@ -1,4 +1,4 @@
-//! The parts of every simulated instrument (`port`, `uart`, `fault`, `obedient`, `simulator`), and
+//! The parts of every simulated instrument (`port`, `uart`, `fault`, `sim_console`, `simulator`), and
 //! the environment of tests: a real broker, real processes, clients, a whole site. Knows no
 //! instrument.
 
@@ -6,11 +6,11 @@ pub mod broker;
 pub mod certs;
 pub mod client;
 pub mod fault;
-pub mod obedient;
 pub mod operator;
 pub mod port;
 pub mod process;
 pub mod seeded;
+pub mod sim_console;
 pub mod simulator;
 pub mod site;
 pub mod slow;

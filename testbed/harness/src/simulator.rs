@@ -10,14 +10,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::obedient::Obedient;
 use crate::port::Port;
+use crate::sim_console::SimConsole;
 
 /// Serves `device` at `link`, which is printed, until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// If no pseudo-terminal is available, or the link cannot be made or removed.
-pub fn simulate<D: Obedient>(device: D, link: &Path) -> Result<()> {
+pub fn simulate<D: SimConsole>(device: D, link: &Path) -> Result<()> {
     // Before the link exists, so that a program that sees the link can also stop this one properly.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _guard = runtime.enter();

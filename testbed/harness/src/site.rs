@@ -7,8 +7,8 @@
 //! --workspace --bins`, which `cargo test --workspace` does by itself and `cargo test -p testbed`
 //! does not.
 
-mod beside;
 mod bridge;
+mod extra;
 mod instrument;
 
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ use crate::port::Port;
 use crate::process::{Launch, Output};
 use crate::wait::{Deadline, wait_for};
 
-pub use beside::Beside;
 pub use bridge::Bridge;
+pub use extra::ExtraInstrument;
 pub use instrument::{Instrument, SiteModel, table};
 
 /// The identities that may send commands.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-use crate::fault::{self, ConsoleError, Faults, Harm, number};
-use crate::obedient::{Obedient, Word};
+use crate::fault::{self, ConsoleError, Faults, ReplyFault, number};
 use crate::port::Device;
+use crate::sim_console::{SimConsole, Word};
 use crate::uart::Uart;
 
 /// A line without an end is discarded beyond this length.
@@ -73,14 +73,14 @@ impl fault::Fault for TextFault {
         true
     }
 
-    fn harm(self) -> Option<Harm> {
+    fn harm(self) -> Option<ReplyFault> {
         Some(match self {
             Self::Deaf => return None,
-            Self::Silent => Harm::Lost,
-            Self::Garbled => Harm::Garbled,
-            Self::Truncated => Harm::Truncated,
-            Self::LateByOne => Harm::HeldBack,
-            Self::Slow(longer) => Harm::Delayed(longer),
+            Self::Silent => ReplyFault::Lost,
+            Self::Garbled => ReplyFault::Garbled,
+            Self::Truncated => ReplyFault::Truncated,
+            Self::LateByOne => ReplyFault::HeldBack,
+            Self::Slow(longer) => ReplyFault::Delayed(longer),
         })
     }
 }
@@ -158,7 +158,7 @@ impl<M: TextModel> Device for TextUnit<M> {
     }
 }
 
-impl<M: TextModel> Obedient for TextUnit<M> {
+impl<M: TextModel> SimConsole for TextUnit<M> {
     type Fault = TextFault;
     const HELP: &'static str = M::HELP;
     const WORDS: &'static [Word<Self>] = M::WORDS;

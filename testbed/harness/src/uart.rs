@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus::clock::Instant;
 
-use crate::fault::{Fault, Harm};
+use crate::fault::{Fault, ReplyFault};
 use crate::seeded::SeededRandom;
 
 /// See the module.
@@ -26,7 +26,7 @@ pub struct Uart {
     /// Outgoing bytes, likewise.
     pub outgoing: VecDeque<(Instant, u8)>,
     busy_until: Instant,
-    /// For [`Harm::HeldBack`].
+    /// For [`ReplyFault::HeldBack`].
     pub held_back: Option<Vec<u8>>,
 }
 
@@ -91,23 +91,23 @@ impl Uart {
         let mut held_back = self.held_back.take();
         for harm in faults.iter().filter_map(|fault| fault.harm()) {
             match harm {
-                Harm::Lost => reply.clear(),
-                Harm::Garbled => {
+                ReplyFault::Lost => reply.clear(),
+                ReplyFault::Garbled => {
                     let place = self.chance.place(reply.len());
                     let bit = self.chance.below(8);
                     if let Some(byte) = reply.get_mut(place) {
                         *byte ^= 1 << bit;
                     }
                 }
-                Harm::Truncated => {
+                ReplyFault::Truncated => {
                     let least = 1 + self.end_length;
                     reply.truncate(1 + self.chance.place(reply.len().saturating_sub(least)));
                 }
-                Harm::HeldBack => {
+                ReplyFault::HeldBack => {
                     self.held_back =
                         Some(std::mem::replace(&mut reply, held_back.take().unwrap_or_default()));
                 }
-                Harm::Strewn => {
+                ReplyFault::Strewn => {
                     let mut places = [0; 3].map(|_: usize| self.chance.place(reply.len()));
                     places.sort_unstable();
                     // From the back; XOFF comes first, because otherwise the host would have to
@@ -116,7 +116,7 @@ impl Uart {
                         reply.insert(place, noise);
                     }
                 }
-                Harm::Delayed(longer) => from += longer,
+                ReplyFault::Delayed(longer) => from += longer,
             }
         }
         self.busy_until = from;

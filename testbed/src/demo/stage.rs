@@ -15,9 +15,9 @@ use super::{Interrupted, Stop};
 use crate::broker::HOST;
 use crate::chiller::Chiller;
 use crate::focuser::{self, Focuser};
-use crate::obedient::Obedient as _;
 use crate::process::Launch;
-use crate::site::{Beside, CONTROL, Instrument as _, Site};
+use crate::sim_console::SimConsole as _;
+use crate::site::{CONTROL, ExtraInstrument, Instrument as _, Site};
 
 /// Who has settings: two operators; somebody whom the bridges do not know; somebody whom the broker
 /// refuses every command.
@@ -40,7 +40,7 @@ pub fn folder() -> Result<PathBuf> {
 pub struct Stage {
     // In this order they go: who depends on something before it.
     services: Services,
-    focuser: Beside<Focuser>,
+    focuser: ExtraInstrument<Focuser>,
     site: Site,
     panel: Panel,
     folder: Folder,
@@ -268,11 +268,11 @@ impl Stage {
 }
 
 /// Near its inner end, so that homing is short, just powered up, and faster than a real one.
-fn start_focuser(site: &Site) -> Result<Beside<Focuser>> {
+fn start_focuser(site: &Site) -> Result<ExtraInstrument<Focuser>> {
     let model = focuser::Config { place_mm: 0.6, counter: 0, ..Focuser::usual() };
     let control = control_clients();
     let settings = [("query_delay", "0.5"), ("speed_mm_sec", "1.0"), ("control_clients", control.as_str())];
-    Beside::launch(site, model, &settings)
+    ExtraInstrument::launch(site, model, &settings)
 }
 
 /// Who may command, as a TOML value.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bus::clock::Instant;
-use harness::obedient::Word;
+use harness::sim_console::Word;
 use harness::site::{SiteModel, table};
 use harness::text::{TextModel, TextUnit};
 use serde_json::Value;

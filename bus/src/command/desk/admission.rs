@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use super::super::arguments::Arguments;
-use super::super::asker::Asker;
 use super::super::cache::Verdict;
 use super::super::malformed::Malformed;
 use super::super::payload::{DEFAULT_TTL_S, Envelope, Parsed, SIZE_LIMIT};
+use super::super::requester::Requester;
 use super::super::terms::{DeskSettings, Gate, Output, Refusal};
 use super::Desk;
 use crate::clock::Now;
@@ -21,7 +21,7 @@ const BACK_LIMIT_S: f64 = 3600.0;
 
 /// A request, read but not yet judged.
 struct Request<'a> {
-    asker: Asker,
+    requester: Requester,
     /// The verb's name in the topic.
     verb_name: String,
     /// The verb, if the device has it.
@@ -43,8 +43,8 @@ impl<'a> Request<'a> {
             Envelope::read(&incoming.payload)
         };
         let verb = find(settings.verbs, &topic.verb);
-        let (asker, id_error) = Asker::of(incoming, topic.identity, &envelope, verb, &settings.base);
-        Self { asker, verb_name: topic.verb, verb, envelope, id_error, bytes }
+        let (requester, id_error) = Requester::of(incoming, topic.identity, &envelope, verb, &settings.base);
+        Self { requester, verb_name: topic.verb, verb, envelope, id_error, bytes }
     }
 
     fn is_stop(&self) -> bool {
@@ -86,7 +86,7 @@ impl<'a> Request<'a> {
 }
 
 /// Why a request was turned away.
-enum Turned {
+enum Rejection {
     /// The sender is told.
     Refused(Refusal),
     /// The sender is not told; the request was counted.
@@ -95,7 +95,7 @@ enum Turned {
     Joins(u64),
 }
 
-impl From<Refusal> for Turned {
+impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
@@ -116,7 +116,7 @@ impl Desk {
             Ok(topic) => topic,
             Err(wrong) => {
                 let summary = self.topics.count(&incoming.topic, wrong, now.instant);
-                self.outputs.extend(summary.map(Output::Happened));
+                self.outputs.extend(summary.map(Output::Event));
                 return;
             }
         };
@@ -130,23 +130,23 @@ impl Desk {
             Ok(request.understood(&self.settings)?)
         });
         match judged {
-            Ok((verb, parsed)) => self.consider(request.asker, verb, parsed, now, examine),
-            Err(Turned::Unheard) => {}
-            Err(Turned::Joins(number)) => self.join(number, &request.asker, true, now),
-            Err(Turned::Refused(refusal)) => {
-                self.refuse(&request.asker, &request.verb_name, &refusal, now);
+            Ok((verb, parsed)) => self.consider(request.requester, verb, parsed, now, examine),
+            Err(Rejection::Unheard) => {}
+            Err(Rejection::Joins(number)) => self.join(number, &request.requester, true, now),
+            Err(Rejection::Refused(refusal)) => {
+                self.refuse(&request.requester, &request.verb_name, &refusal, now);
             }
         }
     }
 
     /// Rules 2 to 7.
-    fn turn_away(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Turned> {
+    fn turn_away(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Rejection> {
         // Refusals by rules 2 and 3 count too: a sender who is refused too often gets no more
         // replies.
         let buckets = if request.is_stop() { &mut self.stops } else { &mut self.commands };
-        if buckets.take(&request.asker.by, now.instant) {
+        if buckets.take(&request.requester.by, now.instant) {
             if incoming.retain {
-                let message = "a command must not be retained; clear it with an empty retained message";
+                let message = "a command must not be retained; delete it with an empty retained message";
                 return Err(Refusal::new(Code::Retained, message).into());
             }
             request.within_size()?;
@@ -161,34 +161,34 @@ impl Desk {
     }
 
     /// 4. Rate. An authorised stop is executed anyway, or joins the running one.
-    fn beyond_rate(&mut self, request: &Request<'_>, retain: bool, now: Now) -> Result<(), Turned> {
-        let by = &request.asker.by;
+    fn beyond_rate(&mut self, request: &Request<'_>, retain: bool, now: Now) -> Result<(), Rejection> {
+        let by = &request.requester.by;
         if retain || !request.is_stop() || !self.settings.stop_clients.contains(by) {
             self.count_flood(by, now);
-            return Err(Turned::Unheard);
+            return Err(Rejection::Unheard);
         }
-        self.running_stop().map_or(Ok(()), |number| Err(Turned::Joins(number)))
+        self.running_stop().map_or(Ok(()), |number| Err(Rejection::Joins(number)))
     }
 
     /// 5. Stall guard. A stop among the messages that waited is executed.
-    fn not_stalled(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Turned> {
+    fn not_stalled(&mut self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Rejection> {
         let waited = now.instant.since(incoming.received.instant);
         if !incoming.stalled && waited <= self.settings.stall_guard {
             return Ok(());
         }
         self.note_stall(!request.is_stop());
-        if request.is_stop() { Ok(()) } else { Err(Turned::Unheard) }
+        if request.is_stop() { Ok(()) } else { Err(Rejection::Unheard) }
     }
 
     /// 6. Canary and loopback, and a bridge that is ending.
     fn open_to_commands(&self) -> Result<(), Refusal> {
         let (code, message) = if self.closed {
-            (Code::NotReady, "the bridge is being stopped: ask again when it is back")
+            (Code::NotReady, "the bridge is stopping: send the command again when it is back")
         } else if self.gate == Gate::Pending {
-            let message = "the bridge has just connected and has not yet tried the broker's ACL; ask again";
+            let message = "the bridge has just connected and has not checked the broker's ACL yet; send the command again";
             (Code::NotReady, message)
         } else if self.gate == Gate::AclOpen && self.settings.require_acl {
-            let message = "the broker lets anybody command under any name: install its ACL \
+            let message = "the broker lets any client send commands in any name: install its ACL \
                            (mosquitto/obsbus.acl), or set require_acl = false";
             (Code::AclOpen, message)
         } else {
@@ -204,7 +204,7 @@ impl Desk {
         } else {
             (&self.settings.control_clients, "control_clients")
         };
-        let by = &request.asker.by;
+        let by = &request.requester.by;
         if allowed.contains(by) {
             return Ok(());
         }
@@ -215,19 +215,19 @@ impl Desk {
     /// Rules 9 to 13: from here on the verdict is remembered.
     fn consider(
         &mut self,
-        asker: Asker,
+        requester: Requester,
         verb: &'static Verb,
         parsed: Parsed,
         now: Now,
         examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) {
-        let Some(asker) = self.not_seen_before(asker, verb, &parsed, now) else { return };
-        let time = match self.time_allowed(&asker, verb, &parsed, now, examine) {
+        let Some(requester) = self.not_seen_before(requester, verb, &parsed, now) else { return };
+        let time = match self.time_allowed(&requester, verb, &parsed, now, examine) {
             Ok(time) => time,
             Err(refusal) => {
-                let reply = self.refuse(&asker, verb.name, &refusal, now);
-                if let Some(id) = asker.id {
-                    self.remember(&asker.by, id, (verb, parsed.arguments), reply, now);
+                let reply = self.refuse(&requester, verb.name, &refusal, now);
+                if let Some(id) = requester.id {
+                    self.remember(&requester.by, id, (verb, parsed.arguments), reply, now);
                 }
                 return;
             }
@@ -239,33 +239,40 @@ impl Desk {
         if verb.stop
             && let Some(number) = self.running_stop()
         {
-            return self.join(number, &asker, false, now);
+            return self.join(number, &requester, false, now);
         }
-        self.admit(asker, verb, parsed.arguments, time, now);
+        self.admit(requester, verb, parsed.arguments, time, now);
     }
 
     /// 9. Seen before: gets its verdict, or waits for it.
     ///
     /// A stop that has ended runs again: stopping twice is harmless, and a stop that is answered
     /// from memory stops nothing.
-    fn not_seen_before(&mut self, asker: Asker, verb: &Verb, parsed: &Parsed, now: Now) -> Option<Asker> {
-        let Some(entry) = asker.id.as_ref().and_then(|id| self.cache.get(&asker.by, id, now.instant)) else {
-            return Some(asker);
+    fn not_seen_before(
+        &mut self,
+        requester: Requester,
+        verb: &Verb,
+        parsed: &Parsed,
+        now: Now,
+    ) -> Option<Requester> {
+        let Some(entry) = requester.id.as_ref().and_then(|id| self.cache.get(&requester.by, id, now.instant))
+        else {
+            return Some(requester);
         };
         if verb.stop && !matches!(entry.verdict, Verdict::Running(_)) {
-            return Some(asker);
+            return Some(requester);
         }
         if !entry.is_same(verb, &parsed.arguments) {
             let message =
                 format!("this id stood for {} before: a new request needs a new id", entry.verb.name);
-            self.refuse(&asker, verb.name, &Refusal::new(Code::IdReused, message), now);
+            self.refuse(&requester, verb.name, &Refusal::new(Code::IdReused, message), now);
             return None;
         }
         match entry.verdict {
-            Verdict::Running(number) => self.share(number, asker, now),
+            Verdict::Running(number) => self.share(number, requester, now),
             Verdict::Ended(ref reply, _) => {
                 let verdict = (**reply).clone();
-                self.repeat(asker, verdict, now);
+                self.repeat(requester, verdict, now);
             }
         }
         None
@@ -278,14 +285,14 @@ impl Desk {
     /// Rules 10 to 12. Returns the time until the terminal reply.
     fn time_allowed(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         verb: &'static Verb,
         parsed: &Parsed,
         now: Now,
         examine: impl FnOnce(&'static Verb, &Arguments) -> Result<Option<Duration>, Refusal>,
     ) -> Result<Duration, Refusal> {
         // 10. Relative without id.
-        if verb.relative && asker.id.is_none() {
+        if verb.relative && requester.id.is_none() {
             let message =
                 format!("{} needs an \"id\", because doing it twice is not doing it once", verb.name);
             return Err(Refusal::new(Code::IdRequired, message));

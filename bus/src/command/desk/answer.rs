@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::arguments::Arguments;
-use super::super::asker::Asker;
 use super::super::cache::{KEEP_FOR, Verdict};
 use super::super::journal::{EndedCommand, Journal, OpenCommand};
+use super::super::requester::Requester;
 use super::super::terms::{Outcome, Output, Post, Refusal, Ticket};
 use super::Desk;
 use crate::clock::{Now, Utc};
@@ -22,7 +22,7 @@ const ASKER_LIMIT: usize = 256;
 
 /// The immediate reply to a sender that must wait for a command's end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Says {
+enum FirstReply {
     Accepted,
     InProgress,
     Nothing,
@@ -51,15 +51,15 @@ impl Desk {
         }
         // The journal does not contain queries.
         let save = if running.class == Class::Query { 0 } else { self.save() };
-        for asker in running.askers {
-            let reply = self.terminal(&asker, running.verb.name, outcome, running.deadline, now);
-            if let Some(id) = &asker.id {
-                self.cache.end(&asker.by, id, ticket.number, &reply, now.instant);
+        for requester in running.requesters {
+            let reply = self.terminal(&requester, running.verb.name, outcome, running.deadline, now);
+            if let Some(id) = &requester.id {
+                self.cache.end(&requester.by, id, ticket.number, &reply, now.instant);
             }
             if running.class == Class::Query {
-                self.post(&asker, reply, None);
+                self.post(&requester, reply, None);
             } else {
-                self.post_owed(save, asker, reply, now);
+                self.post_owed(save, requester, reply, now);
             }
         }
     }
@@ -67,7 +67,8 @@ impl Desk {
     /// The bridge will end as soon as the device is at standstill: no further command begins.
     pub fn close(&mut self, now: Now) {
         self.closed = true;
-        let outcome = Outcome::interrupted("the bridge was stopped before it began: nothing was done");
+        let outcome =
+            Outcome::interrupted("the bridge was stopped before the command began: nothing was done");
         self.end_unstarted(&outcome, now, |_| true);
     }
 
@@ -75,7 +76,7 @@ impl Desk {
     /// while [`Desk::holds_replies`], and must not call [`Desk::receive`] any more.
     pub fn interrupt(&mut self, now: Now) {
         for ticket in self.running.iter().map(|running| running.ticket.clone()).collect::<Vec<_>>() {
-            self.end(&ticket, &Outcome::interrupted("the bridge was stopped while it ran"), now);
+            self.end(&ticket, &Outcome::interrupted("the bridge was stopped while the command ran"), now);
         }
     }
 
@@ -86,8 +87,8 @@ impl Desk {
         Journal {
             open: open
                 .flat_map(|running| {
-                    running.askers.iter().map(|asker| OpenCommand {
-                        asker: asker.clone(),
+                    running.requesters.iter().map(|requester| OpenCommand {
+                        requester: requester.clone(),
                         verb: running.verb.name.to_owned(),
                         argument: running.arguments.to_json(running.verb),
                         deadline: running.deadline,
@@ -126,18 +127,19 @@ impl Desk {
             }
         }
         let save = if journal.open.is_empty() { 0 } else { self.save() };
-        let outcome =
-            Outcome::interrupted("the bridge ended while it ran; look at the state before you repeat it");
-        for OpenCommand { asker, verb, argument, deadline } in journal.open {
-            let reply = self.terminal(&asker, &verb, &outcome, deadline, now);
-            if let (Some(what), Some(id)) = (known(&verb, argument.as_ref()), asker.id.clone()) {
-                self.remember(&asker.by, id, what, reply.clone(), now);
+        let outcome = Outcome::interrupted(
+            "the bridge ended while the command ran; look at the state before you repeat it",
+        );
+        for OpenCommand { requester, verb, argument, deadline } in journal.open {
+            let reply = self.terminal(&requester, &verb, &outcome, deadline, now);
+            if let (Some(what), Some(id)) = (known(&verb, argument.as_ref()), requester.id.clone()) {
+                self.remember(&requester.by, id, what, reply.clone(), now);
             }
             // Tickets count from 1, so this is not a running command. A stop may have come before.
             if self.last_command.as_ref().is_none_or(|(number, _)| *number == 0) {
                 let last = LastCommand {
-                    id: asker.id.clone(),
-                    by: asker.by.clone(),
+                    id: requester.id.clone(),
+                    by: requester.by.clone(),
                     verb,
                     outcome: reply.status,
                     code: reply.code,
@@ -145,7 +147,7 @@ impl Desk {
                 };
                 self.last_command = Some((0, last));
             }
-            self.post_owed(save, asker, reply, now);
+            self.post_owed(save, requester, reply, now);
         }
         self.say_again(journal.owed, now);
     }
@@ -172,13 +174,13 @@ impl Desk {
     ) {
         if self.cache.put(by, id, what, verdict, now.instant) {
             let summary = self.forgotten.count(by, now.instant);
-            self.outputs.extend(summary.map(Output::Happened));
+            self.outputs.extend(summary.map(Output::Event));
         }
     }
 
     pub(super) fn count_flood(&mut self, by: &Identity, now: Now) {
         let summary = self.flood.count(by, now.instant);
-        self.outputs.extend(summary.map(Output::Happened));
+        self.outputs.extend(summary.map(Output::Event));
     }
 
     /// Requests a save of the journal; returns the save's number.
@@ -192,41 +194,44 @@ impl Desk {
         self.stalled_commands += u64::from(dropped);
         if !self.stall_announced {
             self.stall_announced = true;
-            let message = "the bridge or the broker stood still: commands that waited meanwhile are not run";
-            let happening = EventBody::new(EventKind::Flood, Severity::Warning, message).because("stalled");
-            self.outputs.push_back(Output::Happened(happening));
+            let message =
+                "the bridge or the broker hung: commands that waited in the meantime are not executed";
+            let body = EventBody::new(EventKind::Flood, Severity::Warning, message).because("stalled");
+            self.outputs.push_back(Output::Event(body));
             self.outputs.push_back(Output::Reconnect);
         }
     }
 
     /// Repeated while the command runs: the sender gets `in_progress`, then the one terminal reply.
-    pub(super) fn share(&mut self, number: u64, mut asker: Asker, now: Now) {
-        asker.duplicate = true;
-        let Some((verb, _, deadline)) = self.wait_for(number, &asker, Says::InProgress, now) else { return };
-        let mut reply = self.reply(&asker, verb.name, ReplyStatus::InProgress);
+    pub(super) fn share(&mut self, number: u64, mut requester: Requester, now: Now) {
+        requester.duplicate = true;
+        let Some((verb, _, deadline)) = self.wait_for(number, &requester, FirstReply::InProgress, now) else {
+            return;
+        };
+        let mut reply = self.reply(&requester, verb.name, ReplyStatus::InProgress);
         reply.deadline = Some(deadline);
-        reply.message = "this request is still running".to_owned();
+        reply.message = "this command is still running".to_owned();
         // A sender that gets a reply is owed the terminal reply, and `accepted` comes first. A stop
         // does not wait.
         let save = if verb.stop { 0 } else { self.saves };
-        self.post_saved(save, asker, reply, now);
+        self.post_saved(save, requester, reply, now);
     }
 
     /// A second stop waits for the first one's end. Beyond its rate (`quietly`) it gets no
     /// immediate reply.
-    pub(super) fn join(&mut self, number: u64, asker: &Asker, quietly: bool, now: Now) {
-        let says = if quietly { Says::Nothing } else { Says::Accepted };
-        let Some((verb, arguments, deadline)) = self.wait_for(number, asker, says, now) else { return };
-        if let Some(id) = &asker.id
+    pub(super) fn join(&mut self, number: u64, requester: &Requester, quietly: bool, now: Now) {
+        let first = if quietly { FirstReply::Nothing } else { FirstReply::Accepted };
+        let Some((verb, arguments, deadline)) = self.wait_for(number, requester, first, now) else { return };
+        if let Some(id) = &requester.id
             && !self
                 .cache
-                .get(&asker.by, id, now.instant)
+                .get(&requester.by, id, now.instant)
                 .is_some_and(|entry| matches!(entry.verdict, Verdict::Running(_)))
         {
-            self.keep(&asker.by, id.clone(), (verb, arguments), Verdict::Running(number), now);
+            self.keep(&requester.by, id.clone(), (verb, arguments), Verdict::Running(number), now);
         }
         if !quietly {
-            self.accept(0, asker, verb.name, deadline, now);
+            self.accept(0, requester, verb.name, deadline, now);
         }
     }
 
@@ -236,51 +241,58 @@ impl Desk {
     fn wait_for(
         &mut self,
         number: u64,
-        asker: &Asker,
-        says: Says,
+        requester: &Requester,
+        first: FirstReply,
         now: Now,
     ) -> Option<(&'static Verb, Arguments, Utc)> {
         let running = self.running.iter_mut().find(|running| running.ticket.number == number)?;
         let found = (running.verb, running.arguments.clone(), running.deadline);
-        let waits = || running.askers.iter().any(|other| other.is_answered_with(asker));
-        if says != Says::Accepted && waits() {
+        let waits = || running.requesters.iter().any(|other| other.is_answered_with(requester));
+        if first != FirstReply::Accepted && waits() {
             return Some(found);
         }
-        if running.askers.len() >= ASKER_LIMIT {
+        if running.requesters.len() >= ASKER_LIMIT {
             let (verb, what) = (running.verb.name, running.in_words());
-            self.count_flood(&asker.by, now);
-            if says != Says::Nothing {
+            self.count_flood(&requester.by, now);
+            if first != FirstReply::Nothing {
                 let message = format!(
-                    "{what} is running, and {ASKER_LIMIT} wait for its end already: nobody else is told of it"
+                    "{what} is running, and {ASKER_LIMIT} clients already wait for its end: no more are accepted"
                 );
-                self.refuse(asker, verb, &Refusal::new(Code::Blocked, message), now);
+                self.refuse(requester, verb, &Refusal::new(Code::Blocked, message), now);
             }
             return None;
         }
-        running.askers.push(asker.clone());
+        running.requesters.push(requester.clone());
         self.save();
         Some(found)
     }
 
     /// Replies `accepted` when save number `save` is on the disk; at once for 0.
-    pub(super) fn accept(&mut self, save: u64, asker: &Asker, verb: &str, deadline: Utc, now: Now) {
-        let mut reply = self.reply(asker, verb, ReplyStatus::Accepted);
+    pub(super) fn accept(&mut self, save: u64, requester: &Requester, verb: &str, deadline: Utc, now: Now) {
+        let mut reply = self.reply(requester, verb, ReplyStatus::Accepted);
         reply.deadline = Some(deadline);
-        self.post_saved(save, asker.clone(), reply, now);
+        self.post_saved(save, requester.clone(), reply, now);
     }
 
-    pub(super) fn refuse(&mut self, asker: &Asker, verb: &str, refusal: &Refusal, now: Now) -> Reply {
-        let mut reply = self.reply(asker, verb, ReplyStatus::Rejected);
+    pub(super) fn refuse(&mut self, requester: &Requester, verb: &str, refusal: &Refusal, now: Now) -> Reply {
+        let mut reply = self.reply(requester, verb, ReplyStatus::Rejected);
         reply.code = Some(refusal.code);
         reply.reason = refusal.reason.unwrap_or(refusal.code.reason()).to_owned();
         reply.message = echo(&refusal.message);
         reply.finished_at = Some(now.utc);
-        self.post(asker, reply.clone(), None);
+        self.post(requester, reply.clone(), None);
         reply
     }
 
-    fn terminal(&self, asker: &Asker, verb: &str, outcome: &Outcome, deadline: Utc, now: Now) -> Reply {
-        let mut reply = self.reply(asker, verb, outcome.status);
+    fn terminal(
+        &self,
+        requester: &Requester,
+        verb: &str,
+        outcome: &Outcome,
+        deadline: Utc,
+        now: Now,
+    ) -> Reply {
+        let mut reply = self.reply(requester, verb, outcome.status);
         reply.code = Some(outcome.code);
         reply.reason = outcome.reason.unwrap_or(outcome.code.reason()).to_owned();
         reply.message.clone_from(&outcome.message);
@@ -289,37 +301,37 @@ impl Desk {
         reply
     }
 
-    fn reply(&self, asker: &Asker, verb: &str, status: ReplyStatus) -> Reply {
+    fn reply(&self, requester: &Requester, verb: &str, status: ReplyStatus) -> Reply {
         Reply {
-            id: asker.id.as_ref().map(ToString::to_string),
+            id: requester.id.as_ref().map(ToString::to_string),
             verb: verb.to_owned(),
-            by: asker.by.clone(),
+            by: requester.by.clone(),
             status,
             code: None,
             reason: status.word().to_owned(),
             message: String::new(),
-            note: asker.note.clone(),
-            received_at: asker.received_at,
+            note: requester.note.clone(),
+            received_at: requester.received_at,
             deadline: None,
             finished_at: None,
             seq: 0,
-            duplicate: asker.duplicate,
+            duplicate: requester.duplicate,
         }
     }
 
     /// Posts a reply; with a terminal one also the command's one event.
-    pub(super) fn post(&mut self, asker: &Asker, mut reply: Reply, receipt: Option<u64>) {
+    pub(super) fn post(&mut self, requester: &Requester, mut reply: Reply, receipt: Option<u64>) {
         self.reply_seq += 1;
         reply.seq = self.reply_seq;
-        let happening = reply.status.is_terminal().then(|| happening(asker, &reply));
-        let (topic, correlation) = (asker.topic.clone(), asker.correlation.clone());
+        let body = reply.status.is_terminal().then(|| command_event(requester, &reply));
+        let (topic, correlation) = (requester.topic.clone(), requester.correlation.clone());
         self.outputs.push_back(Output::Post(Post { topic, correlation, reply, receipt }));
-        self.outputs.extend(happening.map(Output::Happened));
+        self.outputs.extend(body.map(Output::Event));
     }
 }
 
 /// The end of a command as an event.
-fn happening(asker: &Asker, reply: &Reply) -> EventBody {
+fn command_event(requester: &Requester, reply: &Reply) -> EventBody {
     let severity = match reply.status {
         ReplyStatus::Failed | ReplyStatus::TimedOut | ReplyStatus::Rejected => Severity::Warning,
         _ => Severity::Info,
@@ -329,9 +341,9 @@ fn happening(asker: &Asker, reply: &Reply) -> EventBody {
         other => other.to_string(),
     };
     let several =
-        asker.arguments.iter().flatten().map(|(name, value)| format!(" {name} {}", in_words(value)));
+        requester.arguments.iter().flatten().map(|(name, value)| format!(" {name} {}", in_words(value)));
     let arguments: String =
-        asker.argument.iter().map(|value| format!(" {}", in_words(value))).chain(several).collect();
+        requester.argument.iter().map(|value| format!(" {}", in_words(value))).chain(several).collect();
     let message = format!(
         "{}: {}{}: {}{}{}",
         reply.by,
@@ -341,13 +353,13 @@ fn happening(asker: &Asker, reply: &Reply) -> EventBody {
         if reply.duplicate { " (repeated)" } else { "" },
         if reply.message.is_empty() { String::new() } else { format!(": {}", reply.message) },
     );
-    let mut happening = EventBody::new(EventKind::Command, severity, message).because(reply.reason.clone());
-    happening.by = Some(reply.by.to_string());
-    happening.verb = Some(reply.verb.clone());
-    happening.argument.clone_from(&asker.argument);
-    happening.arguments.clone_from(&asker.arguments);
-    happening.id.clone_from(&reply.id);
-    happening.status = Some(reply.status);
-    happening.code = reply.code;
-    if reply.duplicate { happening.with("duplicate", true) } else { happening }
+    let mut body = EventBody::new(EventKind::Command, severity, message).because(reply.reason.clone());
+    body.by = Some(reply.by.to_string());
+    body.verb = Some(reply.verb.clone());
+    body.argument.clone_from(&requester.argument);
+    body.arguments.clone_from(&requester.arguments);
+    body.id.clone_from(&reply.id);
+    body.status = Some(reply.status);
+    body.code = reply.code;
+    if reply.duplicate { body.with("duplicate", true) } else { body }
 }

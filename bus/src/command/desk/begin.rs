@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use super::super::arguments::Arguments;
-use super::super::asker::Asker;
 use super::super::cache::Verdict;
+use super::super::requester::Requester;
 use super::super::terms::{Outcome, Output, Ticket};
 use super::held::{PROGRESS_LIMIT, VERDICT_LIMIT};
 use super::overdue::GRACE;
@@ -26,7 +26,7 @@ use crate::topic::{Identity, RequestId};
 
 /// A command that waits for this save of the journal before it begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waits {
+pub(super) struct PendingSave {
     save: u64,
     /// At this time it begins anyway; motion ends instead.
     until: Instant,
@@ -35,24 +35,24 @@ pub(super) struct Waits {
 impl Desk {
     pub(super) fn admit(
         &mut self,
-        asker: Asker,
+        requester: Requester,
         verb: &'static Verb,
         arguments: Arguments,
         time: Duration,
         now: Now,
     ) {
         let class = verb.class_with(&arguments);
-        let ticket = self.next_ticket(asker.by.clone(), asker.id.clone(), now.instant + time);
+        let ticket = self.next_ticket(requester.by.clone(), requester.id.clone(), now.instant + time);
         let deadline = now.utc.after(time);
-        if let Some(id) = asker.id.clone() {
-            self.keep(&asker.by, id, (verb, arguments.clone()), Verdict::Running(ticket.number), now);
+        if let Some(id) = requester.id.clone() {
+            self.keep(&requester.by, id, (verb, arguments.clone()), Verdict::Running(ticket.number), now);
         }
         if class == Class::Overriding {
             self.end_unstarted(&Outcome::stopped(&ticket.by, verb.name), now, |_| true);
         }
         let save = self.saves + 1;
         let is_said_at_once = class == Class::Query || verb.stop;
-        self.accept(if is_said_at_once { 0 } else { save }, &asker, verb.name, deadline, now);
+        self.accept(if is_said_at_once { 0 } else { save }, &requester, verb.name, deadline, now);
         let begins_at_once = is_said_at_once || (class == Class::Overriding && self.may_move());
         let until = if verb.motion { ticket.deadline - VERDICT_LIMIT } else { now.instant + PROGRESS_LIMIT };
         self.running.push(Running {
@@ -60,9 +60,9 @@ impl Desk {
             verb,
             arguments: arguments.clone(),
             class,
-            askers: vec![asker],
+            requesters: vec![requester],
             deadline,
-            waits: (!begins_at_once).then_some(Waits { save, until }),
+            waits: (!begins_at_once).then_some(PendingSave { save, until }),
             overdue: ticket.deadline + GRACE,
         });
         if class == Class::Query {
@@ -104,7 +104,7 @@ impl Desk {
         self.begin(|_, waits| waits.save <= number);
     }
 
-    fn begin(&mut self, which: impl Fn(&Verb, Waits) -> bool) {
+    fn begin(&mut self, which: impl Fn(&Verb, PendingSave) -> bool) {
         for running in &mut self.running {
             if running.waits.take_if(|waits| which(running.verb, *waits)).is_some() {
                 let (ticket, arguments) = (running.ticket.clone(), running.arguments.clone());

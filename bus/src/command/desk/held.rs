@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
-use super::super::asker::Asker;
 use super::super::journal::OwedReply;
+use super::super::requester::Requester;
 use super::super::terms::REPLY_EXPIRY;
 use super::Desk;
 use crate::clock::{Instant, Now};
@@ -25,7 +25,7 @@ pub(super) const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
 /// A reply, and the save that it waits for.
 #[derive(Debug)]
 pub(super) struct Held {
-    asker: Asker,
+    requester: Requester,
     reply: Reply,
     receipt: Option<u64>,
     save: u64,
@@ -35,7 +35,7 @@ pub(super) struct Held {
 /// A terminal reply that the broker has not acknowledged.
 #[derive(Debug)]
 pub(super) struct Owed {
-    asker: Asker,
+    requester: Requester,
     reply: Reply,
     /// After this nobody waits for it any more.
     until: Instant,
@@ -56,25 +56,32 @@ impl Desk {
     }
 
     /// Posts `reply` when save number `save` is on the disk; at once if it is, or for 0.
-    pub(super) fn post_saved(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
-        self.post_or_hold(save, asker, reply, None, now);
+    pub(super) fn post_saved(&mut self, save: u64, requester: Requester, reply: Reply, now: Now) {
+        self.post_or_hold(save, requester, reply, None, now);
     }
 
-    /// As [`Self::post_saved`], and marks it as owed to `asker` until the broker has it.
-    pub(super) fn post_owed(&mut self, save: u64, asker: Asker, reply: Reply, now: Now) {
+    /// As [`Self::post_saved`], and marks it as owed to `requester` until the broker has it.
+    pub(super) fn post_owed(&mut self, save: u64, requester: Requester, reply: Reply, now: Now) {
         let until = now.instant + REPLY_EXPIRY;
         self.owed.retain(|_, owed| owed.until > now.instant);
         self.receipts += 1;
-        self.owed.insert(self.receipts, Owed { asker: asker.clone(), reply: reply.clone(), until });
-        self.post_or_hold(save, asker, reply, Some(self.receipts), now);
+        self.owed.insert(self.receipts, Owed { requester: requester.clone(), reply: reply.clone(), until });
+        self.post_or_hold(save, requester, reply, Some(self.receipts), now);
     }
 
-    fn post_or_hold(&mut self, save: u64, asker: Asker, reply: Reply, receipt: Option<u64>, now: Now) {
+    fn post_or_hold(
+        &mut self,
+        save: u64,
+        requester: Requester,
+        reply: Reply,
+        receipt: Option<u64>,
+        now: Now,
+    ) {
         if save <= self.saved {
-            return self.post(&asker, reply, receipt);
+            return self.post(&requester, reply, receipt);
         }
         let limit = if reply.status.is_terminal() { VERDICT_LIMIT } else { PROGRESS_LIMIT };
-        self.held.push(Held { asker, reply, receipt, save, until: now.instant + limit });
+        self.held.push(Held { requester, reply, receipt, save, until: now.instant + limit });
     }
 
     /// The broker has the reply that was posted with this receipt.
@@ -87,30 +94,31 @@ impl Desk {
     /// Replies that the broker may not have. An orderly end of the bridge delivers those that wait.
     pub(super) fn owed_replies(&self, now: Instant) -> Vec<OwedReply> {
         let owed = self.owed.values().filter(|owed| owed.until > now && !self.closed);
-        owed.map(|owed| OwedReply { asker: owed.asker.clone(), reply: owed.reply.clone() }).collect()
+        owed.map(|owed| OwedReply { requester: owed.requester.clone(), reply: owed.reply.clone() }).collect()
     }
 
     /// Repeats the replies that the previous process may not have sent.
     pub(super) fn say_again(&mut self, owed: Vec<OwedReply>, now: Now) {
-        for OwedReply { asker, reply } in owed {
+        for OwedReply { requester, reply } in owed {
             let age = reply.finished_at.map_or(f64::INFINITY, |at| now.utc.seconds_since(at));
             if age < REPLY_EXPIRY.as_secs_f64() {
-                self.post_owed(0, asker, Reply { duplicate: true, ..reply }, now);
+                self.post_owed(0, requester, Reply { duplicate: true, ..reply }, now);
             }
         }
     }
 
     /// Posts an earlier verdict again. If that one still waits for the disk, this one waits with
     /// it, or is omitted if one reply serves both.
-    pub(super) fn repeat(&mut self, asker: Asker, verdict: Reply, now: Now) {
+    pub(super) fn repeat(&mut self, requester: Requester, verdict: Reply, now: Now) {
         let is_its = |held: &&Held| {
-            (&held.asker.by, &held.asker.id) == (&asker.by, &asker.id) && held.reply.status.is_terminal()
+            (&held.requester.by, &held.requester.id) == (&requester.by, &requester.id)
+                && held.reply.status.is_terminal()
         };
         let mut waiting = self.held.iter().filter(is_its).peekable();
         let save = waiting.peek().map_or(0, |held| held.save);
-        if !waiting.any(|held| held.asker.is_answered_with(&asker)) {
-            let reply = Reply { duplicate: true, note: asker.note.clone(), ..verdict };
-            self.post_saved(save, asker, reply, now);
+        if !waiting.any(|held| held.requester.is_answered_with(&requester)) {
+            let reply = Reply { duplicate: true, note: requester.note.clone(), ..verdict };
+            self.post_saved(save, requester, reply, now);
         }
     }
 
@@ -126,8 +134,8 @@ impl Desk {
     pub(super) fn release(&mut self, which: impl Fn(&Held) -> bool) {
         let (due, held): (Vec<_>, _) = std::mem::take(&mut self.held).into_iter().partition(which);
         self.held = held;
-        for Held { asker, reply, receipt, .. } in due {
-            self.post(&asker, reply, receipt);
+        for Held { requester, reply, receipt, .. } in due {
+            self.post(&requester, reply, receipt);
         }
     }
 }

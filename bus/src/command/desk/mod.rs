@@ -15,9 +15,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::arguments::Arguments;
-use super::asker::Asker;
 use super::cache::Cache;
 use super::flood::{Buckets, COMMANDS, STOPS, Summary, Topics};
+use super::requester::Requester;
 use super::terms::{DeskSettings, Gate, Output, Ticket};
 use crate::clock::{Instant, Now, Utc};
 use crate::device::{Class, Verb};
@@ -30,7 +30,7 @@ mod begin;
 mod held;
 mod overdue;
 
-use begin::Waits;
+use begin::PendingSave;
 use held::{Held, Owed};
 use overdue::Unanswered;
 
@@ -40,10 +40,10 @@ struct Running {
     verb: &'static Verb,
     arguments: Arguments,
     class: Class,
-    askers: Vec<Asker>,
+    requesters: Vec<Requester>,
     deadline: Utc,
     /// Set until it begins.
-    waits: Option<Waits>,
+    waits: Option<PendingSave>,
     /// Without an answer by then the Desk ends it.
     overdue: Instant,
 }
@@ -188,6 +188,6 @@ impl Desk {
             self.topics.handle_timeout(now.instant),
             self.forgotten.handle_timeout(now.instant),
         ];
-        self.outputs.extend(summaries.into_iter().flatten().map(Output::Happened));
+        self.outputs.extend(summaries.into_iter().flatten().map(Output::Event));
     }
 }

@@ -138,7 +138,7 @@ impl Room {
                     }
                     self.posts.push(post);
                 }
-                Output::Happened(happening) => self.events.push(happening),
+                Output::Event(body) => self.events.push(body),
                 Output::Admit(ticket, verb, arguments) => self.admitted.push((ticket, verb, arguments)),
                 Output::Save(number) => self.saves.push(number),
                 Output::Reconnect => self.reconnects += 1,

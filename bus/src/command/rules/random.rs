@@ -329,7 +329,8 @@ impl World {
         for (ticket, verb, arguments) in &self.room.admitted[self.looked_at..] {
             prop_assert!(!(verb.motion && self.may_turn), "{ticket:?} moves, and no standstill was read");
             let known = self.disk.open.iter().any(|open| {
-                (&open.asker.by, &open.asker.id, open.verb.as_str()) == (&ticket.by, &ticket.id, verb.name)
+                (&open.requester.by, &open.requester.id, open.verb.as_str())
+                    == (&ticket.by, &ticket.id, verb.name)
             });
             let ends_motion = verb.class_with(arguments) == Class::Overriding && !verb.motion;
             let may_begin = known || verb.stop || (ends_motion && verb.name == "kill");
@@ -350,8 +351,8 @@ impl World {
         (self.looked_at, self.may_turn) = (0, false);
         self.grant_time();
         let owed = self.disk.open.iter().map(|open| {
-            let id = open.asker.id.as_ref().map(ToString::to_string);
-            (open.asker.by.to_string(), id, open.asker.received_at)
+            let id = open.requester.id.as_ref().map(ToString::to_string);
+            (open.requester.by.to_string(), id, open.requester.received_at)
         });
         let owed: BTreeSet<Request> = owed.collect();
         let lost = self.accepted.keys().filter(|it| !self.ended.contains(*it) && !owed.contains(*it));

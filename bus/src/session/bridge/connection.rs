@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::super::connect::{self, ClientId};
 use super::super::machine::{Event, FilterRefused, Number, Refusal};
 use super::link_error::LinkError;
-use super::{Listen, SessionSettings, Subscription};
+use super::{Delivery, SessionSettings, Subscription};
 use crate::clock::Now;
 use crate::incoming::Incoming;
 use crate::message::OFFLINE;
@@ -182,13 +182,13 @@ async fn poll(
 
 fn filter(subscription: &Subscription) -> Filter {
     let mut filter = Filter::new(subscription.filter.clone(), QoS::AtLeastOnce);
-    match subscription.listen {
-        Listen::Commands => {
+    match subscription.delivery {
+        Delivery::Commands => {
             filter.preserve_retain = true;
             filter.retain_forward_rule = RetainForwardRule::Never;
         }
-        Listen::OwnByOthers => filter.nolocal = true,
-        Listen::Own | Listen::Input => {}
+        Delivery::OwnByOthers => filter.nolocal = true,
+        Delivery::Own | Delivery::Input => {}
     }
     filter
 }

@@ -17,11 +17,13 @@ pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> Strin
     let place = format!("{}:{}", broker.host, broker.port);
     match error {
         ConnectionError::Timeout(_) => {
-            format!("{place} did not answer in time: is a broker listening there, and is the way to it open?")
+            format!(
+                "{place} did not answer in time: is a broker listening there, and do the firewalls let it through?"
+            )
         }
         ConnectionError::ConnectionRefused(code)
         | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {
-            format!("the broker at {place} refused us: {}", connack(*code, broker))
+            format!("the broker at {place} refused the connection: {}", connack(*code, broker))
         }
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
             format!("the broker at {place} ended the connection: {reason_code:?}")
@@ -44,7 +46,7 @@ pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> Strin
 fn explain_io(error: &io::Error, place: &str) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
-            format!("nothing listens at {place}: is the broker running, and is the port right?")
+            format!("nothing listens at {place}: is the broker running, and is the port correct?")
         }
         io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => format!(
             "{place} closed the connection: is the broker going down, is this the port of its TLS \
@@ -56,7 +58,7 @@ fn explain_io(error: &io::Error, place: &str) -> String {
         // The resolver's errors have no separate kind.
         _ if error.to_string().contains("lookup address") => {
             format!(
-                "the name in {place} cannot be resolved ({error}): is host right, is the name service up?"
+                "the name in {place} cannot be resolved ({error}): is host spelled correctly, and does DNS work?"
             )
         }
         _ => format!("the connection to {place} failed: {error}"),
@@ -74,7 +76,7 @@ fn connack(code: ConnectReturnCode, broker: &BrokerSettings) -> String {
         (
             ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadUserNamePassword,
             Credentials::Certificate { certificate_file, .. },
-        ) => format!("it accepts nobody by the certificate {}", certificate_file.display()),
+        ) => format!("it does not accept the certificate {}", certificate_file.display()),
         (ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion, _) => {
             "it does not speak MQTT 5".to_owned()
         }
@@ -136,7 +138,7 @@ mod tests {
             (from_tls(CertificateError::Expired.into()), "has expired; this host's clock says 2"),
             (
                 from_tls(CertificateError::NotValidForName.into()),
-                "is not for the name \"broker.example.org\"",
+                "is not valid for the name \"broker.example.org\"",
             ),
             (late(AlertDescription::CertificateRequired), "set certificate_file and key_file"),
             (
@@ -151,7 +153,7 @@ mod tests {
             ),
             (
                 ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized),
-                "it accepts nobody by the certificate /nowhere/alice.pem",
+                "it does not accept the certificate /nowhere/alice.pem",
             ),
         ] {
             let sentence = explain(&error, &by_certificate());

@@ -40,24 +40,29 @@ fn explain_theirs(problem: &CertificateError, broker: &BrokerSettings, now: Utc)
     let clock = now.in_words();
     match problem {
         CertificateError::UnknownIssuer => format!(
-            "was not signed by the authority in ca_file {ca}: is this the right broker, and the right \
+            "was not signed by the authority in ca_file {ca}: is this the correct broker, and the correct \
              authority?"
         ),
-        CertificateError::BadSignature => format!(
-            "was signed by another authority than the one in ca_file {ca}, which only has the same name"
-        ),
+        CertificateError::BadSignature => {
+            format!("was signed by another authority of the same name as the one in ca_file {ca}")
+        }
         CertificateError::Expired => {
-            format!("has expired; this host's clock says {clock}: have it renewed, if the clock is right")
+            format!(
+                "has expired; this host's clock says {clock}: if the clock is correct, have the certificate renewed"
+            )
         }
         CertificateError::ExpiredContext { not_after, .. } => format!(
-            "expired on {}; this host's clock says {clock}: have it renewed, if the clock is right",
+            "expired on {}; this host's clock says {clock}: if the clock is correct, have the certificate renewed",
             date(*not_after)
         ),
         CertificateError::NotValidYet => {
-            format!("is not valid yet; this host's clock says {clock}: is it right?")
+            format!("is not valid yet; this host's clock says {clock}: is it correct?")
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("is not valid before {}; this host's clock says {clock}: is it right?", date(*not_before))
+            format!(
+                "is not valid before {}; this host's clock says {clock}: is it correct?",
+                date(*not_before)
+            )
         }
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => format!(
             "has no subjectAltName, the only place where TLS looks for a name: have it signed again with \
@@ -65,12 +70,12 @@ fn explain_theirs(problem: &CertificateError, broker: &BrokerSettings, now: Utc)
             alternative_name(&broker.host)
         ),
         CertificateError::NotValidForNameContext { presented, .. } => format!(
-            "is not for the name \"{}\" but for {}: set host to a name in it, or have it signed for this one",
+            "is not valid for the name \"{}\" but for {}: set host to a name in it, or have it signed for this one",
             broker.host,
             presented.iter().map(|name| bare_name(name)).collect::<Vec<_>>().join(", ")
         ),
         CertificateError::NotValidForName => {
-            format!("is not for the name \"{}\": set host to a name in it", broker.host)
+            format!("is not valid for the name \"{}\": set host to a name in it", broker.host)
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not for a server (its extended key usage lacks serverAuth): have it signed again with \
@@ -82,7 +87,7 @@ fn explain_theirs(problem: &CertificateError, broker: &BrokerSettings, now: Utc)
             "was signed in a way that cannot be checked here: its authority (ca_file {ca}) needs an RSA key \
              of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519, not P-521, and must not sign with SHA-1"
         ),
-        CertificateError::BadEncoding => "is not valid X.509: make it anew".to_owned(),
+        CertificateError::BadEncoding => "is not valid X.509: issue it again".to_owned(),
         CertificateError::UnhandledCriticalExtension => critical(),
         CertificateError::Other(other) => match other.0.to_string().as_str() {
             "UnsupportedCertVersion" => "is an X.509 version 1 certificate, which TLS refuses: have it \
@@ -105,7 +110,7 @@ fn explain_theirs(problem: &CertificateError, broker: &BrokerSettings, now: Utc)
 }
 
 fn critical() -> String {
-    "has a critical extension that nobody here knows: have it signed again without it".to_owned()
+    "has a critical extension that is not supported: have it signed again without it".to_owned()
 }
 
 fn date(time: UnixTime) -> String {
@@ -130,13 +135,13 @@ fn explain_alert(alert: AlertDescription, broker: &BrokerSettings, place: &str, 
         Credentials::Certificate { certificate_file, .. } => {
             format!("our certificate {}", certificate_file.display())
         }
-        Credentials::Password { .. } => "us, who sent no certificate".to_owned(),
+        Credentials::Password { .. } => "the connection, for which no certificate was sent".to_owned(),
     };
     let refused = |why: &str| format!("the broker at {place} refused {ours}: {why}");
     // The alert is one word of the broker's library; the file shows what is wrong.
     let found = wrong_with_ours(broker, now);
     if let (true, Some(found)) = (is_about_ours(alert), found) {
-        return format!("the broker at {place} refused us: {found}");
+        return format!("the broker at {place} refused the connection: {found}");
     }
     match alert {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
@@ -147,7 +152,7 @@ fn explain_alert(alert: AlertDescription, broker: &BrokerSettings, place: &str, 
              cafile",
         ),
         AlertDescription::CertificateExpired => refused(
-            "it says that it has expired, which it has not by this host's clock: is the broker's right?",
+            "it says that it has expired, which it has not by this host's clock: is the broker's clock correct?",
         ),
         AlertDescription::CertificateRevoked => refused("it was revoked: have another one signed"),
         AlertDescription::BadCertificate => {
@@ -167,7 +172,7 @@ fn explain_alert(alert: AlertDescription, broker: &BrokerSettings, place: &str, 
         AlertDescription::ProtocolVersion => {
             format!("the broker at {place} speaks no TLS 1.2 or 1.3: see tls_version in its configuration")
         }
-        other => format!("the broker at {place} broke TLS off ({other:?})"),
+        other => format!("the broker at {place} ended the TLS handshake ({other:?})"),
     }
 }
 

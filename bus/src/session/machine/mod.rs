@@ -27,7 +27,7 @@ use crate::clock::Instant;
 use crate::incoming::Incoming;
 use crate::message::OFFLINE;
 use crate::outbox::{Message, Outbox, Outgoing, Token};
-use crate::probe::{Due, Ping, Probe, VERDICT_WITHIN};
+use crate::probe::{Ping, Probe, TimeoutResult, VERDICT_WITHIN};
 
 /// A publish that waits longer than this for its PUBACK shows that the broker hung.
 const PUBACK_LIMIT: Duration = Duration::from_secs(2);
@@ -91,7 +91,7 @@ enum Farewell {
     /// Not to be sent: another bridge is online there.
     NotOurs,
     Owed,
-    Said,
+    Sent,
     Heard,
 }
 
@@ -105,12 +105,12 @@ enum Purpose {
 }
 
 /// A random number from 0 to 1.
-pub type Throw = Box<dyn FnMut() -> f64 + Send>;
+pub type RandomSource = Box<dyn FnMut() -> f64 + Send>;
 
 /// See the module.
 pub struct Machine {
     settings: MachineSettings,
-    throw: Throw,
+    random: RandomSource,
     outbox: Outbox,
     outputs: VecDeque<Output>,
     state: State,
@@ -146,10 +146,10 @@ impl fmt::Debug for Machine {
 impl Machine {
     /// A session that is about to connect for the first time.
     #[must_use]
-    pub fn new(settings: MachineSettings, throw: Throw, now: Instant) -> Self {
+    pub fn new(settings: MachineSettings, random: RandomSource, now: Instant) -> Self {
         let mut machine = Self {
             settings,
-            throw,
+            random,
             outbox: Outbox::default(),
             outputs: VecDeque::new(),
             state: State::Waiting(now),
@@ -351,8 +351,8 @@ impl Machine {
                 }
                 State::Serving(probe) => {
                     match probe.handle_timeout(now, self.round_trip.limit(VERDICT_WITHIN)) {
-                        Some(Due::Judged(verdict)) => self.report(SessionEvent::Judged(verdict)),
-                        Some(Due::TryAgain) => self.send_pings(now),
+                        Some(TimeoutResult::Judged(verdict)) => self.report(SessionEvent::Judged(verdict)),
+                        Some(TimeoutResult::TryAgain) => self.send_pings(now),
                         None => {}
                     }
                     return self.deliver(now);
@@ -401,7 +401,7 @@ impl Machine {
         self.under_way.clear();
         self.reconnect = false;
         self.renew = None;
-        let delay = self.retry.delay(now, (self.throw)());
+        let delay = self.retry.delay(now, (self.random)());
         self.state = State::Waiting(now + delay);
         self.report(SessionEvent::Lost { error });
     }
@@ -461,7 +461,7 @@ impl Machine {
                 true
             }
             Farewell::Owed if settled && now < *until => {
-                *offline = Farewell::Said;
+                *offline = Farewell::Sent;
                 let outgoing = Outgoing {
                     topic: self.settings.base.availability(),
                     payload: OFFLINE.into(),
@@ -480,7 +480,7 @@ impl Machine {
             }
             // Without a PUBACK the broker may not have received `offline`: then the will must
             // publish it.
-            Farewell::Owed | Farewell::Said => {
+            Farewell::Owed | Farewell::Sent => {
                 self.outputs.push_back(Output::Drop);
                 self.end();
                 true

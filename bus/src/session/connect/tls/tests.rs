@@ -203,7 +203,7 @@ fn a_brokers_certificate_that_is_refused_is_described_with_its_date_and_what_to_
             Box::new(|params| {
                 params.subject_alt_names = self::params("x", &["mqtt.example.org"]).subject_alt_names
             }),
-            "is not for the name \"broker.example.org\" but for mqtt.example.org: set host",
+            "is not valid for the name \"broker.example.org\" but for mqtt.example.org: set host",
         ),
         (
             Box::new(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]),
@@ -281,7 +281,7 @@ fn when_the_broker_refuses_ours_the_file_says_why() {
     let sentence = site.alerted(AlertDescription::UnknownCA);
     assert!(sentence.starts_with(&refused) && sentence.contains("the broker's cafile"), "{sentence}");
     let sentence = site.alerted(AlertDescription::CertificateExpired);
-    assert!(sentence.contains("is the broker's right?"), "{sentence}");
+    assert!(sentence.contains("is the broker's clock correct?"), "{sentence}");
 }
 
 #[test]

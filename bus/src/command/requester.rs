@@ -12,7 +12,7 @@ use crate::topic::{Base, Identity, RequestId};
 
 /// The journal stores it, too: a client that got `accepted` is owed a terminal reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Asker {
+pub(super) struct Requester {
     pub(super) by: Identity,
     pub(super) id: Option<RequestId>,
     pub(super) topic: String,
@@ -28,7 +28,7 @@ pub(super) struct Asker {
     pub(super) arguments: Option<Map<String, Value>>,
 }
 
-impl Asker {
+impl Requester {
     /// The sender of `incoming`; and what is wrong with its id, if anything.
     pub(super) fn of(
         incoming: &Incoming,
@@ -52,7 +52,7 @@ impl Asker {
         let note = (incoming.response_topic.is_some() && honoured.is_none())
             .then(|| "response_topic_ignored".to_owned());
         let sent = envelope.as_ref().map(|envelope| envelope.arguments_as_sent(verb)).unwrap_or_default();
-        let asker = Self {
+        let requester = Self {
             topic: honoured.map_or_else(|| base.reply(&by, id.as_ref()), str::to_owned),
             by,
             id,
@@ -63,7 +63,7 @@ impl Asker {
             argument: sent.one,
             arguments: sent.several,
         };
-        (asker, id_error)
+        (requester, id_error)
     }
 
     /// Whether one reply serves both.

@@ -9,7 +9,7 @@ use crate::port::{Device, Port};
 pub type Word<D> = (&'static str, RangeInclusive<f64>, fn(&mut D, f64));
 
 /// A simulated instrument with a console.
-pub trait Obedient: Device + Sized {
+pub trait SimConsole: Device + Sized {
     /// Its faults.
     type Fault: Fault;
     /// The answer to `help`.

@@ -10,7 +10,7 @@ use crate::client::Message;
 use crate::port::Port;
 
 /// See the module. Dropping it kills the bridge; [`Bridge::stop`] is orderly.
-pub struct Beside<D: Instrument> {
+pub struct ExtraInstrument<D: Instrument> {
     /// The bridge's process.
     pub bridge: Bridge,
     /// The model and its cable.
@@ -18,7 +18,7 @@ pub struct Beside<D: Instrument> {
     log: PathBuf,
 }
 
-impl<D: Instrument> Beside<D> {
+impl<D: Instrument> ExtraInstrument<D> {
     /// Serves this model and starts its bridge, with these settings in addition to the usual ones
     /// (keys outside every section, as TOML values), without waiting.
     ///
