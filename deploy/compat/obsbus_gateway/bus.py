@@ -25,10 +25,10 @@ FIRST_RETRIES, QUICK, SLOW = 30, (0, 2), (1, 30)
 class Connection:
     """Keeps a connection up. `changed` is the lock and the signal of everything that it tells."""
 
-    def __init__(self, broker, account, topics, changed, on_message, on_up=None, will=None):
+    def __init__(self, broker, account, topics, changed, on_message, on_up=None, on_down=None, will=None):
         self.broker, self.account, self.topics = broker, account, topics
         self.changed = changed
-        self.on_message, self.on_up, self.will = on_message, on_up, will
+        self.on_message, self.on_up, self.on_down, self.will = on_message, on_up, on_down, will
         self.number = 0  # of the usable connection; 0: there is none
         self.count = 0
         self.error = None
@@ -92,6 +92,8 @@ class Connection:
             with self.changed:
                 self.number, self.client = 0, None
                 self.refused.clear()
+                if self.on_down:
+                    self.on_down()
                 self.changed.notify_all()
             client.loop_stop()
 

@@ -15,10 +15,11 @@ from .clock import bus_time, seconds_between, utc_now
 
 LOG = logging.getLogger(__name__)
 
+STOPPED = 28
 # Seconds.
 GRACE = 30  # for a broker or bridge that is away, after the deadline of a command
-START = 3  # for a bridge that is online and does not admit commands yet
-SHOWN = 0.5  # for the state that shows the outcome
+START = 5  # for a bridge that is online and does not admit commands yet
+SHOWN = 3  # for the state that shows the outcome
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Ticket:
     def end(self, verdict):
         self.verdict = verdict
         if self.detached and verdict.code != 0:
-            LOG.warning("%s of %s was accepted and then ended otherwise: %s", *self.words(), verdict.message)
+            level = logging.INFO if verdict.code == STOPPED else logging.WARNING
+            LOG.log(level, "%s of %s was accepted and then ended otherwise: %s", *self.words(), verdict.message)
 
     def words(self):
         arguments = " ".join(str(value) for value in self.order.arguments.values())

@@ -2,7 +2,9 @@
 
 import json
 
-ONLINE = "online"
+ONLINE, OFFLINE = "online", "offline"
+LAST_WORDS = 2  # s of a broker
+START = 10  # s of a bridge, in which it finds its instrument
 TOPICS = ("state", "availability", "health", "recent")
 
 
@@ -15,6 +17,7 @@ class Device:
         self.availability = None
         self.last_state = None
         self.fresh_until = 0.0
+        self.offline_at = 0.0
         self.session = None  # of a bridge that admits commands
         self.recent = []
 
@@ -26,6 +29,9 @@ class Device:
         what = topic[len(self.base) + 1:]
         if what == "availability":
             self.availability = payload.decode(errors="replace")
+            if self.availability == OFFLINE:
+                # What it said of itself does not hold for the next bridge.
+                self.session, self.offline_at = None, now
             return
         if not payload:
             return
@@ -40,17 +46,25 @@ class Device:
         elif what == "recent":
             self.recent = value["events"]
 
+    def disconnected(self, now):
+        """A broker that stops says `offline` for every bridge first, which says nothing of the bridges. Their
+        states are good for as long as they say."""
+        if self.availability == ONLINE or now - self.offline_at < LAST_WORDS:
+            self.availability = None
+
     def is_online(self):
         return self.availability == ONLINE
 
     def state(self, now):
         """The state, if it can be believed. It can over a short loss of the broker: it carries its time."""
-        return self.last_state if self.is_online() and now < self.fresh_until else None
+        return self.last_state if self.availability != OFFLINE and now < self.fresh_until else None
 
     def admits_motion(self, now):
-        """Whether the bridge has gone through its start: until then it refuses everything for a moment."""
+        """Whether the bridge has gone through its start: until then it refuses motion for a moment."""
         state = self.state(now)
-        return state is not None and state["session"] == self.session and state["reason"] != "checking"
+        if state is None or state["session"] != self.session or state["reason"] == "checking":
+            return False
+        return state["connected"] or state["uptime_s"] > START
 
     def verdict(self, identity, request_id):
         """`(code, message)` of a command that has ended, as state or recent events tell it; else `None`."""

@@ -105,13 +105,17 @@ class Gateway:
 
         return Connection(
             self.settings.broker, self.settings.account, sorted(topics), self.changed, on_message,
-            on_up=self._on_up, will=health.will(),
+            on_up=self._on_up, on_down=self._on_down, will=health.will(),
         )
 
     def _on_up(self):
         self.health.connected()
         for poller in self.pollers.values():
             poller.poll_soon()
+
+    def _on_down(self):
+        for device in self.devices.values():
+            device.disconnected(time.monotonic())
 
     def _pollers(self):
         settings, site = self.settings, self.settings.site

@@ -27,6 +27,21 @@ ERRORS = {
 }
 
 
+source = threading.local()
+connect_as_usual = Pyro4.socketutil.createSocket
+
+
+def connect_from(*arguments, **options):
+    """Pyro's own, but from another address of this machine if a thread wants that."""
+    address = getattr(source, "address", None)
+    if address and options.get("connect"):
+        return socket.create_connection(options["connect"], options.get("timeout"), (address, 0))
+    return connect_as_usual(*arguments, **options)
+
+
+Pyro4.socketutil.createSocket = connect_from
+
+
 class Client:
     """One daemon, as its clients have it compiled in."""
 
@@ -39,15 +54,12 @@ class Client:
         return Client(self.name, self.port, address)
 
     def connect(self, timeout=5):
-        if self.address:
-            opened = socket.create_connection(("127.0.0.1", self.port), 5, (self.address, 0))
-            proxy = Pyro4.Proxy(self.uri, connected_socket=opened)
-        else:
-            proxy = Pyro4.Proxy(self.uri)
+        proxy = Pyro4.Proxy(self.uri)
         proxy._pyroTimeout = timeout if timeout > 0 else None
         return proxy
 
     def call(self, method, *arguments, timeout=5):
+        source.address = self.address
         with self.connect(timeout) as daemon:
             return getattr(daemon, method)(*arguments)
 

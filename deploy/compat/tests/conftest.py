@@ -80,6 +80,14 @@ def bus(stand):
 
 
 @pytest.fixture(scope="session")
+def tap(stand):
+    """The commands, as the bridge of the focuser hears them."""
+    tap = Bus(stand, "focuser-bridge", ["clasp/focuser/command/+/+"])
+    yield tap
+    tap.close()
+
+
+@pytest.fixture(scope="session")
 def power():
     service = Service("clasp_power_daemon", PowerDaemon())
     yield service
