@@ -135,6 +135,7 @@ class Session:
             problem = self._until_deliverable(ticket.order, ticket.device, is_wanted)
             if problem:
                 return Verdict(None, f"not sent: {problem}", sent=False)
+            self._forget_ended()
             self.tickets[ticket.id] = ticket
             ticket.sent_on = self.connection.number
         order = ticket.order
@@ -163,6 +164,13 @@ class Session:
             # Else it would be refused, because it came a moment too early.
             self._wait(lambda: device.admits_motion(time.monotonic()) or not is_there(), START)
         return None if is_wanted() else "its caller has gone"
+
+    def _forget_ended(self):
+        """Those that nobody waits for, and whose reply was lost."""
+        now = time.monotonic()
+        for ticket in list(self.tickets.values()):
+            if ticket.detached and (ticket.look() or now > ticket.give_up):
+                del self.tickets[ticket.id]
 
     def _first_answer(self, ticket):
         """The verdict, or `None` if it was accepted."""

@@ -27,7 +27,7 @@ def test_a_log_daemon_that_hangs_delays_nothing(log_daemon, bus, focuser):
             assert focuser.call("set_focus", mm, timeout=300) == 0
             began = time.monotonic()
             assert focuser.call("report_status")["current_mm"] == mm
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 1
         wait_for("the poll", lambda: bus.since(place, "clasp/power/state"))
         wait_for("health", lambda: bus.last("clasp/pyro-gateway/health")["services"]["central_log"]["status"] == "failing")
 

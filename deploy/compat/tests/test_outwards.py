@@ -19,6 +19,15 @@ def verdicts(bus, place, device="focuser", **wanted):
     return [event for event in events if event["status"] in ENDED and not event["values"].get("duplicate")]
 
 
+def settled(stand, bus, device="focuser"):
+    """A place in what was said, behind all events of earlier commands: events come in order."""
+    pings = lambda: len(bus.events(0, device, by="alice", verb="ping", status="succeeded"))
+    before = pings()
+    assert stand.tool("alice", f"obsbus {device} ping")["code"] == 0
+    wait_for("the event of the ping", lambda: pings() > before)
+    return bus.now()
+
+
 def ended(bus, place, count=1, device="focuser", **wanted):
     """Waits for so many verdicts. The events of a device come in order, a little after the reply."""
     wait_for(f"{count} verdicts", lambda: len(verdicts(bus, place, device, **wanted)) >= count)
@@ -39,8 +48,8 @@ def in_manual_mode(stand, chiller):
 # --- The focuser
 
 
-def test_a_move_returns_when_the_focuser_stands_there(bus, focuser):
-    place = bus.now()
+def test_a_move_returns_when_the_focuser_stands_there(stand, bus, focuser):
+    place = settled(stand, bus)
     assert focuser.call("set_focus", 1.234, timeout=300) == 0
     report = focuser.call("report_status")
     assert (report["status"], report["current_mm"], report["target_mm"]) == (1, 1.234, 1.234)
@@ -56,10 +65,10 @@ def test_an_offset_is_relative_and_repeating_it_moves_again(focuser):
         assert focuser.call("report_status")["current_mm"] == expected
 
 
-def test_an_autofocus_of_the_scheduler(bus, focuser):
+def test_an_autofocus_of_the_scheduler(stand, bus, focuser):
     scheduler = Scheduler(focuser)
     assert scheduler.focus_set(3.3)
-    place = bus.now()
+    place = settled(stand, bus)
     moves = scheduler.v_curve(3.05, parabola(3.05))
     assert 7 <= moves <= 20
     assert scheduler.focus_get() == 3.05
@@ -76,18 +85,18 @@ def test_the_limits_are_those_of_the_bridge(focuser):
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), "2", None, True, [1.0]])
-def test_what_is_no_position_fails_and_nothing_is_sent(bus, focuser, wrong):
-    place = bus.now()
+def test_what_is_no_position_fails_and_nothing_is_sent(stand, bus, focuser, wrong):
+    place = settled(stand, bus)
     assert focuser.call("set_focus", wrong, timeout=300) == 1
     assert focuser.call("set_focus", 2.0, timeout=300) == 0
     ended(bus, place)
 
 
-def test_another_client_may_stop_it_and_the_move_fails(bus, focuser):
+def test_another_client_may_stop_it_and_the_move_fails(stand, bus, focuser):
     assert focuser.call("set_focus", 0.5, timeout=300) == 0
-    place = bus.now()
+    place = settled(stand, bus)
     move = focuser.later("set_focus", 5.5)
-    wait_for("motion", lambda: moving(focuser))
+    wait_for("motion", lambda: focuser.call("report_status")["current_mm"] > 0.6)
     assert focus_line(focuser.call("report_status")).startswith("Focuser is MOVING (")
     began = time.monotonic()
     assert focuser.at("127.0.0.2").call("stop") == 0
@@ -111,9 +120,9 @@ def test_a_second_move_is_blocked_while_one_runs(focuser):
     assert focuser.call("report_status")["current_mm"] == 3.0
 
 
-def test_an_identical_call_joins_the_one_that_runs(bus, focuser):
+def test_an_identical_call_joins_the_one_that_runs(stand, bus, focuser):
     assert focuser.call("set_focus", 1.0, timeout=300) == 0
-    place = bus.now()
+    place = settled(stand, bus)
     first = focuser.later("set_focus", 0.8, True)
     wait_for("motion", lambda: moving(focuser))
     second = focuser.later("set_focus", 0.8, True)
@@ -122,9 +131,9 @@ def test_an_identical_call_joins_the_one_that_runs(bus, focuser):
     assert focuser.call("report_status")["current_mm"] == 1.8
 
 
-def test_who_gave_up_and_calls_again_joins_and_moves_once(bus, focuser):
+def test_who_gave_up_and_calls_again_joins_and_moves_once(stand, bus, focuser):
     assert focuser.call("set_focus", 1.0, timeout=300) == 0
-    place = bus.now()
+    place = settled(stand, bus)
     given_up = focuser.later("set_focus", 1.5, True, timeout=0.5).outcome()
     assert isinstance(given_up, Pyro4.errors.TimeoutError)
     assert focuser.call("set_focus", 1.5, True, timeout=300) == 0
@@ -132,24 +141,24 @@ def test_who_gave_up_and_calls_again_joins_and_moves_once(bus, focuser):
     ended(bus, place)
 
 
-def test_an_outcome_that_reached_nobody_waits_for_who_calls_again(bus, focuser):
+def test_an_outcome_that_reached_nobody_waits_for_who_calls_again(stand, bus, focuser):
     assert focuser.call("set_focus", 1.0, timeout=300) == 0
-    place = bus.now()
+    place = settled(stand, bus)
     given_up = focuser.later("set_focus", 0.6, True, timeout=0.3).outcome()
     assert isinstance(given_up, Pyro4.errors.TimeoutError)
     wait_for("the end of the move", lambda: verdicts(bus, place, verb="offset"))
     wait_for("standstill", lambda: not moving(focuser))
     began = time.monotonic()
     assert focuser.call("set_focus", 0.6, True, timeout=300) == 0
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 1
     assert focuser.call("report_status")["current_mm"] == 1.6
     assert focuser.call("set_focus", 0.6, True, timeout=300) == 0, "and after that it is a new order"
     assert focuser.call("report_status")["current_mm"] == 2.2
     ended(bus, place, 2)
 
 
-def test_a_second_initialize_says_that_it_is_connected(bus, focuser):
-    place = bus.now()
+def test_a_second_initialize_says_that_it_is_connected(stand, bus, focuser):
+    place = settled(stand, bus)
     assert focuser.call("initialize", timeout=15) == 8
     assert verdicts(bus, place) == []
 
@@ -202,7 +211,7 @@ def test_the_old_tool_shows_the_chiller(stand, chiller):
 
 def test_the_old_tool_switches_mode_and_pump(stand, bus, chiller):
     assert chiller_tool(chiller, "mode", "manual") == ("", 0)
-    place = bus.now()
+    place = settled(stand, bus, "chiller")
     began = time.monotonic()
     assert chiller_tool(chiller, "enable") == ("", 0), "at once after the change of the mode"
     assert time.monotonic() - began < 2, "it does not wait for the start"
@@ -220,7 +229,7 @@ def test_an_order_that_is_carried_out_already_is_not_sent_again(stand, bus, chil
     in_manual_mode(stand, chiller)
     assert chiller.call("set_enabled", False) == 0
     wait_for("standby", lambda: stand("state chiller")["status"] == "idle", 60)
-    place = bus.now()
+    place = settled(stand, bus, "chiller")
     assert [chiller.call("set_enabled", True) for _ in range(3)] == [0, 0, 0]
     wait_for("verdict", lambda: verdicts(bus, place, "chiller", verb="enabled"), 60)
     accepted = bus.events(place, "chiller", verb="enabled")
@@ -238,11 +247,11 @@ def test_off_ends_a_start_that_has_not_ended(stand, chiller):
 
 
 @pytest.mark.parametrize("method, wrong", [("set_mode", 7), ("set_mode", "auto"), ("set_enabled", "x"), ("set_enabled", None)])
-def test_what_is_no_mode_and_no_switch_fails(bus, chiller, method, wrong):
-    place = bus.now()
+def test_what_is_no_mode_and_no_switch_fails(stand, bus, chiller, method, wrong):
+    place = settled(stand, bus, "chiller")
     assert chiller.call("set_mode", 1) == 0
     wait_for("verdict", lambda: verdicts(bus, place, "chiller", verb="mode"))
-    place = bus.now()
+    place = settled(stand, bus, "chiller")
     assert chiller.call(method, wrong) == 1
     assert chiller.call("set_mode", 1) == 0
     wait_for("verdict", lambda: verdicts(bus, place, "chiller"))
@@ -283,8 +292,8 @@ def test_while_the_focuser_moves_a_frame_gets_its_cards_in_a_second(chiller, foc
     assert move.outcome() == 0 and frames > 3
 
 
-def test_an_address_that_is_not_listed_may_read_and_not_command(bus, gateway, chiller, focuser):
-    place = bus.now()
+def test_an_address_that_is_not_listed_may_read_and_not_command(stand, bus, gateway, chiller, focuser):
+    place = settled(stand, bus)
     for client, method, arguments in (
         (focuser, "set_focus", (1.0,)), (focuser, "set_focus", (float("nan"),)), (focuser, "stop", ()),
         (focuser, "initialize", ()), (focuser, "shutdown", ()),
