@@ -11,9 +11,9 @@ use crate::name::Kind;
 
 const SERVICE: &str = "mosquitto";
 
-/// Whether the broker's access rules are on this machine.
+/// Whether the broker is on this machine. A site's access rules are on all of its machines.
 pub(crate) fn is_here(machine: &Machine) -> bool {
-    machine.acl().is_file()
+    machine.acl().is_file() && machine.broker_settings().is_file()
 }
 
 /// Makes the broker use a certificate that it did not have before; says what was done, or what to
@@ -159,7 +159,7 @@ pub(crate) fn reload_user_of(machine: &Machine, name: &str, kind: Kind) -> Optio
     match kind {
         Kind::Server => Some(tell(machine, Order::Reload)),
         Kind::Bridge => Some(match machine.systemctl(&["reload", &format!("{name}@*")]) {
-            true => format!("{name} uses it"),
+            true => format!("{name} has been told to read it, if it runs"),
             false => format!("{name} uses it at its next connection; at once: systemctl reload '{name}@*'"),
         }),
         Kind::Client => None,
