@@ -40,6 +40,7 @@ pub(crate) fn list(context: &Context, as_json: bool) -> Result<String, Failure> 
 fn left(entry: &Entry, days: i64) -> String {
     match entry.revoked {
         Some(date) => format!("revoked {}", day(date)),
+        None if !entry.handed_out => "interrupted: issue it again".to_owned(),
         None if days < 0 => "expired".to_owned(),
         None if days <= SOON_DAYS => format!("{days} days: renew"),
         None => format!("{days} days"),
@@ -56,6 +57,7 @@ fn as_value(entry: &Entry, context: &Context) -> Value {
         "days_left": entry.days_left(context.now),
         "revoked": entry.revoked,
         "hosts": entry.hosts,
+        "handed_out": entry.handed_out,
         "installed": entry.installed,
     })
 }
