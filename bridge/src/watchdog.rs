@@ -35,6 +35,11 @@ pub fn notify_status(line: &str) {
     notify(&NotifyState::Status(line));
 }
 
+/// Tells the service manager that the start takes this much longer.
+pub(crate) fn notify_start_takes(time: Duration) {
+    notify(&NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX)));
+}
+
 fn notify(state: &NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
         let state = state.to_string();
