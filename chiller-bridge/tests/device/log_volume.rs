@@ -17,6 +17,8 @@ use crate::rig::{Rig, assert_succeeded};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
+type Happens = fn(&mut Rig);
+
 struct Count(Arc<AtomicUsize>);
 
 impl<S: Subscriber> Layer<S> for Count {
@@ -56,7 +58,7 @@ fn again_and_again(rig: &mut Rig, every: Duration, mut what: impl FnMut(&mut Rig
 
 #[test]
 fn what_fails_by_itself_writes_a_few_lines_an_hour() {
-    let hours: [(&str, usize, fn(&mut Rig)); 6] = [
+    let hours: [(&str, usize, Happens); 6] = [
         ("quiet", 0, |_| {}),
         ("the broker is gone", 5, |rig| rig.broker_down()),
         ("the adapter is unplugged", 10, |rig| rig.unplug()),
@@ -78,7 +80,7 @@ fn what_fails_by_itself_writes_a_few_lines_an_hour() {
 
 #[test]
 fn what_comes_and_goes_all_night_stays_below_the_limit() {
-    let hours: [(&str, fn(&mut Rig)); 3] = [
+    let hours: [(&str, Happens); 3] = [
         ("the broker comes and goes every minute", |rig| {
             again_and_again(
                 rig,
