@@ -17,6 +17,7 @@ pub mod order;
 pub mod poll_plan;
 pub mod recent;
 pub mod reload;
+mod restarts;
 pub mod rival;
 pub mod service_user;
 pub mod settings;

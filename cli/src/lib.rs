@@ -4,8 +4,8 @@
 //! and files for Home Assistant (`ha`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache` and `schema` the
-//! disk.
+//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache`, `upkeep` and
+//! `schema` the disk.
 
 mod acl;
 mod action;
@@ -44,6 +44,7 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod upkeep;
 pub mod usage;
 pub mod view;
 pub mod wait;

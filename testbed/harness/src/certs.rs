@@ -64,7 +64,15 @@ impl Authority {
     /// # Errors
     /// If a file cannot be written.
     pub fn server(&self) -> Result<(PathBuf, PathBuf)> {
-        let mut params = params("localhost", vec!["localhost".to_owned(), "127.0.0.1".to_owned()], VALID)?;
+        self.server_valid_for(VALID)
+    }
+
+    /// As [`Self::server`], valid for `valid` from now.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn server_valid_for(&self, valid: Duration) -> Result<(PathBuf, PathBuf)> {
+        let mut params = params("localhost", vec!["localhost".to_owned(), "127.0.0.1".to_owned()], valid)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(&params, self.dir.join("server.crt"), self.dir.join("server.key"))
     }
