@@ -265,7 +265,8 @@ fn nothing_that_comes_from_the_bus_commands_the_terminal() {
         let text = drawn(&instrument, &view, Style::Plain, true)
             + &Renderer::generic(&instrument).line(&base(), &view, now())
             + &lines(&[(base(), known.clone())]).join("\n")
-            + &table::lines(&[table::Row::of(&base(), &known, now())], true, Some(80), Style::Plain).join("\n");
+            + &table::lines(&[table::Row::of(&base(), &known, now())], true, Some(80), Style::Plain)
+                .join("\n");
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
         assert!(text.contains("\\u{1b}[2J\\r\\n"), "{text}");
     }

@@ -45,12 +45,8 @@ pub(crate) async fn watch(matches: &ArgMatches, common: &Common) -> Result<u8, F
     }
     let listen = |kind| signal(kind).map_err(|source| Failure::System { what: "wait for signals", source });
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    let mut follower = Follower {
-        as_json: matches.get_flag("json"),
-        with_states,
-        since: None,
-        devices: BTreeMap::new(),
-    };
+    let mut follower =
+        Follower { as_json: matches.get_flag("json"), with_states, since: None, devices: BTreeMap::new() };
     tokio::select! {
         failure = follow(&access, &topics, &mut follower) => Err(failure),
         _ = interrupt.recv() => Ok(0),
@@ -110,7 +106,8 @@ struct Followed {
 
 impl Follower {
     fn reconnected(&mut self) {
-        let last = self.devices.values().filter_map(|device| device.last.as_ref()).map(|(date, ..)| *date).max();
+        let last =
+            self.devices.values().filter_map(|device| device.last.as_ref()).map(|(date, ..)| *date).max();
         self.since = last;
         for device in self.devices.values_mut() {
             // A message that is no longer retained has expired, and must not survive here.

@@ -273,7 +273,10 @@ mod tests {
     fn on_a_wide_terminal_a_device_is_one_row_and_its_attention_the_next() {
         let text = lines(&rows(), false, Some(200), Style::Plain);
         assert_eq!(text[0], "DEVICE  WHAT IT IS  STATUS  LINK  AGE  WHAT IT DOES");
-        assert_eq!(text[1], "dome    ?           OPEN    ok    0 s  because the camera that stands beside it is powered");
+        assert_eq!(
+            text[1],
+            "dome    ?           OPEN    ok    0 s  because the camera that stands beside it is powered"
+        );
         assert_eq!(text[3], "    ! dim: what is wrong, in many words");
         assert_eq!(text[4], "2 devices, 1 with a warning");
     }
@@ -296,7 +299,8 @@ mod tests {
         assert_eq!(worst(&[rows(), vec![error.clone()]].concat()), 1);
         assert_eq!(worst(&[error.clone(), fault.clone()]), 36);
         assert_eq!(worst(&[error, offline.clone(), fault]), 4);
-        let gone = Known { view: View { availability: Some("offline".to_owned()), state: None }, instrument: None };
+        let gone =
+            Known { view: View { availability: Some("offline".to_owned()), state: None }, instrument: None };
         let gone = Row::of(&Base::new("clasp", "door").unwrap(), &gone, now());
         assert_eq!(worst(&[offline, gone]), 155);
     }

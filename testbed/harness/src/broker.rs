@@ -97,16 +97,15 @@ impl Builder {
         let authority = Authority::create(&dir.join("certs"))?;
         authority.server()?;
         fs::write(dir.join("obsbus.acl"), self.acl.text()).context("write obsbus.acl")?;
-        let mut broker =
-            Broker {
-                port: 0,
-                process: None,
-                authority,
-                extra: self.extra,
-                left_out: Vec::new(),
-                dir,
-                _temporary: temporary,
-            };
+        let mut broker = Broker {
+            port: 0,
+            process: None,
+            authority,
+            extra: self.extra,
+            left_out: Vec::new(),
+            dir,
+            _temporary: temporary,
+        };
         // Before mosquitto listens on the chosen free port, another program may take it.
         let mut attempts = 0;
         loop {

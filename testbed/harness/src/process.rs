@@ -127,7 +127,11 @@ impl Launch {
     ///
     /// # Errors
     /// If that program does not exist.
-    pub fn under<A: AsRef<OsStr>>(mut self, starter: &str, words: impl IntoIterator<Item = A>) -> Result<Self> {
+    pub fn under<A: AsRef<OsStr>>(
+        mut self,
+        starter: &str,
+        words: impl IntoIterator<Item = A>,
+    ) -> Result<Self> {
         let program = std::mem::replace(&mut self.program, Self::machine(starter)?.program);
         let words = words.into_iter().map(|word| word.as_ref().to_owned());
         self.args = words.chain([program.into_os_string()]).chain(self.args).collect();

@@ -50,7 +50,11 @@ pub(crate) const ROWS: [Row<Stage>; 9] = [
             stage.acl("user alice\ntopic write clasp/chiller/command/+/+");
             stage.doctor("alice")
         },
-        says: &["foreign names: the access list is too wide", "clasp/chiller/command/acl-canary/ping", "remove what grants more"],
+        says: &[
+            "foreign names: the access list is too wide",
+            "clasp/chiller/command/acl-canary/ping",
+            "remove what grants more",
+        ],
         code: 31,
         mend: Stage::shipped,
     },
@@ -72,7 +76,11 @@ pub(crate) const ROWS: [Row<Stage>; 9] = [
             stage.attention("acl_open", "any name");
             stage.doctor("bob")
         },
-        says: &["access list: acl_open: ", "any client can send commands in any name", "To do: name the access list"],
+        says: &[
+            "access list: acl_open: ",
+            "any client can send commands in any name",
+            "To do: name the access list",
+        ],
         code: 31,
         mend: |stage| {
             stage.shipped();
@@ -86,14 +94,22 @@ pub(crate) const ROWS: [Row<Stage>; 9] = [
             stage.broker_with(&["acl_file"], "");
             stage.doctor("alice")
         },
-        says: &["foreign names: ", "commands in another's name", "To do: name the access list in the broker's configuration"],
+        says: &[
+            "foreign names: ",
+            "commands in another's name",
+            "To do: name the access list in the broker's configuration",
+        ],
         code: 31,
         mend: nothing,
     },
     Row {
         name: "ACL missing, on the broker's machine",
         break_it: |stage| stage.doctor_there(),
-        says: &["broker's files: ", "has no line acl_file", "To do: add `acl_file /etc/mosquitto/obsbus.acl`"],
+        says: &[
+            "broker's files: ",
+            "has no line acl_file",
+            "To do: add `acl_file /etc/mosquitto/obsbus.acl`",
+        ],
         code: 1,
         mend: |stage| {
             stage.broker_with(&[], "");
@@ -130,9 +146,13 @@ pub(crate) const ROWS: [Row<Stage>; 9] = [
                 stage.site.last("recent").filter(|recent| recent.text().contains("\"code\":22"))
             })
             .unwrap();
-            stage.doctor("bob")
+            stage.doctor("alice")
         },
-        says: &["alice", "sent mode with the retain flag", "mosquitto_pub -r -n -t clasp/chiller/command/alice/mode"],
+        says: &[
+            "alice",
+            "sent mode with the retain flag",
+            "mosquitto_pub -r -n -t clasp/chiller/command/alice/mode",
+        ],
         code: 0,
         mend: nothing,
     },

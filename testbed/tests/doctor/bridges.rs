@@ -54,7 +54,11 @@ pub(crate) const ROWS: [Row<Stage>; 5] = [
             stage.attention("second_instance", "process");
             stage.doctor("alice")
         },
-        says: &["instances: second_instance: a second bridge tries to use these topics", "process", "To do: stop the second"],
+        says: &[
+            "instances: second_instance: a second bridge tries to use these topics",
+            "process",
+            "To do: stop the second",
+        ],
         code: 1,
         mend: |stage| stage.held.clear(),
     },
@@ -64,7 +68,11 @@ pub(crate) const ROWS: [Row<Stage>; 5] = [
             stage.site.bridge.freeze().unwrap();
             stage.doctor("alice")
         },
-        says: &["bridge: the bridge of clasp/chiller is marked online and does not answer", "it hangs", "systemctl restart"],
+        says: &[
+            "bridge: the bridge of clasp/chiller is marked online and does not answer",
+            "it hangs",
+            "systemctl restart",
+        ],
         code: 4,
         mend: |stage| stage.site.bridge.thaw().unwrap(),
     },
@@ -75,7 +83,10 @@ pub(crate) const ROWS: [Row<Stage>; 5] = [
             stage.site.wait_availability("offline", LIMIT).unwrap();
             stage.doctor("alice")
         },
-        says: &["bridge: the bridge of clasp/chiller is OFFLINE", "To do: on its machine: systemctl status chiller-bridge@clasp"],
+        says: &[
+            "bridge: the bridge of clasp/chiller is OFFLINE",
+            "To do: on its machine: systemctl status chiller-bridge@clasp",
+        ],
         code: 155,
         mend: nothing,
     },

@@ -36,7 +36,9 @@ impl Entrance {
 
     fn settings_with(&self, files: &ClientFiles, host: &str, port: u16, more: &str) -> PathBuf {
         let mut text = format!("sites = [\"clasp\"]\n[broker]\nhost = {host:?}\nport = {port}\n{more}");
-        for (key, file) in [("ca_file", &files.ca), ("certificate_file", &files.cert), ("key_file", &files.key)] {
+        for (key, file) in
+            [("ca_file", &files.ca), ("certificate_file", &files.cert), ("key_file", &files.key)]
+        {
             writeln!(text, "{key} = {file:?}").unwrap();
         }
         let path = self.broker.dir().join("client.toml");
@@ -159,7 +161,11 @@ pub(crate) const ROWS: [Row<Entrance>; 19] = [
             let intermediate = entrance.broker.authority().intermediate("obsbus people").unwrap();
             doctor(entrance.settings(&intermediate.client_valid_for("alice", VALID).unwrap()))
         },
-        says: &["own certificate: certificate_file", "intermediate authority", "append its certificate to this file"],
+        says: &[
+            "own certificate: certificate_file",
+            "intermediate authority",
+            "append its certificate to this file",
+        ],
         code: 155,
         mend: Entrance::mend,
     },
@@ -182,7 +188,11 @@ pub(crate) const ROWS: [Row<Entrance>; 19] = [
             entrance.broker.restart().unwrap();
             doctor(entrance.settings(&entrance.alice()))
         },
-        says: &["certificate: ", "signed by \"obsbus servers\"", "append its certificate to the broker's certfile"],
+        says: &[
+            "certificate: ",
+            "signed by \"obsbus servers\"",
+            "append its certificate to the broker's certfile",
+        ],
         code: 155,
         mend: Entrance::mend,
     },
@@ -193,7 +203,11 @@ pub(crate) const ROWS: [Row<Entrance>; 19] = [
                 params.subject_alt_names = vec![SanType::DnsName("broker.example.org".try_into().unwrap())];
             })
         },
-        says: &["certificate: ", "is not valid for the name \"127.0.0.1\" but for broker.example.org", "set host to"],
+        says: &[
+            "certificate: ",
+            "is not valid for the name \"127.0.0.1\" but for broker.example.org",
+            "set host to",
+        ],
         code: 155,
         mend: Entrance::mend,
     },
@@ -242,7 +256,10 @@ pub(crate) const ROWS: [Row<Entrance>; 19] = [
             entrance.broker.stop().unwrap();
             doctor(entrance.settings(&entrance.alice()))
         },
-        says: &["listener: nothing listens at 127.0.0.1:", "To do: on the broker's machine: systemctl status mosquitto"],
+        says: &[
+            "listener: nothing listens at 127.0.0.1:",
+            "To do: on the broker's machine: systemctl status mosquitto",
+        ],
         code: 155,
         mend: Entrance::mend,
     },
@@ -276,7 +293,10 @@ pub(crate) const ROWS: [Row<Entrance>; 19] = [
     Row {
         name: "no bridge has ever run",
         break_it: |entrance| doctor(entrance.settings(&entrance.alice())),
-        says: &["reading: nothing is known of any device of clasp", "To do: on the bridge's machine: systemctl status"],
+        says: &[
+            "reading: nothing is known of any device of clasp",
+            "To do: on the bridge's machine: systemctl status",
+        ],
         code: 155,
         mend: nothing,
     },

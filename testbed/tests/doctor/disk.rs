@@ -36,7 +36,11 @@ pub(crate) const ROWS: [Row<Stage>; 2] = [
             stage.attention("journal_failed", "Read-only file system");
             stage.doctor("alice")
         },
-        says: &["disk: journal_failed: ", "Read-only file system", "To do: free the disk, or make the state directory writable"],
+        says: &[
+            "disk: journal_failed: ",
+            "Read-only file system",
+            "To do: free the disk, or make the state directory writable",
+        ],
         code: 1,
         mend: Stage::own_disk,
     },

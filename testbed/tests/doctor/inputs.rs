@@ -18,7 +18,10 @@ pub(crate) const ROWS: [Row<Stage>; 3] = [
             stage.attention("input_stale", "does not publish");
             stage.doctor("alice")
         },
-        says: &["clasp/power/state does not publish \"swir\"", "channels and keys in the bridge's settings must be"],
+        says: &[
+            "clasp/power/state does not publish \"swir\"",
+            "channels and keys in the bridge's settings must be",
+        ],
         code: 0,
         mend: |stage| {
             stage.power.as_ref().unwrap().rename("camera2", "swir").unwrap();
@@ -32,7 +35,11 @@ pub(crate) const ROWS: [Row<Stage>; 3] = [
             stage.attention("input_stale", "s old");
             stage.doctor("alice")
         },
-        says: &["input_stale: clasp/power/state", "s old", "To do: check that the service which publishes it runs"],
+        says: &[
+            "input_stale: clasp/power/state",
+            "s old",
+            "To do: check that the service which publishes it runs",
+        ],
         code: 0,
         mend: |stage| {
             stage.power.as_ref().unwrap().speak().unwrap();
@@ -44,13 +51,17 @@ pub(crate) const ROWS: [Row<Stage>; 3] = [
         break_it: |stage| {
             stage.power = None;
             let ops = TestClient::connect(&stage.site.broker, "ops").unwrap();
-            let answer = ops.publish(Post::to(POWER_TOPIC, r#"{"channels":{"cmos":true,"swir":true}}"#)).unwrap();
+            let answer =
+                ops.publish(Post::to(POWER_TOPIC, r#"{"channels":{"cmos":true,"swir":true}}"#)).unwrap();
             assert!(!answer.is_taken(), "{answer:?}");
             stage.restart_bridge();
             stage.attention("input_stale", "clasp/power/state");
             stage.doctor("alice")
         },
-        says: &["input_stale: clasp/power/state", "under the identity to which the access list grants this topic"],
+        says: &[
+            "input_stale: clasp/power/state",
+            "under the identity to which the access list grants this topic",
+        ],
         code: 0,
         mend: |stage| stage.power = Some(Power::start(&stage.site.broker, &["cmos", "swir"]).unwrap()),
     },

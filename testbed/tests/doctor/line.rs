@@ -57,7 +57,11 @@ pub(crate) const ROWS: [Row<Stage>; 5] = [
             stage.attention("no_answer", "serial_baud is 4800");
             stage.doctor("alice")
         },
-        says: &["no_answer: ", "serial_baud is 4800, the usual speed of this instrument 9600", "serial_baud is the unit's"],
+        says: &[
+            "no_answer: ",
+            "serial_baud is 4800, the usual speed of this instrument 9600",
+            "serial_baud is the unit's",
+        ],
         code: 4,
         mend: |stage| {
             stage.stop_bridge();
@@ -92,7 +96,11 @@ pub(crate) const ROWS: [Row<Stage>; 5] = [
             if rustix::process::geteuid().is_root() {
                 // Root is denied nothing as long as it has this right.
                 let rights = "--bounding-set=-dac_override,-dac_read_search";
-                stage.site.bridge.run_under("setpriv", &[rights, "--inh-caps=-dac_override,-dac_read_search"]).unwrap();
+                stage
+                    .site
+                    .bridge
+                    .run_under("setpriv", &[rights, "--inh-caps=-dac_override,-dac_read_search"])
+                    .unwrap();
                 chown(&port, Some(65534), Some(65534)).unwrap();
             }
             let mode = if port.metadata().unwrap().uid() == 65534 { 0o660 } else { 0 };

@@ -97,13 +97,17 @@ pub(crate) const ROWS: [Row<Stage>; 7] = [
             let folder = stage.site.dir().join("bin");
             fs::create_dir_all(&folder).unwrap();
             let systemctl = folder.join("systemctl");
-            let said = "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nNRestarts=0\n";
+            let said =
+                "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nNRestarts=0\n";
             fs::write(&systemctl, format!("#!/bin/sh\ncat <<END\n{said}END\n")).unwrap();
             fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
             let path = std::env::var("PATH").unwrap();
             stage.doctor_there().env("PATH", format!("{}:{path}", folder.display()))
         },
-        says: &["service: chiller-bridge@clasp is failed (failed, exit-code)", "To do: systemctl enable --now chiller-bridge@clasp"],
+        says: &[
+            "service: chiller-bridge@clasp is failed (failed, exit-code)",
+            "To do: systemctl enable --now chiller-bridge@clasp",
+        ],
         code: 155,
         mend: nothing,
     },
@@ -119,7 +123,11 @@ pub(crate) const ROWS: [Row<Stage>; 7] = [
             stage.reconnected(connections);
             stage.doctor_there()
         },
-        says: &["password users: ", "has a user \"chiller-bridge\"", "To do: obsbus-web-user remove chiller-bridge"],
+        says: &[
+            "password users: ",
+            "has a user \"chiller-bridge\"",
+            "To do: obsbus-web-user remove chiller-bridge",
+        ],
         code: 1,
         mend: |stage| {
             let connections = stage.connections();

@@ -2,7 +2,10 @@
 //! the first line that is not well must have: the cause, and what to do.
 
 #![expect(clippy::unwrap_used, reason = "in a test an error is a failure, in its helpers too")]
-#![expect(clippy::indexing_slicing, reason = "a key that JSON does not have is null, and then the test fails")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a key that JSON does not have is null, and then the test fails"
+)]
 
 mod access;
 mod bridges;
@@ -48,7 +51,10 @@ fn wrong(name: &str, output: &Output, says: &[&str], code: i32) -> Option<String
     let lacks: Vec<_> = says.iter().filter(|words| !first.contains(**words)).collect();
     let is_right = lacks.is_empty() && output.code == code && output.stderr.is_empty();
     (!is_right).then(|| {
-        format!("{name}: exit code {} (expected {code}), the first line lacks {lacks:?}: {first}\n{output:?}", output.code)
+        format!(
+            "{name}: exit code {} (expected {code}), the first line lacks {lacks:?}: {first}\n{output:?}",
+            output.code
+        )
     })
 }
 

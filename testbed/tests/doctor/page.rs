@@ -41,7 +41,8 @@ fn every_attention_that_any_bridge_may_raise_has_a_remedy() {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();
             for begin in ["Condition::error(\"", "Condition::warning(\""] {
-                names.extend(code.split(begin).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+                names
+                    .extend(code.split(begin).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
             }
             // The link's causes are named in a table.
             if path.ends_with("link.rs") {
@@ -60,7 +61,8 @@ fn every_attention_that_any_bridge_may_raise_has_a_remedy() {
 fn at_least_two_dozen_broken_set_ups_are_tried() {
     use crate::{access, bridges, broker, disk, inputs, line, machine};
     let names = broker::ROWS.iter().map(|row| row.name);
-    let stages = [access::ROWS.as_slice(), &bridges::ROWS, &disk::ROWS, &inputs::ROWS, &line::ROWS, &machine::ROWS];
+    let stages =
+        [access::ROWS.as_slice(), &bridges::ROWS, &disk::ROWS, &inputs::ROWS, &line::ROWS, &machine::ROWS];
     let names: Vec<_> = names.chain(stages.into_iter().flatten().map(|row| row.name)).collect();
     let distinct: BTreeSet<_> = names.iter().collect();
     assert!(names.len() >= 24 && distinct.len() == names.len(), "{names:?}");

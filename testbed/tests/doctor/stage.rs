@@ -37,7 +37,8 @@ impl Stage {
 
     /// Waits until nothing is to be said of the device.
     pub(crate) fn well(&self) {
-        let is_well = |state: &Value| state["attention"] == serde_json::json!([]) && state["connected"] == true;
+        let is_well =
+            |state: &Value| state["attention"] == serde_json::json!([]) && state["connected"] == true;
         self.site.wait_state(is_well, LIMIT).unwrap();
     }
 
