@@ -6,9 +6,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::clock::Utc;
 use crate::topic::{Identity, NameError};
@@ -68,6 +69,19 @@ pub fn certificate_expiry(path: &Path) -> Result<Utc, CertificateError> {
         utc(certificate.validity().not_after.timestamp())
             .ok_or_else(|| CertificateError::End(path.to_owned()))
     })
+}
+
+/// Until when a revocation list (PEM) counts; from then on the broker refuses everybody.
+///
+/// # Errors
+/// The file cannot be read, or holds no revocation list.
+pub fn revocation_list_expiry(path: &Path) -> Result<Option<Utc>, CertificateError> {
+    let bytes = std::fs::read(path).map_err(|source| CertificateError::Read(path.to_owned(), source))?;
+    let der = CertificateRevocationListDer::from_pem_slice(&bytes)
+        .map_err(|source| CertificateError::Pem(path.to_owned(), source))?;
+    let (_, list) = CertificateRevocationList::from_der(&der)
+        .map_err(|error| CertificateError::X509(path.to_owned(), x509_error(error)))?;
+    Ok(list.next_update().and_then(|end| utc(end.timestamp())))
 }
 
 pub(super) fn common_names(certificate: &X509Certificate<'_>) -> Vec<String> {

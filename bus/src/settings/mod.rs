@@ -20,7 +20,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use broker::{BrokerSettings, Credentials, IdentityError};
-pub use certificate::{CertificateError, certificate_expiry, identity_of_certificate};
+pub use certificate::{
+    CertificateError, certificate_expiry, identity_of_certificate, revocation_list_expiry,
+};
 pub use client::{AddressError, CLIENT_PREFIX, ClientFileError, ClientSettings, Place, find_client_file};
 pub use field::Field;
 pub use files::{FileFinding, check_files, problems_with_files};

@@ -1,12 +1,18 @@
-//! The broker's files, if it runs on this machine.
+//! The broker's files and service, if it runs on this machine.
+#![expect(clippy::disallowed_methods, reason = "whether a list still counts depends on the date")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use bus::clock::{Now, Utc};
+use bus::settings::revocation_list_expiry;
+
 use super::catalogue::Check;
 use super::limited::read;
+use super::own::SOON_S;
 use super::report::{Finding, Report, whole};
-use crate::exit::{EXIT_FAILED, Failure};
+use super::unit;
+use crate::exit::{EXIT_FAILED, Failure, with_causes};
 
 /// The configuration: key, value and file of each line.
 #[derive(Default)]
@@ -47,15 +53,17 @@ impl Configuration {
 /// The reader of the output has gone.
 pub(crate) async fn examine(etc: &Path, report: &mut Report) -> Result<(), Failure> {
     let folder = etc.join("mosquitto");
-    let Some(findings) = read(move || look(&folder)).await else { return Ok(()) };
+    let now = Now::read().utc;
+    let Some(findings) = read(move || look(&folder, now)).await else { return Ok(()) };
     if findings.is_empty() {
         return Ok(());
     }
-    report.about("The broker's files on this machine")?;
-    report.add_all(findings)
+    report.about("The broker on this machine")?;
+    report.add_all(findings)?;
+    report.add(unit::examine("mosquitto").await)
 }
 
-fn look(folder: &Path) -> Vec<Finding> {
+fn look(folder: &Path, now: Utc) -> Vec<Finding> {
     let configuration = Configuration::load(folder);
     let Some(file) = configuration.file() else { return Vec::new() };
     let shown = file.display();
@@ -75,11 +83,34 @@ fn look(folder: &Path) -> Vec<Finding> {
             format!("add `set_tcp_nodelay true`, {then}"),
         ));
     }
+    findings.extend(configuration.value("crlfile").and_then(|list| revocation_list(Path::new(list), now)));
     if findings.is_empty() {
         findings.push(Finding::ok(Check::BrokerFiles, shown.to_string()));
     }
     findings.extend(password_users(&configuration));
     findings
+}
+
+/// A broker whose revocation list has expired refuses everybody.
+fn revocation_list(file: &Path, now: Utc) -> Option<Finding> {
+    let (check, shown) = (Check::BrokerFiles, file.display());
+    let remedy = "make a new one with your authority (obsbus identity), then systemctl reload mosquitto";
+    match revocation_list_expiry(file) {
+        Err(error) => Some(Finding::failure(check, EXIT_FAILED, with_causes(&error), remedy)),
+        Ok(end) => {
+            let end = end?;
+            let left_s = end.seconds_since(now);
+            let date = end.in_words();
+            if left_s <= 0.0 {
+                let text =
+                    format!("the revocation list {shown} expired on {date}: the broker refuses everybody");
+                return Some(Finding::failure(check, EXIT_FAILED, text, remedy));
+            }
+            let text =
+                format!("the revocation list {shown} expires on {date}: the broker then refuses everybody");
+            (left_s < SOON_S).then(|| Finding::warning(check, text, remedy))
+        }
+    }
 }
 
 /// To the access list a password user with the name of a certificate is that certificate's owner.

@@ -76,7 +76,7 @@ pub const CHECKS: [(Check, Place, &str, &str); 28] = [
         C::BrokerFiles,
         P::Machine,
         "broker's files",
-        "if the broker runs on this machine: whether its configuration has an access list and `set_tcp_nodelay`",
+        "if the broker runs on this machine: whether its configuration has an access list and `set_tcp_nodelay`, and until when its revocation list counts",
     ),
     (
         C::PasswordUsers,
@@ -90,7 +90,7 @@ pub const CHECKS: [(Check, Place, &str, &str); 28] = [
         "bridge's settings",
         "what `KIND-bridge --check-config` says of each settings file of a bridge, certificates and keys included (needs root)",
     ),
-    (C::Unit, P::Machine, "service", "whether systemd runs the bridge"),
+    (C::Unit, P::Machine, "service", "whether systemd runs the bridge, or the broker"),
     (
         C::Port,
         P::Machine,

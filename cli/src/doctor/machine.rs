@@ -16,6 +16,7 @@ use super::catalogue::Check;
 use super::limited::{LIMIT, Ran, read, run};
 use super::port;
 use super::report::{Finding, Report, whole};
+use super::unit;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_UNREACHABLE, EXIT_USAGE, Failure};
 
 /// Retained messages come at once; this silence ends them.
@@ -47,7 +48,7 @@ pub(crate) async fn examine(etc: &Path, report: &mut Report) -> Result<Vec<Base>
     for bridge in bridges {
         report.about(format!("{} on this machine", bridge.unit()))?;
         let is_good = settings(&bridge, report).await?;
-        report.add(service(&bridge).await)?;
+        report.add(unit::examine(&bridge.unit()).await)?;
         let (file, outline) = (bridge.file.clone(), read(move || BridgeOutline::load(&bridge.file)).await);
         // If it cannot be read, its program has said so.
         let Some(Ok(outline)) = outline else {
@@ -169,41 +170,6 @@ async fn may_read_key(file: &Path) -> bool {
         Err(_) => true,
     };
     rustix::process::geteuid().is_root() || read(look).await.unwrap_or(true)
-}
-
-/// What systemd says of the bridge's unit.
-async fn service(bridge: &Bridge) -> Finding {
-    let (check, unit) = (Check::Unit, bridge.unit());
-    let words =
-        ["show", "--property=ActiveState,SubState,Result,NRestarts,LoadState", &format!("{unit}.service")];
-    let output = match run("systemctl", &words.map(OsStr::new)).await {
-        Ran::Ended(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
-        Ran::Ended(_) | Ran::Absent => return Finding::skipped(check, "systemd does not run here"),
-        Ran::TooSlow => {
-            return Finding::warning(check, "systemctl does not answer", "journalctl -b -p warning");
-        }
-    };
-    let value = |key: &str| {
-        let found = output.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        whole(found.unwrap_or_default())
-    };
-    let (active, sub) = (value("ActiveState"), value("SubState"));
-    if value("LoadState") == "not-found" {
-        return Finding::skipped(check, format!("systemd has no unit {unit}"));
-    }
-    match active.as_str() {
-        "active" | "reloading" => Finding::ok(check, format!("{unit} is {active} ({sub})")),
-        "activating" => {
-            let text = format!("{unit} does not stay up ({sub}, {} restarts)", value("NRestarts"));
-            Finding::failure(check, EXIT_UNREACHABLE, text, format!("journalctl -u {unit} -n 20 says why"))
-        }
-        _ => {
-            let text = format!("{unit} is {active} ({sub}, {})", value("Result"));
-            let remedy =
-                format!("systemctl enable --now {unit}; if it ends again, journalctl -u {unit} -n 20");
-            Finding::failure(check, EXIT_UNREACHABLE, text, remedy)
-        }
-    }
 }
 
 async fn port_of(path: PathBuf, program: &str) -> Finding {

@@ -17,6 +17,7 @@ mod port;
 pub mod remedy;
 mod report;
 mod survey;
+mod unit;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,11 +27,13 @@ use bus::message::Code;
 use bus::session::client::SessionError;
 use bus::topic::Base;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use tokio::time::timeout;
 
 use crate::exit::{EXIT_FAILED, EXIT_UNREACHABLE, Failure};
 use crate::target::Common;
 use catalogue::Check;
 use device::Judge;
+use limited::LIMIT;
 use own::Own;
 use report::{Finding, Report};
 use survey::{Device, Survey, Taken};
@@ -83,7 +86,7 @@ pub fn command() -> Command {
 /// The reader of the output has gone.
 pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
     let mut report = Report::new(matches.get_flag("json"));
-    let own = own::examine(common, &mut report)?;
+    let own = own::examine(common, &mut report).await?;
     let etc = matches.get_one::<PathBuf>("etc").cloned().unwrap_or_else(|| PathBuf::from("/etc"));
     broker_files::examine(&etc, &mut report).await?;
     let cleared = machine::examine(&etc, &mut report).await?;
@@ -98,14 +101,7 @@ pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Fai
             words.map(|word| settings.base_at(common.site.as_deref(), word)).collect();
         let wanted = wanted.map_err(Failure::usage)?;
         let mut survey = Survey::new(client, identity.clone(), sites.clone());
-        if let Err(error) = rights(&mut survey, &sites, &mut report).await? {
-            report.add(Finding::failure(
-                Check::Read,
-                EXIT_UNREACHABLE,
-                error.to_string(),
-                "look again in a moment",
-            ))?;
-        }
+        rights(&mut survey, &sites, &mut report).await?;
         let devices: Vec<_> = survey.close().await.into_values().collect();
         for (index, (base, device)) in devices.iter().enumerate() {
             if !wanted.is_empty() && !wanted.contains(base) {
@@ -133,17 +129,13 @@ pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Fai
 }
 
 /// What may I do? Needs no device, but learns of all.
-async fn rights(
-    survey: &mut Survey,
-    sites: &[String],
-    report: &mut Report,
-) -> Result<Result<(), SessionError>, Failure> {
-    let collected = async {
-        survey.collect().await?;
-        survey.ping().await
+async fn rights(survey: &mut Survey, sites: &[String], report: &mut Report) -> Result<(), Failure> {
+    let read = async {
+        within(survey.collect()).await?;
+        within(survey.ping()).await
     };
-    if let Err(error) = collected.await {
-        return Ok(Err(error));
+    if let Err(error) = read.await {
+        return lost(report, &[Check::Read, Check::Names, Check::State, Check::Delay], error);
     }
     let states =
         survey.devices.values().filter(|(_, device): &&(Base, Device)| device.view.state.is_some()).count();
@@ -152,15 +144,30 @@ async fn rights(
         1 => Finding::ok(Check::Read, format!("1 device, {states} with a state")),
         devices => Finding::ok(Check::Read, format!("{devices} devices, {states} with a state")),
     })?;
-    match survey.trespass().await {
+    match within(survey.trespass()).await {
         Ok(taken) => report.add_all(trespasses(&taken))?,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return lost(report, &[Check::Names, Check::State, Check::Delay], error),
     }
-    match survey.delay().await {
-        Ok(delay) => report.add(delayed(delay, survey.round_trip()))?,
-        Err(error) => return Ok(Err(error)),
+    match within(survey.delay()).await {
+        Ok(delay) => report.add(delayed(delay, survey.round_trip())),
+        Err(error) => lost(report, &[Check::Delay], error),
     }
-    Ok(Ok(()))
+}
+
+/// The connection broke during the first of these checks.
+fn lost(report: &mut Report, checks: &[Check], error: String) -> Result<(), Failure> {
+    let Some((first, rest)) = checks.split_first() else { return Ok(()) };
+    let remedy = "look again in a moment; if it lasts, systemctl status mosquitto on the broker's machine";
+    report.add(Finding::failure(*first, EXIT_UNREACHABLE, error, remedy))?;
+    report.skip(rest)
+}
+
+/// Not longer than a check may take.
+async fn within<T>(work: impl Future<Output = Result<T, SessionError>>) -> Result<T, String> {
+    match timeout(LIMIT, work).await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the broker did not answer within {} s", LIMIT.as_secs())),
+    }
 }
 
 fn unheard(of: &str, device: &str) -> Finding {

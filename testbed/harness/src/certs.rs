@@ -34,6 +34,7 @@ pub struct Authority {
     dir: PathBuf,
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
 /// Default validity of certificates: far from `certificate_expiring`.
 const VALID: Duration = Duration::from_secs(400 * 86_400);
 
@@ -121,11 +122,12 @@ impl Authority {
         Ok(Self { issuer, dir: self.dir.clone() })
     }
 
-    /// A revocation list (PEM) with the certificates of these serial numbers.
+    /// A revocation list (PEM) with the certificates of these serial numbers, which counts from an hour
+    /// ago for `valid`.
     ///
     /// # Errors
     /// If it cannot be signed.
-    pub fn revocation_list(&self, serials: &[u64]) -> Result<String> {
+    pub fn revocation_list(&self, serials: &[u64], valid: Duration) -> Result<String> {
         let now = rcgen::date_time_ymd(1970, 1, 1) + since_1970();
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
@@ -134,8 +136,8 @@ impl Authority {
             invalidity_date: None,
         };
         let params = CertificateRevocationListParams {
-            this_update: now - Duration::from_secs(3600),
-            next_update: now + VALID,
+            this_update: now - HOUR,
+            next_update: now - HOUR + valid,
             crl_number: SerialNumber::from(1_u64),
             issuing_distribution_point: None,
             revoked_certs: serials.iter().map(revoked).collect(),
@@ -183,7 +185,7 @@ fn params(common_name: &str, names: Vec<String>, valid: Duration) -> Result<Cert
     params.use_authority_key_identifier_extension = true;
     let now = rcgen::date_time_ymd(1970, 1, 1) + since_1970();
     // An hour in the past, so that a clock that is set back does not make it "not yet valid".
-    params.not_before = now - Duration::from_secs(3600);
+    params.not_before = now - HOUR;
     params.not_after = now + valid;
     Ok(params)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, SanType, SerialNumber, date_time_ymd};
@@ -59,6 +59,13 @@ impl Entrance {
         doctor(self.settings(&self.alice()))
     }
 
+    /// The broker gets a revocation list.
+    fn revoke(&mut self, serials: &[u64], valid: Duration) {
+        let list = self.broker.dir().join("obsbus.crl");
+        fs::write(&list, self.broker.authority().revocation_list(serials, valid).unwrap()).unwrap();
+        self.broker.restart_with(&[], &format!("crlfile {}", list.display())).unwrap();
+    }
+
     /// As at the beginning.
     fn mend(&mut self) {
         self.listener = None;
@@ -77,8 +84,12 @@ fn of_the_future(params: &mut CertificateParams) {
 }
 
 fn doctor(settings: PathBuf) -> Launch {
+    doctor_at(settings, Path::new("/nowhere"))
+}
+
+fn doctor_at(settings: PathBuf, etc: &Path) -> Launch {
     let launch = Launch::workspace("obsbus").unwrap();
-    launch.arg("--config").arg(settings).args(["doctor", "--etc", "/nowhere"])
+    launch.arg("--config").arg(settings).args(["doctor", "--etc"]).arg(etc)
 }
 
 #[test]
@@ -87,7 +98,7 @@ fn what_is_wrong_on_the_way_to_the_broker_is_found() {
     try_rows(&mut entrance, &ROWS);
 }
 
-pub(crate) const ROWS: [Row<Entrance>; 19] = [
+pub(crate) const ROWS: [Row<Entrance>; 21] = [
     Row {
         name: "no settings file",
         break_it: |entrance| doctor(entrance.broker.dir().join("nothing.toml")),
@@ -232,13 +243,38 @@ pub(crate) const ROWS: [Row<Entrance>; 19] = [
                 params.serial_number = Some(SerialNumber::from(REVOKED));
             };
             let files = entrance.broker.authority().client_with("alice", VALID, revoked).unwrap();
-            let list = entrance.broker.dir().join("obsbus.crl");
-            fs::write(&list, entrance.broker.authority().revocation_list(&[REVOKED]).unwrap()).unwrap();
-            entrance.broker.restart_with(&[], &format!("crlfile {}", list.display())).unwrap();
+            entrance.revoke(&[REVOKED], VALID);
             doctor(entrance.settings(&files))
         },
         says: &["login: ", "alice", "it was revoked: have another one signed"],
         code: 155,
+        mend: Entrance::mend,
+    },
+    Row {
+        name: "revocation list expired",
+        break_it: |entrance| {
+            entrance.revoke(&[], Duration::from_secs(60));
+            doctor(entrance.settings(&entrance.alice()))
+        },
+        says: &["login: ", "refused our certificate", "has its revocation list (crlfile) expired?"],
+        code: 155,
+        mend: nothing,
+    },
+    Row {
+        name: "revocation list expired, on the broker's machine",
+        break_it: |entrance| {
+            let etc = entrance.broker.dir().join("etc");
+            fs::create_dir_all(etc.join("mosquitto/conf.d")).unwrap();
+            let here = entrance.broker.dir().join("mosquitto.conf");
+            std::os::unix::fs::symlink(here, etc.join("mosquitto/conf.d/obsbus.conf")).unwrap();
+            doctor_at(entrance.settings(&entrance.alice()), &etc)
+        },
+        says: &[
+            "broker's files: the revocation list ",
+            "expired on ",
+            "To do: make a new one with your authority",
+        ],
+        code: 1,
         mend: Entrance::mend,
     },
     Row {

@@ -152,7 +152,8 @@ fn explain_alert(alert: AlertDescription, broker: &BrokerSettings, place: &str, 
              cafile",
         ),
         AlertDescription::CertificateExpired => refused(
-            "it says that it has expired, which it has not by this host's clock: is the broker's clock correct?",
+            "it says that it has expired, which it has not by this host's clock: is the broker's clock correct, and \
+             has its revocation list (crlfile) expired?",
         ),
         AlertDescription::CertificateRevoked => refused("it was revoked: have another one signed"),
         AlertDescription::BadCertificate => {

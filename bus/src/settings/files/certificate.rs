@@ -93,6 +93,14 @@ pub(super) fn judge_authorities(
         dated.push(Validity::of(&certificate, now));
     }
     // Several may be there while one replaces another.
+    let valid: Vec<_> = dated.iter().filter(|validity| validity.is_valid()).collect();
+    if let Some(first) = valid.first()
+        && valid.iter().all(|validity| matches!(validity, Validity::EndsSoon { .. }))
+    {
+        at.warning(&format!(
+            "holds an authority that {first}, and with it every certificate that it has signed"
+        ));
+    }
     if let Some(first) = dated.first()
         && !dated.iter().any(Validity::is_valid)
     {
