@@ -32,7 +32,7 @@ demo:
 
 # Most tests wait for processes: two threads leave two cores idle.
 test:
-	@tools/setup rust broker python
+	@tools/setup rust broker faketime python
 	$(CARGO) build --workspace --bins --locked --quiet
 	RUST_TEST_THREADS=$$(($$(nproc) * 3 / 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
 
@@ -78,6 +78,7 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test homeassistant
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test doctor page
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
 test-panel: panel-set-up

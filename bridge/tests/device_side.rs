@@ -131,6 +131,7 @@ impl Bridge {
             process: 1,
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
+            unusual_baud: None,
             serial_timeout: Duration::from_secs(5),
             homeassistant: None,
         };

@@ -1,22 +1,24 @@
 //! The operators' commands: the command line (`usage`, `action`), an instrument's description
 //! (`instrument`, from its `meta` or built in), the data of a device (`view`), the output
 //! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), requests (`ask`, `wait`),
-//! and files for Home Assistant (`ha`).
+//! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache`, `upkeep` and
-//! `schema` the disk.
+//! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`, `upkeep`,
+//! `schema` and `doctor` the disk.
 
 mod acl;
 mod action;
 pub mod ask;
 mod cache;
+mod candidates;
 pub mod chart;
 mod command;
 pub mod complete;
 mod confirm;
 pub mod connection;
 mod display;
+pub mod doctor;
 pub mod exit;
 mod foreseen;
 mod generic;
@@ -31,10 +33,12 @@ pub mod notes;
 
 mod outcome;
 mod output;
+pub mod overview;
 pub mod picture;
 pub mod progress;
 pub mod request;
 mod run;
+mod runtime;
 pub mod schema;
 mod screen;
 pub mod shell;

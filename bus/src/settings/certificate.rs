@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::files::read::{FileError, read};
 use crate::clock::Utc;
@@ -84,6 +85,19 @@ pub(super) fn earliest_expiry(path: &Path) -> Result<Utc, CertificateError> {
         first = Some(first.map_or(end, |first| first.min(end)));
     }
     first.ok_or_else(|| CertificateError::Missing(path.to_owned()))
+}
+
+/// Until when a revocation list (PEM) counts; from then on the broker refuses everybody.
+///
+/// # Errors
+/// The file cannot be read, or holds no revocation list.
+pub fn revocation_list_expiry(path: &Path) -> Result<Option<Utc>, CertificateError> {
+    let bytes = read(path).map_err(|source| CertificateError::Read(path.to_owned(), source))?;
+    let der = CertificateRevocationListDer::from_pem_slice(&bytes)
+        .map_err(|source| CertificateError::Pem(path.to_owned(), source))?;
+    let (_, list) = CertificateRevocationList::from_der(&der)
+        .map_err(|error| CertificateError::X509(path.to_owned(), x509_error(error)))?;
+    Ok(list.next_update().and_then(|end| utc(end.timestamp())))
 }
 
 pub(super) fn common_names(certificate: &X509Certificate<'_>) -> Vec<String> {

@@ -303,6 +303,18 @@ fn ca_file_must_hold_an_authority_that_is_valid_and_may_sign() {
 }
 
 #[test]
+fn an_authority_that_expires_soon_is_worth_a_warning_unless_its_successor_is_there_too() {
+    let files = Files::of(authority(|params| params.not_after = date_time_ymd(2028, 3, 1)));
+    assert_only(
+        &files.found(),
+        "warning ca_file: ca.pem holds an authority that expires on 2028-03-01 00:00 UTC, in 28 days: have it \
+         renewed, and with it every certificate that it has signed",
+    );
+    files.write("ca.pem", &(files.authority.pem() + &authority(|_| {}).pem()));
+    assert_eq!(files.found(), Vec::<String>::new());
+}
+
+#[test]
 fn an_authority_that_is_called_like_the_broker_is_probably_the_brokers_own_certificate() {
     let files = Files::of(authority(|params| {
         params.subject_alt_names = vec![rcgen::SanType::DnsName("broker.example.org".try_into().unwrap())];

@@ -287,7 +287,7 @@ fn when_the_broker_refuses_ours_the_file_says_why() {
     let sentence = site.alerted(AlertDescription::UnknownCA);
     assert!(sentence.starts_with(&refused) && sentence.contains("the broker's cafile"), "{sentence}");
     let sentence = site.alerted(AlertDescription::CertificateExpired);
-    assert!(sentence.contains("is the broker's clock correct?"), "{sentence}");
+    assert!(sentence.contains("is the broker's clock correct, and"), "{sentence}");
 }
 
 #[test]
