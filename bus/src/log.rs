@@ -1,6 +1,6 @@
 //! Where a process writes its log: the journal under systemd, else the terminal.
 //!
-//! At most 200 lines an hour are written at `info` and above ([`limit`]).
+//! At most 200 lines an hour are written at `info` and above (`limit`).
 //!
 //! The level is `OBSBUS_LOG` (`info` without it; `debug`, or `info,bus::session=trace`).
 
