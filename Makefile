@@ -16,6 +16,7 @@ help:
 	@echo 'make test-panel     the web panel: the committed page is what its sources give, and its tests in Chromium'
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
+	@echo 'make test-metrics   obsbus metrics with a real Prometheus'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
@@ -35,6 +36,12 @@ test:
 	@tools/setup rust broker faketime python
 	$(CARGO) build --workspace --bins --locked --quiet
 	RUST_TEST_THREADS=$$(($$(nproc) * 3 / 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
+
+# Debian's package starts a Prometheus of its own on port 9090; nothing here uses it.
+.PHONY: test-metrics
+test-metrics:
+	@tools/setup rust broker prometheus
+	$(CARGO) test --locked --quiet -p testbed --test metrics -- --include-ignored
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:

@@ -29,6 +29,7 @@ pub mod history;
 pub mod instrument;
 pub mod list;
 pub mod log;
+pub mod metrics;
 pub mod notes;
 
 mod outcome;

@@ -27,6 +27,7 @@ use crate::ha;
 use crate::halt::Stop;
 use crate::instrument::Instrument;
 use crate::list;
+use crate::metrics;
 use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
@@ -95,6 +96,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         Some(("watch", matches)) => {
             let common = usage::common(matches, common);
             block_on(overview::watch(matches, &common))
+        }
+        Some(("metrics", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(metrics::metrics(matches, &common))
         }
         Some(("doctor", matches)) => {
             let common = usage::common(matches, common);

@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::doctor;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
+use crate::metrics;
 use crate::overview;
 use crate::schema::SCHEMAS;
 use crate::shell::Shell;
@@ -68,6 +69,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(list)
         .subcommand(overview::status_command())
         .subcommand(overview::watch_command())
+        .subcommand(metrics::command())
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())
