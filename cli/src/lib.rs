@@ -4,8 +4,8 @@
 //! and files for Home Assistant (`ha`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache` and `schema` the
-//! disk.
+//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache`, `schema`
+//! and `files` the disk.
 
 mod acl;
 mod action;
@@ -14,10 +14,12 @@ mod cache;
 pub mod chart;
 mod command;
 pub mod complete;
+mod completion;
 mod confirm;
 pub mod connection;
 mod display;
 pub mod exit;
+mod files;
 mod foreseen;
 mod generic;
 pub mod ha;
@@ -35,6 +37,7 @@ pub mod picture;
 pub mod progress;
 pub mod request;
 mod run;
+mod runtime;
 pub mod schema;
 mod screen;
 pub mod shell;
