@@ -4,8 +4,8 @@
 //! and files for Home Assistant (`ha`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache`, `schema`
-//! and `files` the disk.
+//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache`, `schema`,
+//! `files` and `ports` the disk.
 
 mod acl;
 mod action;
@@ -34,6 +34,7 @@ pub mod notes;
 mod outcome;
 mod output;
 pub mod picture;
+pub mod ports;
 pub mod progress;
 pub mod request;
 mod run;

@@ -30,6 +30,7 @@ use crate::list;
 use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
+use crate::ports;
 use crate::request::new_id;
 use crate::runtime::block_on;
 use crate::schema;
@@ -122,6 +123,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let shell = shell.ok_or_else(|| Failure::usage("name the shell: bash, zsh or fish"))?;
             print(&script(shell, "obsbus")).map(|()| 0)
         }
+        Some((ports::NAME, matches)) => ports::run(matches),
         Some((files::NAME, matches)) => {
             files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
         }
