@@ -51,7 +51,7 @@ fn a_move_is_completed_under_the_bridge_that_was_sent_a_hang_up() {
         from = to;
     }
     nothing_forbidden(&site);
-    assert!(site.bridge_log().contains("the settings were read again"), "{}", site.bridge_log());
+    assert!(site.bridge_log().contains("the settings were reloaded"), "{}", site.bridge_log());
 }
 
 #[test]
