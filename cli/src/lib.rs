@@ -17,6 +17,7 @@ pub mod complete;
 mod completion;
 mod confirm;
 pub mod connection;
+mod convert;
 mod display;
 pub mod exit;
 mod files;

@@ -20,6 +20,7 @@ use crate::complete::printed;
 use crate::completion;
 use crate::confirm;
 use crate::connection::Connection;
+use crate::convert;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::files;
 use crate::foreseen::Foreseen;
@@ -124,6 +125,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             print(&script(shell, "obsbus")).map(|()| 0)
         }
         Some((ports::NAME, matches)) => ports::run(matches),
+        Some((convert::NAME, matches)) => convert::run(matches),
         Some((files::NAME, matches)) => {
             files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
         }

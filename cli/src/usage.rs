@@ -10,6 +10,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::convert;
 use crate::files;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
@@ -23,7 +24,8 @@ use crate::tool::Tool;
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 8] = ["list", "device", "ha", "ports", "acl", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 9] =
+    ["list", "device", "ha", "ports", "convert-config", "acl", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -68,6 +70,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(ports::command())
+        .subcommand(convert::command())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
         .subcommand(schema())
         .subcommand(completions())

@@ -162,7 +162,7 @@ fn assert_as_obsbus_prints_them(device: &str, rules: &str, vendor: &str, product
     let expected = head.to_owned() + &cli::ports::rule::rules(device, &adapter, &[]);
     if is_generating() {
         let path = deploy().join(format!("../{device}-bridge/deploy/60-obsbus-{device}.rules"));
-        fs::write(path, expected).unwrap();
+        fs::write(path, expected).expect("the file of rules");
     } else {
         assert!(
             rules == expected,

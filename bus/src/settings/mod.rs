@@ -23,7 +23,7 @@ pub use certificate::{CertificateError, certificate_expiry, identity_of_certific
 pub use client::{AddressError, CLIENT_PREFIX, ClientFileError, ClientSettings, Place, find_client_file};
 pub use field::Field;
 pub use files::{FileFinding, check_files, problems_with_files};
-pub use layers::{process_environment, read};
+pub use layers::{parse, process_environment, read};
 pub use section::{Known, Section};
 
 use crate::topic::Identity;
