@@ -1,7 +1,6 @@
 //! `__complete`: the candidates at the cursor, with the names of devices and sites from the settings,
 //! from what was heard before, and, if that is nothing, from the broker.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Command;
@@ -56,17 +55,10 @@ pub(crate) fn of_obsbus(version: &'static str, words: &[String], common: Common)
     }
 }
 
-/// The common options among the words that were typed.
-fn typed(words: &[String], mut common: Common) -> Common {
-    let words: Vec<&String> = words.iter().filter(|word| *word != "=").collect();
-    for pair in words.windows(2) {
-        match pair {
-            [option, value] if *option == "--config" => common.config = Some(PathBuf::from(value)),
-            [option, value] if *option == "--site" => common.site = Some((*value).clone()),
-            _ => {}
-        }
-    }
-    common
+/// The common options among the words that were typed. bash makes three words of `--site=clasp`.
+fn typed(words: &[String], common: Common) -> Common {
+    let words: Vec<String> = words.iter().filter(|word| *word != "=").cloned().collect();
+    usage::scanned(&words, common)
 }
 
 fn with_names(

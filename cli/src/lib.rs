@@ -50,6 +50,7 @@ pub mod target;
 pub mod text;
 pub mod tool;
 pub mod usage;
+mod values;
 pub mod view;
 pub mod wait;
 mod watch;

@@ -155,6 +155,7 @@ fn device(name: &str, rest: &[String], common: Common) -> Result<u8, Failure> {
         Err(error) if is_help(&error) || error.kind() == ErrorKind::InvalidSubcommand => None,
         Err(error) => return Err(wrong_usage(&error)),
     };
+    let common = usage::scanned(rest, common);
     let common = match &shallow {
         Some(matches) => usage::common(matches, common),
         None => common,

@@ -103,6 +103,26 @@ fn a_broker_that_is_not_there_exits_155_for_every_command() {
 }
 
 #[test]
+fn the_settings_may_be_named_anywhere_on_the_line() {
+    let home = obsbus();
+    let (file, port) = home.without_broker();
+    let equals = format!("--config={file}");
+    for words in [
+        ["powerbox", "dew", "40", "--config", &file].as_slice(),
+        &["powerbox", "dew", "40", &equals],
+        &["powerbox", "--config", &file, "dew", "40"],
+        &["powerbox", "status", &equals],
+        &["powerbox", "stop", "--timeout", "1", &equals],
+    ] {
+        let (code, _, stderr) = home.run(words);
+        assert_eq!(code, 155, "{words:?}: {stderr}");
+        assert!(stderr.contains(&port.to_string()), "{words:?}: {stderr}");
+    }
+    let (code, _, stderr) = home.run(&["powerbox", "dew", "40", "--site", "elsewhere", &equals]);
+    assert_eq!((code, stderr.contains("--site elsewhere: ")), (64, true), "{stderr}");
+}
+
+#[test]
 fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
     let home = obsbus();
     let (file, port) = home.without_broker();
