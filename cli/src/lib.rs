@@ -4,22 +4,24 @@
 //! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`, `upkeep`,
-//! `schema` and `doctor` the disk.
+//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics` and `doctor` touch a socket, only `notes`, `cache`,
+//! `upkeep`, `schema`, `files`, `ports` and `doctor` the disk.
 
 mod acl;
 mod action;
 pub mod ask;
 mod cache;
-mod candidates;
 pub mod chart;
 mod command;
 pub mod complete;
+mod completion;
 mod confirm;
 pub mod connection;
+mod convert;
 mod display;
 pub mod doctor;
 pub mod exit;
+mod files;
 mod foreseen;
 mod generic;
 pub mod ha;
@@ -36,6 +38,7 @@ mod outcome;
 mod output;
 pub mod overview;
 pub mod picture;
+pub mod ports;
 pub mod progress;
 pub mod request;
 mod run;
@@ -51,6 +54,7 @@ pub mod text;
 pub mod tool;
 mod upkeep;
 pub mod usage;
+mod values;
 pub mod view;
 pub mod wait;
 mod watch;

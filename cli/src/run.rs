@@ -15,13 +15,15 @@ use crate::acl;
 use crate::action::{Action, action, words};
 use crate::ask::{Asker, Notices};
 use crate::cache;
-use crate::candidates::completions;
 use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
-use crate::complete::{Place, place, printed};
+use crate::complete::printed;
+use crate::completion;
 use crate::confirm;
 use crate::connection::Connection;
+use crate::convert;
 use crate::doctor;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::files;
 use crate::foreseen::Foreseen;
 use crate::ha;
 use crate::halt::Stop;
@@ -32,6 +34,7 @@ use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
 use crate::overview;
+use crate::ports;
 use crate::request::new_id;
 use crate::runtime::block_on;
 use crate::schema;
@@ -47,30 +50,33 @@ use crate::watch::watch;
 #[must_use]
 pub fn tool(tool: &'static Tool) -> ExitCode {
     let instrument = Instrument::described(tool.description);
-    let result =
-        parse(&usage::tool(tool, &instrument), std::env::args_os()).and_then(|matches| {
-            match action(&matches, Some(&instrument), Some(tool))? {
-                None => Err(Failure::usage("no such command")),
-                Some(Action::Completions(shell)) => print(&script(shell, tool.command)).map(|()| 0),
-                Some(Action::Complete(words)) => match place(&usage::tool(tool, &instrument), &words) {
-                    Place::Here(candidates) => print(&printed(&candidates)).map(|()| 0),
-                    Place::External(_) => Ok(0),
-                },
-                Some(action) => {
-                    let common = usage::common(&matches, Common::default());
-                    let address = common.device.clone().unwrap_or_else(|| tool.device.to_owned());
-                    let session = Session {
-                        target: Access::find(&common)?.target(common.site.as_deref(), &address)?,
-                        instrument: Some(instrument),
-                        tool: Some(tool),
-                        command: tool.command.to_owned(),
-                        limit: common.timeout,
-                        began: read_clock().instant,
-                    };
-                    block_on(act(&session, action))
-                }
+    let result = parse(&usage::tool(tool, &instrument), std::env::args_os()).and_then(|matches| {
+        if let Some((files::NAME, matches)) = matches.subcommand() {
+            return files::of_tool(matches, &usage::tool(tool, &instrument));
+        }
+        match action(&matches, Some(&instrument), Some(tool))? {
+            None => Err(Failure::usage("no such command")),
+            Some(Action::Completions(shell)) => print(&script(shell, tool.command)).map(|()| 0),
+            Some(Action::Complete(words)) => {
+                let common = usage::common(&matches, Common::default());
+                let candidates = completion::of_tool(&usage::tool(tool, &instrument), &words, common);
+                print(&printed(&candidates)).map(|()| 0)
             }
-        });
+            Some(action) => {
+                let common = usage::common(&matches, Common::default());
+                let address = common.device.clone().unwrap_or_else(|| tool.device.to_owned());
+                let session = Session {
+                    target: Access::find(&common)?.target(common.site.as_deref(), &address)?,
+                    instrument: Some(instrument),
+                    tool: Some(tool),
+                    command: tool.command.to_owned(),
+                    limit: common.timeout,
+                    began: read_clock().instant,
+                };
+                block_on(act(&session, action))
+            }
+        }
+    });
     finish(result)
 }
 
@@ -142,9 +148,13 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let shell = shell.ok_or_else(|| Failure::usage("name the shell: bash, zsh or fish"))?;
             print(&script(shell, "obsbus")).map(|()| 0)
         }
+        Some((ports::NAME, matches)) => ports::run(matches),
+        Some((convert::NAME, matches)) => convert::run(matches),
+        Some((files::NAME, matches)) => {
+            files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
+        }
         Some((usage::COMPLETE, matches)) => {
-            let candidates = completions(version, &words(matches), &common);
-            print(&printed(&candidates)).map(|()| 0)
+            print(&printed(&completion::of_obsbus(version, &words(matches), common))).map(|()| 0)
         }
         Some(("device", matches)) => {
             let common = usage::common(matches, common);
@@ -169,6 +179,7 @@ fn device(name: &str, rest: &[String], common: Common) -> Result<u8, Failure> {
         Err(error) if is_help(&error) || error.kind() == ErrorKind::InvalidSubcommand => None,
         Err(error) => return Err(wrong_usage(&error)),
     };
+    let common = usage::scanned(rest, common);
     let common = match &shallow {
         Some(matches) => usage::common(matches, common),
         None => common,

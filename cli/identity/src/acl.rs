@@ -97,7 +97,7 @@ pub(crate) fn allow_again(acl: &str, name: &str) -> String {
 mod tests {
     use super::*;
 
-    const SHIPPED: &str = include_str!("../../mosquitto/obsbus.acl");
+    const SHIPPED: &str = include_str!("../../../mosquitto/obsbus.acl");
 
     fn date() -> Utc {
         Utc::parse("2026-11-30T03:12:00Z").unwrap()

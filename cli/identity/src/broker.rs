@@ -170,7 +170,7 @@ pub(crate) fn reload_user_of(machine: &Machine, name: &str, kind: Kind) -> Optio
 mod tests {
     use super::*;
 
-    const SHIPPED: &str = include_str!("../../mosquitto/obsbus.conf");
+    const SHIPPED: &str = include_str!("../../../mosquitto/obsbus.conf");
     const LIST: &str = "/etc/mosquitto/ca_certificates/obsbus-crl.pem";
 
     #[test]
