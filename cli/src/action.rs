@@ -301,6 +301,7 @@ mod tests {
             }],
             lines: |_| None,
             brief: |_| None,
+            tones: &[],
             after_stop: None,
         };
         let matches = usage::tool(&TOOL, &lamp()).try_get_matches_from(["lamp", "off"]).unwrap();

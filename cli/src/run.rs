@@ -49,7 +49,7 @@ use crate::watch::watch;
 /// Runs the program of one instrument.
 #[must_use]
 pub fn tool(tool: &'static Tool) -> ExitCode {
-    let instrument = Instrument::described(tool.description);
+    let instrument = Instrument::described(tool.description).with_tones(tool.tones);
     let result = parse(&usage::tool(tool, &instrument), std::env::args_os()).and_then(|matches| {
         if let Some((files::NAME, matches)) = matches.subcommand() {
             return files::of_tool(matches, &usage::tool(tool, &instrument));
