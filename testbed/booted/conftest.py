@@ -8,6 +8,15 @@ from machine import Machine, debian
 from observatory import BRIDGES, wait_until_ready
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    machine = getattr(item, "funcargs", {}).get("machine")
+    if report.when == "call" and report.failed and machine:
+        report.sections.append((f"the journal of {machine.name}", machine.last_words()))
+    return report
+
+
 @pytest.fixture
 def instruments():
     instruments = Instruments()

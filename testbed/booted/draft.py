@@ -6,7 +6,7 @@ def install(machine):
     for package in (ROOT / "target/packages").glob("*.deb"):
         if "ngts" not in package.name:
             shutil.copy(package, machine.root / "root")
-    print(machine.run("apt install -y ./obsbus-*.deb libfaketime", limit=300))
+    (machine.run("apt install -y ./obsbus-*.deb libfaketime", limit=300))
     with tempfile.TemporaryDirectory() as d:
         d = pathlib.Path(d)
         sh = lambda c: subprocess.run(c, shell=True, check=True, cwd=d, stderr=subprocess.DEVNULL)

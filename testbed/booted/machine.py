@@ -13,6 +13,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTROL_GROUPS = pathlib.Path("/sys/fs/cgroup")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 
+# What nspawn ends with when whoever started it is to boot the machine again.
+REBOOT = 133
+
 
 def wait_for(what, condition, limit=30):
     """The first true value of `condition()`; nothing is waited for longer than `limit` seconds."""
@@ -70,14 +73,15 @@ class Machine:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
+        if failure:
+            print(self.last_words())
         self.close()
 
     # --- Its life -----------------------------------------------------------------------------
 
     def boot(self):
         """Starts it, and waits until everything is up."""
-        self.console = open(self.folder / "console", "ab")
         command = [
             *("systemd-nspawn", "--quiet", "--boot", f"--directory={self.root}", f"--machine={self.name}"),
             *("--private-network", "--register=no", "--keep-unit"),
@@ -86,15 +90,16 @@ class Machine:
         # One hierarchy, since only there the machine's own systemd can enforce DeviceAllow=; it does so
         # with a program in the kernel, which nspawn's filter would not let it load.
         environment = os.environ | {"UNIFIED_CGROUP_HIERARCHY": "1", "SYSTEMD_SECCOMP": "0"}
-        self.process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self.console,
-            stderr=self.console,
-            start_new_session=True,
-            preexec_fn=self.join_groups,
-        )
+        with open(self.folder / "console", "ab") as console:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                preexec_fn=self.join_groups,
+            )
         self.wait_until_up()
         return self
 
@@ -115,10 +120,10 @@ class Machine:
         found = children.read_text().split() if children.exists() else []
         return found[0] if found else None
 
-    def wait_until_up(self, old=None):
+    def wait_until_up(self):
         def is_up():
             assert self.process.poll() is None, f"{self.name} has ended:\n{self.words()}"
-            if self.leader() in (None, old):
+            if not self.leader():
                 return False
             state = self.run("systemctl is-system-running", check=False).out.strip()
             return state in ("running", "degraded")
@@ -128,17 +133,22 @@ class Machine:
     def words(self):
         return (self.folder / "console").read_text(errors="replace")[-2000:]
 
+    def last_words(self):
+        """The end of its journal, for whoever reads of a failed test."""
+        if not self.process or self.process.poll() is not None:
+            return self.words()
+        return self.run("journalctl --no-pager --output=short-precise --lines=60", check=False).out
+
     def reboot(self):
-        old = self.leader()
         self.run("systemctl reboot", check=False)
-        self.wait_until_up(old)
+        code = self.process.wait(60)
+        assert code == REBOOT, f"{self.name} ended with {code}:\n{self.words()}"
+        self.boot()
 
     def power_off(self):
         """Ends it as `poweroff` does. What it wrote stays in `changes`."""
         self.run("systemctl poweroff", check=False)
         self.process.wait(60)
-        self.process = None
-        self.console.close()
 
     def close(self):
         """Ends it, however that may be, and forgets what it wrote."""

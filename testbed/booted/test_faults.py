@@ -97,7 +97,7 @@ def test_on_a_full_disk_a_bridge_says_so_works_and_saves_as_soon_as_it_can(machi
 
 
 def test_on_a_disk_that_cannot_be_written_a_bridge_says_so_and_starts_nevertheless(machine, small_disk):
-    machine.run("mount -o remount,ro /var/lib/obsbus")
+    machine.run("mount -o remount,ro=fs /var/lib/obsbus")
     machine.run("chiller mode manual", check=False)
     wait_for_attention(machine, "chiller", "mode_not_saved")
     old = main_pids(machine)
@@ -105,6 +105,6 @@ def test_on_a_disk_that_cannot_be_written_a_bridge_says_so_and_starts_neverthele
         machine.run(f"kill -9 {old[kind]}")
         wait_for_another(machine, kind, old[kind])
         wait_for_state(machine, kind, "an instrument that is read", connected=True)
-    machine.run("mount -o remount,rw /var/lib/obsbus")
+    machine.run("mount -o remount,rw=fs /var/lib/obsbus")
     machine.run("chiller mode manual")
     wait_for_no_attention(machine, "chiller", "mode_not_saved")

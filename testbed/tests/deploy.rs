@@ -70,7 +70,7 @@ fn what_is_for_one_instrument_speaks_of_no_other_and_what_is_for_all_of_none() {
 #[test]
 fn a_reload_checks_the_settings_then_asks_the_bridge_and_stops_nothing() {
     let check = "/usr/bin/%p --check-config /etc/obsbus/%p/%i.toml";
-    assert_eq!(values(&unit(), "ExecReload"), [check, "/bin/kill -HUP $MAINPID"]);
+    assert_eq!(values(&unit(), "ExecReload"), [check, "/bin/sh -c 'kill -HUP $MAINPID'"]);
 }
 
 #[test]
