@@ -229,6 +229,11 @@ pub trait Controller {
     fn is_at_rest(&self) -> bool {
         true
     }
+    /// Whether the next process may take over now: the device is at standstill, and no order to it
+    /// is in progress. What the device does by itself (a pump that runs) may go on.
+    fn may_hand_over(&self) -> bool {
+        self.is_at_rest()
+    }
     /// The conditions that a human should know.
     fn conditions(&self, now: Now) -> Vec<Condition> {
         let _ = now;

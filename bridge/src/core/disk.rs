@@ -50,6 +50,11 @@ impl Disk {
         self.failed.is_empty() && !self.unwritable && !self.is_slow
     }
 
+    /// Whether the next process would not find what this one knows.
+    pub(super) fn lacks_memory(&self) -> bool {
+        self.failed.contains(&File::Device) || self.failed.contains(&File::Commands)
+    }
+
     /// When [`Core::watch_disk`] wants to be called.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let slow = self.under_way.values().map(|(_, since)| *since + SLOW).min();

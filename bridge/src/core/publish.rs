@@ -139,6 +139,7 @@ where
             (false, Some(_)) => "; connected to the broker, another bridge may be alive",
             (false, None) => "; no connection to the broker",
         });
+        line.push_str(if self.leaving { "; ends when at rest" } else { "" });
         for (index, attention) in self.ledger.current().iter().enumerate() {
             line.push_str(if index == 0 { "; attention: " } else { ", " });
             line.push_str(&attention.name);
