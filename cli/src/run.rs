@@ -20,8 +20,8 @@ use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
 use crate::complete::{Candidate, Place, place, printed};
 use crate::confirm;
 use crate::connection::Connection;
-use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::doctor;
+use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::foreseen::Foreseen;
 use crate::ha;
 use crate::halt::Stop;
@@ -110,6 +110,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let site = common.site.ok_or_else(|| Failure::usage("name the site: --site NAME"))?;
             print(&acl::of_site(&site)?).map(|()| 0)
+        }
+        Some(("identity", matches)) => {
+            let done = identity::run(matches, usage::common(matches, common).site);
+            print(&done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?).map(|()| 0)
         }
         Some(("schema", matches)) => {
             let name = matches.get_one::<String>("name").map(String::as_str);

@@ -22,7 +22,8 @@ use crate::tool::Tool;
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 8] = ["list", "doctor", "device", "ha", "acl", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 9] =
+    ["list", "doctor", "device", "ha", "acl", "identity", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -68,6 +69,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
+        .subcommand(identity::command())
         .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())

@@ -70,7 +70,9 @@ fn why(error: &io::Error, chain: &[Presented], broker: &BrokerSettings) -> Strin
     let place = format!("{}:{}", broker.host, broker.port);
     let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match of_tls {
-        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => unknown_issuer(chain, broker, &place),
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            unknown_issuer(chain, broker, &place)
+        }
         Some(error) => explain_tls(error, broker, &place, Now::read().utc),
         None => format!(
             "{place} closed the connection during the TLS handshake ({error}): is this the port of the TLS listener?"
@@ -147,6 +149,8 @@ fn presented(der: &CertificateDer<'_>) -> Option<Presented> {
     Some(Presented {
         subject: name(certificate.subject()),
         issuer: name(certificate.issuer()),
-        not_after: Utc::from_unix_milliseconds(certificate.validity().not_after.timestamp().saturating_mul(1000))?,
+        not_after: Utc::from_unix_milliseconds(
+            certificate.validity().not_after.timestamp().saturating_mul(1000),
+        )?,
     })
 }

@@ -76,7 +76,11 @@ async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<F
         }
         Err(_) => {
             let text = format!("the name {host:?} was not resolved within {} s", LIMIT.as_secs());
-            return Err(vec![failed(Check::Address, text, "check DNS (/etc/resolv.conf), or enter an address")]);
+            return Err(vec![failed(
+                Check::Address,
+                text,
+                "check DNS (/etc/resolv.conf), or enter an address",
+            )]);
         }
     };
     let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
@@ -105,7 +109,8 @@ async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<F
 }
 
 async fn certificate(stream: TcpStream, broker: &BrokerSettings) -> Finding {
-    let failed = |text: String, remedy: &str| Finding::failure(Check::Certificate, EXIT_UNREACHABLE, text, remedy);
+    let failed =
+        |text: String, remedy: &str| Finding::failure(Check::Certificate, EXIT_UNREACHABLE, text, remedy);
     match timeout(LIMIT, peer::examine(stream, broker)).await {
         Ok(Ok(chain)) => valid(&chain, Now::read()),
         Ok(Err(error)) => failed(with_causes(&error), ""),

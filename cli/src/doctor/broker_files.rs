@@ -67,8 +67,13 @@ fn look(folder: &Path) -> Vec<Finding> {
         findings.push(Finding::failure(Check::BrokerFiles, EXIT_FAILED, text, remedy));
     }
     if configuration.value("set_tcp_nodelay") != Some("true") {
-        let text = format!("{shown} has no line set_tcp_nodelay true: small packets wait 40 ms in the broker");
-        findings.push(Finding::warning(Check::BrokerFiles, text, format!("add `set_tcp_nodelay true`, {then}")));
+        let text =
+            format!("{shown} has no line set_tcp_nodelay true: small packets wait 40 ms in the broker");
+        findings.push(Finding::warning(
+            Check::BrokerFiles,
+            text,
+            format!("add `set_tcp_nodelay true`, {then}"),
+        ));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(Check::BrokerFiles, shown.to_string()));
@@ -84,11 +89,18 @@ fn password_users(configuration: &Configuration) -> Option<Finding> {
     let Ok(text) = std::fs::read_to_string(file) else {
         return Some(Finding::skipped(check, format!("{file} can be read by root only: run this with sudo")));
     };
-    let acl = configuration.value("acl_file").and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
-    let users_of_acl: BTreeSet<&str> = acl.lines().filter_map(|line| line.trim().strip_prefix("user ")).map(str::trim).collect();
-    let users: Vec<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+    let acl = configuration
+        .value("acl_file")
+        .and_then(|file| std::fs::read_to_string(file).ok())
+        .unwrap_or_default();
+    let users_of_acl: BTreeSet<&str> =
+        acl.lines().filter_map(|line| line.trim().strip_prefix("user ")).map(str::trim).collect();
+    let users: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
     let like_others = |name: &&&str| !name.starts_with("web-");
-    let Some(name) = users.iter().find(|name| users_of_acl.contains(**name)).or(users.iter().find(like_others)) else {
+    let Some(name) =
+        users.iter().find(|name| users_of_acl.contains(**name)).or(users.iter().find(like_others))
+    else {
         return Some(Finding::ok(check, format!("{} in {file}", users.len())));
     };
     let name = whole(name);

@@ -110,17 +110,25 @@ impl Judge<'_> {
             };
         };
         if ahead.abs() <= CLOCK_LIMIT_S {
-            return Finding::ok(Check::Clock, format!("agrees with this machine's within {:.1} s", ahead.abs()));
+            return Finding::ok(
+                Check::Clock,
+                format!("agrees with this machine's within {:.1} s", ahead.abs()),
+            );
         }
         let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
-        let text = format!("this machine's clock is {} {direction} that of the bridge's machine", age(ahead.abs()));
+        let text =
+            format!("this machine's clock is {} {direction} that of the bridge's machine", age(ahead.abs()));
         let is_alike = |other: &f64| (other - ahead).abs() <= 2.0 * CLOCK_LIMIT_S;
         let remedy = match self.others_ahead_s {
-            [] => "one of the two is wrong: run timedatectl on both, and switch on time synchronisation where it is off",
+            [] => {
+                "one of the two is wrong: run timedatectl on both, and switch on time synchronisation where it is off"
+            }
             others if others.iter().all(is_alike) => {
                 "set this machine's clock (timedatectl), since every bridge disagrees with it by the same amount"
             }
-            _ => "set the clock of the bridge's machine (timedatectl), since other bridges agree with this machine",
+            _ => {
+                "set the clock of the bridge's machine (timedatectl), since other bridges agree with this machine"
+            }
         };
         Finding::failure(Check::Clock, Code::ClockSkew.number(), text, remedy)
     }
@@ -131,16 +139,20 @@ impl Judge<'_> {
         let shift = self.ahead_s().filter(|ahead| ahead.abs() > CLOCK_LIMIT_S).unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and a wild clock is judged")]
         let now = Now { utc: self.now.utc.shifted((-shift * 1000.0) as i64), ..self.now };
-        let failed = |code, text: String, remedy: String| Err(Finding::failure(Check::Bridge, code, text, remedy));
+        let failed =
+            |code, text: String, remedy: String| Err(Finding::failure(Check::Bridge, code, text, remedy));
         let on_its_machine = || format!("on its machine: systemctl status {unit}, then journalctl -u {unit}");
-        let restart = || format!("systemctl restart {unit} on its machine; its journal says what it waits for");
+        let restart =
+            || format!("systemctl restart {unit} on its machine; its journal says what it waits for");
         let standing = view.standing(now);
         let published = view.state.as_ref().and_then(|seen| seen.ages(now).published_s);
         let silent = published.map(|seconds| format!(", and its last state is {} old", age(seconds)));
         match (&standing, &self.device.pinged) {
             (Standing::BridgeOffline, _) => failed(
                 EXIT_UNREACHABLE,
-                format!("the bridge of {base} is OFFLINE: it was stopped, or it hangs, or it has lost the broker"),
+                format!(
+                    "the bridge of {base} is OFFLINE: it was stopped, or it hangs, or it has lost the broker"
+                ),
                 on_its_machine(),
             ),
             (Standing::NeverHeard, _) => failed(
@@ -221,7 +233,9 @@ impl Judge<'_> {
     fn health(&self, snapshot: &Snapshot) -> Vec<Finding> {
         let checks = [Check::Access, Check::CommandPath, Check::Disk, Check::BridgeCertificate];
         let Some(health) = &self.device.health else {
-            return checks.map(|check| Finding::skipped(check, "the bridge has published no health")).to_vec();
+            return checks
+                .map(|check| Finding::skipped(check, "the bridge has published no health"))
+                .to_vec();
         };
         vec![
             self.access(health, snapshot),
@@ -249,7 +263,8 @@ impl Judge<'_> {
 
     fn command_path(&self, health: &Health, snapshot: &Snapshot) -> Finding {
         let check = Check::CommandPath;
-        let held = ["command_path", "publish_refused"].into_iter().find_map(|name| self.attention(snapshot, name));
+        let held =
+            ["command_path", "publish_refused"].into_iter().find_map(|name| self.attention(snapshot, name));
         match (held, health.command_path_ok) {
             (Some(attention), _) => self.told(check, attention, EXIT_FAILED),
             (None, Some(true)) => Finding::ok(check, "commands reach the bridge"),
@@ -257,7 +272,9 @@ impl Judge<'_> {
                 let text = "commands do not reach the bridge";
                 Finding::failure(check, EXIT_FAILED, text, self.remedy("command_path"))
             }
-            (None, None) => Finding::warning(check, "the bridge has just connected", "look again in a moment"),
+            (None, None) => {
+                Finding::warning(check, "the bridge has just connected", "look again in a moment")
+            }
         }
     }
 
@@ -280,7 +297,9 @@ impl Judge<'_> {
 
     fn certificate(&self, health: &Health) -> Finding {
         let check = Check::BridgeCertificate;
-        let Some(end) = health.certificate_expires else { return Finding::ok(check, "none: it uses a password") };
+        let Some(end) = health.certificate_expires else {
+            return Finding::ok(check, "none: it uses a password");
+        };
         let left_s = end.seconds_since(self.now.utc);
         let (date, remedy) = (end.in_words(), self.remedy("certificate_expiring"));
         if left_s <= 0.0 {
@@ -305,12 +324,18 @@ impl Judge<'_> {
         match self.attention(snapshot, "released") {
             Some(attention) => self.told(check, attention, EXIT_STALE),
             None if common.status == "released" => Finding::warning(check, summary, self.remedy("released")),
-            None => Finding::failure(check, EXIT_STALE, format!("does not answer: {summary}"), self.remedy("no_answer")),
+            None => Finding::failure(
+                check,
+                EXIT_STALE,
+                format!("does not answer: {summary}"),
+                self.remedy("no_answer"),
+            ),
         }
     }
 
     fn attentions(&self, snapshot: &Snapshot) -> Vec<Finding> {
-        let others = snapshot.common.attention.iter().filter(|attention| !TOLD.contains(&attention.name.as_str()));
+        let others =
+            snapshot.common.attention.iter().filter(|attention| !TOLD.contains(&attention.name.as_str()));
         let findings: Vec<_> =
             others.map(|attention| self.told(Check::Attentions, attention, EXIT_FAILED)).collect();
         if findings.is_empty() { vec![Finding::ok(Check::Attentions, "none")] } else { findings }
@@ -341,9 +366,11 @@ impl Judge<'_> {
                 );
                 Finding::warning(check, text, remedy)
             }
-            Some(Code::NotReady) => {
-                Finding::warning(check, "the bridge has just connected, or is ending", "look again in a moment")
-            }
+            Some(Code::NotReady) => Finding::warning(
+                check,
+                "the bridge has just connected, or is ending",
+                "look again in a moment",
+            ),
             _ => {
                 let text = format!("a ping was answered {}: {}", reply.status.word(), whole(&reply.message));
                 let code = reply.code.map_or(EXIT_NOT_AUTHORISED, Code::number);

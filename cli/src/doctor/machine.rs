@@ -75,7 +75,8 @@ fn installed(folder: &Path) -> Vec<Bridge> {
         paths.sort();
         paths
     };
-    let text = |name: Option<&OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let text =
+        |name: Option<&OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut bridges = Vec::new();
     for folder in names(folder) {
         let program = text(folder.file_name());
@@ -85,7 +86,11 @@ fn installed(folder: &Path) -> Vec<Bridge> {
         let files = names(&folder).into_iter().filter(|file| {
             file.extension().is_some_and(|extension| extension == "toml" || extension == "json")
         });
-        bridges.extend(files.map(|file| Bridge { program: program.clone(), site: text(file.file_stem()), file }));
+        bridges.extend(files.map(|file| Bridge {
+            program: program.clone(),
+            site: text(file.file_stem()),
+            file,
+        }));
     }
     bridges
 }
@@ -112,7 +117,12 @@ async fn settings(bridge: &Bridge, report: &mut Report) -> Result<bool, Failure>
             return Ok(false);
         }
         Ran::TooSlow => {
-            let text = format!("{} --check-config {} takes longer than {} s", bridge.program, file.display(), LIMIT.as_secs());
+            let text = format!(
+                "{} --check-config {} takes longer than {} s",
+                bridge.program,
+                file.display(),
+                LIMIT.as_secs()
+            );
             report.add(Finding::failure(check, EXIT_USAGE, text, "does a disk hang?"))?;
             return Ok(false);
         }
@@ -151,7 +161,9 @@ async fn may_read_key(file: &Path) -> bool {
         Ok(outline) => {
             let (Credentials::Certificate { key_file: secret, .. }
             | Credentials::Password { password_file: secret, .. }) = &outline.broker.credentials;
-            std::fs::File::open(secret).err().is_none_or(|error| error.kind() != std::io::ErrorKind::PermissionDenied)
+            std::fs::File::open(secret)
+                .err()
+                .is_none_or(|error| error.kind() != std::io::ErrorKind::PermissionDenied)
         }
         // Errors in the settings are for its program to explain.
         Err(_) => true,
@@ -162,11 +174,14 @@ async fn may_read_key(file: &Path) -> bool {
 /// What systemd says of the bridge's unit.
 async fn service(bridge: &Bridge) -> Finding {
     let (check, unit) = (Check::Unit, bridge.unit());
-    let words = ["show", "--property=ActiveState,SubState,Result,NRestarts,LoadState", &format!("{unit}.service")];
+    let words =
+        ["show", "--property=ActiveState,SubState,Result,NRestarts,LoadState", &format!("{unit}.service")];
     let output = match run("systemctl", &words.map(OsStr::new)).await {
         Ran::Ended(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
         Ran::Ended(_) | Ran::Absent => return Finding::skipped(check, "systemd does not run here"),
-        Ran::TooSlow => return Finding::warning(check, "systemctl does not answer", "journalctl -b -p warning"),
+        Ran::TooSlow => {
+            return Finding::warning(check, "systemctl does not answer", "journalctl -b -p warning");
+        }
     };
     let value = |key: &str| {
         let found = output.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -184,7 +199,8 @@ async fn service(bridge: &Bridge) -> Finding {
         }
         _ => {
             let text = format!("{unit} is {active} ({sub}, {})", value("Result"));
-            let remedy = format!("systemctl enable --now {unit}; if it ends again, journalctl -u {unit} -n 20");
+            let remedy =
+                format!("systemctl enable --now {unit}; if it ends again, journalctl -u {unit} -n 20");
             Finding::failure(check, EXIT_UNREACHABLE, text, remedy)
         }
     }
@@ -194,7 +210,12 @@ async fn port_of(path: PathBuf, program: &str) -> Finding {
     let check = Check::Port;
     let (shown, program) = (path.display().to_string(), program.to_owned());
     match read(move || port::examine(&path, &program)).await {
-        None => Finding::failure(check, EXIT_STALE, format!("{shown} does not answer"), "unplug and plug the adapter"),
+        None => Finding::failure(
+            check,
+            EXIT_STALE,
+            format!("{shown} does not answer"),
+            "unplug and plug the adapter",
+        ),
         Some(port::Found::Missing) => Finding::failure(
             check,
             EXIT_STALE,
@@ -208,7 +229,9 @@ async fn port_of(path: PathBuf, program: &str) -> Finding {
             "end that program, or keep it from this port (ModemManager: see the udev rule)",
         ),
         Some(port::Found::Ours) => Finding::ok(check, format!("{shown}, held by the bridge")),
-        Some(port::Found::Free) => Finding::ok(check, format!("{shown}, not held by any program that can be seen")),
+        Some(port::Found::Free) => {
+            Finding::ok(check, format!("{shown}, not held by any program that can be seen"))
+        }
     }
 }
 
@@ -222,7 +245,12 @@ async fn login(
     let identity = match outline.broker.identity() {
         Ok(identity) => identity,
         Err(error) => {
-            report.add(Finding::failure(Check::BridgeLogin, EXIT_USAGE, crate::exit::with_causes(&error), ""))?;
+            report.add(Finding::failure(
+                Check::BridgeLogin,
+                EXIT_USAGE,
+                crate::exit::with_causes(&error),
+                "",
+            ))?;
             report.skip(&[Check::Retained])?;
             return Ok(None);
         }

@@ -49,8 +49,18 @@ pub fn command() -> Command {
              stale, 31 the broker lets anybody send commands, 24 the clocks differ, 1 any other.\n\n\
              Run as root, it also checks the bridges and the broker of this machine.",
         )
-        .arg(Arg::new("devices").num_args(0..).value_name("DEVICE").help("DEVICE or SITE/DEVICE [default: all devices]"))
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print all findings as one line of JSON"))
+        .arg(
+            Arg::new("devices")
+                .num_args(0..)
+                .value_name("DEVICE")
+                .help("DEVICE or SITE/DEVICE [default: all devices]"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Print all findings as one line of JSON"),
+        )
         .arg(
             Arg::new("strict")
                 .long("strict")
@@ -89,7 +99,12 @@ pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Fai
         let wanted = wanted.map_err(Failure::usage)?;
         let mut survey = Survey::new(client, identity.clone(), sites.clone());
         if let Err(error) = rights(&mut survey, &sites, &mut report).await? {
-            report.add(Finding::failure(Check::Read, EXIT_UNREACHABLE, error.to_string(), "look again in a moment"))?;
+            report.add(Finding::failure(
+                Check::Read,
+                EXIT_UNREACHABLE,
+                error.to_string(),
+                "look again in a moment",
+            ))?;
         }
         let devices: Vec<_> = survey.close().await.into_values().collect();
         for (index, (base, device)) in devices.iter().enumerate() {
@@ -130,7 +145,8 @@ async fn rights(
     if let Err(error) = collected.await {
         return Ok(Err(error));
     }
-    let states = survey.devices.values().filter(|(_, device): &&(Base, Device)| device.view.state.is_some()).count();
+    let states =
+        survey.devices.values().filter(|(_, device): &&(Base, Device)| device.view.state.is_some()).count();
     report.add(match survey.devices.len() {
         0 => unheard(&format!("any device of {}", sites.join(", ")), "DEVICE"),
         1 => Finding::ok(Check::Read, format!("1 device, {states} with a state")),
@@ -151,7 +167,9 @@ fn unheard(of: &str, device: &str) -> Finding {
     Finding::failure(
         Check::Read,
         EXIT_UNREACHABLE,
-        format!("nothing is known of {of}: its bridge has never run on this broker, or the access list is for another site"),
+        format!(
+            "nothing is known of {of}: its bridge has never run on this broker, or the access list is for another site"
+        ),
         format!(
             "on the bridge's machine: systemctl status '*-bridge@*', journalctl -t ...; is the site right (sites in \
              the settings)? does the access list name it (obsbus acl --site SITE)? `obsbus list` shows what there is, \
@@ -164,10 +182,7 @@ fn trespasses(taken: &Taken) -> [Finding; 2] {
     let open = Code::AclOpen.number();
     let reload = "then systemctl reload mosquitto";
     match (taken.names.first(), taken.states.first()) {
-        (None, None) => [
-            Finding::ok(Check::Names, "refused"),
-            Finding::ok(Check::State, "refused"),
-        ],
+        (None, None) => [Finding::ok(Check::Names, "refused"), Finding::ok(Check::State, "refused")],
         (Some(name), Some(state)) => {
             let text = format!(
                 "the broker takes everything from you, also commands in another's name ({name}): its access list is \
@@ -184,14 +199,19 @@ fn trespasses(taken: &Taken) -> [Finding; 2] {
             ]
         }
         (Some(name), None) => {
-            let text = format!("the access list is too wide: it lets you send commands in another's name ({name})");
-            let remedy =
-                format!("only `pattern write +/+/command/%u/+` may grant commands: remove what grants more, {reload}");
+            let text =
+                format!("the access list is too wide: it lets you send commands in another's name ({name})");
+            let remedy = format!(
+                "only `pattern write +/+/command/%u/+` may grant commands: remove what grants more, {reload}"
+            );
             [Finding::failure(Check::Names, open, text, remedy), Finding::ok(Check::State, "refused")]
         }
         (None, Some(state)) => {
-            let text = format!("the access list is too wide: it lets you publish the topics of devices ({state})");
-            let remedy = format!("only a bridge may be granted its own topics, one by one: remove what grants more, {reload}");
+            let text =
+                format!("the access list is too wide: it lets you publish the topics of devices ({state})");
+            let remedy = format!(
+                "only a bridge may be granted its own topics, one by one: remove what grants more, {reload}"
+            );
             [Finding::ok(Check::Names, "refused"), Finding::failure(Check::State, EXIT_FAILED, text, remedy)]
         }
     }
@@ -203,6 +223,12 @@ fn delayed(delay: Option<Duration>, round_trip: Duration) -> Finding {
     if delay < DELAYED {
         return Finding::ok(Check::Delay, format!("none; the broker answers in {round_trip}"));
     }
-    let text = format!("the broker's second packet waits {waits} for the acknowledgement of the first: set_tcp_nodelay is missing");
-    Finding::warning(Check::Delay, text, "add `set_tcp_nodelay true` to the broker's configuration (obsbus.conf), and restart it")
+    let text = format!(
+        "the broker's second packet waits {waits} for the acknowledgement of the first: set_tcp_nodelay is missing"
+    );
+    Finding::warning(
+        Check::Delay,
+        text,
+        "add `set_tcp_nodelay true` to the broker's configuration (obsbus.conf), and restart it",
+    )
 }

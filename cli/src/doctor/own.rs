@@ -47,16 +47,28 @@ pub(crate) fn examine(common: &Common, report: &mut Report) -> Result<Option<Own
         Ok(settings) => settings,
         Err(problems) => {
             let of_each = problems.0.iter().map(|problem| {
-                Finding::failure(Check::Settings, EXIT_USAGE, problem.to_string(), "correct this key (docs/settings.md)")
+                Finding::failure(
+                    Check::Settings,
+                    EXIT_USAGE,
+                    problem.to_string(),
+                    "correct this key (docs/settings.md)",
+                )
             });
             report.add_all(of_each)?;
             report.skip(&[Check::Files])?;
             return Ok(None);
         }
     };
-    if let Some(site) = common.site.as_deref().filter(|site| !settings.sites.iter().any(|known| known == site)) {
+    if let Some(site) =
+        common.site.as_deref().filter(|site| !settings.sites.iter().any(|known| known == site))
+    {
         let text = format!("--site {site}: {} knows only {}", file.display(), settings.sites.join(", "));
-        report.add(Finding::failure(Check::Settings, EXIT_USAGE, text, "name one of these, or add it to sites"))?;
+        report.add(Finding::failure(
+            Check::Settings,
+            EXIT_USAGE,
+            text,
+            "name one of these, or add it to sites",
+        ))?;
         report.skip(&[Check::Files])?;
         return Ok(None);
     }
@@ -98,7 +110,9 @@ fn files(broker: &BrokerSettings, now: Utc, report: &mut Report) -> Result<Optio
         },
         Credentials::Password { username, .. } if !username.starts_with(PASSWORD_USERS) => Finding::warning(
             Check::Files,
-            format!("the password user {username:?} may bear the name of a certificate, whose rights it then has"),
+            format!(
+                "the password user {username:?} may bear the name of a certificate, whose rights it then has"
+            ),
             format!("use a name that begins with {PASSWORD_USERS} (obsbus-web-user)"),
         ),
         Credentials::Password { .. } => Finding::ok(Check::Files, format!("{identity}, by password")),

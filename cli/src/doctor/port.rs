@@ -22,8 +22,11 @@ pub(crate) fn examine(path: &Path, program: &str) -> Found {
     let Ok(port) = std::fs::canonicalize(path) else { return Found::Missing };
     let short: String = program.chars().take(NAME_LIMIT).collect();
     let holders = holders(&port);
-    let others: Vec<_> =
-        holders.iter().filter(|(name, _)| *name != short).map(|(name, id)| format!("{name} (process {id})")).collect();
+    let others: Vec<_> = holders
+        .iter()
+        .filter(|(name, _)| *name != short)
+        .map(|(name, id)| format!("{name} (process {id})"))
+        .collect();
     match (holders.is_empty(), others.is_empty()) {
         (true, _) => Found::Free,
         (false, true) => Found::Ours,

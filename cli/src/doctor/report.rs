@@ -55,7 +55,13 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(check: Check, verdict: Verdict, text: impl Into<String>, remedy: impl Into<String>, code: u8) -> Self {
+    fn new(
+        check: Check,
+        verdict: Verdict,
+        text: impl Into<String>,
+        remedy: impl Into<String>,
+        code: u8,
+    ) -> Self {
         Self { check, verdict, text: text.into(), remedy: remedy.into(), code }
     }
 
@@ -67,7 +73,12 @@ impl Finding {
         Self::new(check, Verdict::Warning, text, remedy, 0)
     }
 
-    pub(crate) fn failure(check: Check, code: u8, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn failure(
+        check: Check,
+        code: u8,
+        text: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self::new(check, Verdict::Failure, text, remedy, code)
     }
 

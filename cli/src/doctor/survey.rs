@@ -134,15 +134,17 @@ impl Survey {
     /// # Errors
     /// The connection broke.
     pub(crate) async fn ping(&mut self) -> Result<(), SessionError> {
-        let online = self.devices.values().filter(|(_, device)| {
-            device.view.availability.as_ref().is_some_and(|word| word == ONLINE)
-        });
+        let online = self
+            .devices
+            .values()
+            .filter(|(_, device)| device.view.availability.as_ref().is_some_and(|word| word == ONLINE));
         let bases: Vec<Base> = online.map(|(base, _)| base.clone()).collect();
         for base in bases {
             let Ok(id) = new_id() else { continue };
             // Without a time: a bridge whose clock is wrong must answer, too.
             let payload = format!("{{\"id\":\"{id}\"}}");
-            let (topic, reply) = (base.command(&self.identity, "ping"), base.reply(&self.identity, Some(&id)));
+            let (topic, reply) =
+                (base.command(&self.identity, "ping"), base.reply(&self.identity, Some(&id)));
             if let Some((_, device)) = self.device(&base) {
                 (device.id, device.sent) = (Some(id), Some(Now::read()));
                 device.pinged = Pinged::Unanswered;
@@ -155,7 +157,8 @@ impl Survey {
             }
         }
         let until = Now::read().instant + LIMIT;
-        let waits = |survey: &Self| survey.devices.values().any(|(_, device)| device.pinged == Pinged::Unanswered);
+        let waits =
+            |survey: &Self| survey.devices.values().any(|(_, device)| device.pinged == Pinged::Unanswered);
         while waits(self) {
             let left = until.since(Now::read().instant);
             let Some(message) = self.client.next_message(left).await? else { break };
