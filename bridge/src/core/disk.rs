@@ -12,6 +12,7 @@ use bus::clock::{Instant, Now};
 use bus::message::encode;
 
 use super::{Core, File, Output};
+use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 use crate::store::StoreError;
 
@@ -75,7 +76,7 @@ impl Disk {
         let text = format!(
             "the state directory cannot be written ({why}): settings and commands from now on are lost at the next restart"
         );
-        Some(Condition::warning("journal_failed", text))
+        Some(Condition::new(&concern::JOURNAL_FAILED, text))
     }
 }
 
