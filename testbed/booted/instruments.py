@@ -14,8 +14,6 @@ PROGRAMS = pathlib.Path(
 )
 DIALOUT = 20
 
-# Only for terminals of simulators: a unit lets in real ports and nothing else.
-LETS_IN_TERMINALS = "[Service]\nDeviceAllow=char-pts rw\n"
 
 
 class Instrument:
