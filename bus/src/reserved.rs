@@ -31,6 +31,7 @@ pub const WORDS: &[&str] = &[
     "help",
     "history",
     "homeassistant",
+    "identity",
     "info",
     "json",
     "list",

@@ -106,6 +106,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let site = common.site.ok_or_else(|| Failure::usage("name the site: --site NAME"))?;
             print(&acl::of_site(&site)?).map(|()| 0)
         }
+        Some(("identity", matches)) => {
+            let done = identity::run(matches, usage::common(matches, common).site);
+            print(&done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?).map(|()| 0)
+        }
         Some(("schema", matches)) => {
             let name = matches.get_one::<String>("name").map(String::as_str);
             let text = match (name, matches.get_one::<PathBuf>("write")) {

@@ -21,7 +21,7 @@ use crate::tool::Tool;
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 7] = ["list", "device", "ha", "acl", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 8] = ["list", "device", "ha", "acl", "identity", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -66,6 +66,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
+        .subcommand(identity::command())
         .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())

@@ -1,0 +1,245 @@
+//! Writes files so that nobody ever reads half of one, a secret is never readable by others, and
+//! nothing that exists is overwritten unless that was asked for.
+//!
+//! Each file is written under another name beside its place, with its final owner and mode, brought
+//! to the disk, and then renamed. A process that is killed leaves at most such a file, whose name
+//! begins with a dot and which the next run removes.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+/// The end of the name of a file that is being written.
+const UNFINISHED: &str = ".obsbus-new";
+
+/// Who owns a file, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// A file to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct NewFile {
+    pub(crate) path: PathBuf,
+    pub(crate) content: Zeroizing<Vec<u8>>,
+    pub(crate) mode: u32,
+    /// `None`: whoever runs this.
+    pub(crate) owner: Option<Owner>,
+}
+
+impl NewFile {
+    /// A file that everybody may read.
+    pub(crate) fn public(path: PathBuf, content: &str) -> Self {
+        Self::new(path, content, 0o644)
+    }
+
+    /// A file that only its owner may read.
+    pub(crate) fn secret(path: PathBuf, content: &str) -> Self {
+        Self::new(path, content, 0o600)
+    }
+
+    /// A file with this mode.
+    pub(crate) fn new(path: PathBuf, content: &str, mode: u32) -> Self {
+        Self { path, content: Zeroizing::new(content.as_bytes().to_vec()), mode, owner: None }
+    }
+
+    /// Owned by somebody.
+    pub(crate) fn owned(self, owner: Option<Owner>) -> Self {
+        Self { owner, ..self }
+    }
+}
+
+/// Puts all of `files` into their places, or none.
+///
+/// # Errors
+/// One of them exists, or cannot be written.
+pub(crate) fn place(files: &[NewFile]) -> Result<(), Failure> {
+    let mut staged = Vec::new();
+    for file in files {
+        staged.push(Staged::write(file)?);
+    }
+    let mut placed: Vec<&Path> = Vec::new();
+    for (file, staged) in files.iter().zip(&mut staged) {
+        if let Err(error) = staged.place(&file.path) {
+            for path in placed {
+                // What cannot be removed is said with the error's file.
+                let _ = fs::remove_file(path);
+            }
+            return Err(match error.kind() {
+                io::ErrorKind::AlreadyExists => exists(&file.path),
+                _ => Failure::io("write", &file.path, &error),
+            });
+        }
+        placed.push(&file.path);
+    }
+    for file in files {
+        sync_folder_of(&file.path)?;
+    }
+    Ok(())
+}
+
+/// Puts `content` in the place of the file `path`, which keeps its owner and mode.
+///
+/// # Errors
+/// It does not exist, or cannot be written.
+pub(crate) fn replace(path: &Path, content: &str) -> Result<(), Failure> {
+    // A link stays one: what it leads to is replaced.
+    let path = &fs::canonicalize(path).map_err(|error| Failure::io("replace", path, &error))?;
+    let old = fs::metadata(path).map_err(|error| Failure::io("replace", path, &error))?;
+    let own = fs::metadata("/proc/self").ok().map(|own| (own.uid(), own.gid()));
+    let owner = (own != Some((old.uid(), old.gid()))).then_some(Owner { uid: old.uid(), gid: old.gid() });
+    put(&NewFile::new(path.clone(), content, old.mode() & 0o7777).owned(owner))
+}
+
+/// Writes a file, also over an older one.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn put(file: &NewFile) -> Result<(), Failure> {
+    let mut staged = Staged::write(file)?;
+    fs::rename(&staged.path, &file.path).map_err(|error| Failure::io("write", &file.path, &error))?;
+    staged.is_placed = true;
+    sync_folder_of(&file.path)
+}
+
+/// That `path` exists already.
+pub(crate) fn exists(path: &Path) -> Failure {
+    Failure::new(format!("{} exists, and is not overwritten: move it away first", path.display()))
+}
+
+/// Whether there is anything at `path`, a dangling link too.
+pub(crate) fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Makes a folder, and those above it; one that exists stays as it is.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn make_folder(path: &Path, mode: u32, owner: Option<Owner>) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+        make_folder(parent, mode.max(0o755), None)?;
+    }
+    let failed = |error: io::Error| Failure::io("create", path, &error);
+    std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), mode & 0o700)
+        .create(path)
+        .map_err(failed)?;
+    if let Some(owner) = owner {
+        std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
+    }
+    // Whatever the umask is.
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
+    sync_folder_of(path)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::io("read", path, &error))
+}
+
+/// As [`read`]; `None` if it does not exist.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Failure> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io("read", path, &error)),
+    }
+}
+
+/// A file under its unfinished name. Dropping it removes it.
+struct Staged {
+    path: PathBuf,
+    is_placed: bool,
+    // Locked as long as this process lives: another one knows that it is not a remnant.
+    _file: File,
+}
+
+impl Staged {
+    fn write(file: &NewFile) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::io("write", &file.path, &error);
+        let folder = folder_of(&file.path);
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+        remove_remnants(folder, &name);
+        let word = bus::random::word().map_err(Failure::new)?;
+        let path = folder.join(format!(".{name}.{word}{UNFINISHED}"));
+        let mut open = OpenOptions::new();
+        let opened = open.write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        let staged = Self { path, is_placed: false, _file: opened };
+        let mut opened = &staged._file;
+        // A file system without locks has no remnants removed, either.
+        let _ = flock(opened, FlockOperation::NonBlockingLockExclusive);
+        if let Some(owner) = file.owner {
+            std::os::unix::fs::fchown(opened, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
+        }
+        opened.set_permissions(Permissions::from_mode(file.mode)).map_err(failed)?;
+        opened.write_all(&file.content).and_then(|()| opened.sync_all()).map_err(failed)?;
+        Ok(staged)
+    }
+
+    fn place(&mut self, path: &Path) -> io::Result<()> {
+        match renameat_with(CWD, &self.path, CWD, path, RenameFlags::NOREPLACE) {
+            Ok(()) => self.is_placed = true,
+            // NFS has no such rename.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::hard_link(&self.path, path)?,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Removes what processes that were killed have left of the file `name`.
+fn remove_remnants(folder: &Path, name: &str) {
+    let beginning = format!(".{name}.");
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let found = found.to_string_lossy();
+        if !found.starts_with(&beginning) || !found.ends_with(UNFINISHED) {
+            continue;
+        }
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let Some(file) = File::open(entry.path()).ok().filter(|_| is_file) else { continue };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_folder_of(path: &Path) -> Result<(), Failure> {
+    let folder = folder_of(path);
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| Failure::io("bring to the disk", folder, &error))
+}

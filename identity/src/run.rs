@@ -1,0 +1,68 @@
+//! From the parsed command line to the report.
+
+use std::path::PathBuf;
+
+use bus::topic::{NAME_ALPHABET, is_name};
+use clap::ArgMatches;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::issue::{self, Wanted};
+use crate::machine::Machine;
+use crate::passphrase::Source;
+use crate::vault;
+
+/// Runs `obsbus identity ...`; returns the text for standard output. `site` is the one of the common
+/// options.
+///
+/// # Errors
+/// What stood in the way, and what to do.
+pub fn run(matches: &ArgMatches, site: Option<String>) -> Result<String, Failure> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Err(Failure::usage("no such command"));
+    };
+    let context = context(matches, site)?;
+    match name {
+        "init" => issue::init(&context, !matches.get_flag("no-passphrase")),
+        "issue" => issue::issue(&context, &wanted(matches)),
+        _ => Err(Failure::usage("no such command")),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "certificates begin today")]
+fn context(matches: &ArgMatches, site: Option<String>) -> Result<Context, Failure> {
+    if let Some(site) = site.as_deref().filter(|site| !is_name(site)) {
+        return Err(Failure::usage(format!("--site {site:?}: expected {NAME_ALPHABET}")));
+    }
+    let machine = Machine::new(&path(matches, "root").unwrap_or_else(|| PathBuf::from("/")));
+    Ok(Context {
+        ca: path(matches, "ca").unwrap_or_else(|| machine.at(vault::DEFAULT)),
+        passphrase: path(matches, "passphrase-file").map_or(Source::Terminal, Source::File),
+        machine,
+        site,
+        broker: text(matches, "broker"),
+        now: bus::clock::Now::read().utc,
+    })
+}
+
+fn wanted(matches: &ArgMatches) -> Wanted {
+    Wanted {
+        names: texts(matches, "names"),
+        hosts: texts(matches, "server"),
+        install: matches.get_flag("install"),
+        out: path(matches, "out").unwrap_or_else(|| PathBuf::from(".")),
+        login: text(matches, "user"),
+    }
+}
+
+fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
+    matches.try_get_one::<PathBuf>(name).ok().flatten().cloned()
+}
+
+fn text(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.try_get_one::<String>(name).ok().flatten().cloned()
+}
+
+fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
+    matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten().cloned().collect()
+}

@@ -1,0 +1,108 @@
+//! The command line of `obsbus identity`. clap types, nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::vault;
+
+/// `obsbus identity`.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("identity")
+        .about("Make and revoke the certificates by which the broker knows everybody")
+        .after_help(
+            "An identity is the common name of a certificate. `broker` is the broker's own; names that end \
+             in -bridge are bridges; all others are people and services.",
+        )
+        .arg_required_else_help(true)
+        .subcommand_required(true)
+        .arg(
+            Arg::new("ca")
+                .long("ca")
+                .global(true)
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help(format!("The authority's folder [default: {}]", vault::DEFAULT)),
+        )
+        .arg(
+            Arg::new("passphrase-file")
+                .long("passphrase-file")
+                .global(true)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Its first line is the passphrase of the authority's key [default: asks]"),
+        )
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .global(true)
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .default_value("/")
+                .hide_default_value(true)
+                .help("Work on the machine whose files are below this folder, such as an image"),
+        )
+        .subcommand(init())
+        .subcommand(issue())
+}
+
+fn init() -> Command {
+    Command::new("init").about("Make the observatory's authority; asks for a passphrase for its key").arg(
+        Arg::new("no-passphrase")
+            .long("no-passphrase")
+            .action(ArgAction::SetTrue)
+            .conflicts_with("passphrase-file")
+            .help("Leave the authority's key unprotected: whoever reads it can be anybody on the bus"),
+    )
+}
+
+fn issue() -> Command {
+    Command::new("issue")
+        .about("Make a key and a certificate for each NAME")
+        .arg(names().help("broker, KIND-bridge, or the name of a person or a service"))
+        .arg(server())
+        .arg(install_flag())
+        .args(told())
+        .arg(out())
+}
+
+fn names() -> Arg {
+    Arg::new("names").required(true).num_args(1..).value_name("NAME")
+}
+
+fn server() -> Arg {
+    Arg::new("server").long("server").value_name("HOST").num_args(1..).action(ArgAction::Append).help(
+        "Names and addresses under which clients reach the server; localhost and this machine's name are \
+         always included",
+    )
+}
+
+fn install_flag() -> Arg {
+    Arg::new("install").long("install").action(ArgAction::SetTrue).conflicts_with("out").help(
+        "Put the files where this machine's programs read them [default: a folder NAME to carry elsewhere]",
+    )
+}
+
+fn out() -> Arg {
+    Arg::new("out")
+        .long("out")
+        .value_name("DIR")
+        .value_parser(value_parser!(PathBuf))
+        .default_value(".")
+        .help("Folder in which the folder NAME is made")
+}
+
+/// What a person's settings are told.
+fn told() -> [Arg; 2] {
+    [
+        Arg::new("user")
+            .long("user")
+            .value_name("LOGIN")
+            .help("Install a person's files for this user of the machine [default: who calls, also by sudo]"),
+        Arg::new("broker")
+            .long("broker")
+            .value_name("HOST")
+            .help("The broker's host in a person's settings [default: that of /etc/obsbus/client.toml, else localhost]"),
+    ]
+}
