@@ -117,6 +117,10 @@ async fn obey<S>(
                 notify_stopping();
                 let _ = asked.send(Request::Stop).await;
             }
+            SignalAction::EndAtRest => {
+                tracing::info!("asked to end when at rest: {signal}");
+                let _ = asked.send(Request::EndAtRest).await;
+            }
             SignalAction::Reload => {
                 tracing::info!("asked to reload the settings: {signal}");
                 let _ = wake.try_send(());

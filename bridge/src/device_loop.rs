@@ -30,7 +30,7 @@ const LINE_LIMIT: Duration = Duration::from_secs(1);
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to stop.
+    /// It was asked to stop, or to end when at rest.
     Stopped,
     /// Another bridge owns the device.
     AnotherInstance,
@@ -43,6 +43,8 @@ pub enum Ended {
 pub enum Request {
     /// An orderly stop.
     Stop,
+    /// An orderly end when the device is at rest.
+    EndAtRest,
     /// The settings were read again; or the reason why they are refused.
     Reloaded(Result<Reloaded, ReloadError>),
 }
@@ -78,7 +80,7 @@ where
         certificate,
     } = wiring;
     let (certificate, mut expiry) = certificate::Reader::new(certificate);
-    let mut stopping = false;
+    let (mut stopping, mut leaving) = (false, false);
     let mut last = Now::read().instant;
     loop {
         let mut finish = None;
@@ -122,7 +124,7 @@ where
             if timeout(LINE_LIMIT, written).await.is_err() {
                 tracing::warn!("the serial port did not take what was to be written in time");
             }
-            return if stopping || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
+            return if stopping || leaving || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
         }
 
         let now = Now::read().instant;
@@ -136,6 +138,10 @@ where
                     Request::Stop => {
                         stopping = true;
                         Some(Event::Stop)
+                    }
+                    Request::EndAtRest => {
+                        leaving = true;
+                        Some(Event::EndAtRest)
                     }
                     Request::Reloaded(result) => Some(Event::Reloaded(result)),
                 }

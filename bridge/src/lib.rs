@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod certificate;
 pub mod command_line;
+pub mod concern;
 pub mod controller;
 pub mod core;
 pub mod daemon;

@@ -1,11 +1,11 @@
 //! The operators' commands: the command line (`usage`, `action`), an instrument's description
 //! (`instrument`, from its `meta` or built in), the data of a device (`view`), the output
 //! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), requests (`ask`, `wait`),
-//! and files for Home Assistant (`ha`).
+//! files for Home Assistant (`ha`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache` and `schema` the
-//! disk.
+//! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`,
+//! `schema` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -17,6 +17,7 @@ pub mod complete;
 mod confirm;
 pub mod connection;
 mod display;
+pub mod doctor;
 pub mod exit;
 mod foreseen;
 mod generic;

@@ -20,6 +20,7 @@ use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
 use crate::complete::{Candidate, Place, place, printed};
 use crate::confirm;
 use crate::connection::Connection;
+use crate::doctor;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::foreseen::Foreseen;
 use crate::ha;
@@ -87,6 +88,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let access = Access::find(&common)?;
             block_on(list::list(&access, common.site.as_deref()))
+        }
+        Some(("doctor", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(doctor::run(matches, &common))
         }
         Some(("ha", matches)) => {
             let common = usage::common(matches, common);
@@ -420,7 +425,10 @@ fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failu
         .enable_all()
         .build()
         .map_err(|source| Failure::System { what: "start", source })?;
-    runtime.block_on(work)
+    let result = runtime.block_on(work);
+    // Does not wait for a thread that waits for a name server or a hung disk.
+    runtime.shutdown_background();
+    result
 }
 
 fn parse(command: &Command, arguments: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, Failure> {

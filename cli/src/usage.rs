@@ -10,6 +10,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::doctor;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
 use crate::schema::SCHEMAS;
@@ -21,7 +22,8 @@ use crate::tool::Tool;
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 8] = ["list", "device", "ha", "acl", "identity", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 9] =
+    ["list", "doctor", "device", "ha", "acl", "identity", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -63,6 +65,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand_required(true)
         .allow_external_subcommands(true)
         .subcommand(list)
+        .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))

@@ -470,6 +470,12 @@ impl<S: Subject> Rig<S> {
         self.carry_out();
     }
 
+    /// The bridge is asked to end when at rest (SIGUSR1).
+    pub fn end_at_rest(&mut self) {
+        self.core.handle(CoreEvent::EndAtRest, self.now);
+        self.carry_out();
+    }
+
     /// Whether the bridge has ended by itself.
     pub fn has_ended(&self) -> bool {
         self.finished

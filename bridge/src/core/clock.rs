@@ -8,6 +8,7 @@ use bus::message::{Code, EventBody, EventKind, Reply, Severity};
 use bus::topic::Identity;
 
 use super::Core;
+use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 
 /// Smaller steps come from NTP slewing, and from reading two clocks one after the other.
@@ -103,7 +104,7 @@ impl Doubts {
              was told: {last}",
             names.join(", ")
         );
-        Some(Condition::warning("clock_skew", text))
+        Some(Condition::new(&concern::CLOCK_SKEW, text))
     }
 }
 

@@ -10,6 +10,7 @@ use bus::session::bridge::PAYLOAD_LIMIT;
 use serde_json::Map;
 
 use super::{Core, Output};
+use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 
 /// Length to which a long text is cut.
@@ -61,7 +62,7 @@ impl Oversized {
         let said: Vec<_> = said.collect();
         (!said.is_empty()).then(|| {
             let text = format!("larger than the broker takes ({} bytes): {}", self.limit, said.join("; "));
-            Condition::error("too_large", text)
+            Condition::new(&concern::TOO_LARGE, text)
         })
     }
 }

@@ -10,6 +10,7 @@ mod disk;
 mod exchange;
 mod fit;
 mod follow;
+mod hand_over;
 mod host;
 mod lost;
 mod meta;
@@ -120,6 +121,8 @@ pub enum Event {
     Timeout,
     /// The daemon must end.
     Stop,
+    /// The daemon must end as soon as the device is at rest.
+    EndAtRest,
 }
 
 /// What the loop must do.
@@ -241,6 +244,8 @@ where
     manager_told: String,
     // The end.
     stopping: Option<Instant>,
+    /// To end as soon as the device is at rest.
+    leaving: bool,
     /// Running commands were answered; the journal with these answers is being saved.
     ending: bool,
     finished: bool,
@@ -300,6 +305,7 @@ where
             left: Some(left.journal),
             lost: left.lost,
             stopping: None,
+            leaving: false,
             ending: false,
             finished: false,
         };
@@ -365,6 +371,7 @@ where
                 self.desk.close(now);
                 self.controller.handle_shutdown(now);
             }
+            Event::EndAtRest => self.leave(now),
         }
         self.pump(now);
     }
@@ -393,6 +400,11 @@ where
             self.ending = true;
             self.desk.interrupt(now);
             self.dirty = true;
+        }
+        if self.may_leave() {
+            self.ending = true;
+            self.desk.close(now);
+            events.push(self.farewell());
         }
         self.watch_disk(now);
         let opens = self.announce(now);

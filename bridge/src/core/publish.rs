@@ -13,6 +13,7 @@ use bus::outbox::Message;
 use super::fit::Done;
 use super::follow::FollowUp;
 use super::{Core, Output, meta};
+use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 use crate::link::{Cause, Loss};
 
@@ -74,6 +75,7 @@ where
         if self.dirty || heartbeat {
             let mut conditions = self.conditions(now);
             conditions.extend(self.controller.conditions(now));
+            debug_assert!(self.are_known(&conditions), "not in the description's concerns: {conditions:?}");
             let mut changes = self.ledger.update(conditions, now);
             if std::mem::take(&mut self.link_news) {
                 changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
@@ -137,6 +139,7 @@ where
             (false, Some(_)) => "; connected to the broker, another bridge may be alive",
             (false, None) => "; no connection to the broker",
         });
+        line.push_str(if self.leaving { "; ends when at rest" } else { "" });
         for (index, attention) in self.ledger.current().iter().enumerate() {
             line.push_str(if index == 0 { "; attention: " } else { ", " });
             line.push_str(&attention.name);
@@ -324,11 +327,17 @@ where
         }));
     }
 
+    /// Whether docs/faults.md has an entry for each.
+    fn are_known(&self, conditions: &[Condition]) -> bool {
+        let known = || concern::CONCERNS.iter().chain(self.settings.description.concerns);
+        conditions.iter().all(|condition| known().any(|concern| concern.name == condition.name))
+    }
+
     /// The conditions of the bridge itself.
     fn conditions(&self, now: Now) -> Vec<Condition> {
         let mut conditions = Vec::new();
         if let Some(loss) = self.link.loss() {
-            conditions.push(Condition::error(loss.cause.word(), loss.in_words()));
+            conditions.push(Condition::new(loss.cause.concern(), loss.in_words()));
         }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
@@ -339,36 +348,36 @@ where
             let text = format!(
                 "the broker's ACL is not in force: any client can send commands in any name; {what_follows}"
             );
-            conditions.push(Condition::error("acl_open", text));
+            conditions.push(Condition::new(&concern::ACL_OPEN, text));
         }
         if self.probe.is_some_and(|probe| !probe.command_path_ok) {
             let text = "commands do not reach the bridge: its own test command did not arrive";
-            conditions.push(Condition::error("command_path", text));
+            conditions.push(Condition::new(&concern::COMMAND_PATH, text));
         }
         if !self.refused.is_empty() {
             let texts: Vec<_> = self.refused.values().map(String::as_str).collect();
-            conditions.push(Condition::warning("publish_refused", texts.join("; ")));
+            conditions.push(Condition::new(&concern::PUBLISH_REFUSED, texts.join("; ")));
         }
         conditions.extend(self.disk.condition());
         conditions.extend(self.lost.conditions(self.started.instant, now.instant));
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
             let text = format!("a second bridge tries to use these topics{place}");
-            conditions.push(Condition::error("second_instance", text));
+            conditions.push(Condition::new(&concern::SECOND_INSTANCE, text));
         }
         if let Some(expires) = self.certificate_expires {
             let left = expires.seconds_since(now.utc);
             if left <= 0.0 {
                 let text = format!("the bridge's certificate expired on {}", expires.in_words());
-                conditions.push(Condition::error("certificate_expiring", text));
+                conditions.push(Condition::grown(&concern::CERTIFICATE_EXPIRING, text));
             } else if left < CERTIFICATE_WARNING_S {
                 let text = format!("the bridge's certificate expires on {}", expires.in_words());
-                conditions.push(Condition::warning("certificate_expiring", text));
+                conditions.push(Condition::new(&concern::CERTIFICATE_EXPIRING, text));
             }
         }
         conditions.extend(self.doubts.condition(now.instant));
         let unanswered = self.desk.unanswered();
-        conditions.extend(unanswered.map(|text| Condition::error("command_unanswered", text)));
+        conditions.extend(unanswered.map(|text| Condition::new(&concern::COMMAND_UNANSWERED, text)));
         conditions.extend(self.oversized.condition());
         conditions
     }

@@ -24,6 +24,7 @@ mod explain;
 mod tls;
 
 pub(crate) use explain::explain;
+pub(super) use tls::explain as explain_tls;
 
 /// Largest packet we accept, bytes; announced to the broker, which then withholds larger ones.
 /// rumqttc's own default (10 KiB) would end in an endless reconnect at the first larger message.
@@ -147,13 +148,22 @@ fn known_problems(broker: &BrokerSettings) -> Option<String> {
     problems_with_files(broker, Now::read().utc)
 }
 
-fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
+/// The authorities that may have signed the broker's certificate.
+///
+/// # Errors
+/// `ca_file` cannot be used, and why.
+pub(super) fn roots(broker: &BrokerSettings) -> Result<RootCertStore, ConnectError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("ca_file", &broker.ca_file)? {
         roots.add(certificate).map_err(|error| {
             unusable("ca_file", &broker.ca_file, format!("holds no usable authority: {error}"))
         })?;
     }
+    Ok(roots)
+}
+
+fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
+    let roots = roots(broker)?;
     // The provider is given explicitly: with two of them in the build rustls would panic at the
     // first use.
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -13,6 +13,7 @@ mod field;
 mod files;
 mod json;
 mod layers;
+mod outline;
 mod section;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use client::{AddressError, CLIENT_PREFIX, ClientFileError, ClientSettings, P
 pub use field::Field;
 pub use files::{FileFinding, check_files, problems_with_files};
 pub use layers::{process_environment, read};
+pub use outline::BridgeOutline;
 pub use section::{Known, Section};
 
 use crate::topic::Identity;

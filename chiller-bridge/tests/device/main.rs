@@ -8,6 +8,7 @@ mod bus_side;
 mod campaign;
 mod claims;
 mod frost;
+mod hand_over;
 mod homeassistant;
 mod latch;
 mod link;

@@ -18,7 +18,7 @@ fn wrong_with_ours(broker: &BrokerSettings, now: Utc) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("; "))
 }
 
-pub(super) fn explain(error: &Error, broker: &BrokerSettings, place: &str, now: Utc) -> String {
+pub(in crate::session) fn explain(error: &Error, broker: &BrokerSettings, place: &str, now: Utc) -> String {
     match error {
         Error::InvalidCertificate(problem) => {
             format!("the certificate of {place} {}", explain_theirs(problem, broker, now))

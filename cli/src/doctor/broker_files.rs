@@ -1,0 +1,119 @@
+//! The broker's files, if it runs on this machine.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::catalogue::Check;
+use super::limited::read;
+use super::report::{Finding, Report, whole};
+use crate::exit::{EXIT_FAILED, Failure};
+
+/// The configuration: key, value and file of each line.
+#[derive(Default)]
+struct Configuration(Vec<(String, String, PathBuf)>);
+
+impl Configuration {
+    /// The distribution's file, and those of its folder.
+    fn load(folder: &Path) -> Self {
+        let entries = std::fs::read_dir(folder.join("conf.d")).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
+        files.sort();
+        files.insert(0, folder.join("mosquitto.conf"));
+        let mut lines = Vec::new();
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let pairs = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+            let pairs = pairs.filter_map(|line| line.split_once(char::is_whitespace));
+            lines.extend(pairs.map(|(key, value)| (key.to_owned(), value.trim().to_owned(), file.clone())));
+        }
+        Self(lines)
+    }
+
+    /// The last of several, as the broker does.
+    fn value(&self, key: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, ..)| known == key).map(|(_, value, _)| value.as_str())
+    }
+
+    /// The file with the listener for certificates: ours.
+    fn file(&self) -> Option<&Path> {
+        self.0.iter().find(|(key, ..)| key == "use_identity_as_username").map(|(.., file)| file.as_path())
+    }
+}
+
+/// Checks them.
+///
+/// # Errors
+/// The reader of the output has gone.
+pub(crate) async fn examine(etc: &Path, report: &mut Report) -> Result<(), Failure> {
+    let folder = etc.join("mosquitto");
+    let Some(findings) = read(move || look(&folder)).await else { return Ok(()) };
+    if findings.is_empty() {
+        return Ok(());
+    }
+    report.about("The broker's files on this machine")?;
+    report.add_all(findings)
+}
+
+fn look(folder: &Path) -> Vec<Finding> {
+    let configuration = Configuration::load(folder);
+    let Some(file) = configuration.file() else { return Vec::new() };
+    let shown = file.display();
+    let then = "then systemctl restart mosquitto";
+    let mut findings = Vec::new();
+    if configuration.value("acl_file").is_none() {
+        let text = format!("{shown} has no line acl_file: every client may do everything");
+        let remedy = format!("add `acl_file /etc/mosquitto/obsbus.acl`, {then}");
+        findings.push(Finding::failure(Check::BrokerFiles, EXIT_FAILED, text, remedy));
+    }
+    if configuration.value("set_tcp_nodelay") != Some("true") {
+        let text =
+            format!("{shown} has no line set_tcp_nodelay true: small packets wait 40 ms in the broker");
+        findings.push(Finding::warning(
+            Check::BrokerFiles,
+            text,
+            format!("add `set_tcp_nodelay true`, {then}"),
+        ));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(Check::BrokerFiles, shown.to_string()));
+    }
+    findings.extend(password_users(&configuration));
+    findings
+}
+
+/// To the access list a password user with the name of a certificate is that certificate's owner.
+fn password_users(configuration: &Configuration) -> Option<Finding> {
+    let check = Check::PasswordUsers;
+    let file = configuration.value("password_file")?;
+    let Ok(text) = std::fs::read_to_string(file) else {
+        return Some(Finding::skipped(check, format!("{file} can be read by root only: run this with sudo")));
+    };
+    let acl = configuration
+        .value("acl_file")
+        .and_then(|file| std::fs::read_to_string(file).ok())
+        .unwrap_or_default();
+    let users_of_acl: BTreeSet<&str> =
+        acl.lines().filter_map(|line| line.trim().strip_prefix("user ")).map(str::trim).collect();
+    let users: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+    let like_others = |name: &&&str| !name.starts_with("web-");
+    let Some(name) =
+        users.iter().find(|name| users_of_acl.contains(**name)).or(users.iter().find(like_others))
+    else {
+        return Some(Finding::ok(check, format!("{} in {file}", users.len())));
+    };
+    let name = whole(name);
+    let whose = if users_of_acl.contains(name.as_str()) {
+        "which the access list grants rights of its own: who knows the password has them"
+    } else {
+        "which may be that of a certificate: names of password users begin with web-"
+    };
+    let remedy = format!("obsbus-web-user remove {name}; add the person as web-..., if one needs the panel");
+    let text = format!("{file} has a user {name:?}, {whose}");
+    Some(if users_of_acl.contains(name.as_str()) {
+        Finding::failure(check, EXIT_FAILED, text, remedy)
+    } else {
+        Finding::warning(check, text, remedy)
+    })
+}
