@@ -7,7 +7,7 @@ from pathlib import Path
 
 from family import run
 
-PROGRAMS = ["sh", "rm", "cat", "systemd-sysusers", "systemd-tmpfiles"]
+PROGRAMS = ["sh", "rm", "cat", "getent", "systemd-sysusers", "systemd-tmpfiles"]
 NOTED = ["systemctl", "udevadm"]
 
 
