@@ -261,8 +261,8 @@ mod tests {
         for (words, said) in [
             ("dim-to", "required arguments were not provided"),
             ("dim-to up 3", "possible values: left, right"),
-            ("dim-to left bright", "a number is wanted here (%), such as 2.5"),
-            ("dim-to left nan", "a number is wanted here"),
+            ("dim-to left bright", "expected a number (%), such as 2.5"),
+            ("dim-to left nan", "expected a number"),
             ("dim-to left 1 --scene dawn", "possible values: dusk"),
             (
                 "dim-to left 101",

@@ -61,12 +61,12 @@ key_file = "certs/clients/bridge.key"
 }
 
 #[test]
-fn good_settings_are_called_good() {
+fn good_settings_are_called_valid() {
     let settings = Settings::new();
     for bridge in ["chiller-bridge", "focuser-bridge"] {
         let output = settings.check(bridge);
         assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{bridge}");
-        let good = format!("{}: settings are good (looked at as user ", settings.file().display());
+        let good = format!("{}: the settings are valid (checked as user ", settings.file().display());
         assert!(output.stdout.starts_with(&good) && output.stdout.lines().count() == 1, "{}", output.stdout);
     }
 }
@@ -98,13 +98,13 @@ fn everything_that_is_wrong_is_said_at_once_with_file_and_key() {
 }
 
 #[test]
-fn a_warning_is_said_and_the_settings_are_good() {
+fn settings_with_a_warning_are_valid() {
     let settings = Settings::new();
     let text = fs::read_to_string(settings.file()).unwrap().replace("/dev/ptmx", "/nowhere/tty");
     fs::write(settings.file(), text).unwrap();
     let output = settings.check("focuser-bridge");
     assert_eq!(output.code, 0);
-    assert!(output.stdout.contains("settings are good"), "{}", output.stdout);
+    assert!(output.stdout.contains("the settings are valid"), "{}", output.stdout);
     let warning = "warning: clasp.toml:2: serial_port: /nowhere/tty does not exist";
     assert!(settings.said(&output).iter().any(|line| line.starts_with(warning)), "{}", output.stderr);
 }

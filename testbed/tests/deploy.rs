@@ -48,7 +48,6 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn the_unit_starts_each_bridge_on_the_settings_that_are_shipped_for_it() {
     let unit = unit();
     assert_eq!(values(&unit, "ExecStart"), ["/usr/bin/%p /etc/obsbus/%p/%i.toml"]);
-    assert_eq!(values(&unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
     assert_eq!(values(&unit, "StateDirectory"), ["obsbus/%p/%i"]);
     for device in devices() {
         let bridge = format!("{device}-bridge");
@@ -69,8 +68,9 @@ fn what_is_for_one_instrument_speaks_of_no_other_and_what_is_for_all_of_none() {
 }
 
 #[test]
-fn a_reload_asks_the_bridge_and_stops_nothing() {
-    assert_eq!(values(&unit(), "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
+fn a_reload_checks_the_settings_then_asks_the_bridge_and_stops_nothing() {
+    let check = "/usr/bin/%p --check-config /etc/obsbus/%p/%i.toml";
+    assert_eq!(values(&unit(), "ExecReload"), [check, "/bin/sh -c 'kill -HUP $MAINPID'"]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn new_files_are_connected_with_and_what_waits_for_a_restart_is_said() {
     let expires = Some(rig.now.utc.shifted(100 * 86_400_000));
     let new = Reloaded { new_files: true, certificate_expires: expires, ..settings(&["alice", "ops"]) };
     let (told, anew) = reload(&mut rig, Ok(new));
-    let words = "new TLS files (the certificate ends on 2027-02-28 10:01 UTC): connecting anew";
+    let words = "new TLS files (the certificate expires on 2027-02-28 10:01 UTC): reconnecting";
     assert_eq!(told, format!("the settings were reloaded: {words}"));
     assert!(anew);
     let (told, anew) = reload(&mut rig, Ok(Reloaded { needs_restart: true, ..settings(&["alice", "ops"]) }));

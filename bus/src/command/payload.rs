@@ -343,20 +343,20 @@ mod tests {
             (
                 "setpoint",
                 r#"{"celsius":1,"ts":1700000000500}"#,
-                "looks like milliseconds): RFC 3339 or Unix seconds",
+                "looks like milliseconds): expected RFC 3339 or Unix seconds",
             ),
             ("setpoint", r#"{"celsius":1"#, "not a JSON object"),
             ("mode", r#"{"mode":"off"}"#, "one of \"auto\", \"automatic\", \"manual\""),
             ("mode", "\u{feff}manual", "byte order mark"),
             ("clear_alarms", r#"{"now":true}"#, "unknown key \"now\""),
             ("clear_alarms", "{", "not a JSON object"),
-            ("switch", "dew", "switch takes several arguments: a JSON object with \"outlet\""),
+            ("switch", "dew", "switch takes several arguments: expected a JSON object with \"outlet\""),
             ("switch", r#"{"on":true}"#, "\"outlet\" is missing: expected one of \"dew\", \"mount\""),
-            ("switch", r#"{"outlet":"sun"}"#, "\"outlet\" is \"sun\": one of \"dew\""),
+            ("switch", r#"{"outlet":"sun"}"#, "\"outlet\" is \"sun\": expected one of \"dew\""),
             (
                 "switch",
                 r#"{"outlet":"dew","mode":1}"#,
-                "known are \"id\", \"ts\", \"ttl_s\", \"outlet\", \"on\"",
+                "valid keys: \"id\", \"ts\", \"ttl_s\", \"outlet\", \"on\"",
             ),
         ] {
             let error = parse(verb, payload).unwrap_err().to_string();

@@ -33,7 +33,7 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
     ];
     home.assert_wrong_usage(calls);
     let (_, _, stderr) = home.run(&["set", "nan"]);
-    assert!(stderr.contains("a number is wanted here (mm), such as 2.5"), "{stderr}");
+    assert!(stderr.contains("expected a number (mm), such as 2.5"), "{stderr}");
 }
 
 #[test]

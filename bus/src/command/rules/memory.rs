@@ -188,7 +188,10 @@ fn rule_09_whoever_is_one_too_many_to_wait_is_told_and_counted() {
                 assert_eq!(told.status, ReplyStatus::InProgress, "{verb} {n}");
             } else {
                 assert_eq!((told.status, told.code), (ReplyStatus::Rejected, Some(Code::Blocked)), "{verb}");
-                assert!(told.message.contains("is running, and 256 wait for its end already"), "{told:?}");
+                assert!(
+                    told.message.contains("is running, and 256 clients already wait for its end"),
+                    "{told:?}"
+                );
             }
         }
         assert_eq!(room.desk.flooded_commands(), 1, "{verb}");

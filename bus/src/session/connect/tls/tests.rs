@@ -235,7 +235,7 @@ fn a_brokers_certificate_that_is_refused_is_described_with_its_date_and_what_to_
     let other = Site::new();
     let certificate = params("broker", &[HOST]).signed_by(&key, &*other.issuer).unwrap();
     let sentence = site.meets(certificate.der().clone(), &key);
-    let expected = format!("another authority than the one in ca_file {ca}");
+    let expected = format!("another authority of the same name as the one in ca_file {ca}");
     assert!(sentence.contains(&expected), "{sentence}");
 }
 
@@ -266,7 +266,7 @@ fn when_the_broker_refuses_ours_the_file_says_why() {
     // OpenSSL's alerts, as tried with mosquitto 2.0.
     with(&|alice| alice.not_after = rcgen::date_time_ymd(2025, 3, 1));
     let sentence = site.alerted(AlertDescription::CertificateExpired);
-    let expected = format!("refused us: certificate_file {file} expired on 2025-03-01 00:00 UTC");
+    let expected = format!("refused the connection: certificate_file {file} expired on 2025-03-01 00:00 UTC");
     assert!(sentence.contains(&expected), "{sentence}");
 
     with(&|alice| alice.not_before = rcgen::date_time_ymd(2080, 3, 1));
