@@ -6,7 +6,7 @@ PANEL := cd panels/web &&
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025
-.PHONY: check check-asyncapi bench generated packages
+.PHONY: check check-asyncapi bench generated packages test-packages
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -22,6 +22,7 @@ help:
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
 	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
+	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
@@ -85,6 +86,10 @@ packages:
 	@tools/setup rust packages
 	$(CARGO) build --release --locked --quiet --bins $$(tools/packages --print-crates)
 	@tools/packages
+
+test-packages: packages
+	@tools/setup package-tests
+	@tools/test-packages
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
 test-panel: panel-set-up

@@ -8,9 +8,9 @@ use crate::machine::Machine;
 
 const SERVICE: &str = "mosquitto";
 
-/// Whether the broker's access rules are on this machine.
+/// Whether the broker is on this machine. A site's access rules are on all of its machines.
 pub(crate) fn is_here(machine: &Machine) -> bool {
-    machine.acl().is_file()
+    machine.acl().is_file() && machine.broker_settings().is_file()
 }
 
 /// Makes the broker use a certificate that it did not have before; says what was done, or what to

@@ -64,9 +64,11 @@ impl Machine {
         self.at("/etc/mosquitto/obsbus.acl")
     }
 
-    /// The broker's settings.
+    /// The broker's settings: the package's, unless a file of that name stands where the distribution's
+    /// own settings look.
     pub(crate) fn broker_settings(&self) -> PathBuf {
-        self.at("/etc/mosquitto/conf.d/obsbus.conf")
+        let by_hand = self.at("/etc/mosquitto/conf.d/obsbus.conf");
+        if by_hand.is_file() { by_hand } else { self.at("/etc/mosquitto/obsbus/obsbus.conf") }
     }
 
     /// The broker's certificate and key.
