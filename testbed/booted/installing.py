@@ -4,14 +4,11 @@ import re
 import shutil
 
 from machine import ROOT
-from observatory import BRIDGES, UNITS
+from observatory import UNITS
 
 PACKAGES = ROOT / "target/packages"
 PASSPHRASE = "correct horse battery"
 ANSWERS = {"passphrase": PASSPHRASE, "Passphrase": PASSPHRASE, "The same again": PASSPHRASE}
-
-# Only for terminals of simulators: the unit lets in real ports and nothing else.
-LETS_IN_TERMINALS = "[Service]\nDeviceAllow=char-pts rw\n"
 
 
 def commands(page, mark):
@@ -30,12 +27,10 @@ def packages():
 
 
 def prepare(machine):
-    """What is there before anybody reads the page: a user, the packages, instruments to plug in."""
+    """What is there before anybody reads the page: a user, and the packages."""
     machine.run("useradd --create-home alice")
     for package in packages():
         shutil.copy(package, machine.root / "root")
-    for bridge in BRIDGES:
-        machine.write(f"/etc/systemd/system/{bridge}@.service.d/simulator.conf", LETS_IN_TERMINALS)
 
 
 def install(machine):
