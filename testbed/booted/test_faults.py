@@ -97,3 +97,19 @@ def test_on_a_disk_that_cannot_be_written_a_bridge_starts_says_so_and_saves_as_s
     for kind in TOOLS:
         wait_for_no_attention(machine, kind, "journal_failed")
     alice(machine, "chiller mode manual")
+
+
+def test_a_second_bridge_waits_and_takes_over_when_the_first_is_gone(machine, instruments):
+    machine.run("cp -p /etc/obsbus/chiller-bridge/clasp.toml /etc/obsbus/chiller-bridge/other.toml")
+    first = main_pid(machine, "chiller")
+    machine.run("systemctl start chiller-bridge@other")
+
+    def waits():
+        return "another bridge runs" in machine.unit("chiller-bridge@other")["StatusText"]
+
+    wait_for("a second bridge that waits", waits)
+    assert main_pid(machine, "chiller") == first
+    # It does not keep its port, and can be told to stop, or to try again at once.
+    machine.run("systemctl stop chiller-bridge@clasp && systemctl restart chiller-bridge@other")
+    wait_for_state(machine, "chiller", "a chiller that the second one reads", connected=True)
+    machine.run("systemctl stop chiller-bridge@other", limit=10)
