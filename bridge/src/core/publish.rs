@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Post, REPLY_EXPIRY};
+use bus::device::every_bridge as concern;
 use bus::message::{
     Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
@@ -13,7 +14,6 @@ use bus::outbox::Message;
 use super::fit::Done;
 use super::follow::FollowUp;
 use super::{Core, Output, meta};
-use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 use crate::link::{Cause, Loss};
 
