@@ -113,7 +113,8 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         }
         Some(("identity", matches)) => {
             let done = identity::run(matches, usage::common(matches, common).site);
-            print(&done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?).map(|()| 0)
+            let (text, code) = done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?;
+            print(&text).map(|()| code)
         }
         Some(("schema", matches)) => {
             let name = matches.get_one::<String>("name").map(String::as_str);

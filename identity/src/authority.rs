@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bus::clock::Utc;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams, SanType,
-    SerialNumber, SubjectPublicKeyInfo,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams,
+    DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PublicKeyData, RevokedCertParams, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 
 use crate::failure::Failure;
@@ -155,6 +155,37 @@ fn earlier(now: Utc) -> Utc {
 /// A new key for an identity.
 pub(crate) fn new_key() -> Result<KeyPair, Failure> {
     KeyPair::generate().map_err(failed)
+}
+
+/// What a request asks for.
+pub(crate) struct Asked {
+    pub(crate) name: String,
+    pub(crate) hosts: Vec<String>,
+    /// DER, SubjectPublicKeyInfo.
+    pub(crate) public: Vec<u8>,
+}
+
+/// Reads a request (PEM), and checks that whoever made it has the key.
+///
+/// # Errors
+/// It is none, or asks for something else than [`request`] does.
+pub(crate) fn asked(text: &str) -> Result<Asked, String> {
+    let read = CertificateSigningRequestParams::from_pem(text);
+    let request =
+        read.map_err(|error| format!("is not a request that `obsbus identity request` made: {error}"))?;
+    let Some(DnValue::Utf8String(name)) = request.params.distinguished_name.get(&DnType::CommonName) else {
+        return Err("names nobody: expected a common name".to_owned());
+    };
+    let host = |name: &SanType| match name {
+        SanType::DnsName(name) => Ok(name.as_str().to_owned()),
+        SanType::IpAddress(address) => Ok(address.to_string()),
+        _ => Err("asks for names that are neither hosts nor addresses".to_owned()),
+    };
+    Ok(Asked {
+        name: name.clone(),
+        hosts: request.params.subject_alt_names.iter().map(host).collect::<Result<_, _>>()?,
+        public: request.public_key.subject_public_key_info(),
+    })
 }
 
 /// A request (PEM) that names an identity and the server's names; `key` signs it.

@@ -2,7 +2,7 @@
 //! the command line, from the files of this machine.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
 use serde::Deserialize;
@@ -46,8 +46,15 @@ impl Context {
     /// # Errors
     /// The site is not known.
     pub(crate) fn told(&self, login: Option<String>) -> Result<Told, Failure> {
-        let path = self.machine.at("/etc/obsbus/client.toml");
-        let installed: Installed = match files::read_if_there(&path)? {
+        self.told_by(&self.machine.at("/etc/obsbus/client.toml"), login)
+    }
+
+    /// As [`Self::told`], from the settings in the file `path`.
+    ///
+    /// # Errors
+    /// As [`Self::told`].
+    pub(crate) fn told_by(&self, path: &Path, login: Option<String>) -> Result<Told, Failure> {
+        let installed: Installed = match files::read_if_there(path)? {
             Some(text) => toml::from_str(&text)
                 .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?,
             None => Installed::default(),

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::files::{self, NewFile, Owner};
@@ -129,6 +130,14 @@ impl Destination {
         })
     }
 
+    /// Refuses if there is anything at `path`.
+    ///
+    /// # Errors
+    /// Names it.
+    pub(crate) fn check_free(&self, path: &Path) -> Result<(), Failure> {
+        self.as_owner(|| if files::is_there(path) { Err(files::exists(path)) } else { Ok(()) })
+    }
+
     fn check_authority(&self, authority: &str) -> Result<(), Failure> {
         match files::read_if_there(&self.authority)? {
             Some(there) if there.trim() != authority.trim() => Err(Failure::new(format!(
@@ -188,6 +197,29 @@ impl Destination {
             files::place(&files)?;
             Ok(remarks)
         })
+    }
+
+    /// Puts a new key into its place, before there is a certificate.
+    ///
+    /// # Errors
+    /// It exists, or cannot be written.
+    pub(crate) fn deliver_key(&self, key: &str) -> Result<(), Failure> {
+        self.as_owner(|| {
+            let folder = self.key.parent().unwrap_or(Path::new("/"));
+            if self.person.is_some() {
+                files::make_folder(&person_root(folder), 0o700, None)?;
+                files::make_folder(folder, 0o700, None)?;
+            }
+            files::place(&[NewFile::new(self.key.clone(), key, self.key_mode).owned(self.owner)])
+        })
+    }
+
+    /// The key that is there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn read_key(&self) -> Result<Zeroizing<String>, Failure> {
+        self.as_owner(|| files::read(&self.key).map(Zeroizing::new))
     }
 
     fn deliver_authority(&self, authority: &str) -> Result<(), Failure> {

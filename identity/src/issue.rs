@@ -7,7 +7,7 @@ use rcgen::PublicKeyData as _;
 use zeroize::Zeroizing;
 
 use crate::acl::{self, Role};
-use crate::authority::{self, Authority};
+use crate::authority::{self, Asked, Authority};
 use crate::broker;
 use crate::context::Context;
 use crate::destination::{Delivery, Destination};
@@ -68,6 +68,8 @@ struct Planned {
     hosts: Vec<String>,
     target: Target,
     was_revoked: bool,
+    /// The public key of a request; `None`: a key is made.
+    public: Option<Vec<u8>>,
 }
 
 enum Target {
@@ -95,6 +97,23 @@ pub(crate) fn issue(context: &Context, wanted: &Wanted) -> Result<String, Failur
     Ok(report)
 }
 
+/// Signs a request that was made on another machine.
+///
+/// # Errors
+/// The request is not valid; and as [`issue`].
+pub(crate) fn sign(context: &Context, request: &Path, out: &Path) -> Result<String, Failure> {
+    let mut vault = Vault::open(&context.ca)?;
+    let Asked { name, hosts, public } = authority::asked(&files::read(request)?)
+        .map_err(|error| Failure::new(format!("{} {error}", request.display())))?;
+    let kind = Kind::of(&name, !hosts.is_empty());
+    hosts.iter().try_for_each(|host| name::check_host(host))?;
+    let was_revoked = check(context, &vault, &name, kind)?.is_denied;
+    let target = folder(out, &name)?;
+    let planned = Planned { name, kind, hosts, target, was_revoked, public: Some(public) };
+    let authority = vault.unlock(&context.passphrase, context.now)?;
+    issue_one(context, &mut vault, &authority, &planned)
+}
+
 fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result<Planned, Failure> {
     let is_server = !wanted.hosts.is_empty() && wanted.names.len() == 1;
     if !wanted.hosts.is_empty() && !is_server && !wanted.names.iter().any(|name| name == BROKER) {
@@ -103,6 +122,41 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
         )));
     }
     let kind = Kind::of(name, is_server);
+    let Known { role, is_denied } = check(context, vault, name, kind)?;
+    if wanted.install && kind == Kind::Client && role == Role::Service {
+        return Err(Failure::usage(format!(
+            "{name} is a service in the broker's access rules, and where its files belong is not known here: leave \
+             out --install to get a folder with them"
+        )));
+    }
+    let hosts = match kind {
+        Kind::Server => server_names(&wanted.hosts)?,
+        Kind::Bridge | Kind::Client => Vec::new(),
+    };
+    let target = if wanted.install {
+        let destination =
+            Destination::of(name, kind, &context.machine, || context.told(wanted.login.clone()))?;
+        destination.check_absent(&vault.certificate)?;
+        Target::Machine(Box::new(destination))
+    } else {
+        folder(&wanted.out, name)?
+    };
+    Ok(Planned { name: name.to_owned(), kind, hosts, target, was_revoked: is_denied, public: None })
+}
+
+fn folder(out: &Path, name: &str) -> Result<Target, Failure> {
+    let folder = out.join(name);
+    if files::is_there(&folder) { Err(files::exists(&folder)) } else { Ok(Target::Folder(folder)) }
+}
+
+/// What the broker's access rules have for a name that may be issued.
+struct Known {
+    role: Role,
+    /// Because it was revoked.
+    is_denied: bool,
+}
+
+fn check(context: &Context, vault: &Vault, name: &str, kind: Kind) -> Result<Known, Failure> {
     let acl = files::read_if_there(&context.machine.acl())?.unwrap_or_default();
     let role = acl::role(&acl, name);
     name::check(name, kind, role, &context.panel_users()?)?;
@@ -115,30 +169,7 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
             context.machine.acl().display()
         )));
     }
-    if wanted.install && kind == Kind::Client && role == Role::Service {
-        return Err(Failure::usage(format!(
-            "{name} is a service in the broker's access rules, and where its files belong is not known here: leave \
-             out --install to get a folder with them"
-        )));
-    }
-    let hosts = match kind {
-        Kind::Server => server_names(&wanted.hosts)?,
-        Kind::Bridge | Kind::Client => Vec::new(),
-    };
-    let target = if wanted.install {
-        let told = || context.told(wanted.login.clone());
-        let destination = Destination::of(name, kind, &context.machine, told)?;
-        destination.check_absent(&vault.certificate)?;
-        Target::Machine(Box::new(destination))
-    } else {
-        let folder = wanted.out.join(name);
-        if files::is_there(&folder) {
-            return Err(files::exists(&folder));
-        }
-        Target::Folder(folder)
-    };
-    let was_revoked = acl::is_denied(&acl, name);
-    Ok(Planned { name: name.to_owned(), kind, hosts, target, was_revoked })
+    Ok(Known { role, is_denied: acl::is_denied(&acl, name) })
 }
 
 fn issued_already(entry: &Entry, now: Utc) -> Failure {
@@ -153,7 +184,7 @@ fn issued_already(entry: &Entry, now: Utc) -> Failure {
 }
 
 /// The names that were asked for, and those by which this machine knows itself.
-fn server_names(wanted: &[String]) -> Result<Vec<String>, Failure> {
+pub(crate) fn server_names(wanted: &[String]) -> Result<Vec<String>, Failure> {
     let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let mut names: Vec<String> = wanted.iter().map(|host| host.to_ascii_lowercase()).collect();
     for host in own.into_iter().chain(Machine::host()) {
@@ -171,9 +202,9 @@ fn issue_one(
     authority: &Authority,
     planned: &Planned,
 ) -> Result<String, Failure> {
-    let Planned { name, kind, hosts, target, was_revoked } = planned;
-    let key = authority::new_key()?;
-    let signed = authority.sign(name, *kind, hosts, &key.subject_public_key_info(), context.now)?;
+    let Planned { name, kind, hosts, target, was_revoked, .. } = planned;
+    let key = Key::new(planned)?;
+    let signed = authority.sign(name, *kind, hosts, &key.public, context.now)?;
     vault.register.certificates.push(Entry {
         name: name.clone(),
         kind: *kind,
@@ -181,54 +212,79 @@ fn issue_one(
         issued: context.now,
         expires: signed.expires,
         hosts: hosts.clone(),
-        file: String::new(),
+        handed_out: false,
+        installed: None,
         revoked: None,
     });
     // Nothing is handed out that is not in the register: nobody could revoke it.
     vault.keep(&signed)?;
-    let key: Zeroizing<String> = Zeroizing::new(key.serialize_pem());
-    let delivery =
-        Delivery { certificate: &signed.certificate, key: Some(&key), authority: &vault.certificate };
-    let until = day(signed.expires);
-    let mut report = format!("{name}: a {}'s certificate, valid until {until}", kind.word());
-    if *kind == Kind::Server {
-        report += &format!(", for {}", hosts.join(", "));
-    }
-    report += "\n";
-    let file = match target {
+    let private = key.private.as_ref().map(|text| text.as_str());
+    let delivery = Delivery { certificate: &signed.certificate, key: private, authority: &vault.certificate };
+    let mut report = headline(name, *kind, hosts, signed.expires);
+    let installed = match target {
         Target::Machine(destination) => {
             let remarks = destination.deliver(delivery)?;
             report += &lines(destination.places().into_iter().chain(remarks));
-            destination.certificate.clone()
+            Some(destination.certificate.clone())
         }
         Target::Folder(folder) => {
             write_folder(context, folder, name, *kind, delivery)?;
-            report += &lines(handing_over(folder, name));
-            folder.join(format!("{name}.pem"))
+            report += &lines(handing_over(folder, name, private.is_some()));
+            None
         }
     };
-    if let Some(entry) = vault.register.entry_mut(&signed.serial) {
-        entry.file = std::path::absolute(&file).unwrap_or(file).display().to_string();
-    }
-    vault.save()?;
+    vault.handed_out(&signed.serial, installed)?;
     if *was_revoked {
         report += &lines(broker::allow_again(&context.machine, name)?);
     }
-    if let (Kind::Server, Target::Machine(_)) = (kind, target) {
-        report += &lines([broker::restart(&context.machine)]);
+    match (kind, target) {
+        (Kind::Server, Target::Machine(_)) => report += &lines([broker::restart(&context.machine)]),
+        (Kind::Client, _) => report += &lines([rights(name)]),
+        _ => {}
     }
     Ok(report)
 }
 
+/// The key of a certificate that is to be signed.
+struct Key {
+    /// DER, SubjectPublicKeyInfo.
+    public: Vec<u8>,
+    /// PEM; `None`: it stays where the request was made.
+    private: Option<Zeroizing<String>>,
+}
+
+impl Key {
+    fn new(planned: &Planned) -> Result<Self, Failure> {
+        if let Some(public) = &planned.public {
+            return Ok(Self { public: public.clone(), private: None });
+        }
+        let key = authority::new_key()?;
+        let private = Some(Zeroizing::new(key.serialize_pem()));
+        Ok(Self { public: key.subject_public_key_info(), private })
+    }
+}
+
+/// What was signed, in one line.
+pub(crate) fn headline(name: &str, kind: Kind, hosts: &[String], expires: Utc) -> String {
+    let of = if hosts.is_empty() { String::new() } else { format!(", for {}", hosts.join(", ")) };
+    format!("{name}: a {}'s certificate, valid until {}{of}\n", kind.word(), day(expires))
+}
+
+fn rights(name: &str) -> String {
+    format!(
+        "{name} may read everything; to let {name} command, add the name to control_clients of the bridge and \
+         reload it (docs/identities.md)"
+    )
+}
+
 /// A folder with everything that another machine needs.
-fn write_folder(
+pub(crate) fn write_folder(
     context: &Context,
     folder: &Path,
     name: &str,
     kind: Kind,
     delivery: Delivery<'_>,
 ) -> Result<(), Failure> {
-    files::make_folder(folder, 0o700, None)?;
     let mut files = vec![NewFile::public(folder.join("ca.pem"), delivery.authority)];
     if kind == Kind::Client {
         let told = context.told(None)?;
@@ -240,18 +296,20 @@ fn write_folder(
         files.push(NewFile::secret(folder.join(format!("{name}.key")), key));
     }
     files.push(NewFile::public(folder.join(format!("{name}.pem")), delivery.certificate));
+    files::make_folder(folder, 0o700, None)?;
     files::place(&files)
 }
 
-fn handing_over(folder: &Path, name: &str) -> [String; 2] {
+/// What to do with a folder.
+pub(crate) fn handing_over(folder: &Path, name: &str, has_key: bool) -> [String; 2] {
+    let what = if has_key { "; it holds the private key: delete it afterwards" } else { "" };
     [
-        format!("{}: carry this folder to the machine of {name}; it holds the private key", folder.display()),
-        format!(
-            "there: obsbus identity install {name}   (as root for a bridge or the broker), then delete it"
-        ),
+        format!("{}: carry this folder to the machine of {name}{what}", folder.display()),
+        format!("there, as root or as the person it is for: obsbus identity install {name}"),
     ]
 }
 
+/// Lines that belong to the line above.
 pub(crate) fn lines(lines: impl IntoIterator<Item = String>) -> String {
     lines.into_iter().map(|line| format!("  {line}\n")).collect()
 }

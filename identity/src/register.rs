@@ -1,5 +1,7 @@
 //! What an authority has issued: a plain file that people can read, `register.toml`.
 
+use std::path::PathBuf;
+
 use bus::clock::Utc;
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +44,12 @@ pub(crate) struct Entry {
     /// The names of a server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) hosts: Vec<String>,
-    /// Where the certificate was written. Empty: the run was interrupted before that.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) file: String,
+    /// False: the run was interrupted before the files were in their place, and nobody has the key.
+    #[serde(default)]
+    pub(crate) handed_out: bool,
+    /// The file that programs of the authority's machine read; none if it is for another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) installed: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) revoked: Option<Utc>,
 }
@@ -69,11 +74,6 @@ impl Register {
         self.certificates.iter().rev().find(|entry| entry.name == name && entry.is_in_use())
     }
 
-    /// The certificates of `name` that are not revoked.
-    pub(crate) fn valid(&self, name: &str) -> Vec<&Entry> {
-        self.certificates.iter().filter(|entry| entry.name == name && entry.revoked.is_none()).collect()
-    }
-
     /// The newest certificate of each name, revoked ones too, in the order of the names.
     pub(crate) fn newest(&self) -> Vec<&Entry> {
         let mut names: Vec<&str> = self.certificates.iter().map(|entry| entry.name.as_str()).collect();
@@ -81,7 +81,7 @@ impl Register {
         names.dedup();
         let newest = |name: &&str| {
             self.current(name).or_else(|| {
-                self.certificates.iter().rev().find(|entry| entry.name == **name && entry.was_handed_out())
+                self.certificates.iter().rev().find(|entry| entry.name == **name && entry.handed_out)
             })
         };
         names.iter().filter_map(newest).collect()
@@ -100,13 +100,8 @@ impl Register {
 }
 
 impl Entry {
-    /// Whether it was written to its place; otherwise nobody has its key.
-    pub(crate) fn was_handed_out(&self) -> bool {
-        !self.file.is_empty()
-    }
-
     fn is_in_use(&self) -> bool {
-        self.revoked.is_none() && self.was_handed_out()
+        self.revoked.is_none() && self.handed_out
     }
 
     /// Whole days until it expires; negative if it has.

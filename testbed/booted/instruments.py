@@ -54,7 +54,7 @@ class Instruments:
 
     def __init__(self):
         self.chiller = Instrument("chiller-sim")
-        self.focuser = Instrument("focuser-sim")
+        self.focuser = Instrument("focuser-sim", "--place=0.3")
         self.devices = {"/dev/chiller": self.chiller.terminal, "/dev/focuser": self.focuser.terminal}
 
     def close(self):
