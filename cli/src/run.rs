@@ -30,6 +30,7 @@ use crate::list;
 use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
+use crate::overview;
 use crate::request::new_id;
 use crate::schema;
 use crate::shell::script;
@@ -88,6 +89,14 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let access = Access::find(&common)?;
             block_on(list::list(&access, common.site.as_deref()))
+        }
+        Some(("status", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(overview::status(matches, &common))
+        }
+        Some(("watch", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(overview::watch(matches, &common))
         }
         Some(("doctor", matches)) => {
             let common = usage::common(matches, common);
