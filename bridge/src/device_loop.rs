@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::clock::Now;
+use bus::rounds::Rounds;
 use bus::session::bridge::{Session, SessionEvent};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -60,8 +61,10 @@ pub struct Wiring {
     pub session: (Session, mpsc::Receiver<SessionEvent>, JoinHandle<()>),
     /// The state directory.
     pub store: (Store, mpsc::Receiver<Saved>),
-    /// Ends the process when the loop hangs.
+    /// Ends the process when this loop or one of the tasks hangs.
     pub watchdog: Watchdog,
+    /// This loop's rounds, which the watchdog sees.
+    pub rounds: Rounds,
     /// Our certificate, whose expiry is read at each connect.
     pub certificate: Option<PathBuf>,
 }
@@ -77,6 +80,7 @@ where
         session: (session, mut session_events, session_task),
         store: (store, mut saved),
         watchdog,
+        rounds,
         certificate,
     } = wiring;
     let (certificate, mut expiry) = certificate::Reader::new(certificate);
@@ -102,8 +106,10 @@ where
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
         }
-        watchdog.progress();
+        rounds.count();
         if let Some(say_offline) = finish {
+            // Every step of the end has its own limit, and the tasks are about to end.
+            drop(watchdog);
             session.stop(say_offline);
             // Its last output, perhaps a stop, is written during the farewell.
             drop(line);

@@ -4,7 +4,6 @@
 pub mod attention;
 pub mod certificate;
 pub mod command_line;
-pub mod concern;
 pub mod controller;
 pub mod core;
 pub mod daemon;

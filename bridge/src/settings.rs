@@ -111,6 +111,8 @@ pub struct BridgeSettings {
     pub serial_port: PathBuf,
     /// Baud.
     pub serial_baud: u32,
+    /// The instrument's usual speed, baud.
+    pub usual_baud: u32,
     /// After this time without a valid reply the link is lost.
     pub serial_timeout: Duration,
     /// How long one reply may take.
@@ -171,6 +173,7 @@ impl BridgeSettings {
             log_name,
             serial_port,
             serial_baud: u32::try_from(serial_baud).unwrap_or_default(),
+            usual_baud: usual.serial_baud,
             serial_timeout: times.serial_timeout,
             exchange_limit: times.exchange_limit,
             query_delay: times.query_delay,

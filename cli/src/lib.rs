@@ -1,7 +1,7 @@
 //! The operators' commands: the command line (`usage`, `action`), an instrument's description
 //! (`instrument`, from its `meta` or built in), the data of a device (`view`), the output
 //! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), requests (`ask`, `wait`),
-//! files for Home Assistant (`ha`), and the search for faults (`doctor`).
+//! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`,
@@ -32,6 +32,7 @@ pub mod notes;
 
 mod outcome;
 mod output;
+pub mod overview;
 pub mod picture;
 pub mod progress;
 pub mod request;

@@ -30,6 +30,7 @@ use crate::list;
 use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
+use crate::overview;
 use crate::request::new_id;
 use crate::schema;
 use crate::shell::script;
@@ -89,6 +90,14 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let access = Access::find(&common)?;
             block_on(list::list(&access, common.site.as_deref()))
         }
+        Some(("status", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(overview::status(matches, &common))
+        }
+        Some(("watch", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(overview::watch(matches, &common))
+        }
         Some(("doctor", matches)) => {
             let common = usage::common(matches, common);
             block_on(doctor::run(matches, &common))
@@ -113,7 +122,8 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         }
         Some(("identity", matches)) => {
             let done = identity::run(matches, usage::common(matches, common).site);
-            print(&done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?).map(|()| 0)
+            let (text, code) = done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?;
+            print(&text).map(|()| code)
         }
         Some(("schema", matches)) => {
             let name = matches.get_one::<String>("name").map(String::as_str);

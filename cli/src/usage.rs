@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::doctor;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
+use crate::overview;
 use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::style::Style;
@@ -22,8 +23,8 @@ use crate::tool::Tool;
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 9] =
-    ["list", "doctor", "device", "ha", "acl", "identity", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 11] =
+    ["list", "status", "watch", "doctor", "device", "ha", "acl", "identity", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -53,7 +54,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .about("The same as `obsbus DEVICE`, also for a device whose name is a command of obsbus")
         .arg(Arg::new("device").required(true).value_name("DEVICE").help("DEVICE or SITE/DEVICE"))
         .arg(words().help("The words that would follow `obsbus DEVICE`"));
-    let list = Command::new("list").about("Show every device there is");
+    let list = Command::new("list").about("Show what devices there are");
     with_common(Command::new("obsbus"))
         .version(version)
         .about("See and command the instruments of an observatory")
@@ -65,6 +66,8 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand_required(true)
         .allow_external_subcommands(true)
         .subcommand(list)
+        .subcommand(overview::status_command())
+        .subcommand(overview::watch_command())
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())

@@ -24,6 +24,9 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &[],
         &["--bogus"],
         &["list", "all"],
+        &["status", "all"],
+        &["watch", "all"],
+        &["doctor", "--etc"],
         &["device"],
         &["completions"],
         &["completions", "tcsh"],
@@ -79,6 +82,9 @@ fn the_help_of_a_device_that_is_not_there_is_that_of_any_device() {
 fn a_broker_that_is_not_there_exits_155_for_every_command() {
     let calls: &[&[&str]] = &[
         &["list"],
+        &["status"],
+        &["status", "--json"],
+        &["watch"],
         &["powerbox"],
         &["powerbox", "status"],
         &["clasp/powerbox", "json"],

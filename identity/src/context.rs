@@ -2,7 +2,7 @@
 //! the command line, from the files of this machine.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
 use serde::Deserialize;
@@ -41,13 +41,20 @@ struct InstalledBroker {
 }
 
 impl Context {
-    /// What a person's programs are to be told.
+    /// What a person's programs are to be told, from the settings of this machine.
     ///
     /// # Errors
-    /// The site is not known.
+    /// They cannot be read.
     pub(crate) fn told(&self, login: Option<String>) -> Result<Told, Failure> {
-        let path = self.machine.at("/etc/obsbus/client.toml");
-        let installed: Installed = match files::read_if_there(&path)? {
+        self.told_by(&self.machine.at("/etc/obsbus/client.toml"), login)
+    }
+
+    /// As [`Self::told`], from the settings in the file `path` if there are any.
+    ///
+    /// # Errors
+    /// As [`Self::told`].
+    pub(crate) fn told_by(&self, path: &Path, login: Option<String>) -> Result<Told, Failure> {
+        let installed: Installed = match files::read_if_there(path)? {
             Some(text) => toml::from_str(&text)
                 .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?,
             None => Installed::default(),
@@ -57,11 +64,6 @@ impl Context {
             None if installed.sites.is_empty() => self.sites_of_bridges(),
             None => installed.sites,
         };
-        if sites.is_empty() {
-            return Err(Failure::usage(
-                "the settings need the name of the site, the first level of its topics: expected --site NAME",
-            ));
-        }
         let broker = self.broker.clone().or(installed.broker.host);
         Ok(Told { login, sites, broker: broker.unwrap_or_else(|| "localhost".to_owned()) })
     }

@@ -1,5 +1,6 @@
 //! `init` and `issue`: an authority, and identities of it.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
@@ -7,9 +8,10 @@ use rcgen::PublicKeyData as _;
 use zeroize::Zeroizing;
 
 use crate::acl::{self, Role};
-use crate::authority::{self, Authority};
+use crate::authority::{self, Asked, Authority};
 use crate::broker;
 use crate::context::Context;
+use crate::control;
 use crate::destination::{Delivery, Destination};
 use crate::failure::Failure;
 use crate::files::{self, NewFile};
@@ -55,6 +57,8 @@ pub(crate) struct Wanted {
     pub(crate) hosts: Vec<String>,
     /// Put the files into their places on this machine.
     pub(crate) install: bool,
+    /// Let people and services command the bridges of this machine.
+    pub(crate) control: bool,
     /// The folder in which each identity gets one.
     pub(crate) out: PathBuf,
     /// For which user of this machine.
@@ -68,6 +72,8 @@ struct Planned {
     hosts: Vec<String>,
     target: Target,
     was_revoked: bool,
+    /// The public key of a request; `None`: a key is made.
+    public: Option<Vec<u8>>,
 }
 
 enum Target {
@@ -87,12 +93,36 @@ pub(crate) fn issue(context: &Context, wanted: &Wanted) -> Result<String, Failur
     {
         return Err(Failure::usage(format!("{} is named twice", twice.1)));
     }
+    let bridges = if wanted.control { control::settings(&context.machine)? } else { Vec::new() };
     let authority = vault.unlock(&context.passphrase, context.now)?;
     let mut report = String::new();
     for planned in &planned {
         report += &issue_one(context, &mut vault, &authority, planned)?;
+        if planned.kind == Kind::Client {
+            report += &lines(match wanted.control {
+                true => control::allow(&context.machine, &bridges, &planned.name)?,
+                false => vec![rights(&planned.name)],
+            });
+        }
     }
     Ok(report)
+}
+
+/// Signs a request that was made on another machine.
+///
+/// # Errors
+/// The request is not valid; and as [`issue`].
+pub(crate) fn sign(context: &Context, request: &Path, out: &Path) -> Result<String, Failure> {
+    let mut vault = Vault::open(&context.ca)?;
+    let Asked { name, hosts, public } = authority::asked(&files::read(request)?)
+        .map_err(|error| Failure::new(format!("{} {error}", request.display())))?;
+    let kind = Kind::of(&name, !hosts.is_empty());
+    hosts.iter().try_for_each(|host| name::check_host(host))?;
+    let was_revoked = check(context, &vault, &name, kind)?.is_denied;
+    let target = folder(out, &name)?;
+    let planned = Planned { name, kind, hosts, target, was_revoked, public: Some(public) };
+    let authority = vault.unlock(&context.passphrase, context.now)?;
+    issue_one(context, &mut vault, &authority, &planned)
 }
 
 fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result<Planned, Failure> {
@@ -103,16 +133,10 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
         )));
     }
     let kind = Kind::of(name, is_server);
-    let acl = files::read_if_there(&context.machine.acl())?.unwrap_or_default();
-    let role = acl::role(&acl, name);
-    name::check(name, kind, role, &context.panel_users()?)?;
-    if let Some(entry) = vault.register.current(name) {
-        return Err(issued_already(entry, context.now));
-    }
-    if acl::is_denied(&acl::allow_again(&acl, name), name) {
-        return Err(Failure::new(format!(
-            "{} denies everything to {name}: remove its lines `user {name}` and `topic deny #` first",
-            context.machine.acl().display()
+    let Known { role, is_denied } = check(context, vault, name, kind)?;
+    if wanted.control && kind == Kind::Client && role == Role::Observer {
+        return Err(Failure::usage(format!(
+            "--control: the broker's access rules let {name} only read: expected another name"
         )));
     }
     if wanted.install && kind == Kind::Client && role == Role::Service {
@@ -126,19 +150,45 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
         Kind::Bridge | Kind::Client => Vec::new(),
     };
     let target = if wanted.install {
-        let told = || context.told(wanted.login.clone());
-        let destination = Destination::of(name, kind, &context.machine, told)?;
+        let destination =
+            Destination::of(name, kind, &context.machine, || context.told(wanted.login.clone()))?;
         destination.check_absent(&vault.certificate)?;
         Target::Machine(Box::new(destination))
     } else {
-        let folder = wanted.out.join(name);
-        if files::is_there(&folder) {
-            return Err(files::exists(&folder));
+        if kind == Kind::Client {
+            context.told(None)?.check()?;
         }
-        Target::Folder(folder)
+        folder(&wanted.out, name)?
     };
-    let was_revoked = acl::is_denied(&acl, name);
-    Ok(Planned { name: name.to_owned(), kind, hosts, target, was_revoked })
+    Ok(Planned { name: name.to_owned(), kind, hosts, target, was_revoked: is_denied, public: None })
+}
+
+fn folder(out: &Path, name: &str) -> Result<Target, Failure> {
+    let folder = out.join(name);
+    if files::is_there(&folder) { Err(files::exists(&folder)) } else { Ok(Target::Folder(folder)) }
+}
+
+/// What the broker's access rules have for a name that may be issued.
+struct Known {
+    role: Role,
+    /// Because it was revoked.
+    is_denied: bool,
+}
+
+fn check(context: &Context, vault: &Vault, name: &str, kind: Kind) -> Result<Known, Failure> {
+    let acl = files::read_if_there(&context.machine.acl())?.unwrap_or_default();
+    let role = acl::role(&acl, name);
+    name::check(name, kind, role, &context.panel_users()?)?;
+    if let Some(entry) = vault.register.current(name) {
+        return Err(issued_already(entry, context.now));
+    }
+    if acl::is_denied(&acl::allow_again(&acl, name), name) {
+        return Err(Failure::new(format!(
+            "{} denies everything to {name}: remove its lines `user {name}` and `topic deny #` first",
+            context.machine.acl().display()
+        )));
+    }
+    Ok(Known { role, is_denied: acl::is_denied(&acl, name) })
 }
 
 fn issued_already(entry: &Entry, now: Utc) -> Failure {
@@ -153,7 +203,7 @@ fn issued_already(entry: &Entry, now: Utc) -> Failure {
 }
 
 /// The names that were asked for, and those by which this machine knows itself.
-fn server_names(wanted: &[String]) -> Result<Vec<String>, Failure> {
+pub(crate) fn server_names(wanted: &[String]) -> Result<Vec<String>, Failure> {
     let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let mut names: Vec<String> = wanted.iter().map(|host| host.to_ascii_lowercase()).collect();
     for host in own.into_iter().chain(Machine::host()) {
@@ -171,9 +221,9 @@ fn issue_one(
     authority: &Authority,
     planned: &Planned,
 ) -> Result<String, Failure> {
-    let Planned { name, kind, hosts, target, was_revoked } = planned;
-    let key = authority::new_key()?;
-    let signed = authority.sign(name, *kind, hosts, &key.subject_public_key_info(), context.now)?;
+    let Planned { name, kind, hosts, target, was_revoked, .. } = planned;
+    let key = Key::new(planned)?;
+    let signed = authority.sign(name, *kind, hosts, &key.public, context.now)?;
     vault.register.certificates.push(Entry {
         name: name.clone(),
         kind: *kind,
@@ -181,36 +231,28 @@ fn issue_one(
         issued: context.now,
         expires: signed.expires,
         hosts: hosts.clone(),
-        file: String::new(),
+        handed_out: false,
+        installed: None,
         revoked: None,
     });
     // Nothing is handed out that is not in the register: nobody could revoke it.
     vault.keep(&signed)?;
-    let key: Zeroizing<String> = Zeroizing::new(key.serialize_pem());
-    let delivery =
-        Delivery { certificate: &signed.certificate, key: Some(&key), authority: &vault.certificate };
-    let until = day(signed.expires);
-    let mut report = format!("{name}: a {}'s certificate, valid until {until}", kind.word());
-    if *kind == Kind::Server {
-        report += &format!(", for {}", hosts.join(", "));
-    }
-    report += "\n";
-    let file = match target {
+    let private = key.private.as_ref().map(|text| text.as_str());
+    let delivery = Delivery { certificate: &signed.certificate, key: private, authority: &vault.certificate };
+    let mut report = headline(name, *kind, hosts, signed.expires);
+    let installed = match target {
         Target::Machine(destination) => {
             let remarks = destination.deliver(delivery)?;
             report += &lines(destination.places().into_iter().chain(remarks));
-            destination.certificate.clone()
+            Some(destination.certificate.clone())
         }
         Target::Folder(folder) => {
-            write_folder(context, folder, name, *kind, delivery)?;
-            report += &lines(handing_over(folder, name));
-            folder.join(format!("{name}.pem"))
+            write_folder(context, vault, folder, name, *kind, delivery)?;
+            report += &lines(handing_over(folder, name, private.is_some()));
+            None
         }
     };
-    if let Some(entry) = vault.register.entry_mut(&signed.serial) {
-        entry.file = std::path::absolute(&file).unwrap_or(file).display().to_string();
-    }
-    vault.save()?;
+    vault.handed_out(&signed.serial, installed)?;
     if *was_revoked {
         report += &lines(broker::allow_again(&context.machine, name)?);
     }
@@ -220,38 +262,86 @@ fn issue_one(
     Ok(report)
 }
 
+/// The key of a certificate that is to be signed.
+struct Key {
+    /// DER, SubjectPublicKeyInfo.
+    public: Vec<u8>,
+    /// PEM; `None`: it stays where the request was made.
+    private: Option<Zeroizing<String>>,
+}
+
+impl Key {
+    fn new(planned: &Planned) -> Result<Self, Failure> {
+        if let Some(public) = &planned.public {
+            return Ok(Self { public: public.clone(), private: None });
+        }
+        let key = authority::new_key()?;
+        let private = Some(Zeroizing::new(key.serialize_pem()));
+        Ok(Self { public: key.subject_public_key_info(), private })
+    }
+}
+
+/// What was signed, in one line.
+pub(crate) fn headline(name: &str, kind: Kind, hosts: &[String], expires: Utc) -> String {
+    let of = if hosts.is_empty() { String::new() } else { format!(", for {}", hosts.join(", ")) };
+    format!("{name}: a {}'s certificate, valid until {}{of}\n", kind.word(), day(expires))
+}
+
+fn rights(name: &str) -> String {
+    format!(
+        "{name} may read everything; to let {name} command, add the name to control_clients of the bridge and \
+         reload it (docs/identities.md)"
+    )
+}
+
 /// A folder with everything that another machine needs.
-fn write_folder(
+pub(crate) fn write_folder(
     context: &Context,
+    vault: &Vault,
     folder: &Path,
     name: &str,
     kind: Kind,
     delivery: Delivery<'_>,
 ) -> Result<(), Failure> {
-    files::make_folder(folder, 0o700, None)?;
     let mut files = vec![NewFile::public(folder.join("ca.pem"), delivery.authority)];
-    if kind == Kind::Client {
+    if let (Kind::Client, Some(_)) = (kind, delivery.key) {
         let told = context.told(None)?;
+        let broker = broker_of_others(context, vault, told.broker);
         let authority = Path::new("ca.pem");
-        let access = Access { identity: name, sites: &told.sites, broker: &told.broker, authority };
+        let access = Access { identity: name, sites: &told.sites, broker: &broker, authority };
         files.push(NewFile::public(folder.join("client.toml"), &person::client_settings(&access)));
     }
     if let Some(key) = delivery.key {
         files.push(NewFile::secret(folder.join(format!("{name}.key")), key));
     }
     files.push(NewFile::public(folder.join(format!("{name}.pem")), delivery.certificate));
+    files::make_folder(folder, 0o700, None)?;
     files::place(&files)
 }
 
-fn handing_over(folder: &Path, name: &str) -> [String; 2] {
+/// The broker's host as other machines know it; `here` is how this one does.
+fn broker_of_others(context: &Context, vault: &Vault, here: String) -> String {
+    if context.broker.is_some() || !is_loopback(&here) {
+        return here;
+    }
+    let hosts = vault.register.current(BROKER).map(|entry| entry.hosts.as_slice()).unwrap_or_default();
+    hosts.iter().find(|host| !is_loopback(host)).cloned().or_else(Machine::host).unwrap_or(here)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What to do with a folder.
+pub(crate) fn handing_over(folder: &Path, name: &str, has_key: bool) -> [String; 2] {
+    let what = if has_key { "; it holds the private key: delete it afterwards" } else { "" };
     [
-        format!("{}: carry this folder to the machine of {name}; it holds the private key", folder.display()),
-        format!(
-            "there: obsbus identity install {name}   (as root for a bridge or the broker), then delete it"
-        ),
+        format!("{}: carry this folder to the machine of {name}{what}", folder.display()),
+        format!("there, as root or as the person it is for: obsbus identity install {name}"),
     ]
 }
 
+/// Lines that belong to the line above.
 pub(crate) fn lines(lines: impl IntoIterator<Item = String>) -> String {
     lines.into_iter().map(|line| format!("  {line}\n")).collect()
 }

@@ -172,6 +172,19 @@ impl Vault {
         self.save()
     }
 
+    /// Notes that the certificate with this serial has left this program, and where on this machine it
+    /// is read.
+    ///
+    /// # Errors
+    /// The register cannot be written.
+    pub(crate) fn handed_out(&mut self, serial: &str, installed: Option<PathBuf>) -> Result<(), Failure> {
+        if let Some(entry) = self.register.entry_mut(serial) {
+            entry.handed_out = true;
+            entry.installed = installed;
+        }
+        self.save()
+    }
+
     /// Writes the register.
     ///
     /// # Errors

@@ -1,11 +1,15 @@
 """The machines that tests begin with."""
 
+import contextlib
+
 import pytest
 
-import draft
-from instruments import LETS_IN_TERMINALS, Instruments
+from installing import install, install_the_rest, prepare
+from instruments import Instruments
 from machine import Machine, debian
-from observatory import BRIDGES, wait_until_ready
+from observatory import wait_until_ready
+
+VERSIONS = [12, 13]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -17,36 +21,57 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-@pytest.fixture
-def instruments():
-    instruments = Instruments()
-    yield instruments
-    instruments.close()
+class Installation:
+    """A Debian on which everything was installed: its layers, and what the six commands showed."""
 
-
-def let_in_terminals(machine):
-    for bridge in BRIDGES:
-        machine.write(f"/etc/systemd/system/{bridge}@.service.d/simulator.conf", LETS_IN_TERMINALS)
+    def __init__(self, version, machine, shown):
+        self.version, self.shown = version, shown
+        self.layers = [machine.changes, debian(version)]
 
 
 @pytest.fixture(scope="session")
-def installed():
-    """The layers of a Debian 13 with everything installed."""
-    instruments = Instruments()
-    with Machine("installer", [debian(13)], instruments.devices) as machine:
-        let_in_terminals(machine)
-        machine.boot()
-        draft.install(machine)
-        wait_until_ready(machine)
-        machine.power_off()
-        instruments.close()
-        yield [machine.changes, debian(13)]
+def installations():
+    """Makes an installation when it is first asked for."""
+    made = {}
+    with contextlib.ExitStack() as stack:
+
+        def installation(version):
+            if version not in made:
+                with contextlib.closing(Instruments()) as instruments:
+                    machine = Machine(f"installer-{version}", [debian(version)], instruments.devices)
+                    stack.enter_context(machine)
+                    machine.boot()
+                    prepare(machine)
+                    shown = install(machine)
+                    install_the_rest(machine)
+                    wait_until_ready(machine)
+                    # For tests of clocks; nothing uses it unless it is told to.
+                    machine.run("apt-get install --yes libfaketime", limit=300)
+                    machine.power_off()
+                made[version] = Installation(version, machine, shown)
+            return made[version]
+
+        yield installation
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda version: f"debian-{version}")
+def installation(request, installations):
+    """One of each Debian."""
+    return installations(request.param)
 
 
 @pytest.fixture
-def machine(installed, instruments):
-    """A Debian 13 that was installed before and has just booted, with its instruments."""
-    with Machine("observatory", installed, instruments.devices) as machine:
+def instruments():
+    with contextlib.closing(Instruments()) as instruments:
+        yield instruments
+
+
+@pytest.fixture
+def machine(request, installations, instruments):
+    """An observatory that was installed before and has just booted: a Debian 13, or that of the test's
+    `installation`."""
+    installed = request.getfixturevalue("installation") if "installation" in request.fixturenames else installations(13)
+    with Machine("observatory", installed.layers, instruments.devices) as machine:
         machine.boot()
         wait_until_ready(machine)
         yield machine

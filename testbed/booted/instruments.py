@@ -14,8 +14,6 @@ PROGRAMS = pathlib.Path(
 )
 DIALOUT = 20
 
-# Only for terminals of simulators: a unit lets in real ports and nothing else.
-LETS_IN_TERMINALS = "[Service]\nDeviceAllow=char-pts rw\n"
 
 
 class Instrument:
@@ -56,7 +54,7 @@ class Instruments:
 
     def __init__(self):
         self.chiller = Instrument("chiller-sim")
-        self.focuser = Instrument("focuser-sim")
+        self.focuser = Instrument("focuser-sim", "--place=0.3")
         self.devices = {"/dev/chiller": self.chiller.terminal, "/dev/focuser": self.focuser.terminal}
 
     def close(self):

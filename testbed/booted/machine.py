@@ -1,12 +1,16 @@
 """A Debian that boots in a folder: systemd-nspawn with an init of its own, without a network."""
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import select
 import shlex
 import signal
 import subprocess
 import tempfile
+import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -137,7 +141,7 @@ class Machine:
         """The end of its journal, for whoever reads of a failed test."""
         if not self.process or self.process.poll() is not None:
             return self.words()
-        return self.run("journalctl --no-pager --output=short-precise --lines=60", check=False).out
+        return self.run("journalctl --no-pager --output=short-precise | grep -v ' runuser\[' | tail -n 60", check=False).out
 
     def reboot(self):
         self.run("systemctl reboot", check=False)
@@ -163,25 +167,68 @@ class Machine:
 
     # --- What is done on it ---------------------------------------------------------------------
 
+    def enter(self, command, user):
+        """The arguments that run a line of shell there, in the user's home."""
+        home = "/root" if user == "root" else f"/home/{user}"
+        environment = ENVIRONMENT | {"HOME": home, "USER": user}
+        enter = ["nsenter", "--target", str(self.leader()), "--all", "env", "-i"]
+        enter += [f"{key}={value}" for key, value in environment.items()]
+        if user != "root":
+            enter += ["runuser", "-u", user, "--"]
+        return [*enter, "sh", "-c", f"cd {home}\n{command}"]
+
     def run(self, command, user="root", check=True, limit=60, input=None):
         """Runs a line of shell there, as an ordinary user if one is named."""
-        home = "/root" if user == "root" else f"/home/{user}"
-        shell = ["sh", "-c", f"cd {home}\n{command}"]
-        if user != "root":
-            shell = ["runuser", "-u", user, "--", *shell]
-        environment = [f"{key}={value}" for key, value in (ENVIRONMENT | {"HOME": home, "USER": user}).items()]
-        full = ["nsenter", "--target", str(self.leader()), "--all", "env", "-i", *environment, *shell]
-        done = subprocess.run(full, capture_output=True, text=True, timeout=limit, input=input or "", check=False)
+        done = subprocess.run(
+            self.enter(command, user), capture_output=True, text=True, timeout=limit, input=input or "", check=False
+        )
         result = Result(command, done.returncode, done.stdout, done.stderr)
         if check and result.code != 0:
             raise Failed(str(result))
         return result
 
-    def start(self, command):
-        """Starts a line of shell there, as root, and does not wait for its end."""
-        full = ["nsenter", "--target", str(self.leader()), "--all", "env", "-i"]
-        full += [*(f"{key}={value}" for key, value in ENVIRONMENT.items()), "sh", "-c", command]
-        return subprocess.Popen(full, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(self, command, user="root"):
+        """Starts a line of shell there, and does not wait for its end."""
+        return subprocess.Popen(
+            self.enter(command, user),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def type(self, command, answers, user="root", limit=300):
+        """Runs a line of shell at a terminal. Whenever one of the words of `answers` appears, its answer
+        is typed; the rest of what appears is not looked at before the end."""
+        here, there = pty.openpty()
+        process = subprocess.Popen(
+            self.enter(command, user),
+            stdin=there,
+            stdout=there,
+            stderr=there,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(there)
+        shown, seen, end = "", 0, time.monotonic() + limit
+        while True:
+            if time.monotonic() > end:
+                process.kill()
+                raise Failed(f"{command!r} has not ended after {limit} s:\n{shown}")
+            if select.select([here], [], [], 0.1)[0]:
+                try:
+                    shown += os.read(here, 4096).decode(errors="replace")
+                except OSError:
+                    break  # The other side is closed.
+            for words, answer in answers.items():
+                if words in shown[seen:]:
+                    seen = len(shown)
+                    os.write(here, f"{answer}\n".encode())
+        os.close(here)
+        result = Result(command, process.wait(10), shown, "")
+        if result.code != 0:
+            raise Failed(str(result))
+        return result
 
     def write(self, path, text, mode=0o644):
         """Writes a file there. Not below /run and /tmp, which only the booted machine sees."""

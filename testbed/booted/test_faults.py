@@ -6,6 +6,7 @@ import pytest
 
 from machine import wait_for
 from observatory import (
+    alice,
     TOOLS,
     UNITS,
     attentions,

@@ -215,7 +215,7 @@ fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> Conne
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(super) fn broker(credentials: Credentials) -> BrokerSettings {
@@ -228,7 +228,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(super) fn by_certificate() -> BrokerSettings {
+    pub(crate) fn by_certificate() -> BrokerSettings {
         broker(Credentials::Certificate {
             certificate_file: PathBuf::from("/nowhere/alice.pem"),
             key_file: PathBuf::from("/nowhere/alice.key"),

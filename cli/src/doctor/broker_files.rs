@@ -15,7 +15,8 @@ struct Configuration(Vec<(String, String, PathBuf)>);
 impl Configuration {
     /// The distribution's file, those of its folder, and those of the package obsbus-broker.
     fn load(folder: &Path) -> Self {
-        let folders = ["conf.d", "obsbus"].map(|name| std::fs::read_dir(folder.join(name)).into_iter().flatten());
+        let folders =
+            ["conf.d", "obsbus"].map(|name| std::fs::read_dir(folder.join(name)).into_iter().flatten());
         let mut files: Vec<_> = folders.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
         files.sort();

@@ -13,6 +13,7 @@
 mod bridge;
 mod broker;
 mod disk;
+mod hang;
 mod instances;
 mod killed;
 mod large;

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock")]
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::Outgoing as Sent;
@@ -10,9 +11,9 @@ use rumqttc::v5::mqttbytes::v5::{
     Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
     SubscribeReasonCode,
 };
-use rumqttc::v5::{AsyncClient, Event as Polled, EventLoop};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use rumqttc::v5::{AsyncClient, Event as Polled, EventLoop, MqttOptions};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use super::super::connect::{self, ClientId};
@@ -26,6 +27,38 @@ use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
 use crate::settings::BrokerSettings;
 
 type Arrived = (Result<Polled, LinkError>, Now);
+
+/// Who reads the TLS files: a thread that may block, one at a time, so that a disk that hangs
+/// neither stops the session nor collects threads.
+#[derive(Clone, Debug)]
+pub(super) struct Files(Arc<Semaphore>);
+
+impl Default for Files {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Files {
+    async fn read(
+        &self,
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+    ) -> Result<MqttOptions, LinkError> {
+        let (broker, client_id) = (broker.clone(), client_id.clone());
+        let reading = async {
+            let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| LinkError::TaskEnded)?;
+            let read = spawn_blocking(move || {
+                let options = connect::options(&broker, &client_id, limit);
+                drop(turn);
+                options
+            });
+            Ok(read.await.map_err(|_| LinkError::TaskEnded)??)
+        };
+        timeout(limit, reading).await.unwrap_or(Err(LinkError::FilesUnread { limit }))
+    }
+}
 
 /// One connection, from its CONNACK on.
 pub(super) struct Connection {
@@ -44,14 +77,16 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Connects, within `limit` for TCP, TLS and CONNACK together.
+    /// Reads the files, then connects, within `limit` for the files, and for TCP, TLS and CONNACK
+    /// together.
     pub(super) async fn connect(
         settings: &SessionSettings,
         client_id: &ClientId,
+        files: &Files,
         limit: Duration,
     ) -> Result<Self, LinkError> {
         let broker = &settings.broker;
-        let mut options = connect::options(broker, client_id, limit)?;
+        let mut options = files.read(broker, client_id, limit).await?;
         let availability = settings.base.availability();
         options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
@@ -210,6 +245,8 @@ fn incoming(publish: Publish, received: Now) -> Option<Incoming> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::connect::tests::by_certificate;
+    use crate::topic::Identity;
 
     #[test]
     fn an_expiry_is_told_in_whole_seconds_and_never_as_at_once() {
@@ -220,5 +257,18 @@ mod tests {
         assert_eq!(told(20_400), 20);
         assert_eq!((told(1), told(0)), (1, 1));
         assert_eq!(expiry_seconds(Duration::MAX), u32::MAX);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_the_connection_and_not_the_task() {
+        let files = Files::default();
+        let turn = Arc::clone(&files.0).try_acquire_owned().unwrap();
+        let settings = by_certificate();
+        let client_id = ClientId::random(&Identity::new("barometer-bridge").unwrap()).unwrap();
+        let error = files.read(&settings, &client_id, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.in_words(), "the files of [broker] were not read within 0 s: does the disk hang?");
+        drop(turn);
+        let error = files.read(&settings, &client_id, Duration::from_secs(10)).await.unwrap_err();
+        assert!(error.in_words().starts_with("ca_file /nowhere/ca.pem"), "{}", error.in_words());
     }
 }
