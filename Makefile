@@ -34,7 +34,7 @@ demo:
 
 # Most tests wait for processes: two threads leave two cores idle.
 test:
-	@tools/setup rust broker python
+	@tools/setup rust broker faketime python
 	$(CARGO) build --workspace --bins --locked --quiet
 	RUST_TEST_THREADS=$$(($$(nproc) * 3 / 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
 
@@ -77,10 +77,10 @@ generated:
 	@tools/setup rust
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
-	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p bridge --test faults
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test homeassistant
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test doctor page
 
 packages:
 	@tools/setup rust packages

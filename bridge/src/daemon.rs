@@ -198,6 +198,8 @@ pub fn core_settings<I: Instrument>(own: &I::Settings, session: String) -> Resul
         process: std::process::id(),
         stale_after: settings.stale_after,
         serial_timeout: settings.serial_timeout,
+        unusual_baud: (settings.serial_baud != settings.usual_baud)
+            .then_some((settings.serial_baud, settings.usual_baud)),
         homeassistant: settings.homeassistant.clone(),
     })
 }

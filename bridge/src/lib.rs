@@ -4,7 +4,6 @@
 pub mod attention;
 pub mod certificate;
 pub mod command_line;
-pub mod concern;
 pub mod controller;
 pub mod core;
 pub mod daemon;
@@ -15,6 +14,7 @@ pub mod journal;
 pub mod line;
 pub mod link;
 pub mod order;
+mod pages;
 pub mod poll_plan;
 pub mod recent;
 pub mod reload;

@@ -13,10 +13,9 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
-use bus::device::Concern;
+use bus::device::{Concern, every_bridge as concern};
 use bus::message::LinkHealth;
 
-use crate::concern;
 use crate::line::PortTrouble;
 
 const FAILURES_LIMIT: u32 = 3;

@@ -34,7 +34,9 @@ pub trait DeviceSettings: Sized {
     /// Prefix of the environment variables that change these settings.
     const PREFIX: &'static str;
     /// The new names of the keys that only this device's predecessor had.
-    const RENAMED: &'static [Renamed];
+    const RENAMED: &'static [Renamed] = &[];
+    /// The settings file that is shipped, with a comment on every key.
+    const SHIPPED: &'static str;
 
     /// Reads them; errors are noted in the section.
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self;
@@ -111,6 +113,8 @@ pub struct BridgeSettings {
     pub serial_port: PathBuf,
     /// Baud.
     pub serial_baud: u32,
+    /// The instrument's usual speed, baud.
+    pub usual_baud: u32,
     /// After this time without a valid reply the link is lost.
     pub serial_timeout: Duration,
     /// How long one reply may take.
@@ -171,6 +175,7 @@ impl BridgeSettings {
             log_name,
             serial_port,
             serial_baud: u32::try_from(serial_baud).unwrap_or_default(),
+            usual_baud: usual.serial_baud,
             serial_timeout: times.serial_timeout,
             exchange_limit: times.exchange_limit,
             query_delay: times.query_delay,

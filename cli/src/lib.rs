@@ -1,11 +1,11 @@
 //! The operators' commands: the command line (`usage`, `action`), an instrument's description
 //! (`instrument`, from its `meta` or built in), the data of a device (`view`), the output
 //! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), requests (`ask`, `wait`),
-//! files for Home Assistant (`ha`), and the search for faults (`doctor`).
+//! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`,
-//! `schema` and `doctor` the disk.
+//! `schema`, `files` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -14,11 +14,13 @@ mod cache;
 pub mod chart;
 mod command;
 pub mod complete;
+mod completion;
 mod confirm;
 pub mod connection;
 mod display;
 pub mod doctor;
 pub mod exit;
+mod files;
 mod foreseen;
 mod generic;
 pub mod ha;
@@ -32,10 +34,12 @@ pub mod notes;
 
 mod outcome;
 mod output;
+pub mod overview;
 pub mod picture;
 pub mod progress;
 pub mod request;
 mod run;
+mod runtime;
 pub mod schema;
 mod screen;
 pub mod shell;

@@ -11,8 +11,10 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::doctor;
+use crate::files;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
+use crate::overview;
 use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::style::Style;
@@ -22,8 +24,8 @@ use crate::tool::Tool;
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 9] =
-    ["list", "doctor", "device", "ha", "acl", "identity", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 11] =
+    ["list", "status", "watch", "doctor", "device", "ha", "acl", "identity", "schema", "completions", "help"];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -53,7 +55,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .about("The same as `obsbus DEVICE`, also for a device whose name is a command of obsbus")
         .arg(Arg::new("device").required(true).value_name("DEVICE").help("DEVICE or SITE/DEVICE"))
         .arg(words().help("The words that would follow `obsbus DEVICE`"));
-    let list = Command::new("list").about("Show every device there is");
+    let list = Command::new("list").about("Show what devices there are");
     with_common(Command::new("obsbus"))
         .version(version)
         .about("See and command the instruments of an observatory")
@@ -65,6 +67,8 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand_required(true)
         .allow_external_subcommands(true)
         .subcommand(list)
+        .subcommand(overview::status_command())
+        .subcommand(overview::watch_command())
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())
@@ -73,6 +77,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())
+        .subcommand(files::command())
 }
 
 fn home_assistant() -> Command {
@@ -132,7 +137,9 @@ fn home_assistant() -> Command {
 /// An unknown device; any word may be one of its verbs.
 #[must_use]
 pub fn any_device(name: &str) -> Command {
-    device_commands(device_frame(name), true).allow_external_subcommands(true)
+    let verbs = format!("The verbs of the device are commands, too: `obsbus {name} help` asks its bridge.");
+    let command = device_frame(name).after_help(format!("{verbs}\n\n{EXIT_CODES}"));
+    device_commands(command, true).allow_external_subcommands(true)
 }
 
 /// A device, with its verbs.
@@ -174,7 +181,8 @@ pub fn tool(tool: &'static Tool, instrument: &Instrument) -> Command {
         );
     let command = device_commands(command, instrument.stop().is_some())
         .subcommand(completions())
-        .subcommand(complete());
+        .subcommand(complete())
+        .subcommand(files::command());
     with_verbs(command, instrument, Some(tool))
 }
 

@@ -41,15 +41,15 @@ struct InstalledBroker {
 }
 
 impl Context {
-    /// What a person's programs are to be told.
+    /// What a person's programs are to be told, from the settings of this machine.
     ///
     /// # Errors
-    /// The site is not known.
+    /// They cannot be read.
     pub(crate) fn told(&self, login: Option<String>) -> Result<Told, Failure> {
         self.told_by(&self.machine.at("/etc/obsbus/client.toml"), login)
     }
 
-    /// As [`Self::told`], from the settings in the file `path`.
+    /// As [`Self::told`], from the settings in the file `path` if there are any.
     ///
     /// # Errors
     /// As [`Self::told`].
@@ -64,11 +64,6 @@ impl Context {
             None if installed.sites.is_empty() => self.sites_of_bridges(),
             None => installed.sites,
         };
-        if sites.is_empty() {
-            return Err(Failure::usage(
-                "the settings need the name of the site, the first level of its topics: expected --site NAME",
-            ));
-        }
         let broker = self.broker.clone().or(installed.broker.host);
         Ok(Told { login, sites, broker: broker.unwrap_or_else(|| "localhost".to_owned()) })
     }

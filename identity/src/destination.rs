@@ -28,6 +28,7 @@ pub(crate) struct Destination {
 /// The settings of a person's programs.
 #[derive(Debug)]
 struct Settings {
+    told: Told,
     client: NewFile,
     /// Conveniences: one that exists stays.
     options: Vec<NewFile>,
@@ -39,6 +40,21 @@ pub(crate) struct Told {
     pub(crate) login: Option<String>,
     pub(crate) sites: Vec<String>,
     pub(crate) broker: String,
+}
+
+impl Told {
+    /// Checks that settings can be made of it.
+    ///
+    /// # Errors
+    /// The site is not known.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.sites.is_empty() {
+            return Err(Failure::usage(
+                "the settings need the name of the site, the first level of its topics: expected --site NAME",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Files that are to be delivered; PEM.
@@ -100,6 +116,7 @@ impl Destination {
             NewFile::secret(path, &person::options(&access, &known_as))
         });
         let settings = Settings {
+            told: told.clone(),
             client: NewFile::public(folder.join("client.toml"), &person::client_settings(&access)),
             options: options.collect(),
         };
@@ -119,6 +136,7 @@ impl Destination {
     /// Names it.
     pub(crate) fn check_absent(&self, authority: &str) -> Result<(), Failure> {
         self.check_authority(authority)?;
+        self.check_told()?;
         self.as_owner(|| {
             let settings = self.person.iter().map(|(_, settings)| &settings.client.path);
             for path in [&self.key, &self.certificate].into_iter().chain(settings) {
@@ -136,6 +154,10 @@ impl Destination {
     /// Names it.
     pub(crate) fn check_free(&self, path: &Path) -> Result<(), Failure> {
         self.as_owner(|| if files::is_there(path) { Err(files::exists(path)) } else { Ok(()) })
+    }
+
+    fn check_told(&self) -> Result<(), Failure> {
+        self.person.as_ref().map_or(Ok(()), |(_, settings)| settings.told.check())
     }
 
     fn check_authority(&self, authority: &str) -> Result<(), Failure> {
@@ -163,6 +185,7 @@ impl Destination {
     /// A file exists, or cannot be written.
     pub(crate) fn deliver(&self, delivery: Delivery<'_>) -> Result<Vec<String>, Failure> {
         self.check_authority(delivery.authority)?;
+        self.check_told()?;
         let folder = self.key.parent().unwrap_or(Path::new("/"));
         let is_own_authority = self.authority.starts_with(folder);
         if !is_own_authority {

@@ -243,3 +243,97 @@ fn sync_folder_of(path: &Path) -> Result<(), Failure> {
         .and_then(|folder| folder.sync_all())
         .map_err(|error| Failure::io("bring to the disk", folder, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn files_are_placed_with_their_modes_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, certificate) = (folder.path().join("a.key"), folder.path().join("a.pem"));
+        place(&[NewFile::secret(key.clone(), "k"), NewFile::public(certificate.clone(), "c")]).unwrap();
+        assert_eq!((mode(&key), mode(&certificate)), (0o600, 0o644));
+        assert_eq!(names(folder.path()), ["a.key", "a.pem"]);
+    }
+
+    #[test]
+    fn nothing_is_overwritten_and_nothing_is_half_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, certificate) = (folder.path().join("a.key"), folder.path().join("a.pem"));
+        fs::write(&certificate, "old").unwrap();
+        let files = [NewFile::secret(key, "k"), NewFile::public(certificate.clone(), "new")];
+        let error = place(&files).unwrap_err().to_string();
+        assert!(error.ends_with("a.pem exists, and is not overwritten: move it away first"), "{error}");
+        assert_eq!(fs::read_to_string(&certificate).unwrap(), "old");
+        assert_eq!(names(folder.path()), ["a.pem"]);
+    }
+
+    #[test]
+    fn a_link_is_neither_followed_nor_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("a.key"), folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(is_there(&link));
+        assert!(place(&[NewFile::secret(link.clone(), "k")]).is_err());
+        assert!(!target.exists() && fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_is_whole_at_any_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let open = File::open(&path).unwrap();
+        replace(&path, "new").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("new", 0o640));
+        // Who had it open still reads the old one.
+        assert_eq!(io::read_to_string(open).unwrap(), "old");
+        assert!(replace(&folder.path().join("none"), "x").is_err());
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_is_removed_and_what_another_run_writes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let remnant = folder.path().join(".a.key.word.obsbus-new");
+        fs::write(&remnant, "half").unwrap();
+        let running = Staged::write(&NewFile::secret(folder.path().join("a.key"), "k")).unwrap();
+        assert!(!remnant.exists() && running.path.exists());
+        let other = Staged::write(&NewFile::secret(folder.path().join("a.key"), "k")).unwrap();
+        assert!(running.path.exists() && other.path.exists());
+        let names = names(folder.path());
+        assert!(names.iter().all(|name| name.starts_with('.') && !name.ends_with(".key")), "{names:?}");
+        drop((running, other));
+        assert_eq!(self::names(folder.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_unfinished_secret_is_never_readable_by_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = Staged::write(&NewFile::secret(folder.path().join("a.key"), "k")).unwrap();
+        assert_eq!(mode(&staged.path), 0o600);
+    }
+
+    #[test]
+    fn a_folder_gets_the_mode_that_was_asked_for_and_one_that_exists_keeps_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        make_folder(&path, 0o700, None).unwrap();
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o700, 0o755));
+        make_folder(&path, 0o755, None).unwrap();
+        assert_eq!(mode(&path), 0o700);
+    }
+}

@@ -79,7 +79,8 @@ pub(crate) fn install(context: &Context, folder: &Path, login: Option<String>) -
     let carried = Carried::read(folder, context.now)?;
     let Carried { name, kind, certificate, key, authority, .. } = &carried;
     let destination = Destination::of(name, *kind, &context.machine, || {
-        context.told_by(&folder.join("client.toml"), login)
+        let carried = folder.join("client.toml");
+        if carried.exists() { context.told_by(&carried, login) } else { context.told(login) }
     })?;
     let mut report = headline(name, *kind, &carried.hosts, carried.expires);
     if destination.present()?.is_some() {

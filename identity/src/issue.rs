@@ -1,5 +1,6 @@
 //! `init` and `issue`: an authority, and identities of it.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
@@ -10,6 +11,7 @@ use crate::acl::{self, Role};
 use crate::authority::{self, Asked, Authority};
 use crate::broker;
 use crate::context::Context;
+use crate::control;
 use crate::destination::{Delivery, Destination};
 use crate::failure::Failure;
 use crate::files::{self, NewFile};
@@ -55,6 +57,8 @@ pub(crate) struct Wanted {
     pub(crate) hosts: Vec<String>,
     /// Put the files into their places on this machine.
     pub(crate) install: bool,
+    /// Let people and services command the bridges of this machine.
+    pub(crate) control: bool,
     /// The folder in which each identity gets one.
     pub(crate) out: PathBuf,
     /// For which user of this machine.
@@ -89,10 +93,17 @@ pub(crate) fn issue(context: &Context, wanted: &Wanted) -> Result<String, Failur
     {
         return Err(Failure::usage(format!("{} is named twice", twice.1)));
     }
+    let bridges = if wanted.control { control::settings(&context.machine)? } else { Vec::new() };
     let authority = vault.unlock(&context.passphrase, context.now)?;
     let mut report = String::new();
     for planned in &planned {
         report += &issue_one(context, &mut vault, &authority, planned)?;
+        if planned.kind == Kind::Client {
+            report += &lines(match wanted.control {
+                true => control::allow(&context.machine, &bridges, &planned.name)?,
+                false => vec![rights(&planned.name)],
+            });
+        }
     }
     Ok(report)
 }
@@ -123,6 +134,11 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
     }
     let kind = Kind::of(name, is_server);
     let Known { role, is_denied } = check(context, vault, name, kind)?;
+    if wanted.control && kind == Kind::Client && role == Role::Observer {
+        return Err(Failure::usage(format!(
+            "--control: the broker's access rules let {name} only read: expected another name"
+        )));
+    }
     if wanted.install && kind == Kind::Client && role == Role::Service {
         return Err(Failure::usage(format!(
             "{name} is a service in the broker's access rules, and where its files belong is not known here: leave \
@@ -139,6 +155,9 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
         destination.check_absent(&vault.certificate)?;
         Target::Machine(Box::new(destination))
     } else {
+        if kind == Kind::Client {
+            context.told(None)?.check()?;
+        }
         folder(&wanted.out, name)?
     };
     Ok(Planned { name: name.to_owned(), kind, hosts, target, was_revoked: is_denied, public: None })
@@ -228,7 +247,7 @@ fn issue_one(
             Some(destination.certificate.clone())
         }
         Target::Folder(folder) => {
-            write_folder(context, folder, name, *kind, delivery)?;
+            write_folder(context, vault, folder, name, *kind, delivery)?;
             report += &lines(handing_over(folder, name, private.is_some()));
             None
         }
@@ -237,10 +256,8 @@ fn issue_one(
     if *was_revoked {
         report += &lines(broker::allow_again(&context.machine, name)?);
     }
-    match (kind, target) {
-        (Kind::Server, Target::Machine(_)) => report += &lines([broker::restart(&context.machine)]),
-        (Kind::Client, _) => report += &lines([rights(name)]),
-        _ => {}
+    if let (Kind::Server, Target::Machine(_)) = (kind, target) {
+        report += &lines([broker::restart(&context.machine)]);
     }
     Ok(report)
 }
@@ -280,16 +297,18 @@ fn rights(name: &str) -> String {
 /// A folder with everything that another machine needs.
 pub(crate) fn write_folder(
     context: &Context,
+    vault: &Vault,
     folder: &Path,
     name: &str,
     kind: Kind,
     delivery: Delivery<'_>,
 ) -> Result<(), Failure> {
     let mut files = vec![NewFile::public(folder.join("ca.pem"), delivery.authority)];
-    if kind == Kind::Client {
+    if let (Kind::Client, Some(_)) = (kind, delivery.key) {
         let told = context.told(None)?;
+        let broker = broker_of_others(context, vault, told.broker);
         let authority = Path::new("ca.pem");
-        let access = Access { identity: name, sites: &told.sites, broker: &told.broker, authority };
+        let access = Access { identity: name, sites: &told.sites, broker: &broker, authority };
         files.push(NewFile::public(folder.join("client.toml"), &person::client_settings(&access)));
     }
     if let Some(key) = delivery.key {
@@ -298,6 +317,19 @@ pub(crate) fn write_folder(
     files.push(NewFile::public(folder.join(format!("{name}.pem")), delivery.certificate));
     files::make_folder(folder, 0o700, None)?;
     files::place(&files)
+}
+
+/// The broker's host as other machines know it; `here` is how this one does.
+fn broker_of_others(context: &Context, vault: &Vault, here: String) -> String {
+    if context.broker.is_some() || !is_loopback(&here) {
+        return here;
+    }
+    let hosts = vault.register.current(BROKER).map(|entry| entry.hosts.as_slice()).unwrap_or_default();
+    hosts.iter().find(|host| !is_loopback(host)).cloned().or_else(Machine::host).unwrap_or(here)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// What to do with a folder.

@@ -8,6 +8,7 @@ mod acl;
 mod authority;
 mod broker;
 mod context;
+mod control;
 mod crl;
 mod destination;
 mod failure;

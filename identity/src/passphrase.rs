@@ -1,5 +1,6 @@
 //! The passphrase of the authority's key: typed at a terminal, or the first line of a file.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -63,11 +64,14 @@ fn check(passphrase: &str) -> Result<(), Failure> {
 }
 
 fn ask(question: &str) -> Result<Zeroizing<String>, Failure> {
-    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|error| {
-        Failure::usage(format!(
+    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => {
+            Failure::new("no passphrase was typed: nothing was changed")
+        }
+        _ => Failure::usage(format!(
             "cannot ask for the passphrase of the authority's key, since there is no terminal ({error}): put it \
              into a file of mode 0600 and name that with --passphrase-file FILE"
-        ))
+        )),
     })
 }
 

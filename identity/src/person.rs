@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bus::settings::account::Account;
-use rustix::process::{getegid, geteuid};
+use rustix::process::geteuid;
 
 use crate::failure::Failure;
-use crate::files::Owner;
 
 /// The programs with an option file each.
 pub(crate) const PROGRAMS: [&str; 3] = ["mosquitto_sub", "mosquitto_pub", "mosquitto_rr"];
@@ -30,7 +29,7 @@ impl Person {
     /// There is no such user, or only root may act for them.
     pub(crate) fn find(login: Option<&str>) -> Result<Self, Failure> {
         let own = geteuid();
-        let by_sudo = std::env::var("SUDO_USER").ok().filter(|_| own.is_root());
+        let by_sudo = std::env::var("SUDO_USER").ok().filter(|login| own.is_root() && !login.is_empty());
         let Some(login) = login.or(by_sudo.as_deref()) else {
             return Self::caller();
         };
@@ -74,14 +73,6 @@ impl Person {
             Some(account) => account
                 .run(work)
                 .map_err(|error| Failure::new(format!("cannot act as {}: {error}", self.login)))?,
-        }
-    }
-
-    /// Who owns the files: whoever writes them, see [`Self::run`].
-    pub(crate) fn owner(&self) -> Owner {
-        match &self.account {
-            Some(account) => Owner { uid: account.uid, gid: account.gid },
-            None => Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() },
         }
     }
 }

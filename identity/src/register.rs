@@ -87,6 +87,12 @@ impl Register {
         names.iter().filter_map(newest).collect()
     }
 
+    /// Whether `name` was revoked, and not issued again.
+    pub(crate) fn is_revoked(&self, name: &str) -> bool {
+        let mut own = self.certificates.iter().filter(|entry| entry.name == name);
+        self.current(name).is_none() && own.any(|entry| entry.revoked.is_some())
+    }
+
     /// The serials that are revoked, with their dates.
     pub(crate) fn revoked(&self) -> Vec<(String, Utc)> {
         let entries = self.certificates.iter();
@@ -118,4 +124,68 @@ pub(crate) fn days_between(from: Utc, to: Utc) -> i64 {
 /// The day of a date: `2026-11-30`.
 pub(crate) fn day(date: Utc) -> String {
     date.to_string().chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> Utc {
+        Utc::parse(text).unwrap()
+    }
+
+    fn entry(name: &str, serial: &str) -> Entry {
+        Entry {
+            name: name.to_owned(),
+            kind: Kind::Client,
+            serial: serial.to_owned(),
+            issued: date("2026-11-30T03:12:00Z"),
+            expires: date("2031-11-30T03:12:00Z"),
+            hosts: Vec::new(),
+            handed_out: true,
+            installed: None,
+            revoked: None,
+        }
+    }
+
+    #[test]
+    fn the_file_says_what_was_written() {
+        let revoked = Entry { revoked: Some(date("2027-01-01T00:00:00Z")), ..entry("alice", "01") };
+        let server = Entry {
+            kind: Kind::Server,
+            hosts: vec!["localhost".to_owned()],
+            installed: Some(PathBuf::from("/etc/x.pem")),
+            ..entry("broker", "02")
+        };
+        let list = RevocationList { number: 3, date: date("2027-01-01T00:00:00Z") };
+        let register = Register { revocation_list: Some(list), certificates: vec![revoked, server] };
+        let text = register.text();
+        assert!(text.contains("[[certificate]]\nname = \"alice\"\nkind = \"client\"\n"), "{text}");
+        assert_eq!(Register::parse(&text).unwrap(), register);
+        assert_eq!(Register::parse(&Register::default().text()).unwrap(), Register::default());
+        assert!(Register::parse("[[certificate]]\nname = 1\n").is_err());
+    }
+
+    #[test]
+    fn what_was_revoked_or_never_handed_out_is_not_in_use() {
+        let revoked = Entry { revoked: Some(date("2027-01-01T00:00:00Z")), ..entry("alice", "01") };
+        let lost = Entry { handed_out: false, ..entry("alice", "02") };
+        let mut register = Register { certificates: vec![revoked, lost], ..Register::default() };
+        assert_eq!(register.current("alice"), None);
+        assert!(register.is_revoked("alice") && !register.is_revoked("bob"));
+        assert_eq!(register.newest().len(), 1);
+        register.certificates.push(entry("alice", "03"));
+        register.certificates.push(entry("alice", "04"));
+        assert_eq!(register.current("alice").unwrap().serial, "04");
+        assert_eq!(register.newest().len(), 1);
+        assert!(!register.is_revoked("alice"));
+    }
+
+    #[test]
+    fn days_are_whole_days() {
+        let now = date("2031-11-28T04:12:00Z");
+        assert_eq!(entry("a", "1").days_left(now), 1);
+        assert_eq!(entry("a", "1").days_left(date("2031-11-30T03:12:01Z")), -1);
+        assert_eq!(day(now), "2031-11-28");
+    }
 }

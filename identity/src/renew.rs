@@ -107,7 +107,7 @@ fn renew_one(
     } else {
         let delivery =
             Delivery { certificate: &signed.certificate, key: None, authority: &vault.certificate };
-        write_folder(context, &folder, name, *kind, delivery)?;
+        write_folder(context, vault, &folder, name, *kind, delivery)?;
         report += &lines(handing_over(&folder, name, false));
     }
     vault.handed_out(&signed.serial, place)?;
@@ -221,6 +221,9 @@ fn due_here(context: &Context, vault: Option<&Vault>, within: i64) -> Vec<Due> {
     found.extend(installed.filter_map(|entry| Some((entry.name.clone(), entry.installed.clone()?))));
     let due = found.into_iter().filter_map(|(name, file)| {
         let facts = facts(&as_owner_of(&file, || files::read(&file)).ok()?).ok()?;
+        if vault.is_some_and(|vault| vault.register.is_revoked(&name)) {
+            return None;
+        }
         let days = days_between(context.now, facts.expires);
         let is_registered = vault.is_some_and(|vault| {
             let copy = vault.register.current(&name).and_then(|entry| vault.issued(&entry.serial).ok());

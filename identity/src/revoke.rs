@@ -40,9 +40,7 @@ pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
     vault.save()?;
     let path = vault.path("crl.pem");
     files::put(&NewFile::public(path.clone(), &list))?;
-    let mut report = format!("{name}: revoked; {} lists {} certificates\n", path.display(), {
-        vault.register.revoked().len()
-    });
+    let mut report = format!("{name}: revoked\n");
     report += &if broker::is_here(&context.machine) {
         lines(broker::revoke(&context.machine, name, kind, &list, context.now)?)
     } else {

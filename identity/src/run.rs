@@ -73,6 +73,7 @@ fn wanted(matches: &ArgMatches) -> Wanted {
         names: texts(matches, "names"),
         hosts: texts(matches, "server"),
         install: matches.get_flag("install"),
+        control: matches.get_flag("control"),
         out: path(matches, "out").unwrap_or_else(|| PathBuf::from(".")),
         login: text(matches, "user"),
     }

@@ -69,6 +69,10 @@ fn issue() -> Command {
         .arg(names().help("broker, KIND-bridge, or the name of a person or a service"))
         .arg(server())
         .arg(install_flag())
+        .arg(Arg::new("control").long("control").action(ArgAction::SetTrue).help(
+            "Let the people and services among them command: add them to control_clients of this machine's \
+                 bridges",
+        ))
         .args(told())
         .arg(out())
 }
@@ -89,7 +93,7 @@ fn install() -> Command {
 fn renew() -> Command {
     Command::new("renew")
         .about("Make a new certificate for the same key; it takes the place of the old one")
-        .arg(names().required_unless_present("due").help("Which identities"))
+        .arg(names().required(false).required_unless_present("due").help("Which identities"))
         .arg(
             Arg::new("due")
                 .long("due")
@@ -198,4 +202,20 @@ fn told() -> [Arg; 2] {
             .value_name("HOST")
             .help("The broker's host in a person's settings [default: that of /etc/obsbus/client.toml, else localhost]"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn days_may_have_their_unit() {
+        assert_eq!((days("60"), days("60d")), (Ok(60), Ok(60)));
+        assert!(days("2w").is_err() && days("-1").is_err() && days("").is_err());
+    }
 }

@@ -1,6 +1,7 @@
 //! The public interface holds together: the generated files that are the same for every instrument
 //! are what the types say, and every example fits its schema and survives its type.
 
+use bus::device::every_bridge;
 use bus::message::{Event, Health, History, Meta, Recent, Reply};
 use contract::schema::{required, text};
 use contract::{
@@ -40,6 +41,11 @@ fn the_generated_files_are_not_stale() {
     let fragments: Vec<String> =
         kinds.iter().map(|kind| read(&format!("mosquitto/acl/{kind}.acl"))).collect();
     keep("mosquitto/obsbus.acl", &access::assemble(&read("mosquitto/obsbus.acl.in"), &fragments));
+}
+
+#[test]
+fn the_fault_guide_says_of_each_attention_of_a_bridge_what_it_means_and_what_to_do() {
+    faults::hold("every bridge", every_bridge::CONCERNS);
 }
 
 #[test]

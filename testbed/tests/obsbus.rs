@@ -35,8 +35,12 @@ fn every_device_is_listed_shown_and_explained_by_what_its_bridge_says() {
     let (site, _focuser) = start();
     site.wait_state(|state| !state["water_temp"].is_null(), LIMIT).unwrap();
     let list = obsbus(&site, "visitor", &["list"]);
-    exited(&list, 0, "clasp/chiller  water chiller  IDLE       ");
-    exited(&list, 0, "clasp/focuser  focuser        NOT HOMED  ");
+    exited(&list, 0, "clasp/chiller  water chiller  ThermoTek T257P");
+    exited(&list, 0, "clasp/focuser  focuser        ");
+    let status = obsbus(&site, "visitor", &["status"]);
+    exited(&status, 0, "chiller  water chiller  IDLE       ok    ");
+    exited(&status, 0, "focuser  focuser        NOT HOMED  ok    ");
+    exited(&status, 0, "    ! not_homed: ");
 
     for words in [["chiller"].as_slice(), &["chiller", "status"], &["clasp/chiller"], &["device", "chiller"]]
     {

@@ -173,6 +173,23 @@ fn the_messages_by_which_the_fault_guide_is_searched_are_said_by_a_program() {
     assert!(count >= 12, "{count}");
 }
 
+#[test]
+fn the_page_about_moving_names_every_word_that_status_may_be() {
+    let page = fs::read_to_string(root().join("docs/moving.md")).unwrap();
+    for kind in ["chiller", "focuser"] {
+        let meta = fs::read(root().join(format!("{kind}-bridge/device/examples/meta.json"))).unwrap();
+        let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
+        let properties = meta["properties"].as_array().unwrap();
+        let status = properties.iter().find(|property| property["key"] == "status").unwrap();
+        let words = status["words"].as_array().unwrap();
+        assert!(words.len() > 5, "{words:?}");
+        for word in words {
+            let shown = format!("`{}`", word["word"]);
+            assert!(page.contains(&shown), "docs/moving.md does not say that status may be {shown}");
+        }
+    }
+}
+
 /// The commands of a block, joined where they go over several lines; without those that are shown because
 /// they are wrong, and without comments.
 fn commands(block: &str) -> Vec<String> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::device::every_bridge as concern;
 use bus::message::{Code, EventBody, EventKind, Reply, Severity};
 use bus::topic::Identity;
 
 use super::Core;
-use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 
 /// Smaller steps come from NTP slewing, and from reading two clocks one after the other.

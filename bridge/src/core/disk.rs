@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::device::every_bridge as concern;
 use bus::message::encode;
 
 use super::{Core, File, Output};
-use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 use crate::store::StoreError;
 

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bus::device::every_bridge as concern;
 use bus::message::{Event, Reply, encode};
 use bus::session::bridge::PAYLOAD_LIMIT;
 use serde_json::Map;
 
 use super::{Core, Output};
-use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 
 /// Length to which a long text is cut.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bus::clock::Instant;
+use bus::device::every_bridge as concern;
 
-use crate::concern;
 use crate::controller::Condition;
 
 /// The Desk remembers a verdict for this time.

@@ -72,6 +72,8 @@ pub struct CoreSettings {
     pub stale_after: Duration,
     /// The link is lost after this time of polling without a valid reply.
     pub serial_timeout: Duration,
+    /// The speed of the line and the instrument's usual one, baud, if they differ.
+    pub unusual_baud: Option<(u32, u32)>,
     /// Discovery by Home Assistant, if it is enabled.
     pub homeassistant: Option<HomeAssistant>,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Post, REPLY_EXPIRY};
+use bus::device::every_bridge as concern;
 use bus::message::{
     Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
@@ -13,7 +14,6 @@ use bus::outbox::Message;
 use super::fit::Done;
 use super::follow::FollowUp;
 use super::{Core, Output, meta};
-use crate::concern;
 use crate::controller::{Condition, Controller, Protocol};
 use crate::link::{Cause, Loss};
 
@@ -337,7 +337,8 @@ where
     fn conditions(&self, now: Now) -> Vec<Condition> {
         let mut conditions = Vec::new();
         if let Some(loss) = self.link.loss() {
-            conditions.push(Condition::new(loss.cause.concern(), loss.in_words()));
+            let text = loss.in_words() + &self.unusual_line(loss.cause);
+            conditions.push(Condition::new(loss.cause.concern(), text));
         }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
@@ -380,6 +381,16 @@ where
         conditions.extend(unanswered.map(|text| Condition::new(&concern::COMMAND_UNANSWERED, text)));
         conditions.extend(self.oversized.condition());
         conditions
+    }
+
+    /// A speed that is not the instrument's is a likely cause of its silence.
+    fn unusual_line(&self, cause: Cause) -> String {
+        match self.settings.unusual_baud {
+            Some((baud, usual)) if cause == Cause::NoAnswer => {
+                format!(" (serial_baud is {baud}, the usual speed of this instrument {usual})")
+            }
+            _ => String::new(),
+        }
     }
 }
 

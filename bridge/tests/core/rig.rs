@@ -203,6 +203,7 @@ impl Rig {
             process: 17,
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
+            unusual_baud: None,
             homeassistant,
         };
         let now = Now {

@@ -5,6 +5,7 @@
 
 mod check;
 mod concern;
+pub mod every_bridge;
 mod property;
 mod verb;
 

@@ -124,7 +124,8 @@ impl Judge<'_> {
                 "one of the two is wrong: run timedatectl on both, and switch on time synchronisation where it is off"
             }
             others if others.iter().all(is_alike) => {
-                "set this machine's clock (timedatectl), since every bridge disagrees with it by the same amount"
+                "compare timedatectl here and on the machine of the bridges: they all disagree with this one by the same \
+                 amount; set the one that is wrong"
             }
             _ => {
                 "set the clock of the bridge's machine (timedatectl), since other bridges agree with this machine"

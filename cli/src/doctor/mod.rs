@@ -171,9 +171,9 @@ fn unheard(of: &str, device: &str) -> Finding {
             "nothing is known of {of}: its bridge has never run on this broker, or the access list is for another site"
         ),
         format!(
-            "on the bridge's machine: systemctl status '*-bridge@*', journalctl -t ...; is the site right (sites in \
-             the settings)? does the access list name it (obsbus acl --site SITE)? `obsbus list` shows what there is, \
-             `obsbus {device}` one of them"
+            "on the bridge's machine: systemctl status '*-bridge@*'; is the site right (sites in the settings), and the \
+             one in the access list (obsbus acl --site SITE)?{}",
+            if device == "DEVICE" { "" } else { " `obsbus list` shows what there is" }
         ),
     )
 }

@@ -93,11 +93,15 @@ impl Survey {
             let Some(message) = self.client.next_message(self.client.limit(QUIET)).await? else { break };
             self.hear(&message);
         }
-        // What is on a device's topic without a bridge belongs to another service of the site.
+        self.keep_devices();
+        Ok(())
+    }
+
+    /// A state without a bridge belongs to another service of the site.
+    fn keep_devices(&mut self) {
         self.devices.retain(|_, (_, device)| {
             device.instrument.is_some() || device.view.availability.is_some() || device.health.is_some()
         });
-        Ok(())
     }
 
     fn hear(&mut self, message: &Message) {
@@ -241,7 +245,8 @@ impl Survey {
     }
 
     /// Disconnects; what was collected stays.
-    pub(crate) async fn close(self) -> BTreeMap<(String, String), (Base, Device)> {
+    pub(crate) async fn close(mut self) -> BTreeMap<(String, String), (Base, Device)> {
+        self.keep_devices();
         Box::pin(self.client.disconnect()).await;
         self.devices
     }

@@ -205,14 +205,18 @@ fn judge_signature(
     };
     let seconds = u64::try_from(now.unix_milliseconds() / 1000).unwrap_or_default();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let only_if = "right only if the broker knows another authority for its clients than for itself";
+    let only_if = "it is right only if the broker knows another authority for its clients than for itself";
     match verifier.verify_client_cert(own, others, now) {
         Ok(_) => {}
         Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            at.warning(&format!("was not signed by the authority in ca_file: {only_if}"));
+            at.warning(&format!(
+                "was not signed by the authority in ca_file: if an intermediate authority signed it, append its \
+                 certificate to this file; otherwise put the authority that signed it in ca_file: {only_if}"
+            ));
         }
         Err(Error::InvalidCertificate(CertificateError::BadSignature)) => at.warning(&format!(
-            "names the authority in ca_file and was signed by another of the same name: {only_if}"
+            "names the authority in ca_file and was signed by another of the same name: put that one in ca_file: \
+             {only_if}"
         )),
         Err(error) => at.warning(&format!("may be refused by the broker: {error}")),
     }
