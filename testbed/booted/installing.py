@@ -4,7 +4,6 @@ import re
 import shutil
 
 from machine import ROOT
-from observatory import UNITS
 
 PACKAGES = ROOT / "target/packages"
 PASSPHRASE = "correct horse battery"
@@ -42,10 +41,8 @@ def install(machine):
 
 
 def install_the_rest(machine):
-    """Goes on on the page: the focuser, and who may command; and lets alice command that, too."""
+    """Goes on on the page: the focuser, and who may command."""
     for command in commands("install.md", "runs after the six, as root"):
         machine.type(command, ANSWERS)
-    machine.run("sed -i 's/^control_clients = .*/control_clients = [\"alice\"]/' /etc/obsbus/focuser-bridge/clasp.toml")
-    machine.run(f"systemctl reload {UNITS['focuser']}")
     for command in commands("install.md", "runs after the six, as alice"):
         machine.type(command, {}, user="alice")
