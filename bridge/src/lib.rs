@@ -18,6 +18,7 @@ mod pages;
 pub mod poll_plan;
 pub mod recent;
 pub mod reload;
+mod restarts;
 pub mod rival;
 pub mod service_user;
 pub mod settings;

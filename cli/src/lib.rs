@@ -5,7 +5,7 @@
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`,
-//! `schema`, `files` and `doctor` the disk.
+//! `schema`, `files`, `upkeep` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -49,6 +49,7 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod upkeep;
 pub mod usage;
 pub mod view;
 pub mod wait;

@@ -68,9 +68,32 @@ fn what_is_for_one_instrument_speaks_of_no_other_and_what_is_for_all_of_none() {
 }
 
 #[test]
-fn a_reload_checks_the_settings_then_asks_the_bridge_and_stops_nothing() {
+fn a_reload_checks_the_settings_first_and_then_asks_the_bridge_and_stops_nothing() {
     let check = "/usr/bin/%p --check-config /etc/obsbus/%p/%i.toml";
     assert_eq!(values(&unit(), "ExecReload"), [check, "/bin/sh -c 'kill -HUP $MAINPID'"]);
+}
+
+#[test]
+fn every_line_of_a_bridge_has_the_identifier_of_its_log_and_the_unit_names_pages_that_are_installed() {
+    let unit = unit();
+    // The default of log_name.
+    assert_eq!(values(&unit, "SyslogIdentifier"), ["%p@%i"]);
+    for page in values(&unit, "Documentation")[0].split(' ') {
+        let page = page.strip_prefix("file:/usr/share/doc/obsbus/").unwrap();
+        assert!(deploy().join("../docs").join(page).is_file(), "docs/{page}");
+    }
+}
+
+#[test]
+fn an_upgrade_costs_a_second_and_failures_are_counted_where_a_restart_keeps_them() {
+    let unit = unit();
+    assert_eq!((values(&unit, "Restart"), values(&unit, "RestartSec")), (vec!["always"], vec!["1"]));
+    assert_eq!(values(&unit, "RuntimeDirectory"), ["obsbus/%p/%i"]);
+    assert_eq!(values(&unit, "RuntimeDirectoryPreserve"), ["restart"]);
+    // systemd 252 complains of them.
+    for newer in ["RestartSteps", "RestartMaxDelaySec"] {
+        assert_eq!(values(&unit, newer), [""; 0]);
+    }
 }
 
 #[test]

@@ -51,6 +51,16 @@ crate::concerns! {
         "the bridge's certificate expires within 60 days, or has expired",
         "renew the bridge's certificate (`obsbus identity renew`), then `systemctl reload` its service; no restart is needed"
     );
+    AUTHORITY_EXPIRING = growing(
+        "authority_expiring",
+        "the certificate of the authority expires within 60 days, or has expired; nobody gets in after that",
+        "make a new authority while the old one is valid: docs/recovery.md"
+    );
+    BROKER_CERTIFICATE_EXPIRING = growing(
+        "broker_certificate_expiring",
+        "the broker's certificate expires within 60 days, or has expired",
+        "renew the broker's certificate (`obsbus identity renew broker`), then `systemctl reload mosquitto`"
+    );
     CLOCK_SKEW = warning(
         "clock_skew",
         "commands of two or more clients were refused for their time, and none has come in time since. (If the clock of one client is wrong, only that client is told)",
