@@ -11,7 +11,6 @@ use bus::message::Recent;
 use bus::random;
 use bus::rounds::Rounds;
 use bus::session::bridge::{Delivery, Session, SessionSettings, Subscription};
-use bus::settings::Credentials;
 use bus::topic::{self, Base, Identity};
 use serde::de::DeserializeOwned;
 
@@ -101,10 +100,6 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         std::process::exit(STUCK);
     })
     .map_err(cannot("start the watchdog"))?;
-    let certificate = match &settings.broker.credentials {
-        Credentials::Certificate { certificate_file, .. } => Some(certificate_file.clone()),
-        Credentials::Password { .. } => None,
-    };
     tracing::info!(
         version = I::VERSION,
         port = %settings.serial_port.display(),
@@ -114,7 +109,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         I::DESCRIPTION.kind
     );
     notify_ready();
-    let wiring = Wiring { line, session, store, watchdog, rounds, certificate };
+    let wiring = Wiring { line, session, store, watchdog, rounds, broker: settings.broker.clone() };
     Ok(device_loop::run(core, wiring, requests).await)
 }
 

@@ -2,12 +2,12 @@
 //! the store. It decides nothing, and never waits for bus or disk.
 #![expect(clippy::disallowed_methods, reason = "the loop is IO: it reads the clock and waits")]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::clock::Now;
 use bus::rounds::Rounds;
 use bus::session::bridge::{Session, SessionEvent};
+use bus::settings::BrokerSettings;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -65,8 +65,8 @@ pub struct Wiring {
     pub watchdog: Watchdog,
     /// This loop's rounds, which the watchdog sees.
     pub rounds: Rounds,
-    /// Our certificate, whose expiry is read at each connect.
-    pub certificate: Option<PathBuf>,
+    /// Whose files' expiry is read from time to time.
+    pub broker: BrokerSettings,
 }
 
 /// Runs until it is asked to stop, or another bridge owns the device.
@@ -81,9 +81,9 @@ where
         store: (store, mut saved),
         watchdog,
         rounds,
-        certificate,
+        broker,
     } = wiring;
-    let (certificate, mut expiry) = certificate::Reader::new(certificate);
+    let (certificates, mut expiry) = certificate::Reader::new(broker);
     let (mut stopping, mut leaving) = (false, false);
     let mut last = Now::read().instant;
     loop {
@@ -101,6 +101,7 @@ where
                 Output::Status(line) => notify_status(&line),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
                 Output::Probe => store.probe(),
+                Output::ReadCertificates => certificates.read(session.broker_certificate()),
                 Output::Reconnect(connection) => session.reconnect(connection),
                 Output::Renew(connection) => session.renew(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
@@ -158,13 +159,7 @@ where
                 None => Event::Probed(saved.result),
             }),
             event = session_events.recv() => event.map(Event::Session),
-            Some(found) = expiry.recv() => Some(match found {
-                Ok(expires) => Event::Certificate(Some(expires)),
-                Err(error) => {
-                    tracing::warn!("cannot tell when our certificate ends: {error}");
-                    Event::Timeout
-                }
-            }),
+            Some(found) = expiry.recv() => Some(Event::Certificates(found)),
             () = sleep(wait) => Some(Event::Timeout),
         };
         let Some(event) = event else {
@@ -172,9 +167,6 @@ where
             return Ended::Broken;
         };
         core.note_dropped(session.dropped());
-        if matches!(event, Event::Session(SessionEvent::Connected { .. })) {
-            certificate.read();
-        }
         let now = Now::read();
         let passed = now.instant.since(std::mem::replace(&mut last, now.instant));
         if passed > LONGEST_WAIT + STOOD_STILL {

@@ -4,7 +4,7 @@
 //! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`,
+//! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`, `upkeep`,
 //! `schema` and `doctor` the disk.
 
 mod acl;
@@ -46,6 +46,7 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod upkeep;
 pub mod usage;
 pub mod view;
 pub mod wait;

@@ -21,7 +21,7 @@ mod settle;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::{Instant, Now};
 use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
 use bus::homeassistant::HomeAssistant;
@@ -31,6 +31,7 @@ use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
+use crate::certificate::Certificates;
 use crate::controller::{Controller, Protocol};
 use crate::history::{Recorder, SavedHistory};
 use crate::line::{Exchange, LineEvent};
@@ -115,8 +116,8 @@ pub enum Event {
     Saved(File, u64, Result<(), StoreError>),
     /// The state directory was probed: it can be written, or not.
     Probed(Result<(), StoreError>),
-    /// When our certificate expires, as read after a connect.
-    Certificate(Option<Utc>),
+    /// When the certificates expire, as asked for with [`Output::ReadCertificates`].
+    Certificates(Certificates),
     /// The settings were read again; or the reason why they are refused.
     Reloaded(Result<Reloaded, ReloadError>),
     /// Time has passed.
@@ -159,6 +160,8 @@ pub enum Output {
     Save(File, u64, Vec<u8>),
     /// Probe whether the state directory can be written.
     Probe,
+    /// Read when the certificates expire.
+    ReadCertificates,
     /// Drop this connection to the broker and reconnect.
     Reconnect(u64),
     /// Close this connection, and reconnect with the TLS files as they are now.
@@ -222,7 +225,7 @@ where
     broker_error: Option<String>,
     /// The round trip to the broker.
     round_trip: Option<Duration>,
-    certificate_expires: Option<Utc>,
+    certificates: Certificates,
     dropped_messages: u64,
     dropped_told: u64,
     state_seq: u64,
@@ -294,7 +297,7 @@ where
             connections: 0,
             broker_error: None,
             round_trip: None,
-            certificate_expires: None,
+            certificates: Certificates::default(),
             dropped_messages: 0,
             dropped_told: 0,
             state_seq: 0,
@@ -362,10 +365,7 @@ where
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Probed(result) => self.handle_probed(result, now),
-            Event::Certificate(expires) => {
-                self.certificate_expires = expires;
-                self.dirty = true;
-            }
+            Event::Certificates(certificates) => self.take_certificates(certificates),
             Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {

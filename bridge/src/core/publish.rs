@@ -20,7 +20,6 @@ use crate::link::{Cause, Loss};
 /// Interval between publications of changed counters.
 const COUNTERS_PERIOD: Duration = Duration::from_secs(1);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);
-const CERTIFICATE_WARNING_S: f64 = 60.0 * 86_400.0;
 
 /// Values of the health that change rarely and are published at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,6 +93,8 @@ where
         let minute = now.instant >= self.minute;
         if minute {
             self.minute = now.instant + HEALTH_PERIOD;
+            // A file that was replaced without a reload is used at the next connect.
+            self.outputs.push_back(Output::ReadCertificates);
         }
         if self.announced {
             self.show_health(minute, now);
@@ -215,7 +216,7 @@ where
         Counters {
             connections: self.connections,
             broker_error: self.broker_error.clone(),
-            certificate_expires: self.certificate_expires,
+            certificate_expires: self.certificates.own(),
             dropped_topics: self.desk.dropped_topics(),
             flooded: self.desk.flooded_commands(),
             stalled: self.desk.stalled_commands(),
@@ -237,7 +238,7 @@ where
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
             journal_ok: self.disk.is_well(),
-            certificate_expires: self.certificate_expires,
+            certificate_expires: self.certificates.own(),
             broker_connections: self.connections,
             broker_error: self.broker_error.clone(),
             broker_round_trip_ms: self.round_trip.map(milliseconds),
@@ -366,16 +367,7 @@ where
             let text = format!("a second bridge tries to use these topics{place}");
             conditions.push(Condition::new(&concern::SECOND_INSTANCE, text));
         }
-        if let Some(expires) = self.certificate_expires {
-            let left = expires.seconds_since(now.utc);
-            if left <= 0.0 {
-                let text = format!("the bridge's certificate expired on {}", expires.in_words());
-                conditions.push(Condition::grown(&concern::CERTIFICATE_EXPIRING, text));
-            } else if left < CERTIFICATE_WARNING_S {
-                let text = format!("the bridge's certificate expires on {}", expires.in_words());
-                conditions.push(Condition::new(&concern::CERTIFICATE_EXPIRING, text));
-            }
-        }
+        conditions.extend(self.certificates.conditions(now.utc));
         conditions.extend(self.doubts.condition(now.instant));
         let unanswered = self.desk.unanswered();
         conditions.extend(unanswered.map(|text| Condition::new(&concern::COMMAND_UNANSWERED, text)));

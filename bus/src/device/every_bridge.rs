@@ -51,6 +51,16 @@ crate::concerns! {
         "the bridge's certificate expires within 60 days, or has expired",
         "renew the bridge's certificate (`obsbus identity renew`), then `systemctl reload` its service; no restart is needed"
     );
+    BROKER_CERTIFICATE_EXPIRING = growing(
+        "broker_certificate_expiring",
+        "the broker's certificate expires within 60 days, or has expired: nobody can connect then",
+        "on the authority's machine `obsbus identity renew broker`, then `systemctl reload mosquitto` on the broker's"
+    );
+    AUTHORITY_EXPIRING = growing(
+        "authority_expiring",
+        "the authority's certificate expires within 60 days, or has expired: nobody can connect then",
+        "make a new authority in good time (recovery.md): everybody needs a new certificate"
+    );
     CLOCK_SKEW = warning(
         "clock_skew",
         "commands of two or more clients were refused for their time, and none has come in time since. (If the clock of one client is wrong, only that client is told)",

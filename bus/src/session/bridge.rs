@@ -19,7 +19,7 @@ use crate::clock::Now;
 use crate::outbox::Message;
 use crate::random;
 use crate::rounds::Rounds;
-use crate::settings::BrokerSettings;
+use crate::settings::{BrokerSettings, Expiry};
 use crate::topic::{Base, Identity};
 use connection::Files;
 use task::Task;
@@ -73,6 +73,7 @@ pub struct Session {
     machine: Arc<Mutex<Machine>>,
     wake: Arc<Notify>,
     rounds: Rounds,
+    broker_certificate: Arc<Mutex<Option<Expiry>>>,
 }
 
 impl Session {
@@ -92,8 +93,12 @@ impl Session {
         };
         let machine = Machine::new(machine_settings, Box::new(random::fraction), Now::read().instant);
         let (events, events_rx) = mpsc::channel(256);
-        let session =
-            Self { machine: Arc::new(Mutex::new(machine)), wake: Arc::default(), rounds: Rounds::default() };
+        let session = Self {
+            machine: Arc::new(Mutex::new(machine)),
+            wake: Arc::default(),
+            rounds: Rounds::default(),
+            broker_certificate: Arc::default(),
+        };
         let files = Files::default();
         let task = Task { settings, client_id, session: session.clone(), events, files };
         let handle = tokio::spawn(task.run());
@@ -104,6 +109,16 @@ impl Session {
     #[must_use]
     pub fn rounds(&self) -> Rounds {
         self.rounds.clone()
+    }
+
+    /// When the broker's certificate expires, as it was shown at the last connect.
+    #[must_use]
+    pub fn broker_certificate(&self) -> Option<Expiry> {
+        self.broker_certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_broker(&self, shown: Option<Expiry>) {
+        *self.broker_certificate.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&mut Machine) -> T) -> T {

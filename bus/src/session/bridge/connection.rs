@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::super::connect::{self, ClientId};
+use super::super::connect::{self, ClientId, Peer};
 use super::super::machine::{Event, FilterRefused, Number, Refusal};
 use super::link_error::LinkError;
 use super::{Delivery, SessionSettings, Subscription};
@@ -24,7 +24,7 @@ use crate::clock::Now;
 use crate::incoming::Incoming;
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
-use crate::settings::BrokerSettings;
+use crate::settings::{BrokerSettings, Expiry};
 
 type Arrived = (Result<Polled, LinkError>, Now);
 
@@ -45,7 +45,7 @@ impl Files {
         broker: &BrokerSettings,
         client_id: &ClientId,
         limit: Duration,
-    ) -> Result<MqttOptions, LinkError> {
+    ) -> Result<(MqttOptions, Peer), LinkError> {
         let (broker, client_id) = (broker.clone(), client_id.clone());
         let reading = async {
             let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| LinkError::TaskEnded)?;
@@ -64,6 +64,7 @@ impl Files {
 pub(super) struct Connection {
     client: AsyncClient,
     largest_packet: Option<u32>,
+    broker_certificate: Option<Expiry>,
     arrived: mpsc::Receiver<Arrived>,
     poller: JoinHandle<()>,
     unsent: VecDeque<Number>,
@@ -86,7 +87,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Self, LinkError> {
         let broker = &settings.broker;
-        let mut options = files.read(broker, client_id, limit).await?;
+        let (mut options, peer) = files.read(broker, client_id, limit).await?;
         let availability = settings.base.availability();
         options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
@@ -101,12 +102,18 @@ impl Connection {
         let (arrived_tx, arrived) = mpsc::channel(64);
         let poller = tokio::spawn(poll(event_loop, limit, arrived_tx, broker.clone()));
         let (unsent, unacknowledged) = (VecDeque::new(), HashMap::new());
-        Ok(Self { client, largest_packet, arrived, poller, unsent, unacknowledged })
+        let broker_certificate = peer.certificate().and_then(|shown| Expiry::of_broker(broker, shown));
+        Ok(Self { client, largest_packet, broker_certificate, arrived, poller, unsent, unacknowledged })
     }
 
     /// The largest packet that the broker takes, in bytes, if it says so.
     pub(super) const fn largest_packet(&self) -> Option<u32> {
         self.largest_packet
+    }
+
+    /// The broker's certificate, as it was shown to us.
+    pub(super) const fn broker_certificate(&self) -> Option<&Expiry> {
+        self.broker_certificate.as_ref()
     }
 
     pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), LinkError> {

@@ -67,6 +67,9 @@ impl Task {
                 () = self.session.wake.notified() => Event::Timeout,
                 () = sleep(self.wait()) => Event::Timeout,
             };
+            if let (Event::Connected { .. }, Link::Connection(connection)) = (&event, &link) {
+                self.session.note_broker(connection.broker_certificate().cloned());
+            }
             self.tell(event);
         }
     }

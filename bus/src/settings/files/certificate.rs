@@ -24,6 +24,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::At;
 use crate::clock::Utc;
+use crate::settings::SOON_DAYS;
 use crate::settings::certificate::{common_names, utc, x509_error};
 use crate::topic::Identity;
 
@@ -33,7 +34,6 @@ pub(super) const KEYS: &str = "RSA with 2048 to 4096 bits, ECDSA P-256 or P-384,
 const OWN_RSA: RangeInclusive<usize> = 2048..=4096;
 const OTHERS_RSA: RangeInclusive<usize> = 2048..=8192;
 /// A certificate that expires sooner causes a warning.
-const SOON_DAYS: i64 = 60;
 const DAY_S: i64 = 86_400;
 
 /// The public key that the private key must match.

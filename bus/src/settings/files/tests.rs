@@ -148,7 +148,10 @@ fn what_is_no_file_is_told_from_what_is_missing() {
     assert_only(&files.found(), "problem ca_file: ca.pem is a folder, not a file");
     let mut files = Files::good();
     files.broker.ca_file = "/dev/null".into();
-    assert_only(&files.found(), "problem ca_file: /dev/null is not a regular file");
+    assert_only(
+        &files.found(),
+        "problem ca_file: /dev/null is not a regular file (expected a file, not a pipe or a device)",
+    );
     let files = Files::good();
     std::fs::File::create(files.path("ca.pem")).unwrap().set_len(2 * 1024 * 1024).unwrap();
     assert_only(&files.found(), "problem ca_file: ca.pem is larger than 1 MiB");
