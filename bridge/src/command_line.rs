@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::daemon;
 use crate::device_loop::{Ended, Request};
 use crate::instrument::Instrument;
+use crate::pages;
 use crate::reload::Reloader;
 use crate::service_user;
 use crate::settings::DeviceSettings;
@@ -31,11 +32,17 @@ struct Arguments {
     /// Started by root, check as this user: the one that the service runs as (obsbus).
     #[arg(long, value_name = "NAME", requires = "check_config")]
     user: Option<String>,
+    /// Write the manual pages below this folder.
+    #[arg(long, value_name = "FOLDER", hide = true, exclusive = true)]
+    write_manual: Option<PathBuf>,
     /// The settings file (TOML, or JSON by extension).
-    #[arg(value_name = "SETTINGS")]
-    file: PathBuf,
+    #[arg(value_name = "SETTINGS", required = true)]
+    file: Option<PathBuf>,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 ended as it was asked to, or the settings are valid; 1 failed; 64 wrong usage or
+settings; 75 another bridge of this device runs, try later.";
 /// Wrong settings or usage; the systemd unit decides whether to retry.
 const USAGE: u8 = 64;
 /// A shell's code for a program whose reader has gone (128 + SIGPIPE).
@@ -50,28 +57,37 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         .display_name(format!("{kind}-bridge"))
         .bin_name(format!("{kind}-bridge"))
         .about(format!("Puts a {label} ({model}) on MQTT"))
+        .after_help(EXIT_CODES)
         .version(I::VERSION);
-    let arguments = match command.try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
-        Ok(arguments) => arguments,
-        Err(error) if error.use_stderr() => {
-            // Nothing to be done about a terminal that is gone.
-            let _ = error.print();
-            return ExitCode::from(USAGE);
-        }
-        Err(help) => return answered(help.print()),
-    };
+    let arguments =
+        match command.clone().try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
+            Ok(arguments) => arguments,
+            Err(error) if error.use_stderr() => {
+                // Nothing to be done about a terminal that is gone.
+                let _ = error.print();
+                return ExitCode::from(USAGE);
+            }
+            Err(help) => return answered(help.print()),
+        };
+    if let Some(folder) = &arguments.write_manual {
+        return match pages::write::<I>(&command, folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string(), 1),
+        };
+    }
+    let file = arguments.file.unwrap_or_default();
     let environment = process_environment();
     if arguments.check_config {
-        return check::<I::Settings>(&arguments.file, &environment, arguments.user.as_deref());
+        return check::<I::Settings>(&file, &environment, arguments.user.as_deref());
     }
-    let settings = match I::Settings::load(&arguments.file, &environment) {
+    let settings = match I::Settings::load(&file, &environment) {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems.to_string(), USAGE),
     };
     if let Err(error) = bus::log::start(&settings.bridge().log_name) {
         return fail(&with_causes(&error), 1);
     }
-    warn_of_findings::<I::Settings>(&arguments.file, &environment);
+    warn_of_findings::<I::Settings>(&file, &environment);
     // Before any other thread starts, because all must inherit it.
     let signals = match signals::block().and_then(|()| signals::listen()) {
         Ok(signals) => signals,
@@ -83,7 +99,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         Err(error) => return fail(&format!("cannot start the runtime: {error}"), 1),
     };
     let code = runtime.block_on(async {
-        let reloader = Reloader::new(arguments.file, environment, settings.clone());
+        let reloader = Reloader::new(file, environment, settings.clone());
         let (asked, requests) = mpsc::channel(4);
         tokio::spawn(obey(signals, reloader, asked));
         // On the heap, because it contains the whole daemon.

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod line;
 pub mod link;
 pub mod order;
+mod pages;
 pub mod poll_plan;
 pub mod recent;
 pub mod reload;

@@ -34,7 +34,9 @@ pub trait DeviceSettings: Sized {
     /// Prefix of the environment variables that change these settings.
     const PREFIX: &'static str;
     /// The new names of the keys that only this device's predecessor had.
-    const RENAMED: &'static [Renamed];
+    const RENAMED: &'static [Renamed] = &[];
+    /// The settings file that is shipped, with a comment on every key.
+    const SHIPPED: &'static str;
 
     /// Reads them; errors are noted in the section.
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self;

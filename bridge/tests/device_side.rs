@@ -133,6 +133,7 @@ impl Bridge {
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
+            unusual_baud: None,
             homeassistant: None,
             unusual_baud: None,
         };

@@ -62,6 +62,7 @@ impl DeviceSettings for Settings {
         ("temperature_value_key", "is now key in [dome]"),
         ("temperature_valid_key", "is now valid_key in [dome]"),
     ];
+    const SHIPPED: &'static str = include_str!("../deploy/clasp.toml");
 
     fn bridge(&self) -> &BridgeSettings {
         &self.bridge

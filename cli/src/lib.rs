@@ -5,7 +5,7 @@
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`, `upkeep`,
-//! `schema` and `doctor` the disk.
+//! `schema`, `files` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -14,11 +14,13 @@ mod cache;
 pub mod chart;
 mod command;
 pub mod complete;
+mod completion;
 mod confirm;
 pub mod connection;
 mod display;
 pub mod doctor;
 pub mod exit;
+mod files;
 mod foreseen;
 mod generic;
 pub mod ha;
@@ -37,6 +39,7 @@ pub mod picture;
 pub mod progress;
 pub mod request;
 mod run;
+mod runtime;
 pub mod schema;
 mod screen;
 pub mod shell;

@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::doctor;
+use crate::files;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
 use crate::overview;
@@ -76,6 +77,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())
+        .subcommand(files::command())
 }
 
 fn home_assistant() -> Command {
@@ -135,7 +137,9 @@ fn home_assistant() -> Command {
 /// An unknown device; any word may be one of its verbs.
 #[must_use]
 pub fn any_device(name: &str) -> Command {
-    device_commands(device_frame(name), true).allow_external_subcommands(true)
+    let verbs = format!("The verbs of the device are commands, too: `obsbus {name} help` asks its bridge.");
+    let command = device_frame(name).after_help(format!("{verbs}\n\n{EXIT_CODES}"));
+    device_commands(command, true).allow_external_subcommands(true)
 }
 
 /// A device, with its verbs.
@@ -177,7 +181,8 @@ pub fn tool(tool: &'static Tool, instrument: &Instrument) -> Command {
         );
     let command = device_commands(command, instrument.stop().is_some())
         .subcommand(completions())
-        .subcommand(complete());
+        .subcommand(complete())
+        .subcommand(files::command());
     with_verbs(command, instrument, Some(tool))
 }
 
