@@ -5,6 +5,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bus::clock::Now;
 use bus::device::Description;
@@ -22,7 +23,7 @@ use crate::reload::Reloader;
 use crate::service_user;
 use crate::settings::DeviceSettings;
 use crate::signals::{self, SignalAction};
-use crate::watchdog::notify_stopping;
+use crate::watchdog::{notify_idle, notify_stopping};
 
 #[derive(Parser)]
 struct Arguments {
@@ -49,6 +50,9 @@ const USAGE: u8 = 64;
 const NO_READER: u8 = 141;
 /// Another bridge runs: try again later.
 const TRY_LATER: u8 = 75;
+/// The service manager starts the next process at once. One that sees the other bridge and ends writes
+/// ten lines, which must not fill the journal while nobody stops one of the two.
+const BEFORE_TRYING_AGAIN: Duration = Duration::from_secs(300);
 
 /// Reads the arguments and the settings, starts the log and runs the daemon to its end.
 pub(crate) fn run<I: Instrument>() -> ExitCode {
@@ -101,11 +105,16 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
     let code = runtime.block_on(async {
         let reloader = Reloader::new(file, environment, settings.clone());
         let (asked, requests) = mpsc::channel(4);
-        tokio::spawn(obey(signals, reloader, asked));
+        let obeying = tokio::spawn(obey(signals, reloader, asked));
         // On the heap, because it contains the whole daemon.
         match Box::pin(daemon::run::<I>(settings, requests)).await {
             Ok(Ended::Stopped) => ExitCode::SUCCESS,
-            Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
+            Ok(Ended::AnotherInstance) => {
+                if notify_idle("another bridge runs; this one tries again in five minutes") {
+                    let _ = tokio::time::timeout(BEFORE_TRYING_AGAIN, obeying).await;
+                }
+                ExitCode::from(TRY_LATER)
+            }
             Ok(Ended::Broken) => ExitCode::FAILURE,
             Err(error) => fail(&with_causes(&error), 1),
         }
@@ -115,7 +124,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
     code
 }
 
-/// Passes the signals to the daemon while it runs.
+/// Passes the signals to the daemon while it runs. Ends at the first that finds it ended.
 async fn obey<S>(
     mut signals: mpsc::Receiver<(SignalAction, String)>,
     reloader: Reloader<S>,
@@ -131,11 +140,15 @@ async fn obey<S>(
             SignalAction::Stop => {
                 tracing::info!("asked to stop: {signal}");
                 notify_stopping();
-                let _ = asked.send(Request::Stop).await;
+                if asked.send(Request::Stop).await.is_err() {
+                    return;
+                }
             }
             SignalAction::EndAtRest => {
                 tracing::info!("asked to end when at rest: {signal}");
-                let _ = asked.send(Request::EndAtRest).await;
+                if asked.send(Request::EndAtRest).await.is_err() {
+                    return;
+                }
             }
             SignalAction::Reload => {
                 tracing::info!("asked to reload the settings: {signal}");

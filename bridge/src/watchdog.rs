@@ -35,6 +35,17 @@ pub fn notify_status(line: &str) {
     notify(&NotifyState::Status(line));
 }
 
+/// Tells the service manager that there is nothing to be watched from now on, and why: false without
+/// a service manager.
+pub fn notify_idle(line: &str) -> bool {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return false;
+    }
+    notify(&NotifyState::Status(line));
+    notify(&NotifyState::WatchdogUsec(u32::MAX));
+    true
+}
+
 fn notify(state: &NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
         let state = state.to_string();

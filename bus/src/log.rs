@@ -1,6 +1,10 @@
 //! Where a process writes its log: the journal under systemd, else the terminal.
 //!
-//! The level is `OBSBUS_LOG` (`info` without it; `debug`, or `info,bus::session=trace`).
+//! The level is `OBSBUS_LOG` (`info` without it; `debug`, or `info,bus::session=trace`). In the journal
+//! the number of lines is limited (`budget`), unless somebody asked for a level.
+
+mod budget;
+mod sparing;
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -34,7 +38,9 @@ pub enum LogError {
 /// # Errors
 /// See [`LogError`].
 pub fn start(log_name: &str) -> Result<(), LogError> {
-    let registry = tracing_subscriber::registry().with(filter(std::env::var("OBSBUS_LOG").ok())?);
+    let wanted = std::env::var("OBSBUS_LOG").ok();
+    let sparing = wanted.is_none().then(sparing::Sparing::new);
+    let registry = tracing_subscriber::registry().with(filter(wanted)?);
     let journal = if stderr_is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref()) {
         // Without a journal socket, for instance in a container, somebody still reads stderr.
         tracing_journald::layer().ok()
@@ -42,7 +48,10 @@ pub fn start(log_name: &str) -> Result<(), LogError> {
         None
     };
     match journal {
-        Some(journal) => registry.with(journal.with_syslog_identifier(log_name.to_owned())).try_init(),
+        Some(journal) => {
+            let journal = journal.with_syslog_identifier(log_name.to_owned());
+            registry.with(sparing).with(journal).try_init()
+        }
         None => {
             let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             let colours = std::io::stderr().is_terminal() && !no_colour;

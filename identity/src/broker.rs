@@ -159,7 +159,7 @@ pub(crate) fn reload_user_of(machine: &Machine, name: &str, kind: Kind) -> Optio
     match kind {
         Kind::Server => Some(tell(machine, Order::Reload)),
         Kind::Bridge => Some(match machine.systemctl(&["reload", &format!("{name}@*")]) {
-            true => format!("{name} uses it"),
+            true => format!("{name} has been told to read it, if it runs"),
             false => format!("{name} uses it at its next connection; at once: systemctl reload '{name}@*'"),
         }),
         Kind::Client => None,

@@ -129,8 +129,16 @@ pub(crate) fn make_folder(path: &Path, mode: u32, owner: Option<Owner>) -> Resul
         return Ok(());
     }
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
-        make_folder(parent, mode.max(0o755), None)?;
+        make_folder(parent, 0o755, None)?;
     }
+    make_new_folder(path, mode, owner)
+}
+
+/// Makes a folder that does not exist yet.
+///
+/// # Errors
+/// It exists, or cannot be made.
+pub(crate) fn make_new_folder(path: &Path, mode: u32, owner: Option<Owner>) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io("create", path, &error);
     std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), mode & 0o700)
         .create(path)

@@ -1,5 +1,6 @@
 //! `init` and `issue`: an authority, and identities of it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -87,12 +88,11 @@ enum Target {
 /// A name is refused, was issued before, or a file exists.
 pub(crate) fn issue(context: &Context, wanted: &Wanted) -> Result<String, Failure> {
     let mut vault = Vault::open(&context.ca)?;
+    if wanted.names.iter().collect::<BTreeSet<_>>().len() < wanted.names.len() {
+        return Err(Failure::usage("a name is given twice: expected different names"));
+    }
     let planned = wanted.names.iter().map(|name| plan(context, &vault, wanted, name));
     let planned: Vec<Planned> = planned.collect::<Result<_, _>>()?;
-    if let Some(twice) = wanted.names.iter().enumerate().find(|(at, name)| wanted.names[..*at].contains(name))
-    {
-        return Err(Failure::usage(format!("{} is named twice", twice.1)));
-    }
     let bridges = if wanted.control { control::settings(&context.machine)? } else { Vec::new() };
     let authority = vault.unlock(&context.passphrase, context.now)?;
     let mut report = String::new();
@@ -117,7 +117,7 @@ pub(crate) fn sign(context: &Context, request: &Path, out: &Path) -> Result<Stri
     let Asked { name, hosts, public } = authority::asked(&files::read(request)?)
         .map_err(|error| Failure::new(format!("{} {error}", request.display())))?;
     let kind = Kind::of(&name, !hosts.is_empty());
-    hosts.iter().try_for_each(|host| name::check_host(host))?;
+    hosts.iter().try_for_each(|host| name::check_host("--server", host))?;
     let was_revoked = check(context, &vault, &name, kind)?.is_denied;
     let target = folder(out, &name)?;
     let planned = Planned { name, kind, hosts, target, was_revoked, public: Some(public) };
@@ -211,7 +211,7 @@ pub(crate) fn server_names(wanted: &[String]) -> Result<Vec<String>, Failure> {
             names.push(host);
         }
     }
-    names.iter().try_for_each(|host| name::check_host(host))?;
+    names.iter().try_for_each(|host| name::check_host("--server", host))?;
     Ok(names)
 }
 
@@ -255,6 +255,11 @@ fn issue_one(
     vault.handed_out(&signed.serial, installed)?;
     if *was_revoked {
         report += &lines(broker::allow_again(&context.machine, name)?);
+    } else if vault.register.has_revoked(name) && !broker::is_here(&context.machine) {
+        report += &lines([format!(
+            "{name} was revoked before: on the broker's machine, remove `user {name}` and `topic deny #` from \
+             /etc/mosquitto/obsbus.acl, then systemctl restart mosquitto (a reload is not enough)"
+        )]);
     }
     if let (Kind::Server, Target::Machine(_)) = (kind, target) {
         report += &lines([broker::restart(&context.machine)]);
@@ -315,7 +320,11 @@ pub(crate) fn write_folder(
         files.push(NewFile::secret(folder.join(format!("{name}.key")), key));
     }
     files.push(NewFile::public(folder.join(format!("{name}.pem")), delivery.certificate));
-    files::make_folder(folder, 0o700, None)?;
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        files::make_folder(parent, 0o755, None)?;
+    }
+    // Somebody else may have made it meanwhile, to own what is in it.
+    files::make_new_folder(folder, 0o700, None)?;
     files::place(&files)
 }
 

@@ -15,7 +15,7 @@ const SOON_DAYS: i64 = 60;
 /// # Errors
 /// There is no authority, or its register cannot be read.
 pub(crate) fn list(context: &Context, as_json: bool) -> Result<String, Failure> {
-    let vault = Vault::open(&context.ca)?;
+    let vault = Vault::look(&context.ca)?;
     let newest = vault.register.newest();
     if as_json {
         let authority = json!({ "folder": context.ca.display().to_string(), "expires": vault.expires });

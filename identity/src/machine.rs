@@ -133,7 +133,7 @@ impl Machine {
     /// This machine's name, if it is one that a certificate can have.
     pub(crate) fn host() -> Option<String> {
         let name = rustix::system::uname().nodename().to_str().ok()?.to_ascii_lowercase();
-        crate::name::check_host(&name).is_ok().then_some(name)
+        crate::name::check_host("", &name).is_ok().then_some(name)
     }
 
     /// Whether a service manager runs there that can be told.

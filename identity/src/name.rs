@@ -73,11 +73,11 @@ pub(crate) fn check(name: &str, kind: Kind, role: Role, panel_users: &[String]) 
     }
 }
 
-/// Checks the name of a host that goes into a server's certificate.
+/// Checks the name of a host that `option` gives.
 ///
 /// # Errors
 /// It is neither an address nor a host's name.
-pub(crate) fn check_host(host: &str) -> Result<(), Failure> {
+pub(crate) fn check_host(option: &str, host: &str) -> Result<(), Failure> {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -91,7 +91,7 @@ pub(crate) fn check_host(host: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "--server {host:?}: expected the name or the address under which clients reach the broker, such as \
+        "{option} {host:?}: expected the name or the address under which clients reach the broker, such as \
          broker.example.org or 192.0.2.7"
     )))
 }
@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn a_host_is_a_name_or_an_address() {
         for good in ["localhost", "broker.example.org", "192.0.2.7", "::1", "B-1"] {
-            check_host(good).unwrap();
+            check_host("--server", good).unwrap();
         }
         for bad in ["", "192.0.2", "a_b", "-a", "a..b", "https://x", "x:8883", "[::1]", "*.example.org"] {
-            assert!(check_host(bad).is_err(), "{bad}");
+            assert!(check_host("--server", bad).is_err(), "{bad}");
         }
     }
 }

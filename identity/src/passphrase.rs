@@ -1,6 +1,8 @@
 //! The passphrase of the authority's key: typed at a terminal, or the first line of a file.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -76,6 +78,14 @@ fn ask(question: &str) -> Result<Zeroizing<String>, Failure> {
 }
 
 fn first_line(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let metadata = fs::metadata(file).map_err(|error| Failure::io("read", file, &error))?;
+    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+        return Err(Failure::new(format!(
+            "{} can be read by others (mode {:04o}): chmod 600 it first",
+            file.display(),
+            metadata.mode() & 0o7777
+        )));
+    }
     let text = Zeroizing::new(files::read(file)?);
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),

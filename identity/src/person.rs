@@ -110,7 +110,9 @@ pub(crate) struct Access<'a> {
 /// The text of `client.toml`, beside certificate and key.
 pub(crate) fn client_settings(access: &Access<'_>) -> String {
     let Access { identity, sites, broker, authority } = access;
-    let sites: Vec<String> = sites.iter().map(|site| format!("{site:?}")).collect();
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    let sites: Vec<String> = sites.iter().map(|site| quoted(site)).collect();
+    let (broker, authority) = (quoted(broker), quoted(&authority.display().to_string()));
     format!(
         "\
 # Settings of obsbus, chiller and focus for {identity}, explained in /usr/share/doc/obsbus/settings.md.
@@ -119,13 +121,12 @@ pub(crate) fn client_settings(access: &Access<'_>) -> String {
 sites = [{}]
 
 [broker]
-host = \"{broker}\"
-ca_file = \"{}\"
+host = {broker}
+ca_file = {authority}
 certificate_file = \"{identity}.pem\"
 key_file = \"{identity}.key\"
 ",
-        sites.join(", "),
-        authority.display()
+        sites.join(", ")
     )
 }
 

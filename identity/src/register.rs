@@ -89,8 +89,12 @@ impl Register {
 
     /// Whether `name` was revoked, and not issued again.
     pub(crate) fn is_revoked(&self, name: &str) -> bool {
-        let mut own = self.certificates.iter().filter(|entry| entry.name == name);
-        self.current(name).is_none() && own.any(|entry| entry.revoked.is_some())
+        self.current(name).is_none() && self.has_revoked(name)
+    }
+
+    /// Whether a certificate of `name` was revoked.
+    pub(crate) fn has_revoked(&self, name: &str) -> bool {
+        self.certificates.iter().any(|entry| entry.name == name && entry.revoked.is_some())
     }
 
     /// The serials that are revoked, with their dates.

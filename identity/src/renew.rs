@@ -39,7 +39,7 @@ pub(crate) fn renew(
     out: &Path,
 ) -> Result<String, Failure> {
     let mut vault = Vault::open(&context.ca)?;
-    hosts.iter().try_for_each(|host| name::check_host(host))?;
+    hosts.iter().try_for_each(|host| name::check_host("--server", host))?;
     let entries: Vec<Entry> = names.iter().map(|name| renewable(&vault, name)).collect::<Result<_, _>>()?;
     if let Some(entry) = entries.iter().find(|entry| !hosts.is_empty() && entry.kind != Kind::Server) {
         return Err(Failure::usage(format!("--server: {} is not a server", entry.name)));
@@ -168,10 +168,11 @@ pub(crate) fn renew_due(context: &Context, within: i64) -> Result<(String, u8), 
     if let Some(mut vault) = vault {
         warnings.extend(authority_ends(&vault, context));
         warnings.extend(due_elsewhere(&vault, context, within, &due));
-        let cannot_ask = context.passphrase == Source::Terminal && !io::stdin().is_terminal();
+        let nobody_types = context.passphrase == Source::Terminal && !io::stdin().is_terminal();
+        let can_sign = !(vault.is_protected() && nobody_types);
         let names: BTreeSet<String> =
             due.iter().filter(|due| due.is_registered).map(|due| due.name.clone()).collect();
-        if !names.is_empty() && !(vault.is_protected() && cannot_ask) {
+        if can_sign && !names.is_empty() {
             let authority = vault.unlock(&context.passphrase, context.now)?;
             for name in &names {
                 let entry = renewable(&vault, name)?;

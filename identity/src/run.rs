@@ -11,6 +11,7 @@ use crate::install;
 use crate::issue::{self, Wanted};
 use crate::list;
 use crate::machine::Machine;
+use crate::name::check_host;
 use crate::passphrase::Source;
 use crate::renew;
 use crate::revoke;
@@ -57,13 +58,17 @@ fn context(matches: &ArgMatches, site: Option<String>) -> Result<Context, Failur
     if let Some(site) = site.as_deref().filter(|site| !is_name(site)) {
         return Err(Failure::usage(format!("--site {site:?}: expected {NAME_ALPHABET}")));
     }
-    let machine = Machine::new(&path(matches, "root").unwrap_or_else(|| PathBuf::from("/")));
+    let root = path(matches, "root").unwrap_or_else(|| PathBuf::from("/"));
+    let root = std::path::absolute(&root).map_err(|error| Failure::io("find", &root, &error))?;
+    let machine = Machine::new(&root);
+    let broker = text(matches, "broker");
+    broker.iter().try_for_each(|host| check_host("--broker", host))?;
     Ok(Context {
         ca: path(matches, "ca").unwrap_or_else(|| machine.at(vault::DEFAULT)),
         passphrase: path(matches, "passphrase-file").map_or(Source::Terminal, Source::File),
         machine,
         site,
-        broker: text(matches, "broker"),
+        broker,
         now: bus::clock::Now::read().utc,
     })
 }

@@ -31,9 +31,10 @@ pub(crate) const DEFAULT: &str = "/var/lib/obsbus-ca";
 pub(crate) struct Vault {
     folder: PathBuf,
     pub(crate) certificate: String,
+    begins: Utc,
     pub(crate) expires: Utc,
     pub(crate) register: Register,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Vault {
@@ -77,6 +78,23 @@ impl Vault {
     /// # Errors
     /// There is no authority, or another command works with it.
     pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+        let vault = Self::look(folder)?;
+        let lock = File::open(folder).map_err(|error| Failure::io("open", folder, &error))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Failure::new(format!(
+                "another obsbus identity works with {}: wait for its end (is it waiting for a passphrase?)",
+                folder.display()
+            ))
+        })?;
+        // What was read before may be old.
+        Ok(Self { _lock: Some(lock), ..Self::look(&vault.folder)? })
+    }
+
+    /// Reads the folder, whoever else works with it.
+    ///
+    /// # Errors
+    /// There is no authority.
+    pub(crate) fn look(folder: &Path) -> Result<Self, Failure> {
         if !folder.join("ca.pem").exists() {
             return Err(match fs::symlink_metadata(folder.join("ca.pem")) {
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -89,21 +107,13 @@ impl Vault {
                 )),
             });
         }
-        let lock = File::open(folder).map_err(|error| Failure::io("open", folder, &error))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Failure::new(format!(
-                "another obsbus identity works with {}: wait for its end (is it waiting for a passphrase?)",
-                folder.display()
-            ))
-        })?;
         let certificate = files::read(&folder.join("ca.pem"))?;
-        let expires = facts(&certificate)
-            .map_err(|error| Failure::new(format!("{}: {error}", folder.join("ca.pem").display())))?
-            .expires;
+        let Facts { begins, expires, .. } = facts(&certificate)
+            .map_err(|error| Failure::new(format!("{}: {error}", folder.join("ca.pem").display())))?;
         let path = folder.join("register.toml");
         let register = Register::parse(&files::read(&path)?)
             .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?;
-        Ok(Self { folder: folder.to_owned(), certificate, expires, register, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), certificate, begins, expires, register, _lock: None })
     }
 
     /// A file in it.
@@ -116,6 +126,13 @@ impl Vault {
     /// # Errors
     /// The passphrase is wrong or missing, the key is another's, or the authority has expired.
     pub(crate) fn unlock(&self, source: &Source, now: Utc) -> Result<Authority, Failure> {
+        if now < self.begins {
+            return Err(Failure::new(format!(
+                "the date of this machine is {}, and the authority was made on {}: set the clock first",
+                day(now),
+                day(self.begins)
+            )));
+        }
         if self.expires <= now {
             return Err(Failure::new(format!(
                 "the authority in {} expired on {} (is the date of this machine right?): nothing can be signed \
@@ -229,6 +246,7 @@ pub(crate) fn check_absent(folder: &Path) -> Result<(), Failure> {
 /// What a certificate says.
 pub(crate) struct Facts {
     pub(crate) names: Vec<String>,
+    pub(crate) begins: Utc,
     pub(crate) expires: Utc,
     /// SubjectPublicKeyInfo.
     pub(crate) public: Vec<u8>,
@@ -243,10 +261,13 @@ pub(crate) fn facts(text: &str) -> Result<Facts, String> {
     let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| none())?;
     let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| none())?;
     let names = certificate.subject().iter_common_name();
-    let end = certificate.validity().not_after.timestamp().saturating_mul(1000);
+    let date = |time: x509_parser::time::ASN1Time| {
+        Utc::from_unix_milliseconds(time.timestamp().saturating_mul(1000)).ok_or_else(none)
+    };
     Ok(Facts {
         names: names.map(|name| String::from_utf8_lossy(name.as_slice()).into_owned()).collect(),
-        expires: Utc::from_unix_milliseconds(end).ok_or_else(none)?,
+        begins: date(certificate.validity().not_before)?,
+        expires: date(certificate.validity().not_after)?,
         public: certificate.public_key().raw.to_vec(),
     })
 }

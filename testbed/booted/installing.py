@@ -4,14 +4,10 @@ import re
 import shutil
 
 from machine import ROOT
-from observatory import BRIDGES, UNITS
 
 PACKAGES = ROOT / "target/packages"
 PASSPHRASE = "correct horse battery"
 ANSWERS = {"passphrase": PASSPHRASE, "Passphrase": PASSPHRASE, "The same again": PASSPHRASE}
-
-# Only for terminals of simulators: the unit lets in real ports and nothing else.
-LETS_IN_TERMINALS = "[Service]\nDeviceAllow=char-pts rw\n"
 
 
 def commands(page, mark):
@@ -30,12 +26,10 @@ def packages():
 
 
 def prepare(machine):
-    """What is there before anybody reads the page: a user, the packages, instruments to plug in."""
+    """What is there before anybody reads the page: a user, and the packages."""
     machine.run("useradd --create-home alice")
     for package in packages():
         shutil.copy(package, machine.root / "root")
-    for bridge in BRIDGES:
-        machine.write(f"/etc/systemd/system/{bridge}@.service.d/simulator.conf", LETS_IN_TERMINALS)
 
 
 def install(machine):
@@ -47,10 +41,8 @@ def install(machine):
 
 
 def install_the_rest(machine):
-    """Goes on on the page: the focuser, and who may command; and lets alice command that, too."""
+    """Goes on on the page: the focuser, and who may command."""
     for command in commands("install.md", "runs after the six, as root"):
         machine.type(command, ANSWERS)
-    machine.run("sed -i 's/^control_clients = .*/control_clients = [\"alice\"]/' /etc/obsbus/focuser-bridge/clasp.toml")
-    machine.run(f"systemctl reload {UNITS['focuser']}")
     for command in commands("install.md", "runs after the six, as alice"):
         machine.type(command, {}, user="alice")

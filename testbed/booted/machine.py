@@ -141,7 +141,7 @@ class Machine:
         """The end of its journal, for whoever reads of a failed test."""
         if not self.process or self.process.poll() is not None:
             return self.words()
-        return self.run("journalctl --no-pager --output=short-precise | grep -v ' runuser\[' | tail -n 60", check=False).out
+        return self.run("journalctl --no-pager --output=short-precise | grep -vF ' runuser[' | tail -n 60", check=False).out
 
     def reboot(self):
         self.run("systemctl reboot", check=False)

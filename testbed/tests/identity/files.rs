@@ -178,4 +178,6 @@ fn two_commands_do_not_work_with_the_authority_at_once() {
     rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let error = machine.refused(&["issue", "alice", "--install"]);
     assert!(error.contains("another obsbus identity works with"), "{error}");
+    // To look is always possible.
+    machine.identity(&["list"]);
 }

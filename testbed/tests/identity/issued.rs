@@ -37,6 +37,38 @@ fn two_commands_make_broker_bridge_and_operator_work() {
 }
 
 #[test]
+fn who_may_command_is_in_the_settings_of_the_bridges() {
+    let machine = Machine::new();
+    machine.identity(&["init"]);
+    let error = machine.refused(&["issue", "alice", "--control", "--install"]);
+    assert!(error.contains("there is no bridge on this machine"), "{error}");
+    let mut shipped = Vec::new();
+    for bridge in ["chiller-bridge", "focuser-bridge"] {
+        let text =
+            fs::read_to_string(format!("{}/../{bridge}/deploy/clasp.toml", env!("CARGO_MANIFEST_DIR")));
+        let path = format!("/etc/obsbus/{bridge}/clasp.toml");
+        fs::create_dir_all(machine.at(&path).parent().unwrap()).unwrap();
+        fs::write(machine.at(&path), text.as_deref().unwrap()).unwrap();
+        shipped.push((path, text.unwrap()));
+    }
+    // The broker and the bridge are named with her, and get no rights.
+    machine.identity(&["issue", "broker", "chiller-bridge", "alice", "--control", "--install"]);
+    for (path, text) in shipped {
+        let now = machine.read(&path);
+        let changed: Vec<_> = text.lines().zip(now.lines()).filter(|(old, new)| old != new).collect();
+        assert_eq!(text.lines().count(), now.lines().count());
+        assert!(!changed.is_empty(), "{path}");
+        for (old, new) in changed {
+            assert!(old.contains("_clients = ["), "{old}");
+            assert_eq!(new, old.replacen(']', ", \"alice\"]", 1), "{path}");
+        }
+    }
+    assert!(machine.told().iter().any(|line| line == "reload chiller-bridge@clasp"), "{:?}", machine.told());
+    let error = machine.refused(&["issue", "visitor", "--control"]);
+    assert!(error.contains("let visitor only read"), "{error}");
+}
+
+#[test]
 fn the_tools_find_their_settings_and_the_broker() {
     let machine = Machine::new();
     machine.identity(&["init"]);

@@ -39,7 +39,7 @@ start() {
     printf 'log_dest stderr\n' >>broker.conf
     [ "$(id -u)" != 0 ] || printf 'user root\n' >>broker.conf
     : >broker.log
-    @MOSQUITTO@ -c broker.conf 2>>broker.log >/dev/null </dev/null &
+    mosquitto -c broker.conf 2>>broker.log >/dev/null </dev/null &
     echo $! >broker.pid
     until grep -q ' running$' broker.log; do
         is_alive || { cat broker.log >&2; exit 1; }
@@ -51,7 +51,7 @@ case "$1" in
     is-active) is_alive ;;
     is-enabled | reset-failed) ;;
     restart) stop; start ;;
-    reload) [ "$2" = mosquitto ] && kill -HUP "$(cat broker.pid)" ;;
+    reload) [ "$2" != mosquitto ] || kill -HUP "$(cat broker.pid)" ;;
     stop) stop ;;
     *) exit 1 ;;
 esac
@@ -85,13 +85,15 @@ impl Machine {
         }
         let groups = format!("root:x:0:\nobsbus:x:{OBSBUS}:\nmosquitto:x:{MOSQUITTO}:\n");
         fs::write(machine.at("/etc/group"), groups).unwrap();
-        fs::write(machine.path("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
-        let mosquitto = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
-        let mosquitto = mosquitto.into_iter().find(|path| Path::new(path).exists()).expect("mosquitto");
-        let systemctl =
-            SYSTEMCTL.replace("@PORT@", &machine.port.to_string()).replace("@MOSQUITTO@", mosquitto);
-        machine.program("systemctl", &systemctl);
+        machine.secret("passphrase", PASSPHRASE);
+        machine.program("systemctl", &SYSTEMCTL.replace("@PORT@", &machine.port.to_string()));
         machine
+    }
+
+    /// A file beside the machine that only its owner may read.
+    pub(crate) fn secret(&self, name: &str, line: &str) {
+        fs::write(self.path(name), format!("{line}\n")).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// Adds a program that is found first.
@@ -118,7 +120,8 @@ impl Machine {
 
     /// `PATH` of the machine.
     pub(crate) fn search_path(&self) -> String {
-        format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap())
+        let rest = std::env::var("PATH").unwrap();
+        format!("{}:{rest}:/usr/local/sbin:/usr/sbin", self.path("bin").display())
     }
 
     /// `obsbus identity` with these words, and the passphrase if `file` names one.

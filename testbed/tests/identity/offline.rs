@@ -21,10 +21,9 @@ fn carry(from: &Path, to: &Path) {
 }
 
 /// Makes a request on `machine`, has it signed by `authority`, and installs the certificate.
-fn obtain(machine: &Machine, authority: &Machine, words: &[&str]) {
-    let name = words[0];
+fn obtain(machine: &Machine, authority: &Machine, name: &str, words: &[&str]) {
     let here = machine.path("");
-    let mut all = vec!["request"];
+    let mut all = vec!["request", name];
     all.extend(words);
     all.extend(["--out", here.to_str().unwrap()]);
     machine.identity(&all);
@@ -40,9 +39,9 @@ fn obtain(machine: &Machine, authority: &Machine, words: &[&str]) {
 fn keys_stay_where_they_were_made() {
     let (authority, machine) = (Machine::bare(), Machine::new());
     authority.identity(&["init"]);
-    obtain(&machine, &authority, &["broker", "--server", "b.example.org"]);
-    obtain(&machine, &authority, &["alice"]);
-    obtain(&machine, &authority, &["chiller-bridge"]);
+    obtain(&machine, &authority, "broker", &["--server", "b.example.org"]);
+    obtain(&machine, &authority, "alice", &[]);
+    obtain(&machine, &authority, "chiller-bridge", &[]);
     let alice = machine.connect(machine.installed("alice")).unwrap();
     assert!(alice.publish(Post::to("clasp/chiller/command/alice/ping", "")).is_ok_and(Puback::is_taken));
     let keys = |machine: &Machine| {
@@ -63,7 +62,7 @@ fn keys_stay_where_they_were_made() {
 fn a_renewed_certificate_is_carried_and_takes_the_place_of_the_old_one() {
     let (authority, machine) = (Machine::bare(), Machine::new());
     authority.identity(&["init"]);
-    obtain(&machine, &authority, &["broker"]);
+    obtain(&machine, &authority, "broker", &[]);
     let before = machine.shown_serial();
     let out = authority.path("renewed");
     authority.identity(&["renew", "broker", "--out", out.to_str().unwrap()]);
@@ -77,7 +76,7 @@ fn a_renewed_certificate_is_carried_and_takes_the_place_of_the_old_one() {
 fn the_broker_is_told_of_a_revocation_with_the_carried_list() {
     let (authority, machine) = (Machine::bare(), Machine::new());
     authority.identity(&["init"]);
-    obtain(&machine, &authority, &["broker"]);
+    obtain(&machine, &authority, "broker", &[]);
     for name in ["alice", "bob"] {
         authority.identity(&["issue", name, "--out", authority.path("").to_str().unwrap()]);
     }

@@ -1,6 +1,7 @@
 //! Nobody signs without the passphrase.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use crate::machine::{LIMIT, Machine, PASSPHRASE, until};
@@ -11,7 +12,7 @@ fn a_wrong_passphrase_changes_nothing() {
     machine.identity(&["init"]);
     machine.issue("bob");
     let register = machine.read("/var/lib/obsbus-ca/register.toml");
-    fs::write(machine.path("wrong"), format!("{PASSPHRASE} \n")).unwrap();
+    machine.secret("wrong", &format!("{PASSPHRASE} "));
     for words in [["issue", "alice", "--install"].as_slice(), &["revoke", "bob"], &["renew", "bob"]] {
         let output = machine.launch(words, Some("wrong")).run(LIMIT).unwrap();
         assert_eq!(output.code, 1, "{words:?}");
@@ -23,6 +24,15 @@ fn a_wrong_passphrase_changes_nothing() {
     assert_eq!(machine.read("/var/lib/obsbus-ca/register.toml"), register);
     assert!(!machine.at("/etc/obsbus/ca.pem").exists());
     assert!(!machine.at("/etc/mosquitto/ca_certificates/obsbus-crl.pem").exists());
+}
+
+#[test]
+fn a_passphrase_that_others_can_read_is_none() {
+    let machine = Machine::new();
+    fs::set_permissions(machine.path("passphrase"), fs::Permissions::from_mode(0o640)).unwrap();
+    let error = machine.refused(&["init"]);
+    assert!(error.contains("passphrase can be read by others (mode 0640): chmod 600 it first"), "{error}");
+    assert!(!machine.at("/var/lib/obsbus-ca").exists());
 }
 
 #[test]
@@ -58,7 +68,7 @@ fn at_a_terminal_it_is_typed_twice() {
 #[test]
 fn only_who_says_so_gets_a_key_without_a_passphrase() {
     let machine = Machine::new();
-    fs::write(machine.path("short"), "secret\n").unwrap();
+    machine.secret("short", "secret");
     let output = machine.launch(&["init"], Some("short")).run(LIMIT).unwrap();
     assert!(
         output.code == 1 && output.stderr.contains("expected at least 8 characters"),

@@ -46,7 +46,7 @@ fn a_later_revocation_takes_every_right_from_the_open_connection_and_disturbs_no
     }
     machine.identity(&["revoke", "carol"]);
     let (bob, alice) = (machine.carried("bob"), machine.carried("alice"));
-    let (open, other) = (machine.connect(bob.clone()).unwrap(), machine.connect(alice.clone()).unwrap());
+    let (open, other) = (machine.connect(bob).unwrap(), machine.connect(alice).unwrap());
     for client in [&open, &other] {
         client.stop_judging();
         client.subscribe("clasp/chiller/event").unwrap();
