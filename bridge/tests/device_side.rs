@@ -135,7 +135,6 @@ impl Bridge {
             serial_timeout: Duration::from_secs(5),
             unusual_baud: None,
             homeassistant: None,
-            unusual_baud: None,
         };
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(60)),
