@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bus::clock::Utc;
-use bus::device::every_bridge;
+use bus::device::every_bridge as concern;
 use bus::log::with_causes;
 use bus::settings::{BrokerSettings, CertificateError, Expiry, Whose};
 use tokio::sync::mpsc;
@@ -58,9 +58,9 @@ impl Certificates {
     pub(crate) fn conditions(&self, now: Utc) -> impl Iterator<Item = Condition> {
         self.known.iter().filter_map(move |known| {
             let (concern, then) = match known.whose {
-                Whose::Own => (&every_bridge::CERTIFICATE_EXPIRING, ", then reload the bridge"),
-                Whose::Authority => (&every_bridge::AUTHORITY_EXPIRING, ""),
-                Whose::Broker => (&every_bridge::BROKER_CERTIFICATE_EXPIRING, ""),
+                Whose::Own => (&concern::CERTIFICATE_EXPIRING, ", then reload the bridge"),
+                Whose::Authority => (&concern::AUTHORITY_EXPIRING, ""),
+                Whose::Broker => (&concern::BROKER_CERTIFICATE_EXPIRING, ""),
             };
             let text = known.warning(now)? + then;
             let is_over = known.is_over(now);

@@ -4,8 +4,8 @@
 //! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`,
-//! `schema`, `files`, `upkeep` and `doctor` the disk.
+//! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`, `upkeep`,
+//! `schema`, `files` and `doctor` the disk.
 
 mod acl;
 mod action;

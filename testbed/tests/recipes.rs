@@ -1,4 +1,4 @@
-//! The recipes of mosquitto/README.md that need no broker: certificates with openssl, and its log with dates.
+//! The recipe of mosquitto/README.md for certificates with openssl.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
 
@@ -57,15 +57,4 @@ key_file = "chiller-bridge.key"
     let checked = Launch::workspace("chiller-bridge").unwrap().args(["--check-config", "--user", "root"]);
     let checked = checked.arg(&settings).run(LIMIT).unwrap();
     assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{}", checked.stdout);
-}
-
-#[test]
-fn the_brokers_log_is_shown_with_dates() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = "/var/log/mosquitto/mosquitto.log";
-    let recipe = blocks(PAGE, "<!-- reads a log in the tests -->").join("\n");
-    assert!(recipe.contains(file));
-    fs::write(folder.path().join("log"), "1764489600: New connection from ::1:1\n").unwrap();
-    let shown = shell(folder.path(), &recipe.replace(file, "log"));
-    assert_eq!(shown.stdout, "Sun Nov 30 08:00:00 2025: New connection from ::1:1\n", "{}", shown.stderr);
 }

@@ -51,15 +51,15 @@ crate::concerns! {
         "the bridge's certificate expires within 60 days, or has expired",
         "renew the bridge's certificate (`obsbus identity renew`), then `systemctl reload` its service; no restart is needed"
     );
-    AUTHORITY_EXPIRING = growing(
-        "authority_expiring",
-        "the certificate of the authority expires within 60 days, or has expired; nobody gets in after that",
-        "make a new authority while the old one is valid: docs/recovery.md"
-    );
     BROKER_CERTIFICATE_EXPIRING = growing(
         "broker_certificate_expiring",
-        "the broker's certificate expires within 60 days, or has expired",
-        "renew the broker's certificate (`obsbus identity renew broker`), then `systemctl reload mosquitto`"
+        "the broker's certificate expires within 60 days, or has expired: nobody can connect then",
+        "on the authority's machine `obsbus identity renew broker`, then `systemctl reload mosquitto` on the broker's"
+    );
+    AUTHORITY_EXPIRING = growing(
+        "authority_expiring",
+        "the authority's certificate expires within 60 days, or has expired: nobody can connect then",
+        "make a new authority in good time (recovery.md): everybody needs a new certificate"
     );
     CLOCK_SKEW = warning(
         "clock_skew",

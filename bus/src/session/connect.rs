@@ -25,9 +25,9 @@ mod peer;
 mod tls;
 
 pub(crate) use explain::explain;
-pub(super) use tls::explain as explain_tls;
 use peer::Onlooker;
 pub(crate) use peer::Peer;
+pub(super) use tls::explain as explain_tls;
 
 /// Largest packet we accept, bytes; announced to the broker, which then withholds larger ones.
 /// rumqttc's own default (10 KiB) would end in an endless reconnect at the first larger message.
