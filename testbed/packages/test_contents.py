@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def test_both_families_install_the_same_files():
         assert listed[0] == listed[1], name
 
 
+def test_a_new_instrument_needs_no_line_elsewhere(tmp_path):
+    for file in ["Cargo.toml", "tools/packages", *(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*-bridge/**/Cargo.toml"))]:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / file, tmp_path / file)
+    before = run(tmp_path / "tools/packages", "--print-crates").stdout.split()
+    # As docs/new-instrument.md says; without a command of its own.
+    manifest = (REPOSITORY / "thermometer-bridge/Cargo.toml").read_text().replace("thermometer", "powerbox")
+    (tmp_path / "powerbox-bridge").mkdir()
+    (tmp_path / "powerbox-bridge/Cargo.toml").write_text(manifest.replace("packaged = false\n", ""))
+    after = run(tmp_path / "tools/packages", "--print-crates").stdout.split()
+    assert [word for word in after if word not in before] == ["powerbox-bridge"]
+    assert "thermometer-bridge" not in after
+
+
 def test_every_bridge_but_the_example_has_its_program_its_unit_and_its_settings(family, packages, bridges):
     assert "thermometer-bridge" not in bridges and len(bridges) >= 2
     files = family.files(packages["obsbus-bridges"])
@@ -55,6 +70,23 @@ def test_every_bridge_but_the_example_has_its_program_its_unit_and_its_settings(
         for site in sites():
             assert f"/etc/obsbus/{bridge}/{site}.toml" in family.files(packages[f"obsbus-data-{site}"])
     assert not any("thermometer" in file for package in packages.values() for file in family.files(package))
+
+
+def test_every_program_has_its_page_and_every_command_completes(family, packages, bridges):
+    zsh = {Deb: "vendor-completions", Rpm: "site-functions"}[family]
+    files = {file for package in packages.values() for file in family.files(package)}
+    for program in [file for file in files if file.startswith(("/usr/bin/", "/usr/sbin/"))]:
+        name = Path(program).name
+        if name in bridges:
+            pages = [f"man8/{name}.8", f"man5/{name}.toml.5"]
+        elif program.startswith("/usr/sbin/"):
+            pages = [f"man8/{name}.8"]
+        else:
+            pages = [f"man1/{name}.1"]
+            for script in [f"bash-completion/completions/{name}", f"zsh/{zsh}/_{name}", f"fish/vendor_completions.d/{name}.fish"]:
+                assert f"/usr/share/{script}" in files, script
+        for page in pages:
+            assert f"/usr/share/man/{page}.gz" in files, page
 
 
 def test_whatever_is_in_etc_are_settings_which_an_upgrade_keeps(family, packages):
