@@ -1,6 +1,7 @@
 """Finds the packages that `tools/test-packages` has built."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -60,3 +61,4 @@ def machine(family, distribution, tmp_path):
         yield machine
     finally:
         run("umount", machine.path("/proc"))
+        shutil.rmtree(machine.root)
