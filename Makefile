@@ -6,7 +6,7 @@ PANEL := cd panels/web &&
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025
-.PHONY: check check-asyncapi bench generated
+.PHONY: check check-asyncapi bench generated packages test-packages
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -22,6 +22,9 @@ help:
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
+	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
+	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
+	@echo '                    Debian 12 and 13; only root can run all of it'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
@@ -87,6 +90,19 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test homeassistant
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test doctor page
+
+packages:
+	@tools/setup rust packages
+	$(CARGO) build --release --locked --quiet --bins $$(tools/packages --print-crates)
+	@tools/packages
+
+# The simulators of the booted machines are those of `make test`.
+test-packages: packages
+	@tools/setup package-tests
+	@tools/test-packages
+	@tools/setup machines
+	$(CARGO) build --workspace --bins --locked --quiet
+	@testbed/booted/run
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
 test-panel: panel-set-up

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bus::clock::Utc;
+use bus::device::every_bridge as concern;
 use bus::log::with_causes;
 use bus::settings::{BrokerSettings, CertificateError, Expiry, Whose};
 use tokio::sync::mpsc;
@@ -56,14 +57,14 @@ impl Certificates {
     /// An attention for each that has expired or expires soon.
     pub(crate) fn conditions(&self, now: Utc) -> impl Iterator<Item = Condition> {
         self.known.iter().filter_map(move |known| {
-            let (name, then) = match known.whose {
-                Whose::Own => ("certificate_expiring", ", then reload the bridge"),
-                Whose::Authority => ("authority_expiring", ""),
-                Whose::Broker => ("broker_certificate_expiring", ""),
+            let (concern, then) = match known.whose {
+                Whose::Own => (&concern::CERTIFICATE_EXPIRING, ", then reload the bridge"),
+                Whose::Authority => (&concern::AUTHORITY_EXPIRING, ""),
+                Whose::Broker => (&concern::BROKER_CERTIFICATE_EXPIRING, ""),
             };
             let text = known.warning(now)? + then;
             let is_over = known.is_over(now);
-            Some(if is_over { Condition::error(name, text) } else { Condition::warning(name, text) })
+            Some(if is_over { Condition::grown(concern, text) } else { Condition::new(concern, text) })
         })
     }
 }

@@ -29,6 +29,7 @@ const DESCRIPTION: Description = Description {
     verbs: &[Verb::PING],
     properties: &[],
     services: &[],
+    concerns: &[],
 };
 
 /// What the controller wants, and what it was told.

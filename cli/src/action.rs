@@ -179,6 +179,7 @@ mod tests {
         label: "lamp",
         model: "",
         services: &[],
+        concerns: &[],
         statuses: &[Word::new("offline", "OFFLINE", Tone::Bad)],
         verbs: &[
             Verb::PING,

@@ -70,7 +70,7 @@ fn what_is_for_one_instrument_speaks_of_no_other_and_what_is_for_all_of_none() {
 #[test]
 fn a_reload_checks_the_settings_first_and_then_asks_the_bridge_and_stops_nothing() {
     let check = "/usr/bin/%p --check-config /etc/obsbus/%p/%i.toml";
-    assert_eq!(values(&unit(), "ExecReload"), [check, "/bin/kill -HUP $MAINPID"]);
+    assert_eq!(values(&unit(), "ExecReload"), [check, "/bin/sh -c 'kill -HUP $MAINPID'"]);
 }
 
 #[test]
@@ -219,4 +219,74 @@ fn the_broker_knows_each_bridge_by_the_name_of_its_shipped_certificate() {
         assert!(section.lines().any(|it| it == format!("topic read clasp/{device}/command/+/+")));
         assert!(!section.lines().any(|it| it.contains("write") && it.contains("command")), "the canary");
     }
+}
+
+#[test]
+fn the_services_of_the_firewall_open_the_ports_of_the_brokers_listeners() {
+    for (service, conf) in
+        [("obsbus.xml", testbed::broker::SHIPPED_CONF), ("obsbus-web.xml", testbed::web::SHIPPED_WEB_CONF)]
+    {
+        let mut listeners = conf.lines().filter_map(|line| line.strip_prefix("listener "));
+        let (Some(port), None) = (listeners.next(), listeners.next()) else {
+            panic!("{service}: one listener")
+        };
+        let line = format!(r#"<port protocol="tcp" port="{port}"/>"#);
+        assert!(read(&format!("firewalld/{service}")).contains(&line), "{service} does not open {port}");
+    }
+}
+
+#[test]
+fn who_may_read_a_file_is_said_of_the_paths_that_the_settings_name() {
+    let listed = |file: &str| -> Vec<String> {
+        let text = read(file);
+        lines(&text).map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+    };
+    let broker = listed("tmpfiles/obsbus-broker.conf");
+    let conf = format!("{}{}", testbed::broker::SHIPPED_CONF, testbed::web::SHIPPED_WEB_CONF);
+    for key in ["keyfile", "acl_file", "password_file"] {
+        let path = conf.lines().find_map(|line| line.strip_prefix(&format!("{key} "))).unwrap();
+        assert!(broker.iter().any(|it| it == path), "{key} {path}");
+    }
+    // Patterns: a folder, a key and a password for each bridge.
+    let bridges = listed("tmpfiles/obsbus.conf");
+    for device in devices() {
+        let settings = of(&device, "clasp.toml");
+        let key =
+            settings.lines().find_map(|line| line.strip_prefix("key_file = ")).unwrap().trim_matches('"');
+        let pattern = key.replace(&format!("/{device}-bridge/"), "/*-bridge/");
+        let pattern = pattern.replace(&format!("/{device}-bridge.key"), "/*.key");
+        assert!(bridges.contains(&pattern), "{key} is not matched by {bridges:?}");
+    }
+}
+
+#[test]
+fn a_site_lists_the_adapters_of_instruments_that_there_are() {
+    let known = devices();
+    let mut sites = 0;
+    for file in fs::read_dir(deploy().join("sites")).unwrap() {
+        let path = file.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for line in lines(&text) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [device, serial] = words[..] else {
+                panic!("{}: {line}: expected INSTRUMENT SERIAL", path.display())
+            };
+            assert!(known.iter().any(|it| it == device), "{}: no folder {device}-bridge", path.display());
+            assert!(serial.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{}: {serial}", path.display());
+        }
+        sites += 1;
+    }
+    assert!(sites >= 2);
+}
+
+#[test]
+fn mosquitto_reads_what_the_packages_script_makes_for_it() {
+    let unit = read("broker/mosquitto.service.conf");
+    let script = "/usr/lib/obsbus/broker-settings";
+    assert_eq!(values(&unit, "ExecStartPre"), [format!("+{script} start")]);
+    // An empty value first: otherwise the distribution's own command would run, too.
+    assert_eq!(values(&unit, "ExecStart"), ["", "/usr/sbin/mosquitto -c /run/obsbus-broker/mosquitto.conf"]);
+    assert_eq!(values(&unit, "ExecReload")[..2], ["", &format!("+{script} reload")]);
+    assert!(read("broker/broker-settings").contains("run=${3:-/run/obsbus-broker}"));
+    assert!(read("packages/obsbus-broker/package").contains(script));
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::device::every_bridge as concern;
 use bus::message::encode;
 
 use super::{Core, File, Output};
@@ -75,7 +76,7 @@ impl Disk {
         let text = format!(
             "the state directory cannot be written ({why}): settings and commands from now on are lost at the next restart"
         );
-        Some(Condition::warning("journal_failed", text))
+        Some(Condition::new(&concern::JOURNAL_FAILED, text))
     }
 }
 

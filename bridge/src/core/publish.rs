@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Post, REPLY_EXPIRY};
+use bus::device::every_bridge as concern;
 use bus::message::{
     Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
@@ -73,6 +74,7 @@ where
         if self.dirty || heartbeat {
             let mut conditions = self.conditions(now);
             conditions.extend(self.controller.conditions(now));
+            debug_assert!(self.are_known(&conditions), "not in the description's concerns: {conditions:?}");
             let mut changes = self.ledger.update(conditions, now);
             if std::mem::take(&mut self.link_news) {
                 changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
@@ -326,12 +328,18 @@ where
         }));
     }
 
+    /// Whether docs/faults.md has an entry for each.
+    fn are_known(&self, conditions: &[Condition]) -> bool {
+        let known = || concern::CONCERNS.iter().chain(self.settings.description.concerns);
+        conditions.iter().all(|condition| known().any(|concern| concern.name == condition.name))
+    }
+
     /// The conditions of the bridge itself.
     fn conditions(&self, now: Now) -> Vec<Condition> {
         let mut conditions = Vec::new();
         if let Some(loss) = self.link.loss() {
             let text = loss.in_words() + &self.unusual_line(loss.cause);
-            conditions.push(Condition::error(loss.cause.word(), text));
+            conditions.push(Condition::new(loss.cause.concern(), text));
         }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
@@ -342,27 +350,27 @@ where
             let text = format!(
                 "the broker's ACL is not in force: any client can send commands in any name; {what_follows}"
             );
-            conditions.push(Condition::error("acl_open", text));
+            conditions.push(Condition::new(&concern::ACL_OPEN, text));
         }
         if self.probe.is_some_and(|probe| !probe.command_path_ok) {
             let text = "commands do not reach the bridge: its own test command did not arrive";
-            conditions.push(Condition::error("command_path", text));
+            conditions.push(Condition::new(&concern::COMMAND_PATH, text));
         }
         if !self.refused.is_empty() {
             let texts: Vec<_> = self.refused.values().map(String::as_str).collect();
-            conditions.push(Condition::warning("publish_refused", texts.join("; ")));
+            conditions.push(Condition::new(&concern::PUBLISH_REFUSED, texts.join("; ")));
         }
         conditions.extend(self.disk.condition());
         conditions.extend(self.lost.conditions(self.started.instant, now.instant));
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
             let text = format!("a second bridge tries to use these topics{place}");
-            conditions.push(Condition::error("second_instance", text));
+            conditions.push(Condition::new(&concern::SECOND_INSTANCE, text));
         }
         conditions.extend(self.certificates.conditions(now.utc));
         conditions.extend(self.doubts.condition(now.instant));
         let unanswered = self.desk.unanswered();
-        conditions.extend(unanswered.map(|text| Condition::error("command_unanswered", text)));
+        conditions.extend(unanswered.map(|text| Condition::new(&concern::COMMAND_UNANSWERED, text)));
         conditions.extend(self.oversized.condition());
         conditions
     }

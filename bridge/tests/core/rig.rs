@@ -24,6 +24,15 @@ use serde_json::Value;
 
 const MODES: &[Choice] = &[Choice::new("automatic", "Automatic"), Choice::new("manual", "Manual")];
 
+/// What the device may say of itself.
+pub(crate) mod concern {
+    bus::concerns! {
+        MANUAL_LONG = warning("manual_long", "manual for long", "set the mode");
+        LONG = warning("long", "it has much to say", "read it");
+        ALARM = error("alarm", "an alarm", "look at it");
+    }
+}
+
 /// What the device is.
 const DESCRIPTION: Description = Description {
     kind: "chiller",
@@ -46,6 +55,7 @@ const DESCRIPTION: Description = Description {
     ],
     properties: &[],
     services: &[],
+    concerns: concern::CONCERNS,
 };
 
 /// What the device does, for the test to set.

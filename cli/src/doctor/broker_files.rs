@@ -19,10 +19,11 @@ use crate::exit::{EXIT_FAILED, Failure, with_causes};
 struct Configuration(Vec<(String, String, PathBuf)>);
 
 impl Configuration {
-    /// The distribution's file, and those of its folder.
+    /// The distribution's file, those of its folder, and those of the package obsbus-broker.
     fn load(folder: &Path) -> Self {
-        let entries = std::fs::read_dir(folder.join("conf.d")).into_iter().flatten().flatten();
-        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+        let folders =
+            ["conf.d", "obsbus"].map(|name| std::fs::read_dir(folder.join(name)).into_iter().flatten());
+        let mut files: Vec<_> = folders.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
         files.sort();
         files.insert(0, folder.join("mosquitto.conf"));
@@ -116,7 +117,8 @@ fn revocation_list(file: &Path, now: Utc) -> Option<Finding> {
 /// To the access list a password user with the name of a certificate is that certificate's owner.
 fn password_users(configuration: &Configuration) -> Option<Finding> {
     let check = Check::PasswordUsers;
-    let file = configuration.value("password_file")?;
+    // Nobody has a password before the first panel user.
+    let file = configuration.value("password_file").filter(|file| Path::new(file).exists())?;
     let Ok(text) = std::fs::read_to_string(file) else {
         return Some(Finding::skipped(check, format!("{file} can be read by root only: run this with sudo")));
     };
