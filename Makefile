@@ -79,6 +79,7 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test deploy the_udev_rules
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test homeassistant
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test doctor page

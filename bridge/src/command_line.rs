@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use bus::settings::process_environment;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tokio::sync::mpsc;
 
+use crate::convert::{self, ConvertError};
 use crate::daemon;
 use crate::device_loop::{Ended, Request};
 use crate::instrument::Instrument;
@@ -34,6 +36,9 @@ struct Arguments {
     /// Started by root, check as this user: the one that the service runs as (obsbus).
     #[arg(long, value_name = "NAME", requires = "check_config")]
     user: Option<String>,
+    /// Print these settings for the settings of its predecessor, a JSON file.
+    #[arg(long, value_name = "OLD", exclusive = true)]
+    convert_config: Option<PathBuf>,
     /// Write the manual pages below this folder.
     #[arg(long, value_name = "FOLDER", hide = true, exclusive = true)]
     write_manual: Option<PathBuf>,
@@ -44,7 +49,9 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ended as it was asked to, or the settings are valid; 1 failed; 64 wrong usage or
-settings; 75 another bridge of this device runs, try later.";
+settings; 65 not the settings of its predecessor; 75 another bridge of this device runs, try later.";
+/// The settings are not its predecessor's.
+const NOT_MINE: u8 = 65;
 /// Wrong settings or usage; the systemd unit decides whether to retry.
 const USAGE: u8 = 64;
 /// A shell's code for a program whose reader has gone (128 + SIGPIPE).
@@ -78,6 +85,9 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error.to_string(), 1),
         };
+    }
+    if let Some(old) = &arguments.convert_config {
+        return convert::<I>(old);
     }
     let file = arguments.file.unwrap_or_default();
     let environment = process_environment();
@@ -241,6 +251,24 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
         io::stdout(),
         "{file}: the settings are valid (checked as user {user}, without contacting the broker)"
     ))
+}
+
+/// Prints the settings that follow from a predecessor's, and on stderr what is to be done about them.
+fn convert<I: Instrument>(old: &Path) -> ExitCode {
+    let text = match fs::read_to_string(old) {
+        Ok(text) => text,
+        Err(error) => return fail(&format!("cannot read {}: {error}", old.display()), USAGE),
+    };
+    let converted =
+        match convert::convert::<I::Settings>(&format!("{}-bridge", I::DESCRIPTION.kind), old, &text) {
+            Ok(converted) => converted,
+            Err(error @ ConvertError::NotMine { .. }) => return fail(&error.to_string(), NOT_MINE),
+            Err(error) => return fail(&error.to_string(), USAGE),
+        };
+    converted.notes.iter().for_each(|note| say(note));
+    converted.problems.iter().for_each(|problem| say(&format!("error: {problem}")));
+    let code = answered(io::stdout().write_all(converted.text.as_bytes()));
+    if converted.problems.is_empty() { code } else { ExitCode::FAILURE }
 }
 
 /// The end of a program whose answer was written to stdout, or could not be. Who closes the pipe does

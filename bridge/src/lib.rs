@@ -5,6 +5,7 @@ pub mod attention;
 pub mod certificate;
 pub mod command_line;
 pub mod controller;
+mod convert;
 pub mod core;
 pub mod daemon;
 pub mod device_loop;

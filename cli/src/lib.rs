@@ -5,7 +5,7 @@
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection`, `ask` and `doctor` touch a socket, only `notes`, `cache`, `upkeep`,
-//! `schema`, `files` and `doctor` the disk.
+//! `schema`, `files`, `ports` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -17,6 +17,7 @@ pub mod complete;
 mod completion;
 mod confirm;
 pub mod connection;
+mod convert;
 mod display;
 pub mod doctor;
 pub mod exit;
@@ -36,6 +37,7 @@ mod outcome;
 mod output;
 pub mod overview;
 pub mod picture;
+pub mod ports;
 pub mod progress;
 pub mod request;
 mod run;

@@ -20,6 +20,7 @@ use crate::complete::printed;
 use crate::completion;
 use crate::confirm;
 use crate::connection::Connection;
+use crate::convert;
 use crate::doctor;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::files;
@@ -32,6 +33,7 @@ use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
 use crate::overview;
+use crate::ports;
 use crate::request::new_id;
 use crate::runtime::block_on;
 use crate::schema;
@@ -141,6 +143,8 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let shell = shell.ok_or_else(|| Failure::usage("name the shell: bash, zsh or fish"))?;
             print(&script(shell, "obsbus")).map(|()| 0)
         }
+        Some((ports::NAME, matches)) => ports::run(matches),
+        Some((convert::NAME, matches)) => convert::run(matches),
         Some((files::NAME, matches)) => {
             files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
         }

@@ -10,11 +10,13 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::convert;
 use crate::doctor;
 use crate::files;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
 use crate::overview;
+use crate::ports;
 use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::style::Style;
@@ -24,8 +26,21 @@ use crate::tool::Tool;
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 11] =
-    ["list", "status", "watch", "doctor", "device", "ha", "acl", "identity", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 13] = [
+    "list",
+    "status",
+    "watch",
+    "doctor",
+    "device",
+    "ha",
+    "ports",
+    "convert-config",
+    "acl",
+    "identity",
+    "schema",
+    "completions",
+    "help",
+];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -72,6 +87,8 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())
+        .subcommand(ports::command())
+        .subcommand(convert::command())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
         .subcommand(identity::command())
         .subcommand(schema())

@@ -80,9 +80,8 @@ impl Register {
         names.sort_unstable();
         names.dedup();
         let newest = |name: &&str| {
-            self.current(name).or_else(|| {
-                self.certificates.iter().rev().find(|entry| entry.name == **name && entry.handed_out)
-            })
+            let own = || self.certificates.iter().rev().filter(|entry| entry.name == **name);
+            self.current(name).or_else(|| own().find(|entry| entry.handed_out)).or_else(|| own().next())
         };
         names.iter().filter_map(newest).collect()
     }
@@ -110,7 +109,8 @@ impl Register {
 }
 
 impl Entry {
-    fn is_in_use(&self) -> bool {
+    /// Whether somebody has it, and it is not revoked.
+    pub(crate) fn is_in_use(&self) -> bool {
         self.revoked.is_none() && self.handed_out
     }
 
@@ -178,6 +178,7 @@ mod tests {
         assert_eq!(register.current("alice"), None);
         assert!(register.is_revoked("alice") && !register.is_revoked("bob"));
         assert_eq!(register.newest().len(), 1);
+        assert_eq!(register.newest()[0].serial, "01");
         register.certificates.push(entry("alice", "03"));
         register.certificates.push(entry("alice", "04"));
         assert_eq!(register.current("alice").unwrap().serial, "04");

@@ -239,7 +239,7 @@ fn due_here(context: &Context, vault: Option<&Vault>, within: i64) -> Vec<Due> {
 /// What other machines use.
 fn due_elsewhere(vault: &Vault, context: &Context, within: i64, here: &[Due]) -> Vec<String> {
     let entries = vault.register.newest().into_iter();
-    let due = entries.filter(|entry| entry.revoked.is_none() && entry.days_left(context.now) <= within);
+    let due = entries.filter(|entry| entry.is_in_use() && entry.days_left(context.now) <= within);
     let due = due.filter(|entry| !here.iter().any(|due| due.name == entry.name));
     due.map(|entry| {
         let ends = ends(entry.days_left(context.now));

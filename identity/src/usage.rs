@@ -6,6 +6,9 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::vault;
 
+/// The heading of the options that every command has.
+const PLACES: &str = "Authority and machine";
+
 /// `obsbus identity`.
 #[must_use]
 pub fn command() -> Command {
@@ -21,6 +24,7 @@ pub fn command() -> Command {
             Arg::new("ca")
                 .long("ca")
                 .global(true)
+                .help_heading(PLACES)
                 .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
                 .help(format!("The authority's folder [default: {}]", vault::DEFAULT)),
@@ -29,6 +33,7 @@ pub fn command() -> Command {
             Arg::new("passphrase-file")
                 .long("passphrase-file")
                 .global(true)
+                .help_heading(PLACES)
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
                 .help("Its first line is the passphrase of the authority's key [default: asks]"),
@@ -37,6 +42,7 @@ pub fn command() -> Command {
             Arg::new("root")
                 .long("root")
                 .global(true)
+                .help_heading(PLACES)
                 .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
                 .default_value("/")

@@ -271,3 +271,77 @@ pub(crate) fn facts(text: &str) -> Result<Facts, String> {
         public: certificate.public_key().raw.to_vec(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Utc {
+        Utc::parse("2026-11-30T03:12:00Z").unwrap()
+    }
+
+    fn days_later(days: i64) -> Utc {
+        now().shifted(days * 86_400_000)
+    }
+
+    fn made() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca");
+        Vault::create(&ca, &authority::create("obsbus clasp", now()).unwrap(), None).unwrap();
+        (folder, ca)
+    }
+
+    fn refused(vault: &Vault, now: Utc) -> String {
+        vault.unlock(&Source::Terminal, now).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn an_authority_is_made_whole_or_not_at_all() {
+        let (folder, ca) = made();
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(names, ["ca"]);
+        let again = Vault::create(&ca, &authority::create("other", now()).unwrap(), None).unwrap_err();
+        assert!(again.to_string().contains("holds an authority already, valid until 2046-11-30"), "{again}");
+        fs::create_dir(folder.path().join("empty")).unwrap();
+        check_absent(&folder.path().join("empty")).unwrap();
+        fs::write(folder.path().join("empty/file"), "").unwrap();
+        let error = check_absent(&folder.path().join("empty")).unwrap_err().to_string();
+        assert!(error.contains("is not empty"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_signed_with_a_wrong_clock_or_an_expired_authority() {
+        let (_folder, ca) = made();
+        let vault = Vault::open(&ca).unwrap();
+        vault.unlock(&Source::Terminal, days_later(20 * 365)).unwrap();
+        let error = refused(&vault, days_later(-20_000));
+        assert!(
+            error.contains("the date of this machine is 1972-") && error.contains("set the clock"),
+            "{error}"
+        );
+        let error = refused(&vault, days_later(20 * 365 + 6));
+        assert!(error.contains("expired on 2046-11-30 (is the date of this machine right?)"), "{error}");
+    }
+
+    #[test]
+    fn the_key_of_another_authority_signs_nothing() {
+        let ((_one, ca), (_two, other)) = (made(), made());
+        fs::copy(other.join("ca.key"), ca.join("ca.key")).unwrap();
+        let error = refused(&Vault::open(&ca).unwrap(), now());
+        assert!(
+            error.contains("ca.key is not the key of ") && error.contains("different authorities"),
+            "{error}"
+        );
+        fs::remove_file(ca.join("ca.key")).unwrap();
+        let error = refused(&Vault::open(&ca).unwrap(), now());
+        assert!(error.contains("sign where it is (obsbus identity sign)"), "{error}");
+    }
+
+    #[test]
+    fn a_register_that_cannot_be_read_is_an_error_with_its_line() {
+        let (_folder, ca) = made();
+        fs::write(ca.join("register.toml"), "[[certificate]]\nname = 1\n").unwrap();
+        let error = Vault::open(&ca).err().unwrap().to_string();
+        assert!(error.contains("register.toml cannot be read: TOML parse error at line 2"), "{error}");
+    }
+}

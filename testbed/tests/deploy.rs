@@ -147,8 +147,12 @@ fn the_udev_rules_make_the_names_that_the_settings_use_and_match_no_adapter_by_c
         let rules = of(&device, &format!("60-obsbus-{device}.rules"));
         let settings = of(&device, "clasp.toml");
         assert!(settings.lines().any(|line| line == format!(r#"serial_port = "/dev/{device}""#)), "{device}");
-        assert_eq!(rules.matches(&format!(r#"SYMLINK+="{device}""#)).count(), 1);
         let (vendor, product) = adapter(&rules);
+        assert_as_obsbus_prints_them(&device, &rules, vendor, product);
+        if is_generating() {
+            continue;
+        }
+        assert_eq!(rules.matches(&format!(r#"SYMLINK+="{device}""#)).count(), 1);
         let vendor = format!(r#"ATTRS{{idVendor}}=="{vendor}""#);
         let product = format!(r#"ATTRS{{idProduct}}=="{product}""#);
         for rule in lines(&rules) {
@@ -161,6 +165,32 @@ fn the_udev_rules_make_the_names_that_the_settings_use_and_match_no_adapter_by_c
                 assert!(value.ends_with('"') && !name.contains(' '), "{term}");
             }
         }
+    }
+}
+
+fn is_generating() -> bool {
+    std::env::var("OBSBUS_GENERATE").is_ok_and(|value| value == "1")
+}
+
+/// Below its head, a file of rules is what `obsbus ports --rule` prints.
+fn assert_as_obsbus_prints_them(device: &str, rules: &str, vendor: &str, product: &str) {
+    let (head, _) = rules.split_once("# ModemManager").expect("a rule for ModemManager");
+    let adapter = cli::ports::adapter::Adapter {
+        vendor: Some(vendor.to_owned()),
+        product: Some(product.to_owned()),
+        serial: Some("SERIAL".to_owned()),
+        driver: (vendor == "0403").then(|| "ftdi_sio".to_owned()),
+        ..Default::default()
+    };
+    let expected = head.to_owned() + &cli::ports::rule::rules(device, &adapter, &[]);
+    if is_generating() {
+        let path = deploy().join(format!("../{device}-bridge/deploy/60-obsbus-{device}.rules"));
+        fs::write(path, expected).expect("the file of rules");
+    } else {
+        assert!(
+            rules == expected,
+            "{device}: the rules are not as `obsbus ports` prints them: run `make generated`"
+        );
     }
 }
 

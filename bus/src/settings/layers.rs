@@ -50,6 +50,14 @@ pub fn read(path: &Path, prefix: &str, environment: &[(String, String)]) -> Resu
     Ok(Section::root(path, table))
 }
 
+/// The settings in `text`, as if it stood in the TOML file `path`, without an environment.
+///
+/// # Errors
+/// Its syntax is wrong.
+pub fn parse(text: &str, path: &Path) -> Result<Section, Problems> {
+    parse_toml(text, path).map(|table| Section::root(path, table))
+}
+
 /// Values with their origin.
 #[derive(Clone, Debug)]
 struct Layer(Map<String, Value>);

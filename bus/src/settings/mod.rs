@@ -27,7 +27,7 @@ pub use expiry::{Expiry, SOON_DAYS, Whose};
 pub use field::Field;
 pub use files::read::{FileError, read as read_file};
 pub use files::{FileFinding, check_files, problems_with_files};
-pub use layers::{process_environment, read};
+pub use layers::{parse, process_environment, read};
 pub use outline::BridgeOutline;
 pub use section::{Known, Section};
 

@@ -12,6 +12,7 @@ mod hand_over;
 mod homeassistant;
 mod latch;
 mod link;
+mod log_volume;
 mod manual;
 mod memory;
 mod meta;

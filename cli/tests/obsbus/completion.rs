@@ -35,7 +35,7 @@ fn devices_verbs_and_words_are_completed_from_what_was_heard_before() {
         assert_eq!((code, stderr.as_str()), (0, ""));
         stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(words(&["p"]), ["powerbox"]);
+    assert_eq!(words(&["pow"]), ["powerbox"]);
     assert_eq!(words(&["clasp/"]), ["clasp/powerbox"]);
     assert_eq!(words(&["li"]), ["list"]);
     assert_eq!(words(&["powerbox", "de"]), ["dew-heater"]);
@@ -49,7 +49,7 @@ fn devices_verbs_and_words_are_completed_from_what_was_heard_before() {
     assert_eq!(words(&["list", "--site", "="]), ["clasp"]);
     assert_eq!(words(&["powerbox", "p"]), ["ping"], "no device stands after a device");
     assert_eq!(words(&["--config", "x"]), [""], "the shell completes files");
-    assert_eq!(words(&["--config", "/not/there", "p"]), [""; 0]);
+    assert_eq!(words(&["--config", "/not/there", "pow"]), [""; 0]);
 }
 
 #[test]

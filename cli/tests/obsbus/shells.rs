@@ -31,6 +31,7 @@ fn home() -> Home {
     home
 }
 
+#[expect(clippy::print_stdout, reason = "whoever reads the tests shall know")]
 fn is_there(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {

@@ -207,6 +207,14 @@ impl Machine {
         Connect::with(self.port, files).connect()
     }
 
+    /// A tool of the operator's. The port is the test's, and the machine is in a folder.
+    pub(crate) fn tool(&self, words: &[&str]) -> Output {
+        let tool = Launch::workspace("obsbus").unwrap().args(words);
+        let tool = tool.env("XDG_CONFIG_HOME", self.at(HOME).join(".config"));
+        let tool = tool.env("OBSBUS_CLIENT_BROKER__PORT", self.port.to_string());
+        tool.env("OBSBUS_CLIENT_BROKER__CA_FILE", self.at("/etc/obsbus/ca.pem")).run(LIMIT).unwrap()
+    }
+
     /// What `systemctl` was told, without questions.
     pub(crate) fn told(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("systemctl.log")).unwrap_or_default();

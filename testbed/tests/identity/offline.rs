@@ -109,6 +109,17 @@ fn the_broker_is_told_of_a_revocation_with_the_carried_list() {
 }
 
 #[test]
+fn who_is_issued_again_is_told_of_what_the_broker_elsewhere_still_denies() {
+    let authority = Machine::bare();
+    authority.identity(&["init"]);
+    authority.issue("alice");
+    authority.identity(&["revoke", "alice"]);
+    let out = authority.path("again");
+    let said = authority.identity(&["issue", "alice", "--out", out.to_str().unwrap()]);
+    assert!(said.contains("remove `user alice` and `topic deny #`"), "{said}");
+}
+
+#[test]
 fn a_folder_whose_files_do_not_belong_together_is_not_installed() {
     let (authority, machine) = (Machine::bare(), Machine::new());
     authority.identity(&["init"]);

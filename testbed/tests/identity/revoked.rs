@@ -128,3 +128,13 @@ fn nobody_is_revoked_who_was_never_issued() {
     assert!(!machine.at("/var/lib/obsbus-ca/crl.pem").exists());
     assert!(!machine.at("/etc/mosquitto/ca_certificates/obsbus-crl.pem").exists());
 }
+
+#[test]
+fn the_tools_of_a_revoked_operator_say_so() {
+    let machine = machine();
+    machine.identity(&["issue", "alice", "--install"]);
+    machine.identity(&["revoke", "alice"]);
+    let output = machine.tool(&["chiller", "status"]);
+    assert_eq!(output.code, 155, "{}", output.stderr);
+    assert!(output.stderr.contains("it was revoked"), "{}", output.stderr);
+}

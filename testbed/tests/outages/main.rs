@@ -19,6 +19,7 @@ mod killed;
 mod large;
 mod line;
 mod reload;
+mod restarts;
 mod slow;
 mod stop;
 mod watch;
