@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use testbed::broker::{HOST, SHIPPED_ACL, free_port, production_conf};
@@ -58,13 +59,19 @@ impl Host {
     }
 
     fn settings(&self, when: &str) -> Output {
+        self.script(when).run(LIMIT).unwrap()
+    }
+
+    fn script(&self, when: &str) -> Launch {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/broker/broker-settings");
-        Launch::machine(script.to_str().unwrap())
-            .unwrap()
-            .arg(when)
-            .args([self.etc(), self.run()])
-            .run(LIMIT)
-            .unwrap()
+        Launch::machine(script.to_str().unwrap()).unwrap().arg(when).args([self.etc(), self.run()])
+    }
+
+    /// Adds a panel user.
+    fn panel_user(&self) {
+        let passwords = self.etc().join("obsbus.passwd");
+        fs::rename(web::password_file(&self.etc()).unwrap(), &passwords).unwrap();
+        web::add_user(&passwords, "web-alice", "secret").unwrap();
     }
 
     /// Starts mosquitto as its unit does, and waits until the distribution's own listener is open.
@@ -123,12 +130,29 @@ fn with_certificates_and_access_control_the_listener_opens_at_the_next_start() {
 fn the_listener_for_browsers_opens_once_there_is_a_panel_user() {
     let host = Host::new();
     host.complete();
-    let passwords = host.etc().join("obsbus.passwd");
-    fs::rename(web::password_file(&host.etc()).unwrap(), &passwords).unwrap();
-    web::add_user(&passwords, "web-alice", "secret").unwrap();
+    host.panel_user();
     let _broker = host.start();
     wait_for("both listeners", LIMIT, || (is_open(host.port) && is_open(host.web_port)).then_some(()))
         .unwrap();
+}
+
+#[test]
+fn a_mosquitto_without_websockets_gets_the_other_listener_alone() {
+    let host = Host::new();
+    host.complete();
+    host.panel_user();
+    // The text of its error is in the program; that is how it is known.
+    let folder = host.dir.path().join("bin");
+    fs::create_dir(&folder).unwrap();
+    let program = folder.join("mosquitto");
+    fs::write(&program, "#!/bin/sh\n# Error: Websockets support not available.\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let made = host.script("start").env("PATH", path).run(LIMIT).unwrap();
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.stderr.contains("port 9443 stays closed"), "{}", made.stderr);
+    let taken = fs::read_dir(host.run().join("conf.d")).unwrap().map(|file| file.unwrap().file_name());
+    assert_eq!(taken.collect::<Vec<_>>(), ["obsbus.conf"]);
 }
 
 #[test]
@@ -136,8 +160,7 @@ fn without_the_access_control_no_listener_opens_not_even_that_for_browsers() {
     let host = Host::new();
     host.complete();
     fs::remove_file(host.etc().join("obsbus.acl")).unwrap();
-    web::password_file(&host.etc()).unwrap();
-    fs::rename(host.etc().join("passwd"), host.etc().join("obsbus.passwd")).unwrap();
+    host.panel_user();
     let _broker = host.start();
     assert!(!is_open(host.port) && !is_open(host.web_port));
 }
