@@ -348,6 +348,7 @@ mod tests {
             verbs: &[],
             properties: &[],
             services: &[],
+            concerns: &[],
         };
         let lamp = Instrument::described(&LAMP).with_tones(&[("lit", Tone::Busy), ("gone", Tone::Bad)]);
         let colours = [lamp.status_colour("lit"), lamp.status_colour("dark")];

@@ -53,13 +53,13 @@ crate::concerns! {
     );
     BROKER_CERTIFICATE_EXPIRING = growing(
         "broker_certificate_expiring",
-        "the broker's certificate expires within 60 days, or has expired: nobody can connect then",
-        "on the authority's machine `obsbus identity renew broker`, then `systemctl reload mosquitto` on the broker's"
+        "the broker's certificate, as the broker showed it at the last connect, expires within 60 days, or has expired: nobody can connect then",
+        "on the authority's machine `obsbus identity renew broker`, then `systemctl reload mosquitto` on the broker's; `systemctl reload` of the bridge looks at it again"
     );
     AUTHORITY_EXPIRING = growing(
         "authority_expiring",
-        "the authority's certificate expires within 60 days, or has expired: nobody can connect then",
-        "make a new authority in good time (recovery.md): everybody needs a new certificate"
+        "the authority's certificate (`ca_file`) expires within 60 days, or has expired: every certificate that it signed ends with it",
+        "make a new authority in good time, and issue all certificates again (docs/recovery.md)"
     );
     CLOCK_SKEW = warning(
         "clock_skew",

@@ -62,19 +62,7 @@ impl Authority {
     /// # Errors
     /// If a file cannot be written.
     pub fn server(&self) -> Result<(PathBuf, PathBuf)> {
-        self.server_with(|_| ())
-    }
-
-    /// As [`Self::server`], valid for `valid` from now.
-    ///
-    /// # Errors
-    /// If a file cannot be written.
-    pub fn server_valid_for(&self, valid: Duration) -> Result<(PathBuf, PathBuf)> {
-        let params = params("localhost", Vec::new(), valid)?;
-        self.server_with(|server| {
-            server.not_before = params.not_before;
-            server.not_after = params.not_after;
-        })
+        self.issue_server(VALID, |_| ())
     }
 
     /// As [`Self::server`], changed: to test a certificate that is refused.
@@ -82,7 +70,23 @@ impl Authority {
     /// # Errors
     /// If a file cannot be written.
     pub fn server_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Result<(PathBuf, PathBuf)> {
-        let mut params = params("localhost", vec!["localhost".to_owned(), "127.0.0.1".to_owned()], VALID)?;
+        self.issue_server(VALID, change)
+    }
+
+    /// As [`Self::server`], valid for `valid` from now.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn server_valid_for(&self, valid: Duration) -> Result<(PathBuf, PathBuf)> {
+        self.issue_server(valid, |_| ())
+    }
+
+    fn issue_server(
+        &self,
+        valid: Duration,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<(PathBuf, PathBuf)> {
+        let mut params = params("localhost", vec!["localhost".to_owned(), "127.0.0.1".to_owned()], valid)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         change(&mut params);
         self.sign(&params, self.dir.join("server.crt"), self.dir.join("server.key"))
