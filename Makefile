@@ -6,7 +6,7 @@ PANEL := cd panels/web &&
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025 test-gateway
-.PHONY: check check-asyncapi bench generated
+.PHONY: check check-asyncapi bench generated packages test-packages
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -16,12 +16,16 @@ help:
 	@echo 'make test-panel     the web panel: the committed page is what its sources give, and its tests in Chromium'
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
+	@echo 'make test-metrics   obsbus metrics with a real Prometheus'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
+	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
+	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
+	@echo '                    Debian 12 and 13; only root can run all of it'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
@@ -33,9 +37,15 @@ demo:
 
 # Most tests wait for processes: two threads leave two cores idle.
 test:
-	@tools/setup rust broker python
+	@tools/setup rust broker faketime python
 	$(CARGO) build --workspace --bins --locked --quiet
 	RUST_TEST_THREADS=$$(($$(nproc) * 3 / 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
+
+# Debian's package starts a Prometheus of its own on port 9090; nothing here uses it.
+.PHONY: test-metrics
+test-metrics:
+	@tools/setup rust broker prometheus
+	$(CARGO) test --locked --quiet -p testbed --test metrics -- --include-ignored
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:
@@ -82,8 +92,23 @@ generated:
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test deploy the_udev_rules
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test new_instrument --test scheduler the_page_quotes
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test homeassistant
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test doctor page
+
+packages:
+	@tools/setup rust packages
+	$(CARGO) build --release --locked --quiet --bins $$(tools/packages --print-crates)
+	@tools/packages
+
+# The simulators of the booted machines are those of `make test`.
+test-packages: packages
+	@tools/setup package-tests
+	@tools/test-packages
+	@tools/setup machines
+	$(CARGO) build --workspace --bins --locked --quiet
+	@testbed/booted/run
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.
 test-panel: panel-set-up

@@ -69,6 +69,13 @@ mod tests {
     use bus::clock::{Instant, Utc};
     use std::time::Duration;
 
+    bus::concerns! {
+        ACL_OPEN = error("acl_open", "", "");
+        MANUAL_LONG = warning("manual_long", "", "");
+        INPUT_STALE = warning("input_stale", "", "");
+        CERTIFICATE_EXPIRING = growing("certificate_expiring", "", "");
+    }
+
     fn now(seconds: u64) -> Now {
         let start = Utc::from_unix_milliseconds(1_700_000_000_000).unwrap();
         Now { instant: Instant::default(), utc: start }.after(Duration::from_secs(seconds))
@@ -77,8 +84,8 @@ mod tests {
     #[test]
     fn a_concern_is_told_when_it_comes_and_when_it_goes_and_keeps_its_date() {
         let mut ledger = Ledger::default();
-        let open = || Condition::error("acl_open", "anybody can command");
-        let old = || Condition::warning("manual_long", "manual for a day");
+        let open = || Condition::new(&ACL_OPEN, "anybody can command");
+        let old = || Condition::new(&MANUAL_LONG, "manual for a day");
         assert_eq!(ledger.update(vec![old()], now(0)).len(), 1);
         let came = ledger.update(vec![old(), open()], now(5));
         assert_eq!(came.len(), 1);
@@ -94,8 +101,8 @@ mod tests {
     #[test]
     fn a_concern_that_becomes_worse_or_better_is_told_and_keeps_its_date() {
         let mut ledger = Ledger::default();
-        ledger.update(vec![Condition::warning("certificate_expiring", "it expires soon")], now(0));
-        let expired = || vec![Condition::error("certificate_expiring", "it has expired")];
+        ledger.update(vec![Condition::new(&CERTIFICATE_EXPIRING, "it expires soon")], now(0));
+        let expired = || vec![Condition::grown(&CERTIFICATE_EXPIRING, "it has expired")];
         let told = ledger.update(expired(), now(5));
         assert_eq!(told.len(), 1);
         assert_eq!(
@@ -105,7 +112,7 @@ mod tests {
         assert_eq!(told[0].reason.as_deref(), Some("certificate_expiring"));
         assert_eq!(ledger.current()[0].since, now(0).utc);
         assert!(ledger.update(expired(), now(6)).is_empty());
-        let told = ledger.update(vec![Condition::warning("certificate_expiring", "renewed")], now(7));
+        let told = ledger.update(vec![Condition::new(&CERTIFICATE_EXPIRING, "renewed")], now(7));
         assert_eq!(
             (told[0].severity, told[0].message.as_str()),
             (Severity::Warning, "less bad now: renewed")
@@ -115,8 +122,8 @@ mod tests {
     #[test]
     fn another_text_alone_is_no_news() {
         let mut ledger = Ledger::default();
-        ledger.update(vec![Condition::warning("input_stale", "12 s old")], now(0));
-        assert!(ledger.update(vec![Condition::warning("input_stale", "13 s old")], now(1)).is_empty());
+        ledger.update(vec![Condition::new(&INPUT_STALE, "12 s old")], now(0));
+        assert!(ledger.update(vec![Condition::new(&INPUT_STALE, "13 s old")], now(1)).is_empty());
         assert_eq!(ledger.current()[0].text, "13 s old");
     }
 }

@@ -2,9 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bus::clock::Now;
 use bus::device::Description;
@@ -14,14 +16,17 @@ use bus::settings::process_environment;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tokio::sync::mpsc;
 
+use crate::convert::{self, ConvertError};
 use crate::daemon;
 use crate::device_loop::{Ended, Request};
 use crate::instrument::Instrument;
+use crate::pages;
 use crate::reload::Reloader;
+use crate::restarts::{GOOD_AFTER, Restarts};
 use crate::service_user;
 use crate::settings::DeviceSettings;
 use crate::signals::{self, SignalAction};
-use crate::watchdog::notify_stopping;
+use crate::watchdog::{notify_start_takes, notify_status, notify_stopping};
 
 #[derive(Parser)]
 struct Arguments {
@@ -31,15 +36,28 @@ struct Arguments {
     /// Started by root, check as this user: the one that the service runs as (obsbus).
     #[arg(long, value_name = "NAME", requires = "check_config")]
     user: Option<String>,
+    /// Print these settings for the settings of its predecessor, a JSON file.
+    #[arg(long, value_name = "OLD", exclusive = true)]
+    convert_config: Option<PathBuf>,
+    /// Write the manual pages below this folder.
+    #[arg(long, value_name = "FOLDER", hide = true, exclusive = true)]
+    write_manual: Option<PathBuf>,
     /// The settings file (TOML, or JSON by extension).
-    #[arg(value_name = "SETTINGS")]
-    file: PathBuf,
+    #[arg(value_name = "SETTINGS", required = true)]
+    file: Option<PathBuf>,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 ended as it was asked to, or the settings are valid; 1 failed; 64 wrong usage or
+settings; 65 not the settings of its predecessor; 75 another bridge of this device runs, try later.";
+/// The settings are not its predecessor's.
+const NOT_MINE: u8 = 65;
 /// Wrong settings or usage; the systemd unit decides whether to retry.
 const USAGE: u8 = 64;
 /// A shell's code for a program whose reader has gone (128 + SIGPIPE).
 const NO_READER: u8 = 141;
+/// What the service manager grants a start.
+const START_LIMIT: Duration = Duration::from_secs(90);
 /// Another bridge runs: try again later.
 const TRY_LATER: u8 = 75;
 
@@ -50,30 +68,45 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         .display_name(format!("{kind}-bridge"))
         .bin_name(format!("{kind}-bridge"))
         .about(format!("Puts a {label} ({model}) on MQTT"))
+        .after_help(EXIT_CODES)
         .version(I::VERSION);
-    let arguments = match command.try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
-        Ok(arguments) => arguments,
-        Err(error) if error.use_stderr() => {
-            // Nothing to be done about a terminal that is gone.
-            let _ = error.print();
-            return ExitCode::from(USAGE);
-        }
-        Err(help) => return answered(help.print()),
-    };
+    let arguments =
+        match command.clone().try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
+            Ok(arguments) => arguments,
+            Err(error) if error.use_stderr() => {
+                // Nothing to be done about a terminal that is gone.
+                let _ = error.print();
+                return ExitCode::from(USAGE);
+            }
+            Err(help) => return answered(help.print()),
+        };
+    if let Some(folder) = &arguments.write_manual {
+        return match pages::write::<I>(&command, folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string(), 1),
+        };
+    }
+    if let Some(old) = &arguments.convert_config {
+        return convert::<I>(old);
+    }
+    let file = arguments.file.unwrap_or_default();
     let environment = process_environment();
     if arguments.check_config {
-        return check::<I::Settings>(&arguments.file, &environment, arguments.user.as_deref());
+        return check::<I::Settings>(&file, &environment, arguments.user.as_deref());
     }
-    let settings = match I::Settings::load(&arguments.file, &environment) {
+    let settings = match I::Settings::load(&file, &environment) {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems.to_string(), USAGE),
     };
+    // Before any other thread starts, because all must inherit it.
+    if let Err(error) = signals::block() {
+        return fail(&format!("cannot block signals: {error}"), 1);
+    }
     if let Err(error) = bus::log::start(&settings.bridge().log_name) {
         return fail(&with_causes(&error), 1);
     }
-    warn_of_findings::<I::Settings>(&arguments.file, &environment);
-    // Before any other thread starts, because all must inherit it.
-    let signals = match signals::block().and_then(|()| signals::listen()) {
+    warn_of_findings::<I::Settings>(&file, &environment);
+    let signals = match signals::listen() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot listen to signals: {error}"), 1),
     };
@@ -82,8 +115,14 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the runtime: {error}"), 1),
     };
+    let restarts = Restarts::begin(&environment);
     let code = runtime.block_on(async {
-        let reloader = Reloader::new(arguments.file, environment, settings.clone());
+        let mut signals = signals;
+        if !waited(&restarts, &mut signals).await {
+            return ExitCode::SUCCESS;
+        }
+        tokio::spawn(forget_later(restarts.clone()));
+        let reloader = Reloader::new(file, environment, settings.clone());
         let (asked, requests) = mpsc::channel(4);
         tokio::spawn(obey(signals, reloader, asked));
         // On the heap, because it contains the whole daemon.
@@ -96,7 +135,46 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
     });
     // Does not wait for a thread that waits for a hung disk.
     runtime.shutdown_background();
+    if code == ExitCode::SUCCESS {
+        restarts.forget();
+    }
+    bus::log::finish();
     code
+}
+
+/// Waits as the earlier runs demand; false if the bridge was stopped meanwhile.
+async fn waited(restarts: &Restarts, signals: &mut mpsc::Receiver<(SignalAction, String)>) -> bool {
+    let wait = restarts.wait();
+    if wait.is_zero() {
+        return true;
+    }
+    let words = format!("{} runs in a row ended badly: waits {} s", restarts.failures(), wait.as_secs());
+    tracing::warn!("{words}");
+    notify_status(&words);
+    notify_start_takes(wait + START_LIMIT);
+    let stopped = async {
+        loop {
+            match signals.recv().await {
+                Some((SignalAction::Stop | SignalAction::EndAtRest, signal)) => break signal,
+                Some((SignalAction::Reload | SignalAction::Nothing, _)) => {}
+                None => std::future::pending().await,
+            }
+        }
+    };
+    tokio::select! {
+        signal = stopped => {
+            tracing::info!("asked to stop: {signal}");
+            false
+        }
+        () = tokio::time::sleep(wait) => true,
+    }
+}
+
+/// A run that has lasted is no failed start.
+async fn forget_later(restarts: Restarts) {
+    tokio::time::sleep(GOOD_AFTER).await;
+    // On a thread that may block.
+    let _ = tokio::task::spawn_blocking(move || restarts.forget()).await;
 }
 
 /// Passes the signals to the daemon while it runs.
@@ -116,6 +194,10 @@ async fn obey<S>(
                 tracing::info!("asked to stop: {signal}");
                 notify_stopping();
                 let _ = asked.send(Request::Stop).await;
+            }
+            SignalAction::EndAtRest => {
+                tracing::info!("asked to end when at rest: {signal}");
+                let _ = asked.send(Request::EndAtRest).await;
             }
             SignalAction::Reload => {
                 tracing::info!("asked to reload the settings: {signal}");
@@ -169,6 +251,24 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
         io::stdout(),
         "{file}: the settings are valid (checked as user {user}, without contacting the broker)"
     ))
+}
+
+/// Prints the settings that follow from a predecessor's, and on stderr what is to be done about them.
+fn convert<I: Instrument>(old: &Path) -> ExitCode {
+    let text = match fs::read_to_string(old) {
+        Ok(text) => text,
+        Err(error) => return fail(&format!("cannot read {}: {error}", old.display()), USAGE),
+    };
+    let converted =
+        match convert::convert::<I::Settings>(&format!("{}-bridge", I::DESCRIPTION.kind), old, &text) {
+            Ok(converted) => converted,
+            Err(error @ ConvertError::NotMine { .. }) => return fail(&error.to_string(), NOT_MINE),
+            Err(error) => return fail(&error.to_string(), USAGE),
+        };
+    converted.notes.iter().for_each(|note| say(note));
+    converted.problems.iter().for_each(|problem| say(&format!("error: {problem}")));
+    let code = answered(io::stdout().write_all(converted.text.as_bytes()));
+    if converted.problems.is_empty() { code } else { ExitCode::FAILURE }
 }
 
 /// The end of a program whose answer was written to stdout, or could not be. Who closes the pipe does

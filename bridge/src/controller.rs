@@ -8,7 +8,7 @@ use std::time::Duration;
 use bus::clock::Utc;
 use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
-use bus::device::Verb;
+use bus::device::{Concern, Tone, Verb};
 use bus::message::{EventBody, Severity};
 use serde_json::Value;
 
@@ -92,16 +92,18 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Something that does not work.
+    /// As bad as the table says.
     #[must_use]
-    pub fn error(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, severity: Severity::Error, text: text.into() }
+    pub fn new(concern: &'static Concern, text: impl Into<String>) -> Self {
+        let severity = if concern.tone == Tone::Bad { Severity::Error } else { Severity::Warning };
+        Self { name: concern.name, severity, text: text.into() }
     }
 
-    /// Something that works, but look.
+    /// A warning of [`Concern::growing`] that has become an error.
     #[must_use]
-    pub fn warning(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, severity: Severity::Warning, text: text.into() }
+    pub fn grown(concern: &'static Concern, text: impl Into<String>) -> Self {
+        debug_assert!(concern.grows, "{} grows by its table", concern.name);
+        Self { severity: Severity::Error, ..Self::new(concern, text) }
     }
 }
 
@@ -226,6 +228,11 @@ pub trait Controller {
     /// Whether the device is at standstill, so that the daemon may end.
     fn is_at_rest(&self) -> bool {
         true
+    }
+    /// Whether the next process may take over now: the device is at standstill, and no order to it
+    /// is in progress. What the device does by itself (a pump that runs) may go on.
+    fn may_hand_over(&self) -> bool {
+        self.is_at_rest()
     }
     /// The conditions that a human should know.
     fn conditions(&self, now: Now) -> Vec<Condition> {

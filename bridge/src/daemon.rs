@@ -9,8 +9,8 @@ use bus::command::{DeskSettings, Journal};
 use bus::homeassistant::HomeAssistant;
 use bus::message::Recent;
 use bus::random;
+use bus::rounds::Rounds;
 use bus::session::bridge::{Delivery, Session, SessionSettings, Subscription};
-use bus::settings::Credentials;
 use bus::topic::{self, Base, Identity};
 use serde::de::DeserializeOwned;
 
@@ -84,18 +84,22 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
     .map_err(cannot("begin a session with the broker"))?;
     let store = Store::start(settings.state_directory.clone()).map_err(cannot("start the store"))?;
     let limit = settings.stale_after / 2;
-    let watchdog = Watchdog::start(limit, move || {
+    let rounds = Rounds::default();
+    // Not the store: a disk that hangs is no reason to leave the device alone, and the next process
+    // would have to read from it.
+    let watched = vec![
+        ("the device loop", rounds.clone()),
+        ("the serial line's task", line.0.rounds()),
+        ("the session with the broker", session.0.rounds()),
+    ];
+    let watchdog = Watchdog::start(limit, watched, move |name| {
         tracing::error!(
-            "no progress for {} s: the process ends, so that its data is not trusted",
+            "{name} makes no progress for {} s: the process ends, so that its data is not trusted",
             limit.as_secs_f64()
         );
         std::process::exit(STUCK);
     })
     .map_err(cannot("start the watchdog"))?;
-    let certificate = match &settings.broker.credentials {
-        Credentials::Certificate { certificate_file, .. } => Some(certificate_file.clone()),
-        Credentials::Password { .. } => None,
-    };
     tracing::info!(
         version = I::VERSION,
         port = %settings.serial_port.display(),
@@ -105,7 +109,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         I::DESCRIPTION.kind
     );
     notify_ready();
-    let wiring = Wiring { line, session, store, watchdog, certificate };
+    let wiring = Wiring { line, session, store, watchdog, rounds, broker: settings.broker.clone() };
     Ok(device_loop::run(core, wiring, requests).await)
 }
 
@@ -189,6 +193,8 @@ pub fn core_settings<I: Instrument>(own: &I::Settings, session: String) -> Resul
         process: std::process::id(),
         stale_after: settings.stale_after,
         serial_timeout: settings.serial_timeout,
+        unusual_baud: (settings.serial_baud != settings.usual_baud)
+            .then_some((settings.serial_baud, settings.usual_baud)),
         homeassistant: settings.homeassistant.clone(),
     })
 }

@@ -2,11 +2,12 @@
 //! the store. It decides nothing, and never waits for bus or disk.
 #![expect(clippy::disallowed_methods, reason = "the loop is IO: it reads the clock and waits")]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::clock::Now;
+use bus::rounds::Rounds;
 use bus::session::bridge::{Session, SessionEvent};
+use bus::settings::BrokerSettings;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -30,7 +31,7 @@ const LINE_LIMIT: Duration = Duration::from_secs(1);
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to stop.
+    /// It was asked to stop, or to end when at rest.
     Stopped,
     /// Another bridge owns the device.
     AnotherInstance,
@@ -43,6 +44,8 @@ pub enum Ended {
 pub enum Request {
     /// An orderly stop.
     Stop,
+    /// An orderly end when the device is at rest.
+    EndAtRest,
     /// The settings were read again; or the reason why they are refused.
     Reloaded(Result<Reloaded, ReloadError>),
 }
@@ -58,10 +61,12 @@ pub struct Wiring {
     pub session: (Session, mpsc::Receiver<SessionEvent>, JoinHandle<()>),
     /// The state directory.
     pub store: (Store, mpsc::Receiver<Saved>),
-    /// Ends the process when the loop hangs.
+    /// Ends the process when this loop or one of the tasks hangs.
     pub watchdog: Watchdog,
-    /// Our certificate, whose expiry is read at each connect.
-    pub certificate: Option<PathBuf>,
+    /// This loop's rounds, which the watchdog sees.
+    pub rounds: Rounds,
+    /// Whose files' expiry is read from time to time.
+    pub broker: BrokerSettings,
 }
 
 /// Runs until it is asked to stop, or another bridge owns the device.
@@ -75,10 +80,11 @@ where
         session: (session, mut session_events, session_task),
         store: (store, mut saved),
         watchdog,
-        certificate,
+        rounds,
+        broker,
     } = wiring;
-    let (certificate, mut expiry) = certificate::Reader::new(certificate);
-    let mut stopping = false;
+    let (certificates, mut expiry) = certificate::Reader::new(broker);
+    let (mut stopping, mut leaving) = (false, false);
     let mut last = Now::read().instant;
     loop {
         let mut finish = None;
@@ -95,13 +101,16 @@ where
                 Output::Status(line) => notify_status(&line),
                 Output::Save(file, number, contents) => store.save(name(file), number, contents),
                 Output::Probe => store.probe(),
+                Output::ReadCertificates => certificates.read(session.broker_certificate()),
                 Output::Reconnect(connection) => session.reconnect(connection),
                 Output::Renew(connection) => session.renew(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
         }
-        watchdog.progress();
+        rounds.count();
         if let Some(say_offline) = finish {
+            // Every step of the end has its own limit, and the tasks are about to end.
+            drop(watchdog);
             session.stop(say_offline);
             // Its last output, perhaps a stop, is written during the farewell.
             drop(line);
@@ -122,7 +131,7 @@ where
             if timeout(LINE_LIMIT, written).await.is_err() {
                 tracing::warn!("the serial port did not take what was to be written in time");
             }
-            return if stopping || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
+            return if stopping || leaving || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
         }
 
         let now = Now::read().instant;
@@ -137,6 +146,10 @@ where
                         stopping = true;
                         Some(Event::Stop)
                     }
+                    Request::EndAtRest => {
+                        leaving = true;
+                        Some(Event::EndAtRest)
+                    }
                     Request::Reloaded(result) => Some(Event::Reloaded(result)),
                 }
             }
@@ -146,13 +159,7 @@ where
                 None => Event::Probed(saved.result),
             }),
             event = session_events.recv() => event.map(Event::Session),
-            Some(found) = expiry.recv() => Some(match found {
-                Ok(expires) => Event::Certificate(Some(expires)),
-                Err(error) => {
-                    tracing::warn!("cannot tell when our certificate ends: {error}");
-                    Event::Timeout
-                }
-            }),
+            Some(found) = expiry.recv() => Some(Event::Certificates(found)),
             () = sleep(wait) => Some(Event::Timeout),
         };
         let Some(event) = event else {
@@ -160,9 +167,6 @@ where
             return Ended::Broken;
         };
         core.note_dropped(session.dropped());
-        if matches!(event, Event::Session(SessionEvent::Connected { .. })) {
-            certificate.read();
-        }
         let now = Now::read();
         let passed = now.instant.since(std::mem::replace(&mut last, now.instant));
         if passed > LONGEST_WAIT + STOOD_STILL {

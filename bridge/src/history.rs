@@ -233,7 +233,7 @@ impl Recorder {
     #[must_use]
     pub fn kept(&self, now: Now) -> SavedHistory {
         let last = bin_of(now.utc);
-        let mut hidden: BTreeMap<i64, Bin> = BTreeMap::new();
+        let mut hidden: BTreeMap<i64, Cow<'_, Bin>> = BTreeMap::new();
         for bin in self.restored.iter().filter(|bin| !self.is_shown(bin, last)) {
             add(&mut hidden, bin.number(), bin);
         }
@@ -255,7 +255,7 @@ impl Recorder {
     }
 
     /// The bins with these numbers, by number.
-    fn bins(&self, wanted: impl Fn(i64) -> bool) -> BTreeMap<i64, Bin> {
+    fn bins(&self, wanted: impl Fn(i64) -> bool) -> BTreeMap<i64, Cow<'_, Bin>> {
         let began = self.began.map_or(i64::MAX, |began| bin_of(began.utc));
         let mut bins = BTreeMap::new();
         let restored = self.restored.iter().filter(|bin| bin.number() <= began);
@@ -268,9 +268,10 @@ impl Recorder {
         bins
     }
 
-    fn history_of(&self, bins: &BTreeMap<i64, Bin>, last: i64, date: Utc) -> History {
+    fn history_of(&self, bins: &BTreeMap<i64, Cow<'_, Bin>>, last: i64, date: Utc) -> History {
         let first = bins.first_key_value().map_or(last, |(number, _)| *number);
-        let bins: Vec<Option<&Bin>> = (first..=last).map(|number| bins.get(&number)).collect();
+        let bins: Vec<Option<&Bin>> =
+            (first..=last).map(|number| bins.get(&number).map(AsRef::as_ref)).collect();
         let column = |index: usize| {
             bins.iter()
                 .map(|bin| bin.and_then(|bin| bin.means.get(index)).and_then(|mean| mean.value()))
@@ -358,11 +359,12 @@ impl Recorder {
     }
 }
 
-fn add(bins: &mut BTreeMap<i64, Bin>, number: i64, bin: &Bin) {
+/// Copies a bin only if it must be joined with another one of the same number.
+fn add<'a>(bins: &mut BTreeMap<i64, Cow<'a, Bin>>, number: i64, bin: &'a Bin) {
     match bins.get_mut(&number) {
-        Some(known) => known.join(bin),
+        Some(known) => known.to_mut().join(bin),
         None => {
-            bins.insert(number, bin.clone());
+            bins.insert(number, Cow::Borrowed(bin));
         }
     }
 }

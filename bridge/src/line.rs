@@ -25,6 +25,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::rounds::Rounds;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -38,6 +39,8 @@ use queue::Command;
 
 /// Capacity for events that the loop has not read.
 const CHANNEL: usize = 64;
+/// The task comes round at least this often, so that the watchdog sees that it runs.
+const TICK: Duration = Duration::from_millis(250);
 
 /// The settings of the line; always 8 data bits, no parity, 1 stop bit.
 #[derive(Clone, Debug)]
@@ -74,9 +77,16 @@ impl LineSettings {
 #[derive(Debug)]
 pub struct Line {
     commands: queue::Sender,
+    rounds: Rounds,
 }
 
 impl Line {
+    /// The rounds of the line's task; it goes on without a port, too.
+    #[must_use]
+    pub fn rounds(&self) -> Rounds {
+        self.rounds.clone()
+    }
+
     /// Starts an exchange; its end is a [`LineEvent::Reply`]. One at a time.
     pub fn ask(&self, exchange: Exchange) {
         self.commands.put(Command::Ask(exchange));
@@ -106,6 +116,7 @@ impl Line {
 pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>) {
     let (commands, received) = queue::new();
     let (events, told) = mpsc::channel(CHANNEL);
+    let rounds = Rounds::default();
     let machine = Machine::new(settings.rules(), Now::read().instant);
     let task = Task {
         settings,
@@ -116,8 +127,9 @@ pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHa
         unwritten: Vec::new(),
         opening: None,
         closing: None,
+        rounds: rounds.clone(),
     };
-    (Line { commands }, told, tokio::spawn(task.run(events)))
+    (Line { commands, rounds }, told, tokio::spawn(task.run(events)))
 }
 
 struct Task {
@@ -131,6 +143,7 @@ struct Task {
     unwritten: Vec<u8>,
     opening: Option<oneshot::Receiver<Result<SerialStream, OpenError>>>,
     closing: Option<oneshot::Receiver<()>>,
+    rounds: Rounds,
 }
 
 /// What the port did.
@@ -143,10 +156,12 @@ impl Task {
     async fn run(mut self, events: mpsc::Sender<LineEvent>) {
         let mut buffer = [0; 256];
         loop {
+            self.rounds.count();
             self.carry_out();
             if self.machine.is_over() && !self.machine.has_event() {
                 return;
             }
+            let wait = self.machine.poll_timeout().map_or(TICK, |at| at.since(now()).min(TICK));
             tokio::select! {
                 biased;
                 command = self.commands.next(), if !self.ended => self.command(command),
@@ -168,7 +183,7 @@ impl Task {
                     Done::Read(read) => self.read(read, &buffer),
                     Done::Wrote(wrote) => self.wrote(wrote),
                 },
-                () = wait_until(self.machine.poll_timeout()) => {}
+                () = sleep(wait) => {}
             }
             // After each event, not only when idle: a line that never pauses must not exceed its
             // timeout.
@@ -277,13 +292,6 @@ impl Task {
 
 fn now() -> Instant {
     Now::read().instant
-}
-
-async fn wait_until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep(at.since(now())).await,
-        None => pending().await,
-    }
 }
 
 /// The result of a helper thread, if there is one. May be dropped while it waits.

@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::device::{Concern, every_bridge as concern};
 use bus::message::LinkHealth;
 
 use crate::line::PortTrouble;
@@ -29,24 +30,36 @@ pub enum Cause {
 }
 
 impl Cause {
-    const WORDS: [(Self, &'static str); 5] = [
-        (Self::Port(PortTrouble::Missing), "port_missing"),
-        (Self::Port(PortTrouble::Denied), "port_denied"),
-        (Self::Port(PortTrouble::Busy), "port_busy"),
-        (Self::Port(PortTrouble::Failed), "port_failed"),
-        (Self::NoAnswer, "no_answer"),
+    const ALL: [Self; 5] = [
+        Self::Port(PortTrouble::Missing),
+        Self::Port(PortTrouble::Denied),
+        Self::Port(PortTrouble::Busy),
+        Self::Port(PortTrouble::Failed),
+        Self::NoAnswer,
     ];
+
+    /// The attention that says so.
+    #[must_use]
+    pub fn concern(self) -> &'static Concern {
+        match self {
+            Self::Port(PortTrouble::Missing) => &concern::PORT_MISSING,
+            Self::Port(PortTrouble::Denied) => &concern::PORT_DENIED,
+            Self::Port(PortTrouble::Busy) => &concern::PORT_BUSY,
+            Self::Port(PortTrouble::Failed) => &concern::PORT_FAILED,
+            Self::NoAnswer => &concern::NO_ANSWER,
+        }
+    }
 
     /// One word for programs: the name of the attention.
     #[must_use]
     pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(cause, _)| *cause == self).map_or("no_answer", |(_, word)| word)
+        self.concern().name
     }
 
     /// Whether an attention of that name is about the link.
     #[must_use]
     pub fn is_named(name: &str) -> bool {
-        Self::WORDS.iter().any(|(_, word)| *word == name)
+        Self::ALL.iter().any(|cause| cause.word() == name)
     }
 }
 

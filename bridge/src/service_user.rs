@@ -4,8 +4,7 @@
 use std::io;
 
 use bus::settings::account::{self, Account};
-use rustix::process::{Gid, Uid, geteuid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::process::geteuid;
 
 /// The user of the shipped unit.
 pub const NAME: &str = "obsbus";
@@ -35,24 +34,8 @@ pub fn as_service<T: Send>(name: &str, look: impl FnOnce() -> T + Send) -> Resul
         return Ok((look(), format!("root, since there is no user {name}")));
     };
     let failed = |cause| UserError { name: name.to_owned(), cause };
-    // Only this thread's rights change, and it ends here: there is no way back.
-    std::thread::scope(|scope| {
-        let looking = scope.spawn(|| {
-            become_user(&account).map_err(failed)?;
-            Ok((look(), account.name.clone()))
-        });
-        looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-fn become_user(account: &Account) -> io::Result<()> {
-    let groups: Vec<Gid> = account.groups.iter().map(|group| Gid::from_raw(*group)).collect();
-    let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
-    // The user last: it may not change its groups.
-    set_thread_groups(&groups)?;
-    set_thread_res_gid(gid, gid, gid)?;
-    set_thread_res_uid(uid, uid, uid)?;
-    Ok(())
+    let seen = account.run(look).map_err(failed)?;
+    Ok((seen, account.name))
 }
 
 #[cfg(test)]

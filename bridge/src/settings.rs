@@ -17,13 +17,46 @@ use bus::settings::{
     BrokerSettings, Findings, IDENTITY_ALPHABET, NAME_ALPHABET, Problems, Section, is_identity, is_name,
 };
 
-/// A key, and what became of it.
-pub type Renamed = (&'static str, &'static str);
+/// A predecessor's key that has another name now, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// The predecessor's name.
+    pub old: &'static str,
+    /// What became of it: `is now ...`.
+    pub message: &'static str,
+    /// The key that takes its value, with its section: `power.channels`.
+    pub now: Option<&'static str>,
+    /// The value of that key, in TOML, if the predecessor's file does not have the old one.
+    pub without: Option<&'static str>,
+}
 
-/// The new names of the keys that every predecessor had.
-const RENAMED: [Renamed; 2] = [
-    ("daemon", "is gone: site and device name the topics, and [broker] says where they are; remove it"),
-    (
+impl Renamed {
+    /// A key whose value does not fit any more.
+    #[must_use]
+    pub const fn gone(old: &'static str, message: &'static str) -> Self {
+        Self { old, message, now: None, without: None }
+    }
+
+    /// A key whose value `now` takes.
+    #[must_use]
+    pub const fn moved(old: &'static str, message: &'static str, now: &'static str) -> Self {
+        Self { old, message, now: Some(now), without: None }
+    }
+
+    /// And the value if it is missing.
+    #[must_use]
+    pub const fn or(self, without: &'static str) -> Self {
+        Self { without: Some(without), ..self }
+    }
+}
+
+/// The keys that every predecessor had.
+pub(crate) const RENAMED: [Renamed; 2] = [
+    Renamed::gone(
+        "daemon",
+        "is gone: site and device name the topics, and [broker] says where they are; remove it",
+    ),
+    Renamed::gone(
         "control_machines",
         "is now control_clients: a list of identities (common names of certificates), not of machines",
     ),
@@ -33,8 +66,10 @@ const RENAMED: [Renamed; 2] = [
 pub trait DeviceSettings: Sized {
     /// Prefix of the environment variables that change these settings.
     const PREFIX: &'static str;
-    /// The new names of the keys that only this device's predecessor had.
-    const RENAMED: &'static [Renamed];
+    /// The keys that only this device's predecessor had.
+    const RENAMED: &'static [Renamed] = &[];
+    /// The settings file that is shipped, with a comment on every key.
+    const SHIPPED: &'static str;
 
     /// Reads them; errors are noted in the section.
     fn read(s: &mut Section, environment: &[(String, String)]) -> Self;
@@ -47,8 +82,8 @@ pub trait DeviceSettings: Sized {
 
     /// The new names of the predecessor's keys.
     #[must_use]
-    fn renamed() -> Vec<Renamed> {
-        [&RENAMED, Self::RENAMED].concat()
+    fn renamed() -> Vec<(&'static str, &'static str)> {
+        RENAMED.iter().chain(Self::RENAMED).map(|renamed| (renamed.old, renamed.message)).collect()
     }
 
     /// Reads and checks a settings file; the environment overrides it.
@@ -111,6 +146,8 @@ pub struct BridgeSettings {
     pub serial_port: PathBuf,
     /// Baud.
     pub serial_baud: u32,
+    /// The instrument's usual speed, baud.
+    pub usual_baud: u32,
     /// After this time without a valid reply the link is lost.
     pub serial_timeout: Duration,
     /// How long one reply may take.
@@ -171,6 +208,7 @@ impl BridgeSettings {
             log_name,
             serial_port,
             serial_baud: u32::try_from(serial_baud).unwrap_or_default(),
+            usual_baud: usual.serial_baud,
             serial_timeout: times.serial_timeout,
             exchange_limit: times.exchange_limit,
             query_delay: times.query_delay,

@@ -1,5 +1,5 @@
 //! The handling of signals. None that can be caught ends the process at once: the device is brought
-//! to standstill first.
+//! to standstill first, or is waited for.
 //!
 //! They are blocked in every thread and read from a descriptor, so that no handler interrupts other
 //! code. A fault of the program itself (a real segmentation fault) ends the process anyway, as do
@@ -8,6 +8,7 @@
 //! | signal | what follows |
 //! |---|---|
 //! | HUP | the settings are read again |
+//! | USR1 | the bridge ends when the device is at rest, so that the next process takes over |
 //! | TSTP, TTIN, TTOU | nothing: a bridge that stands still lets the device run on |
 //! | PIPE, XFSZ | nothing: the write has failed, and whoever wrote knows |
 //! | CHLD, CONT, URG, WINCH | nothing, as is usual |
@@ -27,6 +28,8 @@ pub(crate) enum SignalAction {
     Stop,
     /// Read the settings again.
     Reload,
+    /// An end when the device is at rest.
+    EndAtRest,
     /// Nothing that a bridge does.
     Nothing,
 }
@@ -35,6 +38,7 @@ fn action(number: u32) -> SignalAction {
     let signal = i32::try_from(number).ok().and_then(|number| Signal::try_from(number).ok());
     match signal {
         Some(Signal::SIGHUP) => SignalAction::Reload,
+        Some(Signal::SIGUSR1) => SignalAction::EndAtRest,
         Some(
             Signal::SIGTSTP
             | Signal::SIGTTIN
@@ -95,10 +99,10 @@ mod tests {
 
     #[test]
     fn every_signal_but_these_stops() {
-        let others = [1, 13, 17, 18, 20, 21, 22, 23, 25, 28];
+        let others = [1, 10, 13, 17, 18, 20, 21, 22, 23, 25, 28];
         for number in 1..=64 {
             assert_eq!(action(number) == SignalAction::Stop, !others.contains(&number), "{number}");
         }
-        assert_eq!(action(1), SignalAction::Reload);
+        assert_eq!((action(1), action(10)), (SignalAction::Reload, SignalAction::EndAtRest));
     }
 }

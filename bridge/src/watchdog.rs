@@ -1,19 +1,19 @@
-//! Ends a process whose device loop makes no progress, and reports to the service manager.
+//! Ends a process of which a loop makes no progress, and reports to the service manager.
 //!
-//! A loop that hangs keeps its connection to the broker open through the session's task, and its
-//! last state would look alive. So a separate thread demands the end of the process; then the
-//! broker publishes the will, and the service manager restarts the bridge.
+//! If the device loop hangs, the session's task keeps the connection to the broker open, and the
+//! last state would look alive; if the session hangs, nobody can command. So a separate thread
+//! demands the end of the process; then the broker publishes the will, and the service manager
+//! restarts the bridge. A loop that waits for a broker, a port or a retry comes round all the same.
 //!
 //! It counts its own ticks and reads no clock: time in which it was not scheduled itself (a
-//! suspend, SIGSTOP, a debugger) counts as one tick at most. It does not know why the loop hangs,
+//! suspend, SIGSTOP, a debugger) counts as one tick at most. It does not know why a loop hangs,
 //! and does not end the process itself: the callback does.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use bus::rounds::Rounds;
 use sd_notify::NotifyState;
 
 /// The longest tick, which is the precision of the limit.
@@ -35,6 +35,11 @@ pub fn notify_status(line: &str) {
     notify(&NotifyState::Status(line));
 }
 
+/// Tells the service manager that the start takes this much longer.
+pub(crate) fn notify_start_takes(time: Duration) {
+    notify(&NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX)));
+}
+
 fn notify(state: &NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
         let state = state.to_string();
@@ -42,51 +47,53 @@ fn notify(state: &NotifyState<'_>) {
     }
 }
 
-/// Watches a loop. Dropping it ends the watch, and the pings to the service manager.
+/// Watches loops. Dropping it ends the watch, and the pings to the service manager.
 #[derive(Debug)]
 pub struct Watchdog {
-    progress: Arc<AtomicU64>,
     // Exists only to be dropped: the thread waits on its other end.
     _alive: mpsc::Sender<()>,
 }
 
 impl Watchdog {
-    /// Calls `on_stuck`, once and on a separate thread, after no progress for `limit`.
+    /// Calls `on_stuck` with the name of a loop that has made no progress for `limit`, once and on
+    /// a separate thread.
     ///
     /// If the service manager requests it (`WATCHDOG_USEC`), it is told every half of that time
-    /// that all is well, if there was progress since the last time.
+    /// that all is well, if all loops have made progress since the last time.
     ///
     /// # Errors
     ///
     /// There can be no further thread.
-    pub fn start(limit: Duration, on_stuck: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        limit: Duration,
+        loops: Vec<(&'static str, Rounds)>,
+        on_stuck: impl FnOnce(&'static str) + Send + 'static,
+    ) -> io::Result<Self> {
         let pings_within = sd_notify::watchdog_enabled().filter(|within| !within.is_zero());
         let tick = tick(limit, pings_within);
-        let mut patience = Patience::new(ticks(limit, tick));
-        let mut pings = pings_within.map(|within| Pings::new(ticks(within / 2, tick)));
+        let patience = ticks(limit, tick);
+        let mut watched: Vec<_> =
+            loops.into_iter().map(|(name, rounds)| (name, rounds, Patience::new(patience))).collect();
+        let mut pings = pings_within.map(|within| Pings::new(ticks(within / 2, tick), watched.len()));
 
-        let progress = Arc::new(AtomicU64::new(0));
         let (alive, ended) = mpsc::channel::<()>();
-        let theirs = Arc::clone(&progress);
         std::thread::Builder::new().name("watchdog".into()).spawn(move || {
             while ended.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-                let progress = theirs.load(Ordering::Relaxed);
-                if patience.is_at_its_end(progress) {
-                    on_stuck();
+                let progress: Vec<_> = watched.iter().map(|(_, rounds, _)| rounds.total()).collect();
+                let stuck = watched
+                    .iter_mut()
+                    .zip(&progress)
+                    .find_map(|((name, _, patience), now)| patience.is_at_its_end(*now).then_some(*name));
+                if let Some(name) = stuck {
+                    on_stuck(name);
                     return;
                 }
-                if pings.as_mut().is_some_and(|pings| pings.is_due(progress)) {
+                if pings.as_mut().is_some_and(|pings| pings.is_due(&progress)) {
                     notify(&NotifyState::Watchdog);
                 }
             }
         })?;
-        Ok(Self { progress, _alive: alive })
-    }
-
-    /// The loop has completed a round. Call it every time, and several times within the limit if
-    /// idle.
-    pub fn progress(&self) {
-        self.progress.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { _alive: alive })
     }
 }
 
@@ -126,21 +133,23 @@ impl Patience {
 struct Pings {
     every: u64,
     since: u64,
-    seen: u64,
+    /// The rounds of each loop at the last time.
+    seen: Vec<u64>,
 }
 
 impl Pings {
-    fn new(every: u64) -> Self {
-        Self { every, since: 0, seen: 0 }
+    fn new(every: u64, loops: usize) -> Self {
+        Self { every, since: 0, seen: vec![0; loops] }
     }
 
-    /// One tick has passed, and the loop has completed `progress` rounds in all.
-    fn is_due(&mut self, progress: u64) -> bool {
+    /// One tick has passed, and each loop has completed so many rounds in all.
+    fn is_due(&mut self, progress: &[u64]) -> bool {
         self.since = self.since.saturating_add(1);
-        let due = self.since >= self.every && progress != self.seen;
+        let all_go_on = self.seen.iter().zip(progress).all(|(seen, now)| seen != now);
+        let due = self.since >= self.every && all_go_on;
         if due {
             self.since = 0;
-            self.seen = progress;
+            self.seen = progress.to_vec();
         }
         due
     }
@@ -202,17 +211,38 @@ mod tests {
 
     #[test]
     fn the_service_manager_is_told_at_the_interval_while_there_is_progress() {
-        let mut pings = Pings::new(3);
-        let told: Vec<_> = (1..=9).filter(|tick| pings.is_due(*tick)).collect();
+        let mut pings = Pings::new(3, 2);
+        let told: Vec<_> = (1..=9).filter(|tick| pings.is_due(&[*tick, 2 * *tick])).collect();
         assert_eq!(told, [3, 6, 9]);
     }
 
     #[test]
     fn without_progress_the_service_manager_is_told_nothing_and_at_once_when_it_goes_on() {
-        let mut pings = Pings::new(3);
-        assert!((0..100).all(|_| !pings.is_due(0)), "before the first progress");
-        assert!(pings.is_due(1));
-        assert!((0..100).all(|_| !pings.is_due(1)), "the same progress was told twice");
-        assert!(pings.is_due(2));
+        let mut pings = Pings::new(3, 1);
+        assert!((0..100).all(|_| !pings.is_due(&[0])), "before the first progress");
+        assert!(pings.is_due(&[1]));
+        assert!((0..100).all(|_| !pings.is_due(&[1])), "the same progress was told twice");
+        assert!(pings.is_due(&[2]));
+    }
+
+    #[test]
+    fn one_loop_that_hangs_is_enough_to_tell_the_service_manager_nothing() {
+        for hangs in 0..3 {
+            let mut pings = Pings::new(3, 3);
+            let mut progress = [1, 1, 1];
+            for _ in 0..3 {
+                pings.is_due(&progress);
+            }
+            for _ in 0..100 {
+                progress
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(which, _)| *which != hangs)
+                    .for_each(|(_, it)| *it += 1);
+                assert!(!pings.is_due(&progress), "loop {hangs} hangs: {progress:?}");
+            }
+            progress[hangs] += 1;
+            assert!(pings.is_due(&progress));
+        }
     }
 }

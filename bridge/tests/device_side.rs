@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use bridge::certificate::Certificates;
 use bridge::controller::{
     Command, Controller, DeviceRefusal, Effect, Facts, LinkChange, Protocol, Quantity, Undecodable,
 };
@@ -17,6 +18,7 @@ use bus::device::{Description, Tone, Verb, Word};
 use bus::message::{Event as BusEvent, EventKind, Health, Snapshot};
 use bus::probe::Verdict;
 use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent};
+use bus::settings::{Expiry, Whose};
 use bus::topic::Base;
 
 const DESCRIPTION: Description = Description {
@@ -27,6 +29,7 @@ const DESCRIPTION: Description = Description {
     verbs: &[Verb::PING],
     properties: &[],
     services: &[],
+    concerns: &[],
 };
 
 /// What the controller wants, and what it was told.
@@ -129,6 +132,7 @@ impl Bridge {
             process: 1,
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
+            unusual_baud: None,
             serial_timeout: Duration::from_secs(5),
             homeassistant: None,
         };
@@ -390,6 +394,12 @@ fn a_port_that_is_missing_or_forbidden_and_a_silent_device_are_told_apart() {
     assert_eq!(words(&events), [(EventKind::Link, "restored".to_owned())]);
 }
 
+fn own(expires: Utc) -> Certificates {
+    let (place, name) = ("own.pem".to_owned(), Some("barometer-bridge".to_owned()));
+    let own = Expiry { whose: Whose::Own, place, name, expires };
+    Certificates { known: vec![own], errors: Vec::new() }
+}
+
 #[test]
 fn a_certificate_that_ends_soon_is_told_as_soon_as_it_was_read() {
     let mut bridge = Bridge::begun();
@@ -397,10 +407,10 @@ fn a_certificate_that_ends_soon_is_told_as_soon_as_it_was_read() {
     bridge.outputs();
     let soon = bridge.now.utc.after(Duration::from_secs(86_400));
     bridge.let_pass(Duration::from_secs(1));
-    bridge.core.handle(Event::Certificate(Some(soon)), bridge.now);
+    bridge.core.handle(Event::Certificates(own(soon)), bridge.now);
     assert_eq!(bridge.shows().0, ["certificate_expiring"]);
     bridge.let_pass(Duration::from_secs(1));
-    bridge.core.handle(Event::Certificate(Some(soon.after(Duration::from_secs(86_400 * 365)))), bridge.now);
+    bridge.core.handle(Event::Certificates(own(soon.after(Duration::from_secs(86_400 * 365)))), bridge.now);
     let outputs = bridge.outputs();
     assert_eq!(of_topic::<Snapshot<()>>("state", &outputs).pop().unwrap().common.attention, []);
     assert!(of_topic::<Health>("health", &outputs).pop().unwrap().certificate_expires > Some(soon));

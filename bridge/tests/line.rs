@@ -464,3 +464,21 @@ async fn a_line_opens_nothing_before_it_is_told_to() {
     line.reopen();
     assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some(LineEvent::Opened));
 }
+
+#[tokio::test]
+async fn the_task_comes_round_without_a_port_and_while_nothing_is_asked() {
+    let device = Device::new();
+    let rigs = [Rig::start(Path::new("/nowhere/ttyUSB0"), false), Rig::opened(&device, false).await];
+    for rig in &rigs {
+        let rounds = rig.line.rounds();
+        for _ in 0..5 {
+            let before = rounds.total();
+            let round = async {
+                while rounds.total() == before {
+                    let _ = timeout(Duration::from_millis(10), std::future::pending::<()>()).await;
+                }
+            };
+            timeout(Duration::from_secs(1), round).await.expect("the watchdog would end the bridge");
+        }
+    }
+}

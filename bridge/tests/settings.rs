@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bridge::service_user::as_service;
-use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
+use bridge::settings::{BridgeSettings, DeviceSettings, Usual};
 use bus::clock::Utc;
 use bus::settings::Section;
 
@@ -37,7 +37,7 @@ fn usual(kind: &'static str, has_stop: bool) -> Usual {
 
 impl<const HAS_STOP: bool> DeviceSettings for Barometer<HAS_STOP> {
     const PREFIX: &'static str = "OBSBUS_BAROMETER_";
-    const RENAMED: &'static [Renamed] = &[];
+    const SHIPPED: &'static str = "";
 
     fn bridge(&self) -> &BridgeSettings {
         &self.0

@@ -8,21 +8,37 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bridge::watchdog::{Watchdog, notify_ready, notify_stopping};
+use bus::rounds::Rounds;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 #[test]
-fn a_loop_that_stops_coming_round_is_reported() {
-    let (stuck, reported) = mpsc::channel();
-    let watchdog = Watchdog::start(Duration::from_millis(40), move || stuck.send(()).unwrap()).unwrap();
-    watchdog.progress();
-    reported.recv_timeout(LIMIT).expect("nobody noticed");
+fn whichever_loop_stops_coming_round_is_reported_by_its_name() {
+    for hangs in ["device", "line", "session"] {
+        let loops = ["device", "line", "session"].map(|name| (name, Rounds::default()));
+        let (stuck, reported) = mpsc::channel();
+        let _watchdog = Watchdog::start(Duration::from_millis(400), loops.to_vec(), move |name| {
+            stuck.send(name).unwrap();
+        })
+        .unwrap();
+        let mut turns = 0;
+        let found = loop {
+            loops.iter().filter(|(name, _)| *name != hangs).for_each(|(_, rounds)| rounds.count());
+            match reported.recv_timeout(Duration::from_millis(5)) {
+                Ok(name) => break name,
+                Err(_) => turns += 1,
+            }
+            assert!(turns < 2000, "nobody noticed that {hangs} hangs");
+        };
+        assert_eq!(found, hangs);
+    }
 }
 
 #[test]
 fn a_watch_that_was_ended_reports_nothing() {
     let (stuck, reported) = mpsc::channel();
-    drop(Watchdog::start(Duration::from_secs(5), move || stuck.send(()).unwrap()).unwrap());
+    let loops = vec![("loop", Rounds::default())];
+    drop(Watchdog::start(Duration::from_secs(5), loops, move |_| stuck.send(()).unwrap()).unwrap());
     // The callback goes with the thread, and was not called.
     assert_eq!(reported.recv_timeout(LIMIT), Err(mpsc::RecvTimeoutError::Disconnected));
 }
@@ -34,7 +50,16 @@ const PLAY: &str = "OBSBUS_TEST_PLAYS_THE_BRIDGE";
 /// Comes round until a byte arrives, then hangs (which it marks by a second `READY=1`) until that is noticed.
 fn play_the_bridge() {
     let (stuck, reported) = mpsc::channel();
-    let watchdog = Watchdog::start(Duration::from_secs(1), move || stuck.send(()).unwrap()).unwrap();
+    let (rounds, other) = (Rounds::default(), Rounds::default());
+    let loops = vec![("one", rounds.clone()), ("another", other.clone())];
+    let _watchdog = Watchdog::start(Duration::from_secs(1), loops, move |_| stuck.send(()).unwrap()).unwrap();
+    // This one never hangs.
+    std::thread::spawn(move || {
+        let (_never, wait) = mpsc::channel::<()>();
+        while wait.recv_timeout(Duration::from_millis(5)).is_err() {
+            other.count();
+        }
+    });
     notify_ready();
     let (go_on, hang) = mpsc::channel::<()>();
     std::thread::spawn(move || {
@@ -42,7 +67,7 @@ fn play_the_bridge() {
         drop(go_on);
     });
     while hang.recv_timeout(Duration::from_millis(5)) == Err(mpsc::RecvTimeoutError::Timeout) {
-        watchdog.progress();
+        rounds.count();
     }
     notify_ready();
     reported.recv_timeout(LIMIT).expect("nobody noticed");

@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod probe;
 pub mod random;
 pub mod reserved;
+pub mod rounds;
 pub mod session;
 pub mod settings;
 pub mod topic;

@@ -1,14 +1,23 @@
 //! Where a process writes its log: the journal under systemd, else the terminal.
 //!
+//! At most 200 lines an hour are written at `info` and above (`limit`).
+//!
 //! The level is `OBSBUS_LOG` (`info` without it; `debug`, or `info,bus::session=trace`).
 
 use std::error::Error;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
+use std::sync::{Arc, OnceLock};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use limit::{Limit, Limited};
+
+mod limit;
+
+static LIMIT: OnceLock<Arc<Limit>> = OnceLock::new();
 
 /// Why the log could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +38,8 @@ pub enum LogError {
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts the log of this process; `log_name` is its identifier in the journal.
+/// Starts the log of this process; `log_name` is its identifier in the journal. Starts a thread: a
+/// process that blocks signals does so before.
 ///
 /// # Errors
 /// See [`LogError`].
@@ -41,17 +51,28 @@ pub fn start(log_name: &str) -> Result<(), LogError> {
     } else {
         None
     };
+    let limit = Limited(Arc::clone(LIMIT.get_or_init(Limit::start)));
     match journal {
-        Some(journal) => registry.with(journal.with_syslog_identifier(log_name.to_owned())).try_init(),
+        Some(journal) => {
+            let journal = journal.with_syslog_identifier(log_name.to_owned());
+            registry.with(journal.with_filter(limit)).try_init()
+        }
         None => {
             let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             let colours = std::io::stderr().is_terminal() && !no_colour;
             let terminal =
                 tracing_subscriber::fmt::layer().compact().with_ansi(colours).with_writer(std::io::stderr);
-            registry.with(terminal).try_init()
+            registry.with(terminal.with_filter(limit)).try_init()
         }
     }
     .map_err(LogError::Twice)
+}
+
+/// The process ends: writes how many lines were left out.
+pub fn finish() {
+    if let Some(limit) = LIMIT.get() {
+        limit.write_count();
+    }
 }
 
 /// An error and all its causes, in one line: `journalctl` shows only the message field.

@@ -5,6 +5,7 @@
 //! *bridge*.
 
 mod discovery;
+mod survey;
 
 use std::fmt;
 

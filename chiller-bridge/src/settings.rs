@@ -56,12 +56,13 @@ pub struct Settings {
 impl DeviceSettings for Settings {
     const PREFIX: &'static str = "OBSBUS_CHILLER_";
     const RENAMED: &'static [Renamed] = &[
-        ("power_daemon", "is now topic in [power]: where the power service publishes"),
-        ("power_channels", "is now channels in [power]"),
-        ("temperature_daemon", "is now topic in [dome]: where the sensor's service publishes"),
-        ("temperature_value_key", "is now key in [dome]"),
-        ("temperature_valid_key", "is now valid_key in [dome]"),
+        Renamed::gone("power_daemon", "is now topic in [power]: where the power service publishes"),
+        Renamed::moved("power_channels", "is now channels in [power]", "power.channels"),
+        Renamed::gone("temperature_daemon", "is now topic in [dome]: where the sensor's service publishes"),
+        Renamed::moved("temperature_value_key", "is now key in [dome]", "dome.key"),
+        Renamed::moved("temperature_valid_key", "is now valid_key in [dome]", "dome.valid_key").or("\"\""),
     ];
+    const SHIPPED: &'static str = include_str!("../deploy/clasp.toml");
 
     fn bridge(&self) -> &BridgeSettings {
         &self.bridge

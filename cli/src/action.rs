@@ -179,6 +179,7 @@ mod tests {
         label: "lamp",
         model: "",
         services: &[],
+        concerns: &[],
         statuses: &[Word::new("offline", "OFFLINE", Tone::Bad)],
         verbs: &[
             Verb::PING,
@@ -301,6 +302,7 @@ mod tests {
             }],
             lines: |_| None,
             brief: |_| None,
+            tones: &[],
             after_stop: None,
         };
         let matches = usage::tool(&TOOL, &lamp()).try_get_matches_from(["lamp", "off"]).unwrap();

@@ -1,6 +1,7 @@
-//! The completions at the cursor: subcommands, options, words of a choice, names of devices. Pure.
+//! The completions at the cursor: subcommands, options, words of a choice; and whether names or files
+//! belong there. Pure.
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
 /// A possible word, and its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +17,28 @@ impl Candidate {
     pub fn new(word: impl Into<String>, help: impl Into<String>) -> Self {
         Self { word: word.into(), help: help.into() }
     }
+
+    /// Any file: the scripts leave these to the shell.
+    #[must_use]
+    pub fn files() -> Self {
+        Self::new("", "files")
+    }
+}
+
+/// Names that only the settings and the bus know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Devices.
+    Devices,
+    /// Sites.
+    Sites,
 }
 
 /// What can complete `words`, the last of which is not finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// One of these candidates.
-    Here(Vec<Candidate>),
+    /// One of these candidates, or such a name.
+    Here(Vec<Candidate>, Option<Names>),
     /// The first word that is not a subcommand, and its place among `words`: with `obsbus`, a
     /// device.
     External(usize),
@@ -31,14 +47,15 @@ pub enum Place {
 /// Where `words` leads within `command`.
 #[must_use]
 pub fn place(command: &Command, words: &[String]) -> Place {
-    let Some((last, before)) = words.split_last() else { return Place::Here(Vec::new()) };
+    let Some((last, before)) = words.split_last() else { return Place::Here(Vec::new(), None) };
     let mut command = command;
     // Every level also has the options of the levels above.
     let mut options: Vec<&Arg> = command.get_opts().collect();
     let mut positional = 0;
     let mut awaited: Option<&Arg> = None;
     for (index, word) in before.iter().enumerate() {
-        if awaited.take().is_some() {
+        // bash makes three words of `--site=clasp`.
+        if word == "=" && awaited.is_some() || awaited.take().is_some() {
             continue;
         }
         if let Some(long) = word.strip_prefix("--") {
@@ -56,28 +73,50 @@ pub fn place(command: &Command, words: &[String]) -> Place {
             positional += 1;
         }
     }
+    let begin = if last == "=" && awaited.is_some() { "" } else { last.as_str() };
     let mut candidates = Vec::new();
-    if let Some(arg) = awaited {
-        candidates.extend(values(arg));
-    } else if last.starts_with('-') {
+    let mut argument = awaited;
+    if awaited.is_none() && begin.starts_with('-') {
         let switches = command.get_arguments().filter(|arg| !arg.is_positional());
         for arg in options.iter().copied().chain(switches) {
             candidates.extend(option(arg).filter(|_| !arg.is_hide_set()));
         }
         candidates.push(Candidate::new("--help", "Print help"));
-    } else {
+    } else if awaited.is_none() {
         candidates.extend(
             command
                 .get_subcommands()
                 .filter(|it| !it.is_hide_set())
                 .map(|it| Candidate::new(it.get_name(), about(it))),
         );
-        candidates.extend(command.get_positionals().nth(positional).map(values).unwrap_or_default());
+        argument = at(command, positional);
     }
-    candidates.retain(|candidate| candidate.word.starts_with(last.as_str()));
+    candidates.extend(argument.map(values).unwrap_or_default());
+    candidates.retain(|candidate| candidate.word.starts_with(begin));
     candidates.sort_by(|one, other| one.word.cmp(&other.word));
     candidates.dedup_by(|one, other| one.word == other.word);
-    Place::Here(candidates)
+    let hint = argument.map(Arg::get_value_hint);
+    if matches!(hint, Some(ValueHint::AnyPath | ValueHint::FilePath | ValueHint::DirPath)) {
+        candidates.push(Candidate::files());
+    }
+    let is_device = begin_of_device(command, argument);
+    let names = match argument.map(|arg| arg.get_id().as_str()) {
+        Some("site") => Some(Names::Sites),
+        Some("device" | "devices") => Some(Names::Devices),
+        _ => is_device.then_some(Names::Devices),
+    };
+    Place::Here(candidates, names.filter(|_| !begin.starts_with('-')))
+}
+
+/// The argument in the place of this number; the last may have many values.
+fn at(command: &Command, positional: usize) -> Option<&Arg> {
+    let many = |arg: &&Arg| arg.get_num_args().is_some_and(|number| number.max_values() > 1);
+    command.get_positionals().nth(positional).or_else(|| command.get_positionals().last().filter(many))
+}
+
+/// Whether a device may stand in the place of a subcommand.
+fn begin_of_device(command: &Command, argument: Option<&Arg>) -> bool {
+    argument.is_none() && command.is_allow_external_subcommands_set()
 }
 
 fn option(arg: &Arg) -> Option<Candidate> {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
 use bus::session::connect::ClientId;
-use bus::settings::BrokerSettings;
+use bus::settings::{BrokerSettings, Expiry};
 
 use crate::target::{Access, Target};
+use crate::upkeep::{self, Ask};
 
 /// Retained messages come with the SUBACK, or right after it.
 const STORED_LIMIT: Duration = Duration::from_millis(500);
@@ -24,6 +25,7 @@ pub struct Connection {
     // Messages that came while another one was awaited.
     set_aside: VecDeque<Message>,
     subscribed: Instant,
+    broker: BrokerSettings,
 }
 
 impl Connection {
@@ -51,7 +53,8 @@ impl Connection {
     ) -> Result<Self, SessionError> {
         let mut client = Box::new(Box::pin(Client::connect(broker, client_id, limit)).await?);
         client.subscribe(topics).await?;
-        Ok(Self { client, set_aside: VecDeque::new(), subscribed: Now::read().instant })
+        let (set_aside, subscribed) = (VecDeque::new(), Now::read().instant);
+        Ok(Self { client, set_aside, subscribed, broker: broker.clone() })
     }
 
     /// The round trip to the broker.
@@ -146,8 +149,15 @@ impl Connection {
         self.client.forget(topic).await
     }
 
-    /// Disconnects properly.
+    /// When the broker's certificate expires.
+    #[must_use]
+    pub fn broker_certificate(&self) -> Option<Expiry> {
+        self.client.broker_certificate()
+    }
+
+    /// Disconnects properly, and warns of what will prevent it from connecting one day.
     pub async fn close(self) {
+        upkeep::tell(&self.broker, self.client.broker_certificate(), Ask::Daily);
         Box::pin(self.client.disconnect()).await;
     }
 }

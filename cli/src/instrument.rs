@@ -133,6 +133,18 @@ impl Instrument {
         status.words.iter().find(|known| known.word == word)
     }
 
+    /// With other tones of some statuses.
+    #[must_use]
+    pub fn with_tones(mut self, tones: &[(&str, Tone)]) -> Self {
+        let statuses = self.meta.properties.iter_mut().filter(|property| property.key == STATUS);
+        for word in statuses.flat_map(|status| &mut status.words) {
+            if let Some((_, tone)) = tones.iter().find(|(status, _)| *status == word.word) {
+                word.tone = *tone;
+            }
+        }
+        self
+    }
+
     /// The colour of a status; for an unknown one, that of a warning.
     #[must_use]
     pub fn status_colour(&self, word: &str) -> &'static str {
@@ -324,6 +336,23 @@ mod tests {
                  "words": [], "role": "reading", "many": false, "history": false, "set_by": null},
             ],
         })
+    }
+
+    #[test]
+    fn a_program_may_give_a_status_another_tone() {
+        const LAMP: Description = Description {
+            kind: "lamp",
+            label: "lamp",
+            model: "",
+            statuses: &[Word::new("lit", "LIT", Tone::Good), Word::new("dark", "DARK", Tone::Good)],
+            verbs: &[],
+            properties: &[],
+            services: &[],
+            concerns: &[],
+        };
+        let lamp = Instrument::described(&LAMP).with_tones(&[("lit", Tone::Busy), ("gone", Tone::Bad)]);
+        let colours = [lamp.status_colour("lit"), lamp.status_colour("dark")];
+        assert_eq!(colours, [tone_colour(Tone::Busy), tone_colour(Tone::Good)]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The operators' commands: the command line (`usage`, `action`), an instrument's description
 //! (`instrument`, from its `meta` or built in), the data of a device (`view`), the output
 //! (`status`, `generic`, `history`, `chart`, `progress`, `halt`), requests (`ask`, `wait`),
-//! and files for Home Assistant (`ha`).
+//! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection` and `ask` touch a socket, only `notes`, `cache` and `schema` the
-//! disk.
+//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics` and `doctor` touch a socket, only `notes`, `cache`,
+//! `upkeep`, `schema`, `files`, `ports` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -14,10 +14,14 @@ mod cache;
 pub mod chart;
 mod command;
 pub mod complete;
+mod completion;
 mod confirm;
 pub mod connection;
+mod convert;
 mod display;
+pub mod doctor;
 pub mod exit;
+mod files;
 mod foreseen;
 mod generic;
 pub mod ha;
@@ -27,14 +31,18 @@ pub mod history;
 pub mod instrument;
 pub mod list;
 pub mod log;
+pub mod metrics;
 pub mod notes;
 
 mod outcome;
 mod output;
+pub mod overview;
 pub mod picture;
+pub mod ports;
 pub mod progress;
 pub mod request;
 mod run;
+mod runtime;
 pub mod schema;
 mod screen;
 pub mod shell;
@@ -44,7 +52,9 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod upkeep;
 pub mod usage;
+mod values;
 pub mod view;
 pub mod wait;
 mod watch;

@@ -1,11 +1,11 @@
-//! `obsbus list`: every device with a message on the broker, one line each.
+//! `obsbus list`: every device with a message on the broker, what it is, and whether its bridge is there.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for what it shows")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::message::echo;
+use bus::message::{ONLINE, echo};
 use bus::session::client::SessionError;
 use bus::topic::Base;
 
@@ -13,21 +13,15 @@ use crate::cache;
 use crate::connection::Connection;
 use crate::exit::{EXIT_UNREACHABLE, Failure};
 use crate::instrument::Instrument;
-use crate::output::{columns, print, style};
-use crate::picture::status_label;
-use crate::status::Renderer;
-use crate::style::{RED, Style};
+use crate::output::print;
 use crate::target::Access;
-use crate::text::{age, width};
-use crate::view::{Standing, View};
+use crate::text::width;
+use crate::view::View;
 
 /// Retained messages come at once, one after the other; this silence ends them.
 const QUIET: Duration = Duration::from_millis(150);
 /// Longest wait, however many there are.
 const LIMIT: Duration = Duration::from_secs(5);
-
-/// What a bridge does that is not marked offline and publishes no more.
-const HANGS: &str = "its bridge hangs: it has published nothing";
 
 /// The data of one device.
 #[derive(Clone, Debug, Default)]
@@ -46,14 +40,19 @@ pub(crate) async fn list(access: &Access, site: Option<&str>) -> Result<u8, Fail
     let sites = access.sites(site)?;
     let devices = fetch(access, &sites).await?;
     if devices.is_empty() {
-        let message = format!(
-            "nothing is known of any device of {}: no bridge has ever run on this broker, or you may not read it",
-            sites.join(", ")
-        );
-        return Err(Failure::said(EXIT_UNREACHABLE, message));
+        return Err(Failure::said(EXIT_UNREACHABLE, nothing(&sites)));
     }
-    print(&(lines(&devices, Now::read(), columns(), style()).join("\n") + "\n"))?;
+    print(&(lines(&devices).join("\n") + "\n"))?;
     Ok(0)
+}
+
+/// What to say of sites without a device.
+pub(crate) fn nothing(sites: &[String]) -> String {
+    format!(
+        "nothing is known of any device of {}: no bridge has ever run on this broker, or you may not read it; \
+         `obsbus doctor` finds out",
+        sites.join(", ")
+    )
 }
 
 /// Every device of these sites; stores each `meta` for the next completion.
@@ -84,64 +83,37 @@ pub(crate) async fn fetch(access: &Access, sites: &[String]) -> Result<Vec<(Base
     Ok(devices.into_values().filter(|(_, known)| is_device(known)).collect())
 }
 
-/// The lines of `list`.
+/// The lines of `list`: what there is. How it is, is `status`'s affair.
 #[must_use]
-pub fn lines(devices: &[(Base, Known)], now: Now, columns: Option<usize>, style: Style) -> Vec<String> {
-    let mut rows = vec![["DEVICE", "WHAT IT IS", "STATUS", "WHAT IT DOES"].map(str::to_owned)];
-    rows.extend(devices.iter().map(|(base, known)| row(base, known, now, style)));
+pub fn lines(devices: &[(Base, Known)]) -> Vec<String> {
+    let mut rows = vec![["DEVICE", "WHAT IT IS", "MODEL", "BRIDGE"].map(str::to_owned)];
+    rows.extend(devices.iter().map(|(base, known)| row(base, known)));
     let widths = [0, 1, 2].map(|cell| {
         rows.iter().map(|row| row.get(cell).map_or(0, |text| width(text))).max().unwrap_or_default()
     });
     let padded = |row: [String; 4]| {
-        let [device, what, status, summary] = row;
         let mut line = String::new();
-        for (text, wide) in [device, what, status].iter().zip(widths) {
+        for (text, wide) in row.iter().zip(widths) {
             line.push_str(text);
             line.push_str(&" ".repeat(wide - width(text) + 2));
         }
-        let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(width(&line)));
-        line + &shortened(&summary, room)
+        let [.., bridge] = row;
+        line + &bridge
     };
-    rows.into_iter().map(|row| padded(row).trim_end().to_owned()).collect()
+    rows.into_iter().map(padded).collect()
 }
 
-fn row(base: &Base, known: &Known, now: Now, style: Style) -> [String; 4] {
-    let unknown = Instrument::unknown();
-    let instrument = known.instrument.as_ref().unwrap_or(&unknown);
+fn row(base: &Base, known: &Known) -> [String; 4] {
+    let shown = |text: &str| if text.is_empty() { "?".to_owned() } else { echo(text) };
+    let meta = known.instrument.as_ref().map(|instrument| &instrument.meta);
     let what = known.instrument.as_ref().map_or("?", |instrument| instrument.label()).to_owned();
-    let standing = known.view.standing(now);
-    let snapshot = known.view.snapshot();
-    let (status, does) = match (&standing, snapshot) {
-        (Standing::Current | Standing::DeviceOffline | Standing::Released, Some(snapshot)) => {
-            let label = status_label(instrument, snapshot);
-            let colour = instrument.status_colour(&snapshot.common.status);
-            let does = echo(&snapshot.common.summary);
-            (style.paint(colour, &label), if does.is_empty() { echo(&snapshot.common.reason) } else { does })
-        }
-        (Standing::BridgeOffline, _) => (style.paint(RED, "OFFLINE"), "its bridge is not there".to_owned()),
+    let version = meta.map(|meta| shown(&meta.version)).unwrap_or_default();
+    let presence = match known.view.availability.as_deref() {
+        Some(ONLINE) => "online",
+        Some(_) => "offline",
         // What a bridge says of itself has expired; the broker would have said that it has ended.
-        (Standing::NeverHeard, _) => (style.paint(RED, "STALE"), HANGS.to_owned()),
-        (Standing::StateStale, _) => {
-            let ages = known.view.state.as_ref().map(|seen| seen.ages(now));
-            let published = ages.and_then(|ages| ages.published_s);
-            let since = published.map(|seconds| format!(" for {}", age(seconds))).unwrap_or_default();
-            (style.paint(RED, "STALE"), format!("{HANGS}{since}"))
-        }
-        (Standing::NoState, _) => (style.paint(RED, "UNKNOWN"), "no state".to_owned()),
-        _ => {
-            let why = Renderer::generic(instrument).why_not_current(base, &known.view, &standing, now);
-            (style.paint(RED, "STALE"), why.trim_start_matches("STALE: ").to_owned())
-        }
+        None => "hangs",
     };
-    [base.to_string(), what, status, does]
-}
-
-/// `text` cut to this many columns, with a mark if something is missing.
-fn shortened(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
-    short.push('…');
-    short
+    let model = meta.map_or_else(|| "?".to_owned(), |meta| shown(&meta.model));
+    [base.to_string(), what, model, format!("{version} {presence}").trim().to_owned()]
 }

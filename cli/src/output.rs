@@ -98,9 +98,11 @@ pub(crate) fn tell(text: &str) -> u8 {
     }
 }
 
-/// A message for the user, on stderr.
+/// A message for the user, on stderr; wrapped between words on a terminal.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let columns = line_width().unwrap_or(0);
+    let lines: Vec<String> = text.lines().flat_map(|line| wrap(line, columns)).collect();
+    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
 #[cfg(test)]

@@ -10,26 +10,33 @@ use bus::session::client::SessionError;
 use bus::settings::process_environment;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
-use tokio::time::timeout;
 
 use crate::acl;
 use crate::action::{Action, action, words};
 use crate::ask::{Asker, Notices};
 use crate::cache;
 use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
-use crate::complete::{Candidate, Place, place, printed};
+use crate::complete::printed;
+use crate::completion;
 use crate::confirm;
 use crate::connection::Connection;
+use crate::convert;
+use crate::doctor;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
+use crate::files;
 use crate::foreseen::Foreseen;
 use crate::ha;
 use crate::halt::Stop;
 use crate::instrument::Instrument;
 use crate::list;
+use crate::metrics;
 use crate::notes::Notes;
 use crate::outcome::outcome;
 use crate::output::{print, say, style};
+use crate::overview;
+use crate::ports;
 use crate::request::new_id;
+use crate::runtime::block_on;
 use crate::schema;
 use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
@@ -39,37 +46,37 @@ use crate::usage::{self, STOP, YES, is_help, rendered};
 use crate::view::View;
 use crate::watch::watch;
 
-/// Longest wait for a completion.
-const COMPLETION_LIMIT: Duration = Duration::from_millis(200);
-
 /// Runs the program of one instrument.
 #[must_use]
 pub fn tool(tool: &'static Tool) -> ExitCode {
-    let instrument = Instrument::described(tool.description);
-    let result =
-        parse(&usage::tool(tool, &instrument), std::env::args_os()).and_then(|matches| {
-            match action(&matches, Some(&instrument), Some(tool))? {
-                None => Err(Failure::usage("no such command")),
-                Some(Action::Completions(shell)) => print(&script(shell, tool.command)).map(|()| 0),
-                Some(Action::Complete(words)) => match place(&usage::tool(tool, &instrument), &words) {
-                    Place::Here(candidates) => print(&printed(&candidates)).map(|()| 0),
-                    Place::External(_) => Ok(0),
-                },
-                Some(action) => {
-                    let common = usage::common(&matches, Common::default());
-                    let address = common.device.clone().unwrap_or_else(|| tool.device.to_owned());
-                    let session = Session {
-                        target: Access::find(&common)?.target(common.site.as_deref(), &address)?,
-                        instrument: Some(instrument),
-                        tool: Some(tool),
-                        command: tool.command.to_owned(),
-                        limit: common.timeout,
-                        began: read_clock().instant,
-                    };
-                    block_on(act(&session, action))
-                }
+    let instrument = Instrument::described(tool.description).with_tones(tool.tones);
+    let result = parse(&usage::tool(tool, &instrument), std::env::args_os()).and_then(|matches| {
+        if let Some((files::NAME, matches)) = matches.subcommand() {
+            return files::of_tool(matches, &usage::tool(tool, &instrument));
+        }
+        match action(&matches, Some(&instrument), Some(tool))? {
+            None => Err(Failure::usage("no such command")),
+            Some(Action::Completions(shell)) => print(&script(shell, tool.command)).map(|()| 0),
+            Some(Action::Complete(words)) => {
+                let common = usage::common(&matches, Common::default());
+                let candidates = completion::of_tool(&usage::tool(tool, &instrument), &words, common);
+                print(&printed(&candidates)).map(|()| 0)
             }
-        });
+            Some(action) => {
+                let common = usage::common(&matches, Common::default());
+                let address = common.device.clone().unwrap_or_else(|| tool.device.to_owned());
+                let session = Session {
+                    target: Access::find(&common)?.target(common.site.as_deref(), &address)?,
+                    instrument: Some(instrument),
+                    tool: Some(tool),
+                    command: tool.command.to_owned(),
+                    limit: common.timeout,
+                    began: read_clock().instant,
+                };
+                block_on(act(&session, action))
+            }
+        }
+    });
     finish(result)
 }
 
@@ -87,6 +94,22 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let access = Access::find(&common)?;
             block_on(list::list(&access, common.site.as_deref()))
+        }
+        Some(("status", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(overview::status(matches, &common))
+        }
+        Some(("watch", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(overview::watch(matches, &common))
+        }
+        Some(("metrics", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(metrics::metrics(matches, &common))
+        }
+        Some(("doctor", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(doctor::run(matches, &common))
         }
         Some(("ha", matches)) => {
             let common = usage::common(matches, common);
@@ -106,6 +129,11 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let site = common.site.ok_or_else(|| Failure::usage("name the site: --site NAME"))?;
             print(&acl::of_site(&site)?).map(|()| 0)
         }
+        Some(("identity", matches)) => {
+            let done = identity::run(matches, usage::common(matches, common).site);
+            let (text, code) = done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?;
+            print(&text).map(|()| code)
+        }
         Some(("schema", matches)) => {
             let name = matches.get_one::<String>("name").map(String::as_str);
             let text = match (name, matches.get_one::<PathBuf>("write")) {
@@ -120,9 +148,13 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let shell = shell.ok_or_else(|| Failure::usage("name the shell: bash, zsh or fish"))?;
             print(&script(shell, "obsbus")).map(|()| 0)
         }
+        Some((ports::NAME, matches)) => ports::run(matches),
+        Some((convert::NAME, matches)) => convert::run(matches),
+        Some((files::NAME, matches)) => {
+            files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
+        }
         Some((usage::COMPLETE, matches)) => {
-            let candidates = completions(version, &words(matches), &common);
-            print(&printed(&candidates)).map(|()| 0)
+            print(&printed(&completion::of_obsbus(version, &words(matches), common))).map(|()| 0)
         }
         Some(("device", matches)) => {
             let common = usage::common(matches, common);
@@ -147,6 +179,7 @@ fn device(name: &str, rest: &[String], common: Common) -> Result<u8, Failure> {
         Err(error) if is_help(&error) || error.kind() == ErrorKind::InvalidSubcommand => None,
         Err(error) => return Err(wrong_usage(&error)),
     };
+    let common = usage::scanned(rest, common);
     let common = match &shallow {
         Some(matches) => usage::common(matches, common),
         None => common,
@@ -327,96 +360,6 @@ fn read_clock() -> bus::clock::Now {
 
 fn parse_device(name: &str, instrument: &Instrument, rest: &[String]) -> Result<ArgMatches, Failure> {
     parse(&usage::device(name, instrument), rest.iter().map(OsString::from))
-}
-
-/// The completions of `obsbus words ...`.
-fn completions(version: &'static str, words: &[String], common: &Common) -> Vec<Candidate> {
-    let external = match place(&usage::obsbus(version), words) {
-        Place::External(index) => index,
-        Place::Here(mut candidates) => {
-            if let (Some(last), true) = (words.last(), is_first(words)) {
-                candidates.extend(devices(last, common));
-            }
-            return candidates;
-        }
-    };
-    let (Some(name), Some(rest)) = (words.get(external), words.get(external + 1..)) else {
-        return Vec::new();
-    };
-    let find = || {
-        let access = Access::find(common).ok()?;
-        let broker = access.settings.broker.clone();
-        let target = access.clone().target(common.site.as_deref(), name).ok()?;
-        cache::find(&broker, &target.base).or_else(|| {
-            ask_around(&access);
-            cache::find(&broker, &target.base)
-        })
-    };
-    let instrument = find();
-    let command = match &instrument {
-        Some(instrument) => usage::device(name, instrument),
-        None => usage::any_device(name),
-    };
-    match place(&command, rest) {
-        Place::Here(candidates) => candidates,
-        Place::External(_) => Vec::new(),
-    }
-}
-
-/// Whether the last of `words` may be a device's name.
-fn is_first(words: &[String]) -> bool {
-    let mut before = words.iter().rev().skip(1).rev();
-    while let Some(word) = before.next() {
-        match word.as_str() {
-            "--config" | "--site" | "--timeout" => drop(before.next()),
-            "device" => return true,
-            _ => return false,
-        }
-    }
-    true
-}
-
-/// The devices whose names begin with `begin`.
-fn devices(begin: &str, common: &Common) -> Vec<Candidate> {
-    let Ok(access) = Access::find(common) else { return Vec::new() };
-    let Ok(sites) = access.sites(common.site.as_deref()) else { return Vec::new() };
-    let known = || {
-        let all = sites.iter().flat_map(|site| cache::devices(&access.settings.broker, site));
-        all.collect::<Vec<_>>()
-    };
-    let mut bases = known();
-    if bases.is_empty() {
-        ask_around(&access);
-        bases = known();
-    }
-    let is_clear = access.settings.site.is_some() || common.site.is_some();
-    let candidates = bases.into_iter().map(|base| {
-        let label = cache::find(&access.settings.broker, &base);
-        let label = label.map(|instrument| instrument.label().to_owned()).unwrap_or_default();
-        let is_short = is_clear && !begin.contains('/');
-        Candidate::new(if is_short { base.device().to_owned() } else { base.to_string() }, label)
-    });
-    candidates.filter(|candidate| candidate.word.starts_with(begin)).collect()
-}
-
-/// Collects the devices for as long as a user waits after pressing Tab.
-fn ask_around(access: &Access) {
-    let heard = block_on(async {
-        // Messages that come in time are cached for the next completion.
-        let _ = timeout(COMPLETION_LIMIT, list::fetch(access, &access.settings.sites)).await;
-        Ok(0)
-    });
-    // An error has no reader here.
-    drop(heard);
-}
-
-/// Runs `work` to its end on one thread.
-fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::System { what: "start", source })?;
-    runtime.block_on(work)
 }
 
 fn parse(command: &Command, arguments: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, Failure> {

@@ -75,10 +75,10 @@ impl Screen {
             if row > 0 {
                 text.push_str("\r\n");
             }
+            // Before the line: after a full one this would wipe its last character.
+            text.push_str(if row + 1 < clipped.len() { "\u{1b}[K" } else { "\u{1b}[J" });
             text.push_str(line);
-            text.push_str("\u{1b}[K");
         }
-        text.push_str("\u{1b}[J");
         print(&text)
     }
 }

@@ -28,8 +28,20 @@ impl ValueEnum for Shell {
     }
 }
 
+impl Shell {
+    /// The name that the shell looks for, in a folder for each shell.
+    #[must_use]
+    pub(crate) fn file(self, command: &str) -> String {
+        match self {
+            Self::Bash => format!("bash/{command}"),
+            Self::Zsh => format!("zsh/_{command}"),
+            Self::Fish => format!("fish/{command}.fish"),
+        }
+    }
+}
+
 /// The script for `command`. Each line that the command prints is a word, a tab, and its
-/// description.
+/// description; a line without a word leaves it to the shell to complete a file.
 #[must_use]
 pub fn script(shell: Shell, command: &str) -> String {
     let template = match shell {
@@ -46,10 +58,11 @@ _@COMMAND@_complete() {
     local line words=("${COMP_WORDS[@]:1:COMP_CWORD}")
     COMPREPLY=()
     while IFS= read -r line; do
-        COMPREPLY+=("${line%%$'\t'*}")
+        case $line in
+            $'\t'*) compopt -o default ;;
+            *) COMPREPLY+=("${line%%$'\t'*}") ;;
+        esac
     done < <(@COMMAND@ __complete -- "${words[@]}" 2>/dev/null)
-    # A site: its devices follow.
-    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace
     return 0
 }
 complete -F _@COMMAND@_complete @COMMAND@
@@ -58,12 +71,16 @@ complete -F _@COMMAND@_complete @COMMAND@
 const ZSH: &str = r#"#compdef @COMMAND@
 # zsh completion of @COMMAND@; to be sourced after compinit, or a file _@COMMAND@ in a folder of $fpath
 _@COMMAND@() {
-    local line
+    local line files=
     local -a found
     while IFS= read -r line; do
-        found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+        case $line in
+            $'\t'*) files=1 ;;
+            *) found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}") ;;
+        esac
     done < <(@COMMAND@ __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)
     _describe -t commands @COMMAND@ found
+    [ -n "$files" ] && _files
 }
 if [ "$funcstack[1]" = "_@COMMAND@" ]; then _@COMMAND@ "$@"; else compdef _@COMMAND@ @COMMAND@; fi
 "#;
@@ -71,7 +88,13 @@ if [ "$funcstack[1]" = "_@COMMAND@" ]; then _@COMMAND@ "$@"; else compdef _@COMM
 const FISH: &str = r#"# fish completion of @COMMAND@; a file @COMMAND@.fish in ~/.config/fish/completions
 function __@COMMAND@_complete
     set -l words (commandline -opc) (commandline -ct)
-    @COMMAND@ __complete -- $words[2..-1] 2>/dev/null
+    for line in (@COMMAND@ __complete -- $words[2..-1] 2>/dev/null)
+        if string match -q \t'*' -- $line
+            __fish_complete_path (commandline -ct)
+        else
+            echo $line
+        end
+    end
 end
 complete -c @COMMAND@ -f -a '(__@COMMAND@_complete)'
 "#;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use bus::clock::Now;
 use bus::message::{ONLINE, Recent, echo};
 use bus::session::client::{Message, SessionError};
+use bus::settings::Expiry;
 
 use crate::cache;
 use crate::connection::Connection;
@@ -19,6 +20,7 @@ use crate::output::{frame, print, print_lines, say, style};
 use crate::status::First;
 use crate::text::one_line;
 use crate::tool::Session;
+use crate::upkeep::{self, Ask};
 use crate::view::{Standing, View};
 
 /// The retained messages of a device.
@@ -26,6 +28,8 @@ struct Fetched {
     view: View,
     instrument: Instrument,
     others: BTreeMap<String, Message>,
+    /// When the broker's certificate expires.
+    broker_certificate: Option<Expiry>,
 }
 
 /// The state, and the other retained messages that are needed.
@@ -64,13 +68,14 @@ async fn fetch(session: &Session, others: &[String]) -> Result<Fetched, SessionE
             heard.insert(message.topic.clone(), message);
         }
     }
+    let broker_certificate = connection.broker_certificate();
     connection.close().await;
     let instrument = match (&session.instrument, heard.get(&meta)) {
         (Some(instrument), _) => instrument.clone(),
         (None, Some(message)) => read_meta(session, &message.payload),
         (None, None) => kept().unwrap_or_else(Instrument::unknown),
     };
-    Ok(Fetched { view, instrument, others: heard })
+    Ok(Fetched { view, instrument, others: heard, broker_certificate })
 }
 
 /// Reads a `meta`; stores it for the next completion.
@@ -132,7 +137,7 @@ pub(crate) async fn json(session: &Session) -> Result<u8, Failure> {
 pub(crate) async fn past(session: &Session, hours: Option<f64>, json: bool) -> Result<u8, Failure> {
     let base = &session.target.base;
     let topic = base.history();
-    let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
+    let Fetched { view, instrument, others, .. } = fetch(session, std::slice::from_ref(&topic)).await?;
     let now = Now::read();
     let standing = view.standing(now);
     let Some(message) = others.get(&topic) else {
@@ -165,7 +170,9 @@ pub(crate) async fn past(session: &Session, hours: Option<f64>, json: bool) -> R
 pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure> {
     let base = &session.target.base;
     let topic = base.health();
-    let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
+    let Fetched { view, instrument, others, broker_certificate } =
+        fetch(session, std::slice::from_ref(&topic)).await?;
+    upkeep::tell(&session.target.broker, broker_certificate, Ask::Always);
     let now = Now::read();
     let Some(message) = others.get(&topic) else {
         return Err(nothing(session, &view, &instrument, ("health", now)));
@@ -195,7 +202,7 @@ pub(crate) async fn health(session: &Session, json: bool) -> Result<u8, Failure>
 pub(crate) async fn log(session: &Session, json: bool) -> Result<u8, Failure> {
     let base = &session.target.base;
     let topic = base.recent();
-    let Fetched { view, instrument, others } = fetch(session, std::slice::from_ref(&topic)).await?;
+    let Fetched { view, instrument, others, .. } = fetch(session, std::slice::from_ref(&topic)).await?;
     let now = Now::read();
     let Some(message) = others.get(&topic) else {
         return Err(nothing(session, &view, &instrument, ("log", now)));

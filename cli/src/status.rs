@@ -56,9 +56,10 @@ impl<'a> Renderer<'a> {
     ) -> Vec<String> {
         let standing = view.standing(now);
         let mut lines = Vec::new();
+        let mut said = String::new();
         if standing != Standing::Current {
-            let text = format!("! {}", self.why_not_current(base, view, &standing, now));
-            lines.push(style.paint(BOLD_RED, &text));
+            said = self.why_not_current(base, view, &standing, now);
+            lines.push(style.paint(BOLD_RED, &format!("! {said}")));
         }
         let clock = clock_warning(view, now).map(|text| style.paint(YELLOW, &format!("! {text}")));
         let Some(picture) = Picture::new(self.instrument, view, now, style, all) else {
@@ -66,8 +67,12 @@ impl<'a> Renderer<'a> {
             return lines;
         };
         let is_said = matches!(standing, Standing::DeviceOffline | Standing::Released);
-        let body = (self.lines)(&picture).unwrap_or_else(|| generic::body(&picture, is_said));
-        let attentions = picture.snapshot.common.attention.iter().map(|it| attention_line(it, style));
+        let mut body = (self.lines)(&picture).unwrap_or_else(|| generic::body(&picture, is_said));
+        let reason = why(self.instrument, picture.snapshot);
+        if is_said && !reason.is_empty() {
+            body.verdict.retain(|line| !line.contains(&reason));
+        }
+        let attentions = picture.snapshot.common.attention.iter().map(|it| attention_line(it, &said, style));
         let attentions = clock.into_iter().chain(attentions);
         match first {
             First::Attentions => {
@@ -144,9 +149,11 @@ fn clock_warning(view: &View, now: Now) -> Option<String> {
     Some(format!("this host's clock seems to be {amount} {direction} the bridge's: one of them is wrong"))
 }
 
-fn attention_line(attention: &Attention, style: Style) -> String {
+/// Without its text if the first line has `said` it.
+fn attention_line(attention: &Attention, said: &str, style: Style) -> String {
     let (name, text) = (echo(&attention.name), echo(&attention.text));
-    let text = format!("! {name}: {text} (since {})", date(attention.since));
+    let text = if said.contains(&text) { String::new() } else { format!(": {text}") };
+    let text = format!("! {name}{text} (since {})", date(attention.since));
     style.paint(severity_colour(attention.severity), &text)
 }
 

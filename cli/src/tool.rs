@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::clock::Instant;
-use bus::device::Description;
+use bus::device::{Description, Tone};
 
 use crate::ask::INSIST_LIMIT;
 use crate::instrument::Instrument;
@@ -35,6 +35,8 @@ pub struct Tool {
     pub lines: fn(&Picture) -> Option<Body>,
     /// Its own line of `watch`.
     pub brief: fn(&Snapshot) -> Option<String>,
+    /// Statuses whose tone, and so whose colour, differs from the description's.
+    pub tones: &'static [(&'static str, Tone)],
     /// A hint after a stop, so that nobody expects too much of it.
     pub after_stop: Option<&'static str>,
 }

@@ -3,25 +3,45 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bus::homeassistant::HomeAssistant;
 use bus::message::{ArgumentMeta, ArgumentType, VerbMeta};
-use bus::topic::RequestId;
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::convert;
+use crate::doctor;
+use crate::files;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
+use crate::metrics;
+use crate::overview;
+use crate::ports;
 use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
 use crate::tool::Tool;
+use crate::values::{hours, number, prefix, request_id, seconds, service};
 
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 7] = ["list", "device", "ha", "acl", "schema", "completions", "help"];
+pub const COMMANDS: [&str; 14] = [
+    "list",
+    "status",
+    "watch",
+    "metrics",
+    "doctor",
+    "device",
+    "ha",
+    "ports",
+    "convert-config",
+    "acl",
+    "identity",
+    "schema",
+    "completions",
+    "help",
+];
 /// Subcommands of every device; no verb may have such a name, except `ping`, which every device
 /// has.
 pub const DEVICE_COMMANDS: [&str; 10] =
@@ -35,15 +55,6 @@ stale; 6 outside limits; 7 not connected or released; 20-33 refused, see the mes
 has a fault (`status`); 64 wrong usage or settings, nothing was sent; 155 broker or bridge not
 reached.";
 
-/// An invalid text on the command line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotUnderstood(String);
-
-fn not_understood(text: impl Into<String>) -> NotUnderstood {
-    NotUnderstood(text.into())
-}
-
 /// `obsbus`: its own subcommands, and the name of a device with further words.
 #[must_use]
 pub fn obsbus(version: &'static str) -> Command {
@@ -51,7 +62,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .about("The same as `obsbus DEVICE`, also for a device whose name is a command of obsbus")
         .arg(Arg::new("device").required(true).value_name("DEVICE").help("DEVICE or SITE/DEVICE"))
         .arg(words().help("The words that would follow `obsbus DEVICE`"));
-    let list = Command::new("list").about("Show every device there is");
+    let list = Command::new("list").about("Show what devices there are");
     with_common(Command::new("obsbus"))
         .version(version)
         .about("See and command the instruments of an observatory")
@@ -63,12 +74,20 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand_required(true)
         .allow_external_subcommands(true)
         .subcommand(list)
+        .subcommand(overview::status_command())
+        .subcommand(overview::watch_command())
+        .subcommand(metrics::command())
+        .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())
+        .subcommand(ports::command())
+        .subcommand(convert::command())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
+        .subcommand(identity::command())
         .subcommand(schema())
         .subcommand(completions())
         .subcommand(complete())
+        .subcommand(files::command())
 }
 
 fn home_assistant() -> Command {
@@ -128,7 +147,9 @@ fn home_assistant() -> Command {
 /// An unknown device; any word may be one of its verbs.
 #[must_use]
 pub fn any_device(name: &str) -> Command {
-    device_commands(device_frame(name), true).allow_external_subcommands(true)
+    let verbs = format!("The verbs of the device are commands, too: `obsbus {name} help` asks its bridge.");
+    let command = device_frame(name).after_help(format!("{verbs}\n\n{EXIT_CODES}"));
+    device_commands(command, true).allow_external_subcommands(true)
 }
 
 /// A device, with its verbs.
@@ -170,7 +191,8 @@ pub fn tool(tool: &'static Tool, instrument: &Instrument) -> Command {
         );
     let command = device_commands(command, instrument.stop().is_some())
         .subcommand(completions())
-        .subcommand(complete());
+        .subcommand(complete())
+        .subcommand(files::command());
     with_verbs(command, instrument, Some(tool))
 }
 
@@ -214,6 +236,25 @@ pub fn common(matches: &ArgMatches, before: Common) -> Common {
         device: text("device").or(before.device),
         timeout: matches.get_one::<Duration>("timeout").copied().or(before.timeout),
     }
+}
+
+/// The common options among words of which clap cannot know all yet: which verbs there are is known
+/// only when the device was asked.
+#[must_use]
+pub fn scanned(words: &[String], mut common: Common) -> Common {
+    let mut words = words.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        let (option, value) = word.split_once('=').map_or((word.as_str(), None), |(o, v)| (o, Some(v)));
+        if !["--config", "--site"].contains(&option) {
+            continue;
+        }
+        match (option, value.or_else(|| words.next().map(String::as_str))) {
+            ("--config", Some(value)) => common.config = Some(PathBuf::from(value)),
+            (_, Some(value)) => common.site = Some(value.to_owned()),
+            (_, None) => {}
+        }
+    }
+    common
 }
 
 fn device_commands(command: Command, moves: bool) -> Command {
@@ -423,48 +464,6 @@ pub fn range(argument: &ArgumentMeta) -> String {
     }
 }
 
-fn number(text: &str, unit: &str) -> Result<f64, NotUnderstood> {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(number),
-        _ if unit.is_empty() => Err(not_understood("expected a number, such as 12.5")),
-        _ => Err(not_understood(format!("expected a number ({unit}), such as 2.5"))),
-    }
-}
-
-fn service(text: &str) -> Result<String, NotUnderstood> {
-    let is_word = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    };
-    match text.split_once('.') {
-        Some((domain, name)) if is_word(domain) && is_word(name) => Ok(text.to_owned()),
-        _ => Err(not_understood("not a service of Home Assistant, such as notify.mobile_app_phone")),
-    }
-}
-
-fn prefix(text: &str) -> Result<String, NotUnderstood> {
-    match HomeAssistant::is_prefix(text) {
-        true => Ok(text.to_owned()),
-        false => Err(not_understood(HomeAssistant::PREFIX)),
-    }
-}
-
-fn request_id(text: &str) -> Result<RequestId, NotUnderstood> {
-    RequestId::new(text).map_err(|error| not_understood(error.to_string()))
-}
-
-fn hours(text: &str) -> Result<f64, NotUnderstood> {
-    match text.parse::<f64>() {
-        Ok(hours) if (0.5..=24.0).contains(&hours) => Ok(hours),
-        _ => Err(not_understood("hours, 0.5 to 24")),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, NotUnderstood> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (1.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(not_understood("seconds, 1 to 3600")),
-    }
-}
 /// Whether it is no error: the user wants help, or the version.
 pub(crate) fn is_help(error: &clap::Error) -> bool {
     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)

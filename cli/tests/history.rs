@@ -24,6 +24,7 @@ const THERMOSTAT: Description = Description {
     label: "thermostat",
     model: "",
     services: &[],
+    concerns: &[],
     statuses: &[
         Word::new("idle", "IDLE", Tone::Off),
         Word::new("cooling", "COOLING", Tone::Good),

@@ -7,6 +7,7 @@ use bus::clock::{Instant, Now, Utc};
 use bus::topic::Base;
 use cli::instrument::Instrument;
 use cli::list::{Known, lines};
+use cli::overview::table;
 use cli::status::{First, Renderer};
 use cli::style::Style;
 use cli::view::{Seen, View};
@@ -263,14 +264,16 @@ fn nothing_that_comes_from_the_bus_commands_the_terminal() {
         let known = Known { view: view.clone(), instrument: Some(instrument.clone()) };
         let text = drawn(&instrument, &view, Style::Plain, true)
             + &Renderer::generic(&instrument).line(&base(), &view, now())
-            + &lines(&[(base(), known)], now(), Some(80), Style::Plain).join("\n");
+            + &lines(&[(base(), known.clone())]).join("\n")
+            + &table::lines(&[table::Row::of(&base(), &known, now())], true, Some(80), Style::Plain)
+                .join("\n");
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
         assert!(text.contains("\\u{1b}[2J\\r\\n"), "{text}");
     }
 }
 
 #[test]
-fn the_list_has_a_line_for_each_device_whatever_its_state() {
+fn list_and_status_have_a_row_for_each_device_whatever_its_state() {
     let known = |view: View, instrument: Option<Instrument>| Known { view, instrument };
     let device = |name: &str| Base::new("clasp", name).unwrap();
     let silent = View { availability: Some("online".to_owned()), state: None };
@@ -282,18 +285,25 @@ fn the_list_has_a_line_for_each_device_whatever_its_state() {
         (device("d"), known(seen_by("online", &old), Some(powerbox()))),
         (device("e"), known(View::default(), Some(powerbox()))),
     ];
+    let list = lines(&devices);
+    assert!(list[0].starts_with("DEVICE    WHAT IT IS  MODEL"), "{list:?}");
+    let ends = ["online", "offline", "online", "online", "hangs"];
+    assert!(list.iter().skip(1).zip(ends).all(|(line, end)| line.ends_with(end)), "{list:#?}");
+
+    let rows: Vec<_> = devices.iter().map(|(base, known)| table::Row::of(base, known, now())).collect();
+    let lines = table::lines(&rows, false, None, Style::Plain);
+    let without_attentions: Vec<_> = lines.iter().filter(|line| !line.starts_with("    ! ")).collect();
     assert_eq!(
-        lines(&devices, now(), None, Style::Plain),
+        without_attentions,
         [
-            "DEVICE    WHAT IT IS  STATUS   WHAT IT DOES",
-            "clasp/a   power box   ON       on because somebody wants it",
-            "clasp/bb  power box   OFFLINE  its bridge is not there",
-            "clasp/c   ?           UNKNOWN  no state",
-            "clasp/d   power box   STALE    its bridge hangs: it has published nothing for 2 min",
-            "clasp/e   power box   STALE    its bridge hangs: it has published nothing",
+            "DEVICE  WHAT IT IS  STATUS   LINK       AGE    WHAT IT DOES",
+            "a       power box   ON       ok         3 s    on because somebody wants it",
+            "bb      power box   OFFLINE  no bridge  3 s    its bridge is not there",
+            "c       ?           UNKNOWN  no state   -      no state",
+            "d       power box   STALE    hangs      2 min  its bridge hangs: it has published nothing for 2 min",
+            "e       power box   STALE    hangs      -      its bridge hangs: it has published nothing",
+            "5 devices, 4 not well",
         ]
     );
-    let narrow = lines(&devices, now(), Some(50), Style::Plain);
-    assert_eq!(narrow[1], "clasp/a   power box   ON       on because somebod…");
-    assert!(narrow.iter().all(|line| line.chars().count() <= 50), "{narrow:?}");
+    assert_eq!(table::worst(&rows), 155);
 }

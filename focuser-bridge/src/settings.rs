@@ -7,7 +7,7 @@ mod mechanics;
 
 use std::time::Duration;
 
-use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
+use bridge::settings::{BridgeSettings, DeviceSettings, Usual};
 use bus::settings::Section;
 use focuser_device::DESCRIPTION;
 
@@ -28,7 +28,7 @@ pub struct Settings {
 
 impl DeviceSettings for Settings {
     const PREFIX: &'static str = "OBSBUS_FOCUSER_";
-    const RENAMED: &'static [Renamed] = &[];
+    const SHIPPED: &'static str = include_str!("../deploy/clasp.toml");
 
     fn bridge(&self) -> &BridgeSettings {
         &self.bridge

@@ -117,6 +117,10 @@ impl<C: Controller> Controller for Forgetful<C> {
         self.0.is_at_rest()
     }
 
+    fn may_hand_over(&self) -> bool {
+        self.0.may_hand_over()
+    }
+
     fn conditions(&self, now: Now) -> Vec<Condition> {
         self.0.conditions(now)
     }

@@ -230,7 +230,7 @@ impl<S: Subject> Rig<S> {
                 Output::Clear => self.broker.session.clear(),
                 Output::Set { topic, payload, expiry } => self.broker.session.set(&topic, payload, expiry),
                 Output::Push(message) => self.broker.session.push(message),
-                Output::Status(_) => {}
+                Output::Status(_) | Output::ReadCertificates => {}
                 Output::Save(file, number, contents) => {
                     self.disk.save(file, number, contents, self.now.instant);
                 }
@@ -467,6 +467,12 @@ impl<S: Subject> Rig<S> {
     /// The bridge is stopped (SIGTERM); true once it has ended.
     pub fn stop(&mut self) {
         self.core.handle(CoreEvent::Stop, self.now);
+        self.carry_out();
+    }
+
+    /// The bridge is asked to end when at rest (SIGUSR1).
+    pub fn end_at_rest(&mut self) {
+        self.core.handle(CoreEvent::EndAtRest, self.now);
         self.carry_out();
     }
 

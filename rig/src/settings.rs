@@ -88,7 +88,8 @@ pub fn assert_predecessor_is_told<S: DeviceSettings + Debug>(name: &str, text: &
 ///
 /// # Panics
 /// It does not.
-pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>(shipped: &str) {
+pub fn assert_shows_the_defaults<S: DeviceSettings + Debug + PartialEq>() {
+    let shipped = S::SHIPPED;
     assert!(shipped.contains("docs/settings.md"), "the page about the keys of every bridge is not named");
     let text: String = shipped.lines().map(|line| format!("{}\n", uncommented(line))).collect();
     assert_eq!(

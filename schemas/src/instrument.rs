@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{INPUTS, access, command, examples, keep, schema};
+use crate::{INPUTS, access, command, examples, faults, keep, schema};
 
 /// A client may take no more.
 const META_LIMIT: usize = 32 * 1024;
@@ -39,6 +39,9 @@ where
     hold_statuses::<S>(description);
     keep(&format!("schemas/{kind}-state.json"), &schema::text(&state));
     keep(&format!("mosquitto/acl/{kind}.acl"), &access::fragment(description));
+    if !description.concerns.is_empty() {
+        faults::hold(&format!("the {kind}"), description.concerns);
+    }
     let payloads = command::payloads(description);
     keep(
         &format!("schemas/commands/{kind}.json"),

@@ -16,6 +16,7 @@ pub mod access;
 pub mod asyncapi;
 pub mod command;
 pub mod examples;
+pub mod faults;
 pub mod instrument;
 pub mod schema;
 

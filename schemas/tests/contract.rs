@@ -1,9 +1,12 @@
 //! The public interface holds together: the generated files that are the same for every instrument
 //! are what the types say, and every example fits its schema and survives its type.
 
+use bus::device::every_bridge;
 use bus::message::{Event, Health, History, Meta, Recent, Reply};
 use contract::schema::{required, text};
-use contract::{INPUTS, access, asyncapi, command, examples, keep, keep_none_of_others, kinds, root, schema};
+use contract::{
+    INPUTS, access, asyncapi, command, examples, faults, keep, keep_none_of_others, kinds, root, schema,
+};
 use serde_json::{Map, Value};
 
 const EVENT_KEYS: &str = "schema session seq date source kind severity by verb argument arguments id status code \
@@ -38,6 +41,24 @@ fn the_generated_files_are_not_stale() {
     let fragments: Vec<String> =
         kinds.iter().map(|kind| read(&format!("mosquitto/acl/{kind}.acl"))).collect();
     keep("mosquitto/obsbus.acl", &access::assemble(&read("mosquitto/obsbus.acl.in"), &fragments));
+}
+
+#[test]
+fn the_fault_guide_says_of_each_attention_of_a_bridge_what_it_means_and_what_to_do() {
+    faults::hold("every bridge", every_bridge::CONCERNS);
+}
+
+#[test]
+fn the_fault_guide_has_each_attention_once_and_no_instrument_that_is_gone() {
+    let (whose, mut names) = faults::contents();
+    let kinds: Vec<_> = kinds().iter().map(|kind| format!("the {kind}")).collect();
+    for who in whose.iter().filter(|who| *who != "every bridge") {
+        assert!(kinds.contains(who), "{} has a table of {who}: remove it", faults::PAGE);
+    }
+    assert!(names.len() > 20, "{names:?}");
+    names.sort();
+    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+    assert!(twice.is_empty(), "one name for two attentions: {twice:?}");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use testbed::certs::Authority;
 use testbed::process::{Launch, Output};
 
@@ -182,4 +184,32 @@ fn an_answer_that_cannot_be_written_is_an_error_and_one_that_nobody_reads_is_non
         drop(read);
         assert_eq!(written_to(write.into()), (Some(141), String::new()));
     }
+}
+
+#[test]
+fn a_file_that_never_ends_or_never_begins_keeps_nobody_waiting() {
+    let settings = Settings::new();
+    let pipe = settings.folder.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::from(0o600), 0).unwrap();
+    for file in [Path::new("/dev/zero"), &pipe] {
+        let launch = Launch::workspace("chiller-bridge").unwrap().args(["--check-config", "--user", "root"]);
+        let output = launch.arg(file).run(LIMIT).unwrap();
+        let words = "the settings file is not a regular file (expected a file, not a pipe or a device)";
+        assert_eq!((output.code, output.stderr.contains(words)), (64, true), "{output:?}");
+    }
+    let text = fs::read_to_string(settings.file()).unwrap();
+    fs::write(settings.file(), text.replace("certs/clients/bridge.key", "pipe")).unwrap();
+    let output = settings.check("chiller-bridge");
+    assert_eq!((output.code, output.stderr.contains("pipe is not a regular file")), (64, true), "{output:?}");
+}
+
+#[test]
+fn a_key_that_everybody_may_read_is_warned_of() {
+    let settings = Settings::new();
+    let key = settings.folder.path().join("certs/clients/bridge.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = settings.check("chiller-bridge");
+    let said = settings.said(&output).join("\n");
+    assert_eq!(output.code, 0, "{said}");
+    assert!(said.contains("can be read by everybody on this host (mode 0644): chmod o= it"), "{said}");
 }

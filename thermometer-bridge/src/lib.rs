@@ -6,7 +6,7 @@ pub mod protocol;
 use std::collections::BTreeMap;
 
 use bridge::instrument::{Configured, Instrument};
-use bridge::settings::{BridgeSettings, DeviceSettings, Renamed, Usual};
+use bridge::settings::{BridgeSettings, DeviceSettings, Usual};
 use bridge::store::Loaded;
 use bus::clock::Now;
 use bus::device::Description;
@@ -31,7 +31,7 @@ pub struct Settings {
 
 impl DeviceSettings for Settings {
     const PREFIX: &'static str = "OBSBUS_THERMOMETER_";
-    const RENAMED: &'static [Renamed] = &[];
+    const SHIPPED: &'static str = include_str!("../deploy/clasp.toml");
 
     fn bridge(&self) -> &BridgeSettings {
         &self.bridge

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::device::every_bridge as concern;
 use bus::message::{Code, EventBody, EventKind, Reply, Severity};
 use bus::topic::Identity;
 
@@ -103,7 +104,7 @@ impl Doubts {
              was told: {last}",
             names.join(", ")
         );
-        Some(Condition::warning("clock_skew", text))
+        Some(Condition::new(&concern::CLOCK_SKEW, text))
     }
 }
 

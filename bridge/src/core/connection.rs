@@ -28,6 +28,7 @@ where
                 self.probe = None;
                 self.oversized.connected(payload_limit);
                 self.rival.connected(round_trip);
+                self.outputs.push_back(Output::ReadCertificates);
                 tracing::info!("connected to the broker");
             }
             SessionEvent::Judged(verdict) => {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
+use bus::device::every_bridge as concern;
 use bus::message::encode;
 
 use super::{Core, File, Output};
@@ -49,6 +50,11 @@ impl Disk {
         self.failed.is_empty() && !self.unwritable && !self.is_slow
     }
 
+    /// Whether the next process would not find what this one knows.
+    pub(super) fn lacks_memory(&self) -> bool {
+        self.failed.contains(&File::Device) || self.failed.contains(&File::Commands)
+    }
+
     /// When [`Core::watch_disk`] wants to be called.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let slow = self.under_way.values().map(|(_, since)| *since + SLOW).min();
@@ -70,7 +76,7 @@ impl Disk {
         let text = format!(
             "the state directory cannot be written ({why}): settings and commands from now on are lost at the next restart"
         );
-        Some(Condition::warning("journal_failed", text))
+        Some(Condition::new(&concern::JOURNAL_FAILED, text))
     }
 }
 

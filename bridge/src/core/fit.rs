@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bus::device::every_bridge as concern;
 use bus::message::{Event, Reply, encode};
 use bus::session::bridge::PAYLOAD_LIMIT;
 use serde_json::Map;
@@ -61,7 +62,7 @@ impl Oversized {
         let said: Vec<_> = said.collect();
         (!said.is_empty()).then(|| {
             let text = format!("larger than the broker takes ({} bytes): {}", self.limit, said.join("; "));
-            Condition::error("too_large", text)
+            Condition::new(&concern::TOO_LARGE, text)
         })
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bus::clock::Instant;
+use bus::device::every_bridge as concern;
 
 use crate::controller::Condition;
 
@@ -29,8 +30,8 @@ impl Lost {
         if self.ends_at(started).is_none_or(|end| now >= end) {
             return Vec::new();
         }
-        let memory = self.memory.clone().map(|text| Condition::warning("memory_damaged", text));
-        let journal = self.journal.clone().map(|text| Condition::warning("journal_lost", text));
+        let memory = self.memory.clone().map(|text| Condition::new(&concern::MEMORY_DAMAGED, text));
+        let journal = self.journal.clone().map(|text| Condition::new(&concern::JOURNAL_LOST, text));
         memory.into_iter().chain(journal).collect()
     }
 }

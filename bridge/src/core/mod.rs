@@ -10,6 +10,7 @@ mod disk;
 mod exchange;
 mod fit;
 mod follow;
+mod hand_over;
 mod host;
 mod lost;
 mod meta;
@@ -20,7 +21,7 @@ mod settle;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::{Instant, Now};
 use bus::command::{Desk, DeskSettings, Journal};
 use bus::device::Description;
 use bus::homeassistant::HomeAssistant;
@@ -30,6 +31,7 @@ use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
 
 use crate::attention::Ledger;
+use crate::certificate::Certificates;
 use crate::controller::{Controller, Protocol};
 use crate::history::{Recorder, SavedHistory};
 use crate::line::{Exchange, LineEvent};
@@ -71,6 +73,8 @@ pub struct CoreSettings {
     pub stale_after: Duration,
     /// The link is lost after this time of polling without a valid reply.
     pub serial_timeout: Duration,
+    /// The speed of the line and the instrument's usual one, baud, if they differ.
+    pub unusual_baud: Option<(u32, u32)>,
     /// Discovery by Home Assistant, if it is enabled.
     pub homeassistant: Option<HomeAssistant>,
 }
@@ -112,14 +116,16 @@ pub enum Event {
     Saved(File, u64, Result<(), StoreError>),
     /// The state directory was probed: it can be written, or not.
     Probed(Result<(), StoreError>),
-    /// When our certificate expires, as read after a connect.
-    Certificate(Option<Utc>),
+    /// When the certificates expire, as asked for with [`Output::ReadCertificates`].
+    Certificates(Certificates),
     /// The settings were read again; or the reason why they are refused.
     Reloaded(Result<Reloaded, ReloadError>),
     /// Time has passed.
     Timeout,
     /// The daemon must end.
     Stop,
+    /// The daemon must end as soon as the device is at rest.
+    EndAtRest,
 }
 
 /// What the loop must do.
@@ -154,6 +160,8 @@ pub enum Output {
     Save(File, u64, Vec<u8>),
     /// Probe whether the state directory can be written.
     Probe,
+    /// Read when the certificates expire.
+    ReadCertificates,
     /// Drop this connection to the broker and reconnect.
     Reconnect(u64),
     /// Close this connection, and reconnect with the TLS files as they are now.
@@ -217,7 +225,7 @@ where
     broker_error: Option<String>,
     /// The round trip to the broker.
     round_trip: Option<Duration>,
-    certificate_expires: Option<Utc>,
+    certificates: Certificates,
     dropped_messages: u64,
     dropped_told: u64,
     state_seq: u64,
@@ -241,6 +249,8 @@ where
     manager_told: String,
     // The end.
     stopping: Option<Instant>,
+    /// To end as soon as the device is at rest.
+    leaving: bool,
     /// Running commands were answered; the journal with these answers is being saved.
     ending: bool,
     finished: bool,
@@ -287,7 +297,7 @@ where
             connections: 0,
             broker_error: None,
             round_trip: None,
-            certificate_expires: None,
+            certificates: Certificates::default(),
             dropped_messages: 0,
             dropped_told: 0,
             state_seq: 0,
@@ -300,6 +310,7 @@ where
             left: Some(left.journal),
             lost: left.lost,
             stopping: None,
+            leaving: false,
             ending: false,
             finished: false,
         };
@@ -354,10 +365,7 @@ where
             Event::Session(event) => self.handle_session(event, now),
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Probed(result) => self.handle_probed(result, now),
-            Event::Certificate(expires) => {
-                self.certificate_expires = expires;
-                self.dirty = true;
-            }
+            Event::Certificates(certificates) => self.take_certificates(certificates),
             Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {
@@ -365,6 +373,7 @@ where
                 self.desk.close(now);
                 self.controller.handle_shutdown(now);
             }
+            Event::EndAtRest => self.leave(now),
         }
         self.pump(now);
     }
@@ -393,6 +402,11 @@ where
             self.ending = true;
             self.desk.interrupt(now);
             self.dirty = true;
+        }
+        if self.may_leave() {
+            self.ending = true;
+            self.desk.close(now);
+            events.push(self.farewell());
         }
         self.watch_disk(now);
         let opens = self.announce(now);

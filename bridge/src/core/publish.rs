@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::command::{Post, REPLY_EXPIRY};
+use bus::device::every_bridge as concern;
 use bus::message::{
     Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
 };
@@ -19,7 +20,6 @@ use crate::link::{Cause, Loss};
 /// Interval between publications of changed counters.
 const COUNTERS_PERIOD: Duration = Duration::from_secs(1);
 const HEALTH_PERIOD: Duration = Duration::from_secs(60);
-const CERTIFICATE_WARNING_S: f64 = 60.0 * 86_400.0;
 
 /// Values of the health that change rarely and are published at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +74,7 @@ where
         if self.dirty || heartbeat {
             let mut conditions = self.conditions(now);
             conditions.extend(self.controller.conditions(now));
+            debug_assert!(self.are_known(&conditions), "not in the description's concerns: {conditions:?}");
             let mut changes = self.ledger.update(conditions, now);
             if std::mem::take(&mut self.link_news) {
                 changes.retain(|change| !change.reason.as_deref().is_some_and(Cause::is_named));
@@ -92,6 +93,8 @@ where
         let minute = now.instant >= self.minute;
         if minute {
             self.minute = now.instant + HEALTH_PERIOD;
+            // A file that was replaced without a reload is used at the next connect.
+            self.outputs.push_back(Output::ReadCertificates);
         }
         if self.announced {
             self.show_health(minute, now);
@@ -137,6 +140,7 @@ where
             (false, Some(_)) => "; connected to the broker, another bridge may be alive",
             (false, None) => "; no connection to the broker",
         });
+        line.push_str(if self.leaving { "; ends when at rest" } else { "" });
         for (index, attention) in self.ledger.current().iter().enumerate() {
             line.push_str(if index == 0 { "; attention: " } else { ", " });
             line.push_str(&attention.name);
@@ -212,7 +216,7 @@ where
         Counters {
             connections: self.connections,
             broker_error: self.broker_error.clone(),
-            certificate_expires: self.certificate_expires,
+            certificate_expires: self.certificates.own(),
             dropped_topics: self.desk.dropped_topics(),
             flooded: self.desk.flooded_commands(),
             stalled: self.desk.stalled_commands(),
@@ -234,7 +238,7 @@ where
             acl_ok: self.probe.and_then(|probe| probe.acl_ok),
             command_path_ok: self.probe.map(|probe| probe.command_path_ok),
             journal_ok: self.disk.is_well(),
-            certificate_expires: self.certificate_expires,
+            certificate_expires: self.certificates.own(),
             broker_connections: self.connections,
             broker_error: self.broker_error.clone(),
             broker_round_trip_ms: self.round_trip.map(milliseconds),
@@ -324,11 +328,18 @@ where
         }));
     }
 
+    /// Whether docs/faults.md has an entry for each.
+    fn are_known(&self, conditions: &[Condition]) -> bool {
+        let known = || concern::CONCERNS.iter().chain(self.settings.description.concerns);
+        conditions.iter().all(|condition| known().any(|concern| concern.name == condition.name))
+    }
+
     /// The conditions of the bridge itself.
     fn conditions(&self, now: Now) -> Vec<Condition> {
         let mut conditions = Vec::new();
         if let Some(loss) = self.link.loss() {
-            conditions.push(Condition::error(loss.cause.word(), loss.in_words()));
+            let text = loss.in_words() + &self.unusual_line(loss.cause);
+            conditions.push(Condition::new(loss.cause.concern(), text));
         }
         if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
@@ -339,38 +350,39 @@ where
             let text = format!(
                 "the broker's ACL is not in force: any client can send commands in any name; {what_follows}"
             );
-            conditions.push(Condition::error("acl_open", text));
+            conditions.push(Condition::new(&concern::ACL_OPEN, text));
         }
         if self.probe.is_some_and(|probe| !probe.command_path_ok) {
             let text = "commands do not reach the bridge: its own test command did not arrive";
-            conditions.push(Condition::error("command_path", text));
+            conditions.push(Condition::new(&concern::COMMAND_PATH, text));
         }
         if !self.refused.is_empty() {
             let texts: Vec<_> = self.refused.values().map(String::as_str).collect();
-            conditions.push(Condition::warning("publish_refused", texts.join("; ")));
+            conditions.push(Condition::new(&concern::PUBLISH_REFUSED, texts.join("; ")));
         }
         conditions.extend(self.disk.condition());
         conditions.extend(self.lost.conditions(self.started.instant, now.instant));
         if self.rival.is_near(now.instant) {
             let place = self.rival.place().map(|place| format!(" ({place})")).unwrap_or_default();
             let text = format!("a second bridge tries to use these topics{place}");
-            conditions.push(Condition::error("second_instance", text));
+            conditions.push(Condition::new(&concern::SECOND_INSTANCE, text));
         }
-        if let Some(expires) = self.certificate_expires {
-            let left = expires.seconds_since(now.utc);
-            if left <= 0.0 {
-                let text = format!("the bridge's certificate expired on {}", expires.in_words());
-                conditions.push(Condition::error("certificate_expiring", text));
-            } else if left < CERTIFICATE_WARNING_S {
-                let text = format!("the bridge's certificate expires on {}", expires.in_words());
-                conditions.push(Condition::warning("certificate_expiring", text));
-            }
-        }
+        conditions.extend(self.certificates.conditions(now.utc));
         conditions.extend(self.doubts.condition(now.instant));
         let unanswered = self.desk.unanswered();
-        conditions.extend(unanswered.map(|text| Condition::error("command_unanswered", text)));
+        conditions.extend(unanswered.map(|text| Condition::new(&concern::COMMAND_UNANSWERED, text)));
         conditions.extend(self.oversized.condition());
         conditions
+    }
+
+    /// A speed that is not the instrument's is a likely cause of its silence.
+    fn unusual_line(&self, cause: Cause) -> String {
+        match self.settings.unusual_baud {
+            Some((baud, usual)) if cause == Cause::NoAnswer => {
+                format!(" (serial_baud is {baud}, the usual speed of this instrument {usual})")
+            }
+            _ => String::new(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use bridge::core::Output;
 use bus::message::{EventKind, Severity};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, events, set};
+use crate::rig::{Rig, concern, events, set};
 
 const STATE: &str = "clasp/chiller/state";
 
@@ -61,7 +61,7 @@ fn a_clock_that_is_slewed_is_no_event_and_one_that_is_set_all_the_time_is_no_flo
 #[test]
 fn what_was_dated_under_a_wrong_clock_is_dated_anew() {
     let mut rig = Rig::new();
-    rig.device.set(|device| device.conditions = vec![Condition::warning("manual_long", "for a day")]);
+    rig.device.set(|device| device.conditions = vec![Condition::new(&concern::MANUAL_LONG, "for a day")]);
     rig.connect();
     rig.let_pass(30);
     rig.outputs();

@@ -9,6 +9,7 @@
 
 mod clock;
 mod discovery;
+mod hand_over;
 mod history;
 mod recent;
 mod reload;

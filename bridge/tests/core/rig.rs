@@ -24,6 +24,15 @@ use serde_json::Value;
 
 const MODES: &[Choice] = &[Choice::new("automatic", "Automatic"), Choice::new("manual", "Manual")];
 
+/// What the device may say of itself.
+pub(crate) mod concern {
+    bus::concerns! {
+        MANUAL_LONG = warning("manual_long", "manual for long", "set the mode");
+        LONG = warning("long", "it has much to say", "read it");
+        ALARM = error("alarm", "an alarm", "look at it");
+    }
+}
+
 /// What the device is.
 const DESCRIPTION: Description = Description {
     kind: "chiller",
@@ -46,6 +55,7 @@ const DESCRIPTION: Description = Description {
     ],
     properties: &[],
     services: &[],
+    concerns: concern::CONCERNS,
 };
 
 /// What the device does, for the test to set.
@@ -61,6 +71,8 @@ pub(crate) struct Device {
     pub(crate) outcome: String,
     /// The statuses that a command leads through.
     pub(crate) on_command: Vec<&'static str>,
+    /// An order to it is in progress, or it moves.
+    pub(crate) is_busy: bool,
 }
 
 /// A controller that is in the test's hands.
@@ -100,6 +112,9 @@ impl Controller for Puppet {
     }
     fn poll_effect(&mut self) -> Option<Effect<(), ()>> {
         self.0.borrow_mut().effects.pop_front()
+    }
+    fn may_hand_over(&self) -> bool {
+        !self.0.borrow().is_busy
     }
     fn conditions(&self, _: Now) -> Vec<Condition> {
         self.0.borrow().conditions.clone()
@@ -188,6 +203,7 @@ impl Rig {
             process: 17,
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
+            unusual_baud: None,
             homeassistant,
         };
         let now = Now {
@@ -203,6 +219,7 @@ impl Rig {
             quantities: vec![Quantity { name: "water_temp", unit: "degC", value: Some(10.0) }],
             outcome: "done".to_owned(),
             on_command: Vec::new(),
+            is_busy: false,
         })));
         let core = Core::new(settings, device.clone(), Silence, left, now);
         Self { core, device, now, disk_hangs: false, outputs: Vec::new() }

@@ -4,7 +4,7 @@ use bridge::controller::Condition;
 use bridge::core::{Event, Output};
 use bus::session::bridge::SessionEvent;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, concern};
 
 fn told(rig: &mut Rig) -> Vec<String> {
     let lines = rig.outputs().into_iter().filter_map(|output| match output {
@@ -27,14 +27,14 @@ fn it_is_told_what_the_bridge_does_once_for_each_change() {
     rig.device.set(|device| {
         device.status = "cooling";
         device.conditions =
-            vec![Condition::warning("manual_long", "12 h"), Condition::error("alarm", "pump")];
+            vec![Condition::new(&concern::MANUAL_LONG, "12 h"), Condition::new(&concern::ALARM, "pump")];
     });
     rig.let_pass(11);
     assert_eq!(
         told(&mut rig).last().unwrap(),
         "COOLING; connected to the broker; attention: alarm, manual_long"
     );
-    rig.device.set(|device| device.conditions = vec![Condition::error("alarm", "another text")]);
+    rig.device.set(|device| device.conditions = vec![Condition::new(&concern::ALARM, "another text")]);
     rig.let_pass(11);
     assert_eq!(told(&mut rig), ["COOLING; connected to the broker; attention: alarm"]);
     rig.core.handle(Event::Session(SessionEvent::Lost { error: "gone".to_owned() }), rig.now);

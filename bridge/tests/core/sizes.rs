@@ -8,7 +8,7 @@ use bridge::history::SavedHistory;
 use bus::message::{EventBody, EventKind, History, Reply, Severity, encode};
 use bus::session::bridge::{PAYLOAD_LIMIT, SessionEvent, payload_limit};
 
-use crate::rig::{Rig, events, set};
+use crate::rig::{Rig, concern, events, set};
 
 const STATE: &str = "clasp/chiller/state";
 
@@ -30,7 +30,7 @@ fn a_state_that_is_too_large_is_kept_back_and_an_event_and_the_health_say_so() {
     let mut rig = Rig::new();
     rig.connect();
     rig.outputs();
-    rig.device.set(|device| device.conditions = vec![Condition::warning("long", "x".repeat(70_000))]);
+    rig.device.set(|device| device.conditions = vec![Condition::new(&concern::LONG, "x".repeat(70_000))]);
     rig.let_pass(15);
     let outputs = rig.outputs();
     assert!(largest(&outputs) <= PAYLOAD_LIMIT, "{}", largest(&outputs));
@@ -53,7 +53,7 @@ fn the_limit_is_what_the_broker_of_this_connection_takes() {
     let mut rig = Rig::new();
     rig.connect();
     rig.outputs();
-    rig.device.set(|device| device.conditions = vec![Condition::warning("long", "x".repeat(3_000))]);
+    rig.device.set(|device| device.conditions = vec![Condition::new(&concern::LONG, "x".repeat(3_000))]);
     rig.let_pass(15);
     assert!(!set(&rig.outputs(), STATE).is_empty());
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ArgumentKind, Class, Description, Quantity};
+use super::{ArgumentKind, Class, Concern, Description, Quantity};
 use crate::reserved::is_reserved;
 use crate::topic::is_verb;
 
@@ -19,6 +19,7 @@ impl Description {
         }
         self.check_verbs(&mut problems);
         self.check_properties(&mut problems);
+        self.check_concerns(&mut problems);
         for word in self.statuses {
             if word.label.is_empty() || word.label != word.label.to_uppercase() {
                 problems.push(format!("status {}: its label {:?} is not upper case", word.word, word.label));
@@ -68,6 +69,20 @@ impl Description {
             }
             if verb.motion && !self.has_stop() {
                 problems.push(format!("verb {name}: what moves needs a verb that stops it"));
+            }
+        }
+    }
+
+    fn check_concerns(&self, problems: &mut Vec<String>) {
+        problems.extend(doubles("concern", self.concerns.iter().map(|concern| concern.name)));
+        for Concern { name, means, remedy, .. } in self.concerns {
+            if !is_verb(name) {
+                problems.push(format!("concern {name}: a name is 1 to 32 of a-z, 0-9, _"));
+            }
+            for (what, text) in [("what it means", means), ("what to do", remedy)] {
+                if text.is_empty() || text.contains(['\n', '|']) {
+                    problems.push(format!("concern {name}: {what} is one line without a |"));
+                }
             }
         }
     }
@@ -148,6 +163,7 @@ mod tests {
                 .set_by("dim"),
         ],
         services: &[],
+        concerns: &[],
     };
 
     #[test]
@@ -174,6 +190,11 @@ mod tests {
                 Property::word("mode", "Mode", &[]).with_history(),
                 Property::text("name", "").set_by("rename"),
             ],
+            concerns: &[
+                Concern::warning("lamp_hot", "", "wait"),
+                Concern::error("lamp_hot", "it is hot", "wait | switch it off"),
+                Concern::growing("Hot", "it is hot", "wait"),
+            ],
             ..GOOD
         };
         let problems = BAD.problems().join("\n");
@@ -186,6 +207,10 @@ mod tests {
             "verb Turn: what moves needs a verb that stops it",
             "overriding for dark",
             "every request has a key id",
+            "concern lamp_hot stands twice",
+            "concern lamp_hot: what it means is one line without a |",
+            "concern lamp_hot: what to do is one line without a |",
+            "concern Hot: a name is 1 to 32",
             "property mode: words belong",
             "property mode: a history is kept of single numbers",
             "property name: it has no label",

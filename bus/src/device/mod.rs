@@ -4,9 +4,12 @@
 //! the instrument from it. Nothing in this crate knows a particular instrument.
 
 mod check;
+mod concern;
+pub mod every_bridge;
 mod property;
 mod verb;
 
+pub use concern::Concern;
 pub use property::{Property, Quantity, Role, Tone, Word};
 pub use verb::{ArgumentKind, ArgumentSpec, Choice, Class, Verb, find};
 
@@ -27,6 +30,8 @@ pub struct Description {
     pub properties: &'static [Property],
     /// Other services of the site whose readings its bridge uses.
     pub services: &'static [Service],
+    /// The attentions that its bridge may raise, beside those of every bridge.
+    pub concerns: &'static [Concern],
 }
 
 /// A service of the site whose readings a bridge uses.

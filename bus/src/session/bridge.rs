@@ -18,8 +18,10 @@ use super::machine::{Machine, MachineSettings};
 use crate::clock::Now;
 use crate::outbox::Message;
 use crate::random;
-use crate::settings::BrokerSettings;
+use crate::rounds::Rounds;
+use crate::settings::{BrokerSettings, Expiry};
 use crate::topic::{Base, Identity};
+use connection::Files;
 use task::Task;
 
 pub use super::machine::{PAYLOAD_LIMIT, SessionEvent, payload_limit};
@@ -70,6 +72,8 @@ pub struct SessionSettings {
 pub struct Session {
     machine: Arc<Mutex<Machine>>,
     wake: Arc<Notify>,
+    rounds: Rounds,
+    broker_certificate: Arc<Mutex<Option<Expiry>>>,
 }
 
 impl Session {
@@ -89,9 +93,32 @@ impl Session {
         };
         let machine = Machine::new(machine_settings, Box::new(random::fraction), Now::read().instant);
         let (events, events_rx) = mpsc::channel(256);
-        let session = Self { machine: Arc::new(Mutex::new(machine)), wake: Arc::default() };
-        let handle = tokio::spawn(Task { settings, client_id, session: session.clone(), events }.run());
+        let session = Self {
+            machine: Arc::new(Mutex::new(machine)),
+            wake: Arc::default(),
+            rounds: Rounds::default(),
+            broker_certificate: Arc::default(),
+        };
+        let files = Files::default();
+        let task = Task { settings, client_id, session: session.clone(), events, files };
+        let handle = tokio::spawn(task.run());
         Ok((session, events_rx, handle))
+    }
+
+    /// The rounds of the session's task; it goes on whether connected or not.
+    #[must_use]
+    pub fn rounds(&self) -> Rounds {
+        self.rounds.clone()
+    }
+
+    /// When the broker's certificate expires, as it was shown at the last connect.
+    #[must_use]
+    pub fn broker_certificate(&self) -> Option<Expiry> {
+        self.broker_certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_broker(&self, shown: Option<Expiry>) {
+        *self.broker_certificate.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&mut Machine) -> T) -> T {
@@ -158,5 +185,54 @@ impl Session {
     #[must_use]
     pub fn farewell_limit(&self) -> Duration {
         self.with(|machine| machine.farewell_limit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::net::TcpListener;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::session::connect::tests::by_certificate;
+
+    fn start(port: u16) -> (Session, mpsc::Receiver<SessionEvent>) {
+        let broker = BrokerSettings { host: "127.0.0.1".to_owned(), port, ..by_certificate() };
+        let settings = SessionSettings {
+            broker,
+            identity: Identity::new("barometer-bridge").unwrap(),
+            base: Base::new("clasp", "barometer").unwrap(),
+            subscriptions: Vec::new(),
+            stall_guard: Duration::from_secs(1),
+        };
+        let (session, events, _) = Session::start(settings).unwrap();
+        (session, events)
+    }
+
+    /// Whether the task comes round several times, and within a watchdog's shortest patience.
+    async fn goes_on(session: &Session) -> bool {
+        for _ in 0..5 {
+            let (rounds, before) = (session.rounds(), session.rounds().total());
+            let round = async {
+                while rounds.total() == before {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            };
+            if timeout(Duration::from_secs(1), round).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[tokio::test]
+    async fn the_task_goes_on_without_a_broker_and_with_one_that_says_nothing() {
+        let (session, _events) = start(1);
+        assert!(goes_on(&session).await);
+        let silent = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let (session, _events) = start(silent.local_addr().unwrap().port());
+        assert!(goes_on(&session).await);
     }
 }

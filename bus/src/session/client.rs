@@ -21,9 +21,9 @@ use rumqttc::{Outgoing, v5::mqttbytes::v5::ConnectReturnCode};
 use tokio::time::timeout;
 
 use super::RoundTrip;
-use super::connect::{ClientId, ConnectError, explain, options};
+use super::connect::{ClientId, ConnectError, Peer, explain, options};
 use crate::clock::{Instant, Now};
-use crate::settings::BrokerSettings;
+use crate::settings::{BrokerSettings, Expiry};
 
 /// Timeout for an acknowledgement.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
@@ -117,6 +117,7 @@ pub struct Client {
     round_trip: RoundTrip,
     inbox: VecDeque<Message>,
     broker: BrokerSettings,
+    peer: Peer,
 }
 
 enum Ack {
@@ -137,7 +138,8 @@ impl Client {
         client_id: &ClientId,
         limit: Duration,
     ) -> Result<Self, SessionError> {
-        let (requests, event_loop) = AsyncClient::new(options(broker, client_id, limit)?, REQUESTS);
+        let (options, peer) = options(broker, client_id, limit)?;
+        let (requests, event_loop) = AsyncClient::new(options, REQUESTS);
         let mut poller = Poller::new(event_loop);
         let began = Now::read().instant;
         match poller.next().await {
@@ -148,12 +150,19 @@ impl Client {
                 round_trip: RoundTrip::default(),
                 inbox: VecDeque::new(),
                 broker: broker.clone(),
+                peer,
             }),
             Err(error @ ConnectionError::ConnectionRefused(code)) if is_final(code) => {
                 Err(SessionError::Refused(explain(&error, broker)))
             }
             Err(error) => Err(SessionError::Unreachable(explain(&error, broker))),
         }
+    }
+
+    /// When the broker's certificate expires, as it was shown to us.
+    #[must_use]
+    pub fn broker_certificate(&self) -> Option<Expiry> {
+        Expiry::of_broker(&self.broker, self.peer.certificate()?)
     }
 
     /// The round trip to the broker on this link, as far as it is known.

@@ -5,25 +5,29 @@
 //! retries.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::TlsConfiguration;
 use rumqttc::v5::MqttOptions;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::clock::Now;
-use crate::settings::{BrokerSettings, Credentials, problems_with_files};
+use crate::settings::{self, BrokerSettings, Credentials, FileError, problems_with_files};
 use crate::topic::Identity;
 
 mod explain;
+mod peer;
 mod tls;
 
 pub(crate) use explain::explain;
+use peer::Onlooker;
+pub(crate) use peer::Peer;
+pub(super) use tls::explain as explain_tls;
 
 /// Largest packet we accept, bytes; announced to the broker, which then withholds larger ones.
 /// rumqttc's own default (10 KiB) would end in an endless reconnect at the first larger message.
@@ -69,7 +73,7 @@ pub enum ConnectError {
         /// Its path.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        source: FileError,
     },
     /// A file was read, but is unusable.
     #[error("{key} {} {problem}", file.display())]
@@ -102,7 +106,8 @@ pub enum ConnectError {
     Random(getrandom::Error),
 }
 
-/// Options for one connection, with the TLS files as they are now; `connection_timeout` covers
+/// Options for one connection, with the TLS files as they are now, and where the broker's
+/// certificate will be; `connection_timeout` covers
 /// TCP, TLS and CONNACK, rounded up to whole seconds.
 ///
 /// # Errors
@@ -111,9 +116,10 @@ pub(crate) fn options(
     broker: &BrokerSettings,
     client_id: &ClientId,
     connection_timeout: Duration,
-) -> Result<MqttOptions, ConnectError> {
+) -> Result<(MqttOptions, Peer), ConnectError> {
     let mut options = MqttOptions::new(client_id.0.as_str(), broker.host.as_str(), broker.port);
-    let tls = tls(broker).map_err(|error| in_words(error, broker))?;
+    let peer = Peer::default();
+    let tls = tls(broker, &peer).map_err(|error| in_words(error, broker))?;
     options
         .set_transport(rumqttc::Transport::tls_with_config(TlsConfiguration::Rustls(tls)))
         // rumqttc panics below 5 s; the settings do not allow such values.
@@ -130,7 +136,7 @@ pub(crate) fn options(
         let password = password(password_file).map_err(|error| in_words(error, broker))?;
         options.set_credentials(username.as_str(), password);
     }
-    Ok(options)
+    Ok((options, peer))
 }
 
 fn whole_seconds(time: Duration) -> u64 {
@@ -147,20 +153,33 @@ fn known_problems(broker: &BrokerSettings) -> Option<String> {
     problems_with_files(broker, Now::read().utc)
 }
 
-fn tls(broker: &BrokerSettings) -> Result<Arc<ClientConfig>, ConnectError> {
+/// The authorities that may have signed the broker's certificate.
+///
+/// # Errors
+/// `ca_file` cannot be used, and why.
+pub(super) fn roots(broker: &BrokerSettings) -> Result<RootCertStore, ConnectError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("ca_file", &broker.ca_file)? {
         roots.add(certificate).map_err(|error| {
             unusable("ca_file", &broker.ca_file, format!("holds no usable authority: {error}"))
         })?;
     }
+    Ok(roots)
+}
+
+fn tls(broker: &BrokerSettings, peer: &Peer) -> Result<Arc<ClientConfig>, ConnectError> {
+    let roots = roots(broker)?;
     // The provider is given explicitly: with two of them in the build rustls would panic at the
     // first use.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .map_err(|error| unusable("ca_file", &broker.ca_file, format!("cannot be used: {error}")))?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(ConnectError::Tls)?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Onlooker { judge, peer: peer.clone() }));
     let config = match &broker.credentials {
         Credentials::Password { .. } => builder.with_no_client_auth(),
         Credentials::Certificate { certificate_file, key_file } => {
@@ -197,7 +216,11 @@ fn password(file: &Path) -> Result<String, ConnectError> {
 }
 
 fn read(key: &'static str, file: &Path) -> Result<Vec<u8>, ConnectError> {
-    std::fs::read(file).map_err(|source| ConnectError::Unreadable { key, file: file.to_owned(), source })
+    settings::read_file(file).map_err(|source| ConnectError::Unreadable {
+        key,
+        file: file.to_owned(),
+        source,
+    })
 }
 
 fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> ConnectError {
@@ -205,7 +228,7 @@ fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> Conne
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(super) fn broker(credentials: Credentials) -> BrokerSettings {
@@ -218,7 +241,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(super) fn by_certificate() -> BrokerSettings {
+    pub(crate) fn by_certificate() -> BrokerSettings {
         broker(Credentials::Certificate {
             certificate_file: PathBuf::from("/nowhere/alice.pem"),
             key_file: PathBuf::from("/nowhere/alice.key"),

@@ -1,7 +1,11 @@
 //! Users and groups of this host, from its files: names for messages, and the user of a service.
 //! Accounts that only a directory service knows are shown by their number.
 
+use std::io;
 use std::path::Path;
+
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// A user, as `/etc/passwd` and `/etc/group` describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,33 @@ impl Account {
     #[must_use]
     pub fn find(name: &str, also: &[&str]) -> Option<Self> {
         find(&text("/etc/passwd"), &text("/etc/group"), name, also)
+    }
+}
+
+impl Account {
+    /// Runs `work` with the rights of this user. Only root may do this.
+    ///
+    /// # Errors
+    /// The system does not let a thread adopt these rights.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        // Only that thread's rights change, and it ends here: there is no way back.
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| {
+                self.become_it()?;
+                Ok(work())
+            });
+            running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn become_it(&self) -> io::Result<()> {
+        let groups: Vec<Gid> = self.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        // The user last: it may not change its groups.
+        set_thread_groups(&groups)?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+        Ok(())
     }
 }
 

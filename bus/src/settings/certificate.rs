@@ -3,13 +3,14 @@
 //! This module judges nothing; [`super::files`] does before a connection, and then the TLS
 //! handshake.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
 
+use super::files::read::{FileError, read};
 use crate::clock::Utc;
 use crate::topic::{Identity, NameError};
 
@@ -18,7 +19,7 @@ use crate::topic::{Identity, NameError};
 pub enum CertificateError {
     /// The file cannot be read.
     #[error("cannot read the certificate {}", .0.display())]
-    Read(PathBuf, #[source] io::Error),
+    Read(PathBuf, #[source] FileError),
     /// The file is not PEM.
     #[error("the certificate {} is not valid PEM", .0.display())]
     Pem(PathBuf, #[source] pem::Error),
@@ -70,6 +71,35 @@ pub fn certificate_expiry(path: &Path) -> Result<Utc, CertificateError> {
     })
 }
 
+/// When the first of the certificates in a PEM file expires.
+pub(super) fn earliest_expiry(path: &Path) -> Result<Utc, CertificateError> {
+    let bytes = read(path).map_err(|source| CertificateError::Read(path.to_owned(), source))?;
+    let all = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    let all = all.map_err(|source| CertificateError::Pem(path.to_owned(), source))?;
+    let mut first: Option<Utc> = None;
+    for der in all {
+        let (_, certificate) = X509Certificate::from_der(&der)
+            .map_err(|error| CertificateError::X509(path.to_owned(), x509_error(error)))?;
+        let end = utc(certificate.validity().not_after.timestamp())
+            .ok_or_else(|| CertificateError::End(path.to_owned()))?;
+        first = Some(first.map_or(end, |first| first.min(end)));
+    }
+    first.ok_or_else(|| CertificateError::Missing(path.to_owned()))
+}
+
+/// Until when a revocation list (PEM) counts; from then on the broker refuses everybody.
+///
+/// # Errors
+/// The file cannot be read, or holds no revocation list.
+pub fn revocation_list_expiry(path: &Path) -> Result<Option<Utc>, CertificateError> {
+    let bytes = read(path).map_err(|source| CertificateError::Read(path.to_owned(), source))?;
+    let der = CertificateRevocationListDer::from_pem_slice(&bytes)
+        .map_err(|source| CertificateError::Pem(path.to_owned(), source))?;
+    let (_, list) = CertificateRevocationList::from_der(&der)
+        .map_err(|error| CertificateError::X509(path.to_owned(), x509_error(error)))?;
+    Ok(list.next_update().and_then(|end| utc(end.timestamp())))
+}
+
 pub(super) fn common_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     certificate.subject().iter_common_name().map(|name| text(name.as_slice())).collect()
@@ -81,16 +111,16 @@ pub(super) fn utc(unix_seconds: i64) -> Option<Utc> {
 
 fn with_certificate<T>(
     path: &Path,
-    read: impl FnOnce(&X509Certificate<'_>) -> Result<T, CertificateError>,
+    look: impl FnOnce(&X509Certificate<'_>) -> Result<T, CertificateError>,
 ) -> Result<T, CertificateError> {
-    let bytes = std::fs::read(path).map_err(|source| CertificateError::Read(path.to_owned(), source))?;
+    let bytes = read(path).map_err(|source| CertificateError::Read(path.to_owned(), source))?;
     let der = match CertificateDer::from_pem_slice(&bytes) {
         Ok(der) => der,
         Err(pem::Error::NoItemsFound) => return Err(CertificateError::Missing(path.to_owned())),
         Err(source) => return Err(CertificateError::Pem(path.to_owned(), source)),
     };
     match X509Certificate::from_der(&der) {
-        Ok((_, certificate)) => read(&certificate),
+        Ok((_, certificate)) => look(&certificate),
         Err(error) => Err(CertificateError::X509(path.to_owned(), x509_error(error))),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{BrokerSettings, Findings, NAME_ALPHABET, Problems, Section, is_name, read};
+use super::{BridgeOutline, BrokerSettings, Findings, NAME_ALPHABET, Problems, Section, is_name, read};
 use crate::clock::Utc;
 use crate::reserved::is_reserved;
 use crate::topic::{Base, NameError};
@@ -87,14 +87,7 @@ impl ClientSettings {
     /// # Errors
     /// All errors in these keys.
     pub fn of_bridge(path: &Path) -> Result<Self, Problems> {
-        let mut section = read(path, "", &[])?;
-        let site = section.text("site").check(NAME_ALPHABET, |site| is_name(site)).required();
-        let mut broker_section = section.section("broker");
-        let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
-        broker_section.ignore_rest();
-        section.close(broker_section);
-        section.ignore_rest();
-        section.finish(&[])?;
+        let BridgeOutline { site, broker, .. } = BridgeOutline::load(path)?;
         Ok(Self { broker, sites: vec![site.clone()], site: Some(site), devices: BTreeMap::new() })
     }
 

@@ -7,7 +7,7 @@
 
 mod certificate;
 mod key;
-mod read;
+pub(crate) mod read;
 
 use std::path::Path;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use config::{Config, ConfigError, Environment, Map, Source, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
-use super::{Origin, Problem, Problems, Section, json};
+use super::{Origin, Problem, Problems, Section, json, read_file};
 
 /// The environment of this process, for [`read`].
 ///
@@ -29,8 +29,12 @@ pub fn process_environment() -> Vec<(String, String)> {
 /// # Errors
 /// The file cannot be read, or its syntax is wrong. The [`Section`] checks the values later.
 pub fn read(path: &Path, prefix: &str, environment: &[(String, String)]) -> Result<Section, Problems> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Problems::of_file(path, format!("cannot read the settings file: {error}")))?;
+    let text = read_file(path)
+        .map_err(|error| Problems::of_file(path, format!("the settings file {error}")))
+        .and_then(|bytes| {
+            let not_text = |_| Problems::of_file(path, "the settings file is not UTF-8 text".to_owned());
+            String::from_utf8(bytes).map_err(not_text)
+        })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let file = if is_json { json::parse(&text, path) } else { parse_toml(&text, path) }?;
     let environment = environment_layer(prefix, environment)
@@ -44,6 +48,14 @@ pub fn read(path: &Path, prefix: &str, environment: &[(String, String)]) -> Resu
         return Err(Problems::of_file(path, "this is not a table of settings".to_owned()));
     };
     Ok(Section::root(path, table))
+}
+
+/// The settings in `text`, as if it stood in the TOML file `path`, without an environment.
+///
+/// # Errors
+/// Its syntax is wrong.
+pub fn parse(text: &str, path: &Path) -> Result<Section, Problems> {
+    parse_toml(text, path).map(|table| Section::root(path, table))
 }
 
 /// Values with their origin.

@@ -9,21 +9,28 @@ pub mod account;
 mod broker;
 mod certificate;
 mod client;
+mod expiry;
 mod field;
 mod files;
 mod json;
 mod layers;
+mod outline;
 mod section;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use broker::{BrokerSettings, Credentials, IdentityError};
-pub use certificate::{CertificateError, certificate_expiry, identity_of_certificate};
+pub use certificate::{
+    CertificateError, certificate_expiry, identity_of_certificate, revocation_list_expiry,
+};
 pub use client::{AddressError, CLIENT_PREFIX, ClientFileError, ClientSettings, Place, find_client_file};
+pub use expiry::{Expiry, SOON_DAYS, Whose};
 pub use field::Field;
+pub use files::read::{FileError, read as read_file};
 pub use files::{FileFinding, check_files, problems_with_files};
-pub use layers::{process_environment, read};
+pub use layers::{parse, process_environment, read};
+pub use outline::BridgeOutline;
 pub use section::{Known, Section};
 
 use crate::topic::Identity;

@@ -5,6 +5,8 @@ use bus::device::{
     Word,
 };
 
+use crate::concern::CONCERNS;
+
 /// The chiller's verbs, properties and words.
 pub const DESCRIPTION: Description = Description {
     kind: "chiller",
@@ -29,6 +31,7 @@ pub const DESCRIPTION: Description = Description {
         Service { identity: "powerd", topic: "power/+" },
         Service { identity: "domealertd", topic: "domealert/state" },
     ],
+    concerns: CONCERNS,
 };
 
 const MODES: &[Choice] = &[

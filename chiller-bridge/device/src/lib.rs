@@ -1,6 +1,7 @@
 //! What a ThermoTek T257P water chiller is to every program on the bus: its description and its state. Links nothing of
 //! the serial side.
 
+pub mod concern;
 mod description;
 mod inputs;
 mod state;

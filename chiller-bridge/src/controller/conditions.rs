@@ -2,7 +2,7 @@
 
 use bridge::controller::Condition;
 use bus::clock::Now;
-use chiller_device::Mode;
+use chiller_device::{Mode, concern};
 
 use super::frost::{Frost, Place};
 use super::summary::{cameras, frost, mode_word};
@@ -16,15 +16,17 @@ impl Chiller {
                 "{}; when its cause is gone, the command clear_alarms ends it",
                 self.alarm_in_words()
             );
-            conditions.push(Condition::error("alarm", text));
+            conditions.push(Condition::new(&concern::ALARM, text));
         }
         if let Some(why) = self.trials.start_failed() {
-            conditions.push(Condition::error("start_failed", format!("the chiller did not start: {why}")));
+            conditions
+                .push(Condition::new(&concern::START_FAILED, format!("the chiller did not start: {why}")));
         }
         if let Some(why) = self.trials.stop_failed() {
-            conditions.push(Condition::warning("stop_failed", format!("the chiller did not stop: {why}")));
+            conditions
+                .push(Condition::new(&concern::STOP_FAILED, format!("the chiller did not stop: {why}")));
         }
-        conditions.extend(self.unit.refusals().map(|text| Condition::warning("reading_refused", text)));
+        conditions.extend(self.unit.refusals().map(|text| Condition::new(&concern::READING_REFUSED, text)));
         self.automatic_conditions(&mut conditions, now);
         self.memory_concerns(&mut conditions);
         conditions.extend(self.set_point_concern());
@@ -36,7 +38,7 @@ impl Chiller {
         let shown = &self.site.shown;
         if self.cooling.is_lacking {
             let text = format!("{}, and {}", cameras(shown.channels.as_deref()), self.lack_of_cooling());
-            conditions.push(Condition::error("camera_without_cooling", text));
+            conditions.push(Condition::new(&concern::CAMERA_WITHOUT_COOLING, text));
         }
         let idle_by_will = self.notes.saved.mode == Mode::Manual
             || self.has_alarm()
@@ -47,12 +49,12 @@ impl Chiller {
             && idle_by_will
         {
             let text = format!("{}; the pump is off", frost(&cold));
-            conditions.push(Condition::error("freezing_without_flow", text));
+            conditions.push(Condition::new(&concern::FREEZING_WITHOUT_FLOW, text));
         }
         let problems: Vec<_> = [&shown.power_problem, &shown.dome_problem].into_iter().flatten().collect();
         if let [first, others @ ..] = problems.as_slice() {
             let text = others.iter().fold((*first).clone(), |text, problem| format!("{text}; {problem}"));
-            conditions.push(Condition::warning("input_stale", text));
+            conditions.push(Condition::new(&concern::INPUT_STALE, text));
         }
         // If nobody has set the mode since the first start, it is at least as old as this process.
         let known = self.notes.saved.since;
@@ -64,14 +66,14 @@ impl Chiller {
                 "manual {at_least}since {}: automatic control does not look after the cameras",
                 since.in_words()
             );
-            conditions.push(Condition::warning("manual_long", text));
+            conditions.push(Condition::new(&concern::MANUAL_LONG, text));
         }
     }
 
     fn memory_concerns(&self, conditions: &mut Vec<Condition>) {
         if self.notes.saved.mode_lost {
             let text = "the saved mode could not be read: it is manual until somebody sets the mode";
-            conditions.push(Condition::error("mode_lost", text));
+            conditions.push(Condition::new(&concern::MODE_LOST, text));
         }
         if self.notes.would_forget() {
             let text = match self.notes.other_mode_after_restart() {
@@ -80,7 +82,7 @@ impl Chiller {
                 }
                 None => "what was set last could not be saved: a restart forgets it".to_owned(),
             };
-            conditions.push(Condition::warning("mode_not_saved", text));
+            conditions.push(Condition::new(&concern::MODE_NOT_SAVED, text));
         }
     }
 

@@ -333,6 +333,12 @@ impl Controller for Chiller {
         self.effects.pop_front()
     }
 
+    /// The pump runs on; an order of automatic control is no command, and the next process would
+    /// not know of it.
+    fn may_hand_over(&self) -> bool {
+        self.work.is_done()
+    }
+
     fn conditions(&self, now: Now) -> Vec<Condition> {
         self.all_conditions(now)
     }

@@ -18,6 +18,7 @@ use bus::clock::{Now, Utc};
 use bus::command::{Outcome, Ticket};
 use bus::message::{Code, EventBody, EventKind, Severity};
 use bus::topic::Identity;
+use chiller_device::concern;
 
 use super::Chiller;
 use super::memory::{ChangedSetPoint, KnownSetPoint};
@@ -365,7 +366,7 @@ impl Chiller {
         };
         let was_read = if self.unit.reading().setpoint_temp.is_some() { "is" } else { "was last" };
         let text = format!("the set point {was_read} {is:.1}°C, seen first {seen} {how}; {was}; {next}");
-        Some(Condition::warning("setpoint_changed", text))
+        Some(Condition::new(&concern::SETPOINT_CHANGED, text))
     }
 
     fn tell_set_point(&mut self, severity: Severity, reason: &str, message: String) {

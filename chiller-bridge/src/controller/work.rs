@@ -65,6 +65,16 @@ impl Work {
         [switch, set_point, clear].into_iter().flatten().min()
     }
 
+    /// Whether nothing is in progress.
+    pub(super) fn is_done(&self) -> bool {
+        let Self { switch, set_point, clear, mode_change, saving } = self;
+        switch.is_none()
+            && set_point.is_none()
+            && clear.is_none()
+            && mode_change.is_none()
+            && saving.is_empty()
+    }
+
     /// Until when a change of the mode waits for the disk.
     pub(super) fn mode_change_limit(&self) -> Option<Instant> {
         self.mode_change.as_ref().map(|ticket| ticket.deadline - BEFORE_DEADLINE)

@@ -139,12 +139,13 @@ fn a_bridges_keep_alive_is_short() {
 
 #[test]
 fn a_predecessors_file_is_told_what_became_of_each_key() {
-    let text = include_str!("../../tests/fixtures/chillerd-clasp.json");
-    rig::settings::assert_predecessor_is_told::<Settings>("clasp.json", text);
+    rig::settings::assert_predecessor_is_told::<Settings>("alpha.json", PREDECESSOR);
 }
+
+/// Every key that the predecessor had, with values of its own.
+const PREDECESSOR: &str = include_str!("../../tests/fixtures/predecessor.json");
 
 #[test]
 fn the_file_that_is_shipped_names_every_key_and_shows_the_defaults() {
-    let shipped = include_str!("../../deploy/clasp.toml");
-    rig::settings::assert_shows_the_defaults::<Settings>(shipped);
+    rig::settings::assert_shows_the_defaults::<Settings>();
 }

@@ -4,6 +4,7 @@ mod lines;
 
 use std::process::ExitCode;
 
+use bus::device::Tone;
 use chiller_device::DESCRIPTION;
 use cli::tool::{Shortcut, Tool};
 
@@ -43,6 +44,8 @@ the message; 36 the chiller has a fault (`status`); 64 wrong usage or settings, 
     ],
     lines: lines::body,
     brief: lines::brief,
+    // The colours that operators know: cyan and yellow.
+    tones: &[("cooling", Tone::Busy), ("heating", Tone::Warning)],
     after_stop: None,
 };
 

@@ -22,6 +22,12 @@ REFUSED = 0x80
 FIRST_RETRIES, QUICK, SLOW = 30, (0, 2), (1, 30)
 
 
+def explained(error):
+    if isinstance(error, certificates.EncryptedKey):
+        return "its key is encrypted"
+    return str(error) if isinstance(error, OSError) and str(error) else f"{type(error).__name__}: {error}"
+
+
 class Connection:
     """Keeps a connection up. `changed` is the lock and the signal of everything that it tells."""
 
@@ -69,8 +75,8 @@ class Connection:
             before = self.count
             try:
                 self._connect_once()
-            except (OSError, ValueError, certificates.EncryptedKey) as error:
-                self._tell(str(error) or type(error).__name__)
+            except Exception as error:  # this thread must not end, or the identity is lost
+                self._tell(explained(error))
             attempts = 0 if self.count != before else attempts + 1
             self.ending.wait(random.uniform(*(QUICK if attempts < FIRST_RETRIES else SLOW)))
 

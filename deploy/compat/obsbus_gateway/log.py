@@ -3,8 +3,10 @@
 import logging
 import os
 import sys
+import time
 
 PRIORITIES = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>", logging.DEBUG: "<7>"}
+QUIET = 60  # s
 
 
 class _Lines(logging.Formatter):
@@ -32,17 +34,19 @@ def set_up():
 
 
 class Changes:
-    """Logs a condition when it begins, when it changes, and when it ends; not each time it is seen."""
+    """Logs a condition when it begins and when it ends, and another cause of it at most once a minute."""
 
     def __init__(self, logger):
         self.logger = logger
-        self.texts = {}
+        self.told = {}
 
     def failed(self, what, text):
-        if self.texts.get(what) != text:
-            self.texts[what] = text
+        now = time.monotonic()
+        before = self.told.get(what)
+        if before is None or (before[0] != text and now - before[1] >= QUIET):
+            self.told[what] = text, now
             self.logger.warning("%s: %s", what, text)
 
     def works(self, what):
-        if self.texts.pop(what, None) is not None:
+        if self.told.pop(what, None) is not None:
             self.logger.info("%s: works again", what)

@@ -197,8 +197,9 @@ def gateway(stand, bus, power, dome, log_daemon, tmp_path_factory):
 
 
 @pytest.fixture
-def chiller(gateway):
+def chiller(stand, gateway):
     """The chiller's Pyro client, with the chiller in reach."""
+    stand("ready chiller")
     client = gateway.chiller()
     wait_for("chiller", lambda: client.call("report_status")["status"], 60)
     return client

@@ -4,6 +4,8 @@ use bus::device::{
     ArgumentKind, ArgumentSpec, Class, Description, Property, Quantity, Role, Tone, Verb, Word,
 };
 
+use crate::concern::CONCERNS;
+
 /// The focuser's verbs, properties and words.
 pub const DESCRIPTION: Description = Description {
     kind: "focuser",
@@ -22,6 +24,7 @@ pub const DESCRIPTION: Description = Description {
     verbs: VERBS,
     properties: PROPERTIES,
     services: &[],
+    concerns: CONCERNS,
 };
 
 const MILLIMETRES: ArgumentKind = ArgumentKind::Number { unit: "mm", step: 0.001 };

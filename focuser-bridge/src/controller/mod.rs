@@ -232,10 +232,6 @@ impl Focuser {
     }
 
     /// Whether a motion of ours may be turning the motor.
-    fn in_motion(&self) -> bool {
-        matches!(self.job, Job::Moving(_) | Job::Halt(_))
-    }
-
     fn motion_answered(&mut self, reply: Reply, now: Now) {
         if let Reply::Position(steps) = reply
             && self.is_out_of_range(steps)
@@ -462,6 +458,10 @@ impl Controller for Focuser {
 
     fn is_at_rest(&self) -> bool {
         !self.in_motion() && !self.may_turn()
+    }
+
+    fn may_hand_over(&self) -> bool {
+        self.is_at_rest() && !self.seems_to_turn()
     }
 
     fn conditions(&self, _now: Now) -> Vec<Condition> {

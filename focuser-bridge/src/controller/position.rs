@@ -271,6 +271,18 @@ impl Focuser {
         !self.saved.released && (self.saved.motion.is_some() || owed)
     }
 
+    pub(super) fn in_motion(&self) -> bool {
+        matches!(self.job, Job::Moving(_) | Job::Halt(_))
+    }
+
+    /// Whether it turns without an order, or did not obey a stop.
+    pub(super) fn seems_to_turn(&self) -> bool {
+        match &self.job {
+            Job::Check { watch, .. } => watch.seen_motion(),
+            _ => self.fault == Some(Fault::NoStandstill),
+        }
+    }
+
     pub(super) fn link_restored(&mut self, now: Now) {
         self.connected = true;
         self.silent = false;

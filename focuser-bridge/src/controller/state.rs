@@ -2,7 +2,7 @@
 
 use bridge::controller::{Condition, Quantity};
 use bus::clock::Instant;
-use focuser_device::{FocuserState, FocuserStatus};
+use focuser_device::{FocuserState, FocuserStatus, concern};
 
 use super::failure::Fault;
 use super::orders::NOT_SAVED;
@@ -57,34 +57,34 @@ impl Focuser {
     pub(super) fn all_conditions(&self) -> Vec<Condition> {
         let mut conditions = Vec::new();
         if let Some(fault) = &self.fault {
-            conditions.push(Condition::error("fault", fault.in_words()));
+            conditions.push(Condition::new(&concern::FAULT, fault.in_words()));
         }
         if self.connected && self.checked && self.saved.origin.is_none() && !self.in_motion() {
             let (why, last) = (self.saved.unhomed.in_words(), self.last_known());
             let text = format!("not homed ({why}){last}; init drives to the inner end");
-            conditions.push(Condition::warning("not_homed", text));
+            conditions.push(Condition::new(&concern::NOT_HOMED, text));
         }
         if let Some(FailedMove { why, at }) = &self.saved.failed_move {
             let text = format!(
                 "the last move failed, {at}: {why}; this stays until a move arrives or the inner end is found"
             );
-            conditions.push(Condition::error("move_failed", text));
+            conditions.push(Condition::new(&concern::MOVE_FAILED, text));
         }
         if let Some(letter) = self.motor.odd_letter {
             let text = format!(
                 "its status word begins with {letter}; nobody has seen any other than N, which may mean no fault"
             );
-            conditions.push(Condition::warning("status_word", text));
+            conditions.push(Condition::new(&concern::STATUS_WORD, text));
         }
         let undone = if self.would_forget_kill() { format!("; {NOT_SAVED}") } else { String::new() };
         if self.saved.release_owed {
             let text =
                 "killed while it did not answer: as soon as it does, it is stopped and its port is released";
-            conditions.push(Condition::warning("release_owed", format!("{text}{undone}")));
+            conditions.push(Condition::new(&concern::RELEASE_OWED, format!("{text}{undone}")));
         }
         if self.saved.released && !self.in_motion() {
             let text = "killed: nothing is asked of the focuser until init";
-            conditions.push(Condition::warning("released", format!("{text}{undone}")));
+            conditions.push(Condition::new(&concern::RELEASED, format!("{text}{undone}")));
         }
         conditions
     }

@@ -145,32 +145,15 @@ fn a_register_value_that_the_chip_has_not_is_refused_with_the_setting_that_leads
     assert_eq!(wrong("acceleration_mm_sec_sec = 46.9").len(), 1);
 }
 
-#[test]
-fn a_predecessors_file_is_told_what_became_of_each_key() {
-    let text = include_str!("../../tests/fixtures/focusd-ngts_m06.json");
-    rig::settings::assert_predecessor_is_told::<Settings>("m06.json", text);
-}
+/// Every key that the predecessor had, with values of its own.
+const PREDECESSOR: &str = include_str!("../../tests/fixtures/predecessor.json");
 
 #[test]
-fn the_predecessors_values_mean_the_same() {
-    let predecessor: serde_json::Value =
-        serde_json::from_str(include_str!("../../tests/fixtures/focusd-ngts_m06.json")).unwrap();
-    let mut text = String::new();
-    for (key, value) in predecessor.as_object().unwrap() {
-        if !["daemon", "control_machines", "serial_port"].contains(&key.as_str()) {
-            text.push_str(&format!("{key} = {value}\n"));
-        }
-    }
-    let mut expected = load("m06.toml", LEAST, &[]).unwrap();
-    expected.bridge.log_name = "focusd@ngts_m06".to_owned();
-    let mut found = load("m06.toml", &format!("{text}{LEAST}"), &[]).unwrap();
-    // Each file's own folder.
-    found.bridge.broker = expected.bridge.broker.clone();
-    assert_eq!(found, expected);
+fn a_predecessors_file_is_told_what_became_of_each_key() {
+    rig::settings::assert_predecessor_is_told::<Settings>("beta.json", PREDECESSOR);
 }
 
 #[test]
 fn the_file_that_is_shipped_names_every_key_and_shows_the_defaults() {
-    let shipped = include_str!("../../deploy/clasp.toml");
-    rig::settings::assert_shows_the_defaults::<Settings>(shipped);
+    rig::settings::assert_shows_the_defaults::<Settings>();
 }

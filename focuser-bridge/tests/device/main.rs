@@ -4,6 +4,7 @@
 mod campaign;
 mod deadline;
 mod ending;
+mod hand_over;
 mod homeassistant;
 mod homing;
 mod link;

@@ -41,6 +41,7 @@ ended; 36 the focuser has a fault (`status`); 64 wrong usage or settings, nothin
     shortcuts: &[],
     lines: lines::body,
     brief: lines::brief,
+    tones: &[],
     // For people who stop a focuser that a scheduler uses.
     after_stop: Some("a scheduler may move it again; `focus kill` keeps it still until `focus init`"),
 };

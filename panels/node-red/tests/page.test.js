@@ -38,8 +38,8 @@ test("following the documentation leads to a working dashboard", async (t) => {
     const made = join(home, "certificates");
     mkdirSync(made);
     const files = await stand.say("identity nodered");
-    copyFileSync(files.ca_file, join(made, "ca.crt"));
-    copyFileSync(files.certificate_file, join(made, "nodered.crt"));
+    copyFileSync(files.ca_file, join(made, "ca.pem"));
+    copyFileSync(files.certificate_file, join(made, "nodered.pem"));
     copyFileSync(files.key_file, join(made, "nodered.key"));
     run(certificate, made);
 

@@ -59,7 +59,7 @@ export function remedies(broker: string, page: Location): { words: string; link:
     found.push({
       words:
         "This browser does not trust the broker's certificate; browsers do not tell a page so. Open this address: if the browser warns there, " +
-        "have the observatory's certificate authority (ca.crt) installed on this computer as a trusted one. If it does not warn, this is not the cause.",
+        "have the observatory's certificate authority (ca.pem) installed on this computer as a trusted one. If it does not warn, this is not the cause.",
       link: `https://${url.host}/`,
     });
   }

@@ -97,8 +97,15 @@ impl Builder {
         let authority = Authority::create(&dir.join("certs"))?;
         authority.server()?;
         fs::write(dir.join("obsbus.acl"), self.acl.text()).context("write obsbus.acl")?;
-        let mut broker =
-            Broker { port: 0, process: None, authority, extra: self.extra, dir, _temporary: temporary };
+        let mut broker = Broker {
+            port: 0,
+            process: None,
+            authority,
+            extra: self.extra,
+            left_out: Vec::new(),
+            dir,
+            _temporary: temporary,
+        };
         // Before mosquitto listens on the chosen free port, another program may take it.
         let mut attempts = 0;
         loop {
@@ -119,6 +126,7 @@ pub struct Broker {
     process: Option<Process>,
     authority: Authority,
     extra: String,
+    left_out: Vec<String>,
     dir: PathBuf,
     _temporary: Option<tempfile::TempDir>,
 }
@@ -245,13 +253,29 @@ impl Broker {
         self.launch()
     }
 
+    /// Restarts it under a configuration without the lines of `keys` and with `extra` lines; the
+    /// shipped one again with neither.
+    ///
+    /// # Errors
+    /// As [`Self::restart`].
+    pub fn restart_with(&mut self, keys: &[&str], extra: &str) -> Result<()> {
+        self.left_out = keys.iter().map(|key| (*key).to_owned()).collect();
+        extra.clone_into(&mut self.extra);
+        self.restart()
+    }
+
     fn running(&mut self) -> Result<&mut Process> {
         self.process.as_mut().context("the broker does not run")
     }
 
     fn launch(&mut self) -> Result<()> {
         let conf = self.dir.join("mosquitto.conf");
-        let mut text = production_conf(&self.dir, self.port)?;
+        let is_kept = |line: &&str| {
+            let key = line.split_whitespace().next().unwrap_or_default();
+            !self.left_out.iter().any(|left_out| left_out == key)
+        };
+        let text = production_conf(&self.dir, self.port)?;
+        let mut text: String = text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
         text.push_str("\nlog_dest stderr\n");
         // If root starts it, it switches to the user `mosquitto`, who may not read a temporary
         // folder.

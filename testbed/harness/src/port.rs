@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,6 +27,9 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Entries kept by [`Port::log`].
 const LOG_KEPT: usize = 4096;
+
+/// What is received at the wrong speed.
+const NONSENSE: u8 = 0xfe;
 
 /// A frame without an end is cut here in the log.
 const LONGEST_LOGGED: usize = 256;
@@ -78,6 +82,8 @@ pub struct Port<D> {
 struct Shared<D> {
     state: Mutex<State<D>>,
     wake: OwnedFd,
+    /// The speed of the device's own line; 0: any. A pseudo-terminal has none.
+    baud: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -113,7 +119,8 @@ impl<D: Device> Port<D> {
     pub fn serve(device: D, link: impl Into<PathBuf>) -> io::Result<Self> {
         let link = link.into();
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Arc::new(Shared { state: Mutex::new(State { device, log: VecDeque::new() }), wake });
+        let state = Mutex::new(State { device, log: VecDeque::new() });
+        let shared = Arc::new(Shared { state, wake, baud: AtomicU32::new(0) });
         let (orders, inbox) = mpsc::channel();
         let terminal = Terminal::open(&link)?;
         let mut server = Server {
@@ -143,6 +150,11 @@ impl<D: Device> Port<D> {
         };
         self.shared.wake();
         result
+    }
+
+    /// Gives the device's line a speed, baud: at any other speed of the host both receive nonsense.
+    pub fn set_baud(&self, baud: u32) {
+        self.shared.baud.store(baud, Ordering::Relaxed);
     }
 
     /// Pulls the cable: the host's open port hangs up, the link is gone. The device keeps its power.
@@ -257,11 +269,19 @@ impl<D: Device> Server<D> {
     fn serve(&mut self, now: Instant) -> Option<Instant> {
         let mut incoming = [0; 4096];
         let count = self.terminal.as_mut().map_or(0, |terminal| terminal.read(&mut incoming));
-        let incoming = incoming.get(..count).unwrap_or_default();
+        let incoming = incoming.get_mut(..count).unwrap_or_default();
+        let baud = self.shared.baud.load(Ordering::Relaxed);
+        let is_mismatch = baud != 0 && self.terminal.as_ref().is_some_and(|terminal| terminal.baud() != baud);
+        if is_mismatch {
+            incoming.fill(NONSENSE);
+        }
         let mut state = self.shared.lock();
         note(&mut state.log, &mut self.request, incoming, Direction::Request, D::LAST_BYTE, now);
         state.device.receive(incoming, now);
-        let outgoing = state.device.poll_output(now);
+        let mut outgoing = state.device.poll_output(now);
+        if is_mismatch {
+            outgoing.fill(NONSENSE);
+        }
         // Without a cable the bytes go nowhere, as on a wire.
         if let Some(terminal) = &mut self.terminal
             && !outgoing.is_empty()

@@ -5,6 +5,7 @@
 //! process gets its own process group: Ctrl-C at a terminal reaches the harness alone, which then
 //! stops everything in the right order.
 
+mod output;
 mod terminal;
 
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::wait_for;
+use output::{append, complete_lines, read, tail};
 
 /// A process to be started.
 #[derive(Clone, Debug)]
@@ -118,6 +120,22 @@ impl Launch {
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
+    }
+
+    /// Lets another program of the machine start it, which gets these words before the program and its
+    /// arguments: `setpriv`, `unshare`.
+    ///
+    /// # Errors
+    /// If that program does not exist.
+    pub fn under<A: AsRef<OsStr>>(
+        mut self,
+        starter: &str,
+        words: impl IntoIterator<Item = A>,
+    ) -> Result<Self> {
+        let program = std::mem::replace(&mut self.program, Self::machine(starter)?.program);
+        let words = words.into_iter().map(|word| word.as_ref().to_owned());
+        self.args = words.chain([program.into_os_string()]).chain(self.args).collect();
+        Ok(self)
     }
 
     /// Another name for the output files and messages, if one program runs twice.
@@ -222,14 +240,6 @@ impl Launch {
         let code = process.wait_exit(limit)?;
         Ok(Output { code, stdout: process.stdout(), stderr: process.stderr() })
     }
-}
-
-fn append(path: &Path) -> Result<fs::File> {
-    fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(|| format!("open {}", path.display()))
 }
 
 /// A position in a process's output.
@@ -420,22 +430,6 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-fn read(path: &Path) -> String {
-    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
-fn complete_lines(text: &str, from: usize) -> impl Iterator<Item = &str> {
-    let text = text.get(from..).unwrap_or_default();
-    let end = text.rfind('\n').map_or(0, |end| end + 1);
-    text.get(..end).unwrap_or_default().lines()
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let from = lines.len().saturating_sub(20);
-    lines.get(from..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ impl Broker {
             })
             .unwrap();
         }
+        // Only now a SIGHUP reloads instead of ending it.
+        process.wait_for_line(|line| line.ends_with(" running"), LIMIT).unwrap();
         Self { dir, authority, port, tls_port, loopback_port, process }
     }
 

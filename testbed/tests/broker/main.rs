@@ -9,6 +9,7 @@ mod access;
 mod browsers;
 mod contract;
 mod identity;
+mod installed;
 mod life;
 
 use std::time::Duration;

@@ -105,3 +105,26 @@ fn a_flood_that_piles_up_in_the_broker_does_not_push_a_good_command_out() {
     assert_eq!(alice.terminal(&id).unwrap()["code"], 0);
     assert_eq!(site.orders(), [(17, "+0210".to_owned())]);
 }
+
+#[test]
+fn whatever_strangers_send_the_log_stays_short_and_says_how_much_it_left_out() {
+    let mut site = Site::start().unwrap();
+    let strangers: Vec<_> =
+        (0..10).map(|number| Operator::new(&site, &format!("stranger{number}")).unwrap()).collect();
+    let alice = Operator::new(&site, "alice").unwrap();
+    for stranger in &strangers {
+        assert_eq!(flood(stranger, 20), 20);
+    }
+    // Each is refused, and has its event.
+    let refused = || {
+        let messages = alice.client.messages();
+        let events = messages.iter().filter(|it| it.topic == topic("event")).map(|it| it.json().unwrap());
+        (events.filter(|event| event["code"] == 3).count() >= 200).then_some(())
+    };
+    wait_for("every refusal", LIMIT, refused).unwrap();
+    assert_eq!(site.bridge.stop().unwrap(), 0);
+    let log = site.bridge_log();
+    assert!((100..=110).contains(&log.lines().count()), "{log}");
+    let left_out = log.lines().last().unwrap();
+    assert!(left_out.contains(" lines were left out of this log: there were too many"), "{left_out}");
+}

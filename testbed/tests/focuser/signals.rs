@@ -21,6 +21,8 @@ const GO_ON: [(&str, u8); 10] = [
     ("XFSZ", 25),
     ("WINCH", 28),
 ];
+/// SIGUSR1: the bridge ends when the motor is at rest.
+const END_AT_REST: u8 = 10;
 /// SIGKILL and SIGSTOP cannot be caught; the C library keeps 32 and 33 for itself.
 const NOBODYS: [u8; 4] = [9, 19, 32, 33];
 
@@ -57,8 +59,10 @@ fn a_move_is_completed_under_the_bridge_that_was_sent_a_hang_up() {
 #[test]
 fn every_other_signal_stops_the_motor_before_the_bridge_ends() {
     let (mut site, _) = homed();
-    let stops = (1..=64)
-        .filter(|number| !NOBODYS.contains(number) && !GO_ON.iter().any(|(_, other)| other == number));
+    let others = |number: &u8| {
+        *number == END_AT_REST || NOBODYS.contains(number) || GO_ON.iter().any(|(_, other)| other == number)
+    };
+    let stops = (1..=64).filter(|number| !others(number));
     for (round, number) in stops.enumerate() {
         // All real-time signals are alike.
         if number > 40 {
@@ -74,6 +78,27 @@ fn every_other_signal_stops_the_motor_before_the_bridge_ends() {
         site.start_bridge().unwrap();
         site.wait_state(|state| state["status"] == "idle", LIMIT).unwrap();
     }
+    assert_eq!(site.state().unwrap()["homed"], json!(true));
+    nothing_forbidden(&site);
+}
+
+#[test]
+fn a_bridge_that_is_to_end_at_rest_completes_the_move_and_the_next_one_knows_where_it_is() {
+    let (mut site, _) = homed();
+    set_off(&site, 0.0, "3");
+    signal(&mut site, END_AT_REST);
+    signal(&mut site, END_AT_REST);
+    assert_eq!(site.tool("ops", &["status"]).unwrap().code, 0, "it works on");
+    let bridge = site.bridge.process().unwrap();
+    assert_eq!(bridge.wait_exit(LIMIT).unwrap(), 0);
+    assert!(!site.port.with(|unit| unit.is_turning()));
+    site.wait_availability("offline", LIMIT).unwrap();
+    for words in ["asked to end when at rest: SIGUSR1 from process ", "ends as asked: the focuser is at rest"]
+    {
+        assert!(site.bridge_log().contains(words), "{words}: {}", site.bridge_log());
+    }
+    site.start_bridge().unwrap();
+    site.wait_state(|state| state["status"] == "idle" && state["current_mm"] == 3.0, LIMIT).unwrap();
     assert_eq!(site.state().unwrap()["homed"], json!(true));
     nothing_forbidden(&site);
 }

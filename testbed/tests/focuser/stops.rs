@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
 use testbed::focuser::Fault;
 use testbed::operator::Operator;
@@ -119,4 +120,29 @@ fn a_stop_reaches_the_wire_at_once_also_behind_a_question_that_nobody_answers() 
     assert!(took < Duration::from_millis(200), "{took:?}");
     ended(&alice.terminal(&id).unwrap(), "stopped", 28, "stopped");
     at_rest(&site);
+}
+
+#[test]
+fn who_began_a_move_may_stop_it_after_a_reload_has_taken_the_right_away() {
+    let (mut site, alice) = homed();
+    let id = alice.send("set", json!({ "mm": 5.0 })).unwrap();
+    wait_under_way(&site, 0.0, 0.2);
+    let file = site.dir().join("focuser-bridge.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let lines = settings.lines().map(|line| match line.split_once('=').map(|(key, _)| key.trim()) {
+        Some(key @ ("control_clients" | "stop_clients")) => format!("{key} = [\"ops\"]\n"),
+        _ => format!("{line}\n"),
+    });
+    std::fs::write(&file, lines.collect::<String>()).unwrap();
+    site.bridge.process().unwrap().signal(Signal::HUP).unwrap();
+    let bridge = site.bridge.process().unwrap();
+    bridge
+        .wait_for_line(|line| line.contains("control_clients: ") && line.contains("- alice"), LIMIT)
+        .unwrap();
+    assert!(site.port.with(|unit| unit.is_turning()), "the reload ended the move");
+    succeeded(&alice.ask("stop", json!({})).unwrap());
+    ended(&alice.terminal(&id).unwrap(), "stopped", 28, "stopped");
+    // Nothing of alice's is open any more.
+    ended(&alice.ask("stop", json!({})).unwrap(), "rejected", 3, "not_authorised");
+    nothing_forbidden(&site);
 }

@@ -13,11 +13,13 @@
 mod bridge;
 mod broker;
 mod disk;
+mod hang;
 mod instances;
 mod killed;
 mod large;
 mod line;
 mod reload;
+mod restarts;
 mod slow;
 mod stop;
 mod watch;

@@ -1,6 +1,7 @@
 //! SIGHUP: who may command and the TLS files are read again, and what is not good changes nothing.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -99,7 +100,6 @@ fn a_key_file_with_which_the_next_start_would_fail_is_refused() {
 #[test]
 fn a_renewed_certificate_is_taken_at_once_and_a_bad_one_is_not() {
     let mut site = Site::start().unwrap();
-    let days = |days: u64| Duration::from_secs(days * 86_400);
     let files = site.broker.authority().client_valid_for("chiller-bridge", days(200)).unwrap();
     let before = site.last("health").unwrap().json().unwrap()["certificate_expires"].clone();
     hang_up(&mut site);
@@ -138,4 +138,62 @@ fn a_renewed_certificate_is_taken_at_once_and_a_bad_one_is_not() {
     ping(&site.client("ops").unwrap(), "p2");
     assert_eq!(connections(&site), 2);
     assert!(site.observer.messages().iter().any(|message| message.topic == topic("event")));
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+/// The text of the attention of this name.
+fn attention(state: &Value, name: &str) -> Option<String> {
+    let held = state["attention"].as_array().unwrap().iter().find(|held| held["name"] == name)?;
+    Some(held["text"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_attention_of_a_certificate_says_what_to_type_and_ends_with_the_reload() {
+    let mut site = Site::start().unwrap();
+    let files = site.broker.authority().client_valid_for("chiller-bridge", days(30)).unwrap();
+    hang_up(&mut site);
+    let name = "certificate_expiring";
+    let state = site.wait_state(|state| attention(state, name).is_some(), LIMIT).unwrap();
+    let text = attention(&state, name).unwrap();
+    let begins = format!("the certificate {} expires on ", files.cert.display());
+    let ends = ": renew it (obsbus identity renew chiller-bridge), then reload the bridge";
+    assert!(text.starts_with(&begins) && text.ends_with(ends), "{text}");
+    site.broker.authority().client_valid_for("chiller-bridge", days(200)).unwrap();
+    hang_up(&mut site);
+    let renewed = site.wait_state(|state| attention(state, name).is_none(), LIMIT).unwrap();
+    assert_eq!(renewed["session"], state["session"], "the same process");
+}
+
+#[test]
+fn the_brokers_certificate_is_watched_by_the_bridge_and_by_the_tools() {
+    let mut site = Site::start().unwrap();
+    site.broker.authority().server_valid_for(days(30)).unwrap();
+    site.broker.kill9().unwrap();
+    site.broker.restart().unwrap();
+    let name = "broker_certificate_expiring";
+    let state = site.wait_state(|state| attention(state, name).is_some(), LIMIT).unwrap();
+    let text = attention(&state, name).unwrap();
+    let begins = format!("the certificate of the broker at 127.0.0.1:{} expires on ", site.broker.port());
+    let ends = ": renew it (obsbus identity renew localhost), and reload the broker";
+    assert!(text.starts_with(&begins) && text.ends_with(ends), "{text}");
+    // Asked for the health of things; a script is not bothered.
+    let health = site.tool("ops", &["health"]).unwrap();
+    assert!(health.stderr.contains(&format!("warning: {begins}")), "{health:?}");
+    let status = site.tool("ops", &["status"]).unwrap();
+    assert_eq!(status.stderr, "");
+}
+
+#[test]
+fn a_key_that_everybody_may_read_is_warned_of_in_health() {
+    let site = Site::start().unwrap();
+    let key = site.broker.client("ops").unwrap().key;
+    assert_eq!(site.tool("ops", &["health"]).unwrap().stderr, "");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let health = site.tool("ops", &["health"]).unwrap();
+    let words =
+        format!("warning: key_file {} can be read by everybody on this host (mode 0644)", key.display());
+    assert!(health.stderr.contains(&words), "{health:?}");
 }

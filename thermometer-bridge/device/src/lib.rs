@@ -32,6 +32,7 @@ pub const DESCRIPTION: Description = Description {
         Property::time("heater_until", "Heater off at"),
     ],
     services: &[],
+    concerns: &[],
 };
 
 const ON_OFF: &[Choice] = &[Choice::new("on", "On"), Choice::new("off", "Off")];

@@ -14,7 +14,7 @@ use crate::clock::Now;
 use crate::device::{Class, Verb, find};
 use crate::incoming::Incoming;
 use crate::message::{Code, reason};
-use crate::topic::CommandTopic;
+use crate::topic::{CommandTopic, Identity};
 
 const AHEAD_LIMIT_S: f64 = 2.0;
 const BACK_LIMIT_S: f64 = 3600.0;
@@ -163,7 +163,7 @@ impl Desk {
     /// 4. Rate. An authorised stop is executed anyway, or joins the running one.
     fn beyond_rate(&mut self, request: &Request<'_>, retain: bool, now: Now) -> Result<(), Rejection> {
         let by = &request.requester.by;
-        if retain || !request.is_stop() || !self.settings.stop_clients.contains(by) {
+        if retain || !request.is_stop() || !self.may_stop(by) {
             self.count_flood(by, now);
             return Err(Rejection::Unheard);
         }
@@ -199,17 +199,22 @@ impl Desk {
 
     /// 7. Identity.
     fn authorised(&self, request: &Request<'_>) -> Result<(), Refusal> {
-        let (allowed, list) = if request.is_stop() {
-            (&self.settings.stop_clients, "stop_clients")
-        } else {
-            (&self.settings.control_clients, "control_clients")
-        };
         let by = &request.requester.by;
-        if allowed.contains(by) {
+        let (is_allowed, list) = if request.is_stop() {
+            (self.may_stop(by), "stop_clients")
+        } else {
+            (self.settings.control_clients.contains(by), "control_clients")
+        };
+        if is_allowed {
             return Ok(());
         }
         let message = format!("{by} is not in {list} of {}", self.settings.base);
         Err(Refusal::new(Code::NotAuthorised, message))
+    }
+
+    /// Whoever began what runs may stop it, also when a reload has taken the right away since.
+    fn may_stop(&self, by: &Identity) -> bool {
+        self.settings.stop_clients.contains(by) || self.has_begun(by)
     }
 
     /// Rules 9 to 13: from here on the verdict is remembered.

@@ -52,6 +52,22 @@ impl Desk {
         ))
     }
 
+    /// A command that is not answered yet, or after which standstill was not read: sender, verb and
+    /// id.
+    #[must_use]
+    pub fn open_command(&self) -> Option<String> {
+        let unanswered = self.unanswered.as_ref().filter(|unanswered| unanswered.stop_at.is_some());
+        let unanswered = unanswered.map(|unanswered| unanswered.what.clone());
+        self.running.first().map(Running::in_words).or(unanswered)
+    }
+
+    /// Whether `by` began a command that is still open.
+    pub(super) fn has_begun(&self, by: &Identity) -> bool {
+        let is_its = |running: &Running| running.class != Class::Query && running.ticket.by == *by;
+        let unanswered = self.unanswered.as_ref().filter(|unanswered| unanswered.stop_at.is_some());
+        self.running.iter().any(is_its) || unanswered.is_some_and(|unanswered| unanswered.by == *by)
+    }
+
     /// Notes whether the device was seen at standstill, after the controller had received
     /// everything. True if this was waited for.
     pub fn note_rest(&mut self, at_rest: bool) -> bool {

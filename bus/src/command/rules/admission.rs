@@ -285,6 +285,26 @@ fn rule_07_a_stop_asks_for_stop_clients() {
 }
 
 #[test]
+fn rule_07_who_began_a_motion_may_stop_it_even_if_removed_from_the_lists_since() {
+    let mut room = Room::moving();
+    let payload = room.stamped("m1", r#""mm":2"#);
+    let motion = room.admit("alice", "set", &payload);
+    room.desk.set_clients([identity("bob")].into(), [identity("guard")].into());
+    assert_eq!(room.refusal("bob", "stop", ""), Code::NotAuthorised, "bob began nothing");
+    assert_eq!(room.refusal("alice", "ping", ""), Code::NotAuthorised, "only a stop");
+    // However often.
+    for _ in 0..40 {
+        room.send("alice", "stop", "");
+    }
+    let stops: Vec<_> = room.admitted.iter().filter(|(_, verb, _)| verb.stop).cloned().collect();
+    assert_eq!(stops.len(), 1);
+    room.succeed(&motion);
+    room.succeed(&stops[0].0);
+    room.pass(60.0);
+    assert_eq!(room.refusal("alice", "stop", ""), Code::NotAuthorised, "nothing of hers is open");
+}
+
+#[test]
 fn rule_08_a_verb_the_device_does_not_have_gets_21() {
     for (mut room, verbs) in
         [(Room::switched(), ["stop", "set", "nonsense"]), (Room::moving(), ["mode", "release", "nonsense"])]

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock")]
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::Outgoing as Sent;
@@ -10,12 +11,12 @@ use rumqttc::v5::mqttbytes::v5::{
     Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
     SubscribeReasonCode,
 };
-use rumqttc::v5::{AsyncClient, Event as Polled, EventLoop};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use rumqttc::v5::{AsyncClient, Event as Polled, EventLoop, MqttOptions};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::super::connect::{self, ClientId};
+use super::super::connect::{self, ClientId, Peer};
 use super::super::machine::{Event, FilterRefused, Number, Refusal};
 use super::link_error::LinkError;
 use super::{Delivery, SessionSettings, Subscription};
@@ -23,14 +24,47 @@ use crate::clock::Now;
 use crate::incoming::Incoming;
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
-use crate::settings::BrokerSettings;
+use crate::settings::{BrokerSettings, Expiry};
 
 type Arrived = (Result<Polled, LinkError>, Now);
+
+/// Who reads the TLS files: a thread that may block, one at a time, so that a disk that hangs
+/// neither stops the session nor collects threads.
+#[derive(Clone, Debug)]
+pub(super) struct Files(Arc<Semaphore>);
+
+impl Default for Files {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Files {
+    async fn read(
+        &self,
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+    ) -> Result<(MqttOptions, Peer), LinkError> {
+        let (broker, client_id) = (broker.clone(), client_id.clone());
+        let reading = async {
+            let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| LinkError::TaskEnded)?;
+            let read = spawn_blocking(move || {
+                let options = connect::options(&broker, &client_id, limit);
+                drop(turn);
+                options
+            });
+            Ok(read.await.map_err(|_| LinkError::TaskEnded)??)
+        };
+        timeout(limit, reading).await.unwrap_or(Err(LinkError::FilesUnread { limit }))
+    }
+}
 
 /// One connection, from its CONNACK on.
 pub(super) struct Connection {
     client: AsyncClient,
     largest_packet: Option<u32>,
+    broker_certificate: Option<Expiry>,
     arrived: mpsc::Receiver<Arrived>,
     poller: JoinHandle<()>,
     unsent: VecDeque<Number>,
@@ -44,14 +78,16 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Connects, within `limit` for TCP, TLS and CONNACK together.
+    /// Reads the files, then connects, within `limit` for the files, and for TCP, TLS and CONNACK
+    /// together.
     pub(super) async fn connect(
         settings: &SessionSettings,
         client_id: &ClientId,
+        files: &Files,
         limit: Duration,
     ) -> Result<Self, LinkError> {
         let broker = &settings.broker;
-        let mut options = connect::options(broker, client_id, limit)?;
+        let (mut options, peer) = files.read(broker, client_id, limit).await?;
         let availability = settings.base.availability();
         options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
@@ -66,12 +102,18 @@ impl Connection {
         let (arrived_tx, arrived) = mpsc::channel(64);
         let poller = tokio::spawn(poll(event_loop, limit, arrived_tx, broker.clone()));
         let (unsent, unacknowledged) = (VecDeque::new(), HashMap::new());
-        Ok(Self { client, largest_packet, arrived, poller, unsent, unacknowledged })
+        let broker_certificate = peer.certificate().and_then(|shown| Expiry::of_broker(broker, shown));
+        Ok(Self { client, largest_packet, broker_certificate, arrived, poller, unsent, unacknowledged })
     }
 
     /// The largest packet that the broker takes, in bytes, if it says so.
     pub(super) const fn largest_packet(&self) -> Option<u32> {
         self.largest_packet
+    }
+
+    /// The broker's certificate, as it was shown to us.
+    pub(super) const fn broker_certificate(&self) -> Option<&Expiry> {
+        self.broker_certificate.as_ref()
     }
 
     pub(super) fn subscribe(&self, subscriptions: &[Subscription]) -> Result<(), LinkError> {
@@ -210,6 +252,8 @@ fn incoming(publish: Publish, received: Now) -> Option<Incoming> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::connect::tests::by_certificate;
+    use crate::topic::Identity;
 
     #[test]
     fn an_expiry_is_told_in_whole_seconds_and_never_as_at_once() {
@@ -220,5 +264,18 @@ mod tests {
         assert_eq!(told(20_400), 20);
         assert_eq!((told(1), told(0)), (1, 1));
         assert_eq!(expiry_seconds(Duration::MAX), u32::MAX);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_the_connection_and_not_the_task() {
+        let files = Files::default();
+        let turn = Arc::clone(&files.0).try_acquire_owned().unwrap();
+        let settings = by_certificate();
+        let client_id = ClientId::random(&Identity::new("barometer-bridge").unwrap()).unwrap();
+        let error = files.read(&settings, &client_id, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.in_words(), "the files of [broker] were not read within 0 s: does the disk hang?");
+        drop(turn);
+        let error = files.read(&settings, &client_id, Duration::from_secs(10)).await.unwrap_err();
+        assert!(error.in_words().starts_with("ca_file /nowhere/ca.pem"), "{}", error.in_words());
     }
 }

@@ -1,5 +1,7 @@
 //! Why a connection could not be made, or has ended.
 
+use std::time::Duration;
+
 use rumqttc::v5::{ClientError, ConnectionError};
 use thiserror::Error;
 
@@ -12,6 +14,8 @@ use crate::settings::BrokerSettings;
 pub(super) enum LinkError {
     #[error(transparent)]
     Options(#[from] ConnectError),
+    #[error("the files of [broker] were not read within {} s: does the disk hang?", limit.as_secs())]
+    FilesUnread { limit: Duration },
     #[error("the broker began with {packet}")]
     NotConnAck { packet: String },
     /// The library's error, and its explanation for people.

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::super::connect::ClientId;
 use super::super::machine::{Event, Output};
-use super::connection::Connection;
+use super::connection::{Connection, Files};
 use super::link_error::LinkError;
 use super::{Session, SessionEvent, SessionSettings};
 use crate::clock::Now;
@@ -27,6 +27,7 @@ pub(super) struct Task {
     pub(super) client_id: ClientId,
     pub(super) session: Session,
     pub(super) events: mpsc::Sender<SessionEvent>,
+    pub(super) files: Files,
 }
 
 /// The state of the connection.
@@ -42,6 +43,7 @@ impl Task {
     pub(super) async fn run(self) {
         let mut link = Link::None;
         loop {
+            self.session.rounds.count();
             while let Some(output) = self.session.with(|machine| machine.poll_output()) {
                 match output {
                     Output::Report(event) => {
@@ -50,6 +52,7 @@ impl Task {
                         if self.events.send(event).await.is_err() && is_loss {
                             return;
                         }
+                        self.session.rounds.count();
                     }
                     Output::End => return,
                     other => {
@@ -64,6 +67,9 @@ impl Task {
                 () = self.session.wake.notified() => Event::Timeout,
                 () = sleep(self.wait()) => Event::Timeout,
             };
+            if let (Event::Connected { .. }, Link::Connection(connection)) = (&event, &link) {
+                self.session.note_broker(connection.broker_certificate().cloned());
+            }
             self.tell(event);
         }
     }
@@ -82,7 +88,8 @@ impl Task {
         let done = match (output, &mut *link) {
             (Output::Connect(limit), _) => {
                 let (settings, client_id) = (self.settings.clone(), self.client_id.clone());
-                let attempt = async move { Connection::connect(&settings, &client_id, limit).await };
+                let files = self.files.clone();
+                let attempt = async move { Connection::connect(&settings, &client_id, &files, limit).await };
                 *link = Link::Attempt(Box::pin(attempt));
                 Ok(())
             }

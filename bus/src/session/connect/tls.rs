@@ -18,7 +18,7 @@ fn wrong_with_ours(broker: &BrokerSettings, now: Utc) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("; "))
 }
 
-pub(super) fn explain(error: &Error, broker: &BrokerSettings, place: &str, now: Utc) -> String {
+pub(in crate::session) fn explain(error: &Error, broker: &BrokerSettings, place: &str, now: Utc) -> String {
     match error {
         Error::InvalidCertificate(problem) => {
             format!("the certificate of {place} {}", explain_theirs(problem, broker, now))
@@ -152,7 +152,8 @@ fn explain_alert(alert: AlertDescription, broker: &BrokerSettings, place: &str, 
              cafile",
         ),
         AlertDescription::CertificateExpired => refused(
-            "it says that it has expired, which it has not by this host's clock: is the broker's clock correct?",
+            "it says that it has expired, which it has not by this host's clock: is the broker's clock correct, and \
+             has its revocation list (crlfile) expired?",
         ),
         AlertDescription::CertificateRevoked => refused("it was revoked: have another one signed"),
         AlertDescription::BadCertificate => {

@@ -24,6 +24,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::At;
 use crate::clock::Utc;
+use crate::settings::SOON_DAYS;
 use crate::settings::certificate::{common_names, utc, x509_error};
 use crate::topic::Identity;
 
@@ -33,7 +34,6 @@ pub(super) const KEYS: &str = "RSA with 2048 to 4096 bits, ECDSA P-256 or P-384,
 const OWN_RSA: RangeInclusive<usize> = 2048..=4096;
 const OTHERS_RSA: RangeInclusive<usize> = 2048..=8192;
 /// A certificate that expires sooner causes a warning.
-const SOON_DAYS: i64 = 60;
 const DAY_S: i64 = 86_400;
 
 /// The public key that the private key must match.
@@ -93,6 +93,14 @@ pub(super) fn judge_authorities(
         dated.push(Validity::of(&certificate, now));
     }
     // Several may be there while one replaces another.
+    let valid: Vec<_> = dated.iter().filter(|validity| validity.is_valid()).collect();
+    if let Some(first) = valid.first()
+        && valid.iter().all(|validity| matches!(validity, Validity::EndsSoon { .. }))
+    {
+        at.warning(&format!(
+            "holds an authority that {first}, and with it every certificate that it has signed"
+        ));
+    }
     if let Some(first) = dated.first()
         && !dated.iter().any(Validity::is_valid)
     {
@@ -205,14 +213,18 @@ fn judge_signature(
     };
     let seconds = u64::try_from(now.unix_milliseconds() / 1000).unwrap_or_default();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let only_if = "right only if the broker knows another authority for its clients than for itself";
+    let only_if = "it is right only if the broker knows another authority for its clients than for itself";
     match verifier.verify_client_cert(own, others, now) {
         Ok(_) => {}
         Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            at.warning(&format!("was not signed by the authority in ca_file: {only_if}"));
+            at.warning(&format!(
+                "was not signed by the authority in ca_file: if an intermediate authority signed it, append its \
+                 certificate to this file; otherwise put the authority that signed it in ca_file: {only_if}"
+            ));
         }
         Err(Error::InvalidCertificate(CertificateError::BadSignature)) => at.warning(&format!(
-            "names the authority in ca_file and was signed by another of the same name: {only_if}"
+            "names the authority in ca_file and was signed by another of the same name: put that one in ca_file: \
+             {only_if}"
         )),
         Err(error) => at.warning(&format!("may be refused by the broker: {error}")),
     }

@@ -15,20 +15,21 @@ use crate::settings::account;
 /// No certificate, key or password is larger.
 const LIMIT_BYTES: u64 = 1024 * 1024;
 
-/// Errors of a file before its content is known.
+/// Errors of a file before its content is known; the text follows the file's name.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FileError {
+#[expect(missing_docs, reason = "the texts say what is wrong")]
+pub enum FileError {
     #[error("does not exist")]
     Missing,
     #[error("is a folder, not a file")]
     Folder,
-    #[error("is not a regular file")]
+    #[error("is not a regular file (expected a file, not a pipe or a device)")]
     NotRegular,
     #[error("is larger than 1 MiB: is this the right file?")]
     TooLarge,
     #[error(
-        "cannot be read by user {who}: it belongs to user {owner} and group {group}, mode {mode:04o}; change \
-         that, for instance with chgrp and chmod g+r"
+        "cannot be read by user {who}: it belongs to user {owner} and group {group}, mode {mode:04o}; \
+         expected: for a bridge's key group obsbus and mode 0640, for a person's an own file of mode 0600"
     )]
     Forbidden { who: String, owner: String, group: String, mode: u32 },
     #[error(
@@ -52,7 +53,11 @@ pub(super) enum FileError {
     NoCertificate,
 }
 
-pub(super) fn read(file: &Path) -> Result<Vec<u8>, FileError> {
+/// Reads a regular file of moderate size; a pipe or an endless device keeps nobody waiting.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read(file: &Path) -> Result<Vec<u8>, FileError> {
     let failed = |error: io::Error| why_unreadable(file, error);
     // Before it is opened: opening a pipe would wait for a writer.
     let metadata = std::fs::metadata(file).map_err(failed)?;

@@ -148,7 +148,10 @@ fn what_is_no_file_is_told_from_what_is_missing() {
     assert_only(&files.found(), "problem ca_file: ca.pem is a folder, not a file");
     let mut files = Files::good();
     files.broker.ca_file = "/dev/null".into();
-    assert_only(&files.found(), "problem ca_file: /dev/null is not a regular file");
+    assert_only(
+        &files.found(),
+        "problem ca_file: /dev/null is not a regular file (expected a file, not a pipe or a device)",
+    );
     let files = Files::good();
     std::fs::File::create(files.path("ca.pem")).unwrap().set_len(2 * 1024 * 1024).unwrap();
     assert_only(&files.found(), "problem ca_file: ca.pem is larger than 1 MiB");
@@ -297,6 +300,18 @@ fn ca_file_must_hold_an_authority_that_is_valid_and_may_sign() {
         &files.found(),
         "problem ca_file: ca.pem holds the authority \"test authority\", whose key usage",
     );
+}
+
+#[test]
+fn an_authority_that_expires_soon_is_worth_a_warning_unless_its_successor_is_there_too() {
+    let files = Files::of(authority(|params| params.not_after = date_time_ymd(2028, 3, 1)));
+    assert_only(
+        &files.found(),
+        "warning ca_file: ca.pem holds an authority that expires on 2028-03-01 00:00 UTC, in 28 days: have it \
+         renewed, and with it every certificate that it has signed",
+    );
+    files.write("ca.pem", &(files.authority.pem() + &authority(|_| {}).pem()));
+    assert_eq!(files.found(), Vec::<String>::new());
 }
 
 #[test]

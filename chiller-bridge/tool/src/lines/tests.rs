@@ -181,7 +181,6 @@ fn a_lost_line_takes_the_readings_away_and_says_so_first() {
 Data received 2026-11-20 10:32:02 UTC:
    Chiller is OFFLINE
    Mode is AUTOMATIC
-   OFFLINE: the unit does not answer on its serial line
    Dome is 11.2°C
    Inputs: power ok (1 s), dome ok (1 s)
    Running against frost is not needed
@@ -190,6 +189,18 @@ Data received 2026-11-20 10:32:02 UTC:
    Reading is 3 s old
 "
     );
+}
+
+#[test]
+fn a_reason_that_the_first_line_says_is_not_said_again() {
+    let mut state = lost();
+    state["attention"] = serde_json::json!([{
+        "name": "link_lost", "severity": "error", "since": "2026-11-20T10:31:00.000Z",
+        "text": "the unit does not answer on its serial line"
+    }]);
+    let text = shown(&seen_by("online", &state), now());
+    assert_eq!(text.matches("does not answer on its serial line").count(), 1, "{text}");
+    assert!(text.contains("\n! link_lost (since 2026-11-20 10:31:00 UTC)\n"), "{text}");
 }
 
 #[test]

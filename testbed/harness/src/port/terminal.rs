@@ -50,6 +50,11 @@ impl Terminal {
         let _ = self.master.write_all(bytes);
     }
 
+    /// The speed that the host has set, baud.
+    pub(super) fn baud(&self) -> u32 {
+        rustix::termios::tcgetattr(&self.slave).map_or(0, |settings| settings.output_speed())
+    }
+
     /// Undoes the exclusive lock that a killed opener leaves on a pseudo-terminal whose slave is
     /// held open (a real port loses it at the last close). serialport-rs's file lock is not touched.
     pub(super) fn release(&self) {

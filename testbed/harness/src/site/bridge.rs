@@ -25,6 +25,15 @@ impl Bridge {
         self.launch = self.launch.clone().env(key, value);
     }
 
+    /// Lets another program start it from now on; see [`Launch::under`].
+    ///
+    /// # Errors
+    /// If that program does not exist.
+    pub fn run_under(&mut self, starter: &str, words: &[&str]) -> Result<()> {
+        self.launch = self.launch.clone().under(starter, words)?;
+        Ok(())
+    }
+
     /// Starts it without waiting: see [`super::SiteOf::start_bridge`].
     ///
     /// # Errors

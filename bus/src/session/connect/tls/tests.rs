@@ -14,7 +14,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConnection, ServerConfig, ServerConnection};
 
 use super::*;
-use crate::session::connect::{self, ClientId};
+use crate::session::connect::{self, ClientId, Peer};
+use crate::settings::{Expiry, Whose};
 use crate::topic::Identity;
 
 const HOST: &str = "broker.example.org";
@@ -76,6 +77,10 @@ impl Site {
 
     /// What our side says of a broker with this certificate, after a real handshake.
     fn meets(&self, certificate: CertificateDer<'static>, key: &KeyPair) -> String {
+        self.shake(certificate, key, &Peer::default()).expect_err("it was accepted")
+    }
+
+    fn shake(&self, certificate: CertificateDer<'static>, key: &KeyPair, peer: &Peer) -> Result<(), String> {
         let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
         let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
         let certified = CertifiedKey::new(vec![certificate], key);
@@ -86,7 +91,7 @@ impl Site {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Shows(Arc::new(certified))));
         let mut server = ServerConnection::new(Arc::new(config)).unwrap();
-        let client_config = connect::tls(&self.broker()).unwrap();
+        let client_config = connect::tls(&self.broker(), peer).unwrap();
         let mut client = ClientConnection::new(client_config, ServerName::try_from(HOST).unwrap()).unwrap();
         for _ in 0..10 {
             let mut wire = Vec::new();
@@ -107,10 +112,11 @@ impl Site {
                 client.read_tls(&mut wire).unwrap();
             }
             if let Err(error) = client.process_new_packets() {
-                return explain(&error, &self.broker(), "broker.example.org:8883", self.now);
+                let place = "broker.example.org:8883";
+                return Err(explain(&error, &self.broker(), place, self.now));
             }
         }
-        panic!("it was accepted");
+        Ok(())
     }
 
     /// The same, of a certificate signed by this authority.
@@ -281,7 +287,7 @@ fn when_the_broker_refuses_ours_the_file_says_why() {
     let sentence = site.alerted(AlertDescription::UnknownCA);
     assert!(sentence.starts_with(&refused) && sentence.contains("the broker's cafile"), "{sentence}");
     let sentence = site.alerted(AlertDescription::CertificateExpired);
-    assert!(sentence.contains("is the broker's clock correct?"), "{sentence}");
+    assert!(sentence.contains("is the broker's clock correct, and"), "{sentence}");
 }
 
 #[test]
@@ -305,4 +311,24 @@ fn a_file_that_the_library_does_not_take_is_described_in_our_own_words() {
     fs::remove_file(site.path("ca.crt")).unwrap();
     let error = refusal(&site.broker());
     assert!(error.contains("ca.crt does not exist"), "{error}");
+}
+
+#[test]
+fn the_certificate_of_a_broker_that_was_accepted_tells_its_name_and_its_end() {
+    let site = Site::new();
+    let key = KeyPair::generate().unwrap();
+    let mut good = params("broker", &[HOST]);
+    good.not_after = rcgen::date_time_ymd(2030, 5, 6);
+    let good = good.signed_by(&key, &*site.issuer).unwrap();
+    let peer = Peer::default();
+    site.shake(good.der().clone(), &key, &peer).unwrap();
+    let expiry = Expiry::of_broker(&site.broker(), peer.certificate().unwrap()).unwrap();
+    assert_eq!((expiry.whose, expiry.name.as_deref()), (Whose::Broker, Some("broker")));
+    assert_eq!(expiry.expires.to_string(), "2030-05-06T00:00:00.000Z");
+    assert!(expiry.place.starts_with(HOST), "{}", expiry.place);
+
+    let other = params("broker", &["another.example.org"]).signed_by(&key, &*site.issuer).unwrap();
+    let peer = Peer::default();
+    site.shake(other.der().clone(), &key, &peer).unwrap_err();
+    assert_eq!(peer.certificate(), None, "it was refused");
 }

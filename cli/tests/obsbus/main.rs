@@ -6,15 +6,18 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+mod completion;
+#[path = "../home/mod.rs"]
 mod home;
+mod manual;
+mod shells;
 
 use home::Home;
 
-fn home() -> Home {
+fn obsbus() -> Home {
     Home::of("obsbus", env!("CARGO_BIN_EXE_obsbus"))
 }
 
@@ -24,6 +27,9 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &[],
         &["--bogus"],
         &["list", "all"],
+        &["status", "all"],
+        &["watch", "all"],
+        &["doctor", "--etc"],
         &["device"],
         &["completions"],
         &["completions", "tcsh"],
@@ -44,12 +50,12 @@ fn wrong_usage_exits_64_and_says_so_on_stderr() {
         &["powerbox", "status", "now"],
         &["powerbox", "status", "--timeout", "0"],
     ];
-    home().assert_wrong_usage(calls);
+    obsbus().assert_wrong_usage(calls);
 }
 
 #[test]
 fn help_and_version_are_no_error() {
-    let home = home();
+    let home = obsbus();
     home.assert_help_and_version(&[
         "list",
         "device",
@@ -66,7 +72,7 @@ fn help_and_version_are_no_error() {
 
 #[test]
 fn the_help_of_a_device_that_is_not_there_is_that_of_any_device() {
-    let home = home();
+    let home = obsbus();
     let (file, _) = home.without_broker();
     for arguments in [["powerbox", "--help"], ["powerbox", "help"]] {
         let (code, stdout, stderr) = home.run(&[&["--config", &file], arguments.as_slice()].concat());
@@ -79,6 +85,9 @@ fn the_help_of_a_device_that_is_not_there_is_that_of_any_device() {
 fn a_broker_that_is_not_there_exits_155_for_every_command() {
     let calls: &[&[&str]] = &[
         &["list"],
+        &["status"],
+        &["status", "--json"],
+        &["watch"],
         &["powerbox"],
         &["powerbox", "status"],
         &["clasp/powerbox", "json"],
@@ -96,12 +105,32 @@ fn a_broker_that_is_not_there_exits_155_for_every_command() {
         &["powerbox", "dew", "40"],
         &["powerbox", "--timeout", "2", "dew", "--gently", "40"],
     ];
-    home().assert_not_reached(calls);
+    obsbus().assert_not_reached(calls);
+}
+
+#[test]
+fn the_settings_may_be_named_anywhere_on_the_line() {
+    let home = obsbus();
+    let (file, port) = home.without_broker();
+    let equals = format!("--config={file}");
+    for words in [
+        ["powerbox", "dew", "40", "--config", &file].as_slice(),
+        &["powerbox", "dew", "40", &equals],
+        &["powerbox", "--config", &file, "dew", "40"],
+        &["powerbox", "status", &equals],
+        &["powerbox", "stop", "--timeout", "1", &equals],
+    ] {
+        let (code, _, stderr) = home.run(words);
+        assert_eq!(code, 155, "{words:?}: {stderr}");
+        assert!(stderr.contains(&port.to_string()), "{words:?}: {stderr}");
+    }
+    let (code, _, stderr) = home.run(&["powerbox", "dew", "40", "--site", "elsewhere", &equals]);
+    assert_eq!((code, stderr.contains("--site elsewhere: ")), (64, true), "{stderr}");
 }
 
 #[test]
 fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
-    let home = home();
+    let home = obsbus();
     let (file, port) = home.without_broker();
     for words in [
         ["--timeout", "1", "cover", "stop"],
@@ -121,7 +150,7 @@ fn a_stop_that_cannot_be_delivered_says_so_in_capitals_and_exits_155() {
 
 #[test]
 fn a_stop_says_that_the_broker_is_silent_and_ctrl_c_that_nothing_was_stopped() {
-    let home = home();
+    let home = obsbus();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
     let mut child = Command::new(env!("CARGO_BIN_EXE_obsbus"))
@@ -145,7 +174,7 @@ fn a_stop_says_that_the_broker_is_silent_and_ctrl_c_that_nothing_was_stopped() {
 
 #[test]
 fn a_verb_of_an_unknown_device_is_not_called_wrong_where_the_broker_is() {
-    let home = home();
+    let home = obsbus();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
     let (code, _, stderr) = home.run(&["--config", &file, "--timeout", "1", "powerbox", "heater", "on"]);
@@ -156,7 +185,7 @@ fn a_verb_of_an_unknown_device_is_not_called_wrong_where_the_broker_is() {
 
 #[test]
 fn without_settings_every_place_that_was_looked_at_is_named() {
-    let home = home();
+    let home = obsbus();
     let missing = home.path("missing.toml").display().to_string();
     let (code, _, stderr) = home.run(&["--config", &missing, "powerbox", "status"]);
     assert_eq!((code, stderr), (64, format!("error: --config names {missing}, which is not a file\n")));
@@ -173,7 +202,7 @@ fn without_settings_every_place_that_was_looked_at_is_named() {
 
 #[test]
 fn a_bridge_is_removed_by_its_own_settings_whatever_else_stands_there() {
-    let home = home();
+    let home = obsbus();
     let (_, port) = home.without_broker();
     let text = format!(
         "site = \"clasp\"\nserial_port = \"/dev/x\"\n[broker]\nhost = \"localhost\"\nport = {port}\n\
@@ -193,7 +222,7 @@ fn a_bridge_is_removed_by_its_own_settings_whatever_else_stands_there() {
 
 #[test]
 fn every_error_of_the_settings_is_reported_with_its_line() {
-    let home = home();
+    let home = obsbus();
     let file = home.write("client.toml", "sites = [\"clasp\"]\nhots = 1\n[broker]\nport = 70000\n");
     let (code, _, stderr) = home.run(&["--config", &file, "powerbox", "status"]);
     assert_eq!(code, 64);
@@ -204,7 +233,7 @@ fn every_error_of_the_settings_is_reported_with_its_line() {
 
 #[test]
 fn one_of_several_sites_must_be_named_and_known() {
-    let home = home();
+    let home = obsbus();
     let file = home.settings("[\"clasp\", \"warwick\"]", 8883);
     let (code, _, stderr) = home.run(&["--config", &file, "powerbox", "status"]);
     let expected =
@@ -222,7 +251,7 @@ fn one_of_several_sites_must_be_named_and_known() {
 
 #[test]
 fn what_does_not_answer_is_given_up_on_in_the_time_allowed() {
-    let home = home();
+    let home = obsbus();
     // Takes connections and says nothing.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
@@ -233,7 +262,7 @@ fn what_does_not_answer_is_given_up_on_in_the_time_allowed() {
 
 #[test]
 fn a_tls_file_that_is_missing_is_named() {
-    let home = home();
+    let home = obsbus();
     let (file, _) = home.without_broker();
     std::fs::remove_file(home.path("ca.pem")).unwrap();
     let (code, _, stderr) = home.run(&["--config", &file, "powerbox", "status"]);
@@ -271,7 +300,7 @@ fn what_cannot_be_written_is_an_error_and_what_nobody_reads_is_none() {
 
 #[test]
 fn schemas_are_listed_printed_and_written_without_settings_or_a_broker() {
-    let home = home();
+    let home = obsbus();
     let (code, list, stderr) = home.run(&["schema"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let names: Vec<_> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
@@ -292,74 +321,6 @@ fn schemas_are_listed_printed_and_written_without_settings_or_a_broker() {
     assert_eq!(completed, "health\t<base>/health: how the bridge itself is\n");
 }
 
-const META: &str = r#"{"schema": 2, "kind": "powerbox", "label": "power box", "model": "", "version": "1",
-    "stale_after_s": 10.0, "properties": [], "verbs": [
-        {"name": "dew_heater", "label": "Dew heater", "class": "exclusive", "overriding_for": [], "motion": false,
-         "needs_id": false, "timeout_s": 5.0, "argument": null, "arguments": [
-            {"name": "channel", "label": "Which", "kind": "choice", "unit": null, "minimum": null, "maximum": null,
-             "choices": ["left", "right"], "choice_labels": {}, "optional": false},
-            {"name": "over_s", "label": "Time", "kind": "number", "unit": "s", "minimum": 0.0, "maximum": 60.0,
-             "choices": null, "optional": true}]}]}"#;
-
-/// A home in which a device was heard of before, and the settings for a broker at `port`.
-fn home_with_cache(port: u16) -> (Home, String) {
-    let home = home();
-    let file = home.settings("[\"clasp\"]", port);
-    let folder = home.path(&format!(".cache/obsbus/meta/localhost_{port}/clasp"));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("powerbox.json"), META).unwrap();
-    (home, file)
-}
-
-#[test]
-fn devices_verbs_and_words_are_completed_from_what_was_heard_before() {
-    let (home, file) = home_with_cache(1);
-    let words = |typed: &[&str]| {
-        let (code, stdout, stderr) = home.run(&[&["--config", &file, "__complete", "--"], typed].concat());
-        assert_eq!((code, stderr.as_str()), (0, ""));
-        stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(words(&["p"]), ["powerbox"]);
-    assert_eq!(words(&["clasp/"]), ["clasp/powerbox"]);
-    assert_eq!(words(&["li"]), ["list"]);
-    assert_eq!(words(&["powerbox", "de"]), ["dew-heater"]);
-    assert_eq!(words(&["powerbox", "dew-heater", ""]), ["left", "right"]);
-    assert_eq!(words(&["powerbox", "dew-heater", "left", "--o"]), ["--over-s"]);
-    assert_eq!(words(&["--site", "clasp", "powerbox", "watch", "--ti"]), ["--timeout"]);
-    assert_eq!(words(&["device", "powerbox"]), ["powerbox"]);
-}
-
-#[test]
-#[expect(clippy::disallowed_methods, reason = "measures how long a real program takes")]
-fn a_completion_waits_for_no_broker() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let home = home();
-    let file = home.settings("[\"clasp\"]", listener.local_addr().unwrap().port());
-    let began = Instant::now();
-    let (code, stdout, stderr) = home.run(&["--config", &file, "__complete", "--", ""]);
-    assert_eq!((code, stderr.as_str()), (0, ""));
-    assert!(stdout.contains("list\t"), "{stdout}");
-    // 200 ms, and what a busy machine takes to start a program.
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-}
-
-#[test]
-fn bash_completes_by_the_script_that_is_printed() {
-    let (home, file) = home_with_cache(1);
-    let bin = Path::new(env!("CARGO_BIN_EXE_obsbus")).parent().unwrap();
-    let script = "source <(obsbus completions bash)\nCOMP_WORDS=(obsbus powerbox dew)\nCOMP_CWORD=2\n\
-                  _obsbus_complete\necho \"${COMPREPLY[@]}\"\ncomplete -p obsbus\n";
-    let output = Command::new("bash")
-        .args(["-c", script])
-        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
-        .env("HOME", home.path("."))
-        .env("OBSBUS_CONFIG", &file)
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(text, "dew-heater\ncomplete -F _obsbus_complete obsbus\n", "{:?}", output.stderr);
-}
-
 #[test]
 fn every_subcommand_is_a_reserved_word() {
     for name in cli::usage::COMMANDS.iter().chain(&cli::usage::DEVICE_COMMANDS) {
@@ -367,7 +328,7 @@ fn every_subcommand_is_a_reserved_word() {
         assert!(*name == "ping" || bus::reserved::is_reserved(name), "{name}");
     }
     for arguments in [&["help"], &["--help"]] {
-        let (_, stdout, _) = home().run(arguments);
+        let (_, stdout, _) = obsbus().run(arguments);
         let commands = stdout.lines().skip_while(|line| *line != "Commands:").skip(1);
         for line in commands.take_while(|line| !line.is_empty()) {
             let name = line.split_whitespace().next().unwrap();

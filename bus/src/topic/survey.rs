@@ -1,0 +1,76 @@
+//! Topics for programs that look at all devices of a site, and at the broker's access rules.
+
+use super::{Base, CANARY, Identity, NameError};
+
+impl Base {
+    /// The filter for the health of every bridge of a site.
+    #[must_use]
+    pub fn health_of_all(site: &str) -> String {
+        format!("{site}/+/health")
+    }
+
+    /// The filter for the last events of every device of a site.
+    #[must_use]
+    pub fn recent_of_all(site: &str) -> String {
+        format!("{site}/+/recent")
+    }
+
+    /// The filter for the events of every device of a site.
+    #[must_use]
+    pub fn events_of_all(site: &str) -> String {
+        format!("{site}/+/event")
+    }
+
+    /// The filter for the replies of every device of a site to `identity`.
+    #[must_use]
+    pub fn replies_of_all(site: &str, identity: &Identity) -> String {
+        format!("{site}/+/reply/{identity}/+")
+    }
+
+    /// A device that does not exist: a client that may publish its state may publish the state of
+    /// any device.
+    ///
+    /// # Errors
+    /// The site is outside `[a-z0-9_-]{1,64}`.
+    pub fn nobody(site: &str) -> Result<Self, NameError> {
+        Self::new(site, CANARY)
+    }
+
+    /// A topic of the device that nobody uses: a client that may publish here may publish all
+    /// topics of the device.
+    #[must_use]
+    pub fn unused(&self) -> String {
+        self.under(CANARY)
+    }
+
+    /// The device that has replied on this topic.
+    #[must_use]
+    pub fn of_reply(topic: &str) -> Option<Self> {
+        let mut levels = topic.split('/');
+        match (levels.next(), levels.next(), levels.next(), levels.next(), levels.next(), levels.next()) {
+            (Some(site), Some(device), Some("reply"), Some(_), Some(_), None) => Self::new(site, device).ok(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_tells_its_device_and_nothing_else_does() {
+        let base = Base::new("clasp", "dome").unwrap();
+        let alice = Identity::new("alice").unwrap();
+        assert_eq!(Base::of_reply(&base.reply(&alice, None)), Some(base.clone()));
+        assert_eq!(Base::of_reply(&base.state()), None);
+        assert_eq!(Base::of_reply(&base.command(&alice, "ping")), None);
+    }
+
+    #[test]
+    fn what_must_be_refused_is_on_topics_that_no_device_uses() {
+        let base = Base::new("clasp", "dome").unwrap();
+        assert_eq!(base.unused(), "clasp/dome/acl-canary");
+        assert_eq!(Base::nobody("clasp").unwrap().state(), "clasp/acl-canary/state");
+    }
+}

@@ -1,0 +1,190 @@
+//! The broker of this machine: it is told of new files, and of names that have lost or regained their
+//! rights.
+
+use bus::clock::Utc;
+
+use crate::acl;
+use crate::failure::Failure;
+use crate::files::{self, NewFile};
+use crate::machine::Machine;
+use crate::name::Kind;
+
+const SERVICE: &str = "mosquitto";
+
+/// Whether the broker is on this machine. A site's access rules are on all of its machines.
+pub(crate) fn is_here(machine: &Machine) -> bool {
+    machine.acl().is_file() && machine.broker_settings().is_file()
+}
+
+/// Makes the broker use a certificate that it did not have before; says what was done, or what to
+/// do.
+pub(crate) fn restart(machine: &Machine) -> String {
+    let by_hand = format!("for the broker to use it: systemctl restart {SERVICE}");
+    if !machine.has_services() {
+        return by_hand;
+    }
+    // Without a certificate it has failed again and again, and would not be started any more.
+    machine.systemctl(&["reset-failed", SERVICE]);
+    let (done, word) = match machine.systemctl(&["is-enabled", "--quiet", SERVICE]) {
+        true => (machine.systemctl(&["restart", SERVICE]), "mosquitto was started with it"),
+        false => (machine.systemctl(&["try-restart", SERVICE]), "mosquitto uses it as soon as it is started"),
+    };
+    if done {
+        word.to_owned()
+    } else {
+        format!("mosquitto did not start: see journalctl -u {SERVICE}; then {by_hand}")
+    }
+}
+
+/// What a running broker is told.
+#[derive(Clone, Copy)]
+enum Order {
+    /// Read certificates, access rules and the list again.
+    Reload,
+    /// Read everything.
+    Restart,
+}
+
+/// Tells the broker, if it runs; says what was done, or what to do.
+fn tell(machine: &Machine, order: Order) -> String {
+    let (word, done) = match order {
+        Order::Reload => ("reload", "mosquitto has read it"),
+        Order::Restart => ("restart", "mosquitto was restarted"),
+    };
+    if !machine.has_services() {
+        return format!("for the broker to know it: systemctl {word} {SERVICE}");
+    }
+    if !machine.systemctl(&["is-active", "--quiet", SERVICE]) {
+        return "mosquitto does not run, and will know it when it starts".to_owned();
+    }
+    match machine.systemctl(&[word, SERVICE]) {
+        true => done.to_owned(),
+        false => format!("systemctl {word} {SERVICE} failed: see journalctl -u {SERVICE}, and repeat it"),
+    }
+}
+
+/// Takes back the rule that denied everything to `name`, which has a new certificate.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn allow_again(machine: &Machine, name: &str) -> Result<Vec<String>, Failure> {
+    let path = machine.acl();
+    files::replace(&path, &acl::allow_again(&files::read(&path)?, name))?;
+    // A reload would give an open connection of the revoked certificate its rights back.
+    let told = tell(machine, Order::Restart);
+    Ok(vec![format!("{}: no longer denies everything to {name}; {told}", path.display())])
+}
+
+/// Takes every right from `name`, and makes the broker refuse the certificates on `list`.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn revoke(
+    machine: &Machine,
+    name: &str,
+    kind: Kind,
+    list: &str,
+    now: Utc,
+) -> Result<Vec<String>, Failure> {
+    let mut said = Vec::new();
+    let path = machine.broker_revoked();
+    files::put(&NewFile::public(path.clone(), list))?;
+    // A server's certificate opens no connection to the broker.
+    if kind != Kind::Server {
+        let rules = machine.acl();
+        let text = files::read(&rules)?;
+        let denied = acl::deny(&text, name, now);
+        if denied != text {
+            files::replace(&rules, &denied)?;
+        }
+        said.push(format!("{}: denies everything to {name}", rules.display()));
+    }
+    let settings = machine.broker_settings();
+    let text = files::read(&settings)?;
+    let told = match with_list(&text, &machine.own_path(&path).display().to_string()) {
+        Listed::Already => tell(machine, Order::Reload),
+        Listed::Now(text) => {
+            files::replace(&settings, &text)?;
+            said.push(format!("{}: crlfile is in force", settings.display()));
+            // A reload does not read this line, and would leave the connection open.
+            tell(machine, Order::Restart)
+        }
+        Listed::Elsewhere(line) => {
+            return Err(Failure::new(format!(
+                "{}:{line}: expected `crlfile {}`: {name} has lost its rights after systemctl reload {SERVICE}, and \
+                 can still connect",
+                settings.display(),
+                machine.own_path(&path).display()
+            )));
+        }
+    };
+    said.push(told);
+    Ok(said)
+}
+
+/// What the broker's settings say of the list.
+enum Listed {
+    Already,
+    /// The text in which they name it.
+    Now(String),
+    /// The line that names another file, or where one is missing.
+    Elsewhere(usize),
+}
+
+/// Makes the settings name the list: the line is there and commented out until the first revocation,
+/// because mosquitto does not start without the file.
+fn with_list(settings: &str, path: &str) -> Listed {
+    let wanted = ["crlfile", path];
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    if let Some(at) = settings.lines().position(|line| words(line).first().is_some_and(|it| it == "crlfile"))
+    {
+        let is_it = settings.lines().nth(at).is_some_and(|line| words(line) == wanted);
+        return if is_it { Listed::Already } else { Listed::Elsewhere(at + 1) };
+    }
+    let offer = settings.lines().position(|line| {
+        line.trim_start()
+            .strip_prefix('#')
+            .is_some_and(|line| words(line).first().is_some_and(|it| it == "crlfile"))
+    });
+    let Some(offer) = offer else { return Listed::Elsewhere(settings.lines().count()) };
+    let lines = settings.lines().enumerate();
+    let line = |(at, line): (usize, &str)| {
+        if at == offer { format!("{}\n", wanted.join(" ")) } else { format!("{line}\n") }
+    };
+    Listed::Now(lines.map(line).collect())
+}
+
+/// Makes the program that uses the identity `name` on this machine read its renewed certificate.
+pub(crate) fn reload_user_of(machine: &Machine, name: &str, kind: Kind) -> Option<String> {
+    match kind {
+        Kind::Server => Some(tell(machine, Order::Reload)),
+        Kind::Bridge => Some(match machine.systemctl(&["reload", &format!("{name}@*")]) {
+            true => format!("{name} has been told to read it, if it runs"),
+            false => format!("{name} uses it at its next connection; at once: systemctl reload '{name}@*'"),
+        }),
+        Kind::Client => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../../mosquitto/obsbus.conf");
+    const LIST: &str = "/etc/mosquitto/ca_certificates/obsbus-crl.pem";
+
+    #[test]
+    fn the_first_revocation_puts_the_line_of_the_shipped_settings_in_force() {
+        let Listed::Now(text) = with_list(SHIPPED, LIST) else { panic!("no line for the list") };
+        let changed: Vec<_> = SHIPPED.lines().zip(text.lines()).filter(|(old, new)| old != new).collect();
+        assert_eq!(changed, [(format!("#crlfile {LIST}").as_str(), format!("crlfile {LIST}").as_str())]);
+        assert_eq!(text.lines().count(), SHIPPED.lines().count());
+        assert!(matches!(with_list(&text, LIST), Listed::Already));
+    }
+
+    #[test]
+    fn settings_that_name_another_list_are_not_changed() {
+        assert!(matches!(with_list("listener 8883\ncrlfile /x.pem\n", LIST), Listed::Elsewhere(2)));
+        assert!(matches!(with_list("listener 8883\n", LIST), Listed::Elsewhere(1)));
+    }
+}

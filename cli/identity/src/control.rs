@@ -1,0 +1,114 @@
+//! `--control`: an identity is added to those who may command the bridges of this machine, in their
+//! settings files, whose comments stay.
+
+use std::fs;
+use std::path::PathBuf;
+
+use toml_edit::{DocumentMut, Item};
+
+use crate::failure::Failure;
+use crate::files;
+use crate::machine::Machine;
+
+/// Who may command, and who may stop; the second list is optional.
+const LISTS: [&str; 2] = ["control_clients", "stop_clients"];
+
+/// The settings files of the bridges of this machine.
+///
+/// # Errors
+/// There are none.
+pub(crate) fn settings(machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
+    let inside = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
+    let is_bridge = |folder: &PathBuf| folder.to_string_lossy().ends_with("-bridge");
+    let files = inside(machine.at("/etc/obsbus")).filter(is_bridge).flat_map(inside);
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|it| it == "toml")).collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(Failure::usage(
+            "--control: there is no bridge on this machine (no /etc/obsbus/KIND-bridge/SITE.toml): add the name to \
+             control_clients where the bridge is",
+        ));
+    }
+    // A file that cannot be changed is found before anything is signed.
+    for file in &files {
+        added(&files::read(file)?, "x")
+            .map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
+    }
+    Ok(files)
+}
+
+/// Lets `name` command the bridges with these settings; returns remarks for people.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn allow(machine: &Machine, files: &[PathBuf], name: &str) -> Result<Vec<String>, Failure> {
+    let mut remarks = Vec::new();
+    for file in files {
+        let text = files::read(file)?;
+        let new = added(&text, name).map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
+        if new != text {
+            files::replace(file, &new)?;
+        }
+        remarks.push(format!("{}: {name} may command{}", file.display(), reload(machine, file)));
+    }
+    Ok(remarks)
+}
+
+/// The unit has the names of folder and file.
+fn reload(machine: &Machine, file: &std::path::Path) -> String {
+    let name = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let unit =
+        format!("{}@{}", name(file.parent().and_then(|folder| folder.file_name())), name(file.file_stem()));
+    if !machine.systemctl(&["is-active", "--quiet", &unit]) {
+        return String::new();
+    }
+    match machine.systemctl(&["reload", &unit]) {
+        true => format!("; {unit} knows it"),
+        false => format!("; for the bridge to know it: systemctl reload {unit}"),
+    }
+}
+
+/// The settings `text` with `name` in its lists.
+fn added(text: &str, name: &str) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error| format!("is not valid TOML: {error}"))?;
+    for list in LISTS {
+        let array = match document.get_mut(list) {
+            Some(item) => item.as_array_mut().ok_or_else(|| format!("{list}: expected a list of names"))?,
+            None if list == LISTS[0] => {
+                document.insert(list, Item::Value(toml_edit::Array::new().into()));
+                return added(&document.to_string(), name);
+            }
+            None => continue,
+        };
+        if !array.iter().any(|entry| entry.as_str() == Some(name)) {
+            array.push(name);
+        }
+    }
+    Ok(document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_added_once_and_everything_else_stays() {
+        let text = "# Head.\nsite = \"clasp\"\n\n# Who.\ncontrol_clients = [\"ops\", \"scheduler\"] # these\n[broker]\nhost = \"x\"\n";
+        let new = added(text, "alice").unwrap();
+        assert_eq!(new, text.replace("\"scheduler\"]", "\"scheduler\", \"alice\"]"));
+        assert_eq!(added(&new, "alice").unwrap(), new);
+    }
+
+    #[test]
+    fn who_may_command_may_stop() {
+        let new = added("control_clients = []\nstop_clients = [\"ops\"]\n", "alice").unwrap();
+        assert_eq!(new, "control_clients = [\"alice\"]\nstop_clients = [\"ops\", \"alice\"]\n");
+        assert_eq!(
+            added("[broker]\nhost = 1\n", "a").unwrap(),
+            "control_clients = [\"a\"]\n[broker]\nhost = 1\n"
+        );
+        assert!(added("control_clients = \"ops\"\n", "a").unwrap_err().contains("expected a list"));
+        assert!(added("control_clients = [\n", "a").unwrap_err().contains("not valid TOML"));
+    }
+}

@@ -1,0 +1,112 @@
+//! Judges a list of revoked certificates before the broker gets it: with a bad one the broker admits
+//! nobody, or does not start.
+
+use bus::clock::Utc;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
+
+use crate::register::day;
+
+/// Checks `list` (PEM) against the certificate of the authority and the list that is in use.
+///
+/// # Errors
+/// Says what is wrong; the text follows the file's name.
+pub(crate) fn check(list: &str, authority: &str, in_use: Option<&str>, now: Utc) -> Result<(), String> {
+    let der = read(list)?;
+    let list = parse(&der)?;
+    let authority = CertificateDer::from_pem_slice(authority.as_bytes())
+        .map_err(|_| "cannot be checked: the broker has no certificate of the authority".to_owned())?;
+    let (_, authority) = X509Certificate::from_der(&authority)
+        .map_err(|_| "cannot be checked: the broker has no certificate of the authority".to_owned())?;
+    list.verify_signature(authority.public_key())
+        .map_err(|_| "was not signed by the authority that this broker trusts".to_owned())?;
+    let end = list.next_update().map(|end| end.timestamp().saturating_mul(1000));
+    match end.and_then(Utc::from_unix_milliseconds) {
+        Some(end) if end <= now => {
+            return Err(format!("expired on {}, and the broker would admit nobody", day(end)));
+        }
+        _ => {}
+    }
+    if list.last_update().timestamp().saturating_mul(1000) > now.unix_milliseconds() {
+        return Err(
+            "is dated in the future, and the broker would admit nobody: compare the clocks of this machine and of \
+             the authority's"
+                .to_owned(),
+        );
+    }
+    if let Some(in_use) = in_use {
+        let der = read(in_use)?;
+        let old = parse(&der)?;
+        let is_listed = |serial: &[u8]| list.iter_revoked_certificates().any(|it| it.raw_serial() == serial);
+        if !old.iter_revoked_certificates().all(|it| is_listed(it.raw_serial())) {
+            return Err("is older than the list that the broker has: it lacks certificates that are revoked"
+                .to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn read(text: &str) -> Result<CertificateRevocationListDer<'static>, String> {
+    CertificateRevocationListDer::from_pem_slice(text.as_bytes())
+        .map_err(|_| "holds no list of revoked certificates (-----BEGIN X509 CRL-----)".to_owned())
+}
+
+fn parse<'a>(der: &'a CertificateRevocationListDer<'_>) -> Result<CertificateRevocationList<'a>, String> {
+    let parsed = CertificateRevocationList::from_der(der.as_ref());
+    parsed.map(|(_, list)| list).map_err(|_| "holds no valid list of revoked certificates".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::{self, Authority};
+
+    fn now() -> Utc {
+        Utc::parse("2026-11-30T03:12:00Z").unwrap()
+    }
+
+    struct Fixture {
+        certificate: String,
+        authority: Authority,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let created = authority::create("obsbus clasp", now()).unwrap();
+            let authority = Authority::new(&created.certificate, created.key, created.expires).unwrap();
+            Self { certificate: created.certificate, authority }
+        }
+
+        fn list(&self, serials: &[&str], date: Utc) -> String {
+            let revoked: Vec<_> = serials.iter().map(|serial| ((*serial).to_owned(), now())).collect();
+            self.authority.revocation_list(&revoked, 1, date).unwrap()
+        }
+
+        fn check(&self, list: &str, in_use: Option<&str>, now: Utc) -> String {
+            check(list, &self.certificate, in_use, now).err().unwrap_or_default()
+        }
+    }
+
+    #[test]
+    fn a_list_that_grows_is_good_and_one_that_lacks_somebody_is_old() {
+        let fixture = Fixture::new();
+        let (one, two) = (fixture.list(&["41"], now()), fixture.list(&["41", "42"], now()));
+        assert_eq!(fixture.check(&two, Some(&one), now()), "");
+        assert!(fixture.check(&one, Some(&two), now()).starts_with("is older than the list"));
+    }
+
+    #[test]
+    fn a_list_with_which_the_broker_would_admit_nobody_is_refused() {
+        let fixture = Fixture::new();
+        let list = fixture.list(&["41"], now());
+        assert!(fixture.check(&list, None, now().shifted(-1)).starts_with("is dated in the future"));
+        let late = now().shifted(21 * 365 * 86_400_000);
+        assert!(fixture.check(&list, None, late).starts_with("expired on 2046-11-30"));
+        let other = Fixture::new().list(&["41"], now());
+        assert!(fixture.check(&other, None, now()).starts_with("was not signed by the authority"));
+        for bad in ["", &fixture.certificate, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"] {
+            assert!(fixture.check(bad, None, now()).contains("list of revoked certificates"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `revoke`: a name loses its rights at once, and its certificates open no connection any more.
+
+use std::path::Path;
+
+use crate::authority;
+use crate::broker;
+use crate::context::Context;
+use crate::crl;
+use crate::failure::Failure;
+use crate::files::{self, NewFile};
+use crate::issue::lines;
+use crate::name::Kind;
+use crate::register::{RevocationList, day};
+use crate::vault::Vault;
+
+/// Revokes all certificates of `name`. Doing it again does what an interrupted run has not done.
+///
+/// # Errors
+/// The name was never issued, or a file cannot be written.
+pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
+    let mut vault = Vault::open(&context.ca)?;
+    let entries: Vec<_> = vault.register.certificates.iter().filter(|entry| entry.name == name).collect();
+    let Some(kind) = entries.first().map(|entry| entry.kind) else {
+        return Err(Failure::new(format!(
+            "{name} was not issued by the authority in {}: `obsbus identity list` shows all names",
+            context.ca.display()
+        )));
+    };
+    let last = entries.iter().map(|entry| entry.expires).max().unwrap_or(context.now);
+    let authority = vault.unlock(&context.passphrase, context.now)?;
+    for entry in vault.register.certificates.iter_mut().filter(|entry| entry.name == name) {
+        entry.revoked.get_or_insert(context.now);
+    }
+    let previous = vault.register.revocation_list.as_ref();
+    let number = previous.map_or(1, |list| list.number + 1);
+    let date = authority::list_date(context.now, previous.map(|list| list.date));
+    let list = authority.revocation_list(&vault.register.revoked(), number, date)?;
+    vault.register.revocation_list = Some(RevocationList { number, date });
+    // The register first: a run that is interrupted here can be repeated, and the list is made from it.
+    vault.save()?;
+    let path = vault.path("crl.pem");
+    files::put(&NewFile::public(path.clone(), &list))?;
+    let mut report = format!("{name}: revoked\n");
+    report += &if broker::is_here(&context.machine) {
+        lines(broker::revoke(&context.machine, name, kind, &list, context.now)?)
+    } else {
+        lines([
+            "the broker is not on this machine, and does not know it yet".to_owned(),
+            format!("carry {} there; there: obsbus identity revoke {name} --crl crl.pem", path.display()),
+        ])
+    };
+    if kind == Kind::Server {
+        report += &lines([format!(
+            "clients do not read the list: whoever has the key can pass for the broker until {}, unless a new \
+             authority takes the place of this one (docs/identities.md)",
+            day(last)
+        )]);
+    } else {
+        report += &lines([format!("take {name} out of control_clients and stop_clients, too")]);
+    }
+    Ok(report)
+}
+
+/// The broker's part of a revocation, with the list that the authority has made elsewhere.
+///
+/// # Errors
+/// The list is not the authority's, is older than the one in use, or there is no broker here.
+pub(crate) fn revoke_here(context: &Context, name: &str, list: &Path) -> Result<String, Failure> {
+    let machine = &context.machine;
+    if !broker::is_here(machine) {
+        return Err(Failure::new(format!(
+            "{} does not exist: run this on the broker's machine",
+            machine.acl().display()
+        )));
+    }
+    if !bus::topic::is_name(name) {
+        return Err(Failure::usage(format!("{name:?}: expected {}", bus::topic::NAME_ALPHABET)));
+    }
+    let text = files::read(list)?;
+    let authority = files::read(&machine.broker_authority())?;
+    let in_use = files::read_if_there(&machine.broker_revoked())?;
+    crl::check(&text, &authority, in_use.as_deref(), context.now)
+        .map_err(|error| Failure::new(format!("{} {error}", list.display())))?;
+    let kind = Kind::of(name, false);
+    let done = broker::revoke(machine, name, kind, &text, context.now)?;
+    Ok(format!("{name}: revoked\n{}", lines(done)))
+}

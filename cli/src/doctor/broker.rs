@@ -1,0 +1,168 @@
+//! The way to the broker: name, port, TLS, login. Each step needs the one before.
+#![expect(clippy::disallowed_methods, reason = "reads the clock for how long a step takes")]
+
+use std::time::Duration;
+
+use bus::clock::Now;
+use bus::session::client::Client;
+use bus::session::connect::ClientId;
+use bus::session::peer::{self, Presented};
+use bus::settings::BrokerSettings;
+use bus::topic::Identity;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::catalogue::Check;
+use super::limited::LIMIT;
+use super::own::{Own, SOON_S};
+use super::report::{Finding, Report, Verdict};
+use crate::exit::{EXIT_UNREACHABLE, Failure, with_causes};
+use crate::text::age;
+
+/// What needs a login.
+const BEHIND: [Check; 4] = [Check::Read, Check::Names, Check::State, Check::Delay];
+
+/// Goes as far as it can; the login at the end of it.
+///
+/// # Errors
+/// The reader of the output has gone.
+pub(crate) async fn examine(own: Option<&Own>, report: &mut Report) -> Result<Option<Box<Client>>, Failure> {
+    let Some(own) = own else {
+        report.about("The broker")?;
+        report.skip(&[Check::Address, Check::Listener, Check::Certificate, Check::Login])?;
+        report.skip(&BEHIND)?;
+        return Ok(None);
+    };
+    let broker = &own.settings.broker;
+    report.about(format!("The broker {}:{}", broker.host, broker.port))?;
+    let client = match way(broker).await {
+        Ok((findings, stream)) => {
+            report.add_all(findings)?;
+            let finding = certificate(stream, broker).await;
+            let reached = finding.verdict != Verdict::Failure;
+            report.add(finding)?;
+            match &own.identity {
+                Some(identity) if reached => login(broker, identity, report).await?,
+                _ => {
+                    report.skip(&[Check::Login])?;
+                    None
+                }
+            }
+        }
+        Err(findings) => {
+            let steps = [Check::Address, Check::Listener, Check::Certificate];
+            let missing = steps.get(findings.len()..).unwrap_or_default();
+            report.add_all(findings)?;
+            report.skip(missing)?;
+            report.skip(&[Check::Login])?;
+            None
+        }
+    };
+    if client.is_none() {
+        report.skip(&BEHIND)?;
+    }
+    Ok(client)
+}
+
+/// From the name to a connection, or to the step that failed.
+async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<Finding>> {
+    let (host, port) = (broker.host.as_str(), broker.port);
+    let failed = |check, text: String, remedy: &str| Finding::failure(check, EXIT_UNREACHABLE, text, remedy);
+    let addresses: Vec<_> = match timeout(LIMIT, lookup_host((host, port))).await {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(error)) => {
+            let text = format!("the name {host:?} cannot be resolved: {error}");
+            return Err(vec![failed(Check::Address, text, "correct broker.host in the settings, or DNS")]);
+        }
+        Err(_) => {
+            let text = format!("the name {host:?} was not resolved within {} s", LIMIT.as_secs());
+            return Err(vec![failed(
+                Check::Address,
+                text,
+                "check DNS (/etc/resolv.conf), or enter an address",
+            )]);
+        }
+    };
+    let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    let address = Finding::ok(Check::Address, shown.join(", "));
+    let began = Now::read().instant;
+    let (text, remedy) = match timeout(LIMIT, TcpStream::connect(addresses.as_slice())).await {
+        Ok(Ok(stream)) => {
+            let took = milliseconds(Now::read().instant.since(began));
+            let open = Finding::ok(Check::Listener, format!("port {port} accepts connections ({took})"));
+            return Ok((vec![address, open], stream));
+        }
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => (
+            format!("nothing listens at {host}:{port}"),
+            "on the broker's machine: systemctl status mosquitto; is port the one of its TLS listener (obsbus.conf)?",
+        ),
+        Ok(Err(error)) => (
+            format!("{host}:{port} cannot be reached: {error}"),
+            "check the network and the firewalls between here and the broker",
+        ),
+        Err(_) => (
+            format!("{host}:{port} did not answer within {} s", LIMIT.as_secs()),
+            "is the machine up, and does its firewall let the port through?",
+        ),
+    };
+    Err(vec![address, failed(Check::Listener, text, remedy)])
+}
+
+async fn certificate(stream: TcpStream, broker: &BrokerSettings) -> Finding {
+    let failed =
+        |text: String, remedy: &str| Finding::failure(Check::Certificate, EXIT_UNREACHABLE, text, remedy);
+    match timeout(LIMIT, peer::examine(stream, broker)).await {
+        Ok(Ok(chain)) => valid(&chain, Now::read()),
+        Ok(Err(error)) => failed(with_causes(&error), ""),
+        Err(_) => failed(
+            format!("{}:{} accepts connections and does not answer in TLS", broker.host, broker.port),
+            "the broker hangs, or this is another port: restart it (systemctl restart mosquitto)",
+        ),
+    }
+}
+
+fn valid(chain: &[Presented], now: Now) -> Finding {
+    // Whichever of the chain expires first ends it.
+    let Some(first) = chain.iter().min_by_key(|certificate| certificate.not_after) else {
+        return Finding::ok(Check::Certificate, "accepted");
+    };
+    let left_s = first.not_after.seconds_since(now.utc);
+    let text = format!("{:?} expires on {}, in {}", first.subject, first.not_after.in_words(), age(left_s));
+    if left_s < SOON_S {
+        let remedy = "renew the broker's certificate, then systemctl reload mosquitto";
+        return Finding::warning(Check::Certificate, text, remedy);
+    }
+    Finding::ok(Check::Certificate, text)
+}
+
+async fn login(
+    broker: &BrokerSettings,
+    identity: &Identity,
+    report: &mut Report,
+) -> Result<Option<Box<Client>>, Failure> {
+    match connect(broker, identity).await {
+        Ok(client) => {
+            report.add(Finding::ok(Check::Login, format!("accepted as {identity}")))?;
+            Ok(Some(client))
+        }
+        Err(text) => {
+            report.add(Finding::failure(Check::Login, EXIT_UNREACHABLE, text, ""))?;
+            Ok(None)
+        }
+    }
+}
+
+/// Logs in.
+///
+/// # Errors
+/// Why not; one sentence.
+pub(crate) async fn connect(broker: &BrokerSettings, identity: &Identity) -> Result<Box<Client>, String> {
+    let client_id = ClientId::random(identity).map_err(|error| with_causes(&error))?;
+    let connected = Box::pin(Client::connect(broker, &client_id, LIMIT)).await;
+    connected.map(Box::new).map_err(|error| with_causes(&error))
+}
+
+/// A duration in the unit of round trips.
+pub(crate) fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}

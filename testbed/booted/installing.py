@@ -1,0 +1,50 @@
+"""Installing on a bare machine, by the commands of docs/install.md, as they are printed there."""
+
+import re
+import shutil
+
+from machine import ROOT, wait_for
+
+PACKAGES = ROOT / "target/packages"
+PASSPHRASE = "correct horse battery"
+ANSWERS = {"passphrase": PASSPHRASE, "Passphrase": PASSPHRASE, "The same again": PASSPHRASE}
+
+
+def commands(page, mark):
+    """The commands of the blocks of a page that have this mark."""
+    text = (ROOT / "docs" / page).read_text()
+    blocks = re.findall(rf"<!-- {re.escape(mark)} -->\n+```sh\n(.*?)```", text, flags=re.DOTALL)
+    assert blocks, f"docs/{page} has no block that {mark}"
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def packages():
+    """The .deb files that somebody installs who follows the page, for the site clasp."""
+    found = [file for file in PACKAGES.glob("*.deb") if "data" not in file.name or "clasp" in file.name]
+    assert len(found) == 4, f"{PACKAGES} has {found}; run: make packages"
+    return found
+
+
+def prepare(machine):
+    """What is there before anybody reads the page: a user, and the packages."""
+    machine.run("useradd --create-home alice")
+    for package in packages():
+        shutil.copy(package, machine.root / "root")
+
+
+def install(machine):
+    """Follows the page as far as the last of the six commands; returns them, and what each showed."""
+    as_root = commands("install.md", "runs on a bare Debian, as root")
+    as_alice = commands("install.md", "runs on a bare machine, as alice")
+    shown = [(command, machine.type(command, ANSWERS).out) for command in as_root]
+    # Whoever types the next one needs longer for it than a bridge for its first reading.
+    wait_for("a chiller that is read", lambda: machine.run(as_alice[0], user="alice", check=False).code == 0, 10)
+    return shown + [(command, machine.type(command, {}, user="alice").out) for command in as_alice]
+
+
+def install_the_rest(machine):
+    """Goes on on the page: the focuser, and who may command."""
+    for command in commands("install.md", "runs after the six, as root"):
+        machine.type(command, ANSWERS)
+    for command in commands("install.md", "runs after the six, as alice"):
+        machine.type(command, {}, user="alice")

@@ -1,0 +1,57 @@
+"""A clock that is set while bridges run: they live by another clock, and only dates change.
+
+The clock of a booted machine is this machine's, so the bridges are shown another one (libfaketime)."""
+
+import os
+
+import pytest
+
+from machine import wait_for
+from observatory import TOOLS, UNITS, alice, main_pids, start_the_pump, wait_for_state, wait_until_ready
+
+SHOWN_ANOTHER = """\
+[Service]
+Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
+Environment=FAKETIME_TIMESTAMP_FILE=/etc/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+"""
+CLOCK_SKEW = 24
+
+
+def set_clock(machine, offset):
+    """Sets it by so many seconds, in one step: the file is read all the time."""
+    machine.write("/etc/clock.new", f"{offset:+}\n")
+    os.rename(machine.root / "etc/clock.new", machine.root / "etc/clock")
+
+
+@pytest.fixture
+def clock(machine):
+    set_clock(machine, 0)
+    for unit in UNITS.values():
+        machine.write(f"/etc/systemd/system/{unit}.service.d/clock.conf", SHOWN_ANOTHER)
+    machine.run("systemctl daemon-reload && systemctl restart " + " ".join(UNITS.values()))
+    wait_until_ready(machine)
+
+
+@pytest.mark.parametrize("step", [3600, -3600], ids=["forward", "back"])
+def test_a_clock_that_is_set_ends_neither_a_bridge_nor_a_move(machine, instruments, clock, step):
+    start_the_pump(machine, instruments)
+    alice(machine, "focus init")
+    old = main_pids(machine)
+    move = machine.start("focus set 4.5", user="alice")
+    wait_for("a focuser that moves", lambda: "turning" in instruments.focuser.status())
+    set_clock(machine, step)
+    said = move.communicate(timeout=60)[0]
+    assert move.returncode == 0 and "succeeded: at 4.500 mm" in said, said
+    for tool in TOOLS.values():
+        said = alice(machine, f"{tool} status", check=False)
+        assert "this host's clock seems to be 60 min" in said.out + said.err, said
+    # An order that seems to be an hour old, or of the future, is not carried out; the message says why.
+    refused = alice(machine, "chiller disable", check=False)
+    assert refused.code == CLOCK_SKEW and "one of the two clocks is wrong" in refused.err, refused
+
+    set_clock(machine, 0)
+    for kind, tool in TOOLS.items():
+        wait_for(f"{kind} that obeys", lambda tool=tool: alice(machine, f"{tool} ping", check=False).code == 0)
+        wait_for_state(machine, kind, "a state of now", connected=True)
+    assert main_pids(machine) == old
+    assert "pump on" in instruments.chiller.status()
