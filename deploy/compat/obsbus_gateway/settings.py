@@ -90,7 +90,6 @@ class CentralLog:
 class Settings:
     site: str
     name: str
-    log_name: str
     broker: Broker
     account: Account
     power: Optional[Power]
@@ -133,7 +132,6 @@ def _read(path):
 def _settings(top):
     site = top.name("site")
     name = top.name("name", "pyro-gateway")
-    log_name = top.text("log_name", default=f"obsbus-gateway@{site}")
     broker, account = _broker(top.table("broker"))
     chiller = _facade(top.table("chiller"), "chiller") if "chiller" in top else None
     focuser = _facade(top.table("focuser"), "focuser") if "focuser" in top else None
@@ -153,7 +151,7 @@ def _settings(top):
             if facade and facade.device == name:
                 top.problems.add(f"{section}.device", "expected another name than that of the gateway (name)")
     return Settings(
-        site, name, log_name, broker, account, power, dome, chiller, focuser, callers, central_log
+        site, name, broker, account, power, dome, chiller, focuser, callers, central_log
     )
 
 
