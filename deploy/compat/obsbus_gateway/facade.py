@@ -159,7 +159,8 @@ class Chiller(_Instrument):
     """A call returns when the bridge has accepted it: the clients wait 5 s, a start takes longer."""
 
     # s: deliver within, valid for, answer within; together less than the clients wait.
-    TIMES = (2, 2, 2.5)
+    TIMES = (1.5, 2, 2)
+    SETTLE = 1  # s before that
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -186,7 +187,7 @@ class Chiller(_Instrument):
 
         def work(session, call):
             key = (session.identity, verb, arguments_key)
-            self._await_mode(session)
+            self._await_earlier(session, arguments_key)
             if self._is_open(key):
                 return codes.SUCCEEDED
             ticket = Ticket(Order(verb, arguments, *self.TIMES), self._device, session.identity)
@@ -210,15 +211,16 @@ class Chiller(_Instrument):
                     del self._open[old]
             return key in self._open
 
-    def _await_mode(self, session):
-        """The predecessor had changed the mode when it answered. The bridge takes a moment, and refuses
-        `enabled` until then."""
+    def _await_earlier(self, session, arguments):
+        """The predecessor had done what it was told when it answered. The bridge takes a moment, and
+        refuses `enabled` while the mode changes, and `on` while it switches off."""
         pending = lambda: any(
-            identity == session.identity and verb == "mode" and not ticket.look()
-            for (identity, verb, _), ticket in self._open.items()
+            identity == session.identity and not ticket.look()
+            and (verb == "mode" or (earlier, arguments) == (("off",), ("on",)))
+            for (identity, verb, earlier), ticket in self._open.items()
         )
         with self._changed:
-            self._changed.wait_for(lambda: not pending(), 1)
+            self._changed.wait_for(lambda: not pending(), self.SETTLE)
 
 
 @Pyro4.expose
