@@ -132,6 +132,7 @@ impl Bridge {
             process: 1,
             session: "s".to_owned(),
             stale_after: Duration::from_secs(30),
+            unusual_baud: None,
             serial_timeout: Duration::from_secs(5),
             unusual_baud: None,
             homeassistant: None,

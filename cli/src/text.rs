@@ -28,7 +28,8 @@ pub fn age(seconds: f64) -> String {
         s if s < 120.0 => format!("{s:.0} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),
         s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
-        s => format!("{:.1} d", s / 86_400.0),
+        s if s < 864_000.0 => format!("{:.1} d", s / 86_400.0),
+        s => format!("{:.0} d", s / 86_400.0),
     }
 }
 
@@ -175,9 +176,14 @@ mod tests {
 
     #[test]
     fn ages_are_in_the_unit_a_person_would_choose() {
-        for (seconds, text) in
-            [(0.4, "0 s"), (119.0, "119 s"), (300.0, "5 min"), (11_520.0, "3.2 h"), (345_600.0, "4.0 d")]
-        {
+        for (seconds, text) in [
+            (0.4, "0 s"),
+            (119.0, "119 s"),
+            (300.0, "5 min"),
+            (11_520.0, "3.2 h"),
+            (345_600.0, "4.0 d"),
+            (34_560_000.0, "400 d"),
+        ] {
             assert_eq!(age(seconds), text);
         }
     }

@@ -297,10 +297,10 @@ fn list_and_status_have_a_row_for_each_device_whatever_its_state() {
         without_attentions,
         [
             "DEVICE  WHAT IT IS  STATUS   LINK       AGE    WHAT IT DOES",
-            "a       power box   ON       ok         2 s    on because somebody wants it",
-            "bb      power box   OFFLINE  no bridge  2 s    its bridge is not there",
+            "a       power box   ON       ok         3 s    on because somebody wants it",
+            "bb      power box   OFFLINE  no bridge  3 s    its bridge is not there",
             "c       ?           UNKNOWN  no state   -      no state",
-            "d       power box   STALE    hangs      118 s  its bridge hangs: it has published nothing for 2 min",
+            "d       power box   STALE    hangs      2 min  its bridge hangs: it has published nothing for 2 min",
             "e       power box   STALE    hangs      -      its bridge hangs: it has published nothing",
             "5 devices, 4 not well",
         ]

@@ -1,7 +1,12 @@
 //! The real `obsbus` with two instruments of which it knows nothing but what their bridges say.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helper may panic as its test may"
+)]
 
+use testbed::cable::Cable;
 use testbed::focuser::Focuser;
 use testbed::process::{Launch, Output};
 use testbed::site::{ExtraInstrument, LIMIT, Site};
@@ -113,6 +118,92 @@ fn the_log_tells_who_did_what_without_the_journal() {
     .unwrap();
     let refused = log.lines().find(|line| line.contains("bob: ")).unwrap();
     assert!(refused.contains(" UTC  bob: mode auto: rejected: ") && refused.ends_with(" (code 3)"), "{log}");
+}
+
+#[test]
+fn status_shows_every_device_and_exits_with_what_is_worst() {
+    let (site, mut focuser) = start();
+    let status = obsbus(&site, "visitor", &["status", "--json"]);
+    exited(&status, 0, "");
+    let seen: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    let devices = seen.get("devices").and_then(|devices| devices.as_array()).unwrap();
+    let words: Vec<_> =
+        devices.iter().map(|device| (&device["device"], &device["status"], &device["link"])).collect();
+    let expected = [("clasp/chiller", "idle", "ok"), ("clasp/focuser", "not_homed", "ok")];
+    assert!(
+        words.into_iter().zip(expected).all(|(is, of)| *is.0 == of.0 && *is.1 == of.1 && *is.2 == of.2),
+        "{seen}"
+    );
+
+    site.port.unplug().unwrap();
+    site.wait_state(|state| state["connected"] == false, LIMIT).unwrap();
+    let status = obsbus(&site, "visitor", &["status"]);
+    assert_eq!(status.code, 4, "{status:?}");
+    assert!(status.stdout.contains("water chiller  OFFLINE    no answer"), "{status:?}");
+    assert!(status.stdout.contains("    ! port_missing: cannot open serial port"), "{status:?}");
+    focuser.bridge.stop().unwrap();
+    let status = obsbus(&site, "visitor", &["status"]);
+    assert_eq!(status.code, 155, "{status:?}");
+    assert!(status.stdout.contains("OFFLINE  no bridge"), "{status:?}");
+    assert!(status.stdout.ends_with("2 devices, 2 not well\n"), "{status:?}");
+}
+
+#[test]
+fn watch_follows_every_device_and_catches_up_after_the_network_was_away() {
+    let (site, focuser) = start();
+    let cable = Cable::to(site.broker.port());
+    let config = site.client_settings("visitor").unwrap();
+    let settings = std::fs::read_to_string(&config).unwrap();
+    let port = |port: u16| format!("port = {port}\n");
+    let behind = settings.replace(&port(site.broker.port()), &port(cable.port()));
+    assert_ne!(behind, settings);
+    let file = site.dir().join("client-behind.toml");
+    std::fs::write(&file, behind).unwrap();
+    let launch = |words: &[&str]| {
+        Launch::workspace("obsbus")
+            .unwrap()
+            .arg("--config")
+            .arg(&file)
+            .arg("watch")
+            .args(words)
+            .spawn()
+            .unwrap()
+    };
+    let (mut people, mut program) = (launch(&["--states"]), launch(&["--json"]));
+    people.wait_for_line(|line| line.contains("  clasp/focuser  NOT HOMED"), LIMIT).unwrap();
+    let set =
+        |celsius: &str| exited(&obsbus(&site, "alice", &["chiller", "setpoint", celsius]), 0, "succeeded");
+    // It says nothing until something happens, so something happens until it has subscribed.
+    wait_for("the first event", LIMIT, || {
+        set("14");
+        program.stdout().contains("\"verb\":\"setpoint\"").then_some(())
+    })
+    .unwrap();
+    people
+        .wait_for_line(|line| line.contains(" UTC  clasp/chiller  alice: setpoint 14.0: succeeded"), LIMIT)
+        .unwrap();
+    exited(&obsbus(&site, "bob", &["focuser", "init"]), 3, "not_authorised");
+    people.wait_for_line(|line| line.contains("  clasp/focuser  bob: init: rejected: "), LIMIT).unwrap();
+    assert!(focuser.last(&site, "state").is_some());
+
+    cable.pull();
+    set("17.5");
+    cable.plug();
+    for process in [&mut people, &mut program] {
+        process.wait_for_line(|line| line.contains(" UTC DISCONNECTED: "), LIMIT).unwrap();
+        process.wait_for_line(|line| line.ends_with(" UTC connected again"), LIMIT).unwrap();
+    }
+    people.wait_for_line(|line| line.contains("alice: setpoint 17.5: succeeded"), LIMIT).unwrap();
+    program.wait_for_line(|line| line.contains("17.5"), LIMIT).unwrap();
+    set("18.5");
+    program.wait_for_line(|line| line.contains("18.5"), LIMIT).unwrap();
+    let lines = program.stdout();
+    let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let missed =
+        events.filter(|event| event["event"]["argument"] == 17.5 && event["device"] == "clasp/chiller");
+    assert_eq!(missed.count(), 1, "{lines}");
+    program.interrupt().unwrap();
+    assert_eq!((program.wait_exit(LIMIT).unwrap(), people.stop(LIMIT).unwrap()), (0, 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! What the bridge itself says of a fault is passed on in its own words: it is nearest to it.
 
 use bus::clock::{Now, Utc};
-use bus::message::{Attention, Code, EventKind, Health, Severity};
+use bus::message::{Attention, Code, Event, EventKind, Health, Severity};
 use bus::topic::{Base, Identity};
 
 use super::catalogue::Check;
@@ -387,10 +387,9 @@ impl Judge<'_> {
         }
         let events = self.device.recent.iter().flat_map(|recent| &recent.events);
         let is_recent = |date: Utc| self.now.utc.seconds_since(date) < LEFT_S;
-        let last = events
-            .filter(|event| event.body.kind == EventKind::Command && event.body.code == Some(Code::Retained))
-            .filter(|event| is_recent(event.date))
-            .last();
+        let is_retained =
+            |event: &&Event| event.body.kind == EventKind::Command && event.body.code == Some(Code::Retained);
+        let last = events.filter(|event| is_recent(event.date)).rfind(is_retained);
         let Some(event) = last else { return Finding::ok(check, "none was sent") };
         let by = whole(event.body.by.as_deref().unwrap_or_default());
         let verb = whole(event.body.verb.as_deref().unwrap_or_default());

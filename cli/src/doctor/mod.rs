@@ -42,7 +42,7 @@ const DELAYED: Duration = Duration::from_millis(25);
 #[must_use]
 pub fn command() -> Command {
     Command::new("doctor")
-        .about("Find out what is wrong, from the settings to the instruments, and what to do")
+        .about("Find out what is wrong, and what to do")
         .after_help(
             "Exit codes: 0 no failure (warnings are none, except with --strict); else that of the first \
              failure: 64 settings or certificates, 155 broker or bridge not reached, 4 device offline or \

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::catalogue::Check;
 use crate::exit::Failure;
 use crate::output::{print_lines, style};
-use crate::style::{BOLD_RED, GREEN, YELLOW};
+use crate::style::{BOLD_RED, GREEN, Style, YELLOW};
 
 /// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +87,18 @@ impl Finding {
     }
 
     /// The whole of it in one line: the verdict, the check, the cause, what to do.
-    fn line(&self, style: crate::style::Style) -> String {
+    fn line(&self, style: Style) -> String {
         let word = format!("{:<7}", self.verdict.word());
-        let mut line = format!("  {}  {}", style.paint(self.verdict.colour(), &word), self.check.name());
-        for part in [&self.text, &self.remedy].into_iter().filter(|part| !part.is_empty()) {
-            let mark = if line.ends_with(self.check.name()) { ": " } else { ". To do: " };
-            line.push_str(mark);
-            line.push_str(part.trim_end_matches('.'));
+        format!("  {}  {}", style.paint(self.verdict.colour(), &word), self.cause())
+    }
+
+    fn cause(&self) -> String {
+        let mut line = self.check.name().to_owned();
+        for (mark, part) in [(": ", &self.text), (". To do: ", &self.remedy)] {
+            if !part.is_empty() {
+                line.push_str(mark);
+                line.push_str(part.trim_end_matches('.'));
+            }
         }
         line
     }
@@ -104,11 +109,13 @@ pub(crate) struct Report {
     json: bool,
     subject: String,
     findings: Vec<(String, Finding)>,
+    /// Checks that were skipped and are not shown yet: they share a line.
+    unshown: Vec<&'static str>,
 }
 
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, subject: String::new(), findings: Vec::new() }
+        Self { json, subject: String::new(), findings: Vec::new(), unshown: Vec::new() }
     }
 
     /// What the following findings are about.
@@ -116,8 +123,9 @@ impl Report {
     /// # Errors
     /// The reader of the output has gone.
     pub(crate) fn about(&mut self, subject: impl Into<String>) -> Result<(), Failure> {
+        self.show_skipped()?;
         self.subject = subject.into();
-        if self.json { Ok(()) } else { print_lines(std::slice::from_ref(&self.subject)) }
+        self.show(&self.subject)
     }
 
     /// Adds a finding, and shows it.
@@ -125,11 +133,23 @@ impl Report {
     /// # Errors
     /// The reader of the output has gone.
     pub(crate) fn add(&mut self, finding: Finding) -> Result<(), Failure> {
-        if !self.json {
-            print_lines(&[finding.line(style())])?;
+        if finding.verdict == Verdict::Skipped && finding.text.is_empty() {
+            self.unshown.push(finding.check.name());
+        } else {
+            self.show_skipped()?;
+            self.show(&finding.line(style()))?;
         }
         self.findings.push((self.subject.clone(), finding));
         Ok(())
+    }
+
+    fn show(&self, line: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { print_lines(&[line.to_owned()]) }
+    }
+
+    fn show_skipped(&mut self) -> Result<(), Failure> {
+        let names = std::mem::take(&mut self.unshown);
+        if names.is_empty() { Ok(()) } else { self.show(&format!("  skipped  {}", names.join(", "))) }
     }
 
     /// Adds several.
@@ -152,18 +172,21 @@ impl Report {
         self.findings.iter().filter(|(_, finding)| finding.verdict == verdict).count()
     }
 
+    fn first_failure(&self) -> Option<&(String, Finding)> {
+        self.findings.iter().find(|(_, finding)| finding.verdict == Verdict::Failure)
+    }
+
     /// The code of the first failure; with `strict`, 1 for a warning.
     fn code(&self, strict: bool) -> u8 {
-        let first = self.findings.iter().find(|(_, finding)| finding.verdict == Verdict::Failure);
         let warned = u8::from(strict && self.count(Verdict::Warning) > 0);
-        first.map_or(warned, |(_, finding)| finding.code)
+        self.first_failure().map_or(warned, |(_, finding)| finding.code)
     }
 
     /// Shows the end of it; returns the exit code.
     ///
     /// # Errors
     /// As [`Report::add`].
-    pub(crate) fn finish(&self, strict: bool) -> Result<u8, Failure> {
+    pub(crate) fn finish(&mut self, strict: bool) -> Result<u8, Failure> {
         let code = self.code(strict);
         if self.json {
             let checks: Vec<_> = self
@@ -182,6 +205,7 @@ impl Report {
             crate::output::print(&format!("{}\n", json!({ "exit_code": code, "checks": checks })))?;
             return Ok(code);
         }
+        self.show_skipped()?;
         let count = |verdict: Verdict, one: &str, many: &str| match self.count(verdict) {
             1 => format!("1 {one}"),
             count => format!("{count} {many}"),
@@ -193,7 +217,11 @@ impl Report {
             self.count(Verdict::Ok),
             self.count(Verdict::Skipped)
         );
-        print_lines(&[line])?;
+        self.show(&line)?;
+        // It may have scrolled away.
+        if let Some((subject, first)) = self.first_failure() {
+            self.show(&format!("First failure: {subject}: {}", first.cause()))?;
+        }
         Ok(code)
     }
 }
@@ -207,7 +235,6 @@ pub(crate) fn whole(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::style::Style;
 
     fn report(findings: Vec<Finding>) -> Report {
         let mut report = Report::new(true);

@@ -2,7 +2,7 @@
 //! waited for; the events that were missed meanwhile come from what the bridges keep of them.
 #![expect(clippy::disallowed_methods, reason = "reads the clock, and pauses before the next attempt")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Now, Utc};
@@ -25,6 +25,8 @@ use crate::view::View;
 
 /// Pause between two attempts to reach a lost broker.
 const PAUSE: Duration = Duration::from_secs(1);
+/// As many events as a bridge keeps, and some more.
+const REMEMBERED: usize = 2 * bus::message::MAX_RECENT;
 /// How often it is checked whether a state has become stale.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -81,7 +83,7 @@ async fn follow(access: &Access, topics: &[String], follower: &mut Follower) -> 
             tokio::time::sleep(PAUSE).await;
         };
         say(&format!("{} connected again", date(Now::read().utc)));
-        follower.reconnected();
+        follower.reconnected(lost);
     }
 }
 
@@ -96,8 +98,10 @@ struct Follower {
 
 #[derive(Default)]
 struct Followed {
-    /// The last event that was shown: its date, session and number.
-    last: Option<(Utc, String, u64)>,
+    /// The newest event that was shown.
+    last: Option<Utc>,
+    /// The last events that were shown, by session and number.
+    shown: VecDeque<(String, u64)>,
     view: View,
     instrument: Option<Instrument>,
     /// The last line of the state, without its time.
@@ -105,10 +109,8 @@ struct Followed {
 }
 
 impl Follower {
-    fn reconnected(&mut self) {
-        let last =
-            self.devices.values().filter_map(|device| device.last.as_ref()).map(|(date, ..)| *date).max();
-        self.since = last;
+    fn reconnected(&mut self, lost: Utc) {
+        self.since = self.devices.values().filter_map(|device| device.last).max().or(Some(lost));
         for device in self.devices.values_mut() {
             // A message that is no longer retained has expired, and must not survive here.
             device.view = View::default();
@@ -138,7 +140,7 @@ impl Follower {
         }
         if message.topic == base.recent() {
             return match (self.since, serde_json::from_slice::<Recent>(&message.payload)) {
-                (Some(since), Ok(recent)) if message.stored => self.missed(&base, &recent, since),
+                (Some(since), Ok(recent)) => self.missed(&base, &recent, since),
                 _ => Ok(()),
             };
         }
@@ -164,13 +166,15 @@ impl Follower {
 
     fn event(&mut self, base: &Base, event: &Event, payload: &[u8]) -> Result<(), Failure> {
         let device = self.devices.entry(base.to_string()).or_default();
-        let is_shown = device.last.as_ref().is_some_and(|(date, session, seq)| {
-            if *session == event.session { event.seq <= *seq } else { event.date < *date }
-        });
-        if is_shown {
+        let key = (event.session.clone(), event.seq);
+        if device.shown.contains(&key) {
             return Ok(());
         }
-        device.last = Some((event.date, event.session.clone(), event.seq));
+        device.shown.push_back(key);
+        if device.shown.len() > REMEMBERED {
+            device.shown.pop_front();
+        }
+        device.last = device.last.max(Some(event.date));
         if self.as_json {
             let event: Value = serde_json::from_slice(payload).unwrap_or_default();
             return print(&format!("{}\n", json!({ "device": base.to_string(), "event": event })));

@@ -34,7 +34,7 @@ pub fn status_command() -> Command {
 #[must_use]
 pub fn watch_command() -> Command {
     Command::new("watch")
-        .about("Follow what happens at every device: who did what, and what went wrong; Ctrl-C ends it")
+        .about("Follow what happens at every device, and who did it")
         .arg(
             Arg::new("states")
                 .long("states")

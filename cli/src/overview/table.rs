@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn on_a_narrow_one_what_it_does_stands_below_and_nothing_is_wider() {
-        for columns in [40, 60, 80] {
+        for columns in [50, 60, 80] {
             let text = lines(&rows(), true, Some(columns), Style::Plain);
             assert!(text.iter().all(|line| width(line) <= columns), "{columns}: {text:#?}");
         }

@@ -146,7 +146,7 @@ pub(crate) const ROWS: [Row<Stage>; 9] = [
                 stage.site.last("recent").filter(|recent| recent.text().contains("\"code\":22"))
             })
             .unwrap();
-            stage.doctor("bob")
+            stage.doctor("alice")
         },
         says: &[
             "alice",
