@@ -134,7 +134,6 @@ impl Bridge {
             stale_after: Duration::from_secs(30),
             unusual_baud: None,
             serial_timeout: Duration::from_secs(5),
-            unusual_baud: None,
             homeassistant: None,
         };
         let now = Now {
