@@ -5,7 +5,7 @@ PANEL := cd panels/web &&
 # What rustup installed, where a shell that was open before does not look.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025
+.PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025 test-gateway
 .PHONY: check check-asyncapi bench generated packages test-packages
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-metrics   obsbus metrics with a real Prometheus'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
+	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -62,6 +63,11 @@ test-homeassistant-2025:
 	@tools/setup rust broker homeassistant-2025
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@panels/home-assistant/tools/test 2025.12.5
+
+test-gateway:
+	@tools/setup rust broker gateway
+	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
+	@deploy/compat/tools/test
 
 check:
 	@tools/setup rust lints deny

@@ -56,15 +56,15 @@ class Stand:
 
 
 class Bus:
-    """What is said on the bus, as the identity `homeassistant` may hear it."""
+    """What is said on the bus, as an identity may hear it."""
 
-    def __init__(self, stand):
-        files = stand("identity homeassistant")
+    def __init__(self, stand, identity="homeassistant", topics=("clasp/#", "homeassistant/#")):
+        files = stand(f"identity {identity}")
         self.messages = []
         self.command = (
             ["mosquitto_sub", "-V", "5", "-q", "1", "-h", stand.where["host"], "-p", str(stand.where["mqtt_port"])]
             + ["--cafile", files["ca_file"], "--cert", files["certificate_file"], "--key", files["key_file"]]
-            + ["-F", "%j", "-t", "clasp/#", "-t", "homeassistant/#"]
+            + ["-F", "%j", *(word for topic in topics for word in ("-t", topic))]
         )
         self.process = self.start()
         threading.Thread(target=self.listen, daemon=True).start()

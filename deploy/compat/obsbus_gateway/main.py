@@ -1,0 +1,74 @@
+"""The program `obsbus-gateway`: arguments, signals, exit codes."""
+
+import argparse
+import signal
+import sys
+
+from . import __version__, certificates, log
+from .clock import utc_now
+from .settings import SettingsError, load
+
+FAILED, USAGE = 1, 64
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def main(arguments=None):
+    parser = _Parser(
+        prog="obsbus-gateway",
+        description="Publishes camera power and dome of the old Pyro services on the bus, and offers chiller "
+        "and focuser to Pyro clients as their old daemons did.",
+    )
+    parser.add_argument("settings", metavar="FILE", help="settings, such as /etc/obsbus/obsbus-gateway/clasp.toml")
+    parser.add_argument("--check-config", action="store_true", help="check settings and TLS files, and end")
+    parser.add_argument("--version", action="version", version=f"obsbus-gateway {__version__}")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load(options.settings)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    wrong, warnings = certificates.problems(settings.broker, settings.accounts(), utc_now())
+    if options.check_config:
+        return _report(wrong, warnings)
+    return _run(settings, wrong, warnings)
+
+
+def _report(wrong, warnings):
+    for line in warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    if wrong:
+        return USAGE
+    print("the settings are valid")
+    return 0
+
+
+def _run(settings, wrong, warnings):
+    # Not before the settings are known to be good: this takes a moment.
+    from .gateway import LOG, Gateway
+
+    log.set_up()
+    # The files may become good while it runs.
+    for line in wrong + warnings:
+        LOG.warning("%s", line)
+    try:
+        gateway = Gateway(settings)
+    except OSError as error:
+        places = [facade.place for facade in (settings.chiller, settings.focuser) if facade]
+        ports = ", ".join(f"{place.host}:{place.port}" for place in places)
+        LOG.error("cannot listen on %s (host and port of [chiller] and [focuser]): %s", ports, error)
+        return FAILED
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: gateway.stop())
+    gateway.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
