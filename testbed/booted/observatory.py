@@ -34,9 +34,13 @@ def wait_for_state(machine, kind, what, limit=30, **wanted):
 
 def wait_until_ready(machine):
     """Each bridge reads its instrument, and takes commands."""
-    for kind in TOOLS:
-        wait_for_state(machine, kind, "an instrument that is read", connected=True)
-        wait_for(f"{kind} that answers", lambda tool=TOOLS[kind]: alice(machine, f"{tool} ping", check=False).code == 0)
+    try:
+        for kind, tool in TOOLS.items():
+            wait_for_state(machine, kind, "an instrument that is read", connected=True)
+            wait_for(f"{kind} that answers", lambda tool=tool: alice(machine, f"{tool} ping", check=False).code == 0)
+    except AssertionError:
+        print(machine.last_words())
+        raise
 
 
 def attentions(machine, kind):

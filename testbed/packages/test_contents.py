@@ -47,29 +47,37 @@ def test_both_families_install_the_same_files():
         assert listed[0] == listed[1], name
 
 
+def example_kind():
+    """The instrument of docs/new-instrument.md: the only one that no package has."""
+    manifests = REPOSITORY.glob("*-bridge/Cargo.toml")
+    [example] = [file.parent.name for file in manifests if "packaged = false" in file.read_text()]
+    return example.removesuffix("-bridge")
+
+
 def test_a_new_instrument_needs_no_line_elsewhere(tmp_path):
     for file in ["Cargo.toml", "tools/packages", *(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*-bridge/**/Cargo.toml"))]:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / file, tmp_path / file)
     before = run(tmp_path / "tools/packages", "--print-crates").stdout.split()
     # As docs/new-instrument.md says; without a command of its own.
-    manifest = (REPOSITORY / "thermometer-bridge/Cargo.toml").read_text().replace("thermometer", "powerbox")
+    example = example_kind()
+    manifest = (REPOSITORY / f"{example}-bridge/Cargo.toml").read_text().replace(example, "powerbox")
     (tmp_path / "powerbox-bridge").mkdir()
     (tmp_path / "powerbox-bridge/Cargo.toml").write_text(manifest.replace("packaged = false\n", ""))
     after = run(tmp_path / "tools/packages", "--print-crates").stdout.split()
     assert [word for word in after if word not in before] == ["powerbox-bridge"]
-    assert "thermometer-bridge" not in after
+    assert f"{example}-bridge" not in after
 
 
 def test_every_bridge_but_the_example_has_its_program_its_unit_and_its_settings(family, packages, bridges):
-    assert "thermometer-bridge" not in bridges and len(bridges) >= 2
+    assert f"{example_kind()}-bridge" not in bridges and len(bridges) >= 2
     files = family.files(packages["obsbus-bridges"])
     for bridge in bridges:
         assert files[f"/usr/bin/{bridge}"][0] == "-rwxr-xr-x"
         assert files[f"/usr/lib/systemd/system/{bridge}@.service"][0] == "-rw-r--r--"
         for site in sites():
             assert f"/etc/obsbus/{bridge}/{site}.toml" in family.files(packages[f"obsbus-data-{site}"])
-    assert not any("thermometer" in file for package in packages.values() for file in family.files(package))
+    assert not any(example_kind() in file for package in packages.values() for file in family.files(package))
 
 
 def test_every_program_has_its_page_and_every_command_completes(family, packages, bridges):

@@ -80,9 +80,9 @@ fn the_settings_of_both_predecessors_become_valid_ones() {
             .unwrap()
             .args(["--check-config", "--user", "root"])
             .arg(&file)
-            .env(&format!("{prefix}CA_FILE"), certs.join("ca.crt"))
-            .env(&format!("{prefix}CERTIFICATE_FILE"), certs.join(format!("clients/{bridge}.crt")))
-            .env(&format!("{prefix}KEY_FILE"), certs.join(format!("clients/{bridge}.key")))
+            .env(format!("{prefix}CA_FILE"), certs.join("ca.crt"))
+            .env(format!("{prefix}CERTIFICATE_FILE"), certs.join(format!("clients/{bridge}.crt")))
+            .env(format!("{prefix}KEY_FILE"), certs.join(format!("clients/{bridge}.key")))
             .run(LIMIT)
             .unwrap();
         assert_eq!(checked.code, 0, "{}", checked.stderr);

@@ -1,10 +1,6 @@
 //! The real `obsbus` with two instruments of which it knows nothing but what their bridges say.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test's helper may panic as its test may"
-)]
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
 
 use testbed::cable::Cable;
 use testbed::focuser::Focuser;

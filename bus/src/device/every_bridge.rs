@@ -4,7 +4,7 @@ crate::concerns! {
     NO_ANSWER = error(
         "no_answer",
         "the serial port is open and the unit does not answer; the text says how the bridge noticed",
-        "check that the unit is powered, that its cable is plugged in at both ends, and that `serial_baud` is the unit's. The bridge goes on asking, and the attention ends by itself"
+        "check that the unit is powered, that its cable is plugged in at both ends, and that serial_baud is the unit's. The bridge goes on asking, and the attention ends by itself"
     );
     PORT_MISSING = error(
         "port_missing",

@@ -38,7 +38,7 @@ enum Read {
     /// They can, and this was found in the files that they name.
     Good {
         file: PathBuf,
-        settings: ClientSettings,
+        settings: Box<ClientSettings>,
         files: Vec<FileFinding>,
         identity: Result<Identity, String>,
     },
@@ -55,7 +55,7 @@ fn look(config: Option<&Path>, now: Utc) -> Read {
         Ok(settings) => {
             let files = check_files(&settings.broker, now);
             let identity = settings.broker.identity().map_err(|error| with_causes(&error));
-            Read::Good { file, settings, files, identity }
+            Read::Good { file, settings: Box::new(settings), files, identity }
         }
     }
 }
@@ -95,7 +95,7 @@ pub(crate) async fn examine(common: &Common, report: &mut Report) -> Result<Opti
                 _ => {
                     report.add(Finding::ok(Check::Settings, file.display().to_string()))?;
                     let identity = judge(&settings.broker, &files, identity, now, report)?;
-                    return Ok(Some(Own { settings, identity }));
+                    return Ok(Some(Own { settings: *settings, identity }));
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use cli::doctor::catalogue;
-use cli::doctor::remedy::REMEDIES;
 
 const BEGIN: &str = "<!-- checks: generated -->\n";
 const END: &str = "<!-- end -->";
@@ -26,35 +25,6 @@ fn the_page_has_the_table_of_checks() {
     } else {
         assert!(text == expected, "docs/doctor.md is not up to date: make generated");
     }
-}
-
-#[test]
-fn every_attention_that_any_bridge_may_raise_has_a_remedy() {
-    let mut names = BTreeSet::new();
-    let mut folders = vec![root().join("bridge/src")];
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap();
-            for begin in ["Condition::error(\"", "Condition::warning(\""] {
-                names
-                    .extend(code.split(begin).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
-            }
-            // The link's causes are named in a table.
-            if path.ends_with("link.rs") {
-                let words = code.split("\"),\n").filter_map(|line| line.rsplit('"').next());
-                names.extend(words.filter(|word| word.starts_with("port_")).map(str::to_owned));
-            }
-        }
-    }
-    assert!(names.len() >= 14, "{names:?}");
-    let lacking: Vec<_> =
-        names.iter().filter(|name| !REMEDIES.iter().any(|(known, _)| known == name)).collect();
-    assert!(lacking.is_empty(), "no remedy for {lacking:?}");
 }
 
 #[test]
