@@ -28,8 +28,7 @@ const DESCRIPTION: Description = Description {
     statuses: &[Word::new("offline", "OFFLINE", Tone::Bad), Word::new("idle", "IDLE", Tone::Off)],
     verbs: &[Verb::PING],
     properties: &[],
-    services: &[],
-    concerns: &[],
+    ..Description::BARE
 };
 
 /// What the controller wants, and what it was told.

@@ -347,8 +347,7 @@ mod tests {
             statuses: &[Word::new("lit", "LIT", Tone::Good), Word::new("dark", "DARK", Tone::Good)],
             verbs: &[],
             properties: &[],
-            services: &[],
-            concerns: &[],
+            ..Description::BARE
         };
         let lamp = Instrument::described(&LAMP).with_tones(&[("lit", Tone::Busy), ("gone", Tone::Bad)]);
         let colours = [lamp.status_colour("lit"), lamp.status_colour("dark")];

@@ -59,6 +59,14 @@ pub struct Registers {
     pub homing_speed: u32,
 }
 
+impl Registers {
+    /// The registers that hold for a move, too: MAX_SPEED and ACC.
+    #[must_use]
+    pub const fn speeds(&self) -> (u16, u16) {
+        (self.max_speed, self.acceleration)
+    }
+}
+
 /// The values that the motor chip's registers would need, with fractions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RegisterValues {

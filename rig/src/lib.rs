@@ -464,6 +464,12 @@ impl<S: Subject> Rig<S> {
         self.turn();
     }
 
+    /// As [`Self::restart`], with settings that were changed meanwhile.
+    pub fn restart_with(&mut self, change: impl FnOnce(&mut SettingsOf<S>)) {
+        change(&mut self.settings);
+        self.restart();
+    }
+
     /// The bridge is stopped (SIGTERM); true once it has ended.
     pub fn stop(&mut self) {
         self.core.handle(CoreEvent::Stop, self.now);

@@ -162,8 +162,7 @@ mod tests {
                 .with_history()
                 .set_by("dim"),
         ],
-        services: &[],
-        concerns: &[],
+        ..Description::BARE
     };
 
     #[test]

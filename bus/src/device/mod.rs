@@ -44,6 +44,18 @@ pub struct Service {
 }
 
 impl Description {
+    /// With nothing in it, for what an instrument does not have.
+    pub const BARE: Self = Self {
+        kind: "",
+        label: "",
+        model: "",
+        statuses: &[],
+        verbs: &[],
+        properties: &[],
+        services: &[],
+        concerns: &[],
+    };
+
     /// The verb `name`.
     #[must_use]
     pub fn verb(&self, name: &str) -> Option<&'static Verb> {

@@ -8,7 +8,7 @@ use bus::topic::Base;
 use serde_json::Value;
 
 use super::names::{Named, Shape, named};
-use super::site::Watched;
+use super::watched::Watched;
 use crate::instrument;
 use crate::view::{Snapshot, Standing};
 

@@ -5,6 +5,7 @@ mod names;
 mod serve;
 mod site;
 mod text;
+mod watched;
 
 use std::net::SocketAddr;
 

@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::message::{Event, EventKind, Health, ReplyStatus};
+use bus::message::Event;
 use bus::session::client::{Message, SessionError};
 use bus::topic::Base;
-use serde_json::Value;
 
 use super::families::{Families, families};
+use super::watched::Watched;
 use crate::connection::Connection;
 use crate::instrument::Instrument;
-use crate::list::Known;
 use crate::output::say;
 use crate::target::Access;
 use crate::text::date;
@@ -23,15 +22,6 @@ use crate::text::date;
 const PAUSE: Duration = Duration::from_secs(1);
 /// A connection without messages is looked at again after this time.
 const TICK: Duration = Duration::from_secs(60);
-
-/// One device.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Watched {
-    pub(super) known: Known,
-    pub(super) health: Option<Health>,
-    /// Verb and outcome of the commands that have ended.
-    pub(super) commands: BTreeMap<(String, String), u64>,
-}
 
 /// All devices.
 #[derive(Debug, Default)]
@@ -82,25 +72,6 @@ impl Watch {
         let devices = self.devices.values().filter(|(_, device)| is_device(device));
         families(devices.map(|(base, device)| (base, device)), self.connected, now)
     }
-}
-
-impl Watched {
-    fn count(&mut self, event: &Event) {
-        let body = &event.body;
-        // A verdict that is said again is not another command.
-        let again = body.values.get("duplicate") == Some(&Value::Bool(true));
-        let (EventKind::Command, Some(verb), Some(status), false) =
-            (body.kind, &body.verb, body.status, again)
-        else {
-            return;
-        };
-        *self.commands.entry((verb.clone(), outcome(status))).or_default() += 1;
-    }
-}
-
-fn outcome(status: ReplyStatus) -> String {
-    let word = serde_json::to_value(status).ok();
-    word.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// Receives messages until the program ends; the first connection is made already.

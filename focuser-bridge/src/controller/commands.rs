@@ -146,9 +146,19 @@ impl Focuser {
         let lowest = legs.iter().copied().fold(from, i32::min);
         let highest = legs.iter().copied().fold(from, i32::max);
         let stands = self.motor.turns() == Some(false);
-        let moving = Moving::new(self.settings.mechanics, from, stands, legs, now.instant);
+        let mut moving = Moving::new(self.settings.mechanics, from, stands, legs, now.instant);
+        // Homing sets the speeds; the settings may have changed since.
+        if self.saved.speeds != Some(self.speeds()) {
+            moving = moving.with_speeds();
+            self.saved.speeds = None;
+        }
         let approach = Approach::new(from, self.saved.run_inwards);
         self.begin(ticket, Motion::Move(moving), (lowest, highest), approach, time, now);
+    }
+
+    /// The speeds that the chip must have for a move.
+    pub(super) fn speeds(&self) -> (u16, u16) {
+        self.settings.mechanics.registers().speeds()
     }
 
     fn is_busy(&self) -> Option<Outcome> {

@@ -30,6 +30,9 @@ pub struct Saved {
     /// The full step that homing measured.
     #[serde(default)]
     pub full_step: Option<FullStep>,
+    /// MAX_SPEED and ACC as the chip was last told; `None` if that is not certain.
+    #[serde(default)]
+    pub speeds: Option<(u16, u16)>,
     /// Homing found the end here, not at its previous position: doubtful until found there again.
     #[serde(default)]
     pub end_moved: Option<i32>,

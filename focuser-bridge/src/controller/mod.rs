@@ -247,6 +247,7 @@ impl Focuser {
                 moving::Progress::Arrived(at) => {
                     self.job = Job::None;
                     self.saved.failed_move = None;
+                    self.saved.speeds = Some(self.speeds());
                     self.rest_at(at, now);
                     let outcome = Outcome::succeeded(format!("at {}", self.place()));
                     if let Some(run) = self.run.take() {
@@ -259,6 +260,7 @@ impl Focuser {
                 homing::Progress::Going => {}
                 homing::Progress::Found { end, at } => {
                     let (full_step, measured) = (homing.full_step(), homing.in_words());
+                    self.saved.speeds = Some(self.speeds());
                     self.end_found(end, at, full_step, &measured, now);
                 }
                 homing::Progress::Failed(error) => self.motion_failed(error.into(), now),

@@ -105,6 +105,8 @@ pub(super) struct Moving {
     /// The first of two legs has ended.
     has_turned: bool,
     step: Step,
+    /// What the chip must be told before it moves, in reverse order.
+    set_up: Vec<Request>,
     /// Steps over all legs, from the start.
     distance: i32,
     /// From 0 to 1.
@@ -131,9 +133,21 @@ impl Moving {
             legs,
             has_turned: false,
             step: Step::Before { watch },
+            set_up: Vec::new(),
             distance,
             progress: 0.0,
         }
+    }
+
+    /// Tells the chip its speeds first, while the motor stands: they are others than in the last motion.
+    pub(super) fn with_speeds(mut self) -> Self {
+        let registers = self.mechanics.registers();
+        self.set_up = vec![
+            Request::SetDeceleration(registers.acceleration),
+            Request::SetAcceleration(registers.acceleration),
+            Request::SetMaxSpeed(registers.max_speed),
+        ];
+        self
     }
 
     /// Whether a target was sent.
@@ -158,6 +172,9 @@ impl Moving {
             Step::Ready { watch } if !may_order => Some(watch.request()),
             Step::Under(leg) => Some(self.question(leg)),
             Step::Ready { .. } | Step::Send => {
+                if let Some(request) = self.set_up.pop() {
+                    return Some(request);
+                }
                 let end = self.leg()?;
                 self.step = Step::Under(Leg::new(now));
                 Some(Request::GoTo(end))

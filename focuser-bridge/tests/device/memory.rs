@@ -33,6 +33,27 @@ fn f10_a_restart_keeps_the_position_without_homing() {
 }
 
 #[test]
+fn the_motor_is_told_a_speed_that_was_changed_before_the_restart() {
+    for speed_mm_sec in [0.2, 2.0] {
+        let mut rig = Rig::at("2.5");
+        rig.restart_with(|settings| settings.mechanics.speed_mm_sec = speed_mm_sec);
+        rig.run_until_checked();
+        let orders = rig.orders().len();
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", "1"));
+        rig.assert_rests_at(1.0);
+        let speeds = |rig: &mut Rig, from: usize| {
+            rig.orders()[from..].iter().filter(|order| order.starts_with("P132")).count()
+        };
+        assert_eq!(speeds(&mut rig, orders), 1, "{speed_mm_sec}");
+        // It is told once.
+        let orders = rig.orders().len();
+        assert_succeeded(&rig.command_and_wait("scheduler", "set", "2"));
+        assert_eq!(speeds(&mut rig, orders), 0, "{speed_mm_sec}");
+        rig.assert_unharmed();
+    }
+}
+
+#[test]
 fn a_restart_after_it_was_moved_by_hand_is_not_homed() {
     let mut rig = Rig::at("2.5");
     rig.run_for(SECOND);

@@ -31,8 +31,7 @@ pub const DESCRIPTION: Description = Description {
         Property::switch("heater_on", "Heater"),
         Property::time("heater_until", "Heater off at"),
     ],
-    services: &[],
-    concerns: &[],
+    ..Description::BARE
 };
 
 const ON_OFF: &[Choice] = &[Choice::new("on", "On"), Choice::new("off", "Off")];
