@@ -1,5 +1,5 @@
 //! Manual pages in roff: of a program, from the same clap command that reads its arguments, and of
-//! a settings file, from the commented file that is shipped. Pure, but for [`write`].
+//! a settings file, from the commented file that is shipped. Pure, but for [`write()`].
 
 mod settings;
 
