@@ -16,7 +16,7 @@ fn it_is_read_commanded_refused_unplugged_and_shown() {
     let reply = alice.ask("heater", json!({ "heater": "on", "minutes": 10 })).unwrap();
     assert_eq!((&reply["status"], &reply["code"]), (&json!("succeeded"), &json!(0)), "{reply}");
     assert_eq!(site.orders(), ["H1"]);
-    assert_eq!(site.state().unwrap()["heater_on"], true);
+    site.wait_state(|state| state["heater_on"] == true, LIMIT).unwrap();
 
     // Outside the limits; and somebody who may not.
     let code = |reply: &Value| reply["code"].clone();
