@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::command::UserRequest;
 use crate::exit::{EXIT_OUTSIDE_LIMITS, Failure};
+use crate::format::is_json;
 use crate::instrument::{Instrument, unit};
 use crate::request::Request;
 use crate::shell::Shell;
@@ -46,14 +47,15 @@ pub(crate) fn action(
     };
     let is_set = |id: &str| matches.try_get_one::<bool>(id).ok().flatten().copied().unwrap_or_default();
     let known = match name {
+        "status" if is_json(matches) => Action::Json,
         "status" => Action::Status { all: is_set("all") },
         "json" => Action::Json,
         "watch" => Action::Watch,
         "history" => {
-            Action::History { hours: matches.get_one::<f64>("hours").copied(), json: is_set("json") }
+            Action::History { hours: matches.get_one::<f64>("hours").copied(), json: is_json(matches) }
         }
-        "log" => Action::Log { json: is_set("json") },
-        "health" => Action::Health { json: is_set("json") },
+        "log" => Action::Log { json: is_json(matches) },
+        "health" => Action::Health { json: is_json(matches) },
         "ping" => Action::Ping,
         "outcome" => match matches.get_one::<RequestId>("id") {
             Some(id) => Action::Outcome(id.clone()),
@@ -282,6 +284,12 @@ mod tests {
         assert!(!user_request("turn").0.no_wait);
         assert!(typed("halt --no-wait").is_err());
         assert_eq!(typed("status"), Ok(Some(Action::Status { all: false })));
+        for words in ["status --output json", "status --json", "json"] {
+            assert_eq!(typed(words), Ok(Some(Action::Json)), "{words}");
+        }
+        assert_eq!(typed("status --output text"), Ok(Some(Action::Status { all: false })));
+        assert_eq!(typed("log --output json"), Ok(Some(Action::Log { json: true })));
+        assert!(typed("status --output xml").unwrap_err().contains("possible values: text, json"));
     }
 
     #[test]

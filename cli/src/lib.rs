@@ -23,6 +23,7 @@ pub mod doctor;
 pub mod exit;
 mod files;
 mod foreseen;
+mod format;
 mod generic;
 pub mod ha;
 pub mod halt;

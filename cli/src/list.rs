@@ -9,6 +9,8 @@ use bus::message::{ONLINE, echo};
 use bus::session::client::SessionError;
 use bus::topic::Base;
 
+use serde_json::{Value, json};
+
 use crate::cache;
 use crate::connection::Connection;
 use crate::exit::{EXIT_UNREACHABLE, Failure};
@@ -36,13 +38,17 @@ pub struct Known {
 ///
 /// # Errors
 /// The broker cannot be reached, or knows no device.
-pub(crate) async fn list(access: &Access, site: Option<&str>) -> Result<u8, Failure> {
+pub(crate) async fn list(access: &Access, site: Option<&str>, as_json: bool) -> Result<u8, Failure> {
     let sites = access.sites(site)?;
     let devices = fetch(access, &sites).await?;
     if devices.is_empty() {
         return Err(Failure::said(EXIT_UNREACHABLE, nothing(&sites)));
     }
-    print(&(lines(&devices).join("\n") + "\n"))?;
+    if as_json {
+        print(&format!("{}\n", json(&devices)))?;
+    } else {
+        print(&(lines(&devices).join("\n") + "\n"))?;
+    }
     Ok(0)
 }
 
@@ -101,6 +107,25 @@ pub fn lines(devices: &[(Base, Known)]) -> Vec<String> {
         line + &bridge
     };
     rows.into_iter().map(padded).collect()
+}
+
+/// The same for scripts; `null` for what no `meta` has said.
+#[must_use]
+pub fn json(devices: &[(Base, Known)]) -> Value {
+    devices
+        .iter()
+        .map(|(base, known)| {
+            let meta = known.instrument.as_ref().map(|instrument| &instrument.meta);
+            json!({
+                "device": base.to_string(),
+                "kind": meta.map(|meta| &meta.kind),
+                "label": meta.map(|meta| &meta.label),
+                "model": meta.map(|meta| &meta.model),
+                "version": meta.map(|meta| &meta.version),
+                "availability": known.view.availability,
+            })
+        })
+        .collect()
 }
 
 fn row(base: &Base, known: &Known) -> [String; 4] {

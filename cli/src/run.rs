@@ -25,6 +25,7 @@ use crate::doctor;
 use crate::exit::{EXIT_FAILED, EXIT_STALE, EXIT_USAGE, Failure, with_causes};
 use crate::files;
 use crate::foreseen::Foreseen;
+use crate::format::is_json;
 use crate::ha;
 use crate::halt::Stop;
 use crate::instrument::Instrument;
@@ -93,7 +94,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         Some(("list", matches)) => {
             let common = usage::common(matches, common);
             let access = Access::find(&common)?;
-            block_on(list::list(&access, common.site.as_deref()))
+            block_on(list::list(&access, common.site.as_deref(), is_json(matches)))
         }
         Some(("status", matches)) => {
             let common = usage::common(matches, common);

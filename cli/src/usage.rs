@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::convert;
 use crate::doctor;
 use crate::files;
+use crate::format::with_formats;
 use crate::ha;
 use crate::instrument::{Instrument, unit};
 use crate::metrics;
@@ -63,6 +64,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .arg(Arg::new("device").required(true).value_name("DEVICE").help("DEVICE or SITE/DEVICE"))
         .arg(words().help("The words that would follow `obsbus DEVICE`"));
     let list = Command::new("list").about("Show what devices there are");
+    let list = with_formats(list, "Print them as one line of JSON");
     with_common(Command::new("obsbus"))
         .version(version)
         .about("See and command the instruments of an observatory")
@@ -258,10 +260,14 @@ pub fn scanned(words: &[String], mut common: Common) -> Common {
 }
 
 fn device_commands(command: Command, moves: bool) -> Command {
-    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue);
+    const PAYLOAD: &str = "Print the payload as published";
     let command = command
         .subcommand(
-            Command::new("status").about("Show the device's state, and the reason for it").arg(
+            with_formats(
+                Command::new("status").about("Show the device's state, and the reason for it"),
+                "The same as `json`",
+            )
+            .arg(
                 Arg::new("all")
                     .long("all")
                     .action(ArgAction::SetTrue)
@@ -274,27 +280,21 @@ fn device_commands(command: Command, moves: bool) -> Command {
                 .about("Follow the state: a line per change, or a live screen on a terminal (q quits)"),
         )
         .subcommand(
-            Command::new("history")
-                .about("Draw the last 24 hours")
-                .arg(
-                    Arg::new("hours")
-                        .long("hours")
-                        .value_name("HOURS")
-                        .value_parser(hours)
-                        .help("Number of hours to show, 0.5 to 24"),
-                )
-                .arg(json().conflicts_with("hours").help("Print the payload as published")),
+            with_formats(Command::new("history").about("Draw the last 24 hours"), PAYLOAD).arg(
+                Arg::new("hours")
+                    .long("hours")
+                    .value_name("HOURS")
+                    .value_parser(hours)
+                    .conflicts_with("json")
+                    .help("Number of hours to show, 0.5 to 24"),
+            ),
         )
-        .subcommand(
+        .subcommand(with_formats(
             Command::new("log")
-                .about("Show the last events: commands with their senders, and what the device did")
-                .arg(json().help("Print the payload as published")),
-        )
-        .subcommand(
-            Command::new("health")
-                .about("Show the health of the bridge")
-                .arg(json().help("Print the payload as published")),
-        )
+                .about("Show the last events: commands with their senders, and what the device did"),
+            PAYLOAD,
+        ))
+        .subcommand(with_formats(Command::new("health").about("Show the health of the bridge"), PAYLOAD))
         .subcommand(Command::new("ping").about("Measure the round trip to the bridge"));
     if !moves {
         return command;

@@ -30,6 +30,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tokio::time::timeout;
 
 use crate::exit::{EXIT_FAILED, EXIT_UNREACHABLE, Failure};
+use crate::format::{is_json, with_formats};
 use crate::target::Common;
 use catalogue::Check;
 use device::Judge;
@@ -44,7 +45,7 @@ const DELAYED: Duration = Duration::from_millis(25);
 /// Its command line.
 #[must_use]
 pub fn command() -> Command {
-    Command::new("doctor")
+    let command = Command::new("doctor")
         .about("Find out what is wrong, and what to do")
         .after_help(
             "Exit codes: 0 no failure (warnings are none, except with --strict); else that of the first \
@@ -59,12 +60,6 @@ pub fn command() -> Command {
                 .help("DEVICE or SITE/DEVICE [default: all devices]"),
         )
         .arg(
-            Arg::new("json")
-                .long("json")
-                .action(ArgAction::SetTrue)
-                .help("Print all findings as one line of JSON"),
-        )
-        .arg(
             Arg::new("strict")
                 .long("strict")
                 .action(ArgAction::SetTrue)
@@ -77,7 +72,8 @@ pub fn command() -> Command {
                 .default_value("/etc")
                 .value_parser(value_parser!(PathBuf))
                 .help("Folder of this machine's obsbus and mosquitto settings"),
-        )
+        );
+    with_formats(command, "Print all findings as one line of JSON")
 }
 
 /// Makes all checks; returns the exit code.
@@ -85,7 +81,7 @@ pub fn command() -> Command {
 /// # Errors
 /// The reader of the output has gone.
 pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
-    let mut report = Report::new(matches.get_flag("json"));
+    let mut report = Report::new(is_json(matches));
     let own = own::examine(common, &mut report).await?;
     let etc = matches.get_one::<PathBuf>("etc").cloned().unwrap_or_else(|| PathBuf::from("/etc"));
     broker_files::examine(&etc, &mut report).await?;

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connection::Connection;
 use crate::exit::Failure;
+use crate::format::is_json;
 use crate::instrument::Instrument;
 use crate::log;
 use crate::output::{print, print_lines, say, style};
@@ -48,7 +49,7 @@ pub(crate) async fn watch(matches: &ArgMatches, common: &Common) -> Result<u8, F
     let listen = |kind| signal(kind).map_err(|source| Failure::System { what: "wait for signals", source });
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let mut follower =
-        Follower { as_json: matches.get_flag("json"), with_states, since: None, devices: BTreeMap::new() };
+        Follower { as_json: is_json(matches), with_states, since: None, devices: BTreeMap::new() };
     tokio::select! {
         failure = follow(&access, &topics, &mut follower) => Err(failure),
         _ = interrupt.recv() => Ok(0),

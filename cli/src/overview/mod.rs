@@ -8,40 +8,33 @@ use bus::clock::Now;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::exit::{EXIT_UNREACHABLE, Failure};
+use crate::format::{is_json, with_formats};
 use crate::list::{fetch, nothing};
 use crate::output::{columns, print, style};
 use crate::target::{Access, Common};
 
 pub(crate) use follow::watch;
 
-fn json(help: &'static str) -> Arg {
-    Arg::new("json").long("json").action(ArgAction::SetTrue).help(help)
-}
-
 /// The command line of `status`.
 #[must_use]
 pub fn status_command() -> Command {
-    Command::new("status")
-        .about("Show how every device is")
-        .after_help(
-            "Exit code: 0 if all are well (a warning counts as well); else the worst of them: 155 a bridge is \
+    let command = Command::new("status").about("Show how every device is").after_help(
+        "Exit code: 0 if all are well (a warning counts as well); else the worst of them: 155 a bridge is \
              offline, 4 a device is offline or stale, 36 it has a fault, 1 it reports an error.",
-        )
-        .arg(json("Print it as one line of JSON"))
+    );
+    with_formats(command, "Print it as one line of JSON")
 }
 
 /// The command line of `watch`.
 #[must_use]
 pub fn watch_command() -> Command {
-    Command::new("watch")
-        .about("Follow what happens at every device, and who did it")
-        .arg(
-            Arg::new("states")
-                .long("states")
-                .action(ArgAction::SetTrue)
-                .help("Also a line whenever a device's state changes"),
-        )
-        .arg(json("Print a line of JSON for each"))
+    let command = Command::new("watch").about("Follow what happens at every device, and who did it").arg(
+        Arg::new("states")
+            .long("states")
+            .action(ArgAction::SetTrue)
+            .help("Also a line whenever a device's state changes"),
+    );
+    with_formats(command, "Print a line of JSON for each")
 }
 
 /// `status`; returns the exit code.
@@ -57,7 +50,7 @@ pub(crate) async fn status(matches: &ArgMatches, common: &Common) -> Result<u8, 
     }
     let now = Now::read();
     let rows: Vec<_> = devices.iter().map(|(base, known)| table::Row::of(base, known, now)).collect();
-    if matches.get_flag("json") {
+    if is_json(matches) {
         print(&format!("{}\n", table::json(&rows)))?;
     } else {
         print(&(table::lines(&rows, sites.len() > 1, columns(), style()).join("\n") + "\n"))?;

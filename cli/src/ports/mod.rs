@@ -5,9 +5,10 @@ pub mod rule;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::exit::{EXIT_FAILED, Failure};
+use crate::format::{is_json, with_formats};
 use crate::output::{columns, print, say};
 use crate::text::wrap;
 use adapter::{Adapter, adapters};
@@ -24,7 +25,7 @@ const INSTALL: &str = "\
 
 /// Its syntax.
 pub(crate) fn command() -> Command {
-    Command::new(NAME)
+    let command = Command::new(NAME)
         .about("Show the serial adapters of this machine, or print the udev rule that names one")
         .arg(
             Arg::new("port")
@@ -37,14 +38,8 @@ pub(crate) fn command() -> Command {
                 .long("rule")
                 .value_name("NAME")
                 .requires("port")
+                .conflicts_with("json")
                 .help("Print the udev rule that calls DEVICE /dev/NAME, with its group, mode and latency"),
-        )
-        .arg(
-            Arg::new("json")
-                .long("json")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("rule")
-                .help("Print a list of JSON objects"),
         )
         .arg(
             Arg::new("root")
@@ -52,7 +47,8 @@ pub(crate) fn command() -> Command {
                 .hide(true)
                 .value_name("FOLDER")
                 .value_parser(value_parser!(PathBuf)),
-        )
+        );
+    with_formats(command, "Print a list of JSON objects")
 }
 
 /// Runs it.
@@ -72,7 +68,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     if let (Some(name), [adapter]) = (matches.get_one::<String>("rule"), chosen.as_slice()) {
         return print_rule(name, adapter, &all);
     }
-    if matches.get_flag("json") {
+    if is_json(matches) {
         let text = serde_json::to_string_pretty(&chosen);
         return print(&(text.map_err(|error| Failure::said(EXIT_FAILED, error.to_string()))? + "\n"))
             .map(|()| 0);
