@@ -40,7 +40,11 @@ fn every_device_is_listed_shown_and_explained_by_what_its_bridge_says() {
     exited(&list, 0, "clasp/focuser  focuser        ");
     let json: serde_json::Value =
         serde_json::from_str(&obsbus(&site, "visitor", &["list", "--output", "json"]).stdout).unwrap();
-    assert_eq!((&json[0]["device"], &json[0]["kind"]), (&"clasp/chiller".into(), &"chiller".into()), "{json}");
+    assert_eq!(
+        (&json[0]["device"], &json[0]["kind"]),
+        (&"clasp/chiller".into(), &"chiller".into()),
+        "{json}"
+    );
     let status = obsbus(&site, "visitor", &["status"]);
     exited(&status, 0, "chiller  water chiller  IDLE       ok    ");
     exited(&status, 0, "focuser  focuser        NOT HOMED  ok    ");
