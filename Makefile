@@ -45,7 +45,8 @@ test:
 .PHONY: test-metrics
 test-metrics:
 	@tools/setup rust broker prometheus
-	$(CARGO) test --locked --quiet -p testbed --test metrics -- --include-ignored
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --workspace --locked --quiet --test metrics -- --include-ignored
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:
