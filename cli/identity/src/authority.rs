@@ -255,7 +255,7 @@ fn failed(error: rcgen::Error) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
     use std::process::Command;
 
@@ -265,16 +265,16 @@ mod tests {
 
     use super::*;
 
-    fn now() -> Utc {
+    pub(crate) fn now() -> Utc {
         Utc::parse("2026-11-30T03:12:00Z").unwrap()
     }
 
-    struct Fixture {
-        certificate: String,
-        authority: Authority,
+    pub(crate) struct Fixture {
+        pub(crate) certificate: String,
+        pub(crate) authority: Authority,
     }
 
-    fn fixture() -> Fixture {
+    pub(crate) fn fixture() -> Fixture {
         let created = create("obsbus clasp 2026-11-30", now()).unwrap();
         let authority = Authority::new(&created.certificate, created.key, created.expires).unwrap();
         Fixture { certificate: created.certificate, authority }

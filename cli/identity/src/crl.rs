@@ -60,24 +60,9 @@ fn parse<'a>(der: &'a CertificateRevocationListDer<'_>) -> Result<CertificateRev
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authority::{self, Authority};
-
-    fn now() -> Utc {
-        Utc::parse("2026-11-30T03:12:00Z").unwrap()
-    }
-
-    struct Fixture {
-        certificate: String,
-        authority: Authority,
-    }
+    use crate::authority::tests::{Fixture, fixture, now};
 
     impl Fixture {
-        fn new() -> Self {
-            let created = authority::create("obsbus clasp", now()).unwrap();
-            let authority = Authority::new(&created.certificate, created.key, created.expires).unwrap();
-            Self { certificate: created.certificate, authority }
-        }
-
         fn list(&self, serials: &[&str], date: Utc) -> String {
             let revoked: Vec<_> = serials.iter().map(|serial| ((*serial).to_owned(), now())).collect();
             self.authority.revocation_list(&revoked, 1, date).unwrap()
@@ -90,23 +75,23 @@ mod tests {
 
     #[test]
     fn a_list_that_grows_is_good_and_one_that_lacks_somebody_is_old() {
-        let fixture = Fixture::new();
-        let (one, two) = (fixture.list(&["41"], now()), fixture.list(&["41", "42"], now()));
-        assert_eq!(fixture.check(&two, Some(&one), now()), "");
-        assert!(fixture.check(&one, Some(&two), now()).starts_with("is older than the list"));
+        let own = fixture();
+        let (one, two) = (own.list(&["41"], now()), own.list(&["41", "42"], now()));
+        assert_eq!(own.check(&two, Some(&one), now()), "");
+        assert!(own.check(&one, Some(&two), now()).starts_with("is older than the list"));
     }
 
     #[test]
     fn a_list_with_which_the_broker_would_admit_nobody_is_refused() {
-        let fixture = Fixture::new();
-        let list = fixture.list(&["41"], now());
-        assert!(fixture.check(&list, None, now().shifted(-1)).starts_with("is dated in the future"));
+        let own = fixture();
+        let list = own.list(&["41"], now());
+        assert!(own.check(&list, None, now().shifted(-1)).starts_with("is dated in the future"));
         let late = now().shifted(21 * 365 * 86_400_000);
-        assert!(fixture.check(&list, None, late).starts_with("expired on 2046-11-30"));
-        let other = Fixture::new().list(&["41"], now());
-        assert!(fixture.check(&other, None, now()).starts_with("was not signed by the authority"));
-        for bad in ["", &fixture.certificate, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"] {
-            assert!(fixture.check(bad, None, now()).contains("list of revoked certificates"), "{bad}");
+        assert!(own.check(&list, None, late).starts_with("expired on 2046-11-30"));
+        let other = fixture().list(&["41"], now());
+        assert!(own.check(&other, None, now()).starts_with("was not signed by the authority"));
+        for bad in ["", &own.certificate, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"] {
+            assert!(own.check(bad, None, now()).contains("list of revoked certificates"), "{bad}");
         }
     }
 }
