@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use rumqttc::TlsConfiguration;
 use rumqttc::v5::MqttOptions;
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::clock::Now;
 use crate::settings::{self, BrokerSettings, Credentials, FileError, problems_with_files};
@@ -153,33 +153,35 @@ fn known_problems(broker: &BrokerSettings) -> Option<String> {
     problems_with_files(broker, Now::read().utc)
 }
 
-/// The authorities that may have signed the broker's certificate.
+/// How the broker's certificate is judged; `peer` keeps what it shows.
 ///
 /// # Errors
 /// `ca_file` cannot be used, and why.
-pub(super) fn roots(broker: &BrokerSettings) -> Result<RootCertStore, ConnectError> {
+pub(super) fn judged(
+    broker: &BrokerSettings,
+    peer: &Peer,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ConnectError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("ca_file", &broker.ca_file)? {
         roots.add(certificate).map_err(|error| {
             unusable("ca_file", &broker.ca_file, format!("holds no usable authority: {error}"))
         })?;
     }
-    Ok(roots)
-}
-
-fn tls(broker: &BrokerSettings, peer: &Peer) -> Result<Arc<ClientConfig>, ConnectError> {
-    let roots = roots(broker)?;
     // The provider is given explicitly: with two of them in the build rustls would panic at the
     // first use.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .build()
         .map_err(|error| unusable("ca_file", &broker.ca_file, format!("cannot be used: {error}")))?;
-    let builder = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(ConnectError::Tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Onlooker { judge, peer: peer.clone() }));
+        .with_custom_certificate_verifier(Arc::new(Onlooker { judge, peer: peer.clone() })))
+}
+
+fn tls(broker: &BrokerSettings, peer: &Peer) -> Result<Arc<ClientConfig>, ConnectError> {
+    let builder = judged(broker, peer)?;
     let config = match &broker.credentials {
         Credentials::Password { .. } => builder.with_no_client_auth(),
         Credentials::Certificate { certificate_file, key_file } => {

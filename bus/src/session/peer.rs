@@ -3,17 +3,15 @@
 #![expect(clippy::disallowed_methods, reason = "whether a certificate is valid depends on the date")]
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, Error};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::connect::{ConnectError, explain_tls, roots};
+use super::connect::{ConnectError, Peer, explain_tls, judged};
 use crate::clock::{Now, Utc};
 use crate::settings::BrokerSettings;
 
@@ -44,22 +42,12 @@ pub enum PeerError {
 /// # Errors
 /// The certificate is not accepted, or what listens there does not speak TLS.
 pub async fn examine(stream: TcpStream, broker: &BrokerSettings) -> Result<Vec<Presented>, PeerError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = roots(broker)?;
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| PeerError::Refused(error.to_string()))?;
-    let witness = Arc::new(Witness { inner, seen: Mutex::default() });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(ConnectError::Tls)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
+    let peer = Peer::default();
+    let config = judged(broker, &peer)?.with_no_client_auth();
     let name = ServerName::try_from(broker.host.clone())
         .map_err(|_| PeerError::Refused(format!("\"{}\" is not a host's name", broker.host)))?;
     let result = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    let chain = witness.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let chain: Vec<Presented> = peer.chain().iter().filter_map(presented).collect();
     match result {
         Ok(_) => Ok(chain),
         Err(error) => Err(PeerError::Refused(why(&error, &chain, broker))),
@@ -94,50 +82,6 @@ fn unknown_issuer(chain: &[Presented], broker: &BrokerSettings, place: &str) -> 
         "{head}: if it is an intermediate authority, append its certificate to the broker's certfile; otherwise \
          ca_file is the certificate of another authority: get the right one"
     )
-}
-
-/// Judges as usual, and remembers what was presented.
-#[derive(Debug)]
-struct Witness {
-    inner: Arc<WebPkiServerVerifier>,
-    seen: Mutex<Vec<Presented>>,
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let chain = std::iter::once(own).chain(others).filter_map(presented).collect();
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = chain;
-        self.inner.verify_server_cert(own, others, name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }
 
 fn presented(der: &CertificateDer<'_>) -> Option<Presented> {

@@ -1,4 +1,5 @@
-//! Keeps the broker's certificate of a handshake, because the MQTT library does not show it.
+//! Keeps the certificates that the broker shows in a handshake, because the MQTT library does not
+//! show them.
 //!
 //! The judgement is rustls's own: this verifier only looks on.
 
@@ -9,14 +10,25 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// The certificate that the broker has shown, once it was accepted.
+/// What the broker has shown.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Peer(Arc<OnceLock<CertificateDer<'static>>>);
+pub(crate) struct Peer(Arc<OnceLock<Shown>>);
+
+#[derive(Debug)]
+struct Shown {
+    chain: Vec<CertificateDer<'static>>,
+    accepted: bool,
+}
 
 impl Peer {
-    /// The certificate; `None` before the handshake.
+    /// The broker's own certificate; `None` before the handshake, and if it was refused.
     pub(crate) fn certificate(&self) -> Option<&CertificateDer<'static>> {
-        self.0.get()
+        self.0.get().filter(|shown| shown.accepted)?.chain.first()
+    }
+
+    /// All of them, also if they were refused, its own first.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        self.0.get().map_or(&[], |shown| &shown.chain)
     }
 }
 
@@ -36,11 +48,13 @@ impl ServerCertVerifier for Onlooker {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let accepted =
-            self.judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        let verdict =
+            self.judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        let chain = chain.map(|certificate| certificate.clone().into_owned()).collect();
         // One handshake for each connection: there is no earlier one.
-        let _ = self.peer.0.set(end_entity.clone().into_owned());
-        Ok(accepted)
+        let _ = self.peer.0.set(Shown { chain, accepted: verdict.is_ok() });
+        verdict
     }
 
     fn verify_tls12_signature(
