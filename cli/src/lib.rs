@@ -41,6 +41,7 @@ pub mod overview;
 pub mod picture;
 pub mod ports;
 pub mod progress;
+mod regain;
 pub mod request;
 mod run;
 mod runtime;

@@ -1,5 +1,5 @@
 //! What is known of every device: the messages of the broker, received without end.
-#![expect(clippy::disallowed_methods, reason = "reads the clock, and pauses before the next attempt")]
+#![expect(clippy::disallowed_methods, reason = "reads the clock for when a message was received")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +14,9 @@ use super::families::{Families, families};
 use super::watched::Watched;
 use crate::connection::Connection;
 use crate::instrument::Instrument;
-use crate::output::say;
+use crate::regain::regain;
 use crate::target::Access;
-use crate::text::date;
 
-/// Pause between two attempts to reach the broker.
-const PAUSE: Duration = Duration::from_secs(1);
 /// A connection without messages is looked at again after this time.
 const TICK: Duration = Duration::from_secs(60);
 
@@ -79,23 +76,9 @@ pub(super) async fn follow(access: &Access, topics: &[String], first: Connection
     let mut connection = first;
     loop {
         with(watch, Watch::connected);
-        let mut trouble = receive(&mut connection, watch).await.to_string();
+        let trouble = receive(&mut connection, watch).await.to_string();
         with(watch, |watch| watch.connected = false);
-        say(&format!("{} disconnected from the broker: {trouble}; trying again", date(Now::read().utc)));
-        connection = loop {
-            match Connection::open_to_all(access, topics).await {
-                Ok(connection) => break connection,
-                Err(error) => {
-                    let error = error.to_string();
-                    if error != trouble {
-                        say(&format!("{} still disconnected: {error}", date(Now::read().utc)));
-                        trouble = error;
-                    }
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        };
-        say(&format!("{} connected to the broker again", date(Now::read().utc)));
+        connection = regain(access, topics, trouble).await;
     }
 }
 

@@ -18,14 +18,13 @@ use crate::exit::Failure;
 use crate::format::is_json;
 use crate::instrument::Instrument;
 use crate::log;
-use crate::output::{print, print_lines, say, style};
+use crate::output::{print, print_lines, style};
+use crate::regain::regain;
 use crate::status::Renderer;
 use crate::target::{Access, Common};
 use crate::text::date;
 use crate::view::View;
 
-/// Pause between two attempts to reach a lost broker.
-const PAUSE: Duration = Duration::from_secs(1);
 /// As many events as a bridge keeps, and some more.
 const REMEMBERED: usize = 2 * bus::message::MAX_RECENT;
 /// How often it is checked whether a state has become stale.
@@ -64,26 +63,12 @@ async fn follow(access: &Access, topics: &[String], follower: &mut Follower) -> 
         Err(error) => return error.into(),
     };
     loop {
-        let mut trouble = match follower.receive(&mut connection).await {
+        let trouble = match follower.receive(&mut connection).await {
             Failure::Session(error) => error.to_string(),
             failure => return failure,
         };
         let lost = Now::read().utc;
-        say(&format!("{} DISCONNECTED: {trouble}; trying again", date(lost)));
-        connection = loop {
-            match Connection::open_to_all(access, topics).await {
-                Ok(connection) => break connection,
-                Err(error) => {
-                    let error = error.to_string();
-                    if error != trouble {
-                        say(&format!("{} still disconnected: {error}", date(Now::read().utc)));
-                        trouble = error;
-                    }
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        };
-        say(&format!("{} connected again", date(Now::read().utc)));
+        connection = regain(access, topics, trouble).await;
         follower.reconnected(lost);
     }
 }
