@@ -7,7 +7,9 @@ from machine import ROOT, wait_for
 
 PACKAGES = ROOT / "target/packages"
 PASSPHRASE = "correct horse battery"
-ANSWERS = {"passphrase": PASSPHRASE, "Passphrase": PASSPHRASE, "The same again": PASSPHRASE}
+ANSWERS = {
+    word: PASSPHRASE for word in ("passphrase", "Passphrase", "The same again", "Password: ", "Reenter password: ")
+}
 
 
 def blocks(page, mark):

@@ -67,8 +67,8 @@ class Machine:
     """
 
     def __init__(self, name, layers, devices=None):
-        # Of nobody else: nothing that two machines of one name share.
-        self.name = f"{name}-{next(NUMBERS)}"
+        # Of no other: what has one name shares its control groups.
+        self.name = f"{name}-{os.getpid()}-{next(NUMBERS)}"
         self.devices = dict(devices or {})
         self.process = None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"booted-{name}-"))

@@ -1,5 +1,7 @@
 """The commands of the other pages for operators, on a machine that was installed by docs/install.md."""
 
+import subprocess
+
 import pytest
 
 from installing import ANSWERS, commands
@@ -45,6 +47,18 @@ def test_who_was_revoked_is_out_at_once_and_commands_again_with_another_key(mach
     wait_until_ready(machine)
     # Also with the option files, which stayed.
     alice(machine, "mosquitto_sub -t clasp/chiller/state -C 1 -W 10")
+
+
+def test_with_the_first_panel_user_browsers_get_in(installation, machine):
+    run(machine, "web-panel.md", "opens the listener for browsers, as root")
+    asks = "\r\n".join([
+        "GET /mqtt HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: mqtt", "", "",
+    ])
+    inside = ["nsenter", "--net", "--target", machine.leader()]
+    connect = ["openssl", "s_client", "-quiet", "-connect", "localhost:9443"]
+    said = subprocess.run([*inside, "timeout", "5", *connect], input=asks.encode(), capture_output=True, check=False)
+    assert b"101 Switching Protocols" in said.stdout, said
 
 
 def test_a_bridge_gets_another_key_in_the_same_process(machine):
