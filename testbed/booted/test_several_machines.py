@@ -45,7 +45,7 @@ def carry(folder, source, target, home="root"):
     """As scp does."""
     shutil.copytree(source.root / "root" / folder, target.root / home / folder)
     if home != "root":
-        target.run(f"chown --recursive alice: /{home}/{folder}")
+        target.run(f"chown --recursive {folder}: /{home}/{folder}")
 
 
 def test_three_machines_make_an_observatory_and_identities_are_renewed_and_revoked_across_them(machines):
@@ -55,7 +55,8 @@ def test_three_machines_make_an_observatory_and_identities_are_renewed_and_revok
     carry("alice", broker, operator, "home/alice")
     broker.run("rm -r chiller-bridge alice")
     run_block(instrument, "install.md", "runs on the instrument's machine, as root")
-    wait_for("a chiller that is heard", lambda: broker.run("cat /var/log/mosquitto/mosquitto.log | grep -q chiller-bridge", check=False).code == 0)
+    is_heard = lambda: broker.run("grep chiller-bridge /var/log/mosquitto/mosquitto.log", check=False).out
+    wait_for("a bridge that has connected", is_heard)
     run_block(operator, "install.md", "runs on an operator's machine, as alice", user="alice")
     wait_for_state(operator, "chiller", "a chiller that is read", connected=True)
     alice(operator, "chiller mode manual && chiller enable && chiller disable")
@@ -77,6 +78,16 @@ def test_three_machines_make_an_observatory_and_identities_are_renewed_and_revok
     wait_for("a bridge that reads its new certificate", is_read)
     wait_for("a chiller that answers", lambda: alice(operator, "chiller ping", check=False).code == 0)
     assert main_pid(instrument, "chiller") == before
+
+    # A second operator, whose key never leaves the machine: bob may look, and command nothing.
+    operator.run("useradd --create-home bob")
+    run_block(operator, "identities.md", "asks on an operator's machine, as bob", user="bob")
+    shutil.copy(operator.root / "home/bob/bob.csr", broker.root / "root")
+    broker.type("obsbus identity sign bob.csr", ANSWERS)
+    carry("bob", broker, operator, "home/bob")
+    run_block(operator, "identities.md", "installs on an operator's machine, as bob", user="bob")
+    operator.run("chiller status", user="bob")
+    assert operator.run("chiller ping", user="bob", check=False).code == 3
 
     # A broker's machine that is gone for a while.
     broker.run("systemctl stop mosquitto")
