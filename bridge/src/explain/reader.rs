@@ -115,7 +115,7 @@ where
             let Some(length) = open.collect(record, left) else { return };
             left = left.get(length..).unwrap_or_default();
             let Some(open) = self.open.take() else { return };
-            if open.seen.got == open.seen.sent {
+            if without_ends(&open.seen.got) == without_ends(&open.seen.sent) {
                 self.echo(open, record);
             } else {
                 self.replied(open, end);
@@ -280,6 +280,13 @@ impl<R> Open<R> {
         let end = bytes.iter().position(|byte| exchange.collect(&mut self.seen.got, *byte));
         end.map(|last| last + 1)
     }
+}
+
+fn without_ends(bytes: &[u8]) -> &[u8] {
+    let is_end = |byte: &u8| matches!(*byte, b'\r' | b'\n');
+    let from = bytes.iter().position(|byte| !is_end(byte)).unwrap_or(bytes.len());
+    let to = bytes.iter().rposition(|byte| !is_end(byte)).map_or(from, |last| last + 1);
+    bytes.get(from..to).unwrap_or_default()
 }
 
 fn quoted(bytes: &[u8]) -> String {
