@@ -185,13 +185,13 @@ where
                 (Outcome::Answered, late)
             }
             Err(Undecodable::Refused(text)) => (Outcome::Refused, Some(Problem::new("refused", text))),
-            Err(Undecodable::Bad(text)) => (Outcome::Bad, Some(self.bad(&open.seen.got, text))),
+            Err(Undecodable::Bad(text)) => (Outcome::Bad, Some(self.bad(&open.seen.got, &text))),
         };
         self.end(open, outcome, problem);
     }
 
     /// Perhaps it is the reply to an earlier request.
-    fn bad(&mut self, got: &[u8], text: String) -> Problem {
+    fn bad(&self, got: &[u8], text: &str) -> Problem {
         let earlier = self.unanswered.iter().rev().find(|earlier| {
             let decoded = self.protocol.decode(&earlier.request, &earlier.sent, got);
             matches!(decoded, Ok(_) | Err(Undecodable::Refused(_)))
