@@ -5,7 +5,7 @@
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection`, `ask`, `metrics` and `doctor` touch a socket, only `notes`, `cache`,
-//! `upkeep`, `schema`, `files`, `ports` and `doctor` the disk.
+//! `upkeep`, `schema`, `files`, `ports`, `transcript` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -54,6 +54,7 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod transcript;
 mod upkeep;
 pub mod usage;
 mod values;

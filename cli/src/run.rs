@@ -43,6 +43,7 @@ use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
 use crate::target::{Access, Common};
 use crate::tool::{Session, Tool};
+use crate::transcript;
 use crate::usage::{self, STOP, YES, is_help, rendered};
 use crate::view::View;
 use crate::watch::watch;
@@ -151,6 +152,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         }
         Some((ports::NAME, matches)) => ports::run(matches),
         Some((convert::NAME, matches)) => convert::run(matches),
+        Some((transcript::NAME, matches)) => transcript::run(matches),
         Some((files::NAME, matches)) => {
             files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
         }

@@ -22,12 +22,13 @@ use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
 use crate::tool::Tool;
+use crate::transcript;
 use crate::values::{hours, number, prefix, request_id, seconds, service};
 
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 15] = [
     "list",
     "status",
     "watch",
@@ -37,6 +38,7 @@ pub const COMMANDS: [&str; 14] = [
     "ha",
     "ports",
     "convert-config",
+    "transcript",
     "acl",
     "identity",
     "schema",
@@ -84,6 +86,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(home_assistant())
         .subcommand(ports::command())
         .subcommand(convert::command())
+        .subcommand(transcript::command())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
         .subcommand(identity::command())
         .subcommand(schema())
