@@ -27,11 +27,12 @@ use crate::values::{hours, number, prefix, request_id, seconds, service};
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 15] = [
     "list",
     "status",
     "watch",
     "metrics",
+    "alpaca",
     "doctor",
     "device",
     "ha",
@@ -79,6 +80,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(overview::status_command())
         .subcommand(overview::watch_command())
         .subcommand(metrics::command())
+        .subcommand(alpaca::command())
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())
