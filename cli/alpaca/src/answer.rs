@@ -140,10 +140,11 @@ fn device_state(known: &Known<'_>) -> Result<Value, Trouble> {
 }
 
 fn is_moving(known: &Known<'_>) -> Result<bool, Trouble> {
-    let (axis, state) = usable(known)?;
+    // Also while no state can be believed: some programs take an error for `false`, and go on.
     if let Own::Ordered { .. } = known.own {
         return Ok(true);
     }
+    let (axis, state) = usable(known)?;
     let fault = || Trouble::invalid_operation(format!("nobody can say so: {}", state.common.summary));
     match (axis.is_moving(state).ok_or_else(fault)?, &known.own) {
         (false, Own::Failed(trouble)) => Err(trouble.clone()),

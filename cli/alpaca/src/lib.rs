@@ -44,7 +44,7 @@ use settings::Settings;
 const NAME: &str = "alpaca";
 const LOG_NAME: &str = "obsbus-alpaca";
 /// The user of the shipped unit.
-const USER: &str = "obsbus";
+const USER: &str = "obsbus-alpaca";
 /// It failed, for a reason that settings do not change.
 const FAILED: u8 = 1;
 /// Wrong settings.

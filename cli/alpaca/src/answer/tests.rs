@@ -172,6 +172,11 @@ fn it_moves_from_the_order_to_the_verdict_and_while_anybody_moves_it() {
     // The bridge has accepted it, and has not published a state since.
     let ordered = Known { own: Own::Ordered { halted: false }, ..idle(2.5) };
     assert_eq!(read(Property::IsMoving, &ordered), Ok(json!(true)));
+    // An outage does not end it.
+    let away = Trouble::unusable(&Unusable::NoBroker("refused".to_owned()));
+    let ordered = Known { own: Own::Ordered { halted: true }, ..known(Err(away)) };
+    assert_eq!(read(Property::IsMoving, &ordered), Ok(json!(true)));
+    fails(read(Property::Position, &ordered), NOT_CONNECTED, "refused");
 }
 
 #[test]
