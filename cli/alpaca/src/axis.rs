@@ -184,8 +184,11 @@ mod tests {
 
     #[test]
     fn a_target_outside_the_range_becomes_its_end() {
-        assert_eq!([-1, i32::MIN, 0].map(|steps| axis().target(steps)), [0.0; 3]);
-        assert_eq!([6001, i32::MAX, 6000].map(|steps| axis().target(steps)), [6.0; 3]);
+        let axis = axis();
+        for (steps, end) in [(-1, 0.0), (i32::MIN, 0.0), (0, 0.0), (6000, 6.0), (6001, 6.0), (i32::MAX, 6.0)]
+        {
+            assert_eq!(Some(axis.target(steps)), Some(end), "{steps}");
+        }
     }
 
     #[test]

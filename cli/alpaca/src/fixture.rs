@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::axis::State;
 
-fn number(key: &str, quantity: &str, role: &str, set_by: Value) -> Value {
+fn number(key: &str, quantity: &str, role: &str, set_by: Option<&str>) -> Value {
     json!({"key": key, "label": key, "quantity": quantity, "unit": (quantity == "position").then_some("mm"),
         "decimals": 3, "words": [], "role": role, "many": false, "history": false, "set_by": set_by})
 }
@@ -24,7 +24,7 @@ pub(crate) fn meta() -> Meta {
     let millimetres = json!([{"name": "mm", "kind": "number", "unit": "mm", "minimum": 0.0, "maximum": 6.0,
         "step": 0.001, "choices": null, "optional": false}]);
     let word = |word: &str, tone: &str| json!({"word": word, "label": word, "tone": tone});
-    let mut status = number("status", "word", "headline", Value::Null);
+    let mut status = number("status", "word", "headline", None);
     status["words"] = json!([
         word("idle", "good"),
         word("moving", "busy"),
@@ -43,9 +43,9 @@ pub(crate) fn meta() -> Meta {
         ],
         "properties": [
             status,
-            number("at", "position", "headline", Value::Null),
-            number("to", "position", "setting", "go".into()),
-            number("temp", "number", "reading", Value::Null),
+            number("at", "position", "headline", None),
+            number("to", "position", "setting", Some("go")),
+            number("temp", "number", "reading", None),
         ],
     });
     serde_json::from_value(meta).unwrap()

@@ -63,6 +63,7 @@ pub(crate) async fn listen(port: u16, is_public: bool) -> Result<Vec<TcpListener
 
 /// Answers until the program ends.
 pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>, open: Open) {
+    let mut refused = None;
     loop {
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
@@ -70,7 +71,10 @@ pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>, open: Open
         };
         let from = from.ip().to_canonical();
         if !is_allowed(&server.settings.allow, from) {
-            tracing::warn!("refused a connection of {from}, which is not in allow");
+            // Not a line for each of a thousand attempts.
+            if refused.replace(from) != Some(from) {
+                tracing::warn!("refused a connection of {from}, which is not in allow");
+            }
             continue;
         }
         let Some((number, evicted)) = open.enter(Now::read().instant) else { continue };

@@ -97,12 +97,13 @@ impl Alpaca {
     }
 
     #[track_caller]
-    fn is(&self, member: &str, value: Value) {
-        assert_eq!(self.get(member)["Value"], value, "{member}");
+    fn is(&self, member: &str, value: impl Into<Value>) {
+        assert_eq!(self.get(member)["Value"], value.into(), "{member}");
     }
 
     #[track_caller]
-    fn comes(&self, member: &str, value: Value) {
+    fn comes(&self, member: &str, value: impl Into<Value>) {
+        let value = value.into();
         let answer = || (self.get(member)["Value"] == value).then_some(());
         wait_for(&format!("{member} to be {value}"), LIMIT, answer).unwrap();
     }
@@ -147,14 +148,14 @@ fn a_program_moves_the_focuser_and_is_told_the_truth_all_the_while() {
     // Connecting homes nothing, and neither does a move.
     fails(&alpaca.get("position"), INVALID_OPERATION, "the position is not known");
     fails(&alpaca.member("PUT", "move", "Position=100"), INVALID_OPERATION, "the position is not known");
-    alpaca.is("ismoving", json!(false));
+    alpaca.is("ismoving", false);
     assert_eq!(targets_sent(&site), 0);
 
     let id = alice.send("init", json!({})).unwrap();
     alice.reply(&id, "accepted").unwrap();
-    alpaca.comes("ismoving", json!(true));
+    alpaca.comes("ismoving", true);
     succeeded(&alice.terminal(&id).unwrap());
-    alpaca.comes("position", json!(0));
+    alpaca.comes("position", 0);
 
     for (member, value) in [("maxstep", json!(6000)), ("maxincrement", json!(6000)), ("stepsize", json!(1.0))]
     {
@@ -166,9 +167,9 @@ fn a_program_moves_the_focuser_and_is_told_the_truth_all_the_while() {
     // It moves as soon as the order is answered, and stands at the very step when it does not.
     for (order, there) in [("1234", 1234), ("-10", 0)] {
         alpaca.put("move", &format!("Position={order}"));
-        alpaca.is("ismoving", json!(true));
-        alpaca.comes("ismoving", json!(false));
-        alpaca.is("position", json!(there));
+        alpaca.is("ismoving", true);
+        alpaca.comes("ismoving", false);
+        alpaca.is("position", there);
         assert_eq!(at_rest(&site)["current_mm"], f64::from(there) / 1000.0);
     }
 
@@ -177,7 +178,7 @@ fn a_program_moves_the_focuser_and_is_told_the_truth_all_the_while() {
     fails(&alpaca.member("PUT", "move", "Position=100"), INVALID_OPERATION, "expected Halt first");
     wait_under_way(&site, 0.0, 0.2);
     alpaca.put("halt", "");
-    alpaca.comes("ismoving", json!(false));
+    alpaca.comes("ismoving", false);
     let stood = at_rest(&site)["current_mm"].as_f64().unwrap();
     assert!(stood < 5.0, "{stood}");
 
@@ -187,7 +188,7 @@ fn a_program_moves_the_focuser_and_is_told_the_truth_all_the_while() {
     succeeded(&alice.ask("stop", json!({})).unwrap());
     alpaca.waits_for_error("ismoving", CANCELLED, "alice ended it with stop");
     alpaca.put("halt", "");
-    alpaca.is("ismoving", json!(false));
+    alpaca.is("ismoving", false);
 
     // And what somebody else moves is not moved from here.
     let id = alice.send("set", json!({"mm": 0.0})).unwrap();
@@ -201,14 +202,14 @@ fn a_program_moves_the_focuser_and_is_told_the_truth_all_the_while() {
 fn an_identity_that_may_not_command_is_told_what_is_missing() {
     let (site, _) = homed();
     let alpaca = Alpaca::of(&site, "alpaca").connected();
-    alpaca.is("position", json!(0));
+    alpaca.is("position", 0);
     let sent = targets_sent(&site);
     fails(
         &alpaca.member("PUT", "move", "Position=100"),
         INVALID_OPERATION,
         "alpaca is not in control_clients of the bridge",
     );
-    alpaca.is("ismoving", json!(false));
+    alpaca.is("ismoving", false);
     fails(&alpaca.member("PUT", "halt", ""), INVALID_OPERATION, "NOT STOPPED: stop: rejected");
     assert_eq!(targets_sent(&site), sent);
 }
@@ -225,21 +226,21 @@ fn nothing_old_is_shown_as_if_it_were_new_and_an_outage_mends_itself() {
         alpaca.waits_for_error(member, NOT_CONNECTED, "there is no connection to the broker");
     }
     // Some programs take an error for `false`, and would go on.
-    alpaca.is("ismoving", json!(true));
+    alpaca.is("ismoving", true);
     fails(&alpaca.member("PUT", "move", "Position=1"), NOT_CONNECTED, "there is no connection to the broker");
     let stop = alpaca.member("PUT", "halt", "");
     fails(&stop, INVALID_OPERATION, "NOT STOPPED: no answer (there is no connection to the broker");
     // It gets through when the broker is there again, and the client need not connect anew.
     site.broker.restart().unwrap();
-    alpaca.comes("ismoving", json!(false));
+    alpaca.comes("ismoving", false);
     assert!(at_rest(&site)["current_mm"].as_f64().unwrap() <= 3.0);
-    alpaca.is("connected", json!(true));
+    alpaca.is("connected", true);
 
     // A bridge that is killed stops the motion when it is back, and says so.
     alpaca.put("move", "Position=5500");
     site.bridge.kill9().unwrap();
     alpaca.waits_for_error("position", NOT_CONNECTED, "the bridge of clasp/focuser is offline");
-    alpaca.is("ismoving", json!(true));
+    alpaca.is("ismoving", true);
     site.start_bridge().unwrap();
     alpaca.waits_for_error("ismoving", INVALID_OPERATION, "set: failed");
 
@@ -248,8 +249,8 @@ fn nothing_old_is_shown_as_if_it_were_new_and_an_outage_mends_itself() {
     assert_eq!(alpaca.process.wait_exit(LIMIT).unwrap(), 0);
     let again = Alpaca::start(&launch);
     fails(&again.get("position"), NOT_CONNECTED, "expected Connect");
-    again.is("connected", json!(false));
-    again.connected().is("connected", json!(true));
+    again.is("connected", false);
+    again.connected().is("connected", true);
 }
 
 #[test]
@@ -284,7 +285,7 @@ fn malformed_and_hostile_requests_end_quickly_and_move_nothing() {
     };
     let slow: Vec<TcpStream> = (0..200).map(half).collect();
     let began = now();
-    alpaca.is("position", json!(0));
+    alpaca.is("position", 0);
     assert!(now().since(began) < Duration::from_secs(2), "it waited for those that send nothing");
     // A connection that was opened before them had to make room.
     let mut oldest = slow.first().unwrap();
