@@ -17,6 +17,7 @@ help:
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
 	@echo 'make test-metrics   obsbus metrics with a real Prometheus'
+	@echo 'make test-alpaca    obsbus alpaca with the client library of the ASCOM standard, by its conformance rules'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt'
@@ -47,6 +48,12 @@ test-metrics:
 	@tools/setup rust broker prometheus
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --workspace --locked --quiet --test metrics -- --include-ignored
+
+.PHONY: test-alpaca
+test-alpaca:
+	@tools/setup rust broker alpaca
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --locked --quiet -p testbed --test focuser -- --ignored alpaca
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:

@@ -109,6 +109,11 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             block_on(metrics::metrics(matches, &common))
         }
+        Some(("alpaca", matches)) => {
+            let text =
+                alpaca::run(matches).map_err(|failure| Failure::said(failure.code, failure.to_string()))?;
+            print(&text).map(|()| 0)
+        }
         Some(("doctor", matches)) => {
             let common = usage::common(matches, common);
             block_on(doctor::run(matches, &common))

@@ -33,6 +33,7 @@ pub const COMMANDS: [&str; 15] = [
     "status",
     "watch",
     "metrics",
+    "alpaca",
     "doctor",
     "device",
     "ha",
@@ -81,6 +82,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(overview::status_command())
         .subcommand(overview::watch_command())
         .subcommand(metrics::command())
+        .subcommand(alpaca::command())
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())
