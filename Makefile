@@ -46,7 +46,7 @@ test:
 test-metrics:
 	@tools/setup rust broker prometheus
 	$(CARGO) build --workspace --bins --locked --quiet
-	$(CARGO) test --workspace --locked --quiet --test metrics -- --include-ignored
+	$(CARGO) test --workspace --locked --quiet --test records metrics -- --include-ignored
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:

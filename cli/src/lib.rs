@@ -4,8 +4,8 @@
 //! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics` and `doctor` touch a socket, only `notes`, `cache`,
-//! `upkeep`, `schema`, `files`, `ports` and `doctor` the disk.
+//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics`, `record` and `doctor` touch a socket, only `notes`, `cache`,
+//! `upkeep`, `schema`, `files`, `ports`, `record` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -41,6 +41,7 @@ pub mod overview;
 pub mod picture;
 pub mod ports;
 pub mod progress;
+mod record;
 mod regain;
 pub mod request;
 mod run;

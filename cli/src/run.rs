@@ -36,6 +36,7 @@ use crate::outcome::outcome;
 use crate::output::{print, say, style};
 use crate::overview;
 use crate::ports;
+use crate::record;
 use crate::request::new_id;
 use crate::runtime::block_on;
 use crate::schema;
@@ -108,6 +109,11 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             block_on(metrics::metrics(matches, &common))
         }
+        Some(("record", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(record::record(matches, &common))
+        }
+        Some(("replay", matches)) => block_on(record::replay(matches)),
         Some(("doctor", matches)) => {
             let common = usage::common(matches, common);
             block_on(doctor::run(matches, &common))

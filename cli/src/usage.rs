@@ -17,6 +17,7 @@ use crate::instrument::{Instrument, unit};
 use crate::metrics;
 use crate::overview;
 use crate::ports;
+use crate::record;
 use crate::schema::SCHEMAS;
 use crate::shell::Shell;
 use crate::style::Style;
@@ -27,11 +28,13 @@ use crate::values::{hours, number, prefix, request_id, seconds, service};
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 16] = [
     "list",
     "status",
     "watch",
     "metrics",
+    "record",
+    "replay",
     "doctor",
     "device",
     "ha",
@@ -79,6 +82,8 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(overview::status_command())
         .subcommand(overview::watch_command())
         .subcommand(metrics::command())
+        .subcommand(record::command())
+        .subcommand(record::replay_command())
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())

@@ -1,7 +1,5 @@
 //! `obsbus metrics` over a real broker and a real bridge, read as Prometheus reads it.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
