@@ -17,6 +17,7 @@ help:
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
 	@echo 'make test-metrics   obsbus metrics with a real Prometheus'
+	@echo 'make test-records   obsbus archive and the Grafana dashboard with a real PostgreSQL'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt'
@@ -47,6 +48,13 @@ test-metrics:
 	@tools/setup rust broker prometheus
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --workspace --locked --quiet --test records metrics -- --include-ignored
+
+# The PostgreSQL of the test is a new one in a folder, and listens on loopback only.
+.PHONY: test-records
+test-records:
+	@tools/setup rust broker postgresql
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --workspace --locked --quiet --test records archive -- --include-ignored
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:

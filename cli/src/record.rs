@@ -10,9 +10,9 @@ use bus::topic::everything_of;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use record::line::{FORMAT, Gap, Header, Message};
 use record::{Plan, Redaction, When, Writer};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::connection::Connection;
+use crate::ends::Ends;
 use crate::exit::{EXIT_FAILED, EXIT_USAGE, Failure};
 use crate::output::say;
 use crate::regain::regain;
@@ -127,24 +127,6 @@ impl From<record::Failure> for Failure {
     fn from(failure: record::Failure) -> Self {
         let code = if failure.is_usage() { EXIT_USAGE } else { EXIT_FAILED };
         Self::said(code, failure.to_string())
-    }
-}
-
-/// Ctrl-C, and what a service manager sends.
-struct Ends(Signal, Signal);
-
-impl Ends {
-    fn listen() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|source| Failure::System { what: "wait for signals", source });
-        Ok(Self(listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?))
-    }
-
-    async fn come(&mut self) {
-        tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
-        }
     }
 }
 

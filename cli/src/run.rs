@@ -13,6 +13,7 @@ use clap::{ArgMatches, Command};
 
 use crate::acl;
 use crate::action::{Action, action, words};
+use crate::archive;
 use crate::ask::{Asker, Notices};
 use crate::cache;
 use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
@@ -112,6 +113,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         Some(("record", matches)) => {
             let common = usage::common(matches, common);
             block_on(record::record(matches, &common))
+        }
+        Some(("archive", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(archive::archive(matches, &common))
         }
         Some(("replay", matches)) => block_on(record::replay(matches)),
         Some(("doctor", matches)) => {

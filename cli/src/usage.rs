@@ -8,6 +8,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::archive;
 use crate::convert;
 use crate::doctor;
 use crate::files;
@@ -28,13 +29,14 @@ use crate::values::{hours, number, prefix, request_id, seconds, service};
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 16] = [
+pub const COMMANDS: [&str; 17] = [
     "list",
     "status",
     "watch",
     "metrics",
     "record",
     "replay",
+    "archive",
     "doctor",
     "device",
     "ha",
@@ -84,6 +86,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(metrics::command())
         .subcommand(record::command())
         .subcommand(record::replay_command())
+        .subcommand(archive::command())
         .subcommand(doctor::command())
         .subcommand(device)
         .subcommand(home_assistant())

@@ -2,6 +2,7 @@
 //!
 //! Only the replay itself can publish there: its certificate is made for this one run and never
 //! leaves a folder that only this user can read. Everybody else may read, and nothing else.
+#![expect(clippy::disallowed_methods, reason = "waits until the broker answers")]
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

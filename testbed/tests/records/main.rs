@@ -7,6 +7,7 @@
     reason = "a key that JSON does not have is null, and then the test fails"
 )]
 
+mod archive;
 mod metrics;
 mod record;
 mod replay;
