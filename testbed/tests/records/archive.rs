@@ -27,7 +27,7 @@ fn launch(program: &str) -> Launch {
     let found = of_debian.unwrap_or_else(|| PathBuf::from(program));
     let launch = Launch::machine(found.to_str().unwrap()).unwrap();
     let words = ["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"];
-    if rustix::process::geteuid().is_root() { launch.under("setpriv", &words).unwrap() } else { launch }
+    if rustix::process::geteuid().is_root() { launch.under("setpriv", words).unwrap() } else { launch }
 }
 
 impl Postgres {
