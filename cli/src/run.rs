@@ -13,6 +13,7 @@ use clap::{ArgMatches, Command};
 
 use crate::acl;
 use crate::action::{Action, action, words};
+use crate::archive;
 use crate::ask::{Asker, Notices};
 use crate::cache;
 use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
@@ -36,6 +37,7 @@ use crate::outcome::outcome;
 use crate::output::{print, say, style};
 use crate::overview;
 use crate::ports;
+use crate::record;
 use crate::request::new_id;
 use crate::runtime::block_on;
 use crate::schema;
@@ -114,6 +116,15 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
                 alpaca::run(matches).map_err(|failure| Failure::said(failure.code, failure.to_string()))?;
             print(&text).map(|()| 0)
         }
+        Some(("record", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(record::record(matches, &common))
+        }
+        Some(("archive", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(archive::archive(matches, &common))
+        }
+        Some(("replay", matches)) => block_on(record::replay(matches)),
         Some(("doctor", matches)) => {
             let common = usage::common(matches, common);
             block_on(doctor::run(matches, &common))
