@@ -8,7 +8,7 @@ from . import __version__, certificates, log
 from .clock import utc_now
 from .settings import SettingsError, load
 
-FAILED, USAGE = 1, 64
+USAGE = 64
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,21 +51,15 @@ def _report(wrong, warnings):
 
 def _run(settings, wrong, warnings):
     # Not before the settings are known to be good: this takes a moment.
-    from .gateway import LOG, Gateway
+    from .gateway import END_AT_REST, LOG, STOP, Gateway
 
     log.set_up()
     # The files may become good while it runs.
     for line in wrong + warnings:
         LOG.warning("%s", line)
-    try:
-        gateway = Gateway(settings)
-    except OSError as error:
-        places = [facade.place for facade in (settings.chiller, settings.focuser) if facade]
-        ports = ", ".join(f"{place.host}:{place.port}" for place in places)
-        LOG.error("cannot listen on %s (host and port of [chiller] and [focuser]): %s", ports, error)
-        return FAILED
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: gateway.stop())
+    # Before there is another thread: the main one waits for them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP | END_AT_REST)
+    gateway = Gateway(settings)
     gateway.run()
     return 0
 
