@@ -20,7 +20,8 @@ def commands(page, mark):
 
 def packages():
     """The .deb files that somebody installs who follows the page, for the site clasp."""
-    found = [file for file in PACKAGES.glob("*.deb") if "data" not in file.name or "clasp" in file.name]
+    names = ("obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-data-clasp")
+    found = [file for file in PACKAGES.glob("*.deb") if file.name.split("_")[0] in names]
     assert len(found) == 4, f"{PACKAGES} has {found}; run: make packages"
     return found
 
