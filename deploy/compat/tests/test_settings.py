@@ -1,7 +1,6 @@
 """The settings file: what is in it, and what is said of a wrong one."""
 
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -171,18 +170,6 @@ def test_check_config_names_the_files_that_are_wrong(gateway, stand, tmp_path):
     path.write_text(good.replace('identity = "scheduler"', 'identity = "pipeline"'))
     code, _, said = check(gateway, path)
     assert code == 64 and "expected the common name pipeline, as in `identity`, not scheduler" in said
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_check_config_by_root_checks_what_the_service_may_read(gateway, stand, tmp_path):
-    scheduler = stand("identity scheduler")
-    path = gateway.settings()
-    for folder in [path, *path.parents, *pathlib.Path(scheduler["key_file"]).parents]:
-        if folder != pathlib.Path("/tmp") and folder != pathlib.Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    command = gateway.command("--check-config", "--user", "nobody", str(path))
-    done = subprocess.run(command, env=gateway.environment(), capture_output=True, text=True, timeout=30)
-    assert done.returncode == 64 and f'{scheduler["key_file"]}: expected a file that can be read' in done.stderr
 
 
 def test_wrong_settings_end_the_program_with_64(gateway, tmp_path):
