@@ -150,7 +150,7 @@ def test_systemd_finds_nothing_to_say_of_the_unit_and_it_reads_no_file_of_a_brid
     gateway.run(f"chown root:root {KEYS[0]}")
     said = gateway.run(f"obsbus-gateway --check-config {SETTINGS}", check=False)
     assert said.code == 64 and f"{KEYS[0]}: expected a file that can be read" in said.err, "root could read it"
-    for path in ("/etc/obsbus/chiller-bridge/chiller-bridge.key", "/var/lib/obsbus/chiller-bridge", "/etc/obsbus/chiller-bridge/clasp.toml"):
+    for path in ("/etc/obsbus/chiller-bridge/chiller-bridge.key", "/var/lib/obsbus/chiller-bridge/clasp", "/etc/obsbus/chiller-bridge/clasp.toml"):
         gateway.run(f"test -e {path}")
         assert gateway.run(f"runuser -u obsbus-gateway -- ls {path}", check=False).code != 0, path
 

@@ -57,14 +57,19 @@ fn what_was_carried_here_goes_there_too_and_its_end_is_noticed() {
     machine.identity(&["install", folder.to_str().unwrap(), "--service", "obsbus-gateway"]);
     assert_is_installed(&machine, "pyro-gateway");
     let output = machine.run(&["renew", "--due", "--within", "3650"]);
-    assert!(output.code == 1 && output.stdout.contains("obsbus identity renew pyro-gateway"), "{}", output.stdout);
+    assert!(
+        output.code == 1 && output.stdout.contains("obsbus identity renew pyro-gateway"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
 fn a_service_that_is_not_installed_gets_nothing() {
     let machine = Machine::new();
     machine.identity(&["init"]);
-    let issue = |name: &str, service: &str| machine.refused(&["issue", name, "--install", "--service", service]);
+    let issue =
+        |name: &str, service: &str| machine.refused(&["issue", name, "--install", "--service", service]);
     for service in ["obsbus-gateway", "../obsbus", ""] {
         assert!(issue("pyro-gateway", service).contains("expected the name of a service"), "{service}");
     }
