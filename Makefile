@@ -21,7 +21,7 @@ help:
 	@echo 'make test-records   obsbus archive and the Grafana dashboard with a real PostgreSQL'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
-	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt'
+	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt (PAHO=2: the newest)'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -97,6 +97,8 @@ bench:
 	@tools/setup rust broker
 	$(CARGO) build --workspace --bins --release --locked --quiet
 	$(CARGO) run --release --quiet --locked --bin bench
+	@tools/setup gateway
+	@OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" deploy/compat/tools/test --figures
 	@if command -v npm >/dev/null && [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
 		$(PANEL) npm ci --silent --no-fund --no-audit && \
 		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \

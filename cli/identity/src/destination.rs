@@ -75,8 +75,15 @@ impl Destination {
         name: &str,
         kind: Kind,
         machine: &Machine,
+        service: Option<&str>,
         told: impl FnOnce() -> Result<Told, Failure>,
     ) -> Result<Self, Failure> {
+        if let (Kind::Server | Kind::Bridge, Some(_)) = (kind, service) {
+            return Err(Failure::usage(format!(
+                "--service: {name} is a {}'s name, and its files have a place of their own: expected the name of a client",
+                kind.word()
+            )));
+        }
         let (pair, authorities) = match kind {
             Kind::Server if name != BROKER => {
                 return Err(Failure::usage(format!(
@@ -87,7 +94,10 @@ impl Destination {
             // The second is for the tools.
             Kind::Server => (machine.broker(), vec![machine.broker_authority(), machine.authority()]),
             Kind::Bridge => (machine.bridge(name), vec![machine.authority()]),
-            Kind::Client => return Self::of_person(name, machine, &told()?),
+            Kind::Client => match service {
+                Some(service) => (machine.service(service, name)?, vec![machine.authority()]),
+                None => return Self::of_person(name, machine, &told()?),
+            },
         };
         let owner = machine.owner_of_key(&pair)?;
         machine.make_folder_of(&pair, owner)?;

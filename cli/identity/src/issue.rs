@@ -64,6 +64,8 @@ pub(crate) struct Wanted {
     pub(crate) out: PathBuf,
     /// For which user of this machine.
     pub(crate) login: Option<String>,
+    /// For which service of this machine.
+    pub(crate) service: Option<String>,
 }
 
 /// One identity that may be issued.
@@ -151,10 +153,10 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
             "--control: the broker's access rules let {name} only read: expected another name"
         )));
     }
-    if wanted.install && kind == Kind::Client && role == Role::Service {
+    if wanted.install && kind == Kind::Client && role == Role::Service && wanted.service.is_none() {
         return Err(Failure::usage(format!(
-            "{name} is a service in the broker's access rules, and where its files belong is not known here: leave \
-             out --install to get a folder with them"
+            "{name} is a service in the broker's access rules, and where its files belong is not known here: expected \
+             --service NAME, or no --install to get a folder with them"
         )));
     }
     let hosts = match kind {
@@ -162,8 +164,9 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
         Kind::Bridge | Kind::Client => Vec::new(),
     };
     let target = if wanted.install {
-        let destination =
-            Destination::of(name, kind, &context.machine, || context.told(wanted.login.clone()))?;
+        let destination = Destination::of(name, kind, &context.machine, wanted.service.as_deref(), || {
+            context.told(wanted.login.clone())
+        })?;
         destination.check_absent(&vault.certificate)?;
         if kind == Kind::Server {
             broker::check_list(&context.machine, &vault.certificate)?;
