@@ -12,7 +12,6 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::message::Reply;
 use bus::session::client::{Acknowledged, Properties, SessionError};
-use bus::settings::BrokerSettings;
 use bus::topic::RequestId;
 use tokio::time::timeout;
 
@@ -252,8 +251,7 @@ impl<'a> Asker<'a> {
         match timeout(SILENCE_LIMIT, &mut work).await {
             Ok(done) => done,
             Err(_) => {
-                let BrokerSettings { host, port, .. } = &self.target.broker;
-                let silent = format!("the broker at {host}:{port} does not answer");
+                let silent = format!("the broker at {} does not answer", self.target.broker.places());
                 self.warn(course, NotYet::Lost(&silent));
                 work.await
             }

@@ -197,9 +197,11 @@ mod tests {
 
     use super::*;
     use crate::session::connect::tests::by_certificate;
+    use crate::settings::Address;
 
     fn start(port: u16) -> (Session, mpsc::Receiver<SessionEvent>) {
-        let broker = BrokerSettings { host: "127.0.0.1".to_owned(), port, ..by_certificate() };
+        let address = Address { host: "127.0.0.1".to_owned(), port };
+        let broker = BrokerSettings { address, ..by_certificate() };
         let settings = SessionSettings {
             broker,
             identity: Identity::new("barometer-bridge").unwrap(),

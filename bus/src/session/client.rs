@@ -311,16 +311,13 @@ impl Client {
     }
 
     fn silent(&self, what: &'static str, limit: Duration) -> SessionError {
-        let place = format!("{}:{}", self.broker.host, self.broker.port);
+        let place = self.broker.address.to_string();
         SessionError::Silent { place, what, limit }
     }
 
     // Its queue is full or closed only if an earlier request was abandoned.
     fn unsendable(&self, what: &'static str) -> SessionError {
-        SessionError::Lost(format!(
-            "the connection to {}:{} did not take {what}",
-            self.broker.host, self.broker.port
-        ))
+        SessionError::Lost(format!("the connection to {} did not take {what}", self.broker.address))
     }
 }
 

@@ -117,7 +117,8 @@ pub(crate) fn options(
     client_id: &ClientId,
     connection_timeout: Duration,
 ) -> Result<(MqttOptions, Peer), ConnectError> {
-    let mut options = MqttOptions::new(client_id.0.as_str(), broker.host.as_str(), broker.port);
+    let mut options =
+        MqttOptions::new(client_id.0.as_str(), broker.address.host.as_str(), broker.address.port);
     let peer = Peer::default();
     let tls = tls(broker, &peer).map_err(|error| in_words(error, broker))?;
     options
@@ -232,11 +233,12 @@ fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> Conne
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::settings::Address;
 
     pub(super) fn broker(credentials: Credentials) -> BrokerSettings {
         BrokerSettings {
-            host: "broker.example.org".to_owned(),
-            port: 8883,
+            address: Address { host: "broker.example.org".to_owned(), port: 8883 },
+            others: Vec::new(),
             ca_file: PathBuf::from("/nowhere/ca.pem"),
             credentials,
             keep_alive: Duration::from_secs(10),

@@ -14,7 +14,7 @@ use crate::settings::{BrokerSettings, Credentials};
 
 /// Why a connection to `broker` failed or ended, and what to check; one sentence.
 pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> String {
-    let place = format!("{}:{}", broker.host, broker.port);
+    let place = broker.address.to_string();
     match error {
         ConnectionError::Timeout(_) => {
             format!(
