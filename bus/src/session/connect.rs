@@ -24,7 +24,7 @@ mod explain;
 mod peer;
 mod tls;
 
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, is_answer};
 use peer::Onlooker;
 pub(crate) use peer::Peer;
 pub(super) use tls::explain as explain_tls;
@@ -53,6 +53,11 @@ impl ClientId {
         getrandom::fill(&mut random).map_err(ConnectError::Random)?;
         let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self(format!("{identity}-{random}")))
+    }
+
+    /// Another one for each of several brokers; for the first, the same.
+    pub(crate) fn numbered(&self, index: usize) -> Self {
+        if index == 0 { self.clone() } else { Self(format!("{}{index}", self.0)) }
     }
 }
 

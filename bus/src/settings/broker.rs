@@ -84,6 +84,14 @@ impl BrokerSettings {
         self.addresses().map(alone).collect()
     }
 
+    /// The same without these addresses; `None` if none is left.
+    #[must_use]
+    pub fn without(&self, addresses: &[Address]) -> Option<Self> {
+        let mut left = self.addresses().filter(|address| !addresses.contains(address)).cloned();
+        let address = left.next()?;
+        Some(Self { address, others: left.collect(), ..self.clone() })
+    }
+
     /// All addresses, for people.
     #[must_use]
     pub fn places(&self) -> String {

@@ -43,6 +43,21 @@ pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> Strin
     }
 }
 
+/// Whether somebody answered there, and let us not in.
+pub(crate) fn is_answer(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::Timeout(_) => false,
+        _ => tls_error(error).is_some() || io_error(error).is_none_or(is_ended),
+    }
+}
+
+fn is_ended(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
+    )
+}
+
 fn explain_io(error: &io::Error, place: &str) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
