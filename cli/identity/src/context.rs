@@ -12,6 +12,7 @@ use crate::destination::Told;
 use crate::failure::Failure;
 use crate::files;
 use crate::machine::Machine;
+use crate::name::check_host;
 use crate::passphrase::Source;
 
 /// What every command needs.
@@ -67,6 +68,7 @@ impl Context {
             None if installed.sites.is_empty() => self.sites_of_bridges(),
             None => installed.sites,
         };
+<<<<<<< HEAD
         let InstalledBroker { host, hosts, port } = installed.broker;
         let port = port.unwrap_or(Address::PORT);
         let brokers: Vec<_> = match &self.broker {
@@ -81,6 +83,12 @@ impl Context {
             return Err(Failure::new(format!("{}: {message}", path.display())));
         }
         Ok(Told { login, sites, brokers })
+=======
+        let broker = self.broker.clone().or(installed.broker.host);
+        // It becomes a line of a file of options.
+        broker.iter().try_for_each(|host| check_host(&format!("{}: host", path.display()), host))?;
+        Ok(Told { login, sites, broker: broker.unwrap_or_else(|| "localhost".to_owned()) })
+>>>>>>> main
     }
 
     /// The sites for which bridges have settings here.
