@@ -24,8 +24,8 @@ use crate::request::new_id;
 /// A will comes at once when its connection has broken.
 const WILL_LIMIT: Duration = Duration::from_millis(1000);
 /// After this time a broker that counts down is a second further.
-const COUNTED: Duration = Duration::from_millis(1300);
-const LOOKS: u32 = 6;
+const COUNTED: Duration = Duration::from_millis(1500);
+const LOOKS: u32 = 7;
 /// Retained messages come at once.
 const STORED_LIMIT: Duration = Duration::from_millis(500);
 
@@ -199,8 +199,7 @@ impl Survey {
             Err(error) => return Err(error),
         };
         let known = self.devices.values().filter(|(_, device)| device.instrument.is_some());
-        // An `online` that is new looks like the old one.
-        let topics: Vec<String> = known.map(|(base, _)| base.state()).collect();
+        let topics: Vec<String> = known.flat_map(|(base, _)| [base.state(), base.availability()]).collect();
         let mut foreign = None;
         let began = Now::read().instant;
         let before = self.stored(&topics, &mut foreign).await?;
@@ -262,20 +261,26 @@ impl Survey {
     }
 }
 
-/// Whether a state that stayed the same has less time left than before, or one had less than its bridge
-/// gave it.
+/// Whether a state that stayed the same has less time left than before, or something less than its
+/// bridge gave it.
 fn counted(before: &Stored, after: &Stored) -> Kept {
-    let given = |payload: &Bytes| {
+    let given = |stored: &Stored, topic: &str| {
+        let (payload, _) = stored.get(&Base::of_topic(topic)?.state())?;
         let state: serde_json::Value = serde_json::from_slice(payload).ok()?;
         state.get("stale_after_s")?.as_f64()
     };
-    let is_less = |(payload, left): &(Bytes, Option<u32>)| {
-        given(payload).zip(*left).is_some_and(|(given, left)| f64::from(left) + 1.0 <= given)
+    let is_less = |stored: &Stored| {
+        let mut times = stored.iter().filter_map(|(topic, (_, left))| given(stored, topic).zip(*left));
+        times.any(|(given, left)| f64::from(left) + 1.0 <= given)
     };
     let mut stuck = None;
-    let mut counts = before.values().chain(after.values()).any(is_less);
+    let mut counts = is_less(before) || is_less(after);
     for (topic, (payload, left)) in before {
-        let Some((_, left_now)) = after.get(topic).filter(|(now, _)| now == payload) else { continue };
+        // An `online` that is new looks like the old one.
+        let is_state = Base::of_topic(topic).is_some_and(|base| base.state() == *topic);
+        let Some((_, left_now)) = after.get(topic).filter(|(now, _)| is_state && now == payload) else {
+            continue;
+        };
         match (left, left_now) {
             (Some(left), Some(left_now)) if left_now < left => counts = true,
             _ => stuck = Some(topic.clone()),
@@ -308,5 +313,13 @@ mod tests {
         }
         assert!(matches!(counted(&before, &stored(new, Some(30))), Kept::Unknown(_)));
         assert!(matches!(counted(&before, &Stored::new()), Kept::Unknown(_)));
+        // What is renewed less often than the state shows it, too, but not the contrary.
+        let online = |left| {
+            let mut both = stored(new, Some(30));
+            both.insert("clasp/dome/availability".to_owned(), (Bytes::from_static(b"online"), Some(left)));
+            both
+        };
+        assert_eq!(counted(&before, &online(29)), Kept::Yes("counted down"));
+        assert!(matches!(counted(&before, &online(30)), Kept::Unknown(_)));
     }
 }
