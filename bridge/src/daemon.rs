@@ -73,7 +73,8 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         core.note_unwritable(error, now);
     }
 
-    let line = line::start(line_settings(settings, configured.xon_xoff));
+    let line = I::line(&own).map_err(cannot("start what carries the exchanges"))?;
+    let line = line.unwrap_or_else(|| line::start(line_settings(settings, configured.xon_xoff)));
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
