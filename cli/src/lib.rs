@@ -47,6 +47,7 @@ mod run;
 mod runtime;
 pub mod schema;
 mod screen;
+mod service;
 pub mod shell;
 mod show;
 pub mod status;

@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::overview;
 use crate::ports;
 use crate::schema::SCHEMAS;
+use crate::service;
 use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
@@ -27,12 +28,13 @@ use crate::values::{hours, number, prefix, request_id, seconds, service};
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 15] = [
     "list",
     "status",
     "watch",
     "metrics",
     "doctor",
+    "alert",
     "device",
     "ha",
     "ports",
@@ -80,6 +82,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(overview::watch_command())
         .subcommand(metrics::command())
         .subcommand(doctor::command())
+        .subcommand(service::alert())
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(ports::command())
@@ -341,7 +344,7 @@ fn complete() -> Command {
     Command::new(COMPLETE).hide(true).arg(words())
 }
 
-fn words() -> Arg {
+pub(crate) fn words() -> Arg {
     Arg::new("words").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true)
 }
 
