@@ -11,6 +11,7 @@ pub const WORDS: &[&str] = &[
     "alerts",
     "all",
     "alpaca",
+    "archive",
     "bridge",
     "bridges",
     "broker",

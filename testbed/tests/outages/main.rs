@@ -13,6 +13,7 @@
 mod alerts;
 mod bridge;
 mod broker;
+mod brokers;
 mod disk;
 mod hang;
 mod instances;

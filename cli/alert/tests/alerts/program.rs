@@ -61,8 +61,10 @@ impl Run {
         run.carry_out();
         run.event(Event::Line(LineEvent::Opened));
         let round_trip = Duration::from_millis(2);
-        run.event(Event::Session(SessionEvent::Connected { round_trip, payload_limit: 60_000 }));
-        let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
+        let (broker, instead_of) = ("localhost:8883".to_owned(), Vec::new());
+        let connected = SessionEvent::Connected { broker, instead_of, round_trip, payload_limit: 60_000 };
+        run.event(Event::Session(connected));
+        let verdict = Verdict { acl_ok: Some(true), wills_open: false, command_path_ok: true };
         run.event(Event::Session(SessionEvent::Judged(verdict)));
         run.pass(Duration::from_secs(8));
         run
