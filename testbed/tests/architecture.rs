@@ -114,6 +114,16 @@ fn only_the_line_mentions_the_serial_library() {
 }
 
 #[test]
+fn only_the_alerters_courier_sends_mail_and_makes_web_requests() {
+    // Its settings know what an address of mail is.
+    let except = ["cli/alert/src/courier", "cli/alert/src/settings/"];
+    assert_eq!(
+        mentions(&["lettre", "ureq"], &["bus/src/", "bridge/src/", "cli/"], &except),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn only_the_store_touches_the_state_directory() {
     let product = ["bridge/src/", "chiller-bridge/src/", "focuser-bridge/src/"];
     let writes = ["fs::write", "file::create", "fs::rename", "openoptions", "create_dir"];
