@@ -26,6 +26,11 @@ where
         }
     }
 
+    /// Whether it ends when at rest, asked or by itself.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
     /// The next process can write the disk, and this one cannot.
     pub(super) fn leave_to_save(&mut self, now: Now) {
         if self.leaving || self.stopping.is_some() {
