@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
+use bus::settings::Address;
 use rcgen::PublicKeyData as _;
 use zeroize::Zeroizing;
 
@@ -64,6 +65,8 @@ pub(crate) struct Wanted {
     pub(crate) out: PathBuf,
     /// For which user of this machine.
     pub(crate) login: Option<String>,
+    /// For which service of this machine.
+    pub(crate) service: Option<String>,
 }
 
 /// One identity that may be issued.
@@ -151,10 +154,10 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
             "--control: the broker's access rules let {name} only read: expected another name"
         )));
     }
-    if wanted.install && kind == Kind::Client && role == Role::Service {
+    if wanted.install && kind == Kind::Client && role == Role::Service && wanted.service.is_none() {
         return Err(Failure::usage(format!(
-            "{name} is a service in the broker's access rules, and where its files belong is not known here: leave \
-             out --install to get a folder with them"
+            "{name} is a service in the broker's access rules, and where its files belong is not known here: expected \
+             --service NAME, or no --install to get a folder with them"
         )));
     }
     let hosts = match kind {
@@ -162,8 +165,9 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
         Kind::Bridge | Kind::Client => Vec::new(),
     };
     let target = if wanted.install {
-        let destination =
-            Destination::of(name, kind, &context.machine, || context.told(wanted.login.clone()))?;
+        let destination = Destination::of(name, kind, &context.machine, wanted.service.as_deref(), || {
+            context.told(wanted.login.clone())
+        })?;
         destination.check_absent(&vault.certificate)?;
         if kind == Kind::Server {
             broker::check_list(&context.machine, &vault.certificate)?;
@@ -333,9 +337,16 @@ pub(crate) fn write_folder(
     let mut files = vec![NewFile::public(folder.join("ca.pem"), delivery.authority)];
     if let (Kind::Client, Some(_)) = (kind, delivery.key) {
         let told = context.told(None)?;
-        let broker = broker_of_others(context, vault, told.broker);
+        let mut brokers: Vec<Address> = Vec::new();
+        for here in told.brokers {
+            let Address { host, port } = here;
+            let address = Address { host: broker_of_others(context, vault, host), port };
+            if !brokers.contains(&address) {
+                brokers.push(address);
+            }
+        }
         let authority = Path::new("ca.pem");
-        let access = Access { identity: name, sites: &told.sites, broker: &broker, authority };
+        let access = Access { identity: name, sites: &told.sites, brokers: &brokers, authority };
         files.push(NewFile::public(folder.join("client.toml"), &person::client_settings(&access)));
     }
     if let Some(key) = delivery.key {

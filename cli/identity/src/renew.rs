@@ -224,9 +224,12 @@ fn due_here(context: &Context, vault: Option<&Vault>, within: i64) -> Vec<Due> {
     let machine = &context.machine;
     let mut found = BTreeSet::from([(BROKER.to_owned(), machine.broker().certificate)]);
     for folder in fs::read_dir(machine.at("/etc/obsbus")).into_iter().flatten().flatten() {
-        let name = folder.file_name().to_string_lossy().into_owned();
-        let certificate = machine.bridge(&name).certificate;
-        found.insert((name, certificate));
+        // A service may have several: its own, and those of its callers.
+        for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            if let Some(name) = file.file_name().to_string_lossy().strip_suffix(".pem") {
+                found.insert((name.to_owned(), file.path()));
+            }
+        }
     }
     let registered = vault.into_iter().flat_map(|vault| vault.register.newest());
     let installed = registered.filter(|entry| entry.revoked.is_none());
