@@ -12,9 +12,7 @@ from family import Deb, Rpm, run
 # What one family has and the other has not: its own papers, its folders for completions, and a
 # tool that restarts services.
 OWN = r"/usr/share/doc/obsbus-[^/]+/|/usr/share/licenses/|/usr/share/zsh/|/etc/needrestart/"
-
-
-PARTS = ["obsbus-alpaca", "obsbus-bridges", "obsbus-broker", "obsbus-cli"]
+PARTS = ["obsbus-alpaca", "obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-gateway"]
 
 
 def sites():
@@ -135,6 +133,23 @@ def test_alpaca_has_a_user_and_a_unit_that_nothing_enables_and_its_settings_come
     for site in sites():
         settings = family.text(packages[f"obsbus-data-{site}"], "/etc/obsbus/alpaca.toml")
         assert f'\nsite = "{site}"\n' in settings and "\n# allow = []\n" in settings
+
+
+def test_the_gateway_brings_the_libraries_that_were_chosen_and_their_licences(family, packages):
+    package = packages["obsbus-gateway"]
+    wanted = re.findall(r"^([\w-]+)==([\d.]+)", (REPOSITORY / "deploy/compat/requirements.txt").read_text(), flags=re.M)
+    assert len(wanted) == 4
+    files = family.files(package)
+    [licences] = [file for file in files if file.endswith("LICENCES.libraries")]
+    text = family.text(package, licences)
+    for name, version in wanted:
+        library = f"{name.replace('-', '_')}-{version}"
+        assert f"/usr/lib/obsbus-gateway/{library}.dist-info/METADATA" in files
+        assert f"{library}:\n" in text
+    assert text.count("Permission is hereby granted") >= 3 and "Eclipse Distribution License" in text
+    modules = {path.name for path in (REPOSITORY / "deploy/compat/obsbus_gateway").glob("*.py")}
+    assert {f"/usr/lib/obsbus-gateway/obsbus_gateway/{name}" for name in modules} <= set(files)
+    assert not [file for file in files if file.endswith((".pyc", ".so"))]
 
 
 def test_a_site_has_its_name_in_its_settings_and_in_its_access_control(family, packages):

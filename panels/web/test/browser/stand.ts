@@ -1,5 +1,6 @@
 /** A whole site with a real broker and real bridges: the workspace's `teststand`. */
 
+import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
@@ -10,6 +11,9 @@ import { fileURLToPath } from "node:url";
 export const HERE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 export const PAGE = path.join(HERE, "page");
 const ROOT = path.resolve(HERE, "../..");
+const TARGET = process.env["CARGO_TARGET_DIR"] ?? path.join(ROOT, "target");
+/** The folder of the workspace's programs. */
+export const PROGRAMS = process.env["OBSBUS_PROGRAMS"] ?? path.join(TARGET, "debug");
 
 export interface Where {
   web_port: number;
@@ -41,9 +45,7 @@ export class Stand {
   ) {}
 
   static async start(plan: Plan = {}): Promise<Stand> {
-    const target = process.env["CARGO_TARGET_DIR"] ?? path.join(ROOT, "target");
-    const programs = process.env["OBSBUS_PROGRAMS"] ?? path.join(target, "debug");
-    const program = path.join(programs, "teststand");
+    const program = path.join(PROGRAMS, "teststand");
     if (!existsSync(program)) throw new Error(`${program} is not there; run: cargo build --workspace --bins`);
     const instruments = plan.instruments ?? ["thermometer"];
     const args = [
@@ -55,7 +57,7 @@ export class Stand {
       ...(plan.tlsPort ? ["--tls-port", String(plan.tlsPort)] : []),
     ];
     const child = spawn(program, args, {
-      env: { ...process.env, OBSBUS_PROGRAMS: programs },
+      env: { ...process.env, OBSBUS_PROGRAMS: PROGRAMS },
       stdio: ["pipe", "pipe", "inherit"],
     });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -114,9 +116,10 @@ export class Stand {
     );
   }
 
+  /** Fails if the stand found a message that its schema does not allow. */
   async end(): Promise<void> {
     const ended = new Promise((resolve) => this.child.once("exit", resolve));
     this.child.stdin?.end("quit\n");
-    await ended;
+    assert.equal(await ended, 0, "the stand ends without a complaint");
   }
 }
