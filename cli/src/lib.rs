@@ -5,7 +5,7 @@
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
 //! ([`tool::Tool`]). Only `connection`, `ask`, `metrics`, `archive` and `doctor` touch a socket, only `notes`, `cache`,
-//! `upkeep`, `schema`, `files`, `ports`, `record` and `doctor` the disk.
+//! `upkeep`, `schema`, `files`, `ports`, `transcript`, `record` and `doctor` the disk.
 
 mod acl;
 mod action;
@@ -57,6 +57,7 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod transcript;
 mod upkeep;
 pub mod usage;
 mod values;

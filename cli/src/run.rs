@@ -45,6 +45,7 @@ use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
 use crate::target::{Access, Common};
 use crate::tool::{Session, Tool};
+use crate::transcript;
 use crate::usage::{self, STOP, YES, is_help, rendered};
 use crate::view::View;
 use crate::watch::watch;
@@ -110,6 +111,11 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             block_on(metrics::metrics(matches, &common))
         }
+        Some(("alpaca", matches)) => {
+            let text =
+                alpaca::run(matches).map_err(|failure| Failure::said(failure.code, failure.to_string()))?;
+            print(&text).map(|()| 0)
+        }
         Some(("record", matches)) => {
             let common = usage::common(matches, common);
             block_on(record::record(matches, &common))
@@ -162,6 +168,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         }
         Some((ports::NAME, matches)) => ports::run(matches),
         Some((convert::NAME, matches)) => convert::run(matches),
+        Some((transcript::NAME, matches)) => transcript::run(matches),
         Some((files::NAME, matches)) => {
             files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
         }

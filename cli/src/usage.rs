@@ -24,16 +24,18 @@ use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
 use crate::tool::Tool;
+use crate::transcript;
 use crate::values::{hours, number, prefix, request_id, seconds, service};
 
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 17] = [
+pub const COMMANDS: [&str; 18] = [
     "list",
     "status",
     "watch",
     "metrics",
+    "alpaca",
     "record",
     "replay",
     "archive",
@@ -42,6 +44,7 @@ pub const COMMANDS: [&str; 17] = [
     "ha",
     "ports",
     "convert-config",
+    "transcript",
     "acl",
     "identity",
     "schema",
@@ -84,6 +87,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(overview::status_command())
         .subcommand(overview::watch_command())
         .subcommand(metrics::command())
+        .subcommand(alpaca::command())
         .subcommand(record::command())
         .subcommand(record::replay_command())
         .subcommand(archive::command())
@@ -92,6 +96,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(home_assistant())
         .subcommand(ports::command())
         .subcommand(convert::command())
+        .subcommand(transcript::command())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
         .subcommand(identity::command())
         .subcommand(schema())

@@ -35,5 +35,8 @@ await build({
 });
 const built = files.map((name) => `${out}/${name.replace(/\.ts$/, ".mjs")}`);
 const options = isTest ? ["--test", "--test-concurrency=1"] : [];
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", ...options, ...built], { stdio: "inherit" });
+// A test that hangs fails: whoever waits for it has other tests to run.
+const limit = { timeout: 20 * 60_000, killSignal: "SIGKILL" };
+const { status, error } = spawnSync(process.execPath, ["--enable-source-maps", ...options, ...built], { stdio: "inherit", ...limit });
+if (error) console.error(String(error));
 process.exit(status ?? 1);

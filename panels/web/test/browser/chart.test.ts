@@ -25,8 +25,8 @@ before(async () => {
 });
 
 after(async () => {
-  await browser.close();
-  await stand.end();
+  await browser?.close();
+  await stand?.end();
 });
 
 async function chart(): Promise<{ watched: Watched; charts: Locator }> {

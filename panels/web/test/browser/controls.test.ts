@@ -24,8 +24,8 @@ before(async () => {
 });
 
 after(async () => {
-  await browser.close();
-  await stand.end();
+  await browser?.close();
+  await stand?.end();
 });
 
 async function panel(who = ALICE, devices = [CHILLER, FOCUSER, THERMOMETER]): Promise<Watched> {

@@ -37,15 +37,14 @@ let player: Player;
 
 before(async () => {
   stand = await Stand.start();
-  await stand.type("unjudged");
   browser = await launch();
   player = await Player.start(stand);
 });
 
 after(async () => {
   await player?.end();
-  await browser.close();
-  await stand.end();
+  await browser?.close();
+  await stand?.end();
 });
 
 /** Every text of every message is `text`. */

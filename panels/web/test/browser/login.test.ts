@@ -32,8 +32,8 @@ before(async () => {
 });
 
 after(async () => {
-  await browser.close();
-  await stand.end();
+  await browser?.close();
+  await stand?.end();
 });
 
 const stored = (watched: Watched): Promise<Record<string, string>> => watched.page.evaluate(() => ({ ...localStorage }));
@@ -120,7 +120,7 @@ test("a certificate that the browser does not trust is told with the remedy", as
   await page.goto(stand.url);
   await page.getByLabel("Broker").fill(`wss://127.0.0.1:${tlsPort}`);
   await watched.enter(ALICE);
-  await page.getByText(/does not trust the broker's certificate.*\(ca\.crt\) installed/).waitFor();
+  await page.getByText(/does not trust the broker's certificate.*\(ca\.pem\) installed/).waitFor();
   assert.equal(await page.getByRole("link", { name: `https://127.0.0.1:${tlsPort}/` }).count(), 1);
   await page.getByText(/The broker is down, or/).waitFor();
   await watched.end();

@@ -25,8 +25,8 @@ before(async () => {
 
 after(async () => {
   await player?.end();
-  await browser.close();
-  await stand.end();
+  await browser?.close();
+  await stand?.end();
 });
 
 const name = (index: number): string => `clasp/d${String(index).padStart(3, "0")}`;

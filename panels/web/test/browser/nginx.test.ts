@@ -35,7 +35,7 @@ function recipe(): string {
   const block = readFileSync(DOCS, "utf8").split("<!-- runs in the tests -->")[1]?.split("```nginx\n")[1]?.split("```")[0] ?? "";
   const changes: [string, string][] = [
     ["listen 443 ssl;", `listen 127.0.0.1:${port} ssl;`],
-    ["/etc/nginx/panel.crt", path.join(folder, "panel.crt")],
+    ["/etc/nginx/panel.pem", path.join(folder, "panel.pem")],
     ["/etc/nginx/panel.key", path.join(folder, "panel.key")],
     ["root /usr/share/obsbus/panel;", `root ${PAGE};`],
     ["http://127.0.0.1:9001;", `http://127.0.0.1:${stand.where.web_port};`],
@@ -52,7 +52,7 @@ before(async () => {
   port = await freePort();
   folder = mkdtempSync(path.join(tmpdir(), "panel-nginx-"));
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path.join(folder, "panel.key")];
-  execFileSync("openssl", ["req", "-x509", "-days", "2", "-subj", "/CN=localhost", ...key, "-out", path.join(folder, "panel.crt")], { stdio: "ignore" });
+  execFileSync("openssl", ["req", "-x509", "-days", "2", "-subj", "/CN=localhost", ...key, "-out", path.join(folder, "panel.pem")], { stdio: "ignore" });
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
   const user = process.getuid?.() === 0 ? "user root;" : "";
   const config = `${user} daemon off; pid ${folder}/pid; error_log stderr; events {} http { access_log off; types { text/html html; } ${temporary.join(" ")} ${recipe()} }`;
@@ -64,9 +64,9 @@ before(async () => {
 });
 
 after(async () => {
-  nginx.kill();
-  await browser.close();
-  await stand.end();
+  nginx?.kill();
+  await browser?.close();
+  await stand?.end();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -16,8 +16,9 @@ export class Player {
 
   private constructor(private readonly client: MqttClient) {}
 
-  /** Opens the broker's access control, so that one client may speak for any device. */
+  /** Opens the broker's access control, so that one client may speak for any device; no schema knows them. */
   static async start(stand: Stand): Promise<Player> {
+    await stand.type("unjudged");
     await stand.type("acl open");
     await stand.type(`password ${PLAYER.name} ${PLAYER.password}`);
     await stand.type("acl open");
@@ -124,10 +125,12 @@ export const verb = (name: string, args: Record<string, unknown>[] = [], more: R
   name,
   label: name,
   class: "exclusive",
+  overriding_for: [],
   arguments: args,
   argument: args.length === 1 ? args[0] : null,
   motion: false,
   stop: false,
+  reclaims: false,
   needs_id: false,
   question: null,
   timeout_s: 10,

@@ -1,5 +1,6 @@
 /** A whole site with a real broker and real bridges: the workspace's `teststand`. */
 
+import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
@@ -115,9 +116,10 @@ export class Stand {
     );
   }
 
+  /** Fails if the stand found a message that its schema does not allow. */
   async end(): Promise<void> {
     const ended = new Promise((resolve) => this.child.once("exit", resolve));
     this.child.stdin?.end("quit\n");
-    await ended;
+    assert.equal(await ended, 0, "the stand ends without a complaint");
   }
 }

@@ -20,8 +20,8 @@ before(async () => {
 });
 
 after(async () => {
-  await browser.close();
-  await stand.end();
+  await browser?.close();
+  await stand?.end();
 });
 
 beforeEach(() => stand.mend("chiller", "focuser"));

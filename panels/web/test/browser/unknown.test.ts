@@ -23,8 +23,8 @@ before(async () => {
 
 after(async () => {
   await player?.end();
-  await browser.close();
-  await stand.end();
+  await browser?.close();
+  await stand?.end();
 });
 
 const ARM = [
