@@ -17,6 +17,8 @@ help:
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
 	@echo 'make test-metrics   obsbus metrics with a real Prometheus'
+	@echo 'make test-alpaca    obsbus alpaca with the client library of the ASCOM standard, by its conformance rules'
+	@echo 'make test-records   obsbus archive and the Grafana dashboard with a real PostgreSQL'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt (PAHO=2: the newest)'
@@ -46,7 +48,20 @@ test:
 test-metrics:
 	@tools/setup rust broker prometheus
 	$(CARGO) build --workspace --bins --locked --quiet
-	$(CARGO) test --workspace --locked --quiet --test metrics -- --include-ignored
+	$(CARGO) test --workspace --locked --quiet --test records metrics -- --include-ignored
+
+# The PostgreSQL of the test is a new one in a folder, and listens on loopback only.
+.PHONY: test-records
+test-records:
+	@tools/setup rust broker postgresql
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --workspace --locked --quiet --test records archive -- --include-ignored
+
+.PHONY: test-alpaca
+test-alpaca:
+	@tools/setup rust broker alpaca
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --locked --quiet -p testbed --test focuser -- --ignored alpaca
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:
@@ -110,7 +125,7 @@ test-packages: packages
 	@tools/setup package-tests
 	@tools/test-packages
 	@tools/setup machines
-	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) build -p chiller-sim -p focuser-sim --bins --locked --quiet
 	@testbed/booted/run
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.

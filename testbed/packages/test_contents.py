@@ -12,7 +12,7 @@ from family import Deb, Rpm, run
 # What one family has and the other has not: its own papers, its folders for completions, and a
 # tool that restarts services.
 OWN = r"/usr/share/doc/obsbus-[^/]+/|/usr/share/licenses/|/usr/share/zsh/|/etc/needrestart/"
-PARTS = ["obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-gateway"]
+PARTS = ["obsbus-alpaca", "obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-gateway"]
 
 
 def sites():
@@ -121,6 +121,18 @@ def test_no_two_packages_that_go_together_have_the_same_file(family, packages):
 def test_the_presets_start_no_bridge(family, packages, bridges):
     text = family.text(packages["obsbus-bridges"], "/usr/lib/systemd/system-preset/90-obsbus.preset")
     assert text.splitlines() == [f"disable {bridge}@.service" for bridge in bridges]
+
+
+def test_alpaca_has_a_user_and_a_unit_that_nothing_enables_and_its_settings_come_with_the_site(family, packages):
+    package = packages["obsbus-alpaca"]
+    unit = family.text(package, "/usr/lib/systemd/system/obsbus-alpaca.service")
+    users = family.text(package, "/usr/lib/sysusers.d/obsbus-alpaca.conf")
+    assert "\nUser=obsbus-alpaca\n" in unit and re.search(r"^u +obsbus-alpaca ", users, re.M)
+    preset = family.text(package, "/usr/lib/systemd/system-preset/90-obsbus-alpaca.preset")
+    assert preset == "disable obsbus-alpaca.service\n"
+    for site in sites():
+        settings = family.text(packages[f"obsbus-data-{site}"], "/etc/obsbus/alpaca.toml")
+        assert f'\nsite = "{site}"\n' in settings and "\n# allow = []\n" in settings
 
 
 def test_the_gateway_brings_the_libraries_that_were_chosen_and_their_licences(family, packages):

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::clock::Instant;
-use crate::message::{ONLINE, Reply};
+use crate::message::{Meta, ONLINE, Reply};
 use crate::session::client::Message;
 use crate::topic::{Base, RequestId};
 
@@ -76,6 +76,8 @@ pub(super) struct Seen {
     availability: Option<String>,
     /// With when it ceases to be current.
     state: Option<(Bytes, Instant)>,
+    /// As long as the bridge publishes no other, over lost connections too.
+    meta: Option<Bytes>,
     /// The newest reply to each request that is waited for.
     replies: BTreeMap<String, Option<Reply>>,
 }
@@ -88,6 +90,7 @@ impl Seen {
             trouble: Some("not yet".to_owned()),
             availability: None,
             state: None,
+            meta: None,
             replies: BTreeMap::new(),
         }
     }
@@ -115,6 +118,8 @@ impl Seen {
             let left = message.expires_in_s.map_or(f64::INFINITY, f64::from);
             let current = Duration::try_from_secs_f64(stale_after_s.min(left)).unwrap_or_default();
             self.state = Some((message.payload, message.received + current));
+        } else if message.topic == self.base.meta() {
+            self.meta = Some(message.payload);
         } else if let Ok(reply) = serde_json::from_slice::<Reply>(&message.payload)
             && let Some(awaited) = reply.id.as_ref().and_then(|id| self.replies.get_mut(id))
         {
@@ -159,6 +164,11 @@ impl Seen {
             Ok(Basics { summary, .. }) => Err(Unusable::NotConnected { base, summary }),
             Err(error) => Err(Unusable::Unreadable { base, error: error.to_string() }),
         }
+    }
+
+    /// The description, if there is one that can be read.
+    pub(super) fn meta(&self) -> Option<Meta> {
+        serde_json::from_slice(self.meta.as_ref()?).ok()
     }
 
     /// Keeps the replies to this request, those from now on.

@@ -234,8 +234,23 @@ impl Client {
     /// # Errors
     /// As [`Client::publish`].
     pub async fn forget(&mut self, topic: &str) -> Result<Acknowledged, SessionError> {
+        self.tell(topic, Bytes::new(), true).await
+    }
+
+    /// Publishes with QoS 1, without properties and expiry, and waits for the acknowledgement. Never
+    /// for a command.
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
+    pub async fn tell(
+        &mut self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        retained: bool,
+    ) -> Result<Acknowledged, SessionError> {
+        let payload: Bytes = payload.into();
         self.requests
-            .try_publish(topic, QoS::AtLeastOnce, true, Bytes::new())
+            .try_publish(topic, QoS::AtLeastOnce, retained, payload)
             .map_err(|_| self.unsendable("a request"))?;
         self.acknowledged().await
     }

@@ -107,6 +107,15 @@ fn credentials(section: &mut Section) -> Credentials {
         section.refuse(key, origin, message, Some(allowed));
     }
     let by_password = password_key.is_some() && !by_certificate;
+    let by_nobody = password_key.is_none() && !by_certificate;
+    if by_nobody {
+        let origin = section.origin("certificate_file");
+        let message = "is missing, and so is key_file: these settings are nobody's".to_owned();
+        let allowed = "the files of one identity; `obsbus identity issue NAME --install` makes them, and settings \
+                       that name them";
+        section.refuse("certificate_file", origin, message, Some(allowed.to_owned()));
+    }
+    let by_file = !by_password && !by_nobody;
     let username = section.text("username").check(IDENTITY_ALPHABET, |name| is_identity(name));
     let username = if by_password { username.required() } else { username.default(String::new()) };
     let password_file = section.path("password_file");
@@ -114,9 +123,9 @@ fn credentials(section: &mut Section) -> Credentials {
         if by_password { password_file.required() } else { password_file.default(PathBuf::new()) };
     let certificate_file = section.path("certificate_file");
     let certificate_file =
-        if by_password { certificate_file.default(PathBuf::new()) } else { certificate_file.required() };
+        if by_file { certificate_file.required() } else { certificate_file.default(PathBuf::new()) };
     let key_file = section.path("key_file");
-    let key_file = if by_password { key_file.default(PathBuf::new()) } else { key_file.required() };
+    let key_file = if by_file { key_file.required() } else { key_file.default(PathBuf::new()) };
     if by_password {
         Credentials::Password { username, password_file }
     } else {

@@ -11,6 +11,7 @@ use crate::destination::Told;
 use crate::failure::Failure;
 use crate::files;
 use crate::machine::Machine;
+use crate::name::check_host;
 use crate::passphrase::Source;
 
 /// What every command needs.
@@ -65,6 +66,8 @@ impl Context {
             None => installed.sites,
         };
         let broker = self.broker.clone().or(installed.broker.host);
+        // It becomes a line of a file of options.
+        broker.iter().try_for_each(|host| check_host(&format!("{}: host", path.display()), host))?;
         Ok(Told { login, sites, broker: broker.unwrap_or_else(|| "localhost".to_owned()) })
     }
 

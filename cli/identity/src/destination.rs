@@ -19,7 +19,7 @@ pub(crate) struct Destination {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
     /// Also the authority's certificate is needed there.
-    authority: PathBuf,
+    authorities: Vec<PathBuf>,
     owner: Option<Owner>,
     key_mode: u32,
     person: Option<(Person, Settings)>,
@@ -84,17 +84,18 @@ impl Destination {
                 kind.word()
             )));
         }
-        let (pair, authority) = match kind {
+        let (pair, authorities) = match kind {
             Kind::Server if name != BROKER => {
                 return Err(Failure::usage(format!(
                     "{name}: only the server {BROKER} has a place on this machine: leave out --install to get a \
                      folder with its files"
                 )));
             }
-            Kind::Server => (machine.broker(), machine.broker_authority()),
-            Kind::Bridge => (machine.bridge(name), machine.authority()),
+            // The second is for the tools.
+            Kind::Server => (machine.broker(), vec![machine.broker_authority(), machine.authority()]),
+            Kind::Bridge => (machine.bridge(name), vec![machine.authority()]),
             Kind::Client => match service {
-                Some(service) => (machine.service(service, name)?, machine.authority()),
+                Some(service) => (machine.service(service, name)?, vec![machine.authority()]),
                 None => return Self::of_person(name, machine, &told()?),
             },
         };
@@ -103,7 +104,7 @@ impl Destination {
         Ok(Self {
             certificate: pair.certificate,
             key: pair.key,
-            authority,
+            authorities,
             owner,
             key_mode: 0o640,
             person: None,
@@ -133,7 +134,7 @@ impl Destination {
         Ok(Self {
             certificate: folder.join(format!("{name}.pem")),
             key: folder.join(format!("{name}.key")),
-            authority,
+            authorities: vec![authority],
             owner: None,
             key_mode: 0o600,
             person: Some((person, settings)),
@@ -171,14 +172,16 @@ impl Destination {
     }
 
     fn check_authority(&self, authority: &str) -> Result<(), Failure> {
-        match files::read_if_there(&self.authority)? {
-            Some(there) if there.trim() != authority.trim() => Err(Failure::new(format!(
-                "{} is the certificate of another authority, which the programs of this machine trust: if that \
-                 one is no longer in use, move the file away first",
-                self.authority.display()
-            ))),
-            _ => Ok(()),
+        for path in &self.authorities {
+            if files::read_if_there(path)?.is_some_and(|there| there.trim() != authority.trim()) {
+                return Err(Failure::new(format!(
+                    "{} is the certificate of another authority, which the programs of this machine trust: if \
+                     that one is no longer in use, move the file away first",
+                    path.display()
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Runs `work` as the owner of the files.
@@ -197,9 +200,10 @@ impl Destination {
         self.check_authority(delivery.authority)?;
         self.check_told()?;
         let folder = self.key.parent().unwrap_or(Path::new("/"));
-        let is_own_authority = self.authority.starts_with(folder);
-        if !is_own_authority {
-            self.deliver_authority(delivery.authority)?;
+        let (own, machines): (Vec<_>, Vec<_>) =
+            self.authorities.iter().partition(|authority| authority.starts_with(folder));
+        for path in machines {
+            deliver_authority(path, delivery.authority)?;
         }
         self.as_owner(|| {
             let mut remarks = Vec::new();
@@ -207,15 +211,15 @@ impl Destination {
             if let Some((person, settings)) = &self.person {
                 files::make_folder(&person_root(folder), 0o700, None)?;
                 files::make_folder(folder, 0o700, None)?;
-                if is_own_authority {
-                    self.deliver_authority(delivery.authority)?;
+                for path in own {
+                    deliver_authority(path, delivery.authority)?;
                 }
                 files.push(settings.client.clone());
                 for file in &settings.options {
                     match files::is_there(&file.path) {
                         false => files.push(file.clone()),
                         true => remarks.push(format!(
-                            "{} of {} exists and stays as it is: the options of this identity are not in it",
+                            "{} of {} exists and stays as it is: look whether its options are those of this identity",
                             file.path.display(),
                             person.login
                         )),
@@ -255,14 +259,6 @@ impl Destination {
         self.as_owner(|| files::read(&self.key).map(Zeroizing::new))
     }
 
-    fn deliver_authority(&self, authority: &str) -> Result<(), Failure> {
-        if files::is_there(&self.authority) {
-            return Ok(());
-        }
-        files::make_folder(self.authority.parent().unwrap_or(Path::new("/")), 0o755, None)?;
-        files::place(&[NewFile::public(self.authority.clone(), authority)])
-    }
-
     /// The certificate that is there, if there is one.
     ///
     /// # Errors
@@ -289,6 +285,14 @@ impl Destination {
     }
 }
 
+fn deliver_authority(path: &Path, authority: &str) -> Result<(), Failure> {
+    if files::is_there(path) {
+        return Ok(());
+    }
+    files::make_folder(path.parent().unwrap_or(Path::new("/")), 0o755, None)?;
+    files::place(&[NewFile::public(path.to_owned(), authority)])
+}
+
 /// Puts a certificate for the same key into the place of the one in the file `path`.
 ///
 /// # Errors
@@ -299,8 +303,8 @@ pub(crate) fn replace(path: &Path, certificate: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("{} {error}, and is not replaced", path.display())))?;
     if Ok(there) != public(certificate) {
         return Err(Failure::new(format!(
-            "{} is the certificate of another key, and is not replaced: the new certificate would not fit the key \
-             beside it",
+            "{} is the certificate of another key, and is not replaced, because the new certificate would not fit the \
+             key beside it: move both away first",
             path.display()
         )));
     }

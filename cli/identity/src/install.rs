@@ -94,6 +94,9 @@ pub(crate) fn install(
         report += &lines([destination.certificate.display().to_string()]);
         report += &lines(broker::reload_user_of(&context.machine, name, *kind));
     } else {
+        if *kind == Kind::Server {
+            broker::check_list(&context.machine, authority)?;
+        }
         let there = match key {
             Some(key) => key.clone(),
             None => destination.read_key()?,

@@ -103,7 +103,7 @@ pub(crate) fn issue(context: &Context, wanted: &Wanted) -> Result<String, Failur
         if planned.kind == Kind::Client {
             report += &lines(match wanted.control {
                 true => control::allow(&context.machine, &bridges, &planned.name)?,
-                false => vec![rights(&planned.name)],
+                false => vec![rights(&context.machine, &planned.name)],
             });
         }
     }
@@ -119,12 +119,24 @@ pub(crate) fn sign(context: &Context, request: &Path, out: &Path) -> Result<Stri
     let Asked { name, hosts, public } = authority::asked(&files::read(request)?)
         .map_err(|error| Failure::new(format!("{} {error}", request.display())))?;
     let kind = Kind::of(&name, !hosts.is_empty());
+    // Whoever signs has read the name of the file. Another name in it may be one that may command.
+    if request.file_stem() != Some(name.as_ref()) {
+        return Err(Failure::new(format!(
+            "{} asks to be {name:?}: expected the name of its file; whoever sent it may not be {name:?}. If that is \
+             right, name the file {name}.csr",
+            request.display()
+        )));
+    }
     hosts.iter().try_for_each(|host| name::check_host("--server", host))?;
     let was_revoked = check(context, &vault, &name, kind)?.is_denied;
     let target = folder(out, &name)?;
     let planned = Planned { name, kind, hosts, target, was_revoked, public: Some(public) };
     let authority = vault.unlock(&context.passphrase, context.now)?;
-    issue_one(context, &mut vault, &authority, &planned)
+    let mut report = issue_one(context, &mut vault, &authority, &planned)?;
+    if planned.kind == Kind::Client {
+        report += &lines([rights(&context.machine, &planned.name)]);
+    }
+    Ok(report)
 }
 
 fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result<Planned, Failure> {
@@ -156,6 +168,9 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
             context.told(wanted.login.clone())
         })?;
         destination.check_absent(&vault.certificate)?;
+        if kind == Kind::Server {
+            broker::check_list(&context.machine, &vault.certificate)?;
+        }
         Target::Machine(Box::new(destination))
     } else {
         if kind == Kind::Client {
@@ -184,6 +199,10 @@ fn check(context: &Context, vault: &Vault, name: &str, kind: Kind) -> Result<Kno
     name::check(name, kind, role, &context.panel_users()?)?;
     if let Some(entry) = vault.register.current(name) {
         return Err(issued_already(entry, context.now));
+    }
+    if !broker::trusts(&context.machine, &vault.certificate) {
+        // Its rules are about the identities of another authority.
+        return Ok(Known { role, is_denied: false });
     }
     if acl::is_denied(&acl::allow_again(&acl, name), name) {
         return Err(Failure::new(format!(
@@ -295,7 +314,10 @@ pub(crate) fn headline(name: &str, kind: Kind, hosts: &[String], expires: Utc) -
     format!("{name}: a {}'s certificate, valid until {}{of}\n", kind.word(), day(expires))
 }
 
-fn rights(name: &str) -> String {
+fn rights(machine: &Machine, name: &str) -> String {
+    if let Some(file) = control::listing(machine, name).first() {
+        return format!("{name} may command already: the name stands in {}", file.display());
+    }
     format!(
         "{name} may read everything; to let {name} command, add the name to control_clients of the bridge and \
          reload it (docs/identities.md)"

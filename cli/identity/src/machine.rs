@@ -80,6 +80,12 @@ impl Machine {
         if by_hand.is_file() { by_hand } else { self.at("/etc/mosquitto/obsbus/obsbus.conf") }
     }
 
+    /// What mosquitto reads of the package's settings; `None` if it reads those of the site itself.
+    pub(crate) fn settings_in_use(&self) -> Option<PathBuf> {
+        let is_packaged = self.broker_settings().starts_with(self.at("/etc/mosquitto/obsbus"));
+        is_packaged.then(|| self.at("/run/obsbus-broker/conf.d/obsbus.conf"))
+    }
+
     /// The broker's certificate and key.
     pub(crate) fn broker(&self) -> Pair {
         Pair {
@@ -97,6 +103,19 @@ impl Machine {
             key: folder.join(format!("{name}.key")),
             group: Group::Named(BRIDGES),
         }
+    }
+
+    /// As [`files::edit`]: of several who change files of this machine at once none undoes the work of
+    /// another.
+    ///
+    /// # Errors
+    /// As [`files::edit`].
+    pub(crate) fn edit(
+        &self,
+        path: &Path,
+        change: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<bool, Failure> {
+        files::edit(path, &self.at("/run/obsbus-identity.lock"), change)
     }
 
     /// Certificate and key of the identity `name` that the service `service` uses.

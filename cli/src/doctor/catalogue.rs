@@ -76,7 +76,7 @@ pub const CHECKS: [(Check, Place, &str, &str); 28] = [
         C::BrokerFiles,
         P::Machine,
         "broker's files",
-        "if the broker runs on this machine: whether its configuration has an access list and `set_tcp_nodelay`, and until when its revocation list counts",
+        "if the broker runs on this machine: whether its configuration has an access list and `set_tcp_nodelay`, whether its revocation list is read, and until when it counts",
     ),
     (
         C::PasswordUsers,
@@ -88,7 +88,7 @@ pub const CHECKS: [(Check, Place, &str, &str); 28] = [
         C::BridgeSettings,
         P::Machine,
         "bridge's settings",
-        "what `KIND-bridge --check-config` says of each settings file of a bridge, certificates and keys included (needs root)",
+        "what `KIND-bridge --check-config` says of each settings file of a bridge, certificates and keys included, and whether they list somebody who was revoked (needs root)",
     ),
     (C::Unit, P::Machine, "service", "whether systemd runs the bridge, or the broker"),
     (

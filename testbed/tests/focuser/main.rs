@@ -7,6 +7,7 @@
     reason = "a test's helper may panic as its test may"
 )]
 
+mod alpaca;
 mod contract;
 mod interrupted;
 mod moves;
