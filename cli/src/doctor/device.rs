@@ -196,7 +196,8 @@ impl Judge<'_> {
 
     /// There is nothing else to judge.
     fn service(&self) -> Finding {
-        let version = self.device.health.as_ref().map(|health| format!(", version {}", whole(&health.version)));
+        let version =
+            self.device.health.as_ref().map(|health| format!(", version {}", whole(&health.version)));
         let version = version.unwrap_or_default();
         Finding::ok(Check::Bridge, format!("a service without a device, online{version}"))
     }
