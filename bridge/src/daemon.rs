@@ -108,7 +108,7 @@ pub async fn run<I: Instrument>(
     tracing::info!(
         version = I::VERSION,
         port = %settings.serial_port.display(),
-        broker = format!("{}:{}", settings.broker.host, settings.broker.port),
+        broker = settings.broker.places(),
         identity = %identity,
         "{} bridge started",
         I::DESCRIPTION.kind

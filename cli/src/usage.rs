@@ -30,7 +30,7 @@ use crate::values::{hours, number, prefix, request_id, seconds, service};
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 19] = [
+pub const COMMANDS: &[&str] = &[
     "list",
     "status",
     "watch",

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
+use bus::settings::Address;
+
 use crate::failure::Failure;
 use crate::files::{self, NewFile, Owner};
 use crate::machine::Machine;
@@ -39,7 +41,8 @@ struct Settings {
 pub(crate) struct Told {
     pub(crate) login: Option<String>,
     pub(crate) sites: Vec<String>,
-    pub(crate) broker: String,
+    /// At least one.
+    pub(crate) brokers: Vec<Address>,
 }
 
 impl Told {
@@ -121,7 +124,7 @@ impl Destination {
             if geteuid().is_root() || machines.exists() { machines } else { folder.join("ca.pem") };
         let own_path = machine.own_path(&authority);
         let access =
-            Access { identity: name, sites: &told.sites, broker: &told.broker, authority: &own_path };
+            Access { identity: name, sites: &told.sites, brokers: &told.brokers, authority: &own_path };
         let options = person::PROGRAMS.iter().map(|program| {
             let path = machine.at(person.settings.join(program));
             NewFile::secret(path, &person::options(&access, &known_as))

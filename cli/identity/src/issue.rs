@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
+use bus::settings::Address;
 use rcgen::PublicKeyData as _;
 use zeroize::Zeroizing;
 
@@ -336,9 +337,16 @@ pub(crate) fn write_folder(
     let mut files = vec![NewFile::public(folder.join("ca.pem"), delivery.authority)];
     if let (Kind::Client, Some(_)) = (kind, delivery.key) {
         let told = context.told(None)?;
-        let broker = broker_of_others(context, vault, told.broker);
+        let mut brokers: Vec<Address> = Vec::new();
+        for here in told.brokers {
+            let Address { host, port } = here;
+            let address = Address { host: broker_of_others(context, vault, host), port };
+            if !brokers.contains(&address) {
+                brokers.push(address);
+            }
+        }
         let authority = Path::new("ca.pem");
-        let access = Access { identity: name, sites: &told.sites, broker: &broker, authority };
+        let access = Access { identity: name, sites: &told.sites, brokers: &brokers, authority };
         files.push(NewFile::public(folder.join("client.toml"), &person::client_settings(&access)));
     }
     if let Some(key) = delivery.key {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use bus::settings::{BrokerSettings, Credentials};
+use bus::settings::{Address, BrokerSettings, Credentials};
 use bus::topic::replay_filter;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -82,8 +82,8 @@ impl Broker {
     pub(crate) fn settings(&self) -> BrokerSettings {
         let file = |name: &str| self.folder.path().join(name);
         BrokerSettings {
-            host: HOST.to_string(),
-            port: self.port,
+            address: Address { host: HOST.to_string(), port: self.port },
+            others: Vec::new(),
             ca_file: file("ca.pem"),
             credentials: Credentials::Certificate {
                 certificate_file: file("replay.pem"),

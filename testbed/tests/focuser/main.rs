@@ -8,6 +8,7 @@
 )]
 
 mod alpaca;
+mod brokers;
 mod contract;
 mod interrupted;
 mod moves;
