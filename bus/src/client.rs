@@ -117,11 +117,13 @@ impl Device {
         let link = Link {
             broker: broker.clone(),
             client_id: ClientId::random(&identity)?,
-<<<<<<< HEAD
-            topics: vec![base.state(), base.availability(), base.health(), base.reply_filter(&identity)],
-=======
-            topics: vec![base.state(), base.availability(), base.meta(), base.reply_filter(&identity)],
->>>>>>> main
+            topics: vec![
+                base.state(),
+                base.availability(),
+                base.health(),
+                base.meta(),
+                base.reply_filter(&identity),
+            ],
             base: base.clone(),
             seen: Arc::clone(&seen),
             to_publish,

@@ -7,11 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::clock::Instant;
-<<<<<<< HEAD
-use crate::message::{Health, ONLINE, Reply};
-=======
-use crate::message::{Meta, ONLINE, Reply};
->>>>>>> main
+use crate::message::{Health, Meta, ONLINE, Reply};
 use crate::session::client::Message;
 use crate::topic::{Base, RequestId};
 
@@ -134,16 +130,13 @@ impl Seen {
             let left = message.expires_in_s.map_or(f64::INFINITY, f64::from);
             let current = Duration::try_from_secs_f64(stale_after_s.min(left)).unwrap_or_default();
             self.state = Some((message.payload, message.received + current));
-<<<<<<< HEAD
         } else if message.topic == self.base.health() {
             let health = serde_json::from_slice::<Health>(&message.payload).ok();
             let milliseconds = health.and_then(|health| health.broker_round_trip_ms);
             let bridges = milliseconds.and_then(|value| Duration::try_from_secs_f64(value / 1e3).ok());
             self.round_trip = self.round_trip.max(bridges.unwrap_or_default().min(LONGEST_ROUND_TRIP));
-=======
         } else if message.topic == self.base.meta() {
             self.meta = Some(message.payload);
->>>>>>> main
         } else if let Ok(reply) = serde_json::from_slice::<Reply>(&message.payload)
             && let Some(awaited) = reply.id.as_ref().and_then(|id| self.replies.get_mut(id))
         {

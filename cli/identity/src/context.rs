@@ -82,7 +82,9 @@ impl Context {
             return Err(Failure::new(format!("{}: {message}", path.display())));
         }
         // Each becomes a line of a file of options.
-        brokers.iter().try_for_each(|broker| check_host(&format!("{}: host", path.display()), &broker.host))?;
+        brokers
+            .iter()
+            .try_for_each(|broker| check_host(&format!("{}: host", path.display()), &broker.host))?;
         Ok(Told { login, sites, brokers })
     }
 
