@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::device::Description;
 use bus::log::with_causes;
 use bus::settings::account::Account;
 use bus::settings::process_environment;
@@ -75,11 +74,11 @@ const TRY_LATER: u8 = 75;
 
 /// Reads the arguments and the settings, starts the log and runs the daemon to its end.
 pub(crate) fn run<I: Instrument>() -> ExitCode {
-    let Description { kind, label, model, .. } = I::DESCRIPTION;
+    let program = format!("{}-bridge", I::DESCRIPTION.kind);
     let command = Arguments::command()
-        .display_name(format!("{kind}-bridge"))
-        .bin_name(format!("{kind}-bridge"))
-        .about(format!("Puts a {label} ({model}) on MQTT"))
+        .display_name(program.clone())
+        .bin_name(program)
+        .about(I::about())
         .after_help(EXIT_CODES)
         .version(I::VERSION);
     let arguments =
