@@ -81,7 +81,7 @@ test-homeassistant-2025:
 	@panels/home-assistant/tools/test 2025.12.5
 
 test-gateway:
-	@tools/setup rust broker gateway
+	@tools/setup rust broker faketime gateway
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@deploy/compat/tools/test
 

@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -295,9 +294,9 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
 
 /// Prints the settings that follow from a predecessor's, and on stderr what is to be done about them.
 fn convert<I: Instrument>(old: &Path) -> ExitCode {
-    let text = match fs::read_to_string(old) {
-        Ok(text) => text,
-        Err(error) => return fail(&format!("cannot read {}: {error}", old.display()), USAGE),
+    let text = match bus::settings::read_file(old) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => return fail(&format!("{} {error}", old.display()), USAGE),
     };
     let converted =
         match convert::convert::<I::Settings>(&format!("{}-bridge", I::DESCRIPTION.kind), old, &text) {

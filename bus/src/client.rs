@@ -117,7 +117,13 @@ impl Device {
         let link = Link {
             broker: broker.clone(),
             client_id: ClientId::random(&identity)?,
-            topics: vec![base.state(), base.availability(), base.meta(), base.reply_filter(&identity)],
+            topics: vec![
+                base.state(),
+                base.availability(),
+                base.health(),
+                base.meta(),
+                base.reply_filter(&identity),
+            ],
             base: base.clone(),
             seen: Arc::clone(&seen),
             to_publish,
@@ -295,8 +301,12 @@ impl Device {
         }
         // An acknowledgement is no acceptance: what counts is the bridge's answer.
         let lost = |seen: &Seen| seen.connection() != connection;
+        let (answered_within, travel) = {
+            let seen = self.seen.borrow();
+            (seen.limit(ANSWERED_WITHIN), seen.limit(TRAVEL))
+        };
         let answered =
-            timeout(ANSWERED_WITHIN, seen.wait_for(|seen| lost(seen) || seen.reply(id).is_some())).await;
+            timeout(answered_within, seen.wait_for(|seen| lost(seen) || seen.reply(id).is_some())).await;
         let Some(reply) = answered.ok().and_then(Result::ok).and_then(|seen| seen.reply(id).cloned()) else {
             return Sent::InDoubt;
         };
@@ -309,7 +319,7 @@ impl Device {
         });
         begun(limit);
         let ended = |seen: &Seen| seen.reply(id).is_some_and(|reply| reply.status.is_terminal());
-        let verdict = timeout(limit + TRAVEL, seen.wait_for(|seen| lost(seen) || ended(seen))).await;
+        let verdict = timeout(limit + travel, seen.wait_for(|seen| lost(seen) || ended(seen))).await;
         let verdict = verdict.ok().and_then(Result::ok).and_then(|seen| seen.reply(id).cloned());
         match verdict {
             Some(reply) if reply.status.is_terminal() => Sent::Verdict(Box::new(reply)),

@@ -69,7 +69,8 @@ impl Link {
         let mut client = connected.inspect_err(|_| retry.failed(took))?;
         retry.connected(took, Now::read().instant);
         client.subscribe(&self.topics).await?;
-        self.seen.send_modify(Seen::connected);
+        let round_trip = client.round_trip();
+        self.seen.send_modify(|seen| seen.connected(round_trip));
         loop {
             tokio::select! {
                 message = client.next_message(LOOK_AGAIN) => {

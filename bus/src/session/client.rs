@@ -14,9 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    Filter, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
+    Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
 };
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{Outgoing, v5::mqttbytes::v5::ConnectReturnCode};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -180,12 +180,48 @@ impl Client {
         }
     }
 
+    /// Connects to the first broker with a will, which it publishes when this is dropped without
+    /// [`Client::disconnect`].
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_with_will(
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+        topic: &str,
+        payload: &str,
+    ) -> Result<Self, SessionError> {
+        let (mut options, peer) = options(broker, client_id, limit)?;
+        options.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, false, None));
+        Self::open(options, peer, broker).await
+    }
+
+    /// Connects to the first broker with this user name in the CONNECT, beside our certificate.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_claiming(
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+        name: &str,
+    ) -> Result<Self, SessionError> {
+        let (mut options, peer) = options(broker, client_id, limit)?;
+        options.set_credentials(name, "");
+        Self::open(options, peer, broker).await
+    }
+
     async fn connect_to(
         broker: &BrokerSettings,
         client_id: &ClientId,
         limit: Duration,
     ) -> Result<Self, SessionError> {
         let (options, peer) = options(broker, client_id, limit)?;
+        Self::open(options, peer, broker).await
+    }
+
+    async fn open(options: MqttOptions, peer: Peer, broker: &BrokerSettings) -> Result<Self, SessionError> {
         let (requests, event_loop) = AsyncClient::new(options, REQUESTS);
         let mut poller = Poller::new(event_loop);
         let began = Now::read().instant;
@@ -440,7 +476,6 @@ fn is_final(code: ConnectReturnCode) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use rumqttc::v5::MqttOptions;
     use tokio::net::TcpListener;
 
     use super::*;

@@ -45,6 +45,13 @@ impl Base {
         format!("{site}/+/reply/{identity}/+")
     }
 
+    /// The filter for the replies of every device of a site to everybody, which the broker must not
+    /// deliver.
+    #[must_use]
+    pub fn replies_of_everybody(site: &str) -> String {
+        format!("{site}/+/reply/+/+")
+    }
+
     /// A device that does not exist: a client that may publish its state may publish the state of
     /// any device.
     ///

@@ -22,7 +22,16 @@ use crate::text::age;
 /// The steps to it.
 const STEPS: [Check; 4] = [Check::Address, Check::Listener, Check::Certificate, Check::Login];
 /// What needs a login.
-const BEHIND: [Check; 4] = [Check::Read, Check::Names, Check::State, Check::Delay];
+pub(super) const BEHIND: [Check; 8] = [
+    Check::Read,
+    Check::Names,
+    Check::State,
+    Check::Wills,
+    Check::Claims,
+    Check::Expiry,
+    Check::Replies,
+    Check::Delay,
+];
 
 /// Goes as far as it can; the login at the end of it.
 ///

@@ -2,14 +2,35 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::broker::Broker;
 use testbed::chiller::Fault;
 use testbed::client::TestClient;
+use testbed::lax::Lax;
 use testbed::site::{LIMIT, Site, topic};
 use testbed::wait::wait_for;
 
-use crate::RUN;
+use crate::{RUN, send, terminal};
+
+#[test]
+fn a_broker_that_publishes_wills_against_its_rules_is_noticed_and_no_command_is_run() {
+    let mut site = Site::builder().acl(Lax::acl()).start_without_bridge().unwrap();
+    let lax = Lax::before(&site.broker, "chiller-bridge").unwrap();
+    site.bridge.set_env("OBSBUS_CHILLER_BROKER__PORT", &lax.port().to_string());
+    site.start_bridge().unwrap();
+    site.wait_json("health", |health| health["acl_ok"] == false, LIMIT)
+        .unwrap_or_else(|error| panic!("{error}; {}", site.bridge_log()));
+    let told = |state: &Value| {
+        let held = state["attention"].as_array().unwrap().iter().find(|held| held["name"] == "acl_open");
+        held.is_some_and(|held| held["text"].as_str().unwrap().contains("does not apply its ACL to wills"))
+    };
+    site.wait_state(told, LIMIT).unwrap();
+    let alice = site.client("alice").unwrap();
+    send(&alice, "setpoint", "set-1", json!({ "celsius": 12.0 }));
+    let reply = terminal(&alice, "set-1", 1);
+    assert_eq!((&reply["code"], &reply["reason"]), (&json!(31), &json!("acl_open")), "{reply}");
+    assert_eq!(site.orders(), []);
+}
 
 fn with_two() -> (Site, Broker, String) {
     let mut site = Site::builder().start_without_bridge().unwrap();
@@ -25,11 +46,11 @@ fn a_command_whose_broker_dies_gets_its_verdict_at_the_next_and_runs_once() {
     site.start_bridge().unwrap();
     // So that the order, and then its reading back, take long enough.
     site.port.with(|unit| unit.inject(Fault::Slow(Duration::from_millis(1500))));
-    let tool = |args: &[&str]| {
+    let tool = |site: &Site, args: &[&str]| {
         let launch = site.launch_own_tool("alice", args).unwrap();
         launch.env("OBSBUS_CLIENT_BROKER__HOSTS", &hosts)
     };
-    let mut chiller = tool(&["enable"]).spawn().unwrap();
+    let mut chiller = tool(&site, &["enable"]).spawn().unwrap();
     wait_for("the order to reach the unit", LIMIT, || (site.orders().len() == 1).then_some(())).unwrap();
     site.broker.kill9().unwrap();
     assert_eq!(chiller.wait_exit(LIMIT).unwrap(), 0, "{}", chiller.stderr());
@@ -38,7 +59,7 @@ fn a_command_whose_broker_dies_gets_its_verdict_at_the_next_and_runs_once() {
 
     // The tools find the broker that lives, and what the bridge is told there counts.
     site.port.with(testbed::chiller::Chiller::clear_faults);
-    let output = tool(&["setpoint", "12.5"]).run(LIMIT).unwrap();
+    let output = tool(&site, &["setpoint", "12.5"]).run(LIMIT).unwrap();
     assert_eq!(output.code, 0, "{output:?}");
     // And back, when that one dies, too.
     site.broker.restart().unwrap();
@@ -47,7 +68,7 @@ fn a_command_whose_broker_dies_gets_its_verdict_at_the_next_and_runs_once() {
     next.kill9().unwrap();
     let online = |message: &testbed::client::Message| message.text() == "online";
     reader.wait_for(online, LIMIT).unwrap_or_else(|error| panic!("{error}; {}", site.bridge_log()));
-    let output = tool(&["setpoint", "13"]).run(LIMIT).unwrap();
+    let output = tool(&site, &["setpoint", "13"]).run(LIMIT).unwrap();
     assert_eq!(output.code, 0, "{output:?}");
 }
 
