@@ -109,7 +109,8 @@ fn only_the_session_mentions_the_mqtt_library() {
 
 #[test]
 fn a_replay_has_no_settings_and_so_no_broker_but_its_own() {
-    let ways = ["clientsettings", "bridgeoutline", "find_client_file", "process_environment", "cli::", "access"];
+    let ways =
+        ["clientsettings", "bridgeoutline", "find_client_file", "process_environment", "cli::", "access"];
     assert_eq!(mentions(&ways, &["cli/record/src/"], &[]), Vec::<String>::new());
     assert!(!mentions(&["brokersettings"], &["cli/record/src/broker.rs"], &[]).is_empty());
 }

@@ -28,6 +28,9 @@ const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// While anything is pending, it is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Which episodes are told, and why.
+type Due = Vec<(usize, Why)>;
+
 /// What the machine needs to know of the settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertSettings {
@@ -287,7 +290,7 @@ impl Alerts {
 
     /// Everybody gets a message with what is for them.
     fn send(&mut self, due: &[(usize, Why)], now: Utc) {
-        let mut groups: Vec<(Vec<(usize, Why)>, Vec<String>)> = Vec::new();
+        let mut groups: Vec<(Due, Vec<String>)> = Vec::new();
         for (receiver, least) in &self.settings.receivers {
             let is_for = |(index, _): &&(usize, Why)| {
                 self.memory.episodes.get(*index).is_some_and(|episode| {
@@ -295,7 +298,7 @@ impl Alerts {
                         && (episode.receivers.is_empty() || episode.receivers.contains(receiver))
                 })
             };
-            let theirs: Vec<(usize, Why)> = due.iter().filter(is_for).copied().collect();
+            let theirs: Due = due.iter().filter(is_for).copied().collect();
             if theirs.is_empty() {
                 continue;
             }
