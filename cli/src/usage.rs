@@ -8,6 +8,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::archive;
 use crate::convert;
 use crate::doctor;
 use crate::files;
@@ -17,7 +18,9 @@ use crate::instrument::{Instrument, unit};
 use crate::metrics;
 use crate::overview;
 use crate::ports;
+use crate::record;
 use crate::schema::SCHEMAS;
+use crate::service;
 use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
@@ -28,12 +31,17 @@ use crate::values::{hours, number, prefix, request_id, seconds, service};
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 15] = [
+pub const COMMANDS: &[&str] = &[
     "list",
     "status",
     "watch",
     "metrics",
+    "alpaca",
+    "record",
+    "replay",
+    "archive",
     "doctor",
+    "alert",
     "device",
     "ha",
     "ports",
@@ -81,7 +89,12 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(overview::status_command())
         .subcommand(overview::watch_command())
         .subcommand(metrics::command())
+        .subcommand(alpaca::command())
+        .subcommand(record::command())
+        .subcommand(record::replay_command())
+        .subcommand(archive::command())
         .subcommand(doctor::command())
+        .subcommand(service::alert())
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(ports::command())
@@ -344,7 +357,7 @@ fn complete() -> Command {
     Command::new(COMPLETE).hide(true).arg(words())
 }
 
-fn words() -> Arg {
+pub(crate) fn words() -> Arg {
     Arg::new("words").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true)
 }
 

@@ -96,8 +96,22 @@ fn what_every_bridge_shares_names_no_instrument() {
 
 #[test]
 fn only_the_session_mentions_the_mqtt_library() {
-    let product = ["bus/src/", "bridge/src/", "cli/src/", "chiller-bridge/src/", "focuser-bridge/src/"];
+    let product = [
+        "bus/src/",
+        "bridge/src/",
+        "cli/src/",
+        "cli/alpaca/src/",
+        "chiller-bridge/src/",
+        "focuser-bridge/src/",
+    ];
     assert_eq!(mentions(&["rumqttc"], &product, &["bus/src/session/"]), Vec::<String>::new());
+}
+
+#[test]
+fn a_replay_has_no_settings_and_so_no_broker_but_its_own() {
+    let ways = ["clientsettings", "bridgeoutline", "find_client_file", "process_environment", "cli::", "access"];
+    assert_eq!(mentions(&ways, &["cli/record/src/"], &[]), Vec::<String>::new());
+    assert!(!mentions(&["brokersettings"], &["cli/record/src/broker.rs"], &[]).is_empty());
 }
 
 #[test]

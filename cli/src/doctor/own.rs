@@ -94,6 +94,10 @@ pub(crate) async fn examine(common: &Common, report: &mut Report) -> Result<Opti
                 )],
                 _ => {
                     report.add(Finding::ok(Check::Settings, file.display().to_string()))?;
+                    if is_root_without_identity(&settings.broker) {
+                        report.add(Finding::skipped(Check::Files, elsewhere()))?;
+                        return Ok(Some(Own { settings: *settings, identity: None }));
+                    }
                     let identity = judge(&settings.broker, &files, identity, now, report)?;
                     return Ok(Some(Own { settings: *settings, identity }));
                 }
@@ -103,6 +107,30 @@ pub(crate) async fn examine(common: &Common, report: &mut Report) -> Result<Opti
     report.add_all(failures)?;
     report.skip(&[Check::Files])?;
     Ok(None)
+}
+
+/// Whether the person's own file that has this key is not there.
+fn is_missing(broker: &BrokerSettings, key: &str) -> bool {
+    match &broker.credentials {
+        Credentials::Certificate { certificate_file, .. } if key == "certificate_file" => {
+            !certificate_file.exists()
+        }
+        Credentials::Certificate { key_file, .. } if key == "key_file" => !key_file.exists(),
+        _ => false,
+    }
+}
+
+/// Root looks at the machine, and needs no identity for that.
+fn is_root_without_identity(broker: &BrokerSettings) -> bool {
+    let Credentials::Certificate { certificate_file, key_file } = &broker.credentials else { return false };
+    rustix::process::geteuid().is_root() && !certificate_file.exists() && !key_file.exists()
+}
+
+/// How root looks with the identity of the person that it is.
+fn elsewhere() -> String {
+    let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && name != "root");
+    let name = name.as_deref().unwrap_or("NAME");
+    format!("root has none; with that of {name}: obsbus --config ~{name}/.config/obsbus/client.toml doctor")
 }
 
 /// The identity, if one can log in with these files.
@@ -116,8 +144,12 @@ fn judge(
     let check = Check::Files;
     for finding in findings {
         let text = format!("{} {}", finding.key, finding.message);
+        let remedy = match is_missing(broker, finding.key) {
+            true => "have an identity issued: obsbus identity issue NAME (docs/identities.md)",
+            false => "",
+        };
         report.add(match finding.is_problem {
-            true => Finding::failure(check, EXIT_USAGE, text, ""),
+            true => Finding::failure(check, EXIT_USAGE, text, remedy),
             false => Finding::warning(check, text, ""),
         })?;
     }
