@@ -294,3 +294,6 @@ fn without_ends(bytes: &[u8]) -> &[u8] {
 fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", bytes.escape_ascii())
 }
+
+#[cfg(test)]
+mod tests;
