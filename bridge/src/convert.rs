@@ -58,10 +58,8 @@ pub(crate) fn convert<S: DeviceSettings>(
     }
     let site = site(&old, file);
     let upper = site.to_uppercase();
-    let mut new = New {
-        text: S::SHIPPED.replace(SHIPPED_SITE, &site).replace(&SHIPPED_SITE.to_uppercase(), &upper),
-        missing: Vec::new(),
-    };
+    let shipped = S::SHIPPED.replace(SHIPPED_SITE, &site);
+    let mut new = New::of(&shipped.replace(&SHIPPED_SITE.to_uppercase(), &upper));
     let mut notes = Vec::new();
     new.set("site", &format!("\"{site}\""), &[]);
     notes.push(format!("site is \"{site}\", taken from log_name or the file's name: check it"));
@@ -179,13 +177,25 @@ fn toml(value: &Value) -> Option<String> {
 }
 
 /// The shipped file, as it is being filled.
-struct New {
-    text: String,
+pub(crate) struct New {
+    pub(crate) text: String,
     /// Keys that it does not have.
     missing: Vec<String>,
 }
 
 impl New {
+    pub(crate) fn of(shipped: &str) -> Self {
+        Self { text: shipped.to_owned(), missing: Vec::new() }
+    }
+
+    /// Gives `key` a value; one that the shipped file does not have is put above it.
+    pub(crate) fn set_or_add(&mut self, key: &str, value: &str) {
+        self.set(key, value, &[]);
+        if self.missing.pop().is_some() {
+            self.text = format!("{key} = {value}\n{}", self.text);
+        }
+    }
+
     /// Gives `key` (with its section) a value, and comments above it.
     fn set(&mut self, key: &str, value: &str, comments: &[String]) {
         let name = key.rsplit('.').next().unwrap_or(key);

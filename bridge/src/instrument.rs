@@ -2,6 +2,7 @@
 //! `bridge::main::<ThatInstrument>()`.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub trait Instrument: 'static {
     /// The data of its controller that survive a restart.
     type Saved: serde::Serialize + DeserializeOwned;
     /// Its controller.
-    type Controller: Controller<Saved = Self::Saved>;
+    type Controller: Controller<Saved = Self::Saved, Request: DeserializeOwned, Reply: Debug>;
     /// Its codec.
     type Protocol: Protocol<
             Request = <Self::Controller as Controller>::Request,

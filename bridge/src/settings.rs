@@ -62,6 +62,17 @@ pub(crate) const RENAMED: [Renamed; 2] = [
     ),
 ];
 
+/// The beginnings of keys that say nothing of the serial line.
+const OF_THE_BUS: [&str; 7] = [
+    "broker.",
+    "homeassistant.",
+    "control_clients",
+    "stop_clients",
+    "require_acl",
+    "state_directory",
+    "log_name",
+];
+
 /// All settings of a bridge for one kind of device.
 pub trait DeviceSettings: Sized {
     /// Prefix of the environment variables that change these settings.
@@ -95,6 +106,16 @@ pub trait DeviceSettings: Sized {
         let settings = Self::read(&mut section, environment);
         section.finish(&Self::renamed())?;
         Ok(settings)
+    }
+
+    /// The values in a settings file and its environment that matter for the serial line: for the head of a
+    /// transcript, which may be given to others. Nothing of the broker, and of who may command.
+    #[must_use]
+    fn of_the_line(path: &Path, environment: &[(String, String)]) -> Vec<(String, String)> {
+        let read = bus::settings::read(path, Self::PREFIX, environment);
+        let values = read.map(|section| section.values()).unwrap_or_default();
+        let is_of_bus = |key: &str| OF_THE_BUS.iter().any(|prefix| key.starts_with(prefix));
+        values.into_iter().filter(|(key, _)| !is_of_bus(key)).collect()
     }
 
     /// As [`Self::load`], and checks everything that can be checked without connecting: the files

@@ -12,6 +12,7 @@ pub const WORDS: &[&str] = &[
     "alerts",
     "all",
     "alpaca",
+    "archive",
     "bridge",
     "bridges",
     "broker",

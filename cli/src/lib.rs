@@ -4,11 +4,12 @@
 //! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics` and `doctor` touch a socket, only `notes`, `cache`,
-//! `upkeep`, `schema`, `files`, `ports` and `doctor` the disk.
+//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics`, `archive` and `doctor` touch a socket, only `notes`, `cache`,
+//! `upkeep`, `schema`, `files`, `ports`, `transcript`, `record` and `doctor` the disk.
 
 mod acl;
 mod action;
+mod archive;
 pub mod ask;
 mod cache;
 pub mod chart;
@@ -20,6 +21,7 @@ pub mod connection;
 mod convert;
 mod display;
 pub mod doctor;
+mod ends;
 pub mod exit;
 mod files;
 mod foreseen;
@@ -41,6 +43,7 @@ pub mod overview;
 pub mod picture;
 pub mod ports;
 pub mod progress;
+mod record;
 mod regain;
 pub mod request;
 mod run;
@@ -54,6 +57,7 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod transcript;
 mod upkeep;
 pub mod usage;
 mod values;

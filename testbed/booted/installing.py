@@ -27,7 +27,8 @@ def commands(page, mark):
 
 def packages(ending="deb", folder=PACKAGES):
     """The files that somebody installs who follows the page, for the site clasp."""
-    found = [file for file in folder.glob(f"*.{ending}") if "data" not in file.name or "clasp" in file.name]
+    names = ("obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-data-clasp")
+    found = [file for file in folder.glob(f"*.{ending}") if re.match(rf"({'|'.join(names)})[_-]\d", file.name)]
     assert len(found) == 4, f"{folder} has {found}; run: make test-packages"
     return found
 

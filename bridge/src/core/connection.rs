@@ -19,7 +19,7 @@ where
 {
     pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
         match event {
-            SessionEvent::Connected { round_trip, payload_limit } => {
+            SessionEvent::Connected { broker, instead_of, round_trip, payload_limit } => {
                 self.connections += 1;
                 self.round_trip = Some(round_trip);
                 self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
@@ -29,7 +29,10 @@ where
                 self.oversized.connected(payload_limit);
                 self.rival.connected(round_trip);
                 self.outputs.push_back(Output::ReadCertificates);
-                tracing::info!("connected to the broker");
+                for error in instead_of {
+                    tracing::warn!("not the broker's first address: {error}");
+                }
+                tracing::info!("connected to the broker at {broker}");
             }
             SessionEvent::Judged(verdict) => {
                 self.probe = Some(verdict);

@@ -6,6 +6,7 @@
 //! files, this module reads only the certificate's name and dates.
 
 pub mod account;
+mod address;
 mod broker;
 mod certificate;
 mod client;
@@ -20,6 +21,7 @@ mod section;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use address::Address;
 pub use broker::{BrokerSettings, Credentials, IdentityError};
 pub use certificate::{
     CertificateError, certificate_expiry, identity_of_certificate, revocation_list_expiry,

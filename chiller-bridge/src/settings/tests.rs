@@ -49,7 +49,7 @@ fn the_environment_stands_over_the_file() {
         ("OBSBUS_CHILLER_FRAME_NAMES", "manual"),
     ];
     let settings = load("clasp.toml", LEAST, &variables).unwrap();
-    assert_eq!(settings.bridge.broker.host, "other");
+    assert_eq!(settings.bridge.broker.address.host, "other");
     assert_eq!(settings.setpoint_limits, (6.5, 20.0));
     assert_eq!(settings.bridge.query_delay, Duration::from_millis(500));
     assert!(!settings.xon_xoff);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
+use bus::settings::Address;
+
 use crate::failure::Failure;
 use crate::files::{self, NewFile, Owner};
 use crate::machine::Machine;
@@ -39,7 +41,8 @@ struct Settings {
 pub(crate) struct Told {
     pub(crate) login: Option<String>,
     pub(crate) sites: Vec<String>,
-    pub(crate) broker: String,
+    /// At least one.
+    pub(crate) brokers: Vec<Address>,
 }
 
 impl Told {
@@ -75,8 +78,15 @@ impl Destination {
         name: &str,
         kind: Kind,
         machine: &Machine,
+        service: Option<&str>,
         told: impl FnOnce() -> Result<Told, Failure>,
     ) -> Result<Self, Failure> {
+        if let (Kind::Server | Kind::Bridge, Some(_)) = (kind, service) {
+            return Err(Failure::usage(format!(
+                "--service: {name} is a {}'s name, and its files have a place of their own: expected the name of a client",
+                kind.word()
+            )));
+        }
         let (pair, authorities) = match kind {
             Kind::Server if name != BROKER => {
                 return Err(Failure::usage(format!(
@@ -87,7 +97,10 @@ impl Destination {
             // The second is for the tools.
             Kind::Server => (machine.broker(), vec![machine.broker_authority(), machine.authority()]),
             Kind::Bridge => (machine.bridge(name), vec![machine.authority()]),
-            Kind::Client => return Self::of_person(name, machine, &told()?),
+            Kind::Client => match service {
+                Some(service) => (machine.service(service, name)?, vec![machine.authority()]),
+                None => return Self::of_person(name, machine, &told()?),
+            },
         };
         let owner = machine.owner_of_key(&pair)?;
         machine.make_folder_of(&pair, owner)?;
@@ -111,7 +124,7 @@ impl Destination {
             if geteuid().is_root() || machines.exists() { machines } else { folder.join("ca.pem") };
         let own_path = machine.own_path(&authority);
         let access =
-            Access { identity: name, sites: &told.sites, broker: &told.broker, authority: &own_path };
+            Access { identity: name, sites: &told.sites, brokers: &told.brokers, authority: &own_path };
         let options = person::PROGRAMS.iter().map(|program| {
             let path = machine.at(person.settings.join(program));
             NewFile::secret(path, &person::options(&access, &known_as))

@@ -60,6 +60,12 @@ pub(crate) async fn examine(etc: &Path, report: &mut Report) -> Result<Vec<Base>
             report.skip(&[Check::Port, Check::BridgeLogin, Check::Retained])?;
             continue;
         };
+        let access_list = etc.join("mosquitto/obsbus.acl");
+        let found = read({
+            let (clients, file) = (outline.clients.clone(), file.clone());
+            move || revoked(&std::fs::read_to_string(access_list).ok()?, &clients, &file)
+        });
+        report.add_all(found.await.flatten())?;
         report.add(match &outline.serial_port {
             Some(path) => port_of(path.clone(), &bridge.program).await,
             None => Finding::skipped(Check::Port, ""),
@@ -191,6 +197,29 @@ async fn settings(bridge: &Bridge, report: &mut Report) -> Result<bool, Failure>
         report.add(Finding::ok(check, file.display().to_string()))?;
     }
     Ok(is_good)
+}
+
+/// Somebody from whom the broker's access list has taken every right, as a revocation does, may command
+/// again as soon as the name is issued anew, perhaps to somebody else.
+fn revoked(access_list: &str, clients: &[String], file: &Path) -> Option<Finding> {
+    let mut user = "";
+    let denied: Vec<&str> = access_list
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                ["user", name] => user = name,
+                ["topic", "deny", "#"] => return Some(user),
+                _ => {}
+            }
+            None
+        })
+        .collect();
+    let name = clients.iter().find(|client| denied.contains(&client.as_str()))?;
+    let text =
+        format!("{} lists {name}, who was revoked: a new {name} could command at once", file.display());
+    let remedy = format!("take {name} out of control_clients and stop_clients, then reload the bridge");
+    Some(Finding::warning(Check::BridgeSettings, text, remedy))
 }
 
 /// Without the rights of its user this program would blame the bridge for what it cannot read itself.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::message::{Health, ONLINE, Recent, Reply};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
+use bus::settings::Address;
 use bus::topic::{Base, Identity, RequestId};
 use bytes::Bytes;
 
@@ -67,9 +68,9 @@ pub(crate) struct Taken {
 
 /// One connection, and what came on it.
 pub(crate) struct Survey {
-    client: Box<Client>,
-    identity: Identity,
-    sites: Vec<String>,
+    pub(super) client: Box<Client>,
+    pub(super) identity: Identity,
+    pub(super) sites: Vec<String>,
     pub(crate) devices: BTreeMap<(String, String), (Base, Device)>,
 }
 
@@ -106,7 +107,7 @@ impl Survey {
         });
     }
 
-    fn hear(&mut self, message: &Message) {
+    pub(super) fn hear(&mut self, message: &Message) {
         let base = Base::of_topic(&message.topic).or_else(|| Base::of_reply(&message.topic));
         let Some(base) = base else { return };
         let key = (base.site().to_owned(), base.device().to_owned());
@@ -239,6 +240,11 @@ impl Survey {
         }
         gaps.sort_unstable();
         Ok(gaps.get(ROUNDS / 2).copied())
+    }
+
+    /// Where the broker is.
+    pub(super) fn address(&self) -> &Address {
+        self.client.address()
     }
 
     /// The round trip to the broker.

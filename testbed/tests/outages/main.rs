@@ -12,6 +12,7 @@
 
 mod bridge;
 mod broker;
+mod brokers;
 mod disk;
 mod hang;
 mod instances;
