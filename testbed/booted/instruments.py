@@ -26,8 +26,8 @@ class Instrument:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # A real one does not wait for what else this machine does.
-            preexec_fn=lambda: os.nice(-15),
+            # A real one does not wait for the machines that are booted here.
+            preexec_fn=lambda: os.nice(-5),
         )
         assert self.process.stdout.readline().strip() == str(link), f"{program} did not start"
         self.terminal = os.readlink(link)
