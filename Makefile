@@ -108,6 +108,7 @@ bench:
 generated:
 	@tools/setup rust
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p alert --test alerts meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test deploy the_udev_rules

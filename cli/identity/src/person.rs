@@ -162,3 +162,23 @@ pub(crate) fn options(access: &Access<'_>, folder: &Path) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_gets_every_address_of_the_broker_and_the_other_programs_the_first() {
+        let told = |texts: &[&str]| {
+            let brokers: Vec<_> = texts.iter().map(|it| Address::parse(it, Address::PORT).unwrap()).collect();
+            let (sites, authority) = (["clasp".to_owned()], Path::new("ca.pem"));
+            let access = Access { identity: "alice", sites: &sites, brokers: &brokers, authority };
+            (client_settings(&access), options(&access, Path::new("/home/alice")))
+        };
+        let (settings, options) = told(&["a", "b:1884"]);
+        assert!(settings.contains("\nhosts = [\"a:8883\", \"b:1884\"]\n"), "{settings}");
+        assert!(options.contains("\n-h a\n-p 8883\n"), "{options}");
+        assert!(told(&["a"]).0.contains("\nhost = \"a\"\nca_file"));
+        assert!(told(&["a:1884"]).0.contains("\nhost = \"a\"\nport = 1884\n"));
+    }
+}
