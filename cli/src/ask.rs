@@ -194,20 +194,26 @@ impl<'a> Asker<'a> {
         course.unseen_by = Now::read().instant + UNSEEN_LIMIT;
         // Over a slow link, connecting takes longer than a request lives.
         let payload = (asked.payload)(Now::read());
-        let mut asked_at = Vec::new();
+        let (mut asked_at, mut missed) = (Vec::new(), None);
         let mut wait = Wait::new(Now::read(), self.limit).until(self.until);
         let mut return_by = self.insist_by;
         loop {
             let error = match self.walk(&mut connection, asked, &payload, &mut wait, &mut course).await {
                 Ok(outcome) => {
                     asked_at.push(connection.address().clone());
-                    if halt::not_yet(&outcome).is_some()
+                    if outcome.is_missed()
                         && let Some(other) =
                             self.elsewhere(&mut asked_at, &topics, &outcome, &mut course).await
                     {
                         std::mem::replace(&mut connection, other).close().await;
+                        missed.get_or_insert(outcome);
                         continue;
                     }
+                    // Where no bridge is, nothing more is known than before.
+                    let outcome = match missed.take() {
+                        Some(missed) if outcome.is_without_bridge() => missed,
+                        _ => outcome,
+                    };
                     let insists = self.insist_by.is_some();
                     // The bridge comes back later than the broker.
                     let by = if insists { self.again_by(&course) } else { return_by };
@@ -258,7 +264,11 @@ impl<'a> Asker<'a> {
             Some(broker) => {
                 let connect_limit = self.target.connect_limit.min(ELSEWHERE_LIMIT);
                 let target = Target { broker, connect_limit, ..self.target.clone() };
-                self.silence_is_told(course, Connection::open(&target, topics)).await.ok()
+                let opened = self.silence_is_told(course, Connection::open(&target, topics)).await;
+                if opened.is_err() {
+                    asked_at.extend(target.broker.addresses().cloned());
+                }
+                opened.ok()
             }
             None => None,
         };
