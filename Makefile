@@ -81,7 +81,7 @@ test-homeassistant-2025:
 	@panels/home-assistant/tools/test 2025.12.5
 
 test-gateway:
-	@tools/setup rust broker gateway
+	@tools/setup rust broker faketime gateway
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@deploy/compat/tools/test
 
@@ -108,6 +108,7 @@ bench:
 generated:
 	@tools/setup rust
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p alert --test alerts meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test deploy the_udev_rules

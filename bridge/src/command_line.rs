@@ -2,14 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::device::Description;
 use bus::log::with_causes;
 use bus::settings::account::Account;
 use bus::settings::process_environment;
@@ -76,11 +74,11 @@ const TRY_LATER: u8 = 75;
 
 /// Reads the arguments and the settings, starts the log and runs the daemon to its end.
 pub(crate) fn run<I: Instrument>() -> ExitCode {
-    let Description { kind, label, model, .. } = I::DESCRIPTION;
+    let program = format!("{}-bridge", I::DESCRIPTION.kind);
     let command = Arguments::command()
-        .display_name(format!("{kind}-bridge"))
-        .bin_name(format!("{kind}-bridge"))
-        .about(format!("Puts a {label} ({model}) on MQTT"))
+        .display_name(program.clone())
+        .bin_name(program)
+        .about(I::about())
         .after_help(EXIT_CODES)
         .version(I::VERSION);
     let arguments =
@@ -296,9 +294,9 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
 
 /// Prints the settings that follow from a predecessor's, and on stderr what is to be done about them.
 fn convert<I: Instrument>(old: &Path) -> ExitCode {
-    let text = match fs::read_to_string(old) {
-        Ok(text) => text,
-        Err(error) => return fail(&format!("cannot read {}: {error}", old.display()), USAGE),
+    let text = match bus::settings::read_file(old) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => return fail(&format!("{} {error}", old.display()), USAGE),
     };
     let converted =
         match convert::convert::<I::Settings>(&format!("{}-bridge", I::DESCRIPTION.kind), old, &text) {

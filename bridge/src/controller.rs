@@ -218,6 +218,11 @@ pub trait Controller {
     fn handle_input(&mut self, input: Input<'_>, now: Now) {
         let _ = (input, now);
     }
+    /// The session with the broker is up, and what the broker had stored was handed over; or it is
+    /// lost.
+    fn handle_broker(&mut self, is_up: bool, now: Now) {
+        let _ = (is_up, now);
+    }
     /// Handles the reply to a request, or the device's refusal.
     fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, DeviceRefusal>, now: Now);
     /// The link to the device was lost or restored.

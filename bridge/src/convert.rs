@@ -5,6 +5,7 @@ mod old;
 
 use std::path::Path;
 
+use bus::message::misleads;
 use bus::settings::{Problems, is_name, parse};
 use serde_json::Value;
 
@@ -101,6 +102,7 @@ pub(crate) fn convert<S: DeviceSettings>(
     new.note("broker.host", &format!("{FILL_IN}: {broker}."));
     notes.push(format!("{FILL_IN} broker.host: {broker}"));
     notes.extend(new.missing.iter().map(|key| format!("{key} is not in the shipped file: add it")));
+    let notes: Vec<String> = notes.iter().map(|note| in_one_line(note)).collect();
     let text = format!("{}{}", head(name, &old, file, &notes), new.text);
     let problems = problems::<S>(&text);
     Ok(Converted { text, notes, problems })
@@ -114,7 +116,12 @@ fn head(name: &str, old: &Old, file: &Path, notes: &[String]) -> String {
         lines.push(format!("{file} began or ended with:"));
         lines.extend(old.head.iter().map(|comment| format!("  {comment}")));
     }
-    lines.iter().map(|line| format!("# {line}\n")).chain(["\n".to_owned()]).collect()
+    lines.iter().map(|line| format!("# {}\n", in_one_line(line))).chain(["\n".to_owned()]).collect()
+}
+
+/// Keys and comments of the old file may hold anything; a comment of the new one must not end before its line.
+fn in_one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter != '\t' && misleads(letter) { '?' } else { letter }).collect()
 }
 
 /// What a bridge would say of these settings at its start.
@@ -222,7 +229,7 @@ impl New {
                 lines.push(old.to_owned());
                 continue;
             }
-            lines.extend(comments.iter().map(|comment| format!("# {comment}")));
+            lines.extend(comments.iter().map(|comment| format!("# {}", in_one_line(comment))));
             lines.push(line(old));
             is_done = true;
         }

@@ -78,7 +78,10 @@ pub async fn run<I: Instrument>(
         core.note_unwritable(error, now);
     }
 
-    let line = line::start(LineSettings { recorder, ..line_settings(settings, configured.xon_xoff) });
+    let line = I::line(&own).map_err(cannot("start what carries the exchanges"))?;
+    let line = line.unwrap_or_else(|| {
+        line::start(LineSettings { recorder, ..line_settings(settings, configured.xon_xoff) })
+    });
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::io;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use bus::device::Description;
 use serde::de::DeserializeOwned;
 
 use crate::controller::{Controller, Protocol};
+use crate::line;
 use crate::settings::DeviceSettings;
 use crate::store::Loaded;
 
@@ -33,6 +35,19 @@ pub trait Instrument: 'static {
             Reply = <Self::Controller as Controller>::Reply,
         >;
 
+    /// What the program does, for its help.
+    #[must_use]
+    fn about() -> String {
+        format!("Puts a {} ({}) on MQTT", Self::DESCRIPTION.label, Self::DESCRIPTION.model)
+    }
+    /// Starts what carries the exchanges if that is no serial line.
+    ///
+    /// # Errors
+    /// What is missing to start it.
+    fn line(settings: &Self::Settings) -> io::Result<Option<line::Started>> {
+        let _ = settings;
+        Ok(None)
+    }
     /// The settings that the rest of the bridge needs.
     fn configured(settings: &Self::Settings) -> Configured;
     /// Its codec, configured by the settings.

@@ -35,7 +35,7 @@ use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 pub use exchange::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
 pub use framing::{Lines, NotText, Terminator};
 pub use machine::{Action, Machine, Rules};
-use queue::Command;
+pub use queue::{Command, Receiver as Commands};
 
 use crate::transcript::Recorder;
 
@@ -112,12 +112,24 @@ impl Line {
     }
 }
 
+/// What carries the exchanges of a device: its handle, its events, its task.
+pub type Started = (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>);
+
+/// The handle of something else than a serial port, with the requests that are made of it; whoever
+/// carries them out counts its rounds here.
+#[must_use]
+pub fn detached() -> (Line, Commands, Rounds) {
+    let (commands, received) = queue::new();
+    let rounds = Rounds::default();
+    (Line { commands, rounds: rounds.clone() }, received, rounds)
+}
+
 /// Starts the task that owns the port; it does not open the port before [`Line::reopen`].
 ///
 /// # Panics
 /// Outside a tokio runtime with IO and time.
 #[must_use]
-pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>) {
+pub fn start(settings: LineSettings) -> Started {
     let (commands, received) = queue::new();
     let (events, told) = mpsc::channel(CHANNEL);
     let rounds = Rounds::default();

@@ -163,7 +163,7 @@ pub struct BridgeSettings {
     pub device: String,
     /// Identifier in the journal, and `source` of each event.
     pub log_name: String,
-    /// The serial device file.
+    /// The serial device file; empty if there is none.
     pub serial_port: PathBuf,
     /// Baud.
     pub serial_baud: u32,
@@ -196,6 +196,16 @@ pub struct BridgeSettings {
 impl BridgeSettings {
     /// Reads them; errors are noted in the section.
     pub fn read(s: &mut Section, usual: &Usual, environment: &[(String, String)]) -> Self {
+        Self::read_all(s, usual, true, environment)
+    }
+
+    /// As [`Self::read`], of a device that is not on a serial line: there are no keys about one, and
+    /// the usual times are in force.
+    pub fn read_without_line(s: &mut Section, usual: &Usual, environment: &[(String, String)]) -> Self {
+        Self::read_all(s, usual, false, environment)
+    }
+
+    fn read_all(s: &mut Section, usual: &Usual, has_line: bool, environment: &[(String, String)]) -> Self {
         let name = format!("{}-bridge", usual.kind);
         let site = s.text("site").check(NAME_ALPHABET, |name| is_name(name)).required();
         let device = device(s, usual.kind);
@@ -205,12 +215,9 @@ impl BridgeSettings {
                 (1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
             })
             .default(format!("{name}@{site}"));
-        let serial_port = s.path("serial_port").required();
-        let serial_baud = s
-            .integer("serial_baud")
-            .one_of(&[1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200])
-            .default(usual.serial_baud.into());
-        let times = Times::read(s, usual);
+        let (serial_port, serial_baud) =
+            if has_line { port(s, usual) } else { (PathBuf::new(), usual.serial_baud) };
+        let times = if has_line { Times::read(s, usual) } else { Times::usual(s, usual) };
         let (control_clients, stop_clients) = clients(s, usual.has_stop);
         let require_acl = s.flag("require_acl").default(true);
         let state_directory = s
@@ -228,7 +235,7 @@ impl BridgeSettings {
             device,
             log_name,
             serial_port,
-            serial_baud: u32::try_from(serial_baud).unwrap_or_default(),
+            serial_baud,
             usual_baud: usual.serial_baud,
             serial_timeout: times.serial_timeout,
             exchange_limit: times.exchange_limit,
@@ -245,6 +252,15 @@ impl BridgeSettings {
     }
 }
 
+fn port(s: &mut Section, usual: &Usual) -> (PathBuf, u32) {
+    let path = s.path("serial_port").required();
+    let baud = s
+        .integer("serial_baud")
+        .one_of(&[1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200])
+        .default(usual.serial_baud.into());
+    (path, u32::try_from(baud).unwrap_or_default())
+}
+
 struct Times {
     serial_timeout: Duration,
     exchange_limit: Duration,
@@ -254,6 +270,18 @@ struct Times {
 }
 
 impl Times {
+    fn usual(s: &mut Section, usual: &Usual) -> Self {
+        let duration = |seconds: &Seconds| Duration::try_from_secs_f64(seconds.1).unwrap_or_default();
+        Self {
+            // Longer than any reply may take, so that only a real silence counts.
+            serial_timeout: 2 * duration(&usual.exchange_limit),
+            exchange_limit: duration(&usual.exchange_limit),
+            query_delay: duration(&usual.query_delay),
+            stale_after: s.seconds("stale_after", usual.stale_after.0.clone(), usual.stale_after.1),
+            stall_guard: s.seconds("stall_guard", 0.1..=10.0, 1.0),
+        }
+    }
+
     fn read(s: &mut Section, usual: &Usual) -> Self {
         let stale_origin = s.origin("stale_after");
         let limit_origin = s.origin("exchange_limit");

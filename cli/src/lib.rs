@@ -50,6 +50,7 @@ mod run;
 mod runtime;
 pub mod schema;
 mod screen;
+mod service;
 pub mod shell;
 mod show;
 pub mod status;

@@ -41,6 +41,7 @@ use crate::record;
 use crate::request::new_id;
 use crate::runtime::block_on;
 use crate::schema;
+use crate::service;
 use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
 use crate::target::{Access, Common};
@@ -179,6 +180,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let name = matches.get_one::<String>("device").cloned().unwrap_or_default();
             device(&name, &words(matches), common)
+        }
+        Some((name @ "alert", matches)) => {
+            let common = usage::common(matches, common);
+            device(name, &service::words_for_device(name, words(matches))?, common)
         }
         Some((name, matches)) => {
             let rest = matches.get_many::<OsString>("").into_iter().flatten();

@@ -6,8 +6,7 @@ use std::time::Duration;
 use bus::message::echo;
 use bus::session::connect::ClientId;
 use bus::settings::{
-    AddressError, BrokerSettings, ClientSettings, Credentials, Problems, find_client_file,
-    process_environment,
+    AddressError, BrokerSettings, ClientSettings, Problems, find_client_file, process_environment,
 };
 use bus::topic::{Base, Identity};
 
@@ -68,14 +67,6 @@ impl Access {
         let environment = process_environment();
         let file = find_client_file(common.config.as_deref(), &environment).map_err(Failure::usage)?;
         let settings = ClientSettings::load(&file, &environment);
-        if let Some(certificate) = settings.as_ref().ok().and_then(missing_certificate) {
-            return Err(Failure::Usage(format!(
-                "you have no identity on the bus: the certificate {} that {} names does not exist. Root needs none: \
-                 try it as yourself. Else have one issued: obsbus identity issue NAME --install",
-                certificate.display(),
-                file.display()
-            )));
-        }
         Self::with(file, settings, common)
     }
 
@@ -147,15 +138,5 @@ impl Access {
             AddressError::WhichSite { .. } => format!("{error}; or which --site"),
             other => other.to_string(),
         })
-    }
-}
-
-/// The person's certificate, if it is surely not there.
-fn missing_certificate(settings: &ClientSettings) -> Option<&Path> {
-    match &settings.broker.credentials {
-        Credentials::Certificate { certificate_file, .. } => {
-            matches!(certificate_file.try_exists(), Ok(false)).then_some(certificate_file.as_path())
-        }
-        Credentials::Password { .. } => None,
     }
 }

@@ -20,6 +20,7 @@ use crate::overview;
 use crate::ports;
 use crate::record;
 use crate::schema::SCHEMAS;
+use crate::service;
 use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
@@ -40,6 +41,7 @@ pub const COMMANDS: &[&str] = &[
     "replay",
     "archive",
     "doctor",
+    "alert",
     "device",
     "ha",
     "ports",
@@ -92,6 +94,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(record::replay_command())
         .subcommand(archive::command())
         .subcommand(doctor::command())
+        .subcommand(service::alert())
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(ports::command())
@@ -354,7 +357,7 @@ fn complete() -> Command {
     Command::new(COMPLETE).hide(true).arg(words())
 }
 
-fn words() -> Arg {
+pub(crate) fn words() -> Arg {
     Arg::new("words").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true)
 }
 

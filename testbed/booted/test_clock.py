@@ -87,8 +87,8 @@ def test_a_bridge_lives_an_hour_without_a_broker_says_little_and_comes_back(mach
     before, old = {kind: date_of(machine, kind) for kind in TOOLS}, main_pids(machine)
     mark = machine.cursor()
     machine.run("systemctl stop mosquitto")
-    # Another hour is what is measured, so there is nothing else to wait for.
-    time.sleep(HOUR / FASTER)
+    # Another hour is what is measured, so there is nothing else to wait for; and a reading may be some minutes old.
+    time.sleep(HOUR / FASTER + 5)
     machine.run("systemctl start mosquitto")
     for kind in TOOLS:
         assert (date_of(machine, kind) - before[kind]).total_seconds() >= HOUR

@@ -14,6 +14,9 @@ from family import Deb, Rpm, run
 OWN = r"/usr/share/doc/obsbus-[^/]+/|/usr/share/licenses/|/usr/share/zsh/|/etc/needrestart/"
 PARTS = ["obsbus-alpaca", "obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-gateway"]
 
+# A bridge without an instrument.
+ALERTER = "alert-bridge"
+
 
 def sites():
     return sorted(file.name for file in (REPOSITORY / "deploy/sites").iterdir())
@@ -73,20 +76,22 @@ def test_a_new_instrument_needs_no_line_elsewhere(tmp_path):
 def test_every_bridge_but_the_example_has_its_program_its_unit_and_its_settings(family, packages, bridges):
     assert f"{example_kind()}-bridge" not in bridges and len(bridges) >= 2
     files = family.files(packages["obsbus-bridges"])
-    for bridge in bridges:
+    for bridge in [*bridges, ALERTER]:
         assert files[f"/usr/bin/{bridge}"][0] == "-rwxr-xr-x"
         assert files[f"/usr/lib/systemd/system/{bridge}@.service"][0] == "-rw-r--r--"
+    assert "/usr/share/doc/obsbus/alert-bridge.toml" in files
+    for bridge in bridges:
         for site in sites():
             assert f"/etc/obsbus/{bridge}/{site}.toml" in family.files(packages[f"obsbus-data-{site}"])
     assert not any(example_kind() in file for package in packages.values() for file in family.files(package))
 
 
-def test_every_program_has_its_page_and_every_command_completes(family, packages, bridges):
+def test_every_program_has_its_page_and_every_command_completes(family, packages):
     zsh = {Deb: "vendor-completions", Rpm: "site-functions"}[family]
     files = {file for package in packages.values() for file in family.files(package)}
     for program in [file for file in files if file.startswith(("/usr/bin/", "/usr/sbin/"))]:
         name = Path(program).name
-        if name in bridges:
+        if name.endswith("-bridge"):
             pages = [f"man8/{name}.8", f"man5/{name}.toml.5"]
         elif program.startswith("/usr/sbin/"):
             pages = [f"man8/{name}.8"]
@@ -120,7 +125,7 @@ def test_no_two_packages_that_go_together_have_the_same_file(family, packages):
 
 def test_the_presets_start_no_bridge(family, packages, bridges):
     text = family.text(packages["obsbus-bridges"], "/usr/lib/systemd/system-preset/90-obsbus.preset")
-    assert text.splitlines() == [f"disable {bridge}@.service" for bridge in bridges]
+    assert text.splitlines() == [f"disable {bridge}@.service" for bridge in [*bridges, ALERTER]]
 
 
 def test_alpaca_has_a_user_and_a_unit_that_nothing_enables_and_its_settings_come_with_the_site(family, packages):

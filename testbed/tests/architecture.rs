@@ -108,9 +108,27 @@ fn only_the_session_mentions_the_mqtt_library() {
 }
 
 #[test]
+fn a_replay_has_no_settings_and_so_no_broker_but_its_own() {
+    let ways =
+        ["clientsettings", "bridgeoutline", "find_client_file", "process_environment", "cli::", "access"];
+    assert_eq!(mentions(&ways, &["cli/record/src/"], &[]), Vec::<String>::new());
+    assert!(!mentions(&["brokersettings"], &["cli/record/src/broker.rs"], &[]).is_empty());
+}
+
+#[test]
 fn only_the_line_mentions_the_serial_library() {
     let product = ["bus/src/", "bridge/src/", "cli/src/", "chiller-bridge/", "focuser-bridge/"];
     assert_eq!(mentions(&["tokio_serial"], &product, &["bridge/src/line"]), Vec::<String>::new());
+}
+
+#[test]
+fn only_the_alerters_courier_sends_mail_and_makes_web_requests() {
+    // Its settings know what an address of mail is.
+    let except = ["cli/alert/src/courier", "cli/alert/src/settings/"];
+    assert_eq!(
+        mentions(&["lettre", "ureq"], &["bus/src/", "bridge/src/", "cli/"], &except),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

@@ -58,6 +58,7 @@ where
                 self.forget_follow_ups();
                 self.probe = None;
                 self.desk.set_gate(Gate::Pending);
+                self.controller.handle_broker(false, now);
             }
             SessionEvent::Refused { grant, text } => {
                 // The first one is an attention, which is logged by itself.
@@ -170,6 +171,7 @@ where
         self.health_shown = Shown::default();
         self.recent.connected();
         self.follow_ups.begin(now.instant);
+        self.controller.handle_broker(true, now);
         if let Some(journal) = self.left.take() {
             self.desk.recover(journal, now);
         }

@@ -18,7 +18,7 @@ const XOFF: u8 = 0x13;
 /// So many requests without a reply are remembered, in case it comes late.
 const REMEMBERED: usize = 8;
 /// What the bridge itself does with the port.
-const USUAL_NOTES: [&str; 3] = ["opened ", "closed", "the bridge "];
+const USUAL_NOTES: [&str; 4] = ["opened ", "closed", "the bridge ", "output "];
 
 /// See the module.
 pub(super) struct Reader<P: Protocol> {
@@ -270,7 +270,9 @@ impl<R> Open<R> {
     fn collect(&mut self, record: &Record, bytes: &[u8]) -> Option<usize> {
         self.mark = self.mark.take().or_else(|| record.mark.clone());
         let is_end = |byte: &u8| matches!(*byte, b'\r' | b'\n');
-        if self.seen.first.is_none() && !bytes.iter().all(is_end) {
+        // The end of the reply before may come first; then nobody knows when this one began.
+        let begins = self.seen.got.is_empty() && bytes.first().is_some_and(|byte| !is_end(byte));
+        if self.seen.first.is_none() && begins {
             self.seen.first = self.at.zip(record.at).map(|(at, first)| first.saturating_sub(at));
         }
         let Some((_, exchange)) = &self.asked else {
@@ -292,3 +294,6 @@ fn without_ends(bytes: &[u8]) -> &[u8] {
 fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", bytes.escape_ascii())
 }
+
+#[cfg(test)]
+mod tests;

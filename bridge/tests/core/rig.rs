@@ -362,5 +362,6 @@ pub(crate) fn full() -> StoreError {
         path: "/state/file.json".into(),
         kind: std::io::ErrorKind::StorageFull,
         text: "no space left on device".to_owned(),
+        only_here: false,
     }
 }

@@ -264,6 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn a_description_stays_until_the_bridge_publishes_another_one() {
+        let meta = |kind: &str| {
+            format!(
+                r#"{{"schema": 2, "kind": "{kind}", "label": "", "model": "", "version": "", "stale_after_s": 5,
+                "verbs": [], "properties": []}}"#
+            )
+        };
+        let mut seen = online();
+        assert!(seen.meta().is_none());
+        seen.hear(message("meta", &meta("lamp"), None));
+        seen.lost("cut".to_owned());
+        assert_eq!(seen.meta().unwrap().kind, "lamp");
+        seen.hear(message("meta", &meta("slide"), None));
+        assert_eq!(seen.meta().unwrap().kind, "slide");
+    }
+
+    #[test]
     fn only_replies_that_are_waited_for_are_kept() {
         let reply = |id: &str| {
             format!(

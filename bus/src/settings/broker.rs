@@ -152,6 +152,8 @@ fn addresses(section: &mut Section) -> (Address, Vec<Address>) {
     }
 }
 
+pub(super) const NOBODYS: &str = "is missing, and so is key_file: these settings are nobody's";
+
 fn credentials(section: &mut Section) -> Credentials {
     let by_certificate = ["certificate_file", "key_file"].into_iter().any(|key| section.contains(key));
     let password_key = ["username", "password_file"].into_iter().find(|key| section.contains(key));
@@ -165,7 +167,7 @@ fn credentials(section: &mut Section) -> Credentials {
     let by_nobody = password_key.is_none() && !by_certificate;
     if by_nobody {
         let origin = section.origin("certificate_file");
-        let message = "is missing, and so is key_file: these settings are nobody's".to_owned();
+        let message = NOBODYS.to_owned();
         let allowed = "the files of one identity; `obsbus identity issue NAME --install` makes them, and settings \
                        that name them";
         section.refuse("certificate_file", origin, message, Some(allowed.to_owned()));

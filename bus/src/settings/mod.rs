@@ -111,6 +111,12 @@ impl fmt::Display for Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
+    /// Whether only an identity is missing, as in the file that all users of a machine share.
+    #[must_use]
+    pub fn are_nobodys(&self) -> bool {
+        matches!(self.0.as_slice(), [only] if only.message == broker::NOBODYS)
+    }
+
     fn sorted(mut problems: Vec<Problem>) -> Self {
         problems.sort();
         Self(problems)

@@ -27,8 +27,10 @@ use crate::network::is_allowed;
 use crate::request::Refused;
 use crate::server::{Received, Server, refuse};
 
-/// For the head of a request to arrive, and for its body.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+/// For the head of the next request to arrive: programs that ask every few seconds keep their connection.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// For the body that follows it.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// The longest form has some hundred bytes.
 const BODY_LIMIT: usize = 4096;
 const HEAD_LIMIT: usize = 16 * 1024;
@@ -101,7 +103,7 @@ async fn connection(stream: TcpStream, from: IpAddr, server: &Server, open: &Ope
     let _ = stream.set_nodelay(true);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(ARRIVES_WITHIN)
+        .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), service);
     // Who hangs up does not want the answer.
@@ -126,7 +128,7 @@ async fn receive(request: Request<Incoming>, from: IpAddr, server: &Server) -> R
     }
     // What is never read needs no limit: the connection is closed.
     let body = if head.method == Method::PUT {
-        match timeout(ARRIVES_WITHIN, Limited::new(body, BODY_LIMIT).collect()).await {
+        match timeout(BODY_WITHIN, Limited::new(body, BODY_LIMIT).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) => {
                 return refused(413, &format!("expected a whole body of at most {BODY_LIMIT} bytes"));

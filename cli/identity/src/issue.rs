@@ -319,6 +319,10 @@ fn rights(machine: &Machine, name: &str) -> String {
     if let Some(file) = control::listing(machine, name).first() {
         return format!("{name} may command already: the name stands in {}", file.display());
     }
+    let rules = files::read_if_there(&machine.acl()).ok().flatten().unwrap_or_default();
+    if acl::role(&rules, name) == Role::Service {
+        return format!("{name} may read everything, and publish what the broker's access rules grant it");
+    }
     format!(
         "{name} may read everything; to let {name} command, add the name to control_clients of the bridge and \
          reload it (docs/identities.md)"

@@ -81,6 +81,11 @@ pub(crate) async fn examine(common: &Common, report: &mut Report) -> Result<Opti
             "install the example client.toml as /etc/obsbus/client.toml and enter broker, authority and certificate \
              (docs/settings.md), or name a file with --config",
         )],
+        Some(Read::Wrong(problems)) if problems.are_nobodys() && rustix::process::geteuid().is_root() => {
+            report.add(Finding::skipped(Check::Settings, elsewhere()))?;
+            report.skip(&[Check::Files])?;
+            return Ok(None);
+        }
         Some(Read::Wrong(problems)) => {
             let each = problems.0.iter();
             each.map(|problem| failed(problem.to_string(), "correct this key (docs/settings.md)")).collect()
@@ -94,10 +99,6 @@ pub(crate) async fn examine(common: &Common, report: &mut Report) -> Result<Opti
                 )],
                 _ => {
                     report.add(Finding::ok(Check::Settings, file.display().to_string()))?;
-                    if is_root_without_identity(&settings.broker) {
-                        report.add(Finding::skipped(Check::Files, elsewhere()))?;
-                        return Ok(Some(Own { settings: *settings, identity: None }));
-                    }
                     let identity = judge(&settings.broker, &files, identity, now, report)?;
                     return Ok(Some(Own { settings: *settings, identity }));
                 }
@@ -120,17 +121,13 @@ fn is_missing(broker: &BrokerSettings, key: &str) -> bool {
     }
 }
 
-/// Root looks at the machine, and needs no identity for that.
-fn is_root_without_identity(broker: &BrokerSettings) -> bool {
-    let Credentials::Certificate { certificate_file, key_file } = &broker.credentials else { return false };
-    rustix::process::geteuid().is_root() && !certificate_file.exists() && !key_file.exists()
-}
-
-/// How root looks with the identity of the person that it is.
+/// Root looks at the machine, and needs no identity for that; how it looks with that of a person.
 fn elsewhere() -> String {
     let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && name != "root");
     let name = name.as_deref().unwrap_or("NAME");
-    format!("root has none; with that of {name}: obsbus --config ~{name}/.config/obsbus/client.toml doctor")
+    format!(
+        "root has no identity; to look with that of {name}: obsbus --config ~{name}/.config/obsbus/client.toml doctor"
+    )
 }
 
 /// The identity, if one can log in with these files.

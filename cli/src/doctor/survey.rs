@@ -57,6 +57,13 @@ pub(crate) struct Device {
     sent: Option<Now>,
 }
 
+impl Device {
+    /// Whether it is the Pyro gateway or the like: a program that is online, and describes no device.
+    pub(crate) fn is_service(&self) -> bool {
+        self.instrument.is_none() && self.view.is_bare()
+    }
+}
+
 /// Which publishes the broker took that it should have refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
@@ -141,10 +148,9 @@ impl Survey {
     /// # Errors
     /// The connection broke.
     pub(crate) async fn ping(&mut self) -> Result<(), SessionError> {
-        let online = self
-            .devices
-            .values()
-            .filter(|(_, device)| device.view.availability.as_ref().is_some_and(|word| word == ONLINE));
+        let online = self.devices.values().filter(|(_, device)| {
+            !device.is_service() && device.view.availability.as_ref().is_some_and(|word| word == ONLINE)
+        });
         let bases: Vec<Base> = online.map(|(base, _)| base.clone()).collect();
         for base in bases {
             let Ok(id) = new_id() else { continue };

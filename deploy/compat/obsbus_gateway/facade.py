@@ -114,7 +114,7 @@ class Server:
 
     def close(self):
         if self.daemon:
-            self.daemon.shutdown()
+            self.transport().shutdown()
 
 
 class _Daemon(Pyro4.Daemon):

@@ -29,9 +29,9 @@ STOP, END_AT_REST = {signal.SIGTERM, signal.SIGINT}, {signal.SIGUSR1}
 class Gateway:
     """Started by `run`, which ends after a signal."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, failures):
         configure_pyro()
-        self.settings = settings
+        self.settings, self.failures = settings, failures
         self.is_resting = False
         self.changed = threading.Condition()
         self.health = Health(settings)
@@ -64,6 +64,7 @@ class Gateway:
             for server in self.servers:
                 server.open()
             self.health.tick()
+            self.failures.runs()
             # A gateway whose listener has died is started again.
             if all(server.is_alive() for server in self.servers):
                 notify("WATCHDOG=1")
@@ -73,7 +74,7 @@ class Gateway:
         self._end()
 
     def _is_told_to_stop(self, seconds):
-        """Waits for a signal."""
+        """Waits for a signal. Once it ends, another one changes nothing."""
         told = signal.sigtimedwait(STOP | END_AT_REST, seconds)
         if told and told.si_signo in END_AT_REST:
             self.is_resting = True
@@ -97,7 +98,8 @@ class Gateway:
         while time.monotonic() < give_up:
             if not self.calls.running() and all(transport.is_at_rest() for transport in self._transports()):
                 return True
-            time.sleep(HURRY)
+            if self._is_told_to_stop(HURRY):
+                return True
         # Somebody asks again and again on one connection, or a new call runs.
         if not self.calls.running():
             return True
@@ -107,6 +109,7 @@ class Gateway:
 
     def _end(self):
         notify("STOPPING=1")
+        self.failures.succeeded()
         # A client whose move is cut off cannot know whether to repeat it.
         for servant in self.servants:
             servant._end()
@@ -114,9 +117,9 @@ class Gateway:
         if self.calls.running():
             LOG.info("waiting for %d calls that run", self.calls.running())
         while self.calls.running() and time.monotonic() < give_up:
-            time.sleep(0.05)
+            self._is_told_to_stop(HURRY)
             notify("WATCHDOG=1")
-        time.sleep(ANSWERS)
+        self._is_told_to_stop(ANSWERS)
         for part in [*self.pollers.values(), *([self.central_log] if self.central_log else [])]:
             part.stop()
         self.health.end()

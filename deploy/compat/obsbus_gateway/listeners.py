@@ -37,7 +37,7 @@ class Listeners:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             set_up(opened)
             opened.bind(address)
-            opened.listen(100)
+            opened.listen(1024)
             opened.setblocking(False)
         except OSError:
             opened.close()

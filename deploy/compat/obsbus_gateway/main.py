@@ -8,6 +8,7 @@ import sys
 
 from . import __version__, certificates, log
 from .clock import utc_now
+from .failures import Failures
 from .settings import SettingsError, load
 
 USAGE = 64
@@ -70,16 +71,18 @@ def _report(wrong, warnings):
 
 
 def _run(settings, wrong, warnings):
+    log.set_up()
+    failures = Failures()
+    failures.began()
     # Not before the settings are known to be good: this takes a moment.
     from .gateway import END_AT_REST, LOG, STOP, Gateway
 
-    log.set_up()
     # The files may become good while it runs.
     for line in wrong + warnings:
         LOG.warning("%s", line)
     # Before there is another thread: the main one waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP | END_AT_REST)
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, failures)
     gateway.run()
     return 0
 

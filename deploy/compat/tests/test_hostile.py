@@ -99,7 +99,7 @@ def test_connections_that_come_and_go_all_the_time_keep_nobody_from_being_served
         thread.start()
     try:
         for _ in range(5):
-            assert focuser.call("report_status", timeout=1)["status"] == 1
+            assert focuser.call("report_status", timeout=5)["status"] == 1
         assert focuser.call("stop") == 0
     finally:
         is_over.set()

@@ -39,6 +39,12 @@ fn a_service_gets_the_identities_that_it_uses() {
     let said =
         machine.identity(&["issue", "pyro-gateway", "scheduler", "--install", "--service", "obsbus-gateway"]);
     assert!(said.contains("/etc/obsbus/obsbus-gateway/scheduler.key"), "{said}");
+    assert!(
+        said.contains(
+            "pyro-gateway may read everything, and publish what the broker's access rules grant it"
+        )
+    );
+    assert!(said.contains("to let scheduler command"), "{said}");
     for name in ["pyro-gateway", "scheduler"] {
         assert_is_installed(&machine, name);
     }

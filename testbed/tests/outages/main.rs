@@ -10,6 +10,7 @@
     reason = "a key that JSON does not have is null, and then the test fails"
 )]
 
+mod alerts;
 mod bridge;
 mod broker;
 mod brokers;

@@ -266,8 +266,9 @@ fn filter(subscription: &Subscription) -> Filter {
             filter.preserve_retain = true;
             filter.retain_forward_rule = RetainForwardRule::Never;
         }
-        Delivery::OwnByOthers => filter.nolocal = true,
-        Delivery::Own | Delivery::Input => {}
+        // A filter of inputs may cover the bridge's own topics.
+        Delivery::OwnByOthers | Delivery::Input => filter.nolocal = true,
+        Delivery::Own => {}
     }
     filter
 }
