@@ -4,10 +4,9 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
-use clap::Command;
+use clap::{Arg, Command};
 
 use crate::exit::Failure;
-use crate::usage::words;
 
 /// What the program does; everything else is asked of the device.
 const RUN: &str = "run";
@@ -22,7 +21,13 @@ pub(crate) fn alert() -> Command {
             "The alerter is the device `alert` of its site: `obsbus alert help` asks it for its commands. \
              `run` and `--check-config` start the program alert-bridge on this machine.",
         )
-        .arg(words().help("A command of the device, or `run SETTINGS`"))
+        .arg(
+            Arg::new("words")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .help("A command of the device, or `run SETTINGS`"),
+        )
 }
 
 /// The words for the device; unless they are for the program, which then takes the place of this process.

@@ -357,7 +357,7 @@ fn complete() -> Command {
     Command::new(COMPLETE).hide(true).arg(words())
 }
 
-pub(crate) fn words() -> Arg {
+fn words() -> Arg {
     Arg::new("words").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true)
 }
 

@@ -13,8 +13,8 @@ use alert_device::DESCRIPTION;
 use bus::clock::{Instant, Now, Utc};
 use bus::message::Event;
 
-use crate::delivery::Outgoing;
 use crate::episode::{Episode, Memory, Message};
+use crate::outgoing::Outgoing;
 use crate::policy::{Level, Policy, Subject, is_news};
 use crate::text::{self, Entry, Why};
 use crate::watch::{BRIDGE_OFFLINE, Condition, Watch, elapsed};
@@ -47,6 +47,9 @@ pub struct AlertSettings {
     /// Where the links of messages lead, and how long they are valid.
     pub link: Option<(String, Duration)>,
 }
+
+/// The index of a problem, and why it belongs into a message.
+type Due = (usize, Why);
 
 /// See the module.
 #[derive(Debug)]
@@ -263,7 +266,7 @@ impl Alerts {
             let held = quiet && episode.level < Level::Critical;
             why(episode, policy, now).filter(|_| !held).map(|why| (index, why))
         });
-        let due: Vec<(usize, Why)> = due.collect();
+        let due: Vec<Due> = due.collect();
         if due.is_empty() {
             // What comes and goes must not begin to wait anew each time.
             self.group = self.group.filter(|begun| elapsed(*begun, now) < policy.group + OVER);
@@ -289,16 +292,25 @@ impl Alerts {
     }
 
     /// Everybody gets a message with what is for them.
+<<<<<<< HEAD
     fn send(&mut self, due: &[(usize, Why)], now: Utc) {
         let mut groups: Vec<(Due, Vec<String>)> = Vec::new();
+=======
+    fn send(&mut self, due: &[Due], now: Utc) {
+        let mut groups: Vec<(Vec<Due>, Vec<String>)> = Vec::new();
+>>>>>>> alert11
         for (receiver, least) in &self.settings.receivers {
-            let is_for = |(index, _): &&(usize, Why)| {
+            let is_for = |(index, _): &&Due| {
                 self.memory.episodes.get(*index).is_some_and(|episode| {
                     episode.level >= *least
                         && (episode.receivers.is_empty() || episode.receivers.contains(receiver))
                 })
             };
+<<<<<<< HEAD
             let theirs: Due = due.iter().filter(is_for).copied().collect();
+=======
+            let theirs: Vec<Due> = due.iter().filter(is_for).copied().collect();
+>>>>>>> alert11
             if theirs.is_empty() {
                 continue;
             }

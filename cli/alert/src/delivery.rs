@@ -1,10 +1,10 @@
 //! Who still has to get which message: one at a time for each receiver, tried again with back-off, given up
 //! after a day; and the heartbeat. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bus::clock::{Instant, Now, Utc};
+use bus::clock::{Now, Utc};
 
 use crate::alerts::Alerts;
 use crate::episode::{Delivery, Message};
@@ -33,21 +33,6 @@ pub enum Order {
     },
     /// Send the heartbeat.
     Beat,
-}
-
-/// What is going on now; a restart forgets it.
-#[derive(Debug, Default)]
-pub struct Outgoing {
-    /// The receivers that are taking a message, with its number.
-    taking: BTreeMap<String, u64>,
-    /// The number of the save that was last begun.
-    saves: u64,
-    beating: bool,
-    next_beat: Option<Instant>,
-    /// When the last heartbeat was taken.
-    pub(crate) beat: Option<Utc>,
-    /// Why the last one was not.
-    pub(crate) beat_problem: Option<(Utc, String)>,
 }
 
 impl Alerts {

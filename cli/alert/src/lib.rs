@@ -10,6 +10,7 @@ pub mod courier;
 pub mod delivery;
 pub mod episode;
 pub mod link;
+pub mod outgoing;
 pub mod policy;
 pub mod protocol;
 pub mod remedy;
