@@ -28,9 +28,6 @@ const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// While anything is pending, it is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Which episodes are told, and why.
-type Due = Vec<(usize, Why)>;
-
 /// What the machine needs to know of the settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertSettings {
@@ -292,13 +289,8 @@ impl Alerts {
     }
 
     /// Everybody gets a message with what is for them.
-<<<<<<< HEAD
-    fn send(&mut self, due: &[(usize, Why)], now: Utc) {
-        let mut groups: Vec<(Due, Vec<String>)> = Vec::new();
-=======
     fn send(&mut self, due: &[Due], now: Utc) {
         let mut groups: Vec<(Vec<Due>, Vec<String>)> = Vec::new();
->>>>>>> alert11
         for (receiver, least) in &self.settings.receivers {
             let is_for = |(index, _): &&Due| {
                 self.memory.episodes.get(*index).is_some_and(|episode| {
@@ -306,11 +298,7 @@ impl Alerts {
                         && (episode.receivers.is_empty() || episode.receivers.contains(receiver))
                 })
             };
-<<<<<<< HEAD
-            let theirs: Due = due.iter().filter(is_for).copied().collect();
-=======
             let theirs: Vec<Due> = due.iter().filter(is_for).copied().collect();
->>>>>>> alert11
             if theirs.is_empty() {
                 continue;
             }
