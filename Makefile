@@ -37,11 +37,11 @@ demo:
 	@$(CARGO) build --workspace --bins --locked --quiet
 	@exec $(CARGO) run --quiet --locked --bin demo -- $(if $(filter 1,$(TOUR)),--tour,$(if $(filter 0,$(TOUR)),--no-tour))
 
-# Most tests wait for processes: two threads leave two cores idle.
+# Most tests wait for processes: a thread for each core leaves most of it idle.
 test:
 	@tools/setup rust broker faketime python
 	$(CARGO) build --workspace --bins --locked --quiet
-	RUST_TEST_THREADS=$$(($$(nproc) * 3 / 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
+	RUST_TEST_THREADS=$$(($$(nproc) * 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
 
 # Debian's package starts a Prometheus of its own on port 9090; nothing here uses it.
 .PHONY: test-metrics

@@ -96,6 +96,18 @@ impl Alpaca {
         assert_eq!((&answer["ErrorNumber"], &answer["ErrorMessage"]), (&json!(0), &json!("")), "{answer}");
     }
 
+    /// A stop from before may still be running.
+    #[track_caller]
+    fn moves_once_stopped(&self, position: u32) {
+        let begins = || {
+            let answer = self.member("PUT", "move", &format!("Position={position}"));
+            let is_early = answer["ErrorMessage"].as_str().is_some_and(|words| words.ends_with("is running"));
+            assert!(is_early || answer["ErrorNumber"] == 0, "{answer}");
+            (!is_early).then_some(())
+        };
+        wait_for("the stop to be over", LIMIT, begins).unwrap();
+    }
+
     #[track_caller]
     fn is(&self, member: &str, value: impl Into<Value>) {
         assert_eq!(self.get(member)["Value"], value.into(), "{member}");
@@ -237,7 +249,7 @@ fn nothing_old_is_shown_as_if_it_were_new_and_an_outage_mends_itself() {
     alpaca.is("connected", true);
 
     // A bridge that is killed stops the motion when it is back, and says so.
-    alpaca.put("move", "Position=5500");
+    alpaca.moves_once_stopped(5500);
     site.bridge.kill9().unwrap();
     alpaca.waits_for_error("position", NOT_CONNECTED, "the bridge of clasp/focuser is offline");
     alpaca.is("ismoving", true);
