@@ -52,16 +52,21 @@ pub fn misleads(c: char) -> bool {
 #[must_use]
 pub fn echo(text: &str) -> String {
     const LIMIT: usize = 200;
-    let mut echoed: String = text
-        .chars()
-        .take(LIMIT)
-        .flat_map(|c| if misleads(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .take(LIMIT)
-        .collect();
+    let mut echoed: String = text.chars().take(LIMIT).flat_map(escaped).take(LIMIT).collect();
     if text.chars().nth(LIMIT).is_some() {
         echoed.push('…');
     }
     echoed
+}
+
+/// `text`, whole, with characters that mislead escaped.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.chars().flat_map(escaped).collect()
+}
+
+fn escaped(letter: char) -> Vec<char> {
+    if misleads(letter) { letter.escape_default().collect() } else { vec![letter] }
 }
 
 #[cfg(test)]

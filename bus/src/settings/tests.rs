@@ -35,6 +35,13 @@ fn problems(name: &str, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
+fn whatever_somebody_typed_cannot_command_the_terminal_that_shows_the_mistake() {
+    let found = problems("client.toml", "\"k\\u001b[31m\" = 1\n", &[]);
+    assert!(found.iter().any(|problem| problem.contains("k\\u{1b}[31m: is not a known key")), "{found:?}");
+    assert!(!found.iter().any(|problem| problem.contains(char::is_control)), "{found:?}");
+}
+
+#[test]
 fn a_relative_file_is_relative_to_the_settings_file() {
     let (folder, path) = file("client.toml", CLIENT);
     let settings = ClientSettings::load(&path, &[]).unwrap();
