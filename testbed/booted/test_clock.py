@@ -50,7 +50,8 @@ def clock(machine):
     wait_until_ready(machine)
 
 
-@pytest.mark.parametrize("step", [3600, -3600], ids=["forward", "back"])
+# More than an hour back is a clock that is wrong; up to an hour it may be a command that was held up.
+@pytest.mark.parametrize("step", [3660, -3660], ids=["forward", "back"])
 def test_a_clock_that_is_set_ends_neither_a_bridge_nor_a_move(machine, instruments, clock, step):
     start_the_pump(machine, instruments)
     alice(machine, "focus init")
@@ -62,7 +63,7 @@ def test_a_clock_that_is_set_ends_neither_a_bridge_nor_a_move(machine, instrumen
     assert move.returncode == 0 and "succeeded: at 4.500 mm" in said, said
     for tool in TOOLS.values():
         said = alice(machine, f"{tool} status", check=False)
-        assert "this host's clock seems to be 60 min" in said.out + said.err, said
+        assert "this host's clock seems to be 61 min" in said.out + said.err, said
     # An order that seems to be an hour old, or of the future, is not carried out; the message says why.
     refused = alice(machine, "chiller disable", check=False)
     assert refused.code == CLOCK_SKEW and "one of the two clocks is wrong" in refused.err, refused
@@ -94,6 +95,6 @@ def test_a_bridge_lives_an_hour_without_a_broker_says_little_and_comes_back(mach
         assert (date_of(machine, kind) - before[kind]).total_seconds() >= HOUR
         said = words(machine.journal(UNITS[kind], after=mark))
         assert len(said) <= MOST_LINES_IN_AN_HOUR, said
-        assert "connected to the broker" in said, said
+        assert any(line.startswith("connected to the broker") for line in said), said
     assert main_pids(machine) == old
     assert "pump on" in instruments.chiller.status()
