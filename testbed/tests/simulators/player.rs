@@ -96,7 +96,11 @@ impl Simulator {
         let mut reply = Vec::new();
         match (step.received.last(), step.is_marked) {
             (None, false) => {}
-            (Some(last), false) => while reply.last() != Some(last) && self.more(&mut reply, PATIENCE) {},
+            (Some(last), false) => {
+                // The line feed that follows the reply before may come only now.
+                let ends = |reply: &[u8]| reply.last() == Some(last) && !reply.trim_ascii().is_empty();
+                while !ends(&reply) && self.more(&mut reply, PATIENCE) {}
+            }
             (_, true) => while self.more(&mut reply, QUIET) {},
         }
         reply
