@@ -67,7 +67,7 @@ mod tests {
     fn the_nearest_mount_counts() {
         assert_eq!(both("/var/lib"), (false, false));
         assert_eq!(both("/var/lib/obsbus2"), (false, false));
-        assert_eq!(both("/var/lib/obsbus/chiller-bridge"), (true, false));
+        assert_eq!(both("/var/lib/obsbus/lamp-bridge"), (true, false));
         assert_eq!(both("/var/lib/obsbus/x/clasp"), (true, true));
         assert_eq!(both("/var/lib/obsbus/y"), (false, false));
         assert_eq!(both("/mnt/a b/c"), (false, true));

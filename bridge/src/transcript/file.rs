@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// A day of a chiller, or some nights of a focuser; with the previous file twice as much.
+/// A day of an instrument that is polled without a pause; with the previous file twice as much.
 pub(super) const LIMIT: u64 = 16 << 20;
 
 #[derive(Debug)]
