@@ -14,7 +14,6 @@ use bus::topic::{Base, CANARY};
 use bytes::Bytes;
 
 use super::catalogue::Check;
-use super::limited::LIMIT;
 use super::report::{Finding, Report};
 use super::survey::Survey;
 use super::{lost, within};
@@ -55,15 +54,15 @@ pub(super) async fn examine(
     let Some(nobody) = survey.sites.first().and_then(|site| Base::nobody(site).ok()) else {
         return report.skip(&PROMISES);
     };
-    match within(survey.will(broker, &nobody)).await {
+    match within(survey.limit(), survey.will(broker, &nobody)).await {
         Ok(kept) => report.add(kept.wills())?,
         Err(error) => return lost(report, &PROMISES, error),
     }
-    match within(survey.claim(broker, &nobody)).await {
+    match within(survey.limit(), survey.claim(broker, &nobody)).await {
         Ok(kept) => report.add(kept.claims())?,
         Err(error) => return lost(report, PROMISES.get(1..).unwrap_or_default(), error),
     }
-    match within(survey.countdown()).await {
+    match within(survey.limit(), survey.countdown()).await {
         Ok((expiry, replies)) => report.add_all([expiry.expiry(), replies.replies()]),
         Err(error) => lost(report, PROMISES.get(2..).unwrap_or_default(), error),
     }
@@ -140,7 +139,7 @@ impl Survey {
         self.client.subscribe(std::slice::from_ref(&topic)).await?;
         let id = new_id().map(|id| id.to_string()).unwrap_or_default();
         let left = match ClientId::random(&self.identity) {
-            Ok(other) => Client::connect_with_will(broker, &other, LIMIT, &topic, &id).await,
+            Ok(other) => Client::connect_with_will(broker, &other, self.limit(), &topic, &id).await,
             Err(error) => Err(error.into()),
         };
         match left {
@@ -169,7 +168,7 @@ impl Survey {
             return Ok(Kept::Unknown("a password user is known by the name in its CONNECT".to_owned()));
         }
         let other = ClientId::random(&self.identity)?;
-        let mut claiming = match Client::connect_claiming(broker, &other, LIMIT, CANARY).await {
+        let mut claiming = match Client::connect_claiming(broker, &other, self.limit(), CANARY).await {
             Ok(client) => client,
             Err(SessionError::Refused(_)) => return Ok(Kept::Yes("such a connection is refused")),
             Err(error) => return Ok(Kept::Unknown(error.to_string())),

@@ -86,6 +86,12 @@ impl Survey {
         Self { client, identity, sites, devices: BTreeMap::new() }
     }
 
+    /// How long a check may take: a slow link has its round trips beside, a few and some for each device.
+    pub(super) fn limit(&self) -> Duration {
+        let devices = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
+        LIMIT + self.round_trip().saturating_mul(devices.saturating_mul(3).saturating_add(10))
+    }
+
     /// Collects what is stored.
     ///
     /// # Errors
@@ -169,7 +175,7 @@ impl Survey {
                 device.pinged = Pinged::Refused;
             }
         }
-        let until = Now::read().instant + ANSWER_LIMIT;
+        let until = Now::read().instant + self.client.limit(ANSWER_LIMIT);
         let waits =
             |survey: &Self| survey.devices.values().any(|(_, device)| device.pinged == Pinged::Unanswered);
         while waits(self) {
