@@ -5,6 +5,7 @@ pub mod cable;
 pub mod demo;
 pub mod page;
 pub mod site;
+pub mod soak;
 
 pub use chiller_sim as chiller;
 pub use chiller_sim::publisher;
