@@ -6,6 +6,7 @@ pub mod demo;
 pub mod page;
 pub mod site;
 pub mod soak;
+pub mod torture;
 
 pub use chiller_sim as chiller;
 pub use chiller_sim::publisher;
