@@ -8,6 +8,8 @@ pub mod footprint;
 pub mod page;
 pub mod report;
 pub mod site;
+pub mod soak;
+pub mod torture;
 
 pub use chiller_sim as chiller;
 pub use chiller_sim::publisher;

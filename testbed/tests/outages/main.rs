@@ -25,6 +25,7 @@ mod reload;
 mod restarts;
 mod slow;
 mod stop;
+mod torture;
 mod watch;
 
 use std::time::Duration;
