@@ -10,7 +10,7 @@ use bus::message::Code;
 use bus::session::client::{Acknowledged, Client, Properties, SessionError};
 use bus::session::connect::ClientId;
 use bus::settings::{BrokerSettings, Credentials};
-use bus::topic::{Base, CANARY};
+use bus::topic::{Base, CANARY, What};
 use bytes::Bytes;
 
 use super::catalogue::Check;
@@ -254,9 +254,7 @@ impl Survey {
 
     fn notice(&self, topic: &str, foreign: &mut Option<String>) {
         let Some(base) = Base::of_reply(topic) else { return };
-        let own = base.reply(&self.identity, None);
-        let own = own.trim_end_matches(|c| c != '/');
-        if !topic.starts_with(own) {
+        if !base.may_reply_on(topic, &self.identity) {
             foreign.get_or_insert_with(|| topic.to_owned());
         }
     }
@@ -266,7 +264,7 @@ impl Survey {
 /// bridge gave it.
 fn counted(before: &Stored, after: &Stored) -> Kept {
     let given = |stored: &Stored, topic: &str| {
-        let (payload, _) = stored.get(&Base::of_topic(topic)?.state())?;
+        let (payload, _) = stored.get(&What::on(topic)?.0.state())?;
         let state: serde_json::Value = serde_json::from_slice(payload).ok()?;
         state.get("stale_after_s")?.as_f64()
     };
@@ -278,7 +276,7 @@ fn counted(before: &Stored, after: &Stored) -> Kept {
     let mut counts = is_less(before) || is_less(after);
     for (topic, (payload, left)) in before {
         // An `online` that is new looks like the old one.
-        let is_state = Base::of_topic(topic).is_some_and(|base| base.state() == *topic);
+        let is_state = What::on(topic).is_some_and(|(_, what)| what == What::State);
         let Some((_, left_now)) = after.get(topic).filter(|(now, _)| is_state && now == payload) else {
             continue;
         };

@@ -12,7 +12,7 @@ use bus::clock::{Instant, Now};
 use bus::message::{Health, ONLINE, Recent, Reply};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
 use bus::settings::Address;
-use bus::topic::{Base, Identity, RequestId};
+use bus::topic::{Base, Identity, RequestId, What};
 use bytes::Bytes;
 
 use super::limited::LIMIT;
@@ -121,7 +121,7 @@ impl Survey {
     }
 
     pub(super) fn hear(&mut self, message: &Message) {
-        let base = Base::of_topic(&message.topic).or_else(|| Base::of_reply(&message.topic));
+        let base = What::on(&message.topic).map(|(base, _)| base).or_else(|| Base::of_reply(&message.topic));
         let Some(base) = base else { return };
         let key = (base.site().to_owned(), base.device().to_owned());
         let (base, device) = self.devices.entry(key).or_insert_with(|| (base, Device::default()));
