@@ -62,7 +62,7 @@ pub const COMPLETE: &str = "__complete";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 another command runs; 3 not allowed; 4 device offline or state
-stale; 6 outside limits; 7 not connected or released; 20-33 refused, see the message; 36 the device
+stale; 6 outside limits; 7 not connected or released; 20-35 refused, see the message; 36 the device
 has a fault (`status`); 64 wrong usage or settings, nothing was sent; 155 broker or bridge not
 reached.";
 

@@ -67,7 +67,7 @@ fn usual() -> Usual {
         // Longer than the part that delivers waits before it says that there is nothing new.
         exchange_limit: (1.0..=60.0, 15.0),
         stale_after: (10.0..=600.0, 60.0),
-        has_stop: DESCRIPTION.has_stop(),
+        verbs: DESCRIPTION.verbs,
     }
 }
 

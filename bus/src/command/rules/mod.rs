@@ -9,6 +9,7 @@ mod memory;
 mod overdue;
 mod random;
 mod replies;
+mod signed;
 
 use std::time::Duration;
 
@@ -124,6 +125,7 @@ impl Room {
             retain: false,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: self.now,
             stalled: false,
         }

@@ -120,6 +120,7 @@ impl Run {
             retain: false,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: self.now,
             stalled: false,
         };
