@@ -88,6 +88,14 @@ impl Access {
         Self::with(file.to_owned(), ClientSettings::of_bridge(file), common)
     }
 
+    /// As a service with settings of its own, which were read from `file`.
+    ///
+    /// # Errors
+    /// The identity cannot be read.
+    pub fn of_service(file: &Path, settings: ClientSettings, common: &Common) -> Result<Self, Failure> {
+        Self::with(file.to_owned(), Ok(settings), common)
+    }
+
     fn with(
         file: PathBuf,
         settings: Result<ClientSettings, Problems>,

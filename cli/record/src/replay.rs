@@ -157,7 +157,7 @@ fn announced(plan: &Plan, from: Utc) -> String {
     }
     if let Some(port) = plan.mqtt_port {
         text.push_str(&format!(
-            "\neverything as text: mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'replay/#'"
+            "\neverything as text: XDG_CONFIG_HOME=/ mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'replay/#'"
         ));
     }
     text
