@@ -15,6 +15,8 @@ const SAME_CELSIUS: f64 = 0.049;
 const LATEST: f64 = 30.0;
 /// For a stop to reach the line of a device that is there, on a busy machine.
 const STOP_LIMIT: f64 = 1.5;
+/// A tool has to start and to connect first.
+const TOOL_STOP_LIMIT: f64 = 5.0;
 
 /// An order that changes something.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -254,7 +256,8 @@ pub(super) fn stop_reaches_the_line(facts: &Facts) -> Vec<Finding> {
         let request = &sent.request;
         let is_stop =
             request.verb == "stop" && request.permitted && !request.retained && request.named == request.who;
-        let until = sent.t + STOP_LIMIT;
+        let limit = if request.id.is_some() { STOP_LIMIT } else { TOOL_STOP_LIMIT };
+        let until = sent.t + limit;
         if !is_stop || !facts.is_calm(&request.device, sent.t, until) {
             continue;
         }
@@ -265,7 +268,7 @@ pub(super) fn stop_reaches_the_line(facts: &Facts) -> Vec<Finding> {
         if !arrives && !is_over {
             findings.push((
                 sent.t,
-                format!("a stop of {} does not reach the line within {STOP_LIMIT} s", request.who),
+                format!("a stop of {} does not reach the line within {limit} s", request.who),
             ));
         }
     }

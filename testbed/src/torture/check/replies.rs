@@ -233,26 +233,29 @@ pub(super) fn in_time(facts: &Facts) -> Vec<Finding> {
 
 pub(super) fn one_at_a_time(facts: &Facts) -> Vec<Finding> {
     const EXCLUSIVE: [&str; 4] = ["set", "init", "setpoint", "clear_alarms"];
-    let mut runs: Vec<(&str, f64, f64, String)> = Vec::new();
-    for ((device, who, id), replies) in by_request(facts) {
+    // By the numbers of the replies: two clients are not told at the same time.
+    let mut runs: Vec<(&Reply, &Reply)> = Vec::new();
+    for replies in by_request(facts).values() {
         let accepted = replies.iter().find(|reply| reply.text("status") == "accepted");
         let Some(accepted) = accepted.filter(|reply| EXCLUSIVE.contains(&reply.text("verb"))) else {
             continue;
         };
-        let end = replies.iter().find(|reply| reply.is_terminal()).map_or(accepted.t, |reply| reply.t);
-        runs.push((device, accepted.t + 0.3, end - 0.3, format!("{id} of {who}")));
+        let verdict = replies.iter().find(|reply| reply.is_terminal() && reply.seq() > accepted.seq());
+        runs.extend(verdict.map(|verdict| (*accepted, *verdict)));
     }
     let mut findings = Vec::new();
-    for (place, (device, from, _, name)) in runs.iter().enumerate() {
-        let begun = runs.iter().enumerate().find(|(other, (of, begins, ends, _))| {
-            *other != place && of == device && begins <= &(from - 0.3) && from - 0.3 <= *ends
+    for (accepted, _) in &runs {
+        let other = runs.iter().find(|(begun, verdict)| {
+            begun.device == accepted.device
+                && begun.id != accepted.id
+                && begun.seq() < accepted.seq()
+                && accepted.seq() < verdict.seq()
+                // The next bridge counts anew, and gives the verdicts that this one owes.
+                && !facts.starts_between(&accepted.device, begun.t.min(accepted.t) - LATE, verdict.t)
         });
-        // What ran when a bridge died ends with the next one's reply.
-        if let Some((_, (_, begins, _, other))) = begun
-            && !facts.starts_between(device, *begins - 1.0, *from)
-            && facts.is_calm(device, *begins, *from)
-        {
-            findings.push((*from, format!("{device}: {name} is accepted while {other} runs")));
+        if let Some((other, _)) = other {
+            let text = format!("{} {} is accepted while {} runs", accepted.device, accepted.id, other.id);
+            findings.push((accepted.t, text));
         }
     }
     findings
