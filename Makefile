@@ -29,6 +29,7 @@ help:
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
+	@echo 'make bench-scale    10, 100, 500 and 1,000 instruments on one broker, beside the targets (N=500: one size)'
 	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
 	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
 	@echo '                    Debian 12 and 13; only root can run all of it'
@@ -122,6 +123,14 @@ bench:
 		$(PANEL) npm ci --silent --no-fund --no-audit && \
 		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \
 	else echo 'web panel: not measured, since Node.js or Chromium is not installed'; fi
+
+# All sizes take six minutes, one takes two.
+.PHONY: bench-scale
+bench-scale: N = 10,100,500,1000
+bench-scale:
+	@tools/setup rust broker
+	$(CARGO) build --bin bench --bin many-bridges --release --locked --quiet
+	$(CARGO) run --release --quiet --locked --bin bench -- --instruments $(N) --json target/bench-scale.json
 
 # Those of the instruments first: the others are assembled from them.
 generated:

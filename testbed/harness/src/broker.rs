@@ -213,6 +213,12 @@ impl Broker {
         fs::read_to_string(self.dir.join("mosquitto.err")).unwrap_or_default()
     }
 
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
     /// Whether it runs.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)

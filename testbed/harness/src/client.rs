@@ -52,6 +52,8 @@ pub struct Message {
     pub correlation_data: Option<Bytes>,
     /// The declared content type.
     pub content_type: Option<String>,
+    /// The user properties, in order.
+    pub user_properties: Vec<(String, String)>,
     /// When it arrived.
     pub at: bus::clock::Now,
 }
@@ -143,6 +145,13 @@ impl Post {
     #[must_use]
     pub fn response_topic(mut self, topic: impl Into<String>) -> Self {
         self.properties.response_topic = Some(topic.into());
+        self
+    }
+
+    /// With one more user property.
+    #[must_use]
+    pub fn user_property(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.properties.user_properties.push((name.to_owned(), value.into()));
         self
     }
 

@@ -14,6 +14,7 @@ mod alerts;
 mod bridge;
 mod broker;
 mod brokers;
+mod crowd;
 mod disk;
 mod hang;
 mod instances;
