@@ -250,6 +250,20 @@ fn accepted(facts: &Facts, sent: &Sent, before: f64) -> Option<f64> {
     replies.find(|reply| reply.t <= before).map(|reply| reply.t)
 }
 
+/// When the stop was sent that runs at a time, if one does: another one joins it.
+fn running_stop(facts: &Facts, device: &str, t: f64) -> Option<f64> {
+    let stops = facts.sent.iter().filter(|sent| {
+        let request = &sent.request;
+        request.verb == "stop" && request.device == device && request.permitted && sent.t < t
+    });
+    let running = stops.filter(|sent| {
+        let id = sent.request.id.as_deref().unwrap_or_default();
+        let mut replies = facts.replies.iter().filter(|reply| reply.is_to(device, &sent.request.who, id));
+        replies.any(|reply| reply.is_admitted_verdict() && !reply.is_duplicate() && reply.t >= t)
+    });
+    running.map(|sent| sent.t).reduce(f64::min)
+}
+
 pub(super) fn stop_reaches_the_line(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for sent in &facts.sent {
@@ -261,8 +275,9 @@ pub(super) fn stop_reaches_the_line(facts: &Facts) -> Vec<Finding> {
         if !is_stop || !facts.is_calm(&request.device, sent.t, until) {
             continue;
         }
+        let since = running_stop(facts, &request.device, sent.t).unwrap_or(sent.t);
         let arrives = orders(facts).any(|(frame, order)| {
-            order == Order::Stop && frame.device == request.device && (sent.t..=until).contains(&frame.t)
+            order == Order::Stop && frame.device == request.device && (since..=until).contains(&frame.t)
         });
         let is_over = facts.rounds.last().is_some() && facts.settled.iter().all(|t| *t < until);
         if !arrives && !is_over {

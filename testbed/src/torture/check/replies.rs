@@ -250,6 +250,7 @@ pub(super) fn one_at_a_time(facts: &Facts) -> Vec<Finding> {
                 && begun.id != accepted.id
                 && begun.seq() < accepted.seq()
                 && accepted.seq() < verdict.seq()
+                && (begun.t - LATE..verdict.t + LATE).contains(&accepted.t)
                 // The next bridge counts anew, and gives the verdicts that this one owes.
                 && !facts.starts_between(&accepted.device, begun.t.min(accepted.t) - LATE, verdict.t)
         });

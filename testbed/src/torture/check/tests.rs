@@ -153,6 +153,16 @@ fn a_stop_that_is_refused_is_found_and_one_that_does_not_arrive() {
 }
 
 #[test]
+fn a_stop_that_joins_a_running_one_needs_no_order_of_its_own() {
+    let joined = vec![
+        entry(11.05, What::Sent(request("ops", "focuser", "stop", "s2", None, 11.05))),
+        reply(11.06, "ops", "focuser", "stop", "s2", "accepted", None),
+        reply(11.1, "ops", "focuser", "stop", "s2", "succeeded", Some(0)),
+    ];
+    assert_eq!(with(joined), Vec::<&str>::new());
+}
+
+#[test]
 fn what_had_expired_and_what_is_from_the_future_is_found() {
     let dated = |shift: f64| {
         broken(move |log| {

@@ -14,8 +14,9 @@ const READ_LATE: f64 = 0.9;
 const LOGGED: f64 = 0.3;
 /// A will is published within this time.
 const WILL: f64 = 2.0;
-/// A position counts for this time around its date.
-const AROUND: (f64, f64) = (0.7, 0.15);
+/// A position counts for this time around its date: a reply is believed that was read half a second after its
+/// limit, and has the date of then.
+const AROUND: (f64, f64) = (1.0, 0.15);
 /// What rounding to whole steps makes.
 const STEPS: i32 = 2;
 /// The readings of each device that must be unknown when it does not answer.
