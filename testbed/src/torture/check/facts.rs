@@ -39,10 +39,6 @@ impl Reply {
         self.body.get("code").and_then(Value::as_u64)
     }
 
-    pub(super) fn seq(&self) -> Option<u64> {
-        self.body.get("seq").and_then(Value::as_u64)
-    }
-
     pub(super) fn is_terminal(&self) -> bool {
         self.code().is_some()
     }

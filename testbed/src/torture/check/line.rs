@@ -1,7 +1,7 @@
 //! The rules about what reaches the devices: the bytes on the lines, and whose request each order is.
 
 use super::Finding;
-use super::facts::{Facts, Frame, Sent};
+use super::facts::{Facts, Frame, Reply, Sent};
 
 /// Steps in a millimetre, as the bridge has it by default.
 const STEPS_PER_MM: f64 = 5088.0;
@@ -250,18 +250,23 @@ fn accepted(facts: &Facts, sent: &Sent, before: f64) -> Option<f64> {
     replies.find(|reply| reply.t <= before).map(|reply| reply.t)
 }
 
-/// When the stop was sent that runs at a time, if one does: another one joins it.
+/// Shortly before the stop was accepted that runs at a time, if one does: another one joins it.
 fn running_stop(facts: &Facts, device: &str, t: f64) -> Option<f64> {
-    let stops = facts.sent.iter().filter(|sent| {
-        let request = &sent.request;
-        request.verb == "stop" && request.device == device && request.permitted && sent.t < t
+    let is_stop = |reply: &&Reply| reply.device == device && reply.text("verb") == "stop";
+    let accepted = facts
+        .replies
+        .iter()
+        .filter(is_stop)
+        .filter(|reply| reply.text("status") == "accepted" && reply.t <= t + STOP_LIMIT);
+    let running = accepted.filter(|accepted| {
+        let mut later = facts.replies.iter().filter(|reply| reply.t >= t);
+        later.any(|reply| {
+            reply.is_admitted_verdict()
+                && !reply.is_duplicate()
+                && reply.is_to(device, &accepted.named, &accepted.id)
+        })
     });
-    let running = stops.filter(|sent| {
-        let id = sent.request.id.as_deref().unwrap_or_default();
-        let mut replies = facts.replies.iter().filter(|reply| reply.is_to(device, &sent.request.who, id));
-        replies.any(|reply| reply.is_admitted_verdict() && !reply.is_duplicate() && reply.t >= t)
-    });
-    running.map(|sent| sent.t).reduce(f64::min)
+    running.map(|accepted| accepted.t - STOP_LIMIT).reduce(f64::min)
 }
 
 pub(super) fn stop_reaches_the_line(facts: &Facts) -> Vec<Finding> {

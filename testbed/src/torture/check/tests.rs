@@ -93,7 +93,11 @@ fn a_verdict_that_never_comes_is_found_and_one_that_comes_late() {
         );
     };
     assert_eq!(broken(lost), ["verdict-comes"]);
-    let late = |log: &mut Vec<Entry>| edit(log, 10.02, "reply/ops/c1", "deadline", json!(date(6.5)));
+    let late = |log: &mut Vec<Entry>| {
+        edit(log, 10.02, "reply/ops/c1", "deadline", json!(date(10.05)));
+        let is = |entry: &&mut Entry| matches!(&entry.what, What::Told { body, .. } if body["id"] == "c1" && body["code"] == 0);
+        log.iter_mut().filter(is).for_each(|entry| entry.t = 14.0);
+    };
     assert_eq!(broken(late), ["verdict-comes"]);
 }
 
@@ -197,9 +201,9 @@ fn what_had_expired_and_what_is_from_the_future_is_found() {
 #[test]
 fn two_commands_that_run_at_once_are_found() {
     let other = vec![
-        entry(10.45, What::Sent(request("ops", "focuser", "set", "m9", Some(0.45), 10.45))),
-        reply(10.5, "ops", "focuser", "set", "m9", "accepted", None),
-        reply(10.9, "ops", "focuser", "set", "m9", "failed", Some(1)),
+        entry(10.1, What::Sent(request("ops", "focuser", "set", "m9", Some(0.45), 10.1))),
+        reply(10.15, "ops", "focuser", "set", "m9", "accepted", None),
+        reply(11.0, "ops", "focuser", "set", "m9", "failed", Some(1)),
     ];
     assert_eq!(with(other), ["one-at-a-time"]);
 }

@@ -57,15 +57,9 @@ pub(super) fn reply(
         Some(33) => "not_ready",
         _ => "failed",
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a number that grows with time"
-    )]
-    let seq = (t * 1000.0) as u64;
     let body = json!({
         "id": id, "verb": verb, "by": who, "status": status, "code": code, "reason": reason,
-        "received_at": date(t - 0.01), "deadline": date(t + 5.0), "duplicate": false, "seq": seq,
+        "received_at": date(t - 0.01), "deadline": date(t + 5.0), "duplicate": false, "finished_at": code.map(|_| date(t - 0.01)),
     });
     told(t, who, device, &format!("reply/{who}/{id}"), body)
 }
