@@ -94,6 +94,7 @@ where
     let mut last = Now::read().instant;
     loop {
         let mut finish = None;
+        let mut saves = Vec::new();
         while let Some(output) = core.poll_output() {
             match output {
                 Output::Ask(exchange) => line.ask(exchange),
@@ -105,7 +106,7 @@ where
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
                 Output::Status(line) => notify_status(&line),
-                Output::Save(file, number, contents) => store.save(name(file), number, contents),
+                Output::Save(file, number, contents) => saves.push((name(file), number, contents)),
                 Output::Probe => store.probe(),
                 Output::ReadCertificates => {
                     certificates.read(session.broker_certificate());
@@ -115,6 +116,9 @@ where
                 Output::Renew(connection) => session.renew(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
+        }
+        if !saves.is_empty() {
+            store.save_together(saves);
         }
         rounds.count();
         if let Some(say_offline) = finish {

@@ -205,6 +205,11 @@ pub enum Output {
     Event(EventBody),
     /// The sender's clock agrees with the bridge's: a request with a `ts` came in time.
     ClocksAgree,
+    /// This command waits for the disk: what else must be on the disk before it acts can go there
+    /// at the same time.
+    Prepare(Ticket, &'static Verb, Arguments),
+    /// A prepared command will not run.
+    Withdraw(Ticket),
     /// Run this command, if it is still possible.
     Admit(Ticket, &'static Verb, Arguments),
     /// The journal changed: save it, then call [`Desk::journalled`](super::Desk::journalled) with

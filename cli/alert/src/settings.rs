@@ -114,6 +114,16 @@ impl DeviceSettings for Settings {
                 section.warn(&format!("receivers.{}", receiver.name), problem);
             }
         }
+        if let Some(Link { listen, .. }) = settings.link.as_ref().filter(|it| !it.listen.ip().is_loopback()) {
+            let message = format!(
+                "{listen} can be reached from other machines, without TLS: expected an address of this machine \
+                 alone, and a proxy with TLS before it"
+            );
+            section.warn("link.listen", message);
+        }
+        for problem in settings.heartbeat.iter().flat_map(|(address, _)| address.problems()) {
+            section.warn("heartbeat", problem);
+        }
         section.findings(&Self::renamed()).1
     }
 }

@@ -7,6 +7,7 @@
 
 mod connection;
 mod contract;
+mod pending;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub use rumqttc::v5::mqttbytes::v5::{Filter, RetainForwardRule, SubscribeReasonC
 use crate::broker::Broker;
 use crate::certs::ClientFiles;
 use crate::wait::Deadline;
-use connection::{Closed, Shared, Slot};
+use connection::{Shared, Slot};
+pub use pending::Pending;
 
 /// How long to wait for the broker's acknowledgements.
 const ACK_LIMIT: Duration = Duration::from_secs(10);
@@ -254,20 +256,6 @@ pub struct TestClient {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// A publish whose PUBACK may still be pending.
-#[derive(Debug)]
-pub struct Pending(std::sync::mpsc::Receiver<Result<Puback, Closed>>);
-
-impl Pending {
-    /// Waits for the PUBACK.
-    ///
-    /// # Errors
-    /// If the connection ended first, or nothing came within 10 s.
-    pub fn wait(self) -> Result<Puback> {
-        Ok(self.0.recv_timeout(ACK_LIMIT).context("no PUBACK")??)
-    }
-}
-
 impl TestClient {
     /// Connects as `identity`, with a certificate made for it.
     ///
@@ -386,7 +374,7 @@ impl TestClient {
             .try_publish_with_properties(&post.topic, post.qos, post.retain, post.payload, post.properties)
             .with_context(|| format!("publish to {:?}: bad topic, or too much is queued", post.topic))?;
         state.unsent.push_back(sender);
-        Ok(Pending(receiver))
+        Ok(Pending::new(receiver))
     }
 
     /// Whether everything received so far is what the schemas say.
@@ -406,6 +394,12 @@ impl TestClient {
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.shared.lock().messages.clone()
+    }
+
+    /// Everything received after `mark`.
+    #[must_use]
+    pub fn messages_after(&self, mark: usize) -> Vec<Message> {
+        self.shared.lock().messages.get(mark..).unwrap_or_default().to_vec()
     }
 
     /// How many were received so far, for [`Self::wait_after`].

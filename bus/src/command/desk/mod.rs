@@ -8,7 +8,7 @@
 //!  Incoming -- rules 1-12 --> refused (one reply, one event)
 //!     |
 //!     +--> accepted --(journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
-//!                                                          |                                   ^
+//!          Output::Prepare                                 |                                   ^
 //!                                                          +--no answer by the deadline--------+
 //! ```
 
