@@ -22,6 +22,8 @@ help:
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt (PAHO=2: the newest)'
+	@echo 'make test-brokers   the end-to-end tests under the Mosquitto of Debian 12, 13 and 14 (half an hour; TESTS=broker:'
+	@echo '                    only these test programs)'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -62,6 +64,12 @@ test-alpaca:
 	@tools/setup rust broker alpaca
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --locked --quiet -p testbed --test focuser -- --ignored alpaca
+
+.PHONY: test-brokers
+test-brokers:
+	@tools/setup rust broker faketime python brokers
+	$(CARGO) build --workspace --bins --locked --quiet
+	@TESTS="$(TESTS)" tools/test-brokers bookworm trixie forky
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:

@@ -27,6 +27,8 @@ const GUEST: Login = Login { name: "web-guest", password: "guest", may: "may onl
 /// The listener for browsers, which the broker is to have.
 pub(super) struct Panel {
     port: u16,
+    /// The port of the page, if it is another.
+    page: Option<u16>,
     /// Lines of the broker's configuration.
     pub(super) broker_config: String,
 }
@@ -43,17 +45,26 @@ impl Panel {
             Err(_) => free_port()?,
         };
         let page = Path::new(PAGE).canonicalize().with_context(|| format!("find the panel in {PAGE}"))?;
-        let broker_config = web::loopback_listener(port, &passwords, Some(&page))?;
-        Ok(Self { port, broker_config })
+        if !web::serves_pages_apart()? {
+            let broker_config = web::loopback_listener(port, &passwords, Some(&page))?;
+            return Ok(Self { port, page: None, broker_config });
+        }
+        let own = free_port()?;
+        let listener = web::loopback_listener(port, &passwords, None)?;
+        let broker_config = format!("{listener}\n{}", web::page_listener(own, &page));
+        Ok(Self { port, page: Some(own), broker_config })
     }
 
     /// Where it is, and who can log in.
     pub(super) fn describe(&self) -> String {
         let logins = [OPERATOR, GUEST]
             .map(|login| format!("{}, password {} ({})", login.name, login.password, login.may));
+        let place = match self.page {
+            Some(page) => format!("{HOST}:{page}/?broker=ws://{HOST}:{}", self.port),
+            None => format!("{HOST}:{}/", self.port),
+        };
         format!(
-            "http://{HOST}:{}/      log in as {}",
-            self.port,
+            "http://{place}      log in as {}",
             logins.join(",\n                                    or as ")
         )
     }

@@ -28,6 +28,7 @@ struct Broker {
     port: u16,
     tls_port: u16,
     loopback_port: u16,
+    page_port: u16,
     process: Process,
 }
 
@@ -41,8 +42,14 @@ impl Broker {
         let passwords = web::password_file(path).unwrap();
         let [port, tls_port, loopback_port] = [(); 3].map(|()| free_port().unwrap());
         let tls = web::tls_listener(&path.join("certs"), tls_port, &passwords).unwrap();
-        let loopback = web::loopback_listener(loopback_port, &passwords, Some(Path::new(PAGE))).unwrap();
-        let loopback = loopback.lines().skip(1).collect::<Vec<_>>().join("\n");
+        let apart = web::serves_pages_apart().unwrap();
+        let page = Some(Path::new(PAGE)).filter(|_| !apart);
+        let loopback = web::loopback_listener(loopback_port, &passwords, page).unwrap();
+        let mut loopback = loopback.lines().skip(1).collect::<Vec<_>>().join("\n");
+        let page_port = if apart { free_port().unwrap() } else { loopback_port };
+        if apart {
+            loopback = format!("{loopback}\n{}", web::page_listener(page_port, Path::new(PAGE)));
+        }
         fs::create_dir(path.join("conf.d")).unwrap();
         fs::write(path.join("conf.d/obsbus.conf"), production_conf(path, port).unwrap()).unwrap();
         fs::write(path.join("conf.d/obsbus-web.conf"), format!("{tls}\n{loopback}\n")).unwrap();
@@ -65,7 +72,7 @@ impl Broker {
         }
         // Only now a SIGHUP reloads instead of ending it.
         process.wait_for_line(|line| line.ends_with(" running"), LIMIT).unwrap();
-        Self { dir, authority, port, tls_port, loopback_port, process }
+        Self { dir, authority, port, tls_port, loopback_port, page_port, process }
     }
 
     fn user(&mut self, name: &str, password: &str) {
@@ -178,11 +185,11 @@ fn the_panel_is_served_as_it_is_committed() {
     let broker = Broker::start();
     let committed = fs::read_to_string(Path::new(PAGE).join("index.html")).unwrap();
     for path in ["/", "/index.html"] {
-        let found = broker.browser(broker.loopback_port, &json!({ "get": path }));
+        let found = broker.browser(broker.page_port, &json!({ "get": path }));
         assert_eq!(found["status"], 200, "{path}");
         assert!(found["body"] == committed, "{path} is another page");
     }
-    let outside = broker.browser(broker.loopback_port, &json!({ "get": "/../obsbus.acl" }));
+    let outside = broker.browser(broker.page_port, &json!({ "get": "/../obsbus.acl" }));
     assert_eq!(outside["status"], 404);
 }
 
