@@ -1,7 +1,7 @@
 //! The web panel of the demo: the committed page, served by the broker itself, and who can log in.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -27,8 +27,8 @@ const GUEST: Login = Login { name: "web-guest", password: "guest", may: "may onl
 /// The listener for browsers, which the broker is to have.
 pub(super) struct Panel {
     port: u16,
-    /// The port of the page, if it is another.
-    page: Option<u16>,
+    /// The page, if the broker does not serve it.
+    file: Option<PathBuf>,
     /// Lines of the broker's configuration.
     pub(super) broker_config: String,
 }
@@ -45,28 +45,22 @@ impl Panel {
             Err(_) => free_port()?,
         };
         let page = Path::new(PAGE).canonicalize().with_context(|| format!("find the panel in {PAGE}"))?;
-        if !web::serves_pages_apart()? {
-            let broker_config = web::loopback_listener(port, &passwords, Some(&page))?;
-            return Ok(Self { port, page: None, broker_config });
-        }
-        let own = free_port()?;
-        let listener = web::loopback_listener(port, &passwords, None)?;
-        let broker_config = format!("{listener}\n{}", web::page_listener(own, &page));
-        Ok(Self { port, page: Some(own), broker_config })
+        let served = web::serves_pages()?;
+        let folder = served.then_some(page.as_path());
+        let broker_config = web::loopback_listener(port, &passwords, folder)?;
+        let file = (!served).then(|| page.join("index.html"));
+        Ok(Self { port, file, broker_config })
     }
 
     /// Where it is, and who can log in.
     pub(super) fn describe(&self) -> String {
         let logins = [OPERATOR, GUEST]
             .map(|login| format!("{}, password {} ({})", login.name, login.password, login.may));
-        let place = match self.page {
-            Some(page) => format!("{HOST}:{page}/?broker=ws://{HOST}:{}", self.port),
-            None => format!("{HOST}:{}/", self.port),
+        let place = match &self.file {
+            Some(file) => format!("file://{}?broker=ws://{HOST}:{}", file.display(), self.port),
+            None => format!("http://{HOST}:{}/", self.port),
         };
-        format!(
-            "http://{place}      log in as {}",
-            logins.join(",\n                                    or as ")
-        )
+        format!("{place}      log in as {}", logins.join(",\n                                    or as "))
     }
 }
 
@@ -87,6 +81,10 @@ mod tests {
         let panel = Panel::prepare(dir.path()).unwrap();
         let _broker = Broker::builder().extra_config(&panel.broker_config).start().unwrap();
         let told = panel.describe();
+        if !web::serves_pages().unwrap() {
+            assert!(told.starts_with("file:///") && panel.file.is_some_and(|file| file.is_file()), "{told}");
+            return;
+        }
         let place = told.strip_prefix("http://").unwrap().split('/').next().unwrap();
         let connect = || TcpStream::connect(place).ok();
         let mut stream = wait_for("the listener for browsers", Duration::from_secs(10), connect).unwrap();
