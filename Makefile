@@ -26,6 +26,8 @@ help:
 	@echo '                    docs/bus.md applied to all that was sent, told and seen (some faults need root)'
 	@echo 'make soak H=2       the whole demo site for two hours (H=0.1: six minutes) with faults: does any process'
 	@echo '                    grow, or keep files or threads?'
+	@echo 'make test-brokers   the end-to-end tests under the Mosquitto of Debian 12, 13 and 14 (half an hour; TESTS=broker:'
+	@echo '                    only these test programs)'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -67,6 +69,12 @@ test-alpaca:
 	@tools/setup rust broker alpaca
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --locked --quiet -p testbed --test focuser -- --ignored alpaca
+
+.PHONY: test-brokers
+test-brokers:
+	@tools/setup rust broker faketime python brokers
+	$(CARGO) build --workspace --bins --locked --quiet
+	@TESTS="$(TESTS)" tools/test-brokers bookworm trixie forky
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:
