@@ -34,7 +34,7 @@ use begin::PendingSave;
 use held::{Held, Owed};
 use overdue::Unanswered;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Running {
     ticket: Ticket,
     verb: &'static Verb,
@@ -49,7 +49,7 @@ struct Running {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Desk {
     settings: DeskSettings,
     gate: Gate,
