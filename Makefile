@@ -17,9 +17,11 @@ help:
 	@echo 'make panel-pictures pictures of the web panel in target/pictures; three of them in docs/pictures'
 	@echo 'make test-node-red  the Node-RED flow in a real Node-RED and a real browser'
 	@echo 'make test-metrics   obsbus metrics with a real Prometheus'
+	@echo 'make test-alpaca    obsbus alpaca with the client library of the ASCOM standard, by its conformance rules'
+	@echo 'make test-records   obsbus archive and the Grafana dashboard with a real PostgreSQL'
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
-	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt'
+	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt (PAHO=2: the newest)'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -35,18 +37,31 @@ demo:
 	@$(CARGO) build --workspace --bins --locked --quiet
 	@exec $(CARGO) run --quiet --locked --bin demo -- $(if $(filter 1,$(TOUR)),--tour,$(if $(filter 0,$(TOUR)),--no-tour))
 
-# Most tests wait for processes: two threads leave two cores idle.
+# Most tests wait for processes: a thread for each core leaves most of it idle.
 test:
 	@tools/setup rust broker faketime python
 	$(CARGO) build --workspace --bins --locked --quiet
-	RUST_TEST_THREADS=$$(($$(nproc) * 3 / 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
+	RUST_TEST_THREADS=$$(($$(nproc) * 2)) $(CARGO) test --workspace --locked --no-fail-fast --quiet
 
 # Debian's package starts a Prometheus of its own on port 9090; nothing here uses it.
 .PHONY: test-metrics
 test-metrics:
 	@tools/setup rust broker prometheus
 	$(CARGO) build --workspace --bins --locked --quiet
-	$(CARGO) test --workspace --locked --quiet --test metrics -- --include-ignored
+	$(CARGO) test --workspace --locked --quiet --test records metrics -- --include-ignored
+
+# The PostgreSQL of the test is a new one in a folder, and listens on loopback only.
+.PHONY: test-records
+test-records:
+	@tools/setup rust broker postgresql
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --workspace --locked --quiet --test records archive -- --include-ignored
+
+.PHONY: test-alpaca
+test-alpaca:
+	@tools/setup rust broker alpaca
+	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) test --locked --quiet -p testbed --test focuser -- --ignored alpaca
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:
@@ -66,7 +81,7 @@ test-homeassistant-2025:
 	@panels/home-assistant/tools/test 2025.12.5
 
 test-gateway:
-	@tools/setup rust broker gateway
+	@tools/setup rust broker faketime gateway
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@deploy/compat/tools/test
 
@@ -82,6 +97,8 @@ bench:
 	@tools/setup rust broker
 	$(CARGO) build --workspace --bins --release --locked --quiet
 	$(CARGO) run --release --quiet --locked --bin bench
+	@tools/setup gateway
+	@OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" deploy/compat/tools/test --figures
 	@if command -v npm >/dev/null && [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
 		$(PANEL) npm ci --silent --no-fund --no-audit && \
 		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \
@@ -91,6 +108,7 @@ bench:
 generated:
 	@tools/setup rust
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-bridge' --test device meta
+	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p alert --test alerts meta
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p '*-device' --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p contract --test contract
 	OBSBUS_GENERATE=1 $(CARGO) test --quiet -p testbed --test deploy the_udev_rules
@@ -108,7 +126,7 @@ test-packages: packages
 	@tools/setup package-tests
 	@tools/test-packages
 	@tools/setup machines
-	$(CARGO) build --workspace --bins --locked --quiet
+	$(CARGO) build -p chiller-sim -p focuser-sim --bins --locked --quiet
 	@testbed/booted/run
 
 # The web panel. The page is committed, so that nobody needs Node.js to use it; here it is built anew and compared.

@@ -106,7 +106,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bus::settings::Credentials;
+    use bus::settings::{Address, Credentials};
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Condvar, Mutex};
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn what_does_not_tell_its_expiry_is_said_and_takes_nothing_away_from_the_others() {
         let settings = BrokerSettings {
-            host: "broker".to_owned(),
-            port: 8883,
+            address: Address { host: "broker".to_owned(), port: 8883 },
+            others: Vec::new(),
             ca_file: PathBuf::from("/nowhere/ca.pem"),
             credentials: Credentials::Password {
                 username: "barometer-bridge".to_owned(),

@@ -1,15 +1,13 @@
-//! `<kind>-bridge [--check-config] SETTINGS`: the `main` of every bridge.
+//! `<kind>-bridge [--check-config | --transcript FILE] SETTINGS`: the `main` of every bridge.
 
 #![expect(clippy::disallowed_methods, reason = "what main does is IO: it reads the clock")]
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bus::clock::Now;
-use bus::device::Description;
 use bus::log::with_causes;
 use bus::settings::account::Account;
 use bus::settings::process_environment;
@@ -19,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::convert::{self, ConvertError};
 use crate::daemon;
 use crate::device_loop::{Ended, Request};
+use crate::explain::{ExplainError, explain};
 use crate::instrument::Instrument;
 use crate::pages;
 use crate::reload::Reloader;
@@ -26,6 +25,7 @@ use crate::restarts::{GOOD_AFTER, Restarts};
 use crate::service_user;
 use crate::settings::DeviceSettings;
 use crate::signals::{self, SignalAction};
+use crate::transcript::{self, Recorder, Transcript};
 use crate::watchdog::{notify_start_takes, notify_status, notify_stopping};
 
 #[derive(Parser)]
@@ -39,17 +39,26 @@ struct Arguments {
     /// Print these settings for the settings of its predecessor, a JSON file.
     #[arg(long, value_name = "OLD", exclusive = true)]
     convert_config: Option<PathBuf>,
+    /// Write what passes on the serial line into this file, with times, while the bridge runs.
+    #[arg(long, value_name = "FILE", conflicts_with = "check_config")]
+    transcript: Option<PathBuf>,
+    /// Explain such a file in words, then exit.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check_config", "transcript", "file"])]
+    explain: Option<PathBuf>,
+    /// How: text, or one line of JSON.
+    #[arg(long, value_name = "FORMAT", requires = "explain", value_parser = ["text", "json"], default_value = "text")]
+    output: String,
     /// Write the manual pages below this folder.
     #[arg(long, value_name = "FOLDER", hide = true, exclusive = true)]
     write_manual: Option<PathBuf>,
     /// The settings file (TOML, or JSON by extension).
-    #[arg(value_name = "SETTINGS", required = true)]
+    #[arg(value_name = "SETTINGS", required_unless_present = "explain")]
     file: Option<PathBuf>,
 }
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ended as it was asked to, or the settings are valid; 1 failed; 64 wrong usage or
-settings; 65 not the settings of its predecessor; 75 another bridge of this device runs, try later.";
+settings; 65 not the settings of its predecessor, or not its transcript; 75 another bridge of this device runs, try later.";
 /// The settings are not its predecessor's.
 const NOT_MINE: u8 = 65;
 /// Wrong settings or usage; the systemd unit decides whether to retry.
@@ -58,16 +67,18 @@ const USAGE: u8 = 64;
 const NO_READER: u8 = 141;
 /// What the service manager grants a start.
 const START_LIMIT: Duration = Duration::from_secs(90);
+/// For the rest of the transcript, at the end.
+const TRANSCRIPT_LIMIT: Duration = Duration::from_secs(1);
 /// Another bridge runs: try again later.
 const TRY_LATER: u8 = 75;
 
 /// Reads the arguments and the settings, starts the log and runs the daemon to its end.
 pub(crate) fn run<I: Instrument>() -> ExitCode {
-    let Description { kind, label, model, .. } = I::DESCRIPTION;
+    let program = format!("{}-bridge", I::DESCRIPTION.kind);
     let command = Arguments::command()
-        .display_name(format!("{kind}-bridge"))
-        .bin_name(format!("{kind}-bridge"))
-        .about(format!("Puts a {label} ({model}) on MQTT"))
+        .display_name(program.clone())
+        .bin_name(program)
+        .about(I::about())
         .after_help(EXIT_CODES)
         .version(I::VERSION);
     let arguments =
@@ -88,6 +99,13 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
     }
     if let Some(old) = &arguments.convert_config {
         return convert::<I>(old);
+    }
+    if let Some(transcript) = &arguments.explain {
+        return match explain::<I>(transcript, arguments.output == "json") {
+            Ok(text) => answered(io::stdout().write_all(text.as_bytes())),
+            Err(error @ ExplainError::NotMine { .. }) => fail(&error.to_string(), NOT_MINE),
+            Err(error @ ExplainError::Wrong(_)) => fail(&error.to_string(), USAGE),
+        };
     }
     let file = arguments.file.unwrap_or_default();
     let environment = process_environment();
@@ -115,6 +133,8 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the runtime: {error}"), 1),
     };
+    let transcript = arguments.transcript.and_then(|path| begin_transcript::<I>(&path, &file, &environment));
+    let (recorder, transcript) = transcript.unzip();
     let restarts = Restarts::begin(&environment);
     let code = runtime.block_on(async {
         let mut signals = signals;
@@ -126,7 +146,7 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         let (asked, requests) = mpsc::channel(4);
         tokio::spawn(obey(signals, reloader, asked));
         // On the heap, because it contains the whole daemon.
-        match Box::pin(daemon::run::<I>(settings, requests)).await {
+        match Box::pin(daemon::run::<I>(settings, requests, recorder)).await {
             Ok(Ended::Stopped) => ExitCode::SUCCESS,
             Ok(Ended::AnotherInstance) => ExitCode::from(TRY_LATER),
             Ok(Ended::Broken) => ExitCode::FAILURE,
@@ -135,11 +155,30 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
     });
     // Does not wait for a thread that waits for a hung disk.
     runtime.shutdown_background();
+    if let Some(transcript) = transcript {
+        transcript.finish(TRANSCRIPT_LIMIT);
+    }
     if code == ExitCode::SUCCESS {
         restarts.forget();
     }
     bus::log::finish();
     code
+}
+
+/// Begins the transcript; without a thread for it the bridge runs nevertheless.
+fn begin_transcript<I: Instrument>(
+    path: &Path,
+    file: &Path,
+    environment: &[(String, String)],
+) -> Option<(Recorder, Transcript)> {
+    let settings = I::Settings::of_the_line(file, environment);
+    match transcript::begin(path, I::DESCRIPTION.kind, &settings, Now::read()) {
+        Ok(begun) => Some(begun),
+        Err(error) => {
+            tracing::warn!("no transcript, the bridge goes on: there can be no thread for it: {error}");
+            None
+        }
+    }
 }
 
 /// Waits as the earlier runs demand; false if the bridge was stopped meanwhile.
@@ -255,9 +294,9 @@ fn check<S: DeviceSettings>(file: &Path, environment: &[(String, String)], user:
 
 /// Prints the settings that follow from a predecessor's, and on stderr what is to be done about them.
 fn convert<I: Instrument>(old: &Path) -> ExitCode {
-    let text = match fs::read_to_string(old) {
-        Ok(text) => text,
-        Err(error) => return fail(&format!("cannot read {}: {error}", old.display()), USAGE),
+    let text = match bus::settings::read_file(old) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => return fail(&format!("{} {error}", old.display()), USAGE),
     };
     let converted =
         match convert::convert::<I::Settings>(&format!("{}-bridge", I::DESCRIPTION.kind), old, &text) {

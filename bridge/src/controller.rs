@@ -10,8 +10,11 @@ use bus::clock::{Instant, Now};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::{Concern, Tone, Verb};
 use bus::message::{EventBody, Severity};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::explain::candidates::candidates;
+use crate::explain::words::words;
 use crate::line::{Exchange, NotText};
 use crate::store::StoreError;
 
@@ -30,6 +33,30 @@ pub trait Protocol {
     /// # Errors
     /// The frame is not a valid reply to exactly this request, or the device refuses.
     fn decode(&self, request: &Self::Request, sent: &[u8], frame: &[u8]) -> Result<Self::Reply, Undecodable>;
+
+    /// The request that these bytes are; `None` if a bridge like this one sends no such bytes. Only for reading
+    /// transcripts. The default tries every value of the request's type; a codec whose frames have a counter
+    /// in them must compare otherwise.
+    fn recognise(&mut self, sent: &[u8]) -> Option<Self::Request>
+    where
+        Self::Request: DeserializeOwned,
+    {
+        candidates(sent).find(|request| self.exchange(request).bytes == sent)
+    }
+
+    /// The request in words, for people who read a transcript.
+    fn request_words(&self, request: &Self::Request) -> String {
+        words(&format!("{request:?}"))
+    }
+
+    /// A reply in words, with the units of its values.
+    fn reply_words(&self, request: &Self::Request, reply: &Self::Reply) -> String
+    where
+        Self::Reply: fmt::Debug,
+    {
+        let _ = request;
+        words(&format!("{reply:?}"))
+    }
 }
 
 /// Why a complete frame is not a reading.
@@ -190,6 +217,11 @@ pub trait Controller {
     /// Handles a message of another service.
     fn handle_input(&mut self, input: Input<'_>, now: Now) {
         let _ = (input, now);
+    }
+    /// The session with the broker is up, and what the broker had stored was handed over; or it is
+    /// lost.
+    fn handle_broker(&mut self, is_up: bool, now: Now) {
+        let _ = (is_up, now);
     }
     /// Handles the reply to a request, or the device's refusal.
     fn handle_reply(&mut self, request: Self::Request, reply: Result<Self::Reply, DeviceRefusal>, now: Now);

@@ -5,6 +5,7 @@ mod old;
 
 use std::path::Path;
 
+use bus::message::misleads;
 use bus::settings::{Problems, is_name, parse};
 use serde_json::Value;
 
@@ -58,10 +59,8 @@ pub(crate) fn convert<S: DeviceSettings>(
     }
     let site = site(&old, file);
     let upper = site.to_uppercase();
-    let mut new = New {
-        text: S::SHIPPED.replace(SHIPPED_SITE, &site).replace(&SHIPPED_SITE.to_uppercase(), &upper),
-        missing: Vec::new(),
-    };
+    let shipped = S::SHIPPED.replace(SHIPPED_SITE, &site);
+    let mut new = New::of(&shipped.replace(&SHIPPED_SITE.to_uppercase(), &upper));
     let mut notes = Vec::new();
     new.set("site", &format!("\"{site}\""), &[]);
     notes.push(format!("site is \"{site}\", taken from log_name or the file's name: check it"));
@@ -103,6 +102,7 @@ pub(crate) fn convert<S: DeviceSettings>(
     new.note("broker.host", &format!("{FILL_IN}: {broker}."));
     notes.push(format!("{FILL_IN} broker.host: {broker}"));
     notes.extend(new.missing.iter().map(|key| format!("{key} is not in the shipped file: add it")));
+    let notes: Vec<String> = notes.iter().map(|note| in_one_line(note)).collect();
     let text = format!("{}{}", head(name, &old, file, &notes), new.text);
     let problems = problems::<S>(&text);
     Ok(Converted { text, notes, problems })
@@ -116,7 +116,12 @@ fn head(name: &str, old: &Old, file: &Path, notes: &[String]) -> String {
         lines.push(format!("{file} began or ended with:"));
         lines.extend(old.head.iter().map(|comment| format!("  {comment}")));
     }
-    lines.iter().map(|line| format!("# {line}\n")).chain(["\n".to_owned()]).collect()
+    lines.iter().map(|line| format!("# {}\n", in_one_line(line))).chain(["\n".to_owned()]).collect()
+}
+
+/// Keys and comments of the old file may hold anything; a comment of the new one must not end before its line.
+fn in_one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter != '\t' && misleads(letter) { '?' } else { letter }).collect()
 }
 
 /// What a bridge would say of these settings at its start.
@@ -179,13 +184,25 @@ fn toml(value: &Value) -> Option<String> {
 }
 
 /// The shipped file, as it is being filled.
-struct New {
-    text: String,
+pub(crate) struct New {
+    pub(crate) text: String,
     /// Keys that it does not have.
     missing: Vec<String>,
 }
 
 impl New {
+    pub(crate) fn of(shipped: &str) -> Self {
+        Self { text: shipped.to_owned(), missing: Vec::new() }
+    }
+
+    /// Gives `key` a value; one that the shipped file does not have is put above it.
+    pub(crate) fn set_or_add(&mut self, key: &str, value: &str) {
+        self.set(key, value, &[]);
+        if self.missing.pop().is_some() {
+            self.text = format!("{key} = {value}\n{}", self.text);
+        }
+    }
+
     /// Gives `key` (with its section) a value, and comments above it.
     fn set(&mut self, key: &str, value: &str, comments: &[String]) {
         let name = key.rsplit('.').next().unwrap_or(key);
@@ -212,7 +229,7 @@ impl New {
                 lines.push(old.to_owned());
                 continue;
             }
-            lines.extend(comments.iter().map(|comment| format!("# {comment}")));
+            lines.extend(comments.iter().map(|comment| format!("# {}", in_one_line(comment))));
             lines.push(line(old));
             is_done = true;
         }

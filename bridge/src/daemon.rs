@@ -22,6 +22,7 @@ use crate::journal;
 use crate::line::{self, LineSettings};
 use crate::settings::{BridgeSettings, DeviceSettings as _};
 use crate::store::{self, Loaded, Store};
+use crate::transcript::Recorder;
 use crate::watchdog::{Watchdog, notify_ready};
 
 /// Exit code of a process that hangs.
@@ -42,11 +43,15 @@ fn cannot<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     move |cause| StartError { attempt, cause: cause.into() }
 }
 
-/// Runs the daemon of `I` until it is asked to stop.
+/// Runs the daemon of `I` until it is asked to stop; `recorder` hears what passes on the line.
 ///
 /// # Errors
 /// Something that it needs to start is missing.
-pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<Ended, StartError> {
+pub async fn run<I: Instrument>(
+    own: I::Settings,
+    requests: Requests,
+    recorder: Option<Recorder>,
+) -> Result<Ended, StartError> {
     let (settings, configured) = (own.bridge(), I::configured(&own));
     let now = Now::read();
     let identity = settings.broker.identity().map_err(cannot("read the identity from the certificate"))?;
@@ -73,7 +78,10 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
         core.note_unwritable(error, now);
     }
 
-    let line = line::start(line_settings(settings, configured.xon_xoff));
+    let line = I::line(&own).map_err(cannot("start what carries the exchanges"))?;
+    let line = line.unwrap_or_else(|| {
+        line::start(LineSettings { recorder, ..line_settings(settings, configured.xon_xoff) })
+    });
     let session = Session::start(SessionSettings {
         broker: settings.broker.clone(),
         identity: identity.clone(),
@@ -103,7 +111,7 @@ pub async fn run<I: Instrument>(own: I::Settings, requests: Requests) -> Result<
     tracing::info!(
         version = I::VERSION,
         port = %settings.serial_port.display(),
-        broker = format!("{}:{}", settings.broker.host, settings.broker.port),
+        broker = settings.broker.places(),
         identity = %identity,
         "{} bridge started",
         I::DESCRIPTION.kind

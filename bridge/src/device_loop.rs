@@ -84,7 +84,7 @@ where
         broker,
     } = wiring;
     let (certificates, mut expiry) = certificate::Reader::new(broker);
-    let (mut stopping, mut leaving) = (false, false);
+    let mut stopping = false;
     let mut last = Now::read().instant;
     loop {
         let mut finish = None;
@@ -131,7 +131,8 @@ where
             if timeout(LINE_LIMIT, written).await.is_err() {
                 tracing::warn!("the serial port did not take what was to be written in time");
             }
-            return if stopping || leaving || say_offline { Ended::Stopped } else { Ended::AnotherInstance };
+            let is_orderly = stopping || core.is_leaving() || say_offline;
+            return if is_orderly { Ended::Stopped } else { Ended::AnotherInstance };
         }
 
         let now = Now::read().instant;
@@ -146,10 +147,7 @@ where
                         stopping = true;
                         Some(Event::Stop)
                     }
-                    Request::EndAtRest => {
-                        leaving = true;
-                        Some(Event::EndAtRest)
-                    }
+                    Request::EndAtRest => Some(Event::EndAtRest),
                     Request::Reloaded(result) => Some(Event::Reloaded(result)),
                 }
             }

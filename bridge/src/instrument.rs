@@ -2,6 +2,8 @@
 //! `bridge::main::<ThatInstrument>()`.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use bus::device::Description;
 use serde::de::DeserializeOwned;
 
 use crate::controller::{Controller, Protocol};
+use crate::line;
 use crate::settings::DeviceSettings;
 use crate::store::Loaded;
 
@@ -25,13 +28,26 @@ pub trait Instrument: 'static {
     /// The data of its controller that survive a restart.
     type Saved: serde::Serialize + DeserializeOwned;
     /// Its controller.
-    type Controller: Controller<Saved = Self::Saved>;
+    type Controller: Controller<Saved = Self::Saved, Request: DeserializeOwned, Reply: Debug>;
     /// Its codec.
     type Protocol: Protocol<
             Request = <Self::Controller as Controller>::Request,
             Reply = <Self::Controller as Controller>::Reply,
         >;
 
+    /// What the program does, for its help.
+    #[must_use]
+    fn about() -> String {
+        format!("Puts a {} ({}) on MQTT", Self::DESCRIPTION.label, Self::DESCRIPTION.model)
+    }
+    /// Starts what carries the exchanges if that is no serial line.
+    ///
+    /// # Errors
+    /// What is missing to start it.
+    fn line(settings: &Self::Settings) -> io::Result<Option<line::Started>> {
+        let _ = settings;
+        Ok(None)
+    }
     /// The settings that the rest of the bridge needs.
     fn configured(settings: &Self::Settings) -> Configured;
     /// Its codec, configured by the settings.

@@ -9,6 +9,7 @@ mod convert;
 pub mod core;
 pub mod daemon;
 pub mod device_loop;
+pub mod explain;
 pub mod history;
 pub mod instrument;
 pub mod journal;
@@ -25,6 +26,7 @@ pub mod service_user;
 pub mod settings;
 mod signals;
 pub mod store;
+pub mod transcript;
 pub mod watchdog;
 
 /// The `main` of the daemon of `I`.

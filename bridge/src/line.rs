@@ -35,7 +35,9 @@ use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
 pub use exchange::{Exchange, LineError, LineEvent, OpenError, PortTrouble, Timing};
 pub use framing::{Lines, NotText, Terminator};
 pub use machine::{Action, Machine, Rules};
-use queue::Command;
+pub use queue::{Command, Receiver as Commands};
+
+use crate::transcript::Recorder;
 
 /// Capacity for events that the loop has not read.
 const CHANNEL: usize = 64;
@@ -55,6 +57,8 @@ pub struct LineSettings {
     pub reopen_first: Duration,
     /// The longest.
     pub reopen_max: Duration,
+    /// Hears what passes.
+    pub recorder: Option<Recorder>,
 }
 
 impl LineSettings {
@@ -62,7 +66,7 @@ impl LineSettings {
     #[must_use]
     pub const fn new(path: PathBuf, baud: u32, xon_xoff: bool) -> Self {
         let (reopen_first, reopen_max) = (Duration::from_millis(250), Duration::from_secs(10));
-        Self { path, baud, xon_xoff, reopen_first, reopen_max }
+        Self { path, baud, xon_xoff, reopen_first, reopen_max, recorder: None }
     }
 
     /// The part that the machine needs.
@@ -108,12 +112,24 @@ impl Line {
     }
 }
 
+/// What carries the exchanges of a device: its handle, its events, its task.
+pub type Started = (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>);
+
+/// The handle of something else than a serial port, with the requests that are made of it; whoever
+/// carries them out counts its rounds here.
+#[must_use]
+pub fn detached() -> (Line, Commands, Rounds) {
+    let (commands, received) = queue::new();
+    let rounds = Rounds::default();
+    (Line { commands, rounds: rounds.clone() }, received, rounds)
+}
+
 /// Starts the task that owns the port; it does not open the port before [`Line::reopen`].
 ///
 /// # Panics
 /// Outside a tokio runtime with IO and time.
 #[must_use]
-pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHandle<()>) {
+pub fn start(settings: LineSettings) -> Started {
     let (commands, received) = queue::new();
     let (events, told) = mpsc::channel(CHANNEL);
     let rounds = Rounds::default();
@@ -124,6 +140,7 @@ pub fn start(settings: LineSettings) -> (Line, mpsc::Receiver<LineEvent>, JoinHa
         commands: received,
         ended: false,
         port: None,
+        writing: Vec::new(),
         unwritten: Vec::new(),
         opening: None,
         closing: None,
@@ -139,6 +156,8 @@ struct Task {
     /// The handle or the receiver of events was dropped.
     ended: bool,
     port: Option<SerialStream>,
+    /// The frame that is being written, for the transcript.
+    writing: Vec<u8>,
     /// Bytes that the port has not accepted yet.
     unwritten: Vec<u8>,
     opening: Option<oneshot::Receiver<Result<SerialStream, OpenError>>>,
@@ -196,8 +215,14 @@ impl Task {
         match command {
             Some(Command::Ask(exchange)) => self.machine.ask(exchange, now),
             Some(Command::SendImmediately(bytes)) => self.machine.write_now(bytes, now),
-            Some(Command::Reopen) => self.machine.reopen(now),
-            Some(Command::Release) => self.machine.release(now),
+            Some(Command::Reopen) => {
+                self.note(|| "the bridge opens the port anew".to_owned());
+                self.machine.reopen(now);
+            }
+            Some(Command::Release) => {
+                self.note(|| "the bridge lets go of the port".to_owned());
+                self.machine.release(now);
+            }
             None => {
                 self.ended = true;
                 self.machine.end(now);
@@ -217,16 +242,20 @@ impl Task {
             match action {
                 Action::Open => self.opening = Some(open_beside(self.settings.clone())),
                 Action::Close { discard } => {
+                    self.note(|| "closed".to_owned());
                     self.unwritten.clear();
                     self.closing = Some(close_beside(self.port.take(), discard));
                 }
                 Action::DiscardInput => {
-                    if let Some(Err(error)) = self.port.as_mut().map(throw_away_input) {
-                        self.machine.gone(&error.to_string(), now());
+                    let recorder = self.settings.recorder.as_ref();
+                    let thrown = self.port.as_mut().map(|port| throw_away_input(port, recorder));
+                    if let Some(Err(error)) = thrown {
+                        self.gone(&error);
                     }
                 }
                 Action::Write(bytes) => self.write(bytes),
                 Action::DiscardOutput => {
+                    self.note(|| "output that had not gone out was thrown away".to_owned());
                     self.unwritten.clear();
                     if let Some(port) = &self.port {
                         let _ = port.clear(ClearBuffer::Output);
@@ -241,6 +270,9 @@ impl Task {
     fn write(&mut self, bytes: Vec<u8>) {
         let Some(port) = &mut self.port else { return };
         let wrote = port.try_write(&bytes);
+        if self.settings.recorder.is_some() {
+            self.writing.clone_from(&bytes);
+        }
         self.unwritten = bytes;
         match wrote {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -253,10 +285,14 @@ impl Task {
             Ok(length) => {
                 self.unwritten.drain(..length.min(self.unwritten.len()));
                 if self.unwritten.is_empty() {
+                    if let Some(recorder) = &self.settings.recorder {
+                        recorder.sent(&self.writing, now());
+                    }
                     self.machine.wrote(now());
                 }
             }
             Err(error) => {
+                self.note(|| format!("cannot write: {error}"));
                 self.unwritten.clear();
                 self.machine.write_failed(error.to_string(), now());
             }
@@ -267,9 +303,24 @@ impl Task {
         match read_bytes(read, buffer) {
             Ok(bytes) => {
                 tracing::trace!(bytes = %bytes.escape_ascii(), "read");
+                if let Some(recorder) = &self.settings.recorder {
+                    recorder.received(bytes, now());
+                }
                 self.machine.read(bytes, now());
             }
-            Err(error) => self.machine.gone(&error.to_string(), now()),
+            Err(error) => self.gone(&error),
+        }
+    }
+
+    fn gone(&mut self, error: &io::Error) {
+        self.note(|| format!("the port is gone: {error}"));
+        self.machine.gone(&error.to_string(), now());
+    }
+
+    /// Into the transcript.
+    fn note(&self, text: impl FnOnce() -> String) {
+        if let Some(recorder) = &self.settings.recorder {
+            recorder.note(text(), now());
         }
     }
 
@@ -277,10 +328,16 @@ impl Task {
         self.opening = None;
         let result = match opened {
             Ok(Ok(port)) => {
+                let LineSettings { path, baud, xon_xoff, .. } = &self.settings;
+                let flow = if *xon_xoff { ", XON/XOFF" } else { "" };
+                self.note(|| format!("opened {}, {baud} baud, 8N1{flow}", path.display()));
                 self.port = Some(port);
                 Ok(())
             }
-            Ok(Err(error)) => Err(error),
+            Ok(Err(error)) => {
+                self.note(|| error.text.clone());
+                Err(error)
+            }
             Err(_) => Err(OpenError {
                 trouble: PortTrouble::Failed,
                 text: "cannot open the serial port: there can be no further thread".to_owned(),
@@ -355,7 +412,7 @@ fn beside(work: impl FnOnce() + Send + 'static) {
 ///
 /// Reads instead of `tcflush`, which would also discard an XON that the kernel has not processed
 /// yet, and the line would stay stopped for ever.
-fn throw_away_input(port: &mut SerialStream) -> io::Result<()> {
+fn throw_away_input(port: &mut SerialStream, recorder: Option<&Recorder>) -> io::Result<()> {
     let mut stale = [0; 256];
     // Four times the kernel's buffer: an endless stream must not delay the request for ever.
     for _ in 0..64 {
@@ -364,6 +421,9 @@ fn throw_away_input(port: &mut SerialStream) -> io::Result<()> {
             read => {
                 let bytes = read_bytes(read, &stale)?;
                 tracing::trace!(bytes = %bytes.escape_ascii(), "stale input thrown away");
+                if let Some(recorder) = recorder {
+                    recorder.received(bytes, now());
+                }
             }
         }
     }

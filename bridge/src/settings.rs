@@ -62,6 +62,17 @@ pub(crate) const RENAMED: [Renamed; 2] = [
     ),
 ];
 
+/// The beginnings of keys that say nothing of the serial line.
+const OF_THE_BUS: [&str; 7] = [
+    "broker.",
+    "homeassistant.",
+    "control_clients",
+    "stop_clients",
+    "require_acl",
+    "state_directory",
+    "log_name",
+];
+
 /// All settings of a bridge for one kind of device.
 pub trait DeviceSettings: Sized {
     /// Prefix of the environment variables that change these settings.
@@ -95,6 +106,16 @@ pub trait DeviceSettings: Sized {
         let settings = Self::read(&mut section, environment);
         section.finish(&Self::renamed())?;
         Ok(settings)
+    }
+
+    /// The values in a settings file and its environment that matter for the serial line: for the head of a
+    /// transcript, which may be given to others. Nothing of the broker, and of who may command.
+    #[must_use]
+    fn of_the_line(path: &Path, environment: &[(String, String)]) -> Vec<(String, String)> {
+        let read = bus::settings::read(path, Self::PREFIX, environment);
+        let values = read.map(|section| section.values()).unwrap_or_default();
+        let is_of_bus = |key: &str| OF_THE_BUS.iter().any(|prefix| key.starts_with(prefix));
+        values.into_iter().filter(|(key, _)| !is_of_bus(key)).collect()
     }
 
     /// As [`Self::load`], and checks everything that can be checked without connecting: the files
@@ -142,7 +163,7 @@ pub struct BridgeSettings {
     pub device: String,
     /// Identifier in the journal, and `source` of each event.
     pub log_name: String,
-    /// The serial device file.
+    /// The serial device file; empty if there is none.
     pub serial_port: PathBuf,
     /// Baud.
     pub serial_baud: u32,
@@ -175,6 +196,16 @@ pub struct BridgeSettings {
 impl BridgeSettings {
     /// Reads them; errors are noted in the section.
     pub fn read(s: &mut Section, usual: &Usual, environment: &[(String, String)]) -> Self {
+        Self::read_all(s, usual, true, environment)
+    }
+
+    /// As [`Self::read`], of a device that is not on a serial line: there are no keys about one, and
+    /// the usual times are in force.
+    pub fn read_without_line(s: &mut Section, usual: &Usual, environment: &[(String, String)]) -> Self {
+        Self::read_all(s, usual, false, environment)
+    }
+
+    fn read_all(s: &mut Section, usual: &Usual, has_line: bool, environment: &[(String, String)]) -> Self {
         let name = format!("{}-bridge", usual.kind);
         let site = s.text("site").check(NAME_ALPHABET, |name| is_name(name)).required();
         let device = device(s, usual.kind);
@@ -184,12 +215,9 @@ impl BridgeSettings {
                 (1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
             })
             .default(format!("{name}@{site}"));
-        let serial_port = s.path("serial_port").required();
-        let serial_baud = s
-            .integer("serial_baud")
-            .one_of(&[1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200])
-            .default(usual.serial_baud.into());
-        let times = Times::read(s, usual);
+        let (serial_port, serial_baud) =
+            if has_line { port(s, usual) } else { (PathBuf::new(), usual.serial_baud) };
+        let times = if has_line { Times::read(s, usual) } else { Times::usual(s, usual) };
         let (control_clients, stop_clients) = clients(s, usual.has_stop);
         let require_acl = s.flag("require_acl").default(true);
         let state_directory = s
@@ -207,7 +235,7 @@ impl BridgeSettings {
             device,
             log_name,
             serial_port,
-            serial_baud: u32::try_from(serial_baud).unwrap_or_default(),
+            serial_baud,
             usual_baud: usual.serial_baud,
             serial_timeout: times.serial_timeout,
             exchange_limit: times.exchange_limit,
@@ -224,6 +252,15 @@ impl BridgeSettings {
     }
 }
 
+fn port(s: &mut Section, usual: &Usual) -> (PathBuf, u32) {
+    let path = s.path("serial_port").required();
+    let baud = s
+        .integer("serial_baud")
+        .one_of(&[1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200])
+        .default(usual.serial_baud.into());
+    (path, u32::try_from(baud).unwrap_or_default())
+}
+
 struct Times {
     serial_timeout: Duration,
     exchange_limit: Duration,
@@ -233,6 +270,18 @@ struct Times {
 }
 
 impl Times {
+    fn usual(s: &mut Section, usual: &Usual) -> Self {
+        let duration = |seconds: &Seconds| Duration::try_from_secs_f64(seconds.1).unwrap_or_default();
+        Self {
+            // Longer than any reply may take, so that only a real silence counts.
+            serial_timeout: 2 * duration(&usual.exchange_limit),
+            exchange_limit: duration(&usual.exchange_limit),
+            query_delay: duration(&usual.query_delay),
+            stale_after: s.seconds("stale_after", usual.stale_after.0.clone(), usual.stale_after.1),
+            stall_guard: s.seconds("stall_guard", 0.1..=10.0, 1.0),
+        }
+    }
+
     fn read(s: &mut Section, usual: &Usual) -> Self {
         let stale_origin = s.origin("stale_after");
         let limit_origin = s.origin("exchange_limit");

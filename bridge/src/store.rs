@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+mod mount;
+
 use rustix::fs::{Access, access};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -46,11 +48,20 @@ pub struct StoreError {
     pub kind: io::ErrorKind,
     /// The operating system's words.
     pub text: String,
+    /// The file system can be written, but not by this process, which began while it could not.
+    pub only_here: bool,
 }
 
 impl StoreError {
     fn new(attempt: &'static str, path: &Path, error: &io::Error) -> Self {
-        Self { attempt, path: path.to_owned(), kind: error.kind(), text: error.to_string() }
+        Self {
+            attempt,
+            path: path.to_owned(),
+            kind: error.kind(),
+            text: error.to_string(),
+            only_here: error.kind() == io::ErrorKind::ReadOnlyFilesystem
+                && mount::is_read_only_here_alone(path.parent().unwrap_or(path)),
+        }
     }
 }
 

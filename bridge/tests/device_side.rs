@@ -164,12 +164,14 @@ impl Bridge {
     fn connect(&mut self) {
         self.core.handle(
             Event::Session(SessionEvent::Connected {
+                broker: String::new(),
+                instead_of: Vec::new(),
                 round_trip: Duration::ZERO,
                 payload_limit: PAYLOAD_LIMIT,
             }),
             self.now,
         );
-        let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
+        let verdict = Verdict { acl_ok: Some(true), wills_open: false, command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
     }
 

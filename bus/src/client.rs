@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Now;
-use crate::message::{Code, Reply, Snapshot};
+use crate::message::{Code, Meta, Reply, Snapshot};
 use crate::random;
 use crate::session::client::{Acknowledged, Properties};
 use crate::session::connect::{ClientId, ConnectError};
@@ -117,7 +117,13 @@ impl Device {
         let link = Link {
             broker: broker.clone(),
             client_id: ClientId::random(&identity)?,
-            topics: vec![base.state(), base.availability(), base.reply_filter(&identity)],
+            topics: vec![
+                base.state(),
+                base.availability(),
+                base.health(),
+                base.meta(),
+                base.reply_filter(&identity),
+            ],
             base: base.clone(),
             seen: Arc::clone(&seen),
             to_publish,
@@ -152,8 +158,32 @@ impl Device {
             Ok(found) => found?,
             Err(_) => self.seen.borrow().state(Now::read().instant)?,
         };
-        serde_json::from_slice(&found)
+        self.snapshot(&found)
+    }
+
+    /// [`Device::state`] as it is at this moment, without waiting for anything.
+    ///
+    /// # Errors
+    /// Why it cannot be believed.
+    pub fn present_state<D: DeserializeOwned, S: DeserializeOwned>(
+        &self,
+    ) -> Result<Snapshot<D, S>, Unusable> {
+        let found = self.seen.borrow().state(Now::read().instant)?;
+        self.snapshot(&found)
+    }
+
+    fn snapshot<D: DeserializeOwned, S: DeserializeOwned>(
+        &self,
+        payload: &[u8],
+    ) -> Result<Snapshot<D, S>, Unusable> {
+        serde_json::from_slice(payload)
             .map_err(|error| Unusable::Unreadable { base: self.base.to_string(), error: error.to_string() })
+    }
+
+    /// The bridge's last description of itself; `None` before the first. It does not age.
+    #[must_use]
+    pub fn meta(&self) -> Option<Meta> {
+        self.seen.borrow().meta()
     }
 
     /// [`Device::state`] as soon as `wanted` accepts it, or else as it is after `limit`.
@@ -185,6 +215,21 @@ impl Device {
     /// # Errors
     /// There is no verdict, and why.
     pub async fn command(&self, verb: &str, arguments: &impl Serialize) -> Result<Reply, NoVerdict> {
+        self.command_within(PATIENCE, verb, arguments, || {}).await
+    }
+
+    /// [`Device::command`], which `admitted` is told of when the bridge begins it. A broker or a bridge
+    /// that is away before that is waited for only for `patience`; the request is not valid for longer.
+    ///
+    /// # Errors
+    /// As [`Device::command`].
+    pub async fn command_within(
+        &self,
+        patience: Duration,
+        verb: &str,
+        arguments: &impl Serialize,
+        mut admitted: impl FnMut() + Send,
+    ) -> Result<Reply, NoVerdict> {
         let mut request = match serde_json::to_value(arguments) {
             Ok(Value::Object(keys)) => keys,
             Ok(Value::Null) => serde_json::Map::new(),
@@ -192,7 +237,8 @@ impl Device {
             Err(error) => return Err(NoVerdict::Arguments(error.to_string())),
         };
         let mut refusal = None;
-        let mut give_up = Now::read().instant + PATIENCE;
+        let mut give_up = Now::read().instant + patience;
+        let ttl_s = TTL_S.min(u32::try_from(patience.as_secs()).unwrap_or(TTL_S)).max(1);
         let mut id = RequestId::new(&random::word()?)?;
         loop {
             let mut seen = self.seen.subscribe();
@@ -202,9 +248,13 @@ impl Device {
             }
             request.insert("id".to_owned(), id.as_str().into());
             request.insert("ts".to_owned(), Now::read().utc.to_string().into());
-            request.insert("ttl_s".to_owned(), TTL_S.into());
+            request.insert("ttl_s".to_owned(), ttl_s.into());
             self.seen.send_modify(|seen| seen.expect(&id));
-            let sent = self.send(verb, &id, Value::Object(request.clone()), &mut give_up).await;
+            let mut begun = |limit: Duration| {
+                give_up = Now::read().instant + limit + PATIENCE;
+                admitted();
+            };
+            let sent = self.send(verb, &id, (ttl_s, Value::Object(request.clone())), &mut begun).await;
             self.seen.send_modify(|seen| seen.forget(&id));
             match sent {
                 // Nothing was done, and this id stands for that: the next is another request.
@@ -228,14 +278,14 @@ impl Device {
         &self,
         verb: &str,
         id: &RequestId,
-        request: Value,
-        give_up: &mut crate::clock::Instant,
+        (expiry_s, request): (u32, Value),
+        begun: &mut (impl FnMut(Duration) + Send),
     ) -> Sent {
         let connection = self.seen.borrow().connection();
         let mut seen = self.seen.subscribe();
         let (acknowledged, acknowledgement) = oneshot::channel();
         let properties = Properties {
-            expiry_s: TTL_S,
+            expiry_s,
             response_topic: self.base.reply(&self.identity, Some(id)),
             correlation: id.as_str().to_owned().into(),
         };
@@ -251,8 +301,12 @@ impl Device {
         }
         // An acknowledgement is no acceptance: what counts is the bridge's answer.
         let lost = |seen: &Seen| seen.connection() != connection;
+        let (answered_within, travel) = {
+            let seen = self.seen.borrow();
+            (seen.limit(ANSWERED_WITHIN), seen.limit(TRAVEL))
+        };
         let answered =
-            timeout(ANSWERED_WITHIN, seen.wait_for(|seen| lost(seen) || seen.reply(id).is_some())).await;
+            timeout(answered_within, seen.wait_for(|seen| lost(seen) || seen.reply(id).is_some())).await;
         let Some(reply) = answered.ok().and_then(Result::ok).and_then(|seen| seen.reply(id).cloned()) else {
             return Sent::InDoubt;
         };
@@ -263,9 +317,9 @@ impl Device {
         let limit = reply.deadline.map_or(PATIENCE, |deadline| {
             Duration::try_from_secs_f64(deadline.seconds_since(reply.received_at)).unwrap_or_default()
         });
-        *give_up = Now::read().instant + limit + PATIENCE;
+        begun(limit);
         let ended = |seen: &Seen| seen.reply(id).is_some_and(|reply| reply.status.is_terminal());
-        let verdict = timeout(limit + TRAVEL, seen.wait_for(|seen| lost(seen) || ended(seen))).await;
+        let verdict = timeout(limit + travel, seen.wait_for(|seen| lost(seen) || ended(seen))).await;
         let verdict = verdict.ok().and_then(Result::ok).and_then(|seen| seen.reply(id).cloned());
         match verdict {
             Some(reply) if reply.status.is_terminal() => Sent::Verdict(Box::new(reply)),

@@ -17,3 +17,4 @@ pub mod rounds;
 pub mod session;
 pub mod settings;
 pub mod topic;
+pub mod transcript;

@@ -14,6 +14,8 @@
 //! No verdict is final: a late arrival corrects it, any command shows that commands arrive, and a
 //! bad verdict is checked again after a minute.
 
+pub mod wills;
+
 use std::time::Duration;
 
 use crate::clock::Instant;
@@ -27,12 +29,16 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 pub struct Verdict {
     /// Whether the ACL is in force; `None` if unknown.
     pub acl_ok: Option<bool>,
+    /// Whether it is in force except for wills: then `acl_ok` is false.
+    pub wills_open: bool,
     /// Whether commands reach the bridge.
     pub command_path_ok: bool,
 }
 
 impl Verdict {
-    fn is_good(self) -> bool {
+    /// Whether both pings show what they should.
+    #[must_use]
+    pub fn is_good(self) -> bool {
         self.acl_ok == Some(true) && self.command_path_ok
     }
 }
@@ -104,6 +110,12 @@ impl Probe {
         self.round
     }
 
+    /// The last verdict.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict
+    }
+
     /// When [`Probe::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -113,7 +125,7 @@ impl Probe {
 
     /// The verdict, if it is new.
     fn decide(&mut self, acl_ok: Option<bool>, command_path_ok: bool) -> Option<Verdict> {
-        let verdict = Verdict { acl_ok, command_path_ok };
+        let verdict = Verdict { acl_ok, wills_open: false, command_path_ok };
         (self.verdict.replace(verdict) != Some(verdict)).then_some(verdict)
     }
 
@@ -193,10 +205,10 @@ mod tests {
     use super::*;
 
     const START: Instant = Instant::from_boot(Duration::from_secs(5));
-    const GOOD: Verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
-    const OPEN: Verdict = Verdict { acl_ok: Some(false), command_path_ok: true };
-    const DEAF: Verdict = Verdict { acl_ok: Some(true), command_path_ok: false };
-    const UNKNOWN: Verdict = Verdict { acl_ok: None, command_path_ok: false };
+    const GOOD: Verdict = Verdict { acl_ok: Some(true), wills_open: false, command_path_ok: true };
+    const OPEN: Verdict = Verdict { acl_ok: Some(false), wills_open: false, command_path_ok: true };
+    const DEAF: Verdict = Verdict { acl_ok: Some(true), wills_open: false, command_path_ok: false };
+    const UNKNOWN: Verdict = Verdict { acl_ok: None, wills_open: false, command_path_ok: false };
 
     fn probe() -> Probe {
         Probe::begin(START, VERDICT_WITHIN)

@@ -8,10 +8,10 @@
 /// Present and possible future subcommands of `obsbus` and of `obsbus DEVICE`.
 pub const WORDS: &[&str] = &[
     "acl",
-    "alert",
     "alerts",
     "all",
     "alpaca",
+    "archive",
     "bridge",
     "bridges",
     "broker",
@@ -66,6 +66,9 @@ pub const WORDS: &[&str] = &[
     "who",
     "whoami",
 ];
+
+/// Devices that are services of obsbus itself: `obsbus NAME` is both a subcommand and that device.
+pub const SERVICES: &[&str] = &["alert"];
 
 /// Whether `name` cannot be a device or a verb. Verbs are written with `_` on the bus and with `-`
 /// on the command line.

@@ -5,6 +5,7 @@
 //! *bridge*.
 
 mod discovery;
+mod replay;
 mod survey;
 
 use std::fmt;
@@ -13,6 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use discovery::{birth, discovery_of_all};
+pub use replay::{Replayed, replay_clock, replay_filter, replayed};
+pub use survey::{everything_of, is_filter};
 
 /// The identity level of the canary, whose publish the ACL must refuse.
 pub const CANARY: &str = "acl-canary";

@@ -56,6 +56,18 @@ impl Protocol for Wire {
             if error.is_refusal() { Undecodable::Refused(text) } else { Undecodable::Bad(text) }
         })
     }
+
+    fn recognise(&mut self, sent: &[u8]) -> Option<Request> {
+        protocol::recognise(sent)
+    }
+
+    fn request_words(&self, request: &Request) -> String {
+        protocol::request_words(request)
+    }
+
+    fn reply_words(&self, _request: &Request, reply: &Reply) -> String {
+        protocol::reply_words(reply)
+    }
 }
 
 /// The chiller's daemon.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use bus::transcript::{Record, What};
 use chiller_bridge::protocol::{
     BadFrame, Codec, ErrorDigit, Fan, FrameError, FrameNames, HeatOrCool, MAX_REPLY_BYTES, Reply, Request,
     Status, TecBank, Temperature, Threshold, UnitMode, decode,
@@ -14,18 +15,14 @@ const TRANSCRIPT: &str = include_str!("../transcript.txt");
 
 /// (request, reply), each with its carriage return.
 fn transcript() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut pairs = Vec::new();
-    let mut request = None;
-    for line in TRANSCRIPT.lines() {
-        if let Some(text) = line.strip_prefix("> ") {
-            request = Some(format!("{text}\r").into_bytes());
-        } else if let Some(text) = line.strip_prefix("< ") {
-            pairs.push((request.take().unwrap(), format!("{text}\r").into_bytes()));
-        } else {
-            assert!(line.is_empty() || line.starts_with('#'), "{line}");
+    let records = bus::transcript::parse(TRANSCRIPT).unwrap().remove(0).records;
+    let pairs = records.chunks(2).map(|pair| match pair {
+        [Record { what: What::Sent(sent), .. }, Record { what: What::Received(reply), .. }] => {
+            (sent.clone(), reply.clone())
         }
-    }
-    pairs
+        other => panic!("expected a request and its reply, got {other:?}"),
+    });
+    pairs.collect()
 }
 
 fn tenths(tenths: i16) -> Temperature {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::message::Reply;
 use bus::session::client::{Acknowledged, Properties, SessionError};
-use bus::settings::BrokerSettings;
+use bus::settings::Address;
 use bus::topic::RequestId;
 use tokio::time::timeout;
 
@@ -32,6 +32,8 @@ const UNSEEN_LIMIT: Duration = Duration::from_secs(5);
 const SILENCE_LIMIT: Duration = Duration::from_secs(2);
 /// The shortest time in which a connection is tried.
 const SHORTEST_CONNECT: Duration = Duration::from_secs(1);
+/// For an attempt to ask at another broker of the same bus.
+const ELSEWHERE_LIMIT: Duration = Duration::from_secs(5);
 /// Pause between two attempts to reach a broker or a bridge that is coming back.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -70,11 +72,12 @@ pub struct Asker<'a> {
     known: bool,
 }
 
-/// One request, with the same bytes each time it is sent: its age is that of the user's command.
+/// One request.
 struct Asked<'a> {
     verb: &'a str,
     id: &'a RequestId,
-    payload: Vec<u8>,
+    /// Its payload, when it is sent first: the same bytes count each time.
+    payload: &'a dyn Fn(Now) -> Vec<u8>,
 }
 
 /// What the user of one request was told, and what was heard of the device's bridge.
@@ -138,13 +141,12 @@ impl<'a> Asker<'a> {
         connection: Option<Connection>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
-        let now = Now::read();
-        let payload = match self.insist_by {
+        let payload = |now| match self.insist_by {
             // It is wanted for as long as the user waits for it.
             Some(_) => request.lasting_payload(id, now, INSIST_LIMIT),
             None => request.payload(id, now),
         };
-        let asked = Asked { verb: &request.verb, id, payload };
+        let asked = Asked { verb: &request.verb, id, payload: &payload };
         Box::pin(self.carry(&asked, connection, observer)).await
     }
 
@@ -159,7 +161,8 @@ impl<'a> Asker<'a> {
         connection: Option<Connection>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
-        let asked = Asked { verb: &request.verb, id, payload: request.aged_payload(id, Now::read()) };
+        let payload = |now| request.aged_payload(id, now);
+        let asked = Asked { verb: &request.verb, id, payload: &payload };
         Box::pin(self.carry(&asked, connection, observer)).await
     }
 
@@ -189,11 +192,28 @@ impl<'a> Asker<'a> {
             None => self.connect_by(&topics, self.insist_by, &mut course).await?,
         };
         course.unseen_by = Now::read().instant + UNSEEN_LIMIT;
+        // Over a slow link, connecting takes longer than a request lives.
+        let payload = (asked.payload)(Now::read());
+        let (mut asked_at, mut missed) = (Vec::new(), None);
         let mut wait = Wait::new(Now::read(), self.limit).until(self.until);
         let mut return_by = self.insist_by;
         loop {
-            let error = match self.walk(&mut connection, asked, &mut wait, &mut course).await {
+            let error = match self.walk(&mut connection, asked, &payload, &mut wait, &mut course).await {
                 Ok(outcome) => {
+                    asked_at.push(connection.address().clone());
+                    if outcome.is_missed()
+                        && let Some(other) =
+                            self.elsewhere(&mut asked_at, &topics, &outcome, &mut course).await
+                    {
+                        std::mem::replace(&mut connection, other).close().await;
+                        missed.get_or_insert(outcome);
+                        continue;
+                    }
+                    // Where no bridge is, nothing more is known than before.
+                    let outcome = match missed.take() {
+                        Some(missed) if outcome.is_without_bridge() => missed,
+                        _ => outcome,
+                    };
                     let insists = self.insist_by.is_some();
                     // The bridge comes back later than the broker.
                     let by = if insists { self.again_by(&course) } else { return_by };
@@ -231,6 +251,41 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// At a broker that was not asked yet: the bridge may be there, and have the verdict. Whoever insists
+    /// asks all of them again.
+    async fn elsewhere(
+        &self,
+        asked_at: &mut Vec<Address>,
+        topics: &[String],
+        outcome: &Outcome,
+        course: &mut Course<'_>,
+    ) -> Option<Connection> {
+        let connected = match self.target.broker.without(asked_at) {
+            Some(broker) => {
+                let connect_limit = self.target.connect_limit.min(ELSEWHERE_LIMIT);
+                let target = Target { broker, connect_limit, ..self.target.clone() };
+                let opened = self.silence_is_told(course, Connection::open(&target, topics)).await;
+                if opened.is_err() {
+                    asked_at.extend(target.broker.addresses().cloned());
+                }
+                opened.ok()
+            }
+            None => None,
+        };
+        if let Some(connection) = &connected {
+            let silent = matches!(outcome, Outcome::NoAnswer(_) | Outcome::NoVerdict { .. });
+            let why = if silent { "has no answer" } else { "has no bridge" };
+            let last = asked_at.last().map(ToString::to_string).unwrap_or_default();
+            course.observer.notice(&format!(
+                "the broker at {last} {why}; asking at {} with the same id, so that nothing is done twice",
+                connection.address()
+            ));
+        } else if self.insist_by.is_some() {
+            asked_at.clear();
+        }
+        connected
+    }
+
     /// Until when the request is sent again.
     fn again_by(&self, course: &Course) -> Option<Instant> {
         self.insist_by.map(|by| if course.known { by } else { by.min(course.unseen_by) })
@@ -252,8 +307,7 @@ impl<'a> Asker<'a> {
         match timeout(SILENCE_LIMIT, &mut work).await {
             Ok(done) => done,
             Err(_) => {
-                let BrokerSettings { host, port, .. } = &self.target.broker;
-                let silent = format!("the broker at {host}:{port} does not answer");
+                let silent = format!("the broker at {} does not answer", self.target.broker.places());
                 self.warn(course, NotYet::Lost(&silent));
                 work.await
             }
@@ -264,6 +318,7 @@ impl<'a> Asker<'a> {
         &self,
         connection: &mut Connection,
         asked: &Asked<'_>,
+        payload: &[u8],
         wait: &mut Wait,
         course: &mut Course<'_>,
     ) -> Result<Outcome, SessionError> {
@@ -280,7 +335,7 @@ impl<'a> Asker<'a> {
         };
         let topic = base.command(identity, asked.verb);
         course.observer.sending();
-        let published = connection.publish(&topic, asked.payload.clone(), properties);
+        let published = connection.publish(&topic, payload.to_vec(), properties);
         let acknowledged = self.silence_is_told(course, published).await?;
         wait.delivered(Now::read());
         match acknowledged {

@@ -58,8 +58,8 @@ fn folder(broker: &BrokerSettings) -> Option<PathBuf> {
         .map(Path::to_path_buf)
         .or_else(|| variable("HOME").map(|home| home.join(".cache")))?;
     let harmless = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
-    let host: String = broker.host.chars().map(harmless).collect();
-    Some(cache.join("obsbus/meta").join(format!("{host}_{}", broker.port)))
+    let host: String = broker.address.host.chars().map(harmless).collect();
+    Some(cache.join("obsbus/meta").join(format!("{host}_{}", broker.address.port)))
 }
 
 // Names of sites and devices have no dot and no slash.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bus::reserved::SERVICES;
 use clap::Command;
 use tokio::time::timeout;
 
@@ -27,9 +28,9 @@ pub(crate) fn of_tool(command: &Command, words: &[String], common: Common) -> Ve
 /// The completions of `obsbus words ...`.
 pub(crate) fn of_obsbus(version: &'static str, words: &[String], common: Common) -> Vec<Candidate> {
     let common = typed(words, common);
-    let external = match place(&usage::obsbus(version), words) {
-        Place::External(index) => index,
-        Place::Here(candidates, names) => return with_names(candidates, names, words, &common),
+    let external = match (service(words), place(&usage::obsbus(version), words)) {
+        (Some(index), _) | (None, Place::External(index)) => index,
+        (None, Place::Here(candidates, names)) => return with_names(candidates, names, words, &common),
     };
     let (Some(name), Some(rest)) = (words.get(external), words.get(external + 1..)) else {
         return Vec::new();
@@ -53,6 +54,17 @@ pub(crate) fn of_obsbus(version: &'static str, words: &[String], common: Common)
         Place::Here(candidates, names) => with_names(candidates, names, words, &common),
         Place::External(_) => Vec::new(),
     }
+}
+
+/// Where a service stands that is a device, too, if more follows: it has the commands of a device.
+fn service(words: &[String]) -> Option<usize> {
+    let is_option = |word: &str| word.starts_with("--");
+    let index = words.iter().position(|word| SERVICES.contains(&word.as_str()))?;
+    let before = words.get(..index).unwrap_or_default();
+    let is_value =
+        |at: usize| at.checked_sub(1).and_then(|at| before.get(at)).is_some_and(|it| is_option(it));
+    let is_first = before.iter().enumerate().all(|(at, word)| is_option(word) || is_value(at));
+    (is_first && index + 1 < words.len()).then_some(index)
 }
 
 /// The common options among the words that were typed. bash makes three words of `--site=clasp`.
@@ -112,4 +124,19 @@ fn ask_around(access: &Access) {
     });
     // An error has no reader here.
     drop(heard);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_has_the_commands_of_a_device() {
+        let of = |words: &[&str]| service(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["alert", ""]), Some(0));
+        assert_eq!(of(&["--site", "clasp", "alert", "a"]), Some(2));
+        for other in [&["ale"] as &[&str], &["alert"], &["list", "alert", ""], &["device", "alert", ""]] {
+            assert_eq!(of(other), None, "{other:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
 use bus::session::connect::ClientId;
-use bus::settings::{BrokerSettings, Expiry};
+use bus::settings::{Address, BrokerSettings, Expiry};
 
 use crate::target::{Access, Target};
 use crate::upkeep::{self, Ask};
@@ -55,6 +55,12 @@ impl Connection {
         client.subscribe(topics).await?;
         let (set_aside, subscribed) = (VecDeque::new(), Now::read().instant);
         Ok(Self { client, set_aside, subscribed, broker: broker.clone() })
+    }
+
+    /// Where the broker is.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        self.client.address()
     }
 
     /// The round trip to the broker.

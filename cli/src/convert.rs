@@ -30,8 +30,7 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let old = matches.get_one::<PathBuf>("old").cloned().unwrap_or_default();
     // A file that cannot be read is no bridge's fault.
-    std::fs::File::open(&old)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", old.display())))?;
+    bus::settings::read_file(&old).map_err(|error| Failure::usage(format!("{} {error}", old.display())))?;
     let bridges = bridges();
     let mut others = Vec::new();
     let mut found = Vec::new();

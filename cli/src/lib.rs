@@ -4,11 +4,12 @@
 //! files for Home Assistant (`ha`), all devices at once (`overview`), and the search for faults (`doctor`).
 //!
 //! `obsbus` consists of this, and so does each instrument's own program, which adds its own lines
-//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics` and `doctor` touch a socket, only `notes`, `cache`,
-//! `upkeep`, `schema`, `files`, `ports` and `doctor` the disk.
+//! ([`tool::Tool`]). Only `connection`, `ask`, `metrics`, `archive` and `doctor` touch a socket, only `notes`, `cache`,
+//! `upkeep`, `schema`, `files`, `ports`, `transcript`, `record` and `doctor` the disk.
 
 mod acl;
 mod action;
+mod archive;
 pub mod ask;
 mod cache;
 pub mod chart;
@@ -20,6 +21,7 @@ pub mod connection;
 mod convert;
 mod display;
 pub mod doctor;
+mod ends;
 pub mod exit;
 mod files;
 mod foreseen;
@@ -41,12 +43,14 @@ pub mod overview;
 pub mod picture;
 pub mod ports;
 pub mod progress;
+mod record;
 mod regain;
 pub mod request;
 mod run;
 mod runtime;
 pub mod schema;
 mod screen;
+mod service;
 pub mod shell;
 mod show;
 pub mod status;
@@ -54,6 +58,7 @@ pub mod style;
 pub mod target;
 pub mod text;
 pub mod tool;
+mod transcript;
 mod upkeep;
 pub mod usage;
 mod values;

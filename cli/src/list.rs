@@ -34,6 +34,14 @@ pub struct Known {
     pub instrument: Option<Instrument>,
 }
 
+impl Known {
+    /// Whether it is the Pyro gateway or the like: a program that is online, and describes no device.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.instrument.is_none() && self.view.is_bare()
+    }
+}
+
 /// `list`.
 ///
 /// # Errors

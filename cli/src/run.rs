@@ -13,6 +13,7 @@ use clap::{ArgMatches, Command};
 
 use crate::acl;
 use crate::action::{Action, action, words};
+use crate::archive;
 use crate::ask::{Asker, Notices};
 use crate::cache;
 use crate::command::{UserRequest, carry_out, interrupts, ping, said, unless};
@@ -36,13 +37,16 @@ use crate::outcome::outcome;
 use crate::output::{print, say, style};
 use crate::overview;
 use crate::ports;
+use crate::record;
 use crate::request::new_id;
 use crate::runtime::block_on;
 use crate::schema;
+use crate::service;
 use crate::shell::script;
 use crate::show::{self, never_heard, read_meta};
 use crate::target::{Access, Common};
 use crate::tool::{Session, Tool};
+use crate::transcript;
 use crate::usage::{self, STOP, YES, is_help, rendered};
 use crate::view::View;
 use crate::watch::watch;
@@ -108,6 +112,20 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             block_on(metrics::metrics(matches, &common))
         }
+        Some(("alpaca", matches)) => {
+            let text =
+                alpaca::run(matches).map_err(|failure| Failure::said(failure.code, failure.to_string()))?;
+            print(&text).map(|()| 0)
+        }
+        Some(("record", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(record::record(matches, &common))
+        }
+        Some(("archive", matches)) => {
+            let common = usage::common(matches, common);
+            block_on(archive::archive(matches, &common))
+        }
+        Some(("replay", matches)) => block_on(record::replay(matches)),
         Some(("doctor", matches)) => {
             let common = usage::common(matches, common);
             block_on(doctor::run(matches, &common))
@@ -151,6 +169,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         }
         Some((ports::NAME, matches)) => ports::run(matches),
         Some((convert::NAME, matches)) => convert::run(matches),
+        Some((transcript::NAME, matches)) => transcript::run(matches),
         Some((files::NAME, matches)) => {
             files::of_obsbus(matches, &usage::obsbus(version), &usage::any_device("DEVICE"))
         }
@@ -161,6 +180,10 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
             let common = usage::common(matches, common);
             let name = matches.get_one::<String>("device").cloned().unwrap_or_default();
             device(&name, &words(matches), common)
+        }
+        Some((name @ "alert", matches)) => {
+            let common = usage::common(matches, common);
+            device(name, &service::words_for_device(name, words(matches))?, common)
         }
         Some((name, matches)) => {
             let rest = matches.get_many::<OsString>("").into_iter().flatten();

@@ -66,7 +66,8 @@ impl Access {
     pub fn find(common: &Common) -> Result<Self, Failure> {
         let environment = process_environment();
         let file = find_client_file(common.config.as_deref(), &environment).map_err(Failure::usage)?;
-        Self::with(file.clone(), ClientSettings::load(&file, &environment), common)
+        let settings = ClientSettings::load(&file, &environment);
+        Self::with(file, settings, common)
     }
 
     /// As a bridge, by its own settings.

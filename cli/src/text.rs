@@ -51,7 +51,7 @@ pub fn one_line(payload: &[u8]) -> String {
     for c in String::from_utf8_lossy(payload).chars() {
         match c {
             '\n' | '\r' | '\t' => text.push(' '),
-            c if c.is_control() => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if bus::message::misleads(c) => text.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => text.push(c),
         }
     }

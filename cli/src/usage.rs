@@ -8,6 +8,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::archive;
 use crate::convert;
 use crate::doctor;
 use crate::files;
@@ -17,26 +18,35 @@ use crate::instrument::{Instrument, unit};
 use crate::metrics;
 use crate::overview;
 use crate::ports;
+use crate::record;
 use crate::schema::SCHEMAS;
+use crate::service;
 use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
 use crate::tool::Tool;
+use crate::transcript;
 use crate::values::{hours, number, prefix, request_id, seconds, service};
 
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
 /// Subcommands of `obsbus` itself; no device may have such a name.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: &[&str] = &[
     "list",
     "status",
     "watch",
     "metrics",
+    "alpaca",
+    "record",
+    "replay",
+    "archive",
     "doctor",
+    "alert",
     "device",
     "ha",
     "ports",
     "convert-config",
+    "transcript",
     "acl",
     "identity",
     "schema",
@@ -79,11 +89,17 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(overview::status_command())
         .subcommand(overview::watch_command())
         .subcommand(metrics::command())
+        .subcommand(alpaca::command())
+        .subcommand(record::command())
+        .subcommand(record::replay_command())
+        .subcommand(archive::command())
         .subcommand(doctor::command())
+        .subcommand(service::alert())
         .subcommand(device)
         .subcommand(home_assistant())
         .subcommand(ports::command())
         .subcommand(convert::command())
+        .subcommand(transcript::command())
         .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
         .subcommand(identity::command())
         .subcommand(schema())

@@ -145,6 +145,12 @@ impl Seen {
 }
 
 impl View {
+    /// Whether somebody is online, of whom there is no state.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.state.is_none() && self.availability.as_deref() == Some(ONLINE)
+    }
+
     /// Handles a message from the state's or the availability's topic; ignores others.
     pub fn hear(&mut self, base: &Base, message: &Message, now: Now) {
         if message.topic == base.availability() {

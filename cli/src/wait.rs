@@ -58,6 +58,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the bridge may be at another broker, with the verdict.
+    #[must_use]
+    pub const fn is_missed(&self) -> bool {
+        self.is_without_bridge() || matches!(self, Self::NoAnswer(_) | Self::NoVerdict { .. })
+    }
+
+    /// Whether this broker knows no bridge.
+    #[must_use]
+    pub const fn is_without_bridge(&self) -> bool {
+        matches!(self, Self::NobodyListens | Self::BridgeOffline)
+    }
+
     /// The command's exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -281,7 +281,7 @@ fn list_and_status_have_a_row_for_each_device_whatever_its_state() {
     let devices = [
         (device("a"), known(seen_by("online", &state()), Some(powerbox()))),
         (device("bb"), known(seen_by("offline", &state()), Some(powerbox()))),
-        (device("c"), known(silent, None)),
+        (device("c"), known(silent, Some(powerbox()))),
         (device("d"), known(seen_by("online", &old), Some(powerbox()))),
         (device("e"), known(View::default(), Some(powerbox()))),
     ];
@@ -299,11 +299,31 @@ fn list_and_status_have_a_row_for_each_device_whatever_its_state() {
             "DEVICE  WHAT IT IS  STATUS   LINK       AGE    WHAT IT DOES",
             "a       power box   ON       ok         3 s    on because somebody wants it",
             "bb      power box   OFFLINE  no bridge  3 s    its bridge is not there",
-            "c       ?           UNKNOWN  no state   -      no state",
+            "c       power box   UNKNOWN  no state   -      no state",
             "d       power box   STALE    hangs      2 min  its bridge hangs: it has published nothing for 2 min",
             "e       power box   STALE    hangs      -      its bridge hangs: it has published nothing",
             "5 devices, 4 not well",
         ]
     );
     assert_eq!(table::worst(&rows), 155);
+}
+
+#[test]
+fn a_program_that_is_online_without_a_device_is_a_service_and_well() {
+    let service = |word: &str| Known {
+        view: View { availability: Some(word.to_owned()), ..View::default() },
+        ..Known::default()
+    };
+    let base = Base::new("clasp", "pyro-gateway").unwrap();
+    let row = |word: &str| table::Row::of(&base, &service(word), now());
+    let lines = table::lines(&[row("online")], false, Some(100), Style::Plain).join("\n");
+    assert!(lines.contains("ONLINE") && lines.contains("a service without a device"), "{lines}");
+    assert_eq!(table::worst(&[row("online")]), 0);
+    assert_eq!(table::worst(&[row("offline")]), 155);
+    let described = Known { instrument: Some(Instrument::unknown()), ..service("online") };
+    assert_eq!(
+        table::worst(&[table::Row::of(&base, &described, now())]),
+        4,
+        "a bridge without a state is not well"
+    );
 }

@@ -16,7 +16,7 @@ pub const MAX_REPLY_BYTES: usize = 24;
 pub const COUNTER: std::ops::RangeInclusive<i32> = -(1 << 21)..=(1 << 21) - 1;
 
 /// A request to the controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq, Hash)]
 pub enum Request {
     /// P081: absolute position, motor steps.
     ReadPosition,

@@ -1,5 +1,6 @@
 //! The codec against the recorded bytes that the simulated focuser is tested against too.
 
+use bus::transcript::What;
 use focuser_bridge::protocol::{Reply, Request};
 
 const TRANSCRIPT: &str = include_str!("../transcript.txt");
@@ -23,16 +24,21 @@ const REQUESTS: [Request; 12] = [
 fn every_frame_of_the_transcript_is_what_a_request_writes_or_its_reply() {
     let (mut asked, mut replies) = (None, 0);
     let mut written = Vec::new();
-    for line in TRANSCRIPT.lines() {
-        if let Some(frame) = line.strip_prefix("> ") {
-            asked = REQUESTS.iter().find(|request| request.encode() == format!("{frame}\n").as_bytes());
-            // RTS2's form, without the blank before the end.
-            assert!(asked.is_some() || frame == "#P031 F$", "{frame}");
-            written.extend(asked);
-        } else if let Some(frame) = line.strip_prefix("< ") {
-            let request = asked.expect("a reply has a request");
-            assert!(request.decode(frame.as_bytes()).is_ok(), "{frame}");
-            replies += 1;
+    for record in bus::transcript::parse(TRANSCRIPT).unwrap().remove(0).records {
+        match record.what {
+            What::Sent(bytes) => {
+                asked = REQUESTS.iter().find(|request| request.encode() == bytes);
+                // RTS2's form, without the blank before the end.
+                assert!(asked.is_some() || bytes == b"#P031 F$\n", "{}", bytes.escape_ascii());
+                written.extend(asked);
+            }
+            What::Received(bytes) => {
+                let request = asked.expect("a reply has a request");
+                let frame = bytes.strip_suffix(b"\n").expect("a line feed after the reply");
+                assert!(request.decode(frame).is_ok(), "{}", bytes.escape_ascii());
+                replies += 1;
+            }
+            What::Note(note) => panic!("a note: {note}"),
         }
     }
     assert_eq!(replies, 6);

@@ -11,6 +11,7 @@ use bus::clock::{Instant, Now};
 use bus::incoming::Incoming;
 use bus::message::{Event, OFFLINE, Reply};
 use bus::outbox::Outgoing;
+use bus::probe::wills::Left;
 use bus::session::machine::{
     Event as LinkEvent, Machine, MachineSettings, Number, Output, Refusal, SessionEvent,
 };
@@ -87,6 +88,7 @@ pub(crate) struct Broker {
 
 fn machine(base: &Base, identity: &Identity, stall_guard: Duration, now: Instant) -> Machine {
     let settings = MachineSettings {
+        brokers: vec!["localhost:8883".to_owned()],
         identity: identity.clone(),
         base: base.clone(),
         // The fake broker does not need the filters.
@@ -142,7 +144,7 @@ impl Broker {
         // Whichever of the two applies.
         let error = "connection refused".to_owned();
         self.session.handle(LinkEvent::Broken { error: error.clone() }, now.instant);
-        self.session.handle(LinkEvent::Failed { error }, now.instant);
+        self.session.handle(LinkEvent::Failed { error, is_answer: false }, now.instant);
     }
 
     pub(crate) fn up(&mut self) {
@@ -226,7 +228,7 @@ impl Broker {
             } else if self.attempt_until.is_some_and(|until| until <= now.instant) {
                 self.dropped(now);
                 let error = "did not answer in time".to_owned();
-                self.session.handle(LinkEvent::Failed { error }, now.instant);
+                self.session.handle(LinkEvent::Failed { error, is_answer: false }, now.instant);
             } else if self.session.poll_timeout().is_some_and(|at| at <= now.instant) {
                 self.session.handle(LinkEvent::Timeout, now.instant);
             } else {
@@ -238,7 +240,7 @@ impl Broker {
     fn carry_out(&mut self, output: Output, now: Now) {
         let there = now.instant + self.latency;
         match output {
-            Output::Connect(limit) => {
+            Output::Connect { limit, .. } => {
                 self.dropped(now);
                 self.attempt_until = Some(now.instant + limit);
                 if self.reachable {
@@ -248,7 +250,7 @@ impl Broker {
                 } else {
                     self.attempt_until = None;
                     let error = "connection refused".to_owned();
-                    self.to_bridge.push_back((now.instant, LinkEvent::Failed { error }));
+                    self.to_bridge.push_back((now.instant, LinkEvent::Failed { error, is_answer: false }));
                 }
             }
             Output::Subscribe => self.to_broker.push_back((there, ToBroker::Subscribe)),
@@ -263,6 +265,11 @@ impl Broker {
             Output::Drop
                 if self.to_broker.iter().any(|(_, packet)| matches!(packet, ToBroker::Disconnect)) => {}
             Output::Drop => self.dropped(now),
+            // The broker refuses it.
+            Output::LeaveWill { round, .. } => {
+                let back = there;
+                self.to_bridge.push_back((back, LinkEvent::WillLeft { round, left: Left::Refused }));
+            }
             Output::Report(event) => self.events_in.push_back(event),
             Output::End => {}
         }

@@ -18,6 +18,7 @@ pub(crate) fn full() -> StoreError {
         path: "/state".into(),
         kind: io::ErrorKind::StorageFull,
         text: "no space left on device".to_owned(),
+        only_here: false,
     }
 }
 

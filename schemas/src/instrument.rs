@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{INPUTS, access, command, examples, faults, keep, schema};
+use crate::{INPUTS, access, command, device_folder, examples, faults, keep, schema};
 
 /// A client may take no more.
 const META_LIMIT: usize = 32 * 1024;
@@ -48,7 +48,7 @@ where
         &schema::text(&command::schema(&format!("a {}", description.label), &payloads)),
     );
 
-    let folder = format!("{kind}-bridge/device/examples");
+    let folder = format!("{}/examples", device_folder(kind));
     examples::hold::<Snapshot<D, S>>(&format!("{folder}/state"), &state);
     examples::hold_version_1::<Snapshot<D, S>>(&format!("{kind}-state"));
     for (verb, example) in examples::in_folder(&format!("{folder}/command")) {
@@ -99,7 +99,7 @@ pub fn hold_meta(meta: &Meta) {
         }
     }
     let text = schema::text(&serde_json::to_value(meta).unwrap());
-    keep(&format!("{}-bridge/device/examples/meta.json", meta.kind), &text);
+    keep(&format!("{}/examples/meta.json", device_folder(&meta.kind)), &text);
     let bytes = bus::message::encode(meta).len();
     assert!(bytes < META_LIMIT, "{bytes} bytes");
 }

@@ -31,16 +31,28 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The kinds of all instruments, in order: each has a folder `<kind>-bridge/device` at the root.
+/// The kinds of all devices, in order: each has a folder `<kind>-bridge/device` at the root, or, if it is
+/// no instrument, `cli/<kind>/device`.
 #[must_use]
 pub fn kinds() -> Vec<String> {
-    let folders = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["", "cli"].map(|above| std::fs::read_dir(root().join(above)).unwrap());
+    let folders = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut kinds: Vec<String> = folders
         .filter(|folder| folder.join("device/Cargo.toml").is_file())
-        .filter_map(|folder| folder.file_name()?.to_str()?.strip_suffix("-bridge").map(str::to_owned))
+        .filter_map(|folder| {
+            let name = folder.file_name()?.to_str()?;
+            Some(name.strip_suffix("-bridge").unwrap_or(name).to_owned())
+        })
         .collect();
     kinds.sort();
     kinds
+}
+
+/// The folder with the description of a kind, from the root.
+#[must_use]
+pub fn device_folder(kind: &str) -> String {
+    let own = format!("cli/{kind}/device");
+    if root().join(&own).is_dir() { own } else { format!("{kind}-bridge/device") }
 }
 
 /// Whether files are to be written instead of compared.

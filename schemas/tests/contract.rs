@@ -82,7 +82,8 @@ fn every_bridge_describes_itself_as_the_schema_says() {
     let validator = jsonschema::validator_for(&schema::common()["meta"]).unwrap();
     for kind in kinds() {
         let meta: Value =
-            serde_json::from_str(&read(&format!("{kind}-bridge/device/examples/meta.json"))).unwrap();
+            serde_json::from_str(&read(&format!("{}/examples/meta.json", contract::device_folder(&kind))))
+                .unwrap();
         validator.validate(&meta).unwrap_or_else(|error| panic!("{kind}: {error}"));
     }
 }

@@ -7,29 +7,42 @@ from machine import ROOT, wait_for
 
 PACKAGES = ROOT / "target/packages"
 PASSPHRASE = "correct horse battery"
-ANSWERS = {"passphrase": PASSPHRASE, "Passphrase": PASSPHRASE, "The same again": PASSPHRASE}
+ANSWERS = {
+    word: PASSPHRASE for word in ("passphrase", "Passphrase", "The same again", "Password: ", "Reenter password: ")
+}
+
+
+def blocks(page, mark):
+    """The blocks of a page that have this mark."""
+    text = (ROOT / "docs" / page).read_text()
+    found = re.findall(rf"^( *)<!-- {re.escape(mark)} -->\n+ *```sh\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
+    assert found, f"docs/{page} has no block that {mark}"
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
 def commands(page, mark):
-    """The commands of the blocks of a page that have this mark."""
-    text = (ROOT / "docs" / page).read_text()
-    blocks = re.findall(rf"<!-- {re.escape(mark)} -->\n+```sh\n(.*?)```", text, flags=re.DOTALL)
-    assert blocks, f"docs/{page} has no block that {mark}"
-    return [line for block in blocks for line in block.splitlines()]
+    """The commands of these blocks."""
+    return [line for block in blocks(page, mark) for line in block.splitlines()]
 
 
-def packages():
-    """The .deb files that somebody installs who follows the page, for the site clasp."""
-    found = [file for file in PACKAGES.glob("*.deb") if "data" not in file.name or "clasp" in file.name]
-    assert len(found) == 4, f"{PACKAGES} has {found}; run: make packages"
+def packages(ending="deb", folder=PACKAGES):
+    """The files that somebody installs who follows the page, for the site clasp."""
+    names = ("obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-data-clasp")
+    found = [file for file in folder.glob(f"*.{ending}") if re.match(rf"({'|'.join(names)})[_-]\d", file.name)]
+    assert len(found) == 4, f"{folder} has {found}; run: make test-packages"
     return found
 
 
-def prepare(machine):
+def prepare(machine, files=None):
     """What is there before anybody reads the page: a user, and the packages."""
     machine.run("useradd --create-home alice")
-    for package in packages():
+    for package in files or packages():
         shutil.copy(package, machine.root / "root")
+
+
+def run_block(machine, page, mark, user="root", answers=None):
+    """Types a block into one shell, as it is printed; returns what it showed."""
+    return "".join(machine.type(f"set -e\n{block}", answers or ANSWERS, user=user).out for block in blocks(page, mark))
 
 
 def install(machine):

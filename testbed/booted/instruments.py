@@ -15,7 +15,6 @@ PROGRAMS = pathlib.Path(
 DIALOUT = 20
 
 
-
 class Instrument:
     """A simulated instrument on a terminal that belongs to the group of serial ports."""
 
@@ -27,6 +26,8 @@ class Instrument:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # A real one does not wait for the machines that are booted here.
+            preexec_fn=lambda: os.nice(-5),
         )
         assert self.process.stdout.readline().strip() == str(link), f"{program} did not start"
         self.terminal = os.readlink(link)

@@ -1,6 +1,9 @@
-"""A Debian that boots in a folder: systemd-nspawn with an init of its own, without a network."""
+"""A Debian that boots in a folder: systemd-nspawn with an init of its own, without a network unless it is
+plugged into a switch."""
 
+import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -16,6 +19,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTROL_GROUPS = pathlib.Path("/sys/fs/cgroup")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+
+NUMBERS = itertools.count(1)
 
 # What nspawn ends with when whoever started it is to boot the machine again.
 REBOOT = 133
@@ -62,7 +67,8 @@ class Machine:
     """
 
     def __init__(self, name, layers, devices=None):
-        self.name = name
+        # Of no other: what has one name shares its control groups.
+        self.name = f"{name}-{os.getpid()}-{next(NUMBERS)}"
         self.devices = dict(devices or {})
         self.process = None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"booted-{name}-"))
@@ -83,6 +89,15 @@ class Machine:
         self.close()
 
     # --- Its life -----------------------------------------------------------------------------
+
+    def plug_into(self, switch, address):
+        """Gives it this address, until it ends. What is plugged into a switch reaches each other."""
+        here, there = f"port-{address.rsplit('.', 1)[1]}", "lan0"
+        ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", self.leader())
+        ip("link", "set", here, "master", switch, "up")
+        for words in (f"address add {address}/24 dev {there}", f"link set {there} up"):
+            command = ["nsenter", "--net", "--target", self.leader(), "ip", *words.split()]
+            subprocess.run(command, check=True)
 
     def boot(self):
         """Starts it, and waits until everything is up."""
@@ -157,13 +172,25 @@ class Machine:
     def close(self):
         """Ends it, however that may be, and forgets what it wrote."""
         if self.process and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            # Its init, and so everything on it. It would survive its nspawn.
             if leader := self.leader():
                 os.kill(int(leader), signal.SIGKILL)
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(20)
+        wait_for(f"the end of {self.name}", lambda: not self.left(), 20)
         for place in (self.root, self.folder):
             subprocess.run(["umount", "--lazy", place], check=False, stderr=subprocess.DEVNULL)
         self.folder.rmdir()
+
+    def left(self):
+        """The processes that it still has."""
+        found = []
+        for group in self.groups():
+            for file in group.glob("**/cgroup.procs"):
+                with contextlib.suppress(OSError):
+                    found += file.read_text().split()
+        return found
 
     # --- What is done on it ---------------------------------------------------------------------
 
@@ -268,3 +295,7 @@ class Machine:
 
 def mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
+
+
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from installing import packages
+from installing import blocks, packages
 from machine import wait_for
 from observatory import (
     BRIDGES,
@@ -51,6 +51,22 @@ def runs_what_is_installed(machine, kind):
     return "(deleted)" not in machine.run(f"readlink /proc/{main_pid(machine, kind)}/exe", check=False).out
 
 
+def install(machine, files, mark):
+    """Types what the page shows, in a folder with these packages."""
+    machine.run("rm -rf packages && mkdir packages")
+    for package in files:
+        shutil.copy(package, machine.root / "root/packages")
+    (block,) = blocks("upgrade.md", mark)
+    # Enter is typed where apt asks about settings that were edited: it keeps them.
+    machine.type(f"set -e\ncd packages\n{block}", {"[default=N] ?": "", "ontinue? [Y/n]": "y"})
+
+
+def versions(machine):
+    shown = machine.run(f"dpkg-query --show --showformat='${{Version}} ${{Status}}\\n' {PACKAGES}").out.splitlines()
+    assert len(shown) == 4 and all(line.endswith(" install ok installed") for line in shown), shown
+    return {line.split()[0] for line in shown}
+
+
 def test_an_upgrade_during_a_move_stops_nothing_and_keeps_what_was_edited(installation, machine, instruments, next_packages):
     # So slow that the upgrade is over before the move.
     machine.run("sed -i 's/^# speed_mm_sec = .*/speed_mm_sec = 0.2/' /etc/obsbus/focuser-bridge/clasp.toml")
@@ -61,13 +77,9 @@ def test_an_upgrade_during_a_move_stops_nothing_and_keeps_what_was_edited(instal
     edited = machine.read(SETTINGS)
     old = main_pids(machine)
 
-    machine.run("mkdir next")
-    for package in next_packages:
-        shutil.copy(package, machine.root / "root/next")
     move = machine.start("focus set 4", user="alice")
     wait_for("a focuser that moves", lambda: "turning" in instruments.focuser.status())
-    # Enter is typed where apt asks about settings that were edited: it keeps them.
-    machine.type("apt install -y ./next/*.deb", {"[default=N] ?": ""})
+    install(machine, next_packages, "upgrades a Debian, as root")
 
     assert "turning" in instruments.focuser.status(), "the move was stopped, or over too soon to tell"
     assert main_pid(machine, "focuser") == old["focuser"]
@@ -86,8 +98,18 @@ def test_an_upgrade_during_a_move_stops_nothing_and_keeps_what_was_edited(instal
 
     assert machine.read(SETTINGS) == edited
     assert machine.read(SETTINGS + ".dpkg-dist").endswith("# New in the next version.\n")
-    shown = machine.run(f"dpkg-query --show --showformat='${{Version}} ${{Status}}\\n' {PACKAGES}").out
-    assert shown == f"{NEXT}-1 install ok installed\n" * 4, shown
+    assert versions(machine) == {f"{NEXT}-1"}
+
+    new = main_pids(machine)
+    install(machine, packages(), "goes back on a Debian, as root")
+    assert len(versions(machine)) == 1 and f"{NEXT}-1" not in versions(machine)
+    for kind in TOOLS:
+        wait_for_another(machine, kind, new[kind])
+    wait_until_ready(machine)
+    focuser = wait_for_state(machine, "focuser", "a focuser that still knows where it is", homed=True)
+    assert abs(focuser["current_mm"] - 4) < 0.001
+    assert "pump on" in instruments.chiller.status()
+    assert machine.read(SETTINGS) == edited
 
 
 def test_a_removal_stops_the_bridges_and_keeps_what_people_made(installation, machine, instruments):

@@ -76,7 +76,9 @@ def settings_wrong(machine, instruments):
 
 
 def commands_refused(machine, instruments):
-    alice(machine, "chiller setpoint 99; focus set 7", check=False)
+    # For two reasons, so that both shares together use up at once what may be written.
+    nonsense = "mosquitto_pub -t clasp/{}/command/alice/nonsense -m 1"
+    alice(machine, f"chiller setpoint 99; focus set 7; {nonsense.format('chiller')}; {nonsense.format('focuser')}", check=False)
 
 
 # The scenes, and how often what makes them is done again, in seconds.

@@ -55,7 +55,7 @@ class Deb:
         """A package that stands for what the distribution has."""
         tree = folder / "distribution"
         (tree / "DEBIAN").mkdir(parents=True)
-        provides = "mosquitto (= 2.0.11), systemd (= 252), udev (= 252), libc6 (= 2.34), libgcc-s1 (= 11)"
+        provides = "mosquitto (= 2.0.11), systemd (= 252), udev (= 252), python3 (= 3.11), libc6 (= 2.34), libgcc-s1 (= 11)"
         control = f"Package: distribution\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: all\nProvides: {provides}\n"
         (tree / "DEBIAN/control").write_text(control)
         run("dpkg-deb", "--root-owner-group", "--build", tree, folder / "distribution.deb")
@@ -124,7 +124,8 @@ class Rpm:
         libraries += [f"libm.so.6(GLIBC_{version})(64bit)" for version in GLIBC]
         libraries += [f"libgcc_s.so.1(GCC_{version})(64bit)" for version in ["3.0", "3.3", "3.3.1", "4.2.0"]]
         libraries += [f"{library}()(64bit)" for library in ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"]]
-        system = ["/bin/sh", "rtld(GNU_HASH)", "mosquitto = 2.0.19", "systemd = 252", "systemd-udev = 252"]
+        system = ["/bin/sh", "rtld(GNU_HASH)", "mosquitto = 2.0.19", "systemd = 252", "systemd-udev = 252",
+                  "python3 = 3.9", "/usr/bin/python3"]
         return cls.package(folder, "distribution", provides=system + libraries)
 
     @staticmethod

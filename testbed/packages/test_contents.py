@@ -12,6 +12,10 @@ from family import Deb, Rpm, run
 # What one family has and the other has not: its own papers, its folders for completions, and a
 # tool that restarts services.
 OWN = r"/usr/share/doc/obsbus-[^/]+/|/usr/share/licenses/|/usr/share/zsh/|/etc/needrestart/"
+PARTS = ["obsbus-alpaca", "obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-gateway"]
+
+# A bridge without an instrument.
+ALERTER = "alert-bridge"
 
 
 def sites():
@@ -24,7 +28,7 @@ def serials(site):
 
 
 def test_there_is_a_package_for_each_part_and_each_site(packages):
-    assert sorted(packages) == sorted(["obsbus-bridges", "obsbus-broker", "obsbus-cli", *(f"obsbus-data-{site}" for site in sites())])
+    assert sorted(packages) == sorted([*PARTS, *(f"obsbus-data-{site}" for site in sites())])
 
 
 def test_lintian_finds_no_error():
@@ -72,20 +76,22 @@ def test_a_new_instrument_needs_no_line_elsewhere(tmp_path):
 def test_every_bridge_but_the_example_has_its_program_its_unit_and_its_settings(family, packages, bridges):
     assert f"{example_kind()}-bridge" not in bridges and len(bridges) >= 2
     files = family.files(packages["obsbus-bridges"])
-    for bridge in bridges:
+    for bridge in [*bridges, ALERTER]:
         assert files[f"/usr/bin/{bridge}"][0] == "-rwxr-xr-x"
         assert files[f"/usr/lib/systemd/system/{bridge}@.service"][0] == "-rw-r--r--"
+    assert "/usr/share/doc/obsbus/alert-bridge.toml" in files
+    for bridge in bridges:
         for site in sites():
             assert f"/etc/obsbus/{bridge}/{site}.toml" in family.files(packages[f"obsbus-data-{site}"])
     assert not any(example_kind() in file for package in packages.values() for file in family.files(package))
 
 
-def test_every_program_has_its_page_and_every_command_completes(family, packages, bridges):
+def test_every_program_has_its_page_and_every_command_completes(family, packages):
     zsh = {Deb: "vendor-completions", Rpm: "site-functions"}[family]
     files = {file for package in packages.values() for file in family.files(package)}
     for program in [file for file in files if file.startswith(("/usr/bin/", "/usr/sbin/"))]:
         name = Path(program).name
-        if name in bridges:
+        if name.endswith("-bridge"):
             pages = [f"man8/{name}.8", f"man5/{name}.toml.5"]
         elif program.startswith("/usr/sbin/"):
             pages = [f"man8/{name}.8"]
@@ -112,14 +118,43 @@ def test_nothing_belongs_to_anybody_but_root(family, packages):
 def test_no_two_packages_that_go_together_have_the_same_file(family, packages):
     for site in sites():
         owner = {}
-        for name in ["obsbus-bridges", "obsbus-broker", "obsbus-cli", f"obsbus-data-{site}"]:
+        for name in [*PARTS, f"obsbus-data-{site}"]:
             for file in family.files(packages[name]):
                 assert owner.setdefault(file, name) == name, file
 
 
 def test_the_presets_start_no_bridge(family, packages, bridges):
     text = family.text(packages["obsbus-bridges"], "/usr/lib/systemd/system-preset/90-obsbus.preset")
-    assert text.splitlines() == [f"disable {bridge}@.service" for bridge in bridges]
+    assert text.splitlines() == [f"disable {bridge}@.service" for bridge in [*bridges, ALERTER]]
+
+
+def test_alpaca_has_a_user_and_a_unit_that_nothing_enables_and_its_settings_come_with_the_site(family, packages):
+    package = packages["obsbus-alpaca"]
+    unit = family.text(package, "/usr/lib/systemd/system/obsbus-alpaca.service")
+    users = family.text(package, "/usr/lib/sysusers.d/obsbus-alpaca.conf")
+    assert "\nUser=obsbus-alpaca\n" in unit and re.search(r"^u +obsbus-alpaca ", users, re.M)
+    preset = family.text(package, "/usr/lib/systemd/system-preset/90-obsbus-alpaca.preset")
+    assert preset == "disable obsbus-alpaca.service\n"
+    for site in sites():
+        settings = family.text(packages[f"obsbus-data-{site}"], "/etc/obsbus/alpaca.toml")
+        assert f'\nsite = "{site}"\n' in settings and "\n# allow = []\n" in settings
+
+
+def test_the_gateway_brings_the_libraries_that_were_chosen_and_their_licences(family, packages):
+    package = packages["obsbus-gateway"]
+    wanted = re.findall(r"^([\w-]+)==([\d.]+)", (REPOSITORY / "deploy/compat/requirements.txt").read_text(), flags=re.M)
+    assert len(wanted) == 4
+    files = family.files(package)
+    [licences] = [file for file in files if file.endswith("LICENCES.libraries")]
+    text = family.text(package, licences)
+    for name, version in wanted:
+        library = f"{name.replace('-', '_')}-{version}"
+        assert f"/usr/lib/obsbus-gateway/{library}.dist-info/METADATA" in files
+        assert f"{library}:\n" in text
+    assert text.count("Permission is hereby granted") >= 3 and "Eclipse Distribution License" in text
+    modules = {path.name for path in (REPOSITORY / "deploy/compat/obsbus_gateway").glob("*.py")}
+    assert {f"/usr/lib/obsbus-gateway/obsbus_gateway/{name}" for name in modules} <= set(files)
+    assert not [file for file in files if file.endswith((".pyc", ".so"))]
 
 
 def test_a_site_has_its_name_in_its_settings_and_in_its_access_control(family, packages):

@@ -38,6 +38,15 @@ def test_the_access_control_belongs_to_mosquitto(machine, packages):
     assert not machine.path("/etc/mosquitto/conf.d").exists()
 
 
+def test_a_folder_whose_mode_cannot_be_set_does_not_leave_the_packages_half_installed(machine, packages):
+    """As in a chroot without /proc, or below a folder that somebody has made by hand."""
+    program = machine.path("/usr/bin/systemd-tmpfiles")
+    program.unlink()
+    program.write_text("#!/bin/sh\necho 'cannot do it' >&2\nexit 73\n")
+    program.chmod(0o755)
+    machine.install(*all_of(packages))
+
+
 def test_adapters_that_are_plugged_in_get_their_names_at_once(machine, packages):
     machine.install(*all_of(packages))
     udevadm = [call for call in machine.calls() if call.startswith("udevadm ")]

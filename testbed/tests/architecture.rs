@@ -96,8 +96,23 @@ fn what_every_bridge_shares_names_no_instrument() {
 
 #[test]
 fn only_the_session_mentions_the_mqtt_library() {
-    let product = ["bus/src/", "bridge/src/", "cli/src/", "chiller-bridge/src/", "focuser-bridge/src/"];
+    let product = [
+        "bus/src/",
+        "bridge/src/",
+        "cli/src/",
+        "cli/alpaca/src/",
+        "chiller-bridge/src/",
+        "focuser-bridge/src/",
+    ];
     assert_eq!(mentions(&["rumqttc"], &product, &["bus/src/session/"]), Vec::<String>::new());
+}
+
+#[test]
+fn a_replay_has_no_settings_and_so_no_broker_but_its_own() {
+    let ways =
+        ["clientsettings", "bridgeoutline", "find_client_file", "process_environment", "cli::", "access"];
+    assert_eq!(mentions(&ways, &["cli/record/src/"], &[]), Vec::<String>::new());
+    assert!(!mentions(&["brokersettings"], &["cli/record/src/broker.rs"], &[]).is_empty());
 }
 
 #[test]
@@ -107,11 +122,21 @@ fn only_the_line_mentions_the_serial_library() {
 }
 
 #[test]
+fn only_the_alerters_courier_sends_mail_and_makes_web_requests() {
+    // Its settings know what an address of mail is.
+    let except = ["cli/alert/src/courier", "cli/alert/src/settings/"];
+    assert_eq!(
+        mentions(&["lettre", "ureq"], &["bus/src/", "bridge/src/", "cli/"], &except),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn only_the_store_touches_the_state_directory() {
     let product = ["bridge/src/", "chiller-bridge/src/", "focuser-bridge/src/"];
     let writes = ["fs::write", "file::create", "fs::rename", "openoptions", "create_dir"];
     assert_eq!(
-        mentions(&writes, &product, &["bridge/src/store", "bridge/src/restarts"]),
+        mentions(&writes, &product, &["bridge/src/store", "bridge/src/restarts", "bridge/src/transcript"]),
         Vec::<String>::new()
     );
 }

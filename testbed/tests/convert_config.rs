@@ -137,6 +137,26 @@ fn what_no_bridge_knows_is_refused_with_what_was_expected() {
         assert_eq!((output.code, output.stdout.as_str()), (64, ""), "{text}");
         assert!(output.stderr.contains(expected), "{expected}: {}", output.stderr);
     }
-    let output = convert(&folder.path().join("missing.json"));
-    assert!(output.code == 64 && output.stderr.contains("missing.json: No such file"), "{}", output.stderr);
+    for (path, expected) in [
+        (folder.path().join("missing.json"), "missing.json does not exist"),
+        (PathBuf::from("/dev/zero"), "/dev/zero is not a regular file"),
+    ] {
+        let output = convert(&path);
+        assert!(output.code == 64 && output.stderr.contains(expected), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn nothing_in_the_old_file_becomes_a_line_of_its_own_in_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lab.json");
+    let text = fs::read_to_string(fixture("chiller")).unwrap();
+    let key = "x\\n[broker]\\nhost = \\\"evil\\\"\\u001b[2J";
+    fs::write(&file, text.replacen('{', &format!("{{\n\"{key}\": 1,"), 1)).unwrap();
+    let output = convert(&file);
+    assert!(
+        !output.stdout.contains("\nhost = \"evil") && output.stdout.contains("x?[broker]?host"),
+        "{output:?}"
+    );
+    assert!(!output.stdout.contains('\u{1b}') && !output.stderr.contains('\u{1b}'), "{output:?}");
 }

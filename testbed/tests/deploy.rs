@@ -129,6 +129,22 @@ fn the_user_of_the_unit_is_made_by_the_shipped_sysusers() {
     assert!(sysusers.lines().any(|line| line.split_whitespace().take(2).eq(["u", users[0]])), "{users:?}");
 }
 
+#[test]
+fn nobody_without_a_login_may_command_by_what_is_shipped() {
+    for device in devices() {
+        let settings = of(&device, "clasp.toml");
+        let lists: Vec<_> = settings.lines().filter(|line| line.contains("_clients = ")).collect();
+        assert!(
+            !lists.is_empty() && lists.iter().all(|list| !list.contains("alpaca")),
+            "{device}: {lists:?}"
+        );
+    }
+    let unit = read("systemd/obsbus-alpaca.service");
+    let users = values(&unit, "User");
+    assert!(read("sysusers/obsbus-alpaca.conf").contains(&format!("\nu     {} ", users[0])), "{users:?}");
+    assert!(read("alpaca.toml").contains("\n# allow = []\n"));
+}
+
 /// `(0403:6001)` in the head of a file of rules says which adapter they are for.
 fn adapter(rules: &str) -> (&str, &str) {
     let is_id = |id: &str| id.len() == 4 && id.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -31,7 +31,7 @@ fn settings() -> HomeAssistant {
 
 /// An instrument as its description says, and as a change of that text makes it.
 fn instrument(kind: &str, change: impl Fn(String) -> String) -> (Base, Instrument) {
-    let meta = root().join(format!("{kind}-bridge/device/examples/meta.json"));
+    let meta = root().join(contract::device_folder(kind)).join("examples/meta.json");
     let text = change(fs::read_to_string(meta).unwrap());
     (Base::new("clasp", kind).unwrap(), Instrument::read(text.as_bytes()).unwrap())
 }
@@ -222,4 +222,26 @@ fn a_dashboard_is_made_of_the_devices_that_were_named_and_speaks_for_who_was_nam
     assert!(unknown.stderr.contains("nothing is known of clasp/nosuch"), "{unknown:?}");
     let wrong = obsbus(&site, "visitor", &["ha", "package", "--identity", "acl-canary"]);
     assert_eq!(wrong.code, 64, "{wrong:?}");
+}
+
+/// The automation of docs/alerts.md, which people copy.
+#[test]
+fn the_page_about_alerts_names_entities_that_discovery_makes() {
+    let page = fs::read_to_string(root().join("docs/alerts.md")).unwrap();
+    let recipe = testbed::page::blocks(&page, "<!-- for Home Assistant -->")[0];
+    let value: Value = serde_saphyr::from_str(recipe).unwrap();
+    assert_eq!(value["automation"].as_array().map(Vec::len), Some(2), "{value}");
+    let (base, instrument) = instrument("alert", |text| text);
+    let told: BTreeSet<String> = entities(&instrument.meta, &base, &settings())
+        .into_iter()
+        .filter(|entity| entity.config.get("enabled_by_default") != Some(&false.into()))
+        .map(|entity| entity.entity_id)
+        .collect();
+    let mut named = Vec::new();
+    texts(&value, "", &mut named);
+    let words = named.iter().flat_map(|(_, text)| text.split(['\'', ' ']));
+    let entities: Vec<&str> = words.filter(|word| word.contains(".clasp_")).collect();
+    assert!(entities.len() >= 5, "{entities:?}");
+    let unknown: Vec<_> = entities.iter().filter(|name| !told.contains(**name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?} are not among {told:?}");
 }

@@ -10,7 +10,7 @@ use bridge::controller::{Protocol, Undecodable};
 use bridge::line::{Exchange, Lines, Terminator};
 
 /// What it can be asked and told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 pub enum Request {
     /// The temperature.
     ReadTemperature,

@@ -19,7 +19,7 @@ where
 {
     pub(super) fn handle_session(&mut self, event: SessionEvent, now: Now) {
         match event {
-            SessionEvent::Connected { round_trip, payload_limit } => {
+            SessionEvent::Connected { broker, instead_of, round_trip, payload_limit } => {
                 self.connections += 1;
                 self.round_trip = Some(round_trip);
                 self.announce_at = Some(now.instant + SETTLE_LIMIT.max(3 * round_trip));
@@ -29,7 +29,10 @@ where
                 self.oversized.connected(payload_limit);
                 self.rival.connected(round_trip);
                 self.outputs.push_back(Output::ReadCertificates);
-                tracing::info!("connected to the broker");
+                for error in instead_of {
+                    tracing::warn!("not the broker's first address: {error}");
+                }
+                tracing::info!("connected to the broker at {broker}");
             }
             SessionEvent::Judged(verdict) => {
                 self.probe = Some(verdict);
@@ -55,6 +58,7 @@ where
                 self.forget_follow_ups();
                 self.probe = None;
                 self.desk.set_gate(Gate::Pending);
+                self.controller.handle_broker(false, now);
             }
             SessionEvent::Refused { grant, text } => {
                 // The first one is an attention, which is logged by itself.
@@ -167,6 +171,7 @@ where
         self.health_shown = Shown::default();
         self.recent.connected();
         self.follow_ups.begin(now.instant);
+        self.controller.handle_broker(true, now);
         if let Some(journal) = self.left.take() {
             self.desk.recover(journal, now);
         }

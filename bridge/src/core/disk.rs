@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
@@ -30,6 +31,10 @@ pub(super) struct Disk {
     failed: BTreeSet<File>,
     /// The last probe could not write the directory.
     unwritable: bool,
+    /// It was read-only for everybody.
+    was_read_only: bool,
+    /// It is read-only for this process alone, as the last probe found.
+    only_here: bool,
     /// A save is late.
     is_slow: bool,
     /// The text of the last error.
@@ -71,6 +76,11 @@ impl Disk {
     pub(super) fn condition(&self) -> Option<Condition> {
         if self.is_well() {
             return None;
+        }
+        if self.only_here {
+            let text = "the state directory can be written again, but not by this process, which began while it could \
+                        not: restart the bridge; settings and commands until then are lost";
+            return Some(Condition::new(&concern::JOURNAL_FAILED, text));
         }
         let why = if self.is_slow { "it does not answer" } else { &self.error };
         let text = format!(
@@ -159,6 +169,13 @@ where
             Err(error) => {
                 self.disk.unwritable = true;
                 self.disk_fails(&error.to_string(), now);
+                self.disk.only_here = error.only_here;
+                // Was it never otherwise, the next process would see the same.
+                if error.only_here && self.disk.was_read_only && !self.disk.lacks_memory() {
+                    self.leave_to_save(now);
+                }
+                self.disk.was_read_only |=
+                    error.kind == io::ErrorKind::ReadOnlyFilesystem && !error.only_here;
             }
         }
         self.dirty = true;
@@ -172,6 +189,7 @@ where
     /// A write succeeded: repeats the failed saves.
     fn disk_takes(&mut self, now: Now) {
         self.disk.unwritable = false;
+        self.disk.only_here = false;
         self.disk.probe_at = (!self.disk.failed.is_empty()).then(|| now.instant + PROBE_PERIOD);
         for file in self.disk.failed.clone() {
             match file {

@@ -26,6 +26,23 @@ where
         }
     }
 
+    /// Whether it ends when at rest, asked or by itself.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// The next process can write the disk, and this one cannot.
+    pub(super) fn leave_to_save(&mut self, now: Now) {
+        if self.leaving || self.stopping.is_some() {
+            return;
+        }
+        let message = "the state directory can be written again, but not by this process, which began while it could \
+                       not: it ends when at rest, and the next one can";
+        let event = EventBody::new(EventKind::Bridge, Severity::Warning, message.to_owned());
+        self.emit(event.because("ends_to_save"), now);
+        self.leave(now);
+    }
+
     /// Whether the daemon was asked to end at rest, and may now.
     pub(super) fn may_leave(&self) -> bool {
         self.leaving

@@ -341,15 +341,18 @@ where
             let text = loss.in_words() + &self.unusual_line(loss.cause);
             conditions.push(Condition::new(loss.cause.concern(), text));
         }
-        if self.probe.is_some_and(|probe| probe.acl_ok == Some(false)) {
+        if let Some(probe) = self.probe.filter(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
                 "commands are refused (code 31)"
             } else {
                 "and are executed, because require_acl = false"
             };
-            let text = format!(
-                "the broker's ACL is not in force: any client can send commands in any name; {what_follows}"
-            );
+            let what = if probe.wills_open {
+                "the broker does not apply its ACL to wills: any client can send commands in any name, as its will"
+            } else {
+                "the broker's ACL is not in force: any client can send commands in any name"
+            };
+            let text = format!("{what}; {what_follows}");
             conditions.push(Condition::new(&concern::ACL_OPEN, text));
         }
         if self.probe.is_some_and(|probe| !probe.command_path_ok) {

@@ -48,7 +48,7 @@ impl Exchange {
 
     /// Adds a received byte to `reply`; true when the reply is complete. One byte more than allowed
     /// marks it as too long; the rest is only drained.
-    pub(super) fn collect(&self, reply: &mut Vec<u8>, byte: u8) -> bool {
+    pub(crate) fn collect(&self, reply: &mut Vec<u8>, byte: u8) -> bool {
         if reply.len() > self.max_reply_bytes {
             return false;
         }

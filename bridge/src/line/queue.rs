@@ -10,11 +10,16 @@ use tokio::sync::Notify;
 
 use super::Exchange;
 
+/// A request to whatever carries the exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub enum Command {
+    /// Begin this exchange; its end is one event.
     Ask(Exchange),
+    /// Send this at once; there is no reply.
     SendImmediately(Vec<u8>),
+    /// Open, or close and open again.
     Reopen,
+    /// Close, and stay closed.
     Release,
 }
 
@@ -59,7 +64,7 @@ pub(super) struct Sender(Arc<Shared>);
 
 /// The receiving end.
 #[derive(Debug)]
-pub(super) struct Receiver(Arc<Shared>);
+pub struct Receiver(Arc<Shared>);
 
 pub(super) fn new() -> (Sender, Receiver) {
     let shared = Arc::new(Shared::default());
@@ -83,7 +88,7 @@ impl Drop for Sender {
 impl Receiver {
     /// The oldest waiting request; `None` when there is none and the sender was dropped. May be
     /// dropped while it waits.
-    pub(super) async fn next(&mut self) -> Option<Command> {
+    pub async fn next(&mut self) -> Option<Command> {
         loop {
             // Registered before the check; otherwise a request in between would wake nobody.
             let changed = self.0.changed.notified();

@@ -49,7 +49,8 @@ impl BridgeSettings {
             section.refuse("state_directory", section.origin("state_directory"), message, None);
         }
         // Only a warning: the adapter may be plugged in later.
-        if section.is_good("serial_port")
+        if !self.serial_port.as_os_str().is_empty()
+            && section.is_good("serial_port")
             && let Some(wrong) = wrong_with_port(&self.serial_port)
         {
             section.warn("serial_port", format!("{} {wrong}", self.serial_port.display()));

@@ -1,6 +1,7 @@
 //! The end at rest (SIGUSR1): the next process takes over.
 
 use bridge::core::{Event, File, Output};
+use bridge::store::StoreError;
 use bus::message::{EventKind, Severity};
 
 use crate::rig::{Rig, events, full};
@@ -105,4 +106,44 @@ fn a_bridge_that_is_stopping_or_has_no_broker_ends_all_the_same() {
     rig.core.handle(Event::Stop, rig.now);
     assert!(ends(&rig.outputs()));
     assert_eq!(ask(&mut rig), []);
+}
+
+/// What a probe of the state directory finds.
+fn probed(rig: &mut Rig, only_here: bool) -> Vec<Output> {
+    let error = StoreError { kind: std::io::ErrorKind::ReadOnlyFilesystem, only_here, ..full() };
+    rig.core.handle(Event::Probed(Err(error)), rig.now);
+    rig.outputs()
+}
+
+/// A service sees a file system as it was mounted when it began; only another process sees it anew.
+#[test]
+fn a_bridge_that_began_on_a_read_only_disk_makes_way_when_the_disk_can_be_written() {
+    let mut rig = connected();
+    rig.device.set(|device| device.is_busy = true);
+    assert_eq!(told(&probed(&mut rig, false)), Vec::<String>::new());
+    assert_eq!(told(&probed(&mut rig, true)), ["ends_to_save", "ends_at_rest"]);
+    assert_eq!(told(&probed(&mut rig, true)), Vec::<String>::new());
+    // So that the process ends with 0.
+    assert!(rig.core.is_leaving());
+    rig.device.set(|device| device.is_busy = false);
+    rig.let_pass(5);
+    assert!(ends(&rig.outputs()));
+}
+
+#[test]
+fn where_only_the_bridge_never_could_write_another_process_does_not_help() {
+    let mut rig = connected();
+    let outputs = probed(&mut rig, true);
+    assert!(told(&outputs).is_empty() && !ends(&outputs), "{outputs:?}");
+    rig.let_pass(100);
+    assert!(!ends(&rig.outputs()));
+}
+
+#[test]
+fn what_only_this_process_knows_is_not_thrown_away_for_a_disk_that_others_can_write() {
+    let mut rig = connected();
+    probed(&mut rig, false);
+    rig.core.handle(Event::Saved(File::Commands, 1, Err(full())), rig.now);
+    let outputs = probed(&mut rig, true);
+    assert!(told(&outputs).is_empty() && !ends(&outputs), "{outputs:?}");
 }

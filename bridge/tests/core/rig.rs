@@ -251,6 +251,8 @@ impl Rig {
     pub(crate) fn connect_to(&mut self, stored: &[(&str, Vec<u8>)]) -> Vec<Output> {
         self.core.handle(
             Event::Session(SessionEvent::Connected {
+                broker: String::new(),
+                instead_of: Vec::new(),
                 round_trip: Duration::ZERO,
                 payload_limit: PAYLOAD_LIMIT,
             }),
@@ -259,7 +261,7 @@ impl Rig {
         for (topic, payload) in stored {
             self.hear(topic, payload, true);
         }
-        let verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
+        let verdict = Verdict { acl_ok: Some(true), wills_open: false, command_path_ok: true };
         self.core.handle(Event::Session(SessionEvent::Judged(verdict)), self.now);
         self.outputs()
     }
@@ -360,5 +362,6 @@ pub(crate) fn full() -> StoreError {
         path: "/state/file.json".into(),
         kind: std::io::ErrorKind::StorageFull,
         text: "no space left on device".to_owned(),
+        only_here: false,
     }
 }

@@ -98,6 +98,8 @@ fn one_that_is_stopped_before_it_has_spoken_takes_nothing_back() {
         let mut rig = Rig::new();
         rig.core.handle(
             Event::Session(SessionEvent::Connected {
+                broker: String::new(),
+                instead_of: Vec::new(),
                 round_trip: Duration::ZERO,
                 payload_limit: PAYLOAD_LIMIT,
             }),

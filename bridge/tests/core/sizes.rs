@@ -57,8 +57,12 @@ fn the_limit_is_what_the_broker_of_this_connection_takes() {
     rig.let_pass(15);
     assert!(!set(&rig.outputs(), STATE).is_empty());
 
-    let small =
-        SessionEvent::Connected { round_trip: Duration::ZERO, payload_limit: payload_limit(Some(3_000)) };
+    let small = SessionEvent::Connected {
+        broker: String::new(),
+        instead_of: Vec::new(),
+        round_trip: Duration::ZERO,
+        payload_limit: payload_limit(Some(3_000)),
+    };
     rig.core.handle(Event::Session(small), rig.now);
     rig.let_pass(15);
     let outputs = rig.outputs();

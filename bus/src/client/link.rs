@@ -11,9 +11,9 @@ use super::seen::Seen;
 use crate::clock::Now;
 use crate::log::with_causes;
 use crate::random;
-use crate::session::Retry;
 use crate::session::client::{Acknowledged, Client, Properties, SessionError};
 use crate::session::connect::ClientId;
+use crate::session::{Cause, Retry};
 use crate::settings::BrokerSettings;
 use crate::topic::Base;
 
@@ -42,27 +42,35 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn run(mut self) {
-        let mut retry = Retry::default();
+        let brokers = self.broker.each();
+        let mut retry = Retry::new(brokers.len());
         loop {
-            let Err(error) = self.connection(&mut retry).await else { return };
+            let broker = brokers.get(retry.broker()).unwrap_or(&self.broker).clone();
+            let Err(error) = self.connection(&broker, &mut retry).await else { return };
+            let cause = match error {
+                SessionError::Unreachable(_) => Cause::Nobody,
+                SessionError::Refused(_) | SessionError::Settings(_) => Cause::Refused,
+                _ => Cause::Lost,
+            };
             let error = with_causes(&error);
             tracing::warn!("no connection for {}: {error}", self.base);
             self.seen.send_modify(|seen| seen.lost(error));
             // Whoever waits for an acknowledgement is told by the end of its channel.
             while self.to_publish.try_recv().is_ok() {}
-            sleep(retry.delay(Now::read().instant, random::fraction())).await;
+            sleep(retry.delay(cause, Now::read().instant, random::fraction())).await;
         }
     }
 
     /// One connection, to its end; well if nobody wants it any more.
-    async fn connection(&mut self, retry: &mut Retry) -> Result<(), SessionError> {
+    async fn connection(&mut self, broker: &BrokerSettings, retry: &mut Retry) -> Result<(), SessionError> {
         let began = Now::read().instant;
-        let connected = Client::connect(&self.broker, &self.client_id, retry.connect_limit()).await;
+        let connected = Client::connect(broker, &self.client_id, retry.connect_limit()).await;
         let took = Now::read().instant.since(began);
         let mut client = connected.inspect_err(|_| retry.failed(took))?;
         retry.connected(took, Now::read().instant);
         client.subscribe(&self.topics).await?;
-        self.seen.send_modify(Seen::connected);
+        let round_trip = client.round_trip();
+        self.seen.send_modify(|seen| seen.connected(round_trip));
         loop {
             tokio::select! {
                 message = client.next_message(LOOK_AGAIN) => {

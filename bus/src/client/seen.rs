@@ -7,9 +7,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::clock::Instant;
-use crate::message::{ONLINE, Reply};
+use crate::message::{Health, Meta, ONLINE, Reply};
 use crate::session::client::Message;
 use crate::topic::{Base, RequestId};
+
+/// Largest accepted round trip of a bridge, whatever its `health` says.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(10);
 
 /// Why a device's state cannot be used now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,11 +74,15 @@ pub(super) struct Seen {
     base: Base,
     /// Counts the connections.
     connections: u64,
+    /// The longer round trip of both to the broker, ours and the bridge's.
+    round_trip: Duration,
     /// Or why there is none.
     trouble: Option<String>,
     availability: Option<String>,
     /// With when it ceases to be current.
     state: Option<(Bytes, Instant)>,
+    /// As long as the bridge publishes no other, over lost connections too.
+    meta: Option<Bytes>,
     /// The newest reply to each request that is waited for.
     replies: BTreeMap<String, Option<Reply>>,
 }
@@ -85,17 +92,25 @@ impl Seen {
         Self {
             base: base.clone(),
             connections: 0,
+            round_trip: Duration::ZERO,
             trouble: Some("not yet".to_owned()),
             availability: None,
             state: None,
+            meta: None,
             replies: BTreeMap::new(),
         }
     }
 
-    /// Subscribed: no reply can be missed from now on.
-    pub(super) fn connected(&mut self) {
+    /// Subscribed, on a link with this round trip: no reply can be missed from now on.
+    pub(super) fn connected(&mut self, round_trip: Duration) {
         self.connections += 1;
         self.trouble = None;
+        self.round_trip = round_trip;
+    }
+
+    /// A timeout for waiting for the bridge: `at_least`, or three round trips on a slow link.
+    pub(super) fn limit(&self, at_least: Duration) -> Duration {
+        at_least.max(3 * self.round_trip)
     }
 
     /// What was known before is forgotten: retained topics come anew.
@@ -115,6 +130,13 @@ impl Seen {
             let left = message.expires_in_s.map_or(f64::INFINITY, f64::from);
             let current = Duration::try_from_secs_f64(stale_after_s.min(left)).unwrap_or_default();
             self.state = Some((message.payload, message.received + current));
+        } else if message.topic == self.base.health() {
+            let health = serde_json::from_slice::<Health>(&message.payload).ok();
+            let milliseconds = health.and_then(|health| health.broker_round_trip_ms);
+            let bridges = milliseconds.and_then(|value| Duration::try_from_secs_f64(value / 1e3).ok());
+            self.round_trip = self.round_trip.max(bridges.unwrap_or_default().min(LONGEST_ROUND_TRIP));
+        } else if message.topic == self.base.meta() {
+            self.meta = Some(message.payload);
         } else if let Ok(reply) = serde_json::from_slice::<Reply>(&message.payload)
             && let Some(awaited) = reply.id.as_ref().and_then(|id| self.replies.get_mut(id))
         {
@@ -161,6 +183,11 @@ impl Seen {
         }
     }
 
+    /// The description, if there is one that can be read.
+    pub(super) fn meta(&self) -> Option<Meta> {
+        serde_json::from_slice(self.meta.as_ref()?).ok()
+    }
+
     /// Keeps the replies to this request, those from now on.
     pub(super) fn expect(&mut self, id: &RequestId) {
         self.replies.insert(id.as_str().to_owned(), None);
@@ -200,7 +227,7 @@ mod tests {
 
     fn online() -> Seen {
         let mut seen = Seen::new(&Base::new("clasp", "lamp").unwrap());
-        seen.connected();
+        seen.connected(Duration::from_millis(20));
         seen.hear(message("availability", "online", None));
         seen.hear(message("state", &state(true), Some(20)));
         seen
@@ -231,9 +258,26 @@ mod tests {
         seen.lost("cut".to_owned());
         assert_eq!(seen.state(at(101)), Err(Unusable::NoBroker("cut".to_owned())));
         assert!(!seen.is_online());
-        seen.connected();
+        seen.connected(Duration::from_millis(20));
         assert_ne!(seen.connection(), before);
         assert!(matches!(seen.state(at(101)), Err(Unusable::NoBridge { .. })));
+    }
+
+    #[test]
+    fn a_description_stays_until_the_bridge_publishes_another_one() {
+        let meta = |kind: &str| {
+            format!(
+                r#"{{"schema": 2, "kind": "{kind}", "label": "", "model": "", "version": "", "stale_after_s": 5,
+                "verbs": [], "properties": []}}"#
+            )
+        };
+        let mut seen = online();
+        assert!(seen.meta().is_none());
+        seen.hear(message("meta", &meta("lamp"), None));
+        seen.lost("cut".to_owned());
+        assert_eq!(seen.meta().unwrap().kind, "lamp");
+        seen.hear(message("meta", &meta("slide"), None));
+        assert_eq!(seen.meta().unwrap().kind, "slide");
     }
 
     #[test]
@@ -258,5 +302,20 @@ mod tests {
         seen.forget(&a);
         seen.hear(message("reply/alice/a", &reply("a"), None));
         assert!(seen.reply(&a).is_none());
+    }
+
+    #[test]
+    fn on_a_slow_link_ours_or_the_bridges_an_answer_may_take_three_round_trips() {
+        let second = Duration::from_secs(1);
+        let mut seen = online();
+        assert_eq!(seen.limit(second), second);
+        let health = include_str!("../../../schemas/examples/health/good.json");
+        seen.hear(message("health", health, None));
+        assert_eq!(seen.limit(second), second, "1.2 ms");
+        let far = health.replace("\"broker_round_trip_ms\": 1.2", "\"broker_round_trip_ms\": 1400");
+        seen.hear(message("health", &far, None));
+        assert_eq!(seen.limit(second), Duration::from_millis(4200));
+        seen.connected(Duration::from_millis(3800));
+        assert_eq!(seen.limit(second), Duration::from_millis(11_400));
     }
 }

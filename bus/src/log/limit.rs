@@ -1,19 +1,33 @@
 //! Bounds how many lines a process writes to its log, whatever fails and whoever provokes it: at
 //! most 200 in an hour. What is left out is counted, and the count is written.
 //!
-//! Two token buckets: one for everything, and a reserve for errors, so that a flood of warnings does
-//! not hide them. Lines below `info` were asked for, and do not count.
+//! Token buckets: one for everything, of which each kind of line has a share; a reserve for the first
+//! lines of a kind that was not heard of for an hour, and one for errors. So a flood of one warning
+//! hides neither a new one nor errors. Lines below `info` were asked for, and do not count.
 
+use std::collections::HashMap;
+use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
 
 use crate::clock::{Instant, Now};
 
-/// In any hour at most burst and refill of both buckets, and the counts: 100 + 70 + 10 + 10 + 7.
-const ALL: Rate = Rate { burst: 100.0, per_hour: 70.0 };
+/// In any hour at most burst and refill of three buckets, and the counts: 75 + 70, 12 + 8, 10 + 10, 7.
+const ALL: Rate = Rate { burst: 75.0, per_hour: 70.0 };
+/// Of `ALL`, for one kind: a line a minute may go on for ever.
+const SHARE: Rate = Rate { burst: 40.0, per_hour: 60.0 };
+const NEWS: Rate = Rate { burst: 12.0, per_hour: 8.0 };
+/// As many lines of a kind are news.
+const FEW: u32 = 3;
+/// A kind that was silent for so long is news again.
+const SILENCE: Duration = Duration::from_secs(3600);
+/// Kinds that are told apart; all further ones count as one. A bridge has some forty.
+const KINDS: usize = 100;
 const ERRORS: Rate = Rate { burst: 10.0, per_hour: 10.0 };
 /// How often to write what was left out.
 const PERIOD: Duration = Duration::from_secs(600);
@@ -38,15 +52,74 @@ impl Bucket {
         Self { rate, tokens: rate.burst, at: now }
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    fn fill(&mut self, now: Instant) -> &mut Self {
         let filled = self.tokens + now.since(self.at).as_secs_f64() / 3600.0 * self.rate.per_hour;
         self.tokens = filled.min(self.rate.burst);
         self.at = now;
-        let granted = self.tokens >= 1.0;
+        self
+    }
+
+    /// Whether there is something left; it is not taken.
+    fn offers(&self) -> bool {
+        self.tokens >= 1.0
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let granted = self.fill(now).offers();
         if granted {
             self.tokens -= 1.0;
         }
         granted
+    }
+}
+
+/// The place in the program that writes a line, and its fields but the text: the same for all lines that
+/// say the same thing of something else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    place: Identifier,
+    fields: String,
+}
+
+impl Kind {
+    fn of(event: &Event<'_>) -> Self {
+        let mut kind = Self { place: event.metadata().callsite(), fields: String::new() };
+        event.record(&mut kind);
+        kind
+    }
+}
+
+impl Visit for Kind {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() != "message" {
+            // Writing to a string cannot fail.
+            let _ = write!(self.fields, "{field}={value:?} ");
+        }
+    }
+}
+
+/// What one kind has had.
+#[derive(Debug)]
+struct Known {
+    share: Bucket,
+    /// Lines since it was silent, written or not.
+    lines: u32,
+    last: Instant,
+}
+
+impl Known {
+    fn new(now: Instant) -> Self {
+        Self { share: Bucket::new(SHARE, now), lines: 0, last: now }
+    }
+
+    /// Counts a line; whether it is news.
+    fn count(&mut self, now: Instant) -> bool {
+        if now.since(self.last) >= SILENCE {
+            self.lines = 0;
+        }
+        self.last = now;
+        self.lines = self.lines.saturating_add(1);
+        self.lines <= FEW
     }
 }
 
@@ -61,22 +134,47 @@ struct LeftOut {
 #[derive(Debug)]
 struct Budget {
     all: Bucket,
+    news: Bucket,
     errors: Bucket,
+    kinds: HashMap<Option<Kind>, Known>,
     left_out: LeftOut,
 }
 
 impl Budget {
     fn new(now: Instant) -> Self {
-        Self { all: Bucket::new(ALL, now), errors: Bucket::new(ERRORS, now), left_out: LeftOut::default() }
+        Self {
+            all: Bucket::new(ALL, now),
+            news: Bucket::new(NEWS, now),
+            errors: Bucket::new(ERRORS, now),
+            kinds: HashMap::new(),
+            left_out: LeftOut::default(),
+        }
     }
 
-    fn take(&mut self, is_error: bool, now: Instant) -> bool {
-        let granted = self.all.take(now) || (is_error && self.errors.take(now));
+    fn take(&mut self, kind: Kind, is_error: bool, now: Instant) -> bool {
+        let kind = self.told_apart(kind, now);
+        let known = self.kinds.entry(kind).or_insert_with(|| Known::new(now));
+        let is_news = known.count(now);
+        let may_share = known.share.fill(now).offers() && self.all.take(now);
+        if may_share {
+            known.share.take(now);
+        }
+        let granted = may_share || (is_news && self.news.take(now)) || (is_error && self.errors.take(now));
         if !granted {
             self.left_out.lines += 1;
             self.left_out.errors += u64::from(is_error);
         }
         granted
+    }
+
+    /// As which kind it counts.
+    fn told_apart(&mut self, kind: Kind, now: Instant) -> Option<Kind> {
+        let kind = Some(kind);
+        if self.kinds.len() < KINDS || self.kinds.contains_key(&kind) {
+            return kind;
+        }
+        self.kinds.retain(|_, known| now.since(known.last) < SILENCE);
+        kind.filter(|_| self.kinds.len() < KINDS)
     }
 }
 
@@ -136,7 +234,8 @@ impl<S: Subscriber> Filter<S> for Limited {
         if *metadata.level() > Level::INFO || metadata.target() == COUNT {
             return true;
         }
-        let granted = self.0.lock().take(*metadata.level() == Level::ERROR, now());
+        let kind = Kind::of(event);
+        let granted = self.0.lock().take(kind, *metadata.level() == Level::ERROR, now());
         if !granted {
             self.0.left_out.notify_one();
         }
@@ -161,15 +260,35 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// The lines that are written of those that come every `every` for ten hours, and the most in
-    /// any hour.
-    fn written(every: Duration, is_error: bool) -> (usize, usize) {
+    struct Place;
+
+    impl tracing::Callsite for Place {
+        fn set_interest(&self, _: tracing::subscriber::Interest) {}
+        fn metadata(&self) -> &Metadata<'_> {
+            unreachable!("only its address is looked at")
+        }
+    }
+
+    fn kind(name: &str) -> Kind {
+        Kind { place: Identifier(&Place), fields: name.to_owned() }
+    }
+
+    fn start() -> (Budget, Instant) {
         let start = Instant::from_boot(HOUR);
-        let mut budget = Budget::new(start);
+        (Budget::new(start), start)
+    }
+
+    /// The lines that are written of those that come every `every` for ten hours, of `kinds` kinds in
+    /// turn, and the most in any hour.
+    fn written(every: Duration, kinds: usize, is_error: bool) -> (usize, usize) {
+        let (mut budget, start) = start();
         let mut at = start;
         let mut times = Vec::new();
-        while at < start + 10 * HOUR {
-            if budget.take(is_error, at) {
+        for number in 0.. {
+            if at >= start + 10 * HOUR {
+                break;
+            }
+            if budget.take(kind(&(number % kinds).to_string()), is_error, at) {
                 times.push(at);
             }
             at += every;
@@ -181,26 +300,67 @@ mod tests {
     #[test]
     fn whatever_comes_no_hour_has_more_than_200_lines() {
         let counts = usize::try_from(HOUR.as_secs() / PERIOD.as_secs()).unwrap() + 1;
-        for every in [10, 100, 1000, 10_000, 40_000] {
-            let (_, most) = written(Duration::from_millis(every), true);
-            assert!(most + counts <= 200, "every {every} ms: {most} in an hour");
+        for every in [100, 1000, 10_000, 40_000] {
+            for kinds in [1, 2, 7, 90, 10_000] {
+                let (_, most) = written(Duration::from_millis(every), kinds, true);
+                assert!(most + counts <= 200, "{kinds} kinds every {every} ms: {most} in an hour");
+            }
         }
     }
 
     #[test]
     fn a_line_a_minute_is_never_left_out() {
-        assert_eq!(written(Duration::from_secs(60), false), (600, 60));
+        assert_eq!(written(Duration::from_secs(60), 1, false), (600, 60));
+    }
+
+    #[test]
+    fn a_flood_does_not_hide_a_new_kind_of_line() {
+        for floods in 1..=5 {
+            let (mut budget, start) = start();
+            let mut at = start;
+            let mut flood = |budget: &mut Budget, seconds: u64| {
+                for _ in 0..seconds {
+                    for number in 0..floods {
+                        budget.take(kind(&format!("flood {number}")), false, at);
+                    }
+                    at += Duration::from_secs(1);
+                }
+                at
+            };
+            for number in 0..8 {
+                // Once an hour something new happens, three times.
+                let at = flood(&mut budget, 3600);
+                let name = format!("new {number}");
+                let lines = (0..9).filter(|_| budget.take(kind(&name), false, at)).count();
+                assert!(lines >= 3, "{floods} floods, hour {number}: {lines} lines");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_leaves_something_for_lines_that_are_known() {
+        let (mut budget, start) = start();
+        let mut at = start;
+        let mut seldom = 0;
+        for second in 0..36_000 {
+            budget.take(kind("flood"), false, at);
+            if second % 600 == 0 {
+                seldom += usize::from(budget.take(kind("seldom"), false, at));
+            }
+            at += Duration::from_secs(1);
+        }
+        assert_eq!(seldom, 60);
     }
 
     #[test]
     fn a_flood_of_warnings_does_not_hide_the_first_errors() {
-        let now = Instant::from_boot(HOUR);
-        let mut budget = Budget::new(now);
-        for _ in 0..1000 {
-            budget.take(false, now);
+        let (mut budget, now) = start();
+        for number in 0..1000 {
+            budget.take(kind(&(number % 20).to_string()), false, now);
         }
-        assert_eq!((0..20).filter(|_| budget.take(true, now)).count(), 10);
-        assert_eq!(budget.left_out, LeftOut { lines: 910, errors: 10 });
+        let before = budget.left_out;
+        assert_eq!((0..20).filter(|_| budget.take(kind("1"), true, now)).count(), 10);
+        assert_eq!(budget.left_out, LeftOut { lines: before.lines + 10, errors: 10 });
     }
 
     #[derive(Clone, Default)]
@@ -237,13 +397,17 @@ mod tests {
                 tracing::debug!("detail {number}");
             }
             tracing::error!("it burns");
+            for reason in ["frost", "frost", "port_lost"] {
+                tracing::warn!(reason, "something happened");
+            }
             limit.write_count();
             limit.write_count();
         });
         let page = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(page.lines().filter(|line| line.contains(" line ")).count(), 100);
+        assert_eq!(page.lines().filter(|line| line.contains(" line ")).count(), 40);
         assert_eq!(page.lines().filter(|line| line.contains("detail")).count(), 500);
         assert!(page.contains("it burns"), "{page}");
-        assert_eq!(page.matches("400 lines were left out of this log: there were too many").count(), 1);
+        assert_eq!(page.matches("something happened").count(), 3);
+        assert_eq!(page.matches("460 lines were left out of this log: there were too many").count(), 1);
     }
 }

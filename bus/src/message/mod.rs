@@ -39,21 +39,34 @@ pub fn encode(message: &impl serde::Serialize) -> Vec<u8> {
     bytes
 }
 
-/// `text`, at most 200 characters of it, control characters escaped: how anything that a client
+/// Whether a character could command a terminal, break a line, or change the order in which others are
+/// shown.
+#[must_use]
+pub fn misleads(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// `text`, at most 200 characters of it, those that mislead escaped: how anything that a client
 /// sent is repeated.
 #[must_use]
 pub fn echo(text: &str) -> String {
     const LIMIT: usize = 200;
-    let mut echoed: String = text
-        .chars()
-        .take(LIMIT)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .take(LIMIT)
-        .collect();
+    let mut echoed: String = text.chars().take(LIMIT).flat_map(escaped).take(LIMIT).collect();
     if text.chars().nth(LIMIT).is_some() {
         echoed.push('…');
     }
     echoed
+}
+
+/// `text`, whole, with characters that mislead escaped.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.chars().flat_map(escaped).collect()
+}
+
+fn escaped(letter: char) -> Vec<char> {
+    if misleads(letter) { letter.escape_default().collect() } else { vec![letter] }
 }
 
 #[cfg(test)]
@@ -63,6 +76,7 @@ mod tests {
     #[test]
     fn what_a_client_sent_is_repeated_short_and_without_control_characters() {
         assert_eq!(echo("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(echo("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
         assert_eq!(echo(&"x".repeat(500)).chars().count(), 201);
         assert_eq!(echo("ü"), "ü");
     }

@@ -55,7 +55,7 @@ pub enum Delivery {
 /// The session's settings.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
-    /// Where the broker is.
+    /// Where the brokers are.
     pub broker: BrokerSettings,
     /// Our identity.
     pub identity: Identity,
@@ -86,6 +86,7 @@ impl Session {
     ) -> Result<(Self, mpsc::Receiver<SessionEvent>, JoinHandle<()>), ConnectError> {
         let client_id = ClientId::random(&settings.identity)?;
         let machine_settings = MachineSettings {
+            brokers: settings.broker.addresses().map(ToString::to_string).collect(),
             identity: settings.identity.clone(),
             base: settings.base.clone(),
             filters: settings.subscriptions.iter().map(|subscription| subscription.filter.clone()).collect(),
@@ -100,7 +101,8 @@ impl Session {
             broker_certificate: Arc::default(),
         };
         let files = Files::default();
-        let task = Task { settings, client_id, session: session.clone(), events, files };
+        let brokers = settings.broker.each();
+        let task = Task { settings, brokers, client_id, session: session.clone(), events, files };
         let handle = tokio::spawn(task.run());
         Ok((session, events_rx, handle))
     }
@@ -197,9 +199,11 @@ mod tests {
 
     use super::*;
     use crate::session::connect::tests::by_certificate;
+    use crate::settings::Address;
 
     fn start(port: u16) -> (Session, mpsc::Receiver<SessionEvent>) {
-        let broker = BrokerSettings { host: "127.0.0.1".to_owned(), port, ..by_certificate() };
+        let address = Address { host: "127.0.0.1".to_owned(), port };
+        let broker = BrokerSettings { address, ..by_certificate() };
         let settings = SessionSettings {
             broker,
             identity: Identity::new("barometer-bridge").unwrap(),

@@ -1,7 +1,7 @@
 //! The session of a command line tool: one connection, used in a straight line.
 //!
-//! Nothing runs in the background: the connection is polled only while one of its methods is
-//! awaited; each method has a timeout. A poll that a timeout interrupts continues in the next
+//! Nothing runs in the background (except attempts to reach one of several brokers): the connection
+//! is polled only while one of its methods is awaited; each method has a timeout. A poll that a timeout interrupts continues in the next
 //! method, because dropping it half-way could lose a packet. A lost connection is an error; this
 //! module does not reconnect.
 #![expect(clippy::disallowed_methods, reason = "a session is IO: it reads the clock")]
@@ -14,19 +14,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    Filter, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
+    Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
 };
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{Outgoing, v5::mqttbytes::v5::ConnectReturnCode};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::RoundTrip;
 use super::connect::{ClientId, ConnectError, Peer, explain, options};
 use crate::clock::{Instant, Now};
-use crate::settings::{BrokerSettings, Expiry};
+use crate::settings::{Address, BrokerSettings, Expiry};
 
 /// Timeout for an acknowledgement.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
+/// For so long the next of several brokers waits for the one before it, if that neither answers nor
+/// refuses.
+const HEAD_START: Duration = Duration::from_millis(1500);
 /// Timeout for the DISCONNECT.
 const GOODBYE_LIMIT: Duration = Duration::from_millis(100);
 /// Requests handed to the connection at a time; this session has one.
@@ -108,6 +112,18 @@ pub enum SessionError {
     },
 }
 
+impl SessionError {
+    /// Of several brokers; final only if each of them refuses us.
+    fn of_all(failures: &[Self]) -> Self {
+        let words = failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        if failures.iter().all(|failure| matches!(failure, Self::Refused(_))) {
+            Self::Refused(words)
+        } else {
+            Self::Unreachable(words)
+        }
+    }
+}
+
 /// One connection.
 pub struct Client {
     requests: AsyncClient,
@@ -129,16 +145,83 @@ enum Ack {
 }
 
 impl Client {
-    /// Connects, within `limit` (whole seconds, at least one).
+    /// Connects, to one of the brokers, within `limit` for each (whole seconds, at least one). If one
+    /// fails, the next is tried at once; if one is silent, soon. The first connection counts.
     ///
     /// # Errors
-    /// The settings are unusable, the broker cannot be reached, or it refuses us.
+    /// The settings are unusable, no broker can be reached, or they refuse us.
     pub async fn connect(
         broker: &BrokerSettings,
         client_id: &ClientId,
         limit: Duration,
     ) -> Result<Self, SessionError> {
+        if broker.others.is_empty() {
+            return Self::connect_to(broker, client_id, limit).await;
+        }
+        let mut attempts = JoinSet::new();
+        let mut waiting = broker.each().into_iter().enumerate().peekable();
+        let mut failures = Vec::new();
+        loop {
+            if let Some((index, broker)) = waiting.next() {
+                // In a cluster a second connection with the same client id would end the first.
+                let client_id = client_id.numbered(index);
+                attempts.spawn(async move { Self::connect_to(&broker, &client_id, limit).await });
+            }
+            let patience = if waiting.peek().is_some() { HEAD_START } else { Duration::MAX };
+            match timeout(patience, attempts.join_next()).await {
+                Ok(Some(Ok(Ok(client)))) => return Ok(client),
+                // The same files would be read again.
+                Ok(Some(Ok(Err(error @ SessionError::Settings(_))))) => return Err(error),
+                Ok(Some(Ok(Err(error)))) => failures.push(error),
+                Ok(Some(Err(error))) => failures.push(SessionError::Unreachable(error.to_string())),
+                Ok(None) if waiting.peek().is_none() => return Err(SessionError::of_all(&failures)),
+                Ok(None) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Connects to the first broker with a will, which it publishes when this is dropped without
+    /// [`Client::disconnect`].
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_with_will(
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+        topic: &str,
+        payload: &str,
+    ) -> Result<Self, SessionError> {
+        let (mut options, peer) = options(broker, client_id, limit)?;
+        options.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, false, None));
+        Self::open(options, peer, broker).await
+    }
+
+    /// Connects to the first broker with this user name in the CONNECT, beside our certificate.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_claiming(
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+        name: &str,
+    ) -> Result<Self, SessionError> {
+        let (mut options, peer) = options(broker, client_id, limit)?;
+        options.set_credentials(name, "");
+        Self::open(options, peer, broker).await
+    }
+
+    async fn connect_to(
+        broker: &BrokerSettings,
+        client_id: &ClientId,
+        limit: Duration,
+    ) -> Result<Self, SessionError> {
         let (options, peer) = options(broker, client_id, limit)?;
+        Self::open(options, peer, broker).await
+    }
+
+    async fn open(options: MqttOptions, peer: Peer, broker: &BrokerSettings) -> Result<Self, SessionError> {
         let (requests, event_loop) = AsyncClient::new(options, REQUESTS);
         let mut poller = Poller::new(event_loop);
         let began = Now::read().instant;
@@ -157,6 +240,12 @@ impl Client {
             }
             Err(error) => Err(SessionError::Unreachable(explain(&error, broker))),
         }
+    }
+
+    /// Where the broker is.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.broker.address
     }
 
     /// When the broker's certificate expires, as it was shown to us.
@@ -234,8 +323,23 @@ impl Client {
     /// # Errors
     /// As [`Client::publish`].
     pub async fn forget(&mut self, topic: &str) -> Result<Acknowledged, SessionError> {
+        self.tell(topic, Bytes::new(), true).await
+    }
+
+    /// Publishes with QoS 1, without properties and expiry, and waits for the acknowledgement. Never
+    /// for a command.
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
+    pub async fn tell(
+        &mut self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        retained: bool,
+    ) -> Result<Acknowledged, SessionError> {
+        let payload: Bytes = payload.into();
         self.requests
-            .try_publish(topic, QoS::AtLeastOnce, true, Bytes::new())
+            .try_publish(topic, QoS::AtLeastOnce, retained, payload)
             .map_err(|_| self.unsendable("a request"))?;
         self.acknowledged().await
     }
@@ -311,16 +415,13 @@ impl Client {
     }
 
     fn silent(&self, what: &'static str, limit: Duration) -> SessionError {
-        let place = format!("{}:{}", self.broker.host, self.broker.port);
+        let place = self.broker.address.to_string();
         SessionError::Silent { place, what, limit }
     }
 
     // Its queue is full or closed only if an earlier request was abandoned.
     fn unsendable(&self, what: &'static str) -> SessionError {
-        SessionError::Lost(format!(
-            "the connection to {}:{} did not take {what}",
-            self.broker.host, self.broker.port
-        ))
+        SessionError::Lost(format!("the connection to {} did not take {what}", self.broker.address))
     }
 }
 
@@ -375,7 +476,6 @@ fn is_final(code: ConnectReturnCode) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use rumqttc::v5::MqttOptions;
     use tokio::net::TcpListener;
 
     use super::*;

@@ -24,7 +24,7 @@ mod explain;
 mod peer;
 mod tls;
 
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, is_answer};
 use peer::Onlooker;
 pub(crate) use peer::Peer;
 pub(super) use tls::explain as explain_tls;
@@ -53,6 +53,11 @@ impl ClientId {
         getrandom::fill(&mut random).map_err(ConnectError::Random)?;
         let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self(format!("{identity}-{random}")))
+    }
+
+    /// Another one for each of several brokers; for the first, the same.
+    pub(crate) fn numbered(&self, index: usize) -> Self {
+        if index == 0 { self.clone() } else { Self(format!("{}{index}", self.0)) }
     }
 }
 
@@ -117,7 +122,8 @@ pub(crate) fn options(
     client_id: &ClientId,
     connection_timeout: Duration,
 ) -> Result<(MqttOptions, Peer), ConnectError> {
-    let mut options = MqttOptions::new(client_id.0.as_str(), broker.host.as_str(), broker.port);
+    let mut options =
+        MqttOptions::new(client_id.0.as_str(), broker.address.host.as_str(), broker.address.port);
     let peer = Peer::default();
     let tls = tls(broker, &peer).map_err(|error| in_words(error, broker))?;
     options
@@ -232,11 +238,12 @@ fn unusable(key: &'static str, file: &Path, problem: impl Into<String>) -> Conne
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::settings::Address;
 
     pub(super) fn broker(credentials: Credentials) -> BrokerSettings {
         BrokerSettings {
-            host: "broker.example.org".to_owned(),
-            port: 8883,
+            address: Address { host: "broker.example.org".to_owned(), port: 8883 },
+            others: Vec::new(),
             ca_file: PathBuf::from("/nowhere/ca.pem"),
             credentials,
             keep_alive: Duration::from_secs(10),

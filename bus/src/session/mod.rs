@@ -12,5 +12,5 @@ pub mod peer;
 mod retry;
 mod round_trip;
 
-pub(crate) use retry::Retry;
+pub(crate) use retry::{Cause, Retry};
 pub use round_trip::RoundTrip;

@@ -44,8 +44,8 @@ pub enum PeerError {
 pub async fn examine(stream: TcpStream, broker: &BrokerSettings) -> Result<Vec<Presented>, PeerError> {
     let peer = Peer::default();
     let config = judged(broker, &peer)?.with_no_client_auth();
-    let name = ServerName::try_from(broker.host.clone())
-        .map_err(|_| PeerError::Refused(format!("\"{}\" is not a host's name", broker.host)))?;
+    let name = ServerName::try_from(broker.address.host.clone())
+        .map_err(|_| PeerError::Refused(format!("\"{}\" is not a host's name", broker.address.host)))?;
     let result = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     let chain: Vec<Presented> = peer.chain().iter().filter_map(presented).collect();
     match result {
@@ -55,7 +55,7 @@ pub async fn examine(stream: TcpStream, broker: &BrokerSettings) -> Result<Vec<P
 }
 
 fn why(error: &io::Error, chain: &[Presented], broker: &BrokerSettings) -> String {
-    let place = format!("{}:{}", broker.host, broker.port);
+    let place = broker.address.to_string();
     let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match of_tls {
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {

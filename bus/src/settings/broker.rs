@@ -7,23 +7,22 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CertificateError, IDENTITY_ALPHABET, Section, identity_of_certificate, is_identity};
+use super::address::{Address, is_host};
+use super::{CertificateError, IDENTITY_ALPHABET, Origin, Section, identity_of_certificate, is_identity};
 use crate::topic::{Identity, NameError};
 
 const HOST: &str = "a host name or address alone; no scheme, no brackets, and the port is a key of its own";
-
-/// Whether the TLS library accepts `text` as a server name.
-fn is_host(text: &str) -> bool {
-    rustls::pki_types::ServerName::try_from(text).is_ok()
-}
+const HOSTS: &str =
+    "a list of 1 to 8 different addresses, each HOST or HOST:PORT, an IPv6 address with a port as [::1]:8883";
+const MOST_HOSTS: usize = 8;
 
 /// How to reach the broker, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerSettings {
-    /// Host name or address; it must match the broker's certificate.
-    pub host: String,
-    /// TCP port of the TLS listener.
-    pub port: u16,
+    /// Where the broker is; the first address if there are several.
+    pub address: Address,
+    /// The other addresses, in the order in which they are tried.
+    pub others: Vec<Address>,
     /// The authority that signed the broker's certificate (PEM).
     pub ca_file: PathBuf,
     /// How we authenticate to the broker.
@@ -60,18 +59,43 @@ impl BrokerSettings {
 
     /// Reads the section; `keep_alive` is the allowed range in seconds, 10 the default.
     pub fn read(section: &mut Section, keep_alive: RangeInclusive<i64>) -> Self {
-        let host = section.text("host").check(HOST, |host| is_host(host)).required();
-        let port = section.integer("port").range(1..=65535).default(8883);
+        let (address, others) = addresses(section);
         let ca_file = section.path("ca_file").required();
         let credentials = credentials(section);
         let keep_alive = section.integer("keep_alive_s").range(keep_alive).default(10);
         Self {
-            host,
-            port: u16::try_from(port).unwrap_or_default(),
+            address,
+            others,
             ca_file,
             credentials,
             keep_alive: Duration::from_secs(u64::try_from(keep_alive).unwrap_or_default()),
         }
+    }
+
+    /// All addresses, in the order in which they are tried.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.address).chain(&self.others)
+    }
+
+    /// The same for each address alone, in the order in which they are tried.
+    #[must_use]
+    pub fn each(&self) -> Vec<Self> {
+        let alone = |address: &Address| Self { address: address.clone(), others: Vec::new(), ..self.clone() };
+        self.addresses().map(alone).collect()
+    }
+
+    /// The same without these addresses; `None` if none is left.
+    #[must_use]
+    pub fn without(&self, addresses: &[Address]) -> Option<Self> {
+        let mut left = self.addresses().filter(|address| !addresses.contains(address)).cloned();
+        let address = left.next()?;
+        Some(Self { address, others: left.collect(), ..self.clone() })
+    }
+
+    /// All addresses, for people.
+    #[must_use]
+    pub fn places(&self) -> String {
+        self.addresses().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
     }
 
     /// Our identity at the broker.
@@ -97,6 +121,39 @@ pub enum IdentityError {
     Username(#[from] NameError),
 }
 
+/// The addresses of `host` or `hosts`. Of the two, that of the environment counts, as the environment
+/// would override the file's value of one and the same key.
+fn addresses(section: &mut Section) -> (Address, Vec<Address>) {
+    let port = section.integer("port").range(1..=65535).default(i64::from(Address::PORT));
+    let port = u16::try_from(port).unwrap_or_default();
+    let of_environment = |section: &Section, key| {
+        section.contains(key).then(|| matches!(section.origin(key), Origin::Environment(_)))
+    };
+    let (one, several) = (of_environment(section, "host"), of_environment(section, "hosts"));
+    if one.is_some() && one == several {
+        let message = "host and hosts exclude each other".to_owned();
+        section.refuse("hosts", section.origin("hosts"), message, Some("one of the two".to_owned()));
+    }
+    let host = section.text("host").check(HOST, |host| is_host(host));
+    let host = if several.is_some() { host.optional() } else { Some(host.required()) };
+    let read = |text: &String| Address::parse(text, port);
+    let hosts = section.texts("hosts").check(HOSTS, |hosts| {
+        let read: Vec<_> = hosts.iter().filter_map(read).collect();
+        let is_new = |(index, address)| !read.iter().take(index).any(|earlier| earlier == address);
+        (1..=MOST_HOSTS).contains(&hosts.len())
+            && read.len() == hosts.len()
+            && read.iter().enumerate().all(is_new)
+    });
+    let mut hosts =
+        hosts.optional().unwrap_or_default().iter().filter_map(read).collect::<Vec<_>>().into_iter();
+    match hosts.next() {
+        Some(first) if several >= one => (first, hosts.collect()),
+        _ => (Address { host: host.unwrap_or_default(), port }, Vec::new()),
+    }
+}
+
+pub(super) const NOBODYS: &str = "is missing, and so is key_file: these settings are nobody's";
+
 fn credentials(section: &mut Section) -> Credentials {
     let by_certificate = ["certificate_file", "key_file"].into_iter().any(|key| section.contains(key));
     let password_key = ["username", "password_file"].into_iter().find(|key| section.contains(key));
@@ -107,6 +164,15 @@ fn credentials(section: &mut Section) -> Credentials {
         section.refuse(key, origin, message, Some(allowed));
     }
     let by_password = password_key.is_some() && !by_certificate;
+    let by_nobody = password_key.is_none() && !by_certificate;
+    if by_nobody {
+        let origin = section.origin("certificate_file");
+        let message = NOBODYS.to_owned();
+        let allowed = "the files of one identity; `obsbus identity issue NAME --install` makes them, and settings \
+                       that name them";
+        section.refuse("certificate_file", origin, message, Some(allowed.to_owned()));
+    }
+    let by_file = !by_password && !by_nobody;
     let username = section.text("username").check(IDENTITY_ALPHABET, |name| is_identity(name));
     let username = if by_password { username.required() } else { username.default(String::new()) };
     let password_file = section.path("password_file");
@@ -114,9 +180,9 @@ fn credentials(section: &mut Section) -> Credentials {
         if by_password { password_file.required() } else { password_file.default(PathBuf::new()) };
     let certificate_file = section.path("certificate_file");
     let certificate_file =
-        if by_password { certificate_file.default(PathBuf::new()) } else { certificate_file.required() };
+        if by_file { certificate_file.required() } else { certificate_file.default(PathBuf::new()) };
     let key_file = section.path("key_file");
-    let key_file = if by_password { key_file.default(PathBuf::new()) } else { key_file.required() };
+    let key_file = if by_file { key_file.required() } else { key_file.default(PathBuf::new()) };
     if by_password {
         Credentials::Password { username, password_file }
     } else {

@@ -64,7 +64,7 @@ impl Expiry {
         let (_, certificate) = X509Certificate::from_der(shown).ok()?;
         Some(Self {
             whose: Whose::Broker,
-            place: format!("{}:{}", broker.host, broker.port),
+            place: broker.address.to_string(),
             name: common_names(&certificate).into_iter().next(),
             expires: utc(certificate.validity().not_after.timestamp())?,
         })

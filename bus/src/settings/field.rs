@@ -105,18 +105,23 @@ pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
 
 /// The value as a person would write it, cut to a readable length.
 pub(super) fn written(value: &Value) -> String {
-    let text = match &value.kind {
+    let text = in_full(value);
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// As it stands in a TOML file.
+pub(super) fn in_full(value: &Value) -> String {
+    match &value.kind {
         ValueKind::Nil => "null".to_owned(),
         ValueKind::String(text) => format!("{text:?}"),
         ValueKind::Float(number) => format!("{number:?}"),
         ValueKind::Table(_) => "a section".to_owned(),
         ValueKind::Array(items) => {
-            format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", "))
+            format!("[{}]", items.iter().map(in_full).collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
-    };
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
     }
 }

@@ -41,7 +41,7 @@ pub fn check_files(broker: &BrokerSettings, now: Utc) -> Vec<FileFinding> {
     match &broker.credentials {
         Credentials::Certificate { certificate_file, key_file } => {
             let mut at = findings.at(CA, &broker.ca_file);
-            certificate::judge_authorities(&authorities, &broker.host, now, true, &mut at);
+            certificate::judge_authorities(&authorities, broker, now, true, &mut at);
             let chain = findings.certificates(CERTIFICATE, certificate_file);
             let mut at = findings.at(CERTIFICATE, certificate_file);
             let own = certificate::judge_own(&chain, &authorities, now, &mut at);
@@ -51,7 +51,7 @@ pub fn check_files(broker: &BrokerSettings, now: Utc) -> Vec<FileFinding> {
         }
         Credentials::Password { password_file, .. } => {
             let mut at = findings.at(CA, &broker.ca_file);
-            certificate::judge_authorities(&authorities, &broker.host, now, false, &mut at);
+            certificate::judge_authorities(&authorities, broker, now, false, &mut at);
             if let Some(bytes) = findings.secret(PASSWORD, password_file) {
                 judge_password(&bytes, &mut findings.at(PASSWORD, password_file));
             }

@@ -6,6 +6,7 @@
 //! files, this module reads only the certificate's name and dates.
 
 pub mod account;
+mod address;
 mod broker;
 mod certificate;
 mod client;
@@ -20,6 +21,7 @@ mod section;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use address::Address;
 pub use broker::{BrokerSettings, Credentials, IdentityError};
 pub use certificate::{
     CertificateError, certificate_expiry, identity_of_certificate, revocation_list_expiry,
@@ -33,6 +35,7 @@ pub use layers::{parse, process_environment, read};
 pub use outline::BridgeOutline;
 pub use section::{Known, Section};
 
+use crate::message::escape;
 use crate::topic::Identity;
 pub use crate::topic::{NAME_ALPHABET, is_name};
 
@@ -91,15 +94,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.message)?;
-        match &self.allowed {
-            Some(allowed) => write!(f, " (allowed: {allowed})"),
-            None => Ok(()),
-        }
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        let allowed = self.allowed.as_ref().map(|them| format!(" (allowed: {them})")).unwrap_or_default();
+        // Whatever somebody typed stands in it, and it goes to a terminal.
+        f.write_str(&escape(&format!("{}: {key}{}{allowed}", self.origin, self.message)))
     }
 }
 
@@ -109,6 +107,12 @@ impl fmt::Display for Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
+    /// Whether only an identity is missing, as in the file that all users of a machine share.
+    #[must_use]
+    pub fn are_nobodys(&self) -> bool {
+        matches!(self.0.as_slice(), [only] if only.message == broker::NOBODYS)
+    }
+
     fn sorted(mut problems: Vec<Problem>) -> Self {
         problems.sort();
         Self(problems)

@@ -16,6 +16,8 @@ pub struct BridgeOutline {
     pub serial_port: Option<PathBuf>,
     /// How it reaches the broker, and as whom.
     pub broker: BrokerSettings,
+    /// Who may command it or stop it, as the file says.
+    pub clients: Vec<String>,
 }
 
 impl BridgeOutline {
@@ -28,12 +30,14 @@ impl BridgeOutline {
         let site = section.text("site").check(NAME_ALPHABET, |site| is_name(site)).required();
         let device = section.text("device").check(NAME_ALPHABET, |device| is_name(device)).optional();
         let serial_port = section.path("serial_port").optional();
+        let mut clients = section.texts("control_clients").default(Vec::new());
+        clients.extend(section.texts("stop_clients").default(Vec::new()));
         let mut broker_section = section.section("broker");
         let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
         broker_section.ignore_rest();
         section.close(broker_section);
         section.ignore_rest();
         section.finish(&[])?;
-        Ok(Self { site, device, serial_port, broker })
+        Ok(Self { site, device, serial_port, broker, clients })
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
 
-use super::field::{Field, Reading, number, split, written};
+use super::field::{Field, Reading, in_full, number, split, written};
 use super::{Findings, Origin, Problem, Problems};
 
 /// A key that was asked for.
@@ -85,6 +85,24 @@ impl Section {
             self.table.iter().map(|(key, value)| (self.origin_of(Some(value)), key)).collect();
         names.sort();
         names.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Every value that was not read yet, as it stands in a TOML file, by its key with its section.
+    #[must_use]
+    pub fn values(&self) -> Vec<(String, String)> {
+        fn collect(table: &Map<String, Value>, prefix: &str, values: &mut Vec<(String, String)>) {
+            for (key, value) in table {
+                let key = format!("{prefix}{key}");
+                match &value.kind {
+                    ValueKind::Table(inner) => collect(inner, &format!("{key}."), values),
+                    _ => values.push((key, in_full(value))),
+                }
+            }
+        }
+        let mut values = Vec::new();
+        collect(&self.table, &self.prefix, &mut values);
+        values.sort();
+        values
     }
 
     /// A text.

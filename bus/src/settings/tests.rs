@@ -35,11 +35,18 @@ fn problems(name: &str, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
+fn whatever_somebody_typed_cannot_command_the_terminal_that_shows_the_mistake() {
+    let found = problems("client.toml", "\"k\\u001b[31m\" = 1\n", &[]);
+    assert!(found.iter().any(|problem| problem.contains("k\\u{1b}[31m: is not a known key")), "{found:?}");
+    assert!(!found.iter().any(|problem| problem.contains(char::is_control)), "{found:?}");
+}
+
+#[test]
 fn a_relative_file_is_relative_to_the_settings_file() {
     let (folder, path) = file("client.toml", CLIENT);
     let settings = ClientSettings::load(&path, &[]).unwrap();
     assert_eq!(settings.broker.ca_file, folder.path().join("ca.pem"));
-    assert_eq!(settings.broker.port, 8883);
+    assert_eq!(settings.broker.address.port, 8883);
     assert_eq!(settings.broker.keep_alive, Duration::from_secs(10));
     assert_eq!(
         settings.broker.credentials,
@@ -159,8 +166,46 @@ fn a_host_with_a_port_in_brackets_or_with_a_scheme_is_refused() {
         "broker.example.org.",
     ] {
         let (_folder, path) = file("client.toml", &CLIENT.replace("broker.example.org", host));
-        assert_eq!(ClientSettings::load(&path, &[]).unwrap().broker.host, host);
+        assert_eq!(ClientSettings::load(&path, &[]).unwrap().broker.address.host, host);
     }
+}
+
+#[test]
+fn several_brokers_are_tried_in_the_order_of_the_list_and_port_is_that_of_those_without_one() {
+    let of = |hosts: &str, variables: &[(&str, &str)]| {
+        let text = CLIENT.replace("host = \"broker.example.org\"", hosts);
+        let (_folder, path) = file("client.toml", &text);
+        ClientSettings::load(&path, &environment(variables)).unwrap().broker
+    };
+    let several = of("hosts = [\"a\", \"b:1884\", \"[::1]:1\", \"::2\"]\nport = 8884", &[]);
+    assert_eq!(several.places(), "a:8884 or b:1884 or [::1]:1 or [::2]:8884");
+    let alone: Vec<_> = several.each().iter().map(BrokerSettings::places).collect();
+    assert_eq!(alone, ["a:8884", "b:1884", "[::1]:1", "[::2]:8884"]);
+    assert_eq!(of("host = \"a\"", &[]).places(), "a:8883");
+
+    let hosts = ("OBSBUS_CLIENT_BROKER__HOSTS", "x, y:1");
+    let host = ("OBSBUS_CLIENT_BROKER__HOST", "z");
+    assert_eq!(of("host = \"a\"", &[hosts]).places(), "x:8883 or y:1");
+    assert_eq!(of("hosts = [\"a\", \"b\"]", &[hosts]).places(), "x:8883 or y:1");
+    assert_eq!(of("hosts = [\"a\", \"b\"]", &[host]).places(), "z:8883");
+}
+
+#[test]
+fn addresses_that_cannot_be_used_are_refused_and_so_are_two_of_the_same() {
+    let allowed = "a list of 1 to 8 different addresses, each HOST or HOST:PORT, an IPv6 address with a port as \
+                   [::1]:8883";
+    for hosts in ["[]", "[\"mqtts://a\"]", "[\"a:0\"]", "[\"a\", \"b\", \"a:8883\"]", "\"a\""] {
+        let text = CLIENT.replace("host = \"broker.example.org\"", &format!("hosts = {hosts}"));
+        assert_eq!(
+            problems("client.toml", &text, &[]),
+            [format!("client.toml:4: broker.hosts: {hosts} is not allowed (allowed: {allowed})")]
+        );
+    }
+    let both = CLIENT.replace("\nca_file", "\nhosts = [\"b\"]\nca_file");
+    assert_eq!(
+        problems("client.toml", &both, &[]),
+        ["client.toml:5: broker.hosts: host and hosts exclude each other (allowed: one of the two)"]
+    );
 }
 
 #[test]
@@ -184,6 +229,10 @@ fn a_check_tells_what_is_wrong_with_keys_and_with_the_files_they_name() {
     );
 }
 
+const NOBODY: &str = "client.toml: broker.certificate_file: is missing, and so is key_file: these settings are \
+                      nobody's (allowed: the files of one identity; `obsbus identity issue NAME --install` makes \
+                      them, and settings that name them)";
+
 #[test]
 fn every_problem_is_told_at_once_with_line_key_and_range() {
     let text = "sites = [\"CLASP\"]\ncolor = true\n[broker]\nhost = 7\nport = 1883.9\nca_fil = \"ca.pem\"\nkeep_alive_s = 600\n";
@@ -191,8 +240,7 @@ fn every_problem_is_told_at_once_with_line_key_and_range() {
         problems("client.toml", text, &[]),
         [
             "client.toml: broker.ca_file: is missing (allowed: a path in quotes)",
-            "client.toml: broker.certificate_file: is missing (allowed: a path in quotes)",
-            "client.toml: broker.key_file: is missing (allowed: a path in quotes)",
+            NOBODY,
             "client.toml:1: sites: [\"CLASP\"] is not allowed (allowed: a list of sites, each 1 to 64 of a-z, 0-9, _ and -)",
             "client.toml:2: color: is not a known key",
             "client.toml:4: broker.host: 7 is not allowed (allowed: a host name or address alone; no scheme, no brackets, and the port is a key of its own)",
@@ -217,7 +265,7 @@ fn json_is_read_like_toml_and_has_lines_too() {
         ]
     );
     let (_folder, path) = file("client.json", &text.replace("true", "8884").replace("null", "\"c\""));
-    assert_eq!(ClientSettings::load(&path, &[]).unwrap().broker.port, 8884);
+    assert_eq!(ClientSettings::load(&path, &[]).unwrap().broker.address.port, 8884);
 }
 
 #[test]
@@ -231,7 +279,7 @@ fn the_environment_stands_over_the_file_and_is_named_when_it_is_wrong() {
         ("OBSBUS_LOG", "debug"),
     ]);
     let settings = ClientSettings::load(&path, &variables).unwrap();
-    assert_eq!((settings.broker.port, settings.sites.len()), (18883, 2));
+    assert_eq!((settings.broker.address.port, settings.sites.len()), (18883, 2));
     assert_eq!(settings.broker.ca_file, Path::new("0123"), "a text stays as it was written");
     assert_eq!(
         problems("client.toml", CLIENT, &[("OBSBUS_CLIENT_BROKER__PORT", "0"), ("OBSBUS_CLIENT_SIT", "x")]),
@@ -368,9 +416,12 @@ fn a_certificate_without_a_usable_name_is_refused() {
     assert_eq!(with_causes(&error), "cannot read the certificate /nowhere.pem: does not exist");
 }
 
+/// The users of a machine share it: it can name nobody's certificate.
 #[test]
-fn the_client_file_that_is_shipped_names_every_key_and_is_right() {
+fn the_client_file_that_is_shipped_names_every_key_and_lacks_only_an_identity() {
     let shipped = include_str!("../../../deploy/client.toml");
+    assert_eq!(problems("client.toml", shipped, &[]), [NOBODY]);
+    let shipped = &shipped.replace("#certificate_file", "certificate_file").replace("#key_file", "key_file");
     let (_folder, path) = file("client.toml", shipped);
     ClientSettings::load(&path, &[]).unwrap();
     let (_folder, path) = file("client.toml", &uncommented(shipped));
@@ -378,12 +429,16 @@ fn the_client_file_that_is_shipped_names_every_key_and_is_right() {
     let text = uncommented(shipped);
     ClientSettings::read(&mut section);
     let known = section.finish(&[]).unwrap();
-    let others = ["broker.username", "broker.password_file"];
+    let others = ["broker.hosts", "broker.username", "broker.password_file"];
     for key in known.iter().map(|known| known.key.as_str()).filter(|key| !others.contains(key)) {
         let last = key.rsplit('.').next().unwrap();
         assert!(text.lines().any(|line| line.starts_with(&format!("{last} ="))), "{key} is not in the file");
     }
-    assert!(shipped.contains("#username =") && shipped.contains("#password_file ="));
+    assert!(
+        shipped.contains("#hosts =")
+            && shipped.contains("#username =")
+            && shipped.contains("#password_file =")
+    );
 }
 
 /// The file with every commented-out key (`# key = …`) enabled.

@@ -2,6 +2,24 @@
 
 use super::{Base, CANARY, Identity, NameError};
 
+/// The filter for every topic of a site.
+#[must_use]
+pub fn everything_of(site: &str) -> String {
+    format!("{site}/#")
+}
+
+/// Whether `text` can be a filter of MQTT: `+` and `#` are levels of their own, `#` the last.
+#[must_use]
+pub fn is_filter(text: &str) -> bool {
+    let levels: Vec<&str> = text.split('/').collect();
+    let is_level = |(index, level): (usize, &&str)| match *level {
+        "#" => index + 1 == levels.len(),
+        "+" => true,
+        level => !level.contains(['+', '#']) && !level.chars().any(char::is_control),
+    };
+    (1..=256).contains(&text.len()) && levels.iter().enumerate().all(is_level)
+}
+
 impl Base {
     /// The filter for the health of every bridge of a site.
     #[must_use]
@@ -25,6 +43,13 @@ impl Base {
     #[must_use]
     pub fn replies_of_all(site: &str, identity: &Identity) -> String {
         format!("{site}/+/reply/{identity}/+")
+    }
+
+    /// The filter for the replies of every device of a site to everybody, which the broker must not
+    /// deliver.
+    #[must_use]
+    pub fn replies_of_everybody(site: &str) -> String {
+        format!("{site}/+/reply/+/+")
     }
 
     /// A device that does not exist: a client that may publish its state may publish the state of
@@ -57,6 +82,16 @@ impl Base {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_has_its_wildcards_as_levels_of_their_own() {
+        for good in ["clasp/#", "#", "+/+/state", "clasp/lamp/state", "$SYS/broker/uptime"] {
+            assert!(is_filter(good), "{good}");
+        }
+        for bad in ["", "clasp/#/state", "clasp/a+", "clasp#", "a\u{0}", &"x".repeat(300)] {
+            assert!(!is_filter(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_reply_tells_its_device_and_nothing_else_does() {

@@ -1,6 +1,7 @@
 //! The whole chiller in virtual time: what it answers, what it ignores, how it goes wrong.
 
 use super::*;
+use bus::transcript::What;
 use harness::seeded::SeededRandom;
 
 mod faults;
@@ -78,18 +79,14 @@ fn request(body: &str) -> String {
     format!("{frame}{sum:02X}")
 }
 
-fn transcript() -> Vec<(&'static str, &'static str)> {
-    let mut pairs = Vec::new();
-    let mut asked = None;
-    for line in TRANSCRIPT.lines() {
-        if let Some(request) = line.strip_prefix("> ") {
-            assert_eq!(asked.replace(request), None, "two requests in a row");
-        } else if let Some(reply) = line.strip_prefix("< ") {
-            pairs.push((asked.take().expect("a reply without a request"), reply));
-        } else {
-            assert!(line.is_empty() || line.starts_with('#'), "{line}");
-        }
-    }
+/// (request, reply), without their carriage returns.
+fn transcript() -> Vec<(String, String)> {
+    let text = |what: &What| match what {
+        What::Sent(bytes) | What::Received(bytes) => String::from_utf8_lossy(bytes).trim_end().to_owned(),
+        What::Note(note) => panic!("a note: {note}"),
+    };
+    let records = bus::transcript::parse(TRANSCRIPT).expect("a transcript").remove(0).records;
+    let pairs: Vec<_> = records.chunks(2).map(|pair| (text(&pair[0].what), text(&pair[1].what))).collect();
     assert!(pairs.len() > 120, "{}", pairs.len());
     pairs
 }
@@ -117,7 +114,7 @@ fn every_request_of_the_transcript_is_answered_in_the_form_of_its_reply() {
         if !unfitted_wanted {
             bench.data("12sExtSens1");
         }
-        let answer = bench.ask(request);
+        let answer = bench.ask(&request);
         if request.get(3..5) == Some("16") {
             // The manual's example of 16 is not what a T257P answers (recorded in the same file).
             assert_eq!(answer, "#23");

@@ -10,6 +10,7 @@ mod error;
 mod frame;
 mod reply;
 mod request;
+mod transcript;
 mod values;
 
 pub use alarms::{AlarmBits, AlarmDetail1Bits, AlarmDetail2Bits, WarningBits};
@@ -17,6 +18,7 @@ pub use error::{BadFrame, ErrorDigit, FrameError};
 pub use frame::{MAX_REPLY_BYTES, TERMINATOR};
 pub use reply::Reply;
 pub use request::{Fan, Request, TecBank, Threshold};
+pub use transcript::{recognise, reply_words, request_words};
 pub use values::{Drive, Flow, HeatOrCool, MilliAmperes, Status, Temperature, UnitMode, UptimeMinutes};
 
 use error::{echo, expected};

@@ -8,7 +8,7 @@ use super::frame::{ADDRESS, TERMINATOR, checksum};
 use super::values::Temperature;
 
 /// A request to the unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq, Hash)]
 pub enum Request {
     /// 01: mode, pump, whether there are alarms and warnings. Also feeds the unit's serial watchdog.
     ReadStatus,
@@ -47,7 +47,7 @@ pub enum Request {
 }
 
 /// One of the two banks of thermoelectric coolers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum TecBank {
     One,
@@ -55,7 +55,7 @@ pub enum TecBank {
 }
 
 /// One of the four fans. The manual does not give their places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Fan {
     One,
@@ -65,7 +65,7 @@ pub enum Fan {
 }
 
 /// A limit at which the unit warns or raises an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Threshold {
     HighSupplyWarning,

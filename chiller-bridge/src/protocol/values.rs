@@ -32,7 +32,7 @@ pub enum UnitMode {
 }
 
 /// A temperature in tenths of a degree Celsius, -999.9 to 999.9 degrees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Temperature(pub(super) i16);
 
 impl Temperature {

@@ -1,9 +1,12 @@
 //! The broker of this machine: it is told of new files, and of names that have lost or regained their
 //! rights.
 
+use std::path::Path;
+
 use bus::clock::Utc;
 
 use crate::acl;
+use crate::crl;
 use crate::failure::Failure;
 use crate::files::{self, NewFile};
 use crate::machine::Machine;
@@ -14,6 +17,36 @@ const SERVICE: &str = "mosquitto";
 /// Whether the broker is on this machine. A site's access rules are on all of its machines.
 pub(crate) fn is_here(machine: &Machine) -> bool {
     machine.acl().is_file() && machine.broker_settings().is_file()
+}
+
+/// Whether the broker of this machine, if it trusts anybody yet, trusts the authority with this
+/// certificate.
+pub(crate) fn trusts(machine: &Machine, authority: &str) -> bool {
+    match files::read_if_there(&machine.broker_authority()) {
+        Ok(Some(there)) => there.trim() == authority.trim(),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// The list of revoked certificates that the broker has.
+pub(crate) fn list_in_use(machine: &Machine) -> Option<String> {
+    files::read_if_there(&machine.broker_revoked()).ok().flatten()
+}
+
+/// Refuses a list of revoked certificates that another authority has left: with it the broker would admit
+/// nobody.
+///
+/// # Errors
+/// Names it.
+pub(crate) fn check_list(machine: &Machine, authority: &str) -> Result<(), Failure> {
+    match list_in_use(machine) {
+        Some(list) if crl::of_authority(&list, authority).is_none() => Err(Failure::new(format!(
+            "{} was not signed by this authority, and with it the broker would admit nobody: move it away first",
+            machine.broker_revoked().display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the broker use a certificate that it did not have before; says what was done, or what to
@@ -69,7 +102,7 @@ fn tell(machine: &Machine, order: Order) -> String {
 /// The file cannot be written.
 pub(crate) fn allow_again(machine: &Machine, name: &str) -> Result<Vec<String>, Failure> {
     let path = machine.acl();
-    files::replace(&path, &acl::allow_again(&files::read(&path)?, name))?;
+    machine.edit(&path, |text| Ok(acl::allow_again(text, name)))?;
     // A reload would give an open connection of the revoked certificate its rights back.
     let told = tell(machine, Order::Restart);
     Ok(vec![format!("{}: no longer denies everything to {name}; {told}", path.display())])
@@ -87,39 +120,59 @@ pub(crate) fn revoke(
     now: Utc,
 ) -> Result<Vec<String>, Failure> {
     let mut said = Vec::new();
-    let path = machine.broker_revoked();
-    files::put(&NewFile::public(path.clone(), list))?;
+    if let Some(authority) = files::read_if_there(&machine.broker_authority())? {
+        crl::check(list, &authority, list_in_use(machine).as_deref(), now)
+            .map_err(|error| Failure::new(format!("the list of revoked certificates {error}")))?;
+    }
+    files::put(&NewFile::public(machine.broker_revoked(), list))?;
     // A server's certificate opens no connection to the broker.
     if kind != Kind::Server {
         let rules = machine.acl();
-        let text = files::read(&rules)?;
-        let denied = acl::deny(&text, name, now);
-        if denied != text {
-            files::replace(&rules, &denied)?;
-        }
+        machine.edit(&rules, |text| Ok(acl::deny(text, name, now)))?;
         said.push(format!("{}: denies everything to {name}", rules.display()));
     }
-    let settings = machine.broker_settings();
-    let text = files::read(&settings)?;
-    let told = match with_list(&text, &machine.own_path(&path).display().to_string()) {
-        Listed::Already => tell(machine, Order::Reload),
-        Listed::Now(text) => {
-            files::replace(&settings, &text)?;
-            said.push(format!("{}: crlfile is in force", settings.display()));
-            // A reload does not read this line, and would leave the connection open.
-            tell(machine, Order::Restart)
-        }
-        Listed::Elsewhere(line) => {
-            return Err(Failure::new(format!(
-                "{}:{line}: expected `crlfile {}`: {name} has lost its rights after systemctl reload {SERVICE}, and \
-                 can still connect",
-                settings.display(),
-                machine.own_path(&path).display()
-            )));
-        }
-    };
-    said.push(told);
+    said.extend(put_in_force(machine, name)?);
     Ok(said)
+}
+
+/// Makes the broker refuse the certificates on its list.
+fn put_in_force(machine: &Machine, name: &str) -> Result<Vec<String>, Failure> {
+    let settings = machine.broker_settings();
+    let list = machine.own_path(&machine.broker_revoked()).display().to_string();
+    let failed = |file: &Path, line: usize| {
+        Failure::new(format!(
+            "{}:{line}: expected `crlfile {list}`: {name} has lost its rights after systemctl reload {SERVICE}, and \
+             can still connect",
+            file.display()
+        ))
+    };
+    let text = files::read(&settings)?;
+    match (with_list(&text, &list), machine.settings_in_use()) {
+        (Listed::Already, _) => Ok(vec![tell(machine, Order::Reload)]),
+        (Listed::Elsewhere { line, is_another: true }, _) => Err(failed(&settings, line)),
+        // The package adds the line itself when mosquitto starts: no upgrade can take it out.
+        (_, Some(read)) => {
+            let is_in_force = || -> Result<bool, Failure> {
+                let text = files::read_if_there(&read)?.unwrap_or_default();
+                Ok(matches!(with_list(&text, &list), Listed::Already))
+            };
+            if is_in_force()? {
+                return Ok(vec![tell(machine, Order::Reload)]);
+            }
+            let told = tell(machine, Order::Restart);
+            if files::is_there(&read) && machine.has_services() && !is_in_force()? {
+                return Err(failed(&read, 1));
+            }
+            Ok(vec![told])
+        }
+        (Listed::Now(text), None) => {
+            machine.edit(&settings, |_| Ok(text))?;
+            // A reload does not read this line, and would leave the connection open.
+            let told = tell(machine, Order::Restart);
+            Ok(vec![format!("{}: crlfile is in force", settings.display()), told])
+        }
+        (Listed::Elsewhere { line, .. }, None) => Err(failed(&settings, line)),
+    }
 }
 
 /// What the broker's settings say of the list.
@@ -127,8 +180,11 @@ enum Listed {
     Already,
     /// The text in which they name it.
     Now(String),
-    /// The line that names another file, or where one is missing.
-    Elsewhere(usize),
+    /// They name another file in this line, or none, and have this many lines.
+    Elsewhere {
+        line: usize,
+        is_another: bool,
+    },
 }
 
 /// Makes the settings name the list: the line is there and commented out until the first revocation,
@@ -139,14 +195,16 @@ fn with_list(settings: &str, path: &str) -> Listed {
     if let Some(at) = settings.lines().position(|line| words(line).first().is_some_and(|it| it == "crlfile"))
     {
         let is_it = settings.lines().nth(at).is_some_and(|line| words(line) == wanted);
-        return if is_it { Listed::Already } else { Listed::Elsewhere(at + 1) };
+        return if is_it { Listed::Already } else { Listed::Elsewhere { line: at + 1, is_another: true } };
     }
     let offer = settings.lines().position(|line| {
         line.trim_start()
             .strip_prefix('#')
             .is_some_and(|line| words(line).first().is_some_and(|it| it == "crlfile"))
     });
-    let Some(offer) = offer else { return Listed::Elsewhere(settings.lines().count()) };
+    let Some(offer) = offer else {
+        return Listed::Elsewhere { line: settings.lines().count(), is_another: false };
+    };
     let lines = settings.lines().enumerate();
     let line = |(at, line): (usize, &str)| {
         if at == offer { format!("{}\n", wanted.join(" ")) } else { format!("{line}\n") }
@@ -184,7 +242,13 @@ mod tests {
 
     #[test]
     fn settings_that_name_another_list_are_not_changed() {
-        assert!(matches!(with_list("listener 8883\ncrlfile /x.pem\n", LIST), Listed::Elsewhere(2)));
-        assert!(matches!(with_list("listener 8883\n", LIST), Listed::Elsewhere(1)));
+        assert!(matches!(
+            with_list("listener 8883\ncrlfile /x.pem\n", LIST),
+            Listed::Elsewhere { line: 2, is_another: true }
+        ));
+        assert!(matches!(
+            with_list("listener 8883\n", LIST),
+            Listed::Elsewhere { line: 1, is_another: false }
+        ));
     }
 }

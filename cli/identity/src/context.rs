@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
+use bus::settings::Address;
 use serde::Deserialize;
 
 use crate::destination::Told;
 use crate::failure::Failure;
 use crate::files;
 use crate::machine::Machine;
+use crate::name::check_host;
 use crate::passphrase::Source;
 
 /// What every command needs.
@@ -38,6 +40,8 @@ struct Installed {
 #[serde(default)]
 struct InstalledBroker {
     host: Option<String>,
+    hosts: Vec<String>,
+    port: Option<u16>,
 }
 
 impl Context {
@@ -64,8 +68,24 @@ impl Context {
             None if installed.sites.is_empty() => self.sites_of_bridges(),
             None => installed.sites,
         };
-        let broker = self.broker.clone().or(installed.broker.host);
-        Ok(Told { login, sites, broker: broker.unwrap_or_else(|| "localhost".to_owned()) })
+        let InstalledBroker { host, hosts, port } = installed.broker;
+        let port = port.unwrap_or(Address::PORT);
+        let brokers: Vec<_> = match &self.broker {
+            Some(host) => vec![Address { host: host.clone(), port: Address::PORT }],
+            None if hosts.is_empty() => {
+                vec![Address { host: host.unwrap_or_else(|| "localhost".to_owned()), port }]
+            }
+            None => hosts.iter().filter_map(|text| Address::parse(text, port)).collect(),
+        };
+        if brokers.is_empty() {
+            let message = "broker.hosts has no address: expected a list of HOST or HOST:PORT";
+            return Err(Failure::new(format!("{}: {message}", path.display())));
+        }
+        // Each becomes a line of a file of options.
+        brokers
+            .iter()
+            .try_for_each(|broker| check_host(&format!("{}: host", path.display()), &broker.host))?;
+        Ok(Told { login, sites, brokers })
     }
 
     /// The sites for which bridges have settings here.

@@ -1,10 +1,10 @@
-//! `--control`: an identity is added to those who may command the bridges of this machine, in their
-//! settings files, whose comments stay.
+//! Who may command the bridges of this machine, in their settings files, whose comments stay: `--control`
+//! adds an identity, and a revocation takes it out.
 
 use std::fs;
 use std::path::PathBuf;
 
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{Array, DocumentMut, Item, RawString};
 
 use crate::failure::Failure;
 use crate::files;
@@ -18,12 +18,7 @@ const LISTS: [&str; 2] = ["control_clients", "stop_clients"];
 /// # Errors
 /// There are none.
 pub(crate) fn settings(machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
-    let inside = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
-    let is_bridge = |folder: &PathBuf| folder.to_string_lossy().ends_with("-bridge");
-    let files = inside(machine.at("/etc/obsbus")).filter(is_bridge).flat_map(inside);
-    let mut files: Vec<PathBuf> =
-        files.filter(|file| file.extension().is_some_and(|it| it == "toml")).collect();
-    files.sort();
+    let files = found(machine);
     if files.is_empty() {
         return Err(Failure::usage(
             "--control: there is no bridge on this machine (no /etc/obsbus/KIND-bridge/SITE.toml): add the name to \
@@ -38,6 +33,38 @@ pub(crate) fn settings(machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
+fn found(machine: &Machine) -> Vec<PathBuf> {
+    let inside = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
+    let is_bridge = |folder: &PathBuf| folder.to_string_lossy().ends_with("-bridge");
+    let files = inside(machine.at("/etc/obsbus")).filter(is_bridge).flat_map(inside);
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|it| it == "toml")).collect();
+    files.sort();
+    files
+}
+
+/// The settings files of this machine's bridges that let `name` command or stop.
+pub(crate) fn listing(machine: &Machine, name: &str) -> Vec<PathBuf> {
+    let mut files = found(machine);
+    files
+        .retain(|file| files::read(file).is_ok_and(|text| removed(&text, name).is_ok_and(|new| new != text)));
+    files
+}
+
+/// Takes `name` out of the lists of this machine's bridges; returns remarks for people. A file that cannot
+/// be changed is one of them: it must not keep anybody from being revoked.
+pub(crate) fn forbid(machine: &Machine, name: &str) -> Vec<String> {
+    let by_hand = format!("take {name} out of its control_clients and stop_clients by hand");
+    let remark = |file: PathBuf| match machine.edit(&file, |text| removed(text, name)) {
+        Ok(false) => None,
+        Ok(true) => {
+            Some(format!("{}: {name} may no longer command{}", file.display(), reload(machine, &file)))
+        }
+        Err(error) => Some(format!("{error}: {by_hand}")),
+    };
+    found(machine).into_iter().filter_map(remark).collect()
+}
+
 /// Lets `name` command the bridges with these settings; returns remarks for people.
 ///
 /// # Errors
@@ -45,11 +72,7 @@ pub(crate) fn settings(machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
 pub(crate) fn allow(machine: &Machine, files: &[PathBuf], name: &str) -> Result<Vec<String>, Failure> {
     let mut remarks = Vec::new();
     for file in files {
-        let text = files::read(file)?;
-        let new = added(&text, name).map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
-        if new != text {
-            files::replace(file, &new)?;
-        }
+        machine.edit(file, |text| added(text, name))?;
         remarks.push(format!("{}: {name} may command{}", file.display(), reload(machine, file)));
     }
     Ok(remarks)
@@ -76,7 +99,7 @@ fn added(text: &str, name: &str) -> Result<String, String> {
         let array = match document.get_mut(list) {
             Some(item) => item.as_array_mut().ok_or_else(|| format!("{list}: expected a list of names"))?,
             None if list == LISTS[0] => {
-                document.insert(list, Item::Value(toml_edit::Array::new().into()));
+                document.insert(list, Item::Value(Array::new().into()));
                 return added(&document.to_string(), name);
             }
             None => continue,
@@ -86,6 +109,37 @@ fn added(text: &str, name: &str) -> Result<String, String> {
         }
     }
     Ok(document.to_string())
+}
+
+/// The settings `text` without `name` in its lists.
+fn removed(text: &str, name: &str) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error| format!("is not valid TOML: {error}"))?;
+    for list in LISTS {
+        if let Some(array) = document.get_mut(list).and_then(Item::as_array_mut) {
+            let is_it = |array: &Array, at: usize| array.get(at).and_then(|it| it.as_str()) == Some(name);
+            for at in (0..array.len()).rev() {
+                if is_it(array, at) {
+                    take_out(array, at);
+                }
+            }
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// Takes out the entry, but not the comment behind the one before, which the library counts to it.
+fn take_out(array: &mut Array, at: usize) {
+    let gone = array.remove(at);
+    let comment = gone.decor().prefix().and_then(RawString::as_str).filter(|before| before.contains('#'));
+    let Some(comment) = comment.map(str::trim_end) else { return };
+    if let Some(next) = array.get_mut(at) {
+        let before = next.decor().prefix().and_then(RawString::as_str).unwrap_or("\n");
+        let before = format!("{comment}{before}");
+        next.decor_mut().set_prefix(before);
+    } else {
+        let after = format!("{comment}{}", array.trailing().as_str().unwrap_or("\n"));
+        array.set_trailing(after);
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +152,21 @@ mod tests {
         let new = added(text, "alice").unwrap();
         assert_eq!(new, text.replace("\"scheduler\"]", "\"scheduler\", \"alice\"]"));
         assert_eq!(added(&new, "alice").unwrap(), new);
+    }
+
+    #[test]
+    fn a_name_is_taken_out_of_both_lists_and_everything_else_stays() {
+        let text = "# Head.\ncontrol_clients = [\n    \"ops\", # night\n    \"alice\",\n] # these\nstop_clients = [\"alice\"]\n";
+        let new = removed(text, "alice").unwrap();
+        let kept = "# Head.\ncontrol_clients = [\n    \"ops\", # night\n] # these\nstop_clients = []\n";
+        assert_eq!(new, kept);
+        let text =
+            "control_clients = [\n  \"alice\",\n  \"ops\", # night\n  \"alice\",\n  \"bob\", # day\n]\n";
+        let new = removed(text, "alice").unwrap();
+        assert_eq!(new, "control_clients = [\n  \"ops\", # night\n  \"bob\", # day\n]\n");
+        assert_eq!(removed(&new, "alice").unwrap(), new);
+        assert_eq!(removed("site = \"clasp\"\n", "alice").unwrap(), "site = \"clasp\"\n");
+        assert!(removed("control_clients = [\n", "alice").unwrap_err().contains("not valid TOML"));
     }
 
     #[test]

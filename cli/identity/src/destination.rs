@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
+use bus::settings::Address;
+
 use crate::failure::Failure;
 use crate::files::{self, NewFile, Owner};
 use crate::machine::Machine;
@@ -19,7 +21,7 @@ pub(crate) struct Destination {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
     /// Also the authority's certificate is needed there.
-    authority: PathBuf,
+    authorities: Vec<PathBuf>,
     owner: Option<Owner>,
     key_mode: u32,
     person: Option<(Person, Settings)>,
@@ -39,7 +41,8 @@ struct Settings {
 pub(crate) struct Told {
     pub(crate) login: Option<String>,
     pub(crate) sites: Vec<String>,
-    pub(crate) broker: String,
+    /// At least one.
+    pub(crate) brokers: Vec<Address>,
 }
 
 impl Told {
@@ -75,25 +78,36 @@ impl Destination {
         name: &str,
         kind: Kind,
         machine: &Machine,
+        service: Option<&str>,
         told: impl FnOnce() -> Result<Told, Failure>,
     ) -> Result<Self, Failure> {
-        let (pair, authority) = match kind {
+        if let (Kind::Server | Kind::Bridge, Some(_)) = (kind, service) {
+            return Err(Failure::usage(format!(
+                "--service: {name} is a {}'s name, and its files have a place of their own: expected the name of a client",
+                kind.word()
+            )));
+        }
+        let (pair, authorities) = match kind {
             Kind::Server if name != BROKER => {
                 return Err(Failure::usage(format!(
                     "{name}: only the server {BROKER} has a place on this machine: leave out --install to get a \
                      folder with its files"
                 )));
             }
-            Kind::Server => (machine.broker(), machine.broker_authority()),
-            Kind::Bridge => (machine.bridge(name), machine.authority()),
-            Kind::Client => return Self::of_person(name, machine, &told()?),
+            // The second is for the tools.
+            Kind::Server => (machine.broker(), vec![machine.broker_authority(), machine.authority()]),
+            Kind::Bridge => (machine.bridge(name), vec![machine.authority()]),
+            Kind::Client => match service {
+                Some(service) => (machine.service(service, name)?, vec![machine.authority()]),
+                None => return Self::of_person(name, machine, &told()?),
+            },
         };
         let owner = machine.owner_of_key(&pair)?;
         machine.make_folder_of(&pair, owner)?;
         Ok(Self {
             certificate: pair.certificate,
             key: pair.key,
-            authority,
+            authorities,
             owner,
             key_mode: 0o640,
             person: None,
@@ -110,7 +124,7 @@ impl Destination {
             if geteuid().is_root() || machines.exists() { machines } else { folder.join("ca.pem") };
         let own_path = machine.own_path(&authority);
         let access =
-            Access { identity: name, sites: &told.sites, broker: &told.broker, authority: &own_path };
+            Access { identity: name, sites: &told.sites, brokers: &told.brokers, authority: &own_path };
         let options = person::PROGRAMS.iter().map(|program| {
             let path = machine.at(person.settings.join(program));
             NewFile::secret(path, &person::options(&access, &known_as))
@@ -123,7 +137,7 @@ impl Destination {
         Ok(Self {
             certificate: folder.join(format!("{name}.pem")),
             key: folder.join(format!("{name}.key")),
-            authority,
+            authorities: vec![authority],
             owner: None,
             key_mode: 0o600,
             person: Some((person, settings)),
@@ -161,14 +175,16 @@ impl Destination {
     }
 
     fn check_authority(&self, authority: &str) -> Result<(), Failure> {
-        match files::read_if_there(&self.authority)? {
-            Some(there) if there.trim() != authority.trim() => Err(Failure::new(format!(
-                "{} is the certificate of another authority, which the programs of this machine trust: if that \
-                 one is no longer in use, move the file away first",
-                self.authority.display()
-            ))),
-            _ => Ok(()),
+        for path in &self.authorities {
+            if files::read_if_there(path)?.is_some_and(|there| there.trim() != authority.trim()) {
+                return Err(Failure::new(format!(
+                    "{} is the certificate of another authority, which the programs of this machine trust: if \
+                     that one is no longer in use, move the file away first",
+                    path.display()
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Runs `work` as the owner of the files.
@@ -187,9 +203,10 @@ impl Destination {
         self.check_authority(delivery.authority)?;
         self.check_told()?;
         let folder = self.key.parent().unwrap_or(Path::new("/"));
-        let is_own_authority = self.authority.starts_with(folder);
-        if !is_own_authority {
-            self.deliver_authority(delivery.authority)?;
+        let (own, machines): (Vec<_>, Vec<_>) =
+            self.authorities.iter().partition(|authority| authority.starts_with(folder));
+        for path in machines {
+            deliver_authority(path, delivery.authority)?;
         }
         self.as_owner(|| {
             let mut remarks = Vec::new();
@@ -197,15 +214,15 @@ impl Destination {
             if let Some((person, settings)) = &self.person {
                 files::make_folder(&person_root(folder), 0o700, None)?;
                 files::make_folder(folder, 0o700, None)?;
-                if is_own_authority {
-                    self.deliver_authority(delivery.authority)?;
+                for path in own {
+                    deliver_authority(path, delivery.authority)?;
                 }
                 files.push(settings.client.clone());
                 for file in &settings.options {
                     match files::is_there(&file.path) {
                         false => files.push(file.clone()),
                         true => remarks.push(format!(
-                            "{} of {} exists and stays as it is: the options of this identity are not in it",
+                            "{} of {} exists and stays as it is: look whether its options are those of this identity",
                             file.path.display(),
                             person.login
                         )),
@@ -245,14 +262,6 @@ impl Destination {
         self.as_owner(|| files::read(&self.key).map(Zeroizing::new))
     }
 
-    fn deliver_authority(&self, authority: &str) -> Result<(), Failure> {
-        if files::is_there(&self.authority) {
-            return Ok(());
-        }
-        files::make_folder(self.authority.parent().unwrap_or(Path::new("/")), 0o755, None)?;
-        files::place(&[NewFile::public(self.authority.clone(), authority)])
-    }
-
     /// The certificate that is there, if there is one.
     ///
     /// # Errors
@@ -279,6 +288,14 @@ impl Destination {
     }
 }
 
+fn deliver_authority(path: &Path, authority: &str) -> Result<(), Failure> {
+    if files::is_there(path) {
+        return Ok(());
+    }
+    files::make_folder(path.parent().unwrap_or(Path::new("/")), 0o755, None)?;
+    files::place(&[NewFile::public(path.to_owned(), authority)])
+}
+
 /// Puts a certificate for the same key into the place of the one in the file `path`.
 ///
 /// # Errors
@@ -289,8 +306,8 @@ pub(crate) fn replace(path: &Path, certificate: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("{} {error}, and is not replaced", path.display())))?;
     if Ok(there) != public(certificate) {
         return Err(Failure::new(format!(
-            "{} is the certificate of another key, and is not replaced: the new certificate would not fit the key \
-             beside it",
+            "{} is the certificate of another key, and is not replaced, because the new certificate would not fit the \
+             key beside it: move both away first",
             path.display()
         )));
     }

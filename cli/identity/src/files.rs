@@ -6,7 +6,7 @@
 //! begins with a dot and which the next run removes.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// The end of the name of a file that is being written.
 const UNFINISHED: &str = ".obsbus-new";
+/// No file that is read here is longer: a register of 10,000 certificates has 3 MB.
+const LONGEST: u64 = 10_000_000;
 
 /// Who owns a file, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,28 @@ pub(crate) fn replace(path: &Path, content: &str) -> Result<(), Failure> {
     put(&NewFile::new(path.clone(), content, old.mode() & 0o7777).owned(owner))
 }
 
+/// Changes the text of the file `path`, which keeps its owner and mode; returns whether it did. Of
+/// several who do so at once with the same file `lock` each sees what the one before has written.
+///
+/// # Errors
+/// It does not exist, or cannot be read or written; or what `change` says of its text.
+pub(crate) fn edit(
+    path: &Path,
+    lock: &Path,
+    change: impl FnOnce(&str) -> Result<String, String>,
+) -> Result<bool, Failure> {
+    // Until it is closed. Nobody else may open it: who holds a lock could keep a name from being revoked.
+    // Where there is none, in an image say, there is one administrator.
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(lock);
+    let _locked = lock.map(|lock| flock(&lock, FlockOperation::LockExclusive).map(|()| lock));
+    let text = read(path)?;
+    let new = change(&text).map_err(|error| Failure::new(format!("{} {error}", path.display())))?;
+    if new != text {
+        replace(path, &new)?;
+    }
+    Ok(new != text)
+}
+
 /// Writes a file, also over an older one.
 ///
 /// # Errors
@@ -154,9 +178,19 @@ pub(crate) fn make_new_folder(path: &Path, mode: u32, owner: Option<Owner>) -> R
 /// The text of a file.
 ///
 /// # Errors
-/// It cannot be read, or is no text.
+/// It cannot be read, is no text, or is longer than any file of ours.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| Failure::io("read", path, &error))
+    text_of(path).map_err(|error| Failure::io("read", path, &error))
+}
+
+/// A request or a folder that was carried here may hold anything, a link to an endless device too.
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
+        return Err(io::Error::other(format!("it is longer than {} MB", LONGEST / 1_000_000)));
+    }
+    Ok(text)
 }
 
 /// As [`read`]; `None` if it does not exist.
@@ -164,7 +198,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Failure> {
-    match fs::read_to_string(path) {
+    match text_of(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::io("read", path, &error)),
@@ -311,6 +345,33 @@ mod tests {
         // Who had it open still reads the old one.
         assert_eq!(io::read_to_string(open).unwrap(), "old");
         assert!(replace(&folder.path().join("none"), "x").is_err());
+    }
+
+    #[test]
+    fn of_several_who_change_a_file_at_once_none_undoes_the_work_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.acl");
+        fs::write(&path, "").unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..20 {
+                let path = &path;
+                let lock = folder.path().join("lock");
+                scope.spawn(move || edit(path, &lock, |text| Ok(format!("{text}{number}\n"))).unwrap());
+            }
+        });
+        let text = fs::read_to_string(&path).unwrap();
+        let mut numbers: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+        let lock = folder.path().join("nowhere/lock");
+        assert!(!edit(&path, &lock, |text| Ok(text.to_owned())).unwrap());
+        let error = edit(&path, &lock, |_| Err("is wrong".to_owned())).unwrap_err();
+        assert!(error.to_string().ends_with("a.acl is wrong"), "{error}");
+    }
+
+    #[test]
+    fn an_endless_file_is_an_error() {
+        assert!(read(Path::new("/dev/zero")).unwrap_err().to_string().contains("longer than 10 MB"));
     }
 
     #[test]

@@ -32,13 +32,14 @@ pub(crate) fn request(
     name: &str,
     hosts: &[String],
     login: Option<String>,
+    service: Option<&str>,
     out: &Path,
 ) -> Result<String, Failure> {
     let kind = Kind::of(name, !hosts.is_empty());
     let acl = files::read_if_there(&context.machine.acl())?.unwrap_or_default();
     name::check(name, kind, acl::role(&acl, name), &context.panel_users()?)?;
     let hosts = if kind == Kind::Server { server_names(hosts)? } else { Vec::new() };
-    let destination = Destination::of(name, kind, &context.machine, || context.told(login))?;
+    let destination = Destination::of(name, kind, &context.machine, service, || context.told(login))?;
     let path = out.join(format!("{name}.csr"));
     for path in [&path, &destination.key] {
         destination.check_free(path)?;
@@ -75,10 +76,15 @@ struct Carried {
 ///
 /// # Errors
 /// The folder is not complete, its files do not belong together, or a file exists.
-pub(crate) fn install(context: &Context, folder: &Path, login: Option<String>) -> Result<String, Failure> {
+pub(crate) fn install(
+    context: &Context,
+    folder: &Path,
+    login: Option<String>,
+    service: Option<&str>,
+) -> Result<String, Failure> {
     let carried = Carried::read(folder, context.now)?;
     let Carried { name, kind, certificate, key, authority, .. } = &carried;
-    let destination = Destination::of(name, *kind, &context.machine, || {
+    let destination = Destination::of(name, *kind, &context.machine, service, || {
         let carried = folder.join("client.toml");
         if carried.exists() { context.told_by(&carried, login) } else { context.told(login) }
     })?;
@@ -88,6 +94,9 @@ pub(crate) fn install(context: &Context, folder: &Path, login: Option<String>) -
         report += &lines([destination.certificate.display().to_string()]);
         report += &lines(broker::reload_user_of(&context.machine, name, *kind));
     } else {
+        if *kind == Kind::Server {
+            broker::check_list(&context.machine, authority)?;
+        }
         let there = match key {
             Some(key) => key.clone(),
             None => destination.read_key()?,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
+use bus::settings::Address;
 use rcgen::PublicKeyData as _;
 use zeroize::Zeroizing;
 
@@ -64,6 +65,8 @@ pub(crate) struct Wanted {
     pub(crate) out: PathBuf,
     /// For which user of this machine.
     pub(crate) login: Option<String>,
+    /// For which service of this machine.
+    pub(crate) service: Option<String>,
 }
 
 /// One identity that may be issued.
@@ -101,7 +104,7 @@ pub(crate) fn issue(context: &Context, wanted: &Wanted) -> Result<String, Failur
         if planned.kind == Kind::Client {
             report += &lines(match wanted.control {
                 true => control::allow(&context.machine, &bridges, &planned.name)?,
-                false => vec![rights(&planned.name)],
+                false => vec![rights(&context.machine, &planned.name)],
             });
         }
     }
@@ -117,12 +120,24 @@ pub(crate) fn sign(context: &Context, request: &Path, out: &Path) -> Result<Stri
     let Asked { name, hosts, public } = authority::asked(&files::read(request)?)
         .map_err(|error| Failure::new(format!("{} {error}", request.display())))?;
     let kind = Kind::of(&name, !hosts.is_empty());
+    // Whoever signs has read the name of the file. Another name in it may be one that may command.
+    if request.file_stem() != Some(name.as_ref()) {
+        return Err(Failure::new(format!(
+            "{} asks to be {name:?}: expected the name of its file; whoever sent it may not be {name:?}. If that is \
+             right, name the file {name}.csr",
+            request.display()
+        )));
+    }
     hosts.iter().try_for_each(|host| name::check_host("--server", host))?;
     let was_revoked = check(context, &vault, &name, kind)?.is_denied;
     let target = folder(out, &name)?;
     let planned = Planned { name, kind, hosts, target, was_revoked, public: Some(public) };
     let authority = vault.unlock(&context.passphrase, context.now)?;
-    issue_one(context, &mut vault, &authority, &planned)
+    let mut report = issue_one(context, &mut vault, &authority, &planned)?;
+    if planned.kind == Kind::Client {
+        report += &lines([rights(&context.machine, &planned.name)]);
+    }
+    Ok(report)
 }
 
 fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result<Planned, Failure> {
@@ -139,10 +154,10 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
             "--control: the broker's access rules let {name} only read: expected another name"
         )));
     }
-    if wanted.install && kind == Kind::Client && role == Role::Service {
+    if wanted.install && kind == Kind::Client && role == Role::Service && wanted.service.is_none() {
         return Err(Failure::usage(format!(
-            "{name} is a service in the broker's access rules, and where its files belong is not known here: leave \
-             out --install to get a folder with them"
+            "{name} is a service in the broker's access rules, and where its files belong is not known here: expected \
+             --service NAME, or no --install to get a folder with them"
         )));
     }
     let hosts = match kind {
@@ -150,9 +165,13 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
         Kind::Bridge | Kind::Client => Vec::new(),
     };
     let target = if wanted.install {
-        let destination =
-            Destination::of(name, kind, &context.machine, || context.told(wanted.login.clone()))?;
+        let destination = Destination::of(name, kind, &context.machine, wanted.service.as_deref(), || {
+            context.told(wanted.login.clone())
+        })?;
         destination.check_absent(&vault.certificate)?;
+        if kind == Kind::Server {
+            broker::check_list(&context.machine, &vault.certificate)?;
+        }
         Target::Machine(Box::new(destination))
     } else {
         if kind == Kind::Client {
@@ -181,6 +200,10 @@ fn check(context: &Context, vault: &Vault, name: &str, kind: Kind) -> Result<Kno
     name::check(name, kind, role, &context.panel_users()?)?;
     if let Some(entry) = vault.register.current(name) {
         return Err(issued_already(entry, context.now));
+    }
+    if !broker::trusts(&context.machine, &vault.certificate) {
+        // Its rules are about the identities of another authority.
+        return Ok(Known { role, is_denied: false });
     }
     if acl::is_denied(&acl::allow_again(&acl, name), name) {
         return Err(Failure::new(format!(
@@ -292,7 +315,14 @@ pub(crate) fn headline(name: &str, kind: Kind, hosts: &[String], expires: Utc) -
     format!("{name}: a {}'s certificate, valid until {}{of}\n", kind.word(), day(expires))
 }
 
-fn rights(name: &str) -> String {
+fn rights(machine: &Machine, name: &str) -> String {
+    if let Some(file) = control::listing(machine, name).first() {
+        return format!("{name} may command already: the name stands in {}", file.display());
+    }
+    let rules = files::read_if_there(&machine.acl()).ok().flatten().unwrap_or_default();
+    if acl::role(&rules, name) == Role::Service {
+        return format!("{name} may read everything, and publish what the broker's access rules grant it");
+    }
     format!(
         "{name} may read everything; to let {name} command, add the name to control_clients of the bridge and \
          reload it (docs/identities.md)"
@@ -311,9 +341,16 @@ pub(crate) fn write_folder(
     let mut files = vec![NewFile::public(folder.join("ca.pem"), delivery.authority)];
     if let (Kind::Client, Some(_)) = (kind, delivery.key) {
         let told = context.told(None)?;
-        let broker = broker_of_others(context, vault, told.broker);
+        let mut brokers: Vec<Address> = Vec::new();
+        for here in told.brokers {
+            let Address { host, port } = here;
+            let address = Address { host: broker_of_others(context, vault, host), port };
+            if !brokers.contains(&address) {
+                brokers.push(address);
+            }
+        }
         let authority = Path::new("ca.pem");
-        let access = Access { identity: name, sites: &told.sites, broker: &broker, authority };
+        let access = Access { identity: name, sites: &told.sites, brokers: &brokers, authority };
         files.push(NewFile::public(folder.join("client.toml"), &person::client_settings(&access)));
     }
     if let Some(key) = delivery.key {

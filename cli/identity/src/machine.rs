@@ -1,6 +1,8 @@
 //! This machine: where its programs read certificates and keys, who owns them, and its service
 //! manager. With `--root DIR` it is the machine whose files are below DIR.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -23,8 +25,15 @@ pub(crate) struct Machine {
 pub(crate) struct Pair {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
-    /// The group that may read the key.
-    group: &'static str,
+    group: Group,
+}
+
+/// The group that may read a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Named(&'static str),
+    /// That of the folder, which the package of a service has made.
+    OfFolder,
 }
 
 impl Machine {
@@ -71,12 +80,18 @@ impl Machine {
         if by_hand.is_file() { by_hand } else { self.at("/etc/mosquitto/obsbus/obsbus.conf") }
     }
 
+    /// What mosquitto reads of the package's settings; `None` if it reads those of the site itself.
+    pub(crate) fn settings_in_use(&self) -> Option<PathBuf> {
+        let is_packaged = self.broker_settings().starts_with(self.at("/etc/mosquitto/obsbus"));
+        is_packaged.then(|| self.at("/run/obsbus-broker/conf.d/obsbus.conf"))
+    }
+
     /// The broker's certificate and key.
     pub(crate) fn broker(&self) -> Pair {
         Pair {
             certificate: self.at("/etc/mosquitto/certs/obsbus-server.pem"),
             key: self.at("/etc/mosquitto/certs/obsbus-server.key"),
-            group: MOSQUITTO,
+            group: Group::Named(MOSQUITTO),
         }
     }
 
@@ -86,8 +101,41 @@ impl Machine {
         Pair {
             certificate: folder.join(format!("{name}.pem")),
             key: folder.join(format!("{name}.key")),
-            group: BRIDGES,
+            group: Group::Named(BRIDGES),
         }
+    }
+
+    /// As [`files::edit`]: of several who change files of this machine at once none undoes the work of
+    /// another.
+    ///
+    /// # Errors
+    /// As [`files::edit`].
+    pub(crate) fn edit(
+        &self,
+        path: &Path,
+        change: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<bool, Failure> {
+        files::edit(path, &self.at("/run/obsbus-identity.lock"), change)
+    }
+
+    /// Certificate and key of the identity `name` that the service `service` uses.
+    ///
+    /// # Errors
+    /// There is no such service on this machine.
+    pub(crate) fn service(&self, service: &str, name: &str) -> Result<Pair, Failure> {
+        let folder = self.at("/etc/obsbus").join(service);
+        if !bus::topic::is_name(service) || !folder.is_dir() {
+            return Err(Failure::usage(format!(
+                "--service {service:?}: {} is no folder: expected the name of a service that is installed on this \
+                 machine, such as obsbus-gateway",
+                folder.display()
+            )));
+        }
+        Ok(Pair {
+            certificate: folder.join(format!("{name}.pem")),
+            key: folder.join(format!("{name}.key")),
+            group: Group::OfFolder,
+        })
     }
 
     /// Makes the folder of a pair.
@@ -96,7 +144,7 @@ impl Machine {
     /// It cannot be made.
     pub(crate) fn make_folder_of(&self, pair: &Pair, owner: Option<Owner>) -> Result<(), Failure> {
         let folder = pair.key.parent().unwrap_or(&self.root);
-        let mode = if pair.group == BRIDGES { 0o750 } else { 0o755 };
+        let mode = if pair.group == Group::Named(MOSQUITTO) { 0o755 } else { 0o750 };
         files::make_folder(folder, mode, owner)
     }
 
@@ -109,21 +157,22 @@ impl Machine {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
+        let Group::Named(wanted) = pair.group else { return owner_of_folder(&pair.key) };
         let groups = files::read_if_there(&self.at("/etc/group"))?.unwrap_or_default();
         let fields = |line: &str| {
             let mut fields = line.split(':');
             let name = fields.next()?;
-            (name == pair.group).then(|| fields.nth(1)?.parse().ok())?
+            (name == wanted).then(|| fields.nth(1)?.parse().ok())?
         };
         match groups.lines().find_map(fields) {
             Some(gid) => Ok(Some(Owner { uid: 0, gid })),
             None => {
-                let package = if pair.group == MOSQUITTO { "mosquitto" } else { "obsbus-bridges" };
+                let package = if wanted == MOSQUITTO { "mosquitto" } else { "obsbus-bridges" };
                 Err(Failure::new(format!(
                     "{} has no group {}, which must be able to read {}: install {package} first, or leave out \
                      --install and carry the files to the machine where it is",
                     self.at("/etc/group").display(),
-                    pair.group,
+                    wanted,
                     pair.key.display()
                 )))
             }
@@ -147,4 +196,18 @@ impl Machine {
         let quiet = command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.has_services() && quiet.status().is_ok_and(|status| status.success())
     }
+}
+
+/// Root, and the group of the folder of `file`.
+fn owner_of_folder(file: &Path) -> Result<Option<Owner>, Failure> {
+    let folder = file.parent().unwrap_or(file);
+    let gid = fs::metadata(folder).map_err(|error| Failure::io("read", folder, &error))?.gid();
+    if gid == 0 {
+        return Err(Failure::new(format!(
+            "{} has the group root, and the service could not read the key: expected the group of the service, which \
+             its package makes: install that first",
+            folder.display()
+        )));
+    }
+    Ok(Some(Owner { uid: 0, gid }))
 }

@@ -11,6 +11,8 @@ pub(crate) const BROKER: &str = "broker";
 const BRIDGE: &str = "-bridge";
 /// The beginning of the names of panel users, who have a password.
 const PANEL: &str = "web-";
+/// The authority's own files bear this name.
+const AUTHORITY: &str = "ca";
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -53,6 +55,15 @@ impl Kind {
 /// Says which rule it breaks, and what would be right.
 pub(crate) fn check(name: &str, kind: Kind, role: Role, panel_users: &[String]) -> Result<(), Failure> {
     Identity::client(name).map_err(Failure::usage)?;
+    if name == AUTHORITY {
+        return Err(Failure::usage(format!(
+            "{name}: its certificate would be a file {name}.pem, which is the authority's: expected another name"
+        )));
+    }
+    if name.starts_with('-') {
+        // Every command, and systemctl, would take it for an option.
+        return Err(Failure::usage(format!("{name}: expected a name that does not begin with -")));
+    }
     if name.starts_with(PANEL) {
         return Err(Failure::usage(format!(
             "{name}: names that begin with {PANEL} belong to users of the web panel, who have passwords: \
@@ -129,6 +140,10 @@ mod tests {
         assert!(refused("acl-canary", Role::None).contains("reserved"));
         assert!(refused("web-eve", Role::None).contains("obsbus-web-user add web-eve"));
         assert!(refused("bob", Role::None).contains("obsbus-web-user remove bob"));
+        assert!(refused("ca", Role::None).contains("which is the authority's: expected another name"));
+        for name in ["-x", "-bridge"] {
+            assert!(refused(name, Role::None).contains("does not begin with -"), "{name}");
+        }
         let server = check("powerd", Kind::Server, Role::Service, &[]).unwrap_err().to_string();
         assert!(server.contains("expected another name"), "{server}");
     }

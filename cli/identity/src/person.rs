@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use bus::settings::Address;
 use bus::settings::account::Account;
 use rustix::process::geteuid;
 
@@ -101,18 +102,26 @@ fn look_up(login: &str) -> Result<(Account, PathBuf), Failure> {
 pub(crate) struct Access<'a> {
     pub(crate) identity: &'a str,
     pub(crate) sites: &'a [String],
-    /// The broker's host.
-    pub(crate) broker: &'a str,
+    /// Where the broker is; at least one address.
+    pub(crate) brokers: &'a [Address],
     /// The authority's certificate; relative to `client.toml`, or absolute.
     pub(crate) authority: &'a Path,
 }
 
 /// The text of `client.toml`, beside certificate and key.
 pub(crate) fn client_settings(access: &Access<'_>) -> String {
-    let Access { identity, sites, broker, authority } = access;
+    let Access { identity, sites, brokers, authority } = access;
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let sites: Vec<String> = sites.iter().map(|site| quoted(site)).collect();
-    let (broker, authority) = (quoted(broker), quoted(&authority.display().to_string()));
+    let authority = quoted(&authority.display().to_string());
+    let broker = match brokers {
+        [Address { host, port: Address::PORT }] => format!("host = {}", quoted(host)),
+        [Address { host, port }] => format!("host = {}\nport = {port}", quoted(host)),
+        several => {
+            let several: Vec<String> = several.iter().map(|it| quoted(&it.to_string())).collect();
+            format!("hosts = [{}]", several.join(", "))
+        }
+    };
     format!(
         "\
 # Settings of obsbus, chiller and focus for {identity}, explained in /usr/share/doc/obsbus/settings.md.
@@ -121,7 +130,7 @@ pub(crate) fn client_settings(access: &Access<'_>) -> String {
 sites = [{}]
 
 [broker]
-host = {broker}
+{broker}
 ca_file = {authority}
 certificate_file = \"{identity}.pem\"
 key_file = \"{identity}.key\"
@@ -133,14 +142,17 @@ key_file = \"{identity}.key\"
 /// The text of an option file: one option in each line, with absolute paths. `folder` has
 /// certificate and key.
 pub(crate) fn options(access: &Access<'_>, folder: &Path) -> String {
-    let Access { identity, broker, authority, .. } = access;
+    let Access { identity, brokers, authority, .. } = access;
+    // These programs know one.
+    let local = Address { host: "localhost".to_owned(), port: Address::PORT };
+    let Address { host, port } = brokers.first().unwrap_or(&local);
     let mut text =
         format!("# Options of {identity} for {}; they are used without being given.\n", PROGRAMS.join(", "));
     let file = |ending: &str| folder.join(format!("{identity}.{ending}"));
     for (option, value) in [
         ("-V", "5".to_owned()),
-        ("-h", (*broker).to_owned()),
-        ("-p", "8883".to_owned()),
+        ("-h", host.clone()),
+        ("-p", port.to_string()),
         ("--cafile", authority.display().to_string()),
         ("--cert", file("pem").display().to_string()),
         ("--key", file("key").display().to_string()),
@@ -149,4 +161,24 @@ pub(crate) fn options(access: &Access<'_>, folder: &Path) -> String {
         let _ = writeln!(text, "{option} {value}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_gets_every_address_of_the_broker_and_the_other_programs_the_first() {
+        let told = |texts: &[&str]| {
+            let brokers: Vec<_> = texts.iter().map(|it| Address::parse(it, Address::PORT).unwrap()).collect();
+            let (sites, authority) = (["clasp".to_owned()], Path::new("ca.pem"));
+            let access = Access { identity: "alice", sites: &sites, brokers: &brokers, authority };
+            (client_settings(&access), options(&access, Path::new("/home/alice")))
+        };
+        let (settings, options) = told(&["a", "b:1884"]);
+        assert!(settings.contains("\nhosts = [\"a:8883\", \"b:1884\"]\n"), "{settings}");
+        assert!(options.contains("\n-h a\n-p 8883\n"), "{options}");
+        assert!(told(&["a"]).0.contains("\nhost = \"a\"\nca_file"));
+        assert!(told(&["a:1884"]).0.contains("\nhost = \"a\"\nport = 1884\n"));
+    }
 }

@@ -85,7 +85,8 @@ fn renew_one(
         .map_err(|error| Failure::new(format!("the copy of {name}'s certificate {error}")))?
         .public;
     let folder = out.join(name);
-    let place = places(&context.machine, entry).into_iter().find(|file| has_key(file, &public));
+    let place =
+        places(&context.machine, entry).into_iter().find(|file| has_key(&context.machine, file, &public));
     if place.is_none() && files::is_there(&folder) {
         return Err(files::exists(&folder));
     }
@@ -101,7 +102,7 @@ fn renew_one(
     vault.keep(&signed)?;
     let mut report = headline(name, *kind, hosts, signed.expires);
     if let Some(file) = &place {
-        as_owner_of(file, || destination::replace(file, &signed.certificate))?;
+        as_owner_of(&context.machine, file, || destination::replace(file, &signed.certificate))?;
         report += &lines([file.display().to_string()]);
         report += &lines(broker::reload_user_of(&context.machine, name, *kind));
     } else {
@@ -125,16 +126,19 @@ fn places(machine: &Machine, entry: &Entry) -> Vec<PathBuf> {
 }
 
 /// Whether `file` is a certificate for this public key.
-fn has_key(file: &Path, public: &[u8]) -> bool {
-    let text = as_owner_of(file, || files::read(file));
+fn has_key(machine: &Machine, file: &Path, public: &[u8]) -> bool {
+    let text = as_owner_of(machine, file, || files::read(file));
     text.is_ok_and(|text| facts(&text).is_ok_and(|facts| facts.public == public))
 }
 
-/// Runs `work` with the rights of whoever owns the folder of `file`: root must not follow the links in
-/// somebody else's folder.
-fn as_owner_of<T: Send>(file: &Path, work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
-    let folder = file.parent().and_then(|folder| fs::metadata(folder).ok());
-    match folder.filter(|folder| geteuid().is_root() && folder.uid() != 0) {
+/// Runs `work` with the rights of whoever can replace a part of the path of `file`: root must not follow
+/// the links in somebody else's folder.
+fn as_owner_of<T: Send>(
+    machine: &Machine,
+    file: &Path,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    match stranger_on(machine, file).filter(|_| geteuid().is_root()) {
         None => work(),
         Some(folder) => {
             let (uid, gid) = (folder.uid(), folder.gid());
@@ -142,6 +146,13 @@ fn as_owner_of<T: Send>(file: &Path, work: impl FnOnce() -> Result<T, Failure> +
             owner.run(work).map_err(|error| Failure::new(format!("cannot act as user {uid}: {error}")))?
         }
     }
+}
+
+/// The first part of the path of `file` that is not root's, links not followed.
+fn stranger_on(machine: &Machine, file: &Path) -> Option<fs::Metadata> {
+    let root = machine.at("/");
+    let parts: Vec<&Path> = file.ancestors().take_while(|part| part.starts_with(&root)).collect();
+    parts.into_iter().rev().filter_map(|part| fs::symlink_metadata(part).ok()).find(|part| part.uid() != 0)
 }
 
 /// A certificate of this machine that ends soon.
@@ -213,15 +224,18 @@ fn due_here(context: &Context, vault: Option<&Vault>, within: i64) -> Vec<Due> {
     let machine = &context.machine;
     let mut found = BTreeSet::from([(BROKER.to_owned(), machine.broker().certificate)]);
     for folder in fs::read_dir(machine.at("/etc/obsbus")).into_iter().flatten().flatten() {
-        let name = folder.file_name().to_string_lossy().into_owned();
-        let certificate = machine.bridge(&name).certificate;
-        found.insert((name, certificate));
+        // A service may have several: its own, and those of its callers.
+        for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            if let Some(name) = file.file_name().to_string_lossy().strip_suffix(".pem") {
+                found.insert((name.to_owned(), file.path()));
+            }
+        }
     }
     let registered = vault.into_iter().flat_map(|vault| vault.register.newest());
     let installed = registered.filter(|entry| entry.revoked.is_none());
     found.extend(installed.filter_map(|entry| Some((entry.name.clone(), entry.installed.clone()?))));
     let due = found.into_iter().filter_map(|(name, file)| {
-        let facts = facts(&as_owner_of(&file, || files::read(&file)).ok()?).ok()?;
+        let facts = facts(&as_owner_of(machine, &file, || files::read(&file)).ok()?).ok()?;
         if vault.is_some_and(|vault| vault.register.is_revoked(&name)) {
             return None;
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::authority;
 use crate::broker;
 use crate::context::Context;
+use crate::control;
 use crate::crl;
 use crate::failure::Failure;
 use crate::files::{self, NewFile};
@@ -31,21 +32,39 @@ pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
     for entry in vault.register.certificates.iter_mut().filter(|entry| entry.name == name) {
         entry.revoked.get_or_insert(context.now);
     }
+    let is_here = broker::is_here(&context.machine);
+    let is_trusted = is_here && broker::trusts(&context.machine, &vault.certificate);
+    // What was revoked once stays so, even if the register is an old copy of itself.
+    let in_use = if is_trusted { broker::list_in_use(&context.machine) } else { None };
+    let lists = [files::read_if_there(&vault.path("crl.pem"))?, in_use].into_iter().flatten();
+    let lists: Vec<_> = lists.filter_map(|text| crl::of_authority(&text, &vault.certificate)).collect();
+    let mut revoked = vault.register.revoked();
+    for (serial, date) in lists.iter().flat_map(|list| &list.revoked) {
+        if !revoked.iter().any(|(known, _)| known == serial) {
+            revoked.push((serial.clone(), *date));
+        }
+    }
     let previous = vault.register.revocation_list.as_ref();
     let number = previous.map_or(1, |list| list.number + 1);
-    let date = authority::list_date(context.now, previous.map(|list| list.date));
-    let list = authority.revocation_list(&vault.register.revoked(), number, date)?;
+    let dates = lists.iter().map(|list| list.date).chain(previous.map(|list| list.date));
+    let date = authority::list_date(context.now, dates.max());
+    let list = authority.revocation_list(&revoked, number, date)?;
     vault.register.revocation_list = Some(RevocationList { number, date });
     // The register first: a run that is interrupted here can be repeated, and the list is made from it.
     vault.save()?;
     let path = vault.path("crl.pem");
     files::put(&NewFile::public(path.clone(), &list))?;
     let mut report = format!("{name}: revoked\n");
-    report += &if broker::is_here(&context.machine) {
+    report += &if is_trusted {
         lines(broker::revoke(&context.machine, name, kind, &list, context.now)?)
     } else {
         lines([
-            "the broker is not on this machine, and does not know it yet".to_owned(),
+            match is_here {
+                false => "the broker is not on this machine, and does not know it yet".to_owned(),
+                true => "the broker on this machine trusts another authority; the one that trusts this does not know \
+                         it yet"
+                    .to_owned(),
+            },
             format!("carry {} there; there: obsbus identity revoke {name} --crl crl.pem", path.display()),
         ])
     };
@@ -56,9 +75,19 @@ pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
             day(last)
         )]);
     } else {
-        report += &lines([format!("take {name} out of control_clients and stop_clients, too")]);
+        report += &forbid(context, name, is_here && !is_trusted);
     }
     Ok(report)
+}
+
+/// Takes `name` out of the lists of the bridges: it may be issued again, to somebody else. `is_other`: this
+/// machine belongs to another authority.
+fn forbid(context: &Context, name: &str, is_other: bool) -> String {
+    let here = if is_other { Vec::new() } else { control::forbid(&context.machine, name) };
+    let elsewhere = format!(
+        "on other machines with bridges, take {name} out of control_clients and stop_clients, then reload the bridges"
+    );
+    lines(here.into_iter().chain([elsewhere]))
 }
 
 /// The broker's part of a revocation, with the list that the authority has made elsewhere.
@@ -78,10 +107,20 @@ pub(crate) fn revoke_here(context: &Context, name: &str, list: &Path) -> Result<
     }
     let text = files::read(list)?;
     let authority = files::read(&machine.broker_authority())?;
-    let in_use = files::read_if_there(&machine.broker_revoked())?;
+    let in_use = broker::list_in_use(machine);
     crl::check(&text, &authority, in_use.as_deref(), context.now)
         .map_err(|error| Failure::new(format!("{} {error}", list.display())))?;
     let kind = Kind::of(name, false);
-    let done = broker::revoke(machine, name, kind, &text, context.now)?;
-    Ok(format!("{name}: revoked\n{}", lines(done)))
+    let mut report = format!("{name}: revoked\n");
+    report += &lines(broker::revoke(machine, name, kind, &text, context.now)?);
+    if kind != Kind::Server {
+        report += &forbid(context, name, false);
+    }
+    if in_use.is_some_and(|in_use| in_use.trim() == text.trim()) {
+        report += &lines([format!(
+            "the broker had this list already: if {name} was revoked after it was made, the certificate of {name} \
+             still connects, without rights: carry the newest crl.pem here"
+        )]);
+    }
+    Ok(report)
 }

@@ -29,15 +29,16 @@ pub fn run(matches: &ArgMatches, site: Option<String>) -> Result<(String, u8), F
     let context = context(matches, site)?;
     let hosts = || texts(matches, "server");
     let login = || text(matches, "user");
+    let service = text(matches, "service");
     let out = || path(matches, "out").unwrap_or_else(|| PathBuf::from("."));
     let file = |name| path(matches, name).unwrap_or_default();
     let name_of = || text(matches, "name").unwrap_or_default();
     let report = match name {
         "init" => issue::init(&context, !matches.get_flag("no-passphrase")),
         "issue" => issue::issue(&context, &wanted(matches)),
-        "request" => install::request(&context, &name_of(), &hosts(), login(), &out()),
+        "request" => install::request(&context, &name_of(), &hosts(), login(), service.as_deref(), &out()),
         "sign" => issue::sign(&context, &file("file"), &out()),
-        "install" => install::install(&context, &file("folder"), login()),
+        "install" => install::install(&context, &file("folder"), login(), service.as_deref()),
         "renew" if matches.get_flag("due") => {
             let within = matches.get_one::<i64>("within").copied().unwrap_or_default();
             return renew::renew_due(&context, within);
@@ -81,6 +82,7 @@ fn wanted(matches: &ArgMatches) -> Wanted {
         control: matches.get_flag("control"),
         out: path(matches, "out").unwrap_or_else(|| PathBuf::from(".")),
         login: text(matches, "user"),
+        service: text(matches, "service"),
     }
 }
 

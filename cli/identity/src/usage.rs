@@ -196,9 +196,13 @@ fn out() -> Arg {
         .help("Folder in which the folder NAME is made")
 }
 
-/// What a person's settings are told.
-fn told() -> [Arg; 2] {
+/// Where a client's files go, and what a person's settings are told.
+fn told() -> [Arg; 3] {
     [
+        Arg::new("service").long("service").value_name("NAME").conflicts_with("user").help(
+            "Install a client's files for this service of the machine, in the folder /etc/obsbus/NAME that its package \
+             has made",
+        ),
         Arg::new("user")
             .long("user")
             .value_name("LOGIN")

@@ -9,6 +9,7 @@
 //! ```
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use bus::clock::Utc;
@@ -111,7 +112,15 @@ impl Vault {
         let Facts { begins, expires, .. } = facts(&certificate)
             .map_err(|error| Failure::new(format!("{}: {error}", folder.join("ca.pem").display())))?;
         let path = folder.join("register.toml");
-        let register = Register::parse(&files::read(&path)?)
+        let text = files::read(&path)?;
+        // Each that was written begins with a comment. An empty one would let every name be issued again.
+        if text.trim().is_empty() {
+            return Err(Failure::new(format!(
+                "{} is empty: expected what this authority has issued: put your copy of it back",
+                path.display()
+            )));
+        }
+        let register = Register::parse(&text)
             .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?;
         Ok(Self { folder: folder.to_owned(), certificate, begins, expires, register, _lock: None })
     }
@@ -152,6 +161,7 @@ impl Vault {
                 path.display()
             ))
         })?);
+        self.check_hidden(&path)?;
         let passphrase = match protected::is_encrypted(&text) {
             true => Some(source.get(&path)?),
             false => None,
@@ -172,6 +182,19 @@ impl Vault {
             )));
         }
         Ok(authority)
+    }
+
+    /// Refuses a key that others of this machine can read, because both modes let them.
+    fn check_hidden(&self, key: &Path) -> Result<(), Failure> {
+        let is_open = |path: &Path| fs::metadata(path).is_ok_and(|it| it.mode() & 0o077 != 0);
+        if is_open(key) && is_open(&self.folder) {
+            return Err(Failure::new(format!(
+                "{0} can be read by others, and whoever has it can be anybody on the bus: chmod 700 {1}; chmod 600 {0}",
+                key.display(),
+                self.folder.display()
+            )));
+        }
+        Ok(())
     }
 
     /// Whether a passphrase is needed to sign.
@@ -274,6 +297,9 @@ pub(crate) fn facts(text: &str) -> Result<Facts, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn now() -> Utc {
@@ -338,10 +364,28 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_others_can_read_signs_nothing() {
+        let (_folder, ca) = made();
+        let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        mode(&ca.join("ca.key"), 0o644);
+        // The folder hides it.
+        Vault::open(&ca).unwrap().unlock(&Source::Terminal, now()).unwrap();
+        mode(&ca, 0o755);
+        let error = refused(&Vault::open(&ca).unwrap(), now());
+        assert!(error.contains("can be read by others") && error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
     fn a_register_that_cannot_be_read_is_an_error_with_its_line() {
         let (_folder, ca) = made();
         fs::write(ca.join("register.toml"), "[[certificate]]\nname = 1\n").unwrap();
         let error = Vault::open(&ca).err().unwrap().to_string();
         assert!(error.contains("register.toml cannot be read: TOML parse error at line 2"), "{error}");
+        fs::write(ca.join("register.toml"), "").unwrap();
+        let error = Vault::open(&ca).err().unwrap().to_string();
+        assert!(
+            error.contains("register.toml is empty") && error.contains("put your copy of it back"),
+            "{error}"
+        );
     }
 }

@@ -19,8 +19,19 @@ use super::report::{Finding, Report, Verdict};
 use crate::exit::{EXIT_UNREACHABLE, Failure, with_causes};
 use crate::text::age;
 
+/// The steps to it.
+const STEPS: [Check; 4] = [Check::Address, Check::Listener, Check::Certificate, Check::Login];
 /// What needs a login.
-const BEHIND: [Check; 4] = [Check::Read, Check::Names, Check::State, Check::Delay];
+pub(super) const BEHIND: [Check; 8] = [
+    Check::Read,
+    Check::Names,
+    Check::State,
+    Check::Wills,
+    Check::Claims,
+    Check::Expiry,
+    Check::Replies,
+    Check::Delay,
+];
 
 /// Goes as far as it can; the login at the end of it.
 ///
@@ -29,50 +40,71 @@ const BEHIND: [Check; 4] = [Check::Read, Check::Names, Check::State, Check::Dela
 pub(crate) async fn examine(own: Option<&Own>, report: &mut Report) -> Result<Option<Box<Client>>, Failure> {
     let Some(own) = own else {
         report.about("The broker")?;
-        report.skip(&[Check::Address, Check::Listener, Check::Certificate, Check::Login])?;
+        report.skip(&STEPS)?;
         report.skip(&BEHIND)?;
         return Ok(None);
     };
-    let broker = &own.settings.broker;
-    report.about(format!("The broker {}:{}", broker.host, broker.port))?;
-    let client = match way(broker).await {
-        Ok((findings, stream)) => {
-            report.add_all(findings)?;
-            let finding = certificate(stream, broker).await;
-            let reached = finding.verdict != Verdict::Failure;
-            report.add(finding)?;
-            match &own.identity {
-                Some(identity) if reached => login(broker, identity, report).await?,
-                _ => {
-                    report.skip(&[Check::Login])?;
-                    None
-                }
-            }
+    let mut ways = Vec::new();
+    for broker in own.settings.broker.each() {
+        let (findings, client) = along(&broker, own.identity.as_ref()).await;
+        ways.push((broker.address, findings, client));
+    }
+    let is_reached = ways.iter().any(|(.., client)| client.is_some());
+    let mut first = None;
+    for (address, findings, client) in ways {
+        report.about(format!("The broker {address}"))?;
+        let steps = STEPS.get(findings.len()..).unwrap_or_default();
+        for finding in findings {
+            // While another address serves, this one is missed only when that one fails, too.
+            report.add(if is_reached { finding.softened() } else { finding })?;
         }
-        Err(findings) => {
-            let steps = [Check::Address, Check::Listener, Check::Certificate];
-            let missing = steps.get(findings.len()..).unwrap_or_default();
-            report.add_all(findings)?;
-            report.skip(missing)?;
-            report.skip(&[Check::Login])?;
-            None
+        report.skip(steps)?;
+        match (&first, client) {
+            (None, client) => first = client,
+            (Some(_), Some(client)) => Box::pin(client.disconnect()).await,
+            (Some(_), None) => {}
         }
-    };
-    if client.is_none() {
+    }
+    if first.is_none() {
         report.skip(&BEHIND)?;
     }
-    Ok(client)
+    Ok(first)
+}
+
+/// The findings of the steps to one address, until one fails; and the login at their end.
+async fn along(broker: &BrokerSettings, identity: Option<&Identity>) -> (Vec<Finding>, Option<Box<Client>>) {
+    let (mut findings, stream) = match way(broker).await {
+        Ok(reached) => reached,
+        Err(findings) => return (findings, None),
+    };
+    findings.push(certificate(stream, broker).await);
+    let is_accepted = findings.iter().all(|finding| finding.verdict != Verdict::Failure);
+    let Some(identity) = identity.filter(|_| is_accepted) else { return (findings, None) };
+    match connect(broker, identity).await {
+        Ok(client) => {
+            findings.push(Finding::ok(Check::Login, format!("accepted as {identity}")));
+            (findings, Some(client))
+        }
+        Err(text) => {
+            findings.push(Finding::failure(Check::Login, EXIT_UNREACHABLE, text, ""));
+            (findings, None)
+        }
+    }
 }
 
 /// From the name to a connection, or to the step that failed.
 async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<Finding>> {
-    let (host, port) = (broker.host.as_str(), broker.port);
+    let (host, port) = (broker.address.host.as_str(), broker.address.port);
     let failed = |check, text: String, remedy: &str| Finding::failure(check, EXIT_UNREACHABLE, text, remedy);
     let addresses: Vec<_> = match timeout(LIMIT, lookup_host((host, port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => {
             let text = format!("the name {host:?} cannot be resolved: {error}");
-            return Err(vec![failed(Check::Address, text, "correct broker.host in the settings, or DNS")]);
+            return Err(vec![failed(
+                Check::Address,
+                text,
+                "correct it in the settings (broker.host or broker.hosts), or DNS",
+            )]);
         }
         Err(_) => {
             let text = format!("the name {host:?} was not resolved within {} s", LIMIT.as_secs());
@@ -115,7 +147,7 @@ async fn certificate(stream: TcpStream, broker: &BrokerSettings) -> Finding {
         Ok(Ok(chain)) => valid(&chain, Now::read()),
         Ok(Err(error)) => failed(with_causes(&error), ""),
         Err(_) => failed(
-            format!("{}:{} accepts connections and does not answer in TLS", broker.host, broker.port),
+            format!("{} accepts connections and does not answer in TLS", broker.address),
             "the broker hangs, or this is another port: restart it (systemctl restart mosquitto)",
         ),
     }
@@ -133,23 +165,6 @@ fn valid(chain: &[Presented], now: Now) -> Finding {
         return Finding::warning(Check::Certificate, text, remedy);
     }
     Finding::ok(Check::Certificate, text)
-}
-
-async fn login(
-    broker: &BrokerSettings,
-    identity: &Identity,
-    report: &mut Report,
-) -> Result<Option<Box<Client>>, Failure> {
-    match connect(broker, identity).await {
-        Ok(client) => {
-            report.add(Finding::ok(Check::Login, format!("accepted as {identity}")))?;
-            Ok(Some(client))
-        }
-        Err(text) => {
-            report.add(Finding::failure(Check::Login, EXIT_UNREACHABLE, text, ""))?;
-            Ok(None)
-        }
-    }
 }
 
 /// Logs in.

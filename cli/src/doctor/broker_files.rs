@@ -18,6 +18,12 @@ use crate::exit::{EXIT_FAILED, Failure, with_causes};
 #[derive(Default)]
 struct Configuration(Vec<(String, String, PathBuf)>);
 
+/// What the broker reads of the package's settings, beside the folder `/etc/mosquitto`.
+fn made(folder: &Path) -> PathBuf {
+    let root = folder.ancestors().nth(2).unwrap_or(Path::new("/"));
+    root.join("run/obsbus-broker/conf.d/obsbus.conf")
+}
+
 impl Configuration {
     /// The distribution's file, those of its folder, and those of the package obsbus-broker.
     fn load(folder: &Path) -> Self {
@@ -27,6 +33,8 @@ impl Configuration {
         files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
         files.sort();
         files.insert(0, folder.join("mosquitto.conf"));
+        // What the package has made of its file at the last start.
+        files.push(made(folder));
         let mut lines = Vec::new();
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap_or_default();
@@ -35,6 +43,11 @@ impl Configuration {
             lines.extend(pairs.map(|(key, value)| (key.to_owned(), value.trim().to_owned(), file.clone())));
         }
         Self(lines)
+    }
+
+    /// Whether the package obsbus-broker makes what the broker reads.
+    fn is_packaged(&self, folder: &Path) -> bool {
+        self.file().is_some_and(|file| file.starts_with(folder.join("obsbus")))
     }
 
     /// The last of several, as the broker does.
@@ -85,11 +98,27 @@ fn look(folder: &Path, now: Utc) -> Vec<Finding> {
         ));
     }
     findings.extend(configuration.value("crlfile").and_then(|list| revocation_list(Path::new(list), now)));
+    findings.extend(list_not_in_force(&configuration, folder));
     if findings.is_empty() {
         findings.push(Finding::ok(Check::BrokerFiles, shown.to_string()));
     }
     findings.extend(password_users(&configuration));
     findings
+}
+
+/// What was revoked comes back without a word if the broker does not read the list.
+fn list_not_in_force(configuration: &Configuration, folder: &Path) -> Option<Finding> {
+    let list = folder.join("ca_certificates/obsbus-crl.pem");
+    if !list.exists() || configuration.value("crlfile").is_some() {
+        return None;
+    }
+    let text = format!("the broker does not read {}: revoked certificates are let in", list.display());
+    let line = "`crlfile /etc/mosquitto/ca_certificates/obsbus-crl.pem`";
+    let remedy = match configuration.is_packaged(folder) {
+        true => "systemctl restart mosquitto".to_owned(),
+        false => format!("add {line} below the line cafile of that file, then systemctl restart mosquitto"),
+    };
+    Some(Finding::failure(Check::BrokerFiles, EXIT_FAILED, text, remedy))
 }
 
 /// A broker whose revocation list has expired refuses everybody.

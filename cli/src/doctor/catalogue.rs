@@ -20,6 +20,10 @@ pub enum Check {
     Read,
     Names,
     State,
+    Wills,
+    Claims,
+    Expiry,
+    Replies,
     Delay,
     Clock,
     Bridge,
@@ -64,7 +68,7 @@ use Check as C;
 use Place as P;
 
 /// All of them, in the order in which they are made.
-pub const CHECKS: [(Check, Place, &str, &str); 28] = [
+pub const CHECKS: [(Check, Place, &str, &str); 32] = [
     (C::Settings, P::Own, "settings", "whether the tools find their settings, and the settings are valid"),
     (
         C::Files,
@@ -76,7 +80,7 @@ pub const CHECKS: [(Check, Place, &str, &str); 28] = [
         C::BrokerFiles,
         P::Machine,
         "broker's files",
-        "if the broker runs on this machine: whether its configuration has an access list and `set_tcp_nodelay`, and until when its revocation list counts",
+        "if the broker runs on this machine: whether its configuration has an access list and `set_tcp_nodelay`, whether its revocation list is read, and until when it counts",
     ),
     (
         C::PasswordUsers,
@@ -88,7 +92,7 @@ pub const CHECKS: [(Check, Place, &str, &str); 28] = [
         C::BridgeSettings,
         P::Machine,
         "bridge's settings",
-        "what `KIND-bridge --check-config` says of each settings file of a bridge, certificates and keys included (needs root)",
+        "what `KIND-bridge --check-config` says of each settings file of a bridge, certificates and keys included, and whether they list somebody who was revoked (needs root)",
     ),
     (C::Unit, P::Machine, "service", "whether systemd runs the bridge, or the broker"),
     (
@@ -130,6 +134,30 @@ pub const CHECKS: [(Check, Place, &str, &str); 28] = [
         P::Broker,
         "states",
         "whether the broker refuses you the topics of devices. It is tried on topics that no device uses; a right to one single topic of one device is not found",
+    ),
+    (
+        C::Wills,
+        P::Broker,
+        "wills",
+        "whether the broker refuses a will as it refuses the publish. A second connection of yours leaves one on a topic that no device uses, and breaks off",
+    ),
+    (
+        C::Claims,
+        P::Broker,
+        "claimed names",
+        "whether the broker knows you by your certificate, whatever name your connection claims. A second connection of yours claims the name `acl-canary`",
+    ),
+    (
+        C::Expiry,
+        P::Broker,
+        "expiry",
+        "whether the broker counts down for how long a stored state still counts",
+    ),
+    (
+        C::Replies,
+        P::Broker,
+        "replies",
+        "whether the broker delivers replies to others to you; it can only listen for a second whether one comes",
     ),
     (
         C::Delay,

@@ -66,9 +66,10 @@ impl Judge<'_> {
     /// All findings.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let mut findings = vec![self.clock()];
-        match self.bridge() {
-            Err(failure) => {
-                findings.push(failure);
+        let found = if self.device.is_service() { Err(self.service()) } else { self.bridge() };
+        match found {
+            Err(finding) => {
+                findings.push(finding);
                 findings.extend(BEHIND.map(|check| Finding::skipped(check, "")));
             }
             Ok((finding, snapshot)) => {
@@ -191,6 +192,14 @@ impl Judge<'_> {
                 Ok((Finding::ok(Check::Bridge, self.alive(snapshot)), snapshot))
             }
         }
+    }
+
+    /// There is nothing else to judge.
+    fn service(&self) -> Finding {
+        let version =
+            self.device.health.as_ref().map(|health| format!(", version {}", whole(&health.version)));
+        let version = version.unwrap_or_default();
+        Finding::ok(Check::Bridge, format!("a service without a device, online{version}"))
     }
 
     fn alive(&self, snapshot: &Snapshot) -> String {

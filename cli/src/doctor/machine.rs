@@ -47,6 +47,11 @@ pub(crate) async fn examine(etc: &Path, report: &mut Report) -> Result<Vec<Base>
     let mut looked_at = Vec::new();
     for bridge in bridges {
         report.about(format!("{} on this machine", bridge.unit()))?;
+        if let Some(why) = absent(&bridge).await {
+            report.add(Finding::skipped(Check::BridgeSettings, why))?;
+            report.skip(&[Check::Unit, Check::Port, Check::BridgeLogin, Check::Retained])?;
+            continue;
+        }
         let is_good = settings(&bridge, report).await?;
         report.add(unit::examine(&bridge.unit()).await)?;
         let (file, outline) = (bridge.file.clone(), read(move || BridgeOutline::load(&bridge.file)).await);
@@ -55,6 +60,12 @@ pub(crate) async fn examine(etc: &Path, report: &mut Report) -> Result<Vec<Base>
             report.skip(&[Check::Port, Check::BridgeLogin, Check::Retained])?;
             continue;
         };
+        let access_list = etc.join("mosquitto/obsbus.acl");
+        let found = read({
+            let (clients, file) = (outline.clients.clone(), file.clone());
+            move || revoked(&std::fs::read_to_string(access_list).ok()?, &clients, &file)
+        });
+        report.add_all(found.await.flatten())?;
         report.add(match &outline.serial_port {
             Some(path) => port_of(path.clone(), &bridge.program).await,
             None => Finding::skipped(Check::Port, ""),
@@ -66,6 +77,39 @@ pub(crate) async fn examine(etc: &Path, report: &mut Report) -> Result<Vec<Base>
         }
     }
     Ok(looked_at)
+}
+
+/// Why there is nothing to check, if that is so: the settings of every instrument of the site are on each of
+/// its machines, and most of these have no bridge, or not this one.
+async fn absent(bridge: &Bridge) -> Option<String> {
+    let name = bridge.program.clone();
+    if !read(move || is_installed(&name)).await.unwrap_or(true) {
+        return Some(format!("{} is not installed here", bridge.program));
+    }
+    let file = bridge.file.clone();
+    let has_files = read(move || has_identity(&file)).await.unwrap_or(true);
+    if has_files || !unit::is_off(&bridge.unit()).await {
+        return None;
+    }
+    let Bridge { program, .. } = bridge;
+    Some(format!("not set up here; to do so: obsbus identity issue {program} --install"))
+}
+
+fn is_installed(name: &str) -> bool {
+    let path = program(name);
+    path.is_file()
+        || std::env::var_os("PATH")
+            .is_some_and(|folders| std::env::split_paths(&folders).any(|folder| folder.join(name).is_file()))
+}
+
+/// Whether certificate or key are there, as far as that can be seen.
+fn has_identity(file: &Path) -> bool {
+    match BridgeOutline::load(file).map(|outline| outline.broker.credentials) {
+        Ok(Credentials::Certificate { certificate_file, key_file }) => {
+            [certificate_file, key_file].iter().any(|file| file.try_exists().unwrap_or(true))
+        }
+        _ => true,
+    }
 }
 
 /// The settings files in the bridges' folders.
@@ -114,7 +158,7 @@ async fn settings(bridge: &Bridge, report: &mut Report) -> Result<bool, Failure>
     let output = match ran {
         Ran::Ended(output) => output,
         Ran::Absent => {
-            report.add(Finding::skipped(check, format!("{} is not installed here", bridge.program)))?;
+            report.add(Finding::skipped(check, ""))?;
             return Ok(false);
         }
         Ran::TooSlow => {
@@ -153,6 +197,29 @@ async fn settings(bridge: &Bridge, report: &mut Report) -> Result<bool, Failure>
         report.add(Finding::ok(check, file.display().to_string()))?;
     }
     Ok(is_good)
+}
+
+/// Somebody from whom the broker's access list has taken every right, as a revocation does, may command
+/// again as soon as the name is issued anew, perhaps to somebody else.
+fn revoked(access_list: &str, clients: &[String], file: &Path) -> Option<Finding> {
+    let mut user = "";
+    let denied: Vec<&str> = access_list
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                ["user", name] => user = name,
+                ["topic", "deny", "#"] => return Some(user),
+                _ => {}
+            }
+            None
+        })
+        .collect();
+    let name = clients.iter().find(|client| denied.contains(&client.as_str()))?;
+    let text =
+        format!("{} lists {name}, who was revoked: a new {name} could command at once", file.display());
+    let remedy = format!("take {name} out of control_clients and stop_clients, then reload the bridge");
+    Some(Finding::warning(Check::BridgeSettings, text, remedy))
 }
 
 /// Without the rights of its user this program would blame the bridge for what it cannot read itself.

@@ -3,7 +3,8 @@
 //! The order is that of causes: one's own settings, what is on this machine, the way to the broker,
 //! one's rights there, then each device. So the first failure is the cause of those after it. A
 //! check that needs an earlier one is skipped when that one has failed; none takes longer than 3 s.
-//! Nothing is changed: the test commands are such as no bridge obeys.
+//! Nothing is changed: the test commands are such as no bridge obeys, and a will
+//! that the broker must not publish is on a topic that no device uses.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for what it judges")]
 
 mod broker;
@@ -14,6 +15,7 @@ mod limited;
 mod machine;
 mod own;
 mod port;
+mod promises;
 pub mod remedy;
 mod report;
 mod survey;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use bus::clock::Now;
 use bus::message::Code;
 use bus::session::client::SessionError;
+use bus::settings::BrokerSettings;
 use bus::topic::Base;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tokio::time::timeout;
@@ -38,6 +41,9 @@ use limited::LIMIT;
 use own::Own;
 use report::{Finding, Report};
 use survey::{Device, Survey, Taken};
+
+use broker::BEHIND;
+use promises::PROMISES;
 
 /// A delayed acknowledgement takes 40 ms; nothing else does at every attempt.
 const DELAYED: Duration = Duration::from_millis(25);
@@ -96,8 +102,9 @@ pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Fai
         let wanted: Result<Vec<Base>, _> =
             words.map(|word| settings.base_at(common.site.as_deref(), word)).collect();
         let wanted = wanted.map_err(Failure::usage)?;
-        let mut survey = Survey::new(client, identity.clone(), sites.clone());
-        rights(&mut survey, &sites, &mut report).await?;
+        let mut survey = Survey::new(client, identity.clone(), sites);
+        let broker = settings.broker.each().into_iter().find(|it| it.address == *survey.address());
+        rights(&mut survey, broker.as_ref().unwrap_or(&settings.broker), &mut report).await?;
         let devices: Vec<_> = survey.close().await.into_values().collect();
         for (index, (base, device)) in devices.iter().enumerate() {
             if !wanted.is_empty() && !wanted.contains(base) {
@@ -125,13 +132,14 @@ pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Fai
 }
 
 /// What may I do? Needs no device, but learns of all.
-async fn rights(survey: &mut Survey, sites: &[String], report: &mut Report) -> Result<(), Failure> {
+async fn rights(survey: &mut Survey, broker: &BrokerSettings, report: &mut Report) -> Result<(), Failure> {
+    let sites = survey.sites.clone();
     let read = async {
         within(survey.collect()).await?;
         within(survey.ping()).await
     };
     if let Err(error) = read.await {
-        return lost(report, &[Check::Read, Check::Names, Check::State, Check::Delay], error);
+        return lost(report, &BEHIND, error);
     }
     let states =
         survey.devices.values().filter(|(_, device): &&(Base, Device)| device.view.state.is_some()).count();
@@ -141,8 +149,16 @@ async fn rights(survey: &mut Survey, sites: &[String], report: &mut Report) -> R
         devices => Finding::ok(Check::Read, format!("{devices} devices, {states} with a state")),
     })?;
     match within(survey.trespass()).await {
-        Ok(taken) => report.add_all(trespasses(&taken))?,
-        Err(error) => return lost(report, &[Check::Names, Check::State, Check::Delay], error),
+        Ok(taken) => {
+            report.add_all(trespasses(&taken))?;
+            // Of a list that is not in force nothing else can be expected.
+            if taken == Taken::default() {
+                promises::examine(survey, broker, report).await?;
+            } else {
+                report.skip(&PROMISES)?;
+            }
+        }
+        Err(error) => return lost(report, BEHIND.get(1..).unwrap_or_default(), error),
     }
     match within(survey.delay()).await {
         Ok(delay) => report.add(delayed(delay, survey.round_trip())),
@@ -151,7 +167,7 @@ async fn rights(survey: &mut Survey, sites: &[String], report: &mut Report) -> R
 }
 
 /// The connection broke during the first of these checks.
-fn lost(report: &mut Report, checks: &[Check], error: String) -> Result<(), Failure> {
+pub(super) fn lost(report: &mut Report, checks: &[Check], error: String) -> Result<(), Failure> {
     let Some((first, rest)) = checks.split_first() else { return Ok(()) };
     let remedy = "look again in a moment; if it lasts, systemctl status mosquitto on the broker's machine";
     report.add(Finding::failure(*first, EXIT_UNREACHABLE, error, remedy))?;
@@ -159,7 +175,7 @@ fn lost(report: &mut Report, checks: &[Check], error: String) -> Result<(), Fail
 }
 
 /// Not longer than a check may take.
-async fn within<T>(work: impl Future<Output = Result<T, SessionError>>) -> Result<T, String> {
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, SessionError>>) -> Result<T, String> {
     match timeout(LIMIT, work).await {
         Ok(done) => done.map_err(|error| error.to_string()),
         Err(_) => Err(format!("the broker did not answer within {} s", LIMIT.as_secs())),

@@ -81,6 +81,11 @@ pub(crate) async fn examine(common: &Common, report: &mut Report) -> Result<Opti
             "install the example client.toml as /etc/obsbus/client.toml and enter broker, authority and certificate \
              (docs/settings.md), or name a file with --config",
         )],
+        Some(Read::Wrong(problems)) if problems.are_nobodys() && rustix::process::geteuid().is_root() => {
+            report.add(Finding::skipped(Check::Settings, elsewhere()))?;
+            report.skip(&[Check::Files])?;
+            return Ok(None);
+        }
         Some(Read::Wrong(problems)) => {
             let each = problems.0.iter();
             each.map(|problem| failed(problem.to_string(), "correct this key (docs/settings.md)")).collect()
@@ -105,6 +110,26 @@ pub(crate) async fn examine(common: &Common, report: &mut Report) -> Result<Opti
     Ok(None)
 }
 
+/// Whether the person's own file that has this key is not there.
+fn is_missing(broker: &BrokerSettings, key: &str) -> bool {
+    match &broker.credentials {
+        Credentials::Certificate { certificate_file, .. } if key == "certificate_file" => {
+            !certificate_file.exists()
+        }
+        Credentials::Certificate { key_file, .. } if key == "key_file" => !key_file.exists(),
+        _ => false,
+    }
+}
+
+/// Root looks at the machine, and needs no identity for that; how it looks with that of a person.
+fn elsewhere() -> String {
+    let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && name != "root");
+    let name = name.as_deref().unwrap_or("NAME");
+    format!(
+        "root has no identity; to look with that of {name}: obsbus --config ~{name}/.config/obsbus/client.toml doctor"
+    )
+}
+
 /// The identity, if one can log in with these files.
 fn judge(
     broker: &BrokerSettings,
@@ -116,8 +141,12 @@ fn judge(
     let check = Check::Files;
     for finding in findings {
         let text = format!("{} {}", finding.key, finding.message);
+        let remedy = match is_missing(broker, finding.key) {
+            true => "have an identity issued: obsbus identity issue NAME (docs/identities.md)",
+            false => "",
+        };
         report.add(match finding.is_problem {
-            true => Finding::failure(check, EXIT_USAGE, text, ""),
+            true => Finding::failure(check, EXIT_USAGE, text, remedy),
             false => Finding::warning(check, text, ""),
         })?;
     }

@@ -82,6 +82,14 @@ impl Finding {
         Self::new(check, Verdict::Failure, text, remedy, code)
     }
 
+    /// A failure as a warning; another finding as it is.
+    pub(crate) fn softened(self) -> Self {
+        match self.verdict {
+            Verdict::Failure => Self::warning(self.check, self.text, self.remedy),
+            _ => self,
+        }
+    }
+
     pub(crate) fn skipped(check: Check, why: impl Into<String>) -> Self {
         Self::new(check, Verdict::Skipped, why, "", 0)
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bus::clock::{Instant, Now};
 use bus::message::{Health, ONLINE, Recent, Reply};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
+use bus::settings::Address;
 use bus::topic::{Base, Identity, RequestId};
 use bytes::Bytes;
 
@@ -56,6 +57,13 @@ pub(crate) struct Device {
     sent: Option<Now>,
 }
 
+impl Device {
+    /// Whether it is the Pyro gateway or the like: a program that is online, and describes no device.
+    pub(crate) fn is_service(&self) -> bool {
+        self.instrument.is_none() && self.view.is_bare()
+    }
+}
+
 /// Which publishes the broker took that it should have refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
@@ -67,9 +75,9 @@ pub(crate) struct Taken {
 
 /// One connection, and what came on it.
 pub(crate) struct Survey {
-    client: Box<Client>,
-    identity: Identity,
-    sites: Vec<String>,
+    pub(super) client: Box<Client>,
+    pub(super) identity: Identity,
+    pub(super) sites: Vec<String>,
     pub(crate) devices: BTreeMap<(String, String), (Base, Device)>,
 }
 
@@ -106,7 +114,7 @@ impl Survey {
         });
     }
 
-    fn hear(&mut self, message: &Message) {
+    pub(super) fn hear(&mut self, message: &Message) {
         let base = Base::of_topic(&message.topic).or_else(|| Base::of_reply(&message.topic));
         let Some(base) = base else { return };
         let key = (base.site().to_owned(), base.device().to_owned());
@@ -140,10 +148,9 @@ impl Survey {
     /// # Errors
     /// The connection broke.
     pub(crate) async fn ping(&mut self) -> Result<(), SessionError> {
-        let online = self
-            .devices
-            .values()
-            .filter(|(_, device)| device.view.availability.as_ref().is_some_and(|word| word == ONLINE));
+        let online = self.devices.values().filter(|(_, device)| {
+            !device.is_service() && device.view.availability.as_ref().is_some_and(|word| word == ONLINE)
+        });
         let bases: Vec<Base> = online.map(|(base, _)| base.clone()).collect();
         for base in bases {
             let Ok(id) = new_id() else { continue };
@@ -239,6 +246,11 @@ impl Survey {
         }
         gaps.sort_unstable();
         Ok(gaps.get(ROUNDS / 2).copied())
+    }
+
+    /// Where the broker is.
+    pub(super) fn address(&self) -> &Address {
+        self.client.address()
     }
 
     /// The round trip to the broker.

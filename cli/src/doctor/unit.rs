@@ -7,6 +7,16 @@ use super::limited::{Ran, run};
 use super::report::{Finding, whole};
 use crate::exit::EXIT_UNREACHABLE;
 
+/// Whether nobody has started the unit of this name, nor wants it to be started.
+pub(crate) async fn is_off(unit: &str) -> bool {
+    let words = ["show", "--property=ActiveState,UnitFileState", &format!("{unit}.service")];
+    let Ran::Ended(output) = run("systemctl", &words.map(OsStr::new)).await else { return false };
+    let said = String::from_utf8_lossy(&output.stdout);
+    ["ActiveState=inactive", "UnitFileState=disabled"]
+        .iter()
+        .all(|wanted| said.lines().any(|line| line == *wanted))
+}
+
 /// Whether the unit of this name runs.
 pub(crate) async fn examine(unit: &str) -> Finding {
     let check = Check::Unit;

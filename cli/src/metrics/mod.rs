@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 use bus::topic::Base;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connection::Connection;
+use crate::ends::Ends;
 use crate::exit::Failure;
 use crate::output::say;
 use crate::target::{Access, Common};
@@ -50,10 +50,7 @@ pub(crate) async fn metrics(matches: &ArgMatches, common: &Common) -> Result<u8,
         topics.extend([Base::health_of_all(&site), Base::events_of_all(&site)]);
     }
     let system = |what| move |source| Failure::System { what, source };
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt()).map_err(system("wait for signals"))?,
-        signal(SignalKind::terminate()).map_err(system("wait for signals"))?,
-    );
+    let mut ends = Ends::listen()?;
     let address = matches.get_one::<SocketAddr>("listen").copied();
     let address = address.ok_or_else(|| Failure::usage("name the address: --listen ADDRESS:PORT"))?;
     let listener = TcpListener::bind(address).await.map_err(system("listen on the address of --listen"))?;
@@ -64,8 +61,7 @@ pub(crate) async fn metrics(matches: &ArgMatches, common: &Common) -> Result<u8,
     tokio::select! {
         () = site::follow(&access, &topics, connection, &watch) => {}
         () = serve::serve(listener, watch.clone()) => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = ends.come() => {}
     }
     Ok(0)
 }

@@ -53,6 +53,7 @@ impl Row {
                 let does = if summary.is_empty() { echo(&snapshot.common.reason) } else { summary };
                 (status_label(instrument, snapshot), instrument.status_colour(&snapshot.common.status), does)
             }
+            None if known.is_service() => ("ONLINE".to_owned(), "", "a service without a device".to_owned()),
             None => {
                 let (word, does) = unknown_state(base, known, instrument, &standing, now);
                 (word.to_owned(), RED, does)
@@ -60,6 +61,7 @@ impl Row {
         };
         let has_error = attention.iter().any(|held| held.severity == Severity::Error);
         let code = match standing.exit_code() {
+            _ if known.is_service() => 0,
             0 if view.is_fault() => EXIT_FAULT,
             0 if has_error => EXIT_FAILED,
             code => code,
@@ -70,7 +72,7 @@ impl Row {
             status,
             status_colour,
             status_word: snapshot.map(|snapshot| snapshot.common.status.clone()),
-            link: link(&standing),
+            link: if known.is_service() { "-" } else { link(&standing) },
             connected: snapshot.is_some_and(|snapshot| snapshot.common.connected),
             availability: view.availability.as_deref().map(echo),
             age_s: ages.and_then(|ages| ages.reading_s),

@@ -149,7 +149,7 @@ fn title(adapter: &Adapter) -> String {
         }
     }
     // Whatever an adapter calls itself is printed on a terminal.
-    title.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+    title.chars().map(|letter| if bus::message::misleads(letter) { '?' } else { letter }).collect()
 }
 
 fn block(adapter: &Adapter, all: &[Adapter]) -> Vec<String> {

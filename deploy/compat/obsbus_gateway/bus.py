@@ -4,10 +4,12 @@ Each connection is a client of its own: paho sends what was not acknowledged aga
 again, and a command must never be sent twice. Certificates are read anew each time.
 """
 
+import itertools
 import logging
 import random
 import socket
 import threading
+import time
 import uuid
 
 import paho.mqtt.client as mqtt
@@ -15,17 +17,24 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from . import certificates
+from .log import Changes
 
 LOG = logging.getLogger(__name__)
 REFUSED = 0x80
 # Seconds: as the bridges, quickly at first.
 FIRST_RETRIES, QUICK, SLOW = 30, (0, 2), (1, 30)
+STEADY = 2  # of a connection that was more than an attempt
 
 
 def explained(error):
     if isinstance(error, certificates.EncryptedKey):
         return "its key is encrypted"
     return str(error) if isinstance(error, OSError) and str(error) else f"{type(error).__name__}: {error}"
+
+
+def place(address):
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Connection:
@@ -38,8 +47,11 @@ class Connection:
         self.number = 0  # of the usable connection; 0: there is none
         self.count = 0
         self.error = None
+        self.told = {}  # address: what was logged last
         self.refused = set()  # message ids of this connection
         self.client = None
+        self.address = None  # of the last attempt
+        self.log = Changes(LOG)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"bus-{account.identity}", daemon=True)
 
@@ -71,21 +83,35 @@ class Connection:
 
     def _run(self):
         attempts = 0
+        addresses = itertools.cycle(self.broker.addresses)
         while not self.ending.is_set():
-            before = self.count
-            try:
-                self._connect_once()
-            except Exception as error:  # this thread must not end, or the identity is lost
-                self._tell(explained(error))
-            attempts = 0 if self.count != before else attempts + 1
-            self.ending.wait(random.uniform(*(QUICK if attempts < FIRST_RETRIES else SLOW)))
+            attempts += 1
+            for self.address in itertools.islice(addresses, len(self.broker.addresses)):
+                held = self._try_address()
+                if self.ending.is_set():
+                    return
+                if held:
+                    attempts = 0
+                if held and len(self.broker.addresses) > 1:
+                    # All of the others are tried before it waits.
+                    break
+            else:
+                self.ending.wait(random.uniform(*(QUICK if attempts <= FIRST_RETRIES else SLOW)))
+
+    def _try_address(self):
+        """Whether there was a connection that held for a while."""
+        before, began = self.count, time.monotonic()
+        try:
+            self._connect_once()
+        except Exception as error:  # this thread must not end, or the identity is lost
+            self._tell(explained(error))
+        return self.count != before and time.monotonic() - began > STEADY
 
     def _connect_once(self):
         ended = threading.Event()
         client = self._new_client(ended)
-        client.connect(
-            self.broker.host, self.broker.port, keepalive=int(self.broker.keep_alive_s), clean_start=True
-        )
+        host, port = self.address
+        client.connect(host, port, keepalive=int(self.broker.keep_alive_s), clean_start=True)
         self.client = client
         client.loop_start()
         try:
@@ -139,7 +165,7 @@ class Connection:
                 self.count += 1
                 self.number = self.count
                 self.changed.notify_all()
-            LOG.info("connected to the broker as %s", self.account.identity)
+            LOG.info("connected to the broker %s as %s", place(self.address), self.account.identity)
             if self.on_up:
                 self.on_up()
 
@@ -152,8 +178,10 @@ class Connection:
             expires_in = getattr(message.properties, "MessageExpiryInterval", None)
             try:
                 self.on_message(self, message.topic, message.payload, expires_in)
-            except Exception:  # one message that is not understood must not end the connection
-                LOG.exception("message on %s not understood", message.topic)
+            except Exception as error:  # one message that is not understood must not end the connection
+                self.log.failed(message.topic, f"a message is not understood: {type(error).__name__}: {error}"[:300])
+            else:
+                self.log.works(message.topic)
 
         def on_publish(_client, _data, mid, reason=None, _properties=None):
             # paho 1 does not say what the broker thought of it.
@@ -168,6 +196,10 @@ class Connection:
         return client
 
     def _tell(self, error):
-        if error != self.error or self.is_up():
-            LOG.warning("broker %s, as %s: %s", self.broker.host, self.account.identity, error)
-        self.error = error
+        """Logs what has changed. Each address may be away in its own way."""
+        error = f"broker {place(self.address)}: {error}"
+        if self.is_up():
+            self.told.clear()
+        if self.told.get(self.address) != error:
+            LOG.warning("as %s: %s", self.account.identity, error)
+        self.told[self.address] = self.error = error

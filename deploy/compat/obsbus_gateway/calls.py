@@ -86,7 +86,8 @@ class Call:
 class Calls:
     """All calls, by caller, object, method and arguments."""
 
-    def __init__(self, failure, clock=time.monotonic):
+    def __init__(self, failure, clock=time.monotonic, on_idle=lambda: None):
+        self.on_idle = on_idle  # no call runs any more
         self.failure = failure  # the code of a call that broke
         self.clock = clock
         self.lock = threading.Lock()
@@ -108,16 +109,26 @@ class Calls:
             finally:
                 with self.lock:
                     call.code, call.ended_at = code, self.clock()
-                call.done.set()
+                    call.done.set()
+                    if not self._running():
+                        self.on_idle()
         else:
-            call.done.wait()
+            # Who joins it and goes needs no thread any more.
+            while not call.done.wait(1) and wire.is_open():
+                pass
+            if not call.done.is_set():
+                delivery.failed()
+                return self.failure, delivery
         if not wire.is_open():
             delivery.failed()
         return call.code, delivery
 
     def running(self):
         with self.lock:
-            return sum(not call.done.is_set() for call in self.calls.values())
+            return self._running()
+
+    def _running(self):
+        return sum(not call.done.is_set() for call in self.calls.values())
 
     def _same(self, key):
         now = self.clock()

@@ -8,21 +8,24 @@ name of its caller.
 import ipaddress
 import logging
 import math
-import socket
 import threading
 import time
 
 import Pyro4
 
-from . import codes
+from . import codes, transport
 from .calls import Wire
 from .command import GRACE, Order, Ticket
+from .log import Changes
 from .status import AUTOMATIC, MANUAL, chiller_status, focuser_status
 
 LOG = logging.getLogger(__name__)
 MOVING = ("moving", "homing", "stopping")
-# s, in which a refused address is not logged again.
-QUIET = 60
+RETRY = 5  # s, until an address is tried again
+# s, in which a refused address is not logged again; and how many are.
+QUIET, MOST_REFUSED = 60, 20
+# Characters of a call in the log.
+LONG = 200
 
 
 def configure_pyro():
@@ -36,12 +39,12 @@ def configure_pyro():
     config.LOGWIRE = False
     config.SSL = False
     config.SERVERTYPE = "thread"
-    config.THREADPOOL_SIZE_MIN, config.THREADPOOL_SIZE = 2, 40
-    config.SOCK_REUSE = config.SOCK_NODELAY = True
+    transport.use_it()
+    # Otherwise each such call has a thread of its own, without limit.
+    config.ONEWAY_THREADED = False
+    # What the services answer.
     config.MAX_MESSAGE_SIZE = 256 * 1024
-    # Its clients may keep an idle connection; one whose machine has gone is found by keep-alive.
     config.COMMTIMEOUT = 0.0
-    config.POLLTIMEOUT = 1.0
     # A poll is repeated soon; nothing else that the gateway calls may be.
     config.MAX_RETRIES = 0
 
@@ -51,7 +54,7 @@ class Callers:
 
     def __init__(self, callers, sessions):
         self.known = [(network, sessions[c.account.identity]) for c in callers for network in c.networks]
-        self.refused = {}
+        self.refused = {}  # address: when it was logged
 
     def session(self, address, what):
         """The session of an address; `None` if it is not listed, which is logged."""
@@ -61,32 +64,57 @@ class Callers:
             if parsed in network:
                 return session
         now = time.monotonic()
-        if now - self.refused.get(address, -math.inf) > QUIET:
-            if len(self.refused) > 100:
-                self.refused.clear()
+        self.refused = {known: at for known, at in self.refused.items() if now - at < QUIET}
+        # One who has many addresses must not fill the log.
+        if address not in self.refused and len(self.refused) < MOST_REFUSED:
             self.refused[address] = now
-            LOG.warning("refused %s from %s: the address is under no [[caller]]", what, address)
+            LOG.warning("refused %s from %s: the address is under no [[caller]]", what[:LONG], address)
         return None
 
 
 class Server:
     """One Pyro object on its port."""
 
-    def __init__(self, place, servant):
-        self.place = place
-        self.daemon = _Daemon(host=place.host, port=place.port)
-        keep_alive(self.daemon.transportServer.sock)
-        self.daemon.register(servant, objectId=place.object)
-        self.thread = threading.Thread(target=self.daemon.requestLoop, name=place.object, daemon=True)
+    def __init__(self, section, place, servant):
+        self.section, self.place, self.servant = section, place, servant
+        self.daemon = self.thread = None
+        self.problem = None
+        self.tried_at = -math.inf
+        self.log = Changes(LOG)
 
-    def start(self):
+    def open(self):
+        """Listens, unless it does; tries again after a while. The address may come later, or an old daemon go."""
+        now = time.monotonic()
+        if self.daemon or now - self.tried_at < RETRY:
+            return
+        self.tried_at = now
+        what = f"{self.section} for Pyro clients"
+        try:
+            daemon = _Daemon(host=self.place.host, port=self.place.port)
+        except OSError as error:
+            self.problem = f"cannot listen on {self.place.host}:{self.place.port}: {error.strerror or error}"
+            self.log.failed(what, f"{self.problem} (host and port of [{self.section}])")
+            return
+        self.problem = None
+        self.log.works(what)
+        daemon.register(self.servant, objectId=self.place.object)
+        self.daemon = daemon
+        self.thread = threading.Thread(target=daemon.requestLoop, name=self.place.object, daemon=True)
         self.thread.start()
+        LOG.info("listening as %s", self.place.uri)
+
+    def health(self):
+        return {"status": "failing" if self.problem else "ok", "text": self.problem}
 
     def is_alive(self):
-        return self.thread.is_alive()
+        return self.thread is None or self.thread.is_alive()
+
+    def transport(self):
+        return self.daemon.transportServer if self.daemon else None
 
     def close(self):
-        self.daemon.shutdown()
+        if self.daemon:
+            self.transport().shutdown()
 
 
 class _Daemon(Pyro4.Daemon):
@@ -109,12 +137,16 @@ class _Daemon(Pyro4.Daemon):
             delivery.sent()
 
 
-def keep_alive(listener):
-    """What is accepted inherits this: found dead after a minute and a half."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+def is_one_of(value, *allowed):
+    """Whether it is one of these numbers. What a client sends may be anything, also an object of Pyro's own."""
+    return type(value) in (bool, int, float) and value in allowed
+
+
+def is_position(value):
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # an int that is no float
+        return False
 
 
 class _Instrument:
@@ -172,13 +204,13 @@ class Chiller(_Instrument):
         return chiller_status(state, last, self._now())
 
     def set_mode(self, mode):
-        if mode not in (MANUAL, AUTOMATIC):
+        if not is_one_of(mode, MANUAL, AUTOMATIC):
             return self._unless_refused("set_mode", codes.FAILED)
         word = "automatic" if mode == AUTOMATIC else "manual"
         return self._set("set_mode", "mode", {"mode": word})
 
     def set_enabled(self, enabled):
-        if enabled not in (False, True):
+        if not is_one_of(enabled, False, True):
             return self._unless_refused("set_enabled", codes.FAILED)
         return self._set("set_enabled", "enabled", {"enabled": "on" if enabled else "off"})
 
@@ -234,7 +266,7 @@ class Focuser(_Instrument):
         return focuser_status(self._state(), self._now())
 
     def set_focus(self, pos, offset=False):
-        if isinstance(pos, bool) or not isinstance(pos, (int, float)) or not math.isfinite(pos):
+        if not is_position(pos) or not is_one_of(offset, False, True):
             return self._unless_refused("set_focus", codes.FAILED)
         order = Order("offset" if offset else "set", {"mm": pos}, GRACE, *self.TIMES, motion=True)
         return self._run("set_focus", (pos, bool(offset)), order)

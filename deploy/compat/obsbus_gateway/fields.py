@@ -66,8 +66,7 @@ class Table:
         return self._get(key, expected, lambda v: is_text(v) and v in words, default)
 
     def host(self, key="host"):
-        good = lambda v: is_text(v) and not re.search(r"[\s/\[\]]", v)
-        return self._get(key, "a host name or an address, without scheme, brackets and port", good, ...)
+        return self._get(key, "a host name or an address, without scheme, brackets and port", is_host, ...)
 
     def port(self, key="port", default=...):
         return self._get(key, "a whole number from 1 to 65535", lambda v: is_whole(v) and 1 <= v <= 65535, default)
@@ -75,6 +74,20 @@ class Table:
     def seconds(self, key, lowest, highest, default):
         good = lambda v: is_number(v) and lowest <= v <= highest
         return self._get(key, f"a number of seconds from {lowest} to {highest}", good, default)
+
+    def hosts(self, port):
+        """The addresses that `host` or `hosts` names, each with its port."""
+        if "hosts" not in self:
+            return [(self.host(), port)]
+        expected = "1 to 8 different addresses, each HOST or HOST:PORT, an IPv6 address with a port as [::1]:8883"
+        self.asked.update(("host", "hosts"))
+        if "host" in self:
+            self.wrong("hosts", "expected one of host and hosts, not both")
+        values = self.values["hosts"]
+        found = [address(text, port) for text in values] if isinstance(values, list) else []
+        if not 1 <= len(found) <= 8 or None in found or len(set(found)) < len(found):
+            self.wrong("hosts", f"expected {expected}, not {values!r}")
+        return found
 
     def path(self, key):
         text = self._get(key, "a path in quotes", is_text, ...)
@@ -116,6 +129,28 @@ class Table:
 
 def is_text(value):
     return isinstance(value, str) and bool(value)
+
+
+def is_host(value):
+    return is_text(value) and re.fullmatch(r"[A-Za-z0-9._%:-]+", value) and (":" not in value or is_ipv6(value))
+
+
+def is_ipv6(text):
+    try:
+        return ipaddress.IPv6Address(text) is not None
+    except ValueError:
+        return False
+
+
+def address(text, port):
+    """HOST or HOST:PORT as a pair; `None` if it is neither."""
+    match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?", text) if is_text(text) else None
+    if match is None:
+        return (text, port) if is_text(text) and is_ipv6(text) else None
+    host = match[1] or match[2]
+    port = port if match[3] is None else int(match[3])
+    is_good = is_host(host) and (match[1] is None or is_ipv6(host)) and (port is None or 1 <= port <= 65535)
+    return (host, port) if is_good else None
 
 
 def is_whole(value):

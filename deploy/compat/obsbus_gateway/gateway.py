@@ -1,6 +1,7 @@
 """All parts together: who hears what, and in which order they start and end."""
 
 import logging
+import signal
 import threading
 import time
 
@@ -13,24 +14,28 @@ from .command import Session
 from .device import Device
 from .facade import Callers, Chiller, Focuser, Server, configure_pyro
 from .health import Health
+from .listeners import LISTENERS
 from .notify import notify
 from .services import Dome, Power
 
 LOG = logging.getLogger(__name__)
 DRAIN = 30  # s, for calls that run
 ANSWERS = 0.2  # s, for their answers to get out
+CALM = 2  # s, for clients to go that have their answers
+HURRY = 0.05  # s
+STOP, END_AT_REST = {signal.SIGTERM, signal.SIGINT}, {signal.SIGUSR1}
 
 
 class Gateway:
-    """Started by `run`, ended by `stop` from a signal handler."""
+    """Started by `run`, which ends after a signal."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, failures):
         configure_pyro()
-        self.settings = settings
-        self.ending = threading.Event()
+        self.settings, self.failures = settings, failures
+        self.is_resting = False
         self.changed = threading.Condition()
         self.health = Health(settings)
-        self.calls = self.health.calls = Calls(codes.FAILED)
+        self.calls = self.health.calls = Calls(codes.FAILED, on_idle=self._on_idle)
         facades = [facade for facade in (settings.chiller, settings.focuser) if facade]
         self.devices = {facade.device: Device(settings.site, facade.device) for facade in facades}
         self.central_log = self.health.central_log = (
@@ -43,28 +48,68 @@ class Gateway:
             self._add_session(caller.account)
         self.health.callers = [session.connection for session in self.sessions.values()]
         self.servants, self.servers = self._servers()
+        self.health.servers = self.servers
 
     def run(self):
-        """Until `stop`."""
+        """Until it is stopped, or at rest after it was told to end so. The signals must be blocked."""
         for connection in [self.bus, *self.health.callers]:
             connection.start()
-        for part in [*self.pollers.values(), *([self.central_log] if self.central_log else []), *self.servers]:
+        for part in [*self.pollers.values(), *([self.central_log] if self.central_log else [])]:
             part.start()
         for server in self.servers:
-            LOG.info("listening as %s", server.place.uri)
+            server.open()
+        LISTENERS.forget_others()
         notify("READY=1")
-        while not self.ending.wait(1):
+        while not self._is_told_to_stop(HURRY if self.is_resting else 1):
+            for server in self.servers:
+                server.open()
             self.health.tick()
-            # A gateway that has lost its listener is started again.
+            self.failures.runs()
+            # A gateway whose listener has died is started again.
             if all(server.is_alive() for server in self.servers):
                 notify("WATCHDOG=1")
+            if self.is_resting and self._comes_to_rest():
+                LOG.info("ends at rest")
+                break
         self._end()
 
-    def stop(self):
-        self.ending.set()
+    def _is_told_to_stop(self, seconds):
+        """Waits for a signal. Once it ends, another one changes nothing."""
+        told = signal.sigtimedwait(STOP | END_AT_REST, seconds)
+        if told and told.si_signo in END_AT_REST:
+            self.is_resting = True
+        return told is not None and told.si_signo in STOP
+
+    def _transports(self):
+        return [server.transport() for server in self.servers if server.transport()]
+
+    def _on_idle(self):
+        # Who calls from now on is served by the next process.
+        for transport in self._transports() if self.is_resting else []:
+            transport.pause()
+
+    def _comes_to_rest(self):
+        """Whether no call runs, and nobody is about to call."""
+        if self.calls.running():
+            return False
+        for transport in self._transports():
+            transport.pause()
+        give_up = time.monotonic() + CALM
+        while time.monotonic() < give_up:
+            if not self.calls.running() and all(transport.is_at_rest() for transport in self._transports()):
+                return True
+            if self._is_told_to_stop(HURRY):
+                return True
+        # Somebody asks again and again on one connection, or a new call runs.
+        if not self.calls.running():
+            return True
+        for transport in self._transports():
+            transport.resume()
+        return False
 
     def _end(self):
         notify("STOPPING=1")
+        self.failures.succeeded()
         # A client whose move is cut off cannot know whether to repeat it.
         for servant in self.servants:
             servant._end()
@@ -72,9 +117,9 @@ class Gateway:
         if self.calls.running():
             LOG.info("waiting for %d calls that run", self.calls.running())
         while self.calls.running() and time.monotonic() < give_up:
-            time.sleep(0.05)
+            self._is_told_to_stop(HURRY)
             notify("WATCHDOG=1")
-        time.sleep(ANSWERS)
+        self._is_told_to_stop(ANSWERS)
         for part in [*self.pollers.values(), *([self.central_log] if self.central_log else [])]:
             part.stop()
         self.health.end()
@@ -141,9 +186,10 @@ class Gateway:
         settings = self.settings
         callers = Callers(settings.callers, self.sessions)
         servants, servers = [], []
-        for kind, facade in ((Chiller, settings.chiller), (Focuser, settings.focuser)):
+        for section, kind in (("chiller", Chiller), ("focuser", Focuser)):
+            facade = getattr(settings, section)
             if facade:
                 servant = kind(self.devices[facade.device], self.changed, callers, self.calls, utc_now)
                 servants.append(servant)
-                servers.append(Server(facade.place, servant))
+                servers.append(Server(section, facade.place, servant))
         return servants, servers

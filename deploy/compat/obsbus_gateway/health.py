@@ -25,7 +25,7 @@ class Health:
         self.started_at = bus_time(utc_now())
         self.started = time.monotonic()
         self.connection = None
-        self.pollers, self.central_log, self.callers = {}, None, []
+        self.pollers, self.central_log, self.callers, self.servers = {}, None, [], []
         self.calls = None
         self.heartbeat_at = self.published_at = None
         self.shown = None
@@ -72,6 +72,8 @@ class Health:
         services = {what: poller.health(now) for what, poller in self.pollers.items()}
         if self.central_log:
             services["central_log"] = self.central_log.health()
+        for server in self.servers:
+            services[f"pyro_{server.section}"] = server.health()
         for connection in self.callers:
             services[connection.account.identity] = {
                 "status": "ok" if connection.is_up() else "failing",

@@ -1,14 +1,17 @@
 """The program `obsbus-gateway`: arguments, signals, exit codes."""
 
 import argparse
+import os
+import pwd
 import signal
 import sys
 
 from . import __version__, certificates, log
 from .clock import utc_now
+from .failures import Failures
 from .settings import SettingsError, load
 
-FAILED, USAGE = 1, 64
+USAGE = 64
 
 
 class _Parser(argparse.ArgumentParser):
@@ -26,7 +29,13 @@ def main(arguments=None):
     parser.add_argument("settings", metavar="FILE", help="settings, such as /etc/obsbus/obsbus-gateway/clasp.toml")
     parser.add_argument("--check-config", action="store_true", help="check settings and TLS files, and end")
     parser.add_argument("--version", action="version", version=f"obsbus-gateway {__version__}")
+    parser.add_argument(
+        "--user", metavar="NAME", default="obsbus-gateway",
+        help="with --check-config: whose rights root checks with, which may read every file itself [default: %(default)s]",
+    )
     options = parser.parse_args(arguments)
+    if options.check_config and os.geteuid() == 0:
+        _become(options.user)
     try:
         settings = load(options.settings)
     except SettingsError as error:
@@ -36,6 +45,18 @@ def main(arguments=None):
     if options.check_config:
         return _report(wrong, warnings)
     return _run(settings, wrong, warnings)
+
+
+def _become(name):
+    """For good: the process only checks."""
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        print(f"warning: there is no user {name}: this checks with the rights of root", file=sys.stderr)
+        return
+    os.initgroups(name, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
 
 
 def _report(wrong, warnings):
@@ -50,22 +71,18 @@ def _report(wrong, warnings):
 
 
 def _run(settings, wrong, warnings):
-    # Not before the settings are known to be good: this takes a moment.
-    from .gateway import LOG, Gateway
-
     log.set_up()
+    failures = Failures()
+    failures.began()
+    # Not before the settings are known to be good: this takes a moment.
+    from .gateway import END_AT_REST, LOG, STOP, Gateway
+
     # The files may become good while it runs.
     for line in wrong + warnings:
         LOG.warning("%s", line)
-    try:
-        gateway = Gateway(settings)
-    except OSError as error:
-        places = [facade.place for facade in (settings.chiller, settings.focuser) if facade]
-        ports = ", ".join(f"{place.host}:{place.port}" for place in places)
-        LOG.error("cannot listen on %s (host and port of [chiller] and [focuser]): %s", ports, error)
-        return FAILED
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: gateway.stop())
+    # Before there is another thread: the main one waits for them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP | END_AT_REST)
+    gateway = Gateway(settings, failures)
     gateway.run()
     return 0
 

@@ -1,10 +1,10 @@
-"""Tells the service manager that the gateway is ready, alive, or ending."""
+"""Tells the service manager that the gateway is ready, alive, or ending, and gives it sockets to keep."""
 
 import os
 import socket
 
 
-def notify(text):
+def notify(text, descriptors=()):
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -12,6 +12,7 @@ def notify(text):
     address = "\0" + address[1:] if address.startswith("@") else address
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(text.encode(), address)
+            sender.connect(address)
+            socket.send_fds(sender, [text.encode()], descriptors)
     except OSError:
         pass

@@ -26,8 +26,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Broker:
-    host: str
-    port: int
+    addresses: list  # (host, port): of several brokers, which are one bus
     ca_file: str
     keep_alive_s: int
 
@@ -159,9 +158,8 @@ def _broker(table):
     account = Account(
         table.name("identity", "pyro-gateway"), table.path("certificate_file"), table.path("key_file")
     )
-    broker = Broker(
-        table.host(), table.port(default=8883), table.path("ca_file"), table.seconds("keep_alive_s", 5, 60, 10)
-    )
+    addresses = table.hosts(table.port(default=8883))
+    broker = Broker(addresses, table.path("ca_file"), table.seconds("keep_alive_s", 5, 60, 10))
     table.close()
     return broker, account
 

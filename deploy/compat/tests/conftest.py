@@ -19,8 +19,7 @@ from stand import Bus, Stand, wait_for  # noqa: E402
 SETTINGS = """\
 site = "clasp"
 [broker]
-host = "{host}"
-port = {mqtt_port}
+{broker}
 {own}
 [power]
 object = "clasp_power_daemon"
@@ -115,7 +114,7 @@ class Gateway:
         self.folder = folder
         self.chiller_port, self.focuser_port = free_port(), free_port()
         self.values = {
-            "host": stand.where["host"], "mqtt_port": stand.where["mqtt_port"], "channels": '["cmos", "swir"]',
+            "broker": 'host = "{host}"\nport = {mqtt_port}'.format(**stand.where), "channels": '["cmos", "swir"]',
             "chiller": self.chiller_port, "focuser": self.focuser_port,
             "chiller_object": CHILLER, "focuser_object": FOCUSER,
         }
@@ -193,7 +192,8 @@ def gateway(stand, bus, power, dome, log_daemon, tmp_path_factory):
     yield gateway
     if gateway.process.poll() is None:
         gateway.stop()
-    (ROOT / "target/gateway.log").write_text(gateway.text())
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "all")
+    (ROOT / f"target/gateway-{worker}.log").write_text(gateway.text())
 
 
 @pytest.fixture

@@ -38,9 +38,10 @@ def unit(path):
 def test_the_unit_has_the_hardening_of_the_bridges():
     bridge = unit(HERE.parents[1] / "systemd/bridge@.service")
     ours = unit(HERE.parent / "systemd/obsbus-gateway@.service")
-    # The serial port and the state folder.
+    # The user, the serial port and the state folder.
     theirs_alone = {line for line in bridge - ours}
     assert {line.split("=")[0] for line in theirs_alone} == {
-        "SupplementaryGroups", "StateDirectory", "StateDirectoryMode", "DeviceAllow",
+        "User", "Group", "SupplementaryGroups", "StateDirectory", "StateDirectoryMode", "DeviceAllow",
     }
+    assert {"User=obsbus-gateway", "Group=obsbus-gateway"} <= ours
     assert "PrivateDevices=yes" in ours

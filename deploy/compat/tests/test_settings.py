@@ -11,8 +11,13 @@ from obsbus_gateway.settings import SettingsError, load
 SHIPPED = pathlib.Path(__file__).resolve().parents[1] / "clasp.toml"
 
 
+def complete():
+    """The shipped text with the sections that are examples in it."""
+    return re.sub(r"(?m)^#(?=\[|[a-z_]+ = )(?!hosts)", "", SHIPPED.read_text())
+
+
 def changed(tmp_path, old, new):
-    text = SHIPPED.read_text()
+    text = complete()
     assert text.count(old) >= 1, old
     path = tmp_path / "clasp.toml"
     path.write_text(text.replace(old, new, 1))
@@ -27,19 +32,23 @@ def complaint(path):
 
 def test_the_shipped_file_is_valid():
     settings = load(SHIPPED)
-    assert settings.power.channels == ["cmos", "swir"]
-    assert settings.chiller.place.uri == "PYRO:clasp_chiller_daemon@192.0.2.10:9042"
+    assert settings.power is settings.dome is settings.central_log is None
+    assert settings.chiller.place.uri == "PYRO:clasp_chiller_daemon@127.0.0.1:9042"
     assert [caller.account.identity for caller in settings.callers] == ["scheduler"]
     assert settings.account.certificate_file == "/etc/obsbus/obsbus-gateway/pyro-gateway.pem"
 
 
 def test_what_is_commented_out_in_the_shipped_file_is_the_default(tmp_path):
-    text = re.sub(r"(?m)^# ?(?=[a-z_]+ = )", "", SHIPPED.read_text())
     path = tmp_path / "clasp.toml"
-    path.write_text(text.replace("#[central_log]", "[central_log]"))
-    full, shipped = load(path), load(SHIPPED)
+    path.write_text(re.sub(r"(?m)^# ?(?=[a-z_]+ = )(?!hosts)", "", complete()))
+    full = load(path)
+    optional = r"(?m)^(period|timeout|stale_after|valid_key|date_key|call) = .*\n"
+    path.write_text(re.sub(optional, "", complete()))
+    least = load(path)
+    assert full == least and full.power.channels == ["cmos", "swir"] and full.dome.place.port == 9008
     assert full.central_log.tables == {"chiller": "chillerd@clasp", "focuser": "focusd@clasp"}
-    for part in ("site", "name", "broker", "account", "power", "dome", "chiller", "focuser", "callers"):
+    shipped = load(SHIPPED)
+    for part in ("site", "name", "broker", "account", "chiller", "focuser", "callers"):
         assert getattr(full, part) == getattr(shipped, part), part
 
 
@@ -63,14 +72,14 @@ def test_json_has_the_same_keys(tmp_path):
         ('site = "clasp"', "", "site", "is missing, expected 1 to 64 of a-z"),
         ("# port = 8883", "port = 0", "broker.port", "expected a whole number from 1 to 65535, not 0"),
         ('host = "localhost"', 'host = "mqtts://b:8883"', "broker.host", "without scheme, brackets and port"),
-        ("# period = 10", "period = true", "power.period", "expected a number of seconds from 1 to 600, not True"),
-        ("# period = 10", "period = 30", "power.stale_after", "expected three times period at least"),
-        ("# period = 10", "periode = 10", "power.periode", "is not a key of this section, expected one of channels"),
+        ("period = 10", "period = true", "power.period", "expected a number of seconds from 1 to 600, not True"),
+        ("period = 10", "period = 30", "power.stale_after", "expected three times period at least"),
+        ("period = 10", "periode = 10", "power.periode", "is not a key of this section, expected one of channels"),
         ('channels = ["cmos", "swir"]', "channels = []", "power.channels", "expected a list of the power daemon's"),
         ('channels = ["cmos", "swir"]', 'channels = ["a", "a"]', "power.channels", "each once"),
         ('temperature_key = "internal_temperature"', "", "dome.temperature_key", "is missing, expected text"),
         ("port = 9043", "port = 9042", "focuser.port", "expected another port than that of [chiller]"),
-        ('addresses = ["192.0.2.10"]', 'addresses = ["tcs"]', "caller 1.addresses", "expected a list of addresses"),
+        ('addresses = ["127.0.0.1"]', 'addresses = ["tcs"]', "caller 1.addresses", "expected a list of addresses"),
         ('identity = "scheduler"', 'identity = "pyro-gateway"', "caller 1.identity", "than the gateway's own"),
         ("[dome]", "[dom]", "dom", "is not a key of this section"),
         ("\n[[caller]]\n", "\n[caller]\n", "caller", "expected sections that begin with [[caller]]"),
@@ -95,7 +104,7 @@ def test_text_that_is_no_toml_is_refused_with_its_place(tmp_path):
 
 
 def test_without_a_list_of_callers_only_loopback_is_allowed(tmp_path):
-    text = SHIPPED.read_text()
+    text = SHIPPED.read_text().replace('host = "127.0.0.1"', 'host = "192.0.2.10"')
     begin, end = text.index("\n[[caller]]\n"), text.index("# --- The central log")
     path = tmp_path / "clasp.toml"
     path.write_text(text[:begin] + text[end:])
@@ -105,17 +114,40 @@ def test_without_a_list_of_callers_only_loopback_is_allowed(tmp_path):
     assert load(path).callers == []
 
 
+@pytest.mark.parametrize(
+    "hosts, addresses",
+    [
+        ('["a", "b:1884", "[::1]:1", "::2"]', [("a", 8883), ("b", 1884), ("::1", 1), ("::2", 8883)]),
+        ('["127.0.0.1"]', [("127.0.0.1", 8883)]),
+    ],
+)
+def test_several_brokers_have_an_address_each(tmp_path, hosts, addresses):
+    assert load(changed(tmp_path, 'host = "localhost"', f"hosts = {hosts}")).broker.addresses == addresses
+    assert load(SHIPPED).broker.addresses == [("localhost", 8883)]
+
+
+@pytest.mark.parametrize("hosts", ["[]", '["mqtts://a"]', '["a:0"]', '["a", "b", "a:8883"]', '"a"', "[1]", '["::g"]'])
+def test_what_is_no_address_of_a_broker_is_refused(tmp_path, hosts):
+    said = complaint(changed(tmp_path, 'host = "localhost"', f"hosts = {hosts}"))
+    assert "broker.hosts: expected 1 to 8 different addresses, each HOST or HOST:PORT" in said
+
+
+def test_host_and_hosts_exclude_each_other(tmp_path):
+    said = complaint(changed(tmp_path, 'host = "localhost"', 'host = "a"\nhosts = ["b"]'))
+    assert "broker.hosts: expected one of host and hosts, not both" in said
+
+
 def test_an_address_belongs_to_one_caller(tmp_path):
-    second = '\n[[caller]]\nidentity = "ops"\naddresses = ["192.0.2.0/24"]\ncertificate_file = "a"\nkey_file = "b"\n'
+    second = '\n[[caller]]\nidentity = "ops"\naddresses = ["127.0.0.0/24"]\ncertificate_file = "a"\nkey_file = "b"\n'
     path = changed(tmp_path, "# --- The central log", second + "\n# ---")
-    assert "caller 2.addresses: expected each address under one caller; 192.0.2.0/24 is under caller 1" in complaint(path)
+    assert "caller 2.addresses: expected each address under one caller; 127.0.0.0/24 is under caller 1" in complaint(path)
 
 
 # --- The program
 
 
 def check(gateway, path):
-    command = gateway.command("--check-config", str(path))
+    command = gateway.command("--check-config", "--user", "root", str(path))
     done = subprocess.run(command, env=gateway.environment(), capture_output=True, text=True, timeout=30)
     return done.returncode, done.stdout, done.stderr
 

@@ -1,6 +1,7 @@
 //! The focuser by itself: what it answers, how it moves, what its chip refuses.
 
 use super::*;
+use bus::transcript::What;
 
 const TRANSCRIPT: &str = include_str!("../../transcript.txt");
 
@@ -81,16 +82,19 @@ fn every_frame_of_the_transcript_is_known_and_the_answers_have_its_form() {
     let mut bench = Bench::new(Config::default());
     let mut answers = 0;
     let mut reply = String::new();
-    for line in TRANSCRIPT.lines() {
-        if let Some(request) = line.strip_prefix("> ") {
-            reply = bench.ask(request);
-            bench.until_it_stands();
-        } else if let Some(recorded) = line.strip_prefix("< ") {
-            let form = |frame: &str| frame.split(' ').take(2).collect::<Vec<_>>().join(" ");
-            assert_eq!(form(&reply), form(recorded), "{line}");
-            answers += 1;
-        } else {
-            assert!(line.is_empty() || line.starts_with('#'), "{line}");
+    let form = |frame: &str| frame.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    for record in bus::transcript::parse(TRANSCRIPT).expect("a transcript").remove(0).records {
+        match record.what {
+            What::Sent(bytes) => {
+                reply = bench.ask(String::from_utf8_lossy(&bytes).trim_end());
+                bench.until_it_stands();
+            }
+            What::Received(bytes) => {
+                let recorded = String::from_utf8_lossy(&bytes);
+                assert_eq!(form(&reply), form(&recorded), "{recorded}");
+                answers += 1;
+            }
+            What::Note(note) => panic!("a note: {note}"),
         }
     }
     assert_eq!((answers, bench.focuser.ignored()), (6, 0));

@@ -51,7 +51,7 @@ fn the_environment_stands_over_the_file() {
         ("OBSBUS_FOCUSER_STOP_CLIENTS", "alice,scheduler"),
     ];
     let settings = load("m06.toml", LEAST, &variables).unwrap();
-    assert_eq!(settings.bridge.broker.host, "other");
+    assert_eq!(settings.bridge.broker.address.host, "other");
     assert!((settings.mechanics.focus_range_mm - 5.5).abs() < 1e-9);
     assert_eq!(settings.bridge.query_delay, Duration::from_millis(500));
     assert!(settings.allow_bare_motion);

@@ -8,7 +8,21 @@ export interface Moment {
   wall: number;
 }
 
-export const now = (): Moment => ({ steady: performance.now(), wall: Date.now() });
+/** Of this computer. */
+export const real = (): Moment => ({ steady: performance.now(), wall: Date.now() });
+
+/** The time that a replay shows, in milliseconds since 1970. */
+let replayed: number | null = null;
+
+/** A replay's time stands still until it is told again, and never goes back; `null`: it is not known. */
+export function replayTo(time: number | null): void {
+  replayed = time === null ? null : Math.max(replayed ?? time, time);
+}
+
+export const at = (time: number): Moment => ({ steady: time, wall: time });
+
+/** Of what this page shows: of this computer, or of the record that is replayed. */
+export const now = (): Moment => (replayed === null ? real() : at(replayed));
 
 /** Seconds. Of the two clocks the one that says more: too old is safe, too young is not. */
 export function since(then: Moment, at: Moment): number {

@@ -3,15 +3,17 @@
 import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { address } from "./address";
+import { address, guessedAddress } from "./address";
 import { DeviceCard } from "./view/device";
 import { Bar, stopAll, THEMES, type Theme } from "./view/bar";
 import { Login } from "./view/login";
+import { ReplayMark } from "./view/replay";
 import { SharedContext, useFollow } from "./view/paint";
 import { isAsking, useQuestion } from "./view/question";
 import * as kept from "./kept";
 import type { Device } from "./device";
 import { Panel } from "./panel";
+import { Replay } from "./replay";
 import type { Credentials } from "./session";
 import { toneOfSeverity } from "./view/mark";
 
@@ -43,6 +45,11 @@ function useHash(): string {
 
 /** Connects at once where name and password are kept. */
 function keptLogin(panel: Panel): Credentials | null {
+  if (panel.replay) {
+    const anybody = { name: "replay", password: "", broker: guessedAddress(location) };
+    panel.login(anybody);
+    return anybody;
+  }
   const before = kept.read();
   const found = address(before.broker, location);
   if (!before.password || !("url" in found)) return null;
@@ -75,6 +82,7 @@ function Page({ panel }: { panel: Panel }): preact.JSX.Element {
   };
   return (
     <SharedContext.Provider value={shared}>
+      {panel.replay && <ReplayMark replay={panel.replay} />}
       <Devices panel={panel} theme={theme} choose={choose} broker={credentials.broker} logout={logout} />
       {dialog}
       <Spoken panel={panel} />
@@ -199,6 +207,7 @@ function Spoken({ panel }: { panel: Panel }): preact.JSX.Element {
 }
 
 function titleOf(panel: Panel): string {
+  if (panel.replay) return "REPLAY - obsbus";
   if (panel.connection && !panel.connected) return "No connection - obsbus";
   const bad = panel.list().filter(
     (device) =>
@@ -209,4 +218,5 @@ function titleOf(panel: Panel): string {
 }
 
 const root = document.getElementById("page");
-if (root) render(<Page panel={new Panel()} />, root);
+const replay = new URLSearchParams(location.search).has("replay") ? new Replay() : null;
+if (root) render(<Page panel={new Panel(replay)} />, root);

@@ -1,15 +1,16 @@
 /** Everything that the page knows: wires the session, the devices, the requests and the painter. */
 
 import { announcements, type Spoken } from "./announce";
-import { now, Offset, type Moment } from "./clock";
+import { now, Offset, real, replayTo, type Moment } from "./clock";
 import type { Verb } from "./description";
 import { Device, type Presence } from "./device";
 import { Painter } from "./painter";
 import { date, parse } from "./payload";
 import * as request from "./request";
 import type { Request, Values } from "./request";
+import { Replay, unwrapped } from "./replay";
 import { random, Session, type Connection, type Credentials, type Message } from "./session";
-import { command, place, reply } from "./topic";
+import { command, place, reply, REPLAY_CLOCK, REPLAYED, subscriptions } from "./topic";
 
 /** Beyond this a site is none, and a page none either. */
 const MOST_DEVICES = 400;
@@ -29,7 +30,8 @@ export class Panel {
   private readonly requests = new Map<string, Request>();
   private presences = new Map<string, Presence>();
 
-  constructor() {
+  /** `replay`: what this page shows is over, and it commands nothing. */
+  constructor(readonly replay: Replay | null = null) {
     setInterval(() => this.tick(), 1000);
   }
 
@@ -42,10 +44,11 @@ export class Panel {
     this.identity = credentials.name;
     this.refusal = "";
     this.lostAt = null;
-    this.session = new Session(credentials, {
-      changed: (connection) => this.connectionChanged(connection),
-      message: (message) => this.hear(message),
-    });
+    const listener = {
+      changed: (connection: Connection) => this.connectionChanged(connection),
+      message: (message: Message) => (this.replay ? this.hearAgain(this.replay, message) : this.hear(message, now())),
+    };
+    this.session = new Session(credentials, listener, this.replay ? REPLAYED : subscriptions(credentials.name));
     this.session.start();
   }
 
@@ -64,6 +67,7 @@ export class Panel {
 
   /** Since when the connection stands. */
   get connected(): Moment | null {
+    if (this.replay) return this.connection?.is === "connected" ? this.replay.since : null;
     return this.connection?.is === "connected" ? this.connection.since : null;
   }
 
@@ -84,6 +88,7 @@ export class Panel {
 
   /** What a press does. Nothing is kept for later: without a connection it is refused here. */
   press(device: Device, verb: Verb, values: Values): void {
+    if (this.replay) return;
     const at = now();
     const before = this.request(device, verb);
     // A hand that is too quick; a stop may be pressed as often as somebody likes.
@@ -137,10 +142,11 @@ export class Panel {
     this.connection = connection;
     if (connection.is === "connected") {
       if (this.lostAt) this.say("polite", "Connected again");
+      if (this.replay) this.begin(this.replay);
       this.lostAt = null;
       this.offset.clear();
     } else if (before === "connected") {
-      this.lostAt = now();
+      this.lostAt = real();
       for (const device of this.devices.values()) device.connectionLost();
       this.say("urgent", "No connection to the broker");
     }
@@ -148,7 +154,26 @@ export class Panel {
     this.painter.changedAll();
   }
 
-  private hear(message: Message): void {
+  /** This may be another replay than before. */
+  private begin(replay: Replay): void {
+    replay.forget();
+    replayTo(null);
+    this.devices.clear();
+    this.presences.clear();
+  }
+
+  private hearAgain(replay: Replay, message: Message): void {
+    if (message.topic === REPLAY_CLOCK) {
+      const gap = replay.hear(parse(message.payload));
+      if (gap) for (const device of this.devices.values()) device.connectionLost();
+      this.painter.changed("bar");
+      return;
+    }
+    const again = unwrapped(message);
+    if (again) this.hear(again.message, again.at);
+  }
+
+  private hear(message: Message, at: Moment): void {
     const from = place(message.topic);
     if (!from) return;
     const key = `${from.site}/${from.device}`;
@@ -159,13 +184,12 @@ export class Panel {
       this.devices.set(key, device);
     }
     const was = device.isDevice;
-    this.take(device, from.what, message);
+    this.take(device, from.what, message, at);
     if (device.isDevice !== was || from.what === "meta") this.painter.changed("list");
     this.painter.changed(key);
   }
 
-  private take(device: Device, what: NonNullable<ReturnType<typeof place>>["what"], message: Message): void {
-    const at = now();
+  private take(device: Device, what: NonNullable<ReturnType<typeof place>>["what"], message: Message, at: Moment): void {
     if (what === "availability") {
       device.hearAvailability(new TextDecoder().decode(message.payload));
       this.judge();
@@ -176,13 +200,14 @@ export class Panel {
       case "state": {
         device.hearState(payload, { at, stored: message.stored, expiry: message.expiry });
         const published = date(payload?.["published_at"]);
-        if (published !== null && !message.stored) this.offset.heard(published, at);
+        if (published !== null && !message.stored && !this.replay) this.offset.heard(published, at);
         const last = device.state?.lastCommand;
         if (last?.id) this.revise(last.id, (open) => request.remembered(open, last, this.identity, message.stored));
         break;
       }
       case "meta":
         device.hearMeta(payload);
+        if (this.replay && device.description) device.description.verbs = [];
         break;
       case "history":
         device.hearHistory(payload);

@@ -7,9 +7,8 @@
 
 import mqtt, { type IPublishPacket, type MqttClient } from "mqtt";
 
-import { now, type Moment } from "./clock";
+import { real, type Moment } from "./clock";
 import { TIME_TO_LIVE } from "./request";
-import { subscriptions } from "./topic";
 
 export interface Credentials {
   broker: string;
@@ -37,7 +36,7 @@ export interface Listener {
 
 const KEEP_ALIVE = 5;
 const CONNECT_LIMIT = 8000;
-// A bridge says at most 60 kB at once.
+// A bridge says at most 60 kB at once; in a replay each quotation mark of it counts twice.
 const LARGEST = 131_072;
 
 const CREDENTIALS_REFUSED = new Set([0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c]);
@@ -52,6 +51,7 @@ export class Session {
   constructor(
     private readonly credentials: Credentials,
     private readonly listener: Listener,
+    private readonly topics: string[],
   ) {}
 
   start(): void {
@@ -152,15 +152,14 @@ export class Session {
   }
 
   private listen(client: MqttClient): void {
-    const topics = subscriptions(this.credentials.name);
-    client.subscribe(topics, { qos: 1, rap: false }, (error, granted) => {
+    client.subscribe(this.topics, { qos: 1, rap: false }, (error, granted) => {
       if (this.client !== client) return;
       if (error || !granted || granted.some(({ qos }) => qos > 2)) {
         this.lose("the broker did not take the subscriptions");
         return;
       }
       this.attempt = 0;
-      this.become({ is: "connected", since: now() });
+      this.become({ is: "connected", since: real() });
     });
   }
 
@@ -178,7 +177,7 @@ export class Session {
     clearTimeout(this.timer);
     // Spread, so that all the panels of a site do not come back in one moment.
     const wait = this.attempt < 20 ? 500 + Math.random() * 1500 : 2000 + Math.random() * 8000;
-    const at = now();
+    const at = real();
     this.become({
       is: "lost",
       why,

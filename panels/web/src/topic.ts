@@ -29,6 +29,11 @@ export function place(topic: string): Place | null {
   return published && rest.length === 0 ? { site, device, what: published } : null;
 }
 
+const REPLAY = "replay/";
+export const REPLAY_CLOCK = `${REPLAY}clock`;
+/** Everything of a replay; nothing of a site begins so. */
+export const REPLAYED = [`${REPLAY}#`];
+
 /** What a panel of this identity listens to. */
 export function subscriptions(identity: string): string[] {
   return [...PUBLISHED.map((what) => `+/+/${what}`), `+/+/reply/${identity}/+`];

@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -94,10 +96,10 @@ impl Builder {
             let temporary = tempfile::tempdir().context("make a folder for the broker")?;
             (temporary.path().to_owned(), Some(temporary))
         };
-        let authority = Authority::create(&dir.join("certs"))?;
+        let authority = Arc::new(Authority::create(&dir.join("certs"))?);
         authority.server()?;
         fs::write(dir.join("obsbus.acl"), self.acl.text()).context("write obsbus.acl")?;
-        let mut broker = Broker {
+        Broker {
             port: 0,
             process: None,
             authority,
@@ -105,18 +107,8 @@ impl Builder {
             left_out: Vec::new(),
             dir,
             _temporary: temporary,
-        };
-        // Before mosquitto listens on the chosen free port, another program may take it.
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            broker.port = free_port()?;
-            match broker.launch() {
-                Ok(()) => return Ok(broker),
-                Err(_) if attempts < 5 && broker.log().contains("Address already in use") => {}
-                Err(error) => return Err(error),
-            }
         }
+        .on_a_free_port()
     }
 }
 
@@ -124,7 +116,7 @@ impl Builder {
 pub struct Broker {
     port: u16,
     process: Option<Process>,
-    authority: Authority,
+    authority: Arc<Authority>,
     extra: String,
     left_out: Vec<String>,
     dir: PathBuf,
@@ -132,6 +124,48 @@ pub struct Broker {
 }
 
 impl Broker {
+    fn on_a_free_port(mut self) -> Result<Self> {
+        // Before mosquitto listens on the chosen free port, another program may take it.
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            self.port = free_port()?;
+            match self.launch() {
+                Ok(()) => return Ok(self),
+                Err(_) if attempts < 5 && self.log().contains("Address already in use") => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Another broker of the same site, which knows nothing of this one: with the same certificates
+    /// and access rules, on a port of its own.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub fn another(&self) -> Result<Self> {
+        let temporary = tempfile::tempdir().context("make a folder for the broker")?;
+        let dir = temporary.path().to_owned();
+        symlink(self.dir.join("certs"), dir.join("certs")).context("share the certificates")?;
+        fs::copy(self.dir.join("obsbus.acl"), dir.join("obsbus.acl")).context("copy obsbus.acl")?;
+        Self {
+            port: 0,
+            process: None,
+            authority: Arc::clone(&self.authority),
+            extra: self.extra.clone(),
+            left_out: self.left_out.clone(),
+            dir,
+            _temporary: Some(temporary),
+        }
+        .on_a_free_port()
+    }
+
+    /// The addresses of these brokers, as an environment variable for `hosts` has them.
+    #[must_use]
+    pub fn hosts(brokers: &[&Self]) -> String {
+        brokers.iter().map(|broker| format!("{HOST}:{}", broker.port)).collect::<Vec<_>>().join(",")
+    }
+
     /// Starts a broker under the shipped files.
     ///
     /// # Errors

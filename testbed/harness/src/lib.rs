@@ -6,6 +6,7 @@ pub mod broker;
 pub mod certs;
 pub mod client;
 pub mod fault;
+pub mod lax;
 pub mod operator;
 pub mod port;
 pub mod process;

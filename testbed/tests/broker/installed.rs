@@ -188,6 +188,52 @@ fn a_reload_takes_no_listener_that_the_start_did_not_take() {
     assert_eq!(fs::read_dir(host.run().join("conf.d")).unwrap().count(), 0);
 }
 
+/// The listener's line in what mosquitto reads.
+fn has_list(host: &Host) -> bool {
+    let text = fs::read_to_string(host.run().join("conf.d/obsbus.conf")).unwrap();
+    let wanted = format!("crlfile {}", host.etc().join("ca_certificates/obsbus-crl.pem").display());
+    text.lines().any(|line| line == wanted)
+}
+
+/// What an upgrade does if somebody takes the package's version of the file.
+#[test]
+fn settings_that_do_not_name_the_list_of_revoked_certificates_cannot_put_it_out_of_force() {
+    let host = Host::new();
+    host.complete();
+    assert_eq!(host.settings("start").code, 0);
+    assert!(!has_list(&host));
+    let list = host.etc().join("ca_certificates/obsbus-crl.pem");
+    fs::create_dir_all(list.parent().unwrap()).unwrap();
+    fs::write(&list, "").unwrap();
+    // mosquitto reads the line at a start only: a reload must not look as if it were in force.
+    let said = host.settings("reload").stderr;
+    assert!(said.contains("revoked certificates are let in until mosquitto is started anew"), "{said}");
+    assert!(!has_list(&host));
+    assert_eq!(host.settings("start").code, 0);
+    assert!(has_list(&host));
+    let reloaded = host.settings("reload");
+    assert_eq!((reloaded.code, reloaded.stderr.as_str()), (0, ""));
+    assert!(has_list(&host));
+    fs::remove_file(&list).unwrap();
+    let refused = host.settings("reload");
+    assert!(refused.code == 1 && refused.stderr.contains(list.to_str().unwrap()), "{}", refused.stderr);
+}
+
+#[test]
+fn an_edited_file_is_read_at_a_reload() {
+    let host = Host::new();
+    host.complete();
+    assert_eq!(host.settings("start").code, 0);
+    let file = host.etc().join("obsbus/obsbus.conf");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}max_connections 7\n")).unwrap();
+    assert_eq!(host.settings("reload").code, 0);
+    let read = fs::read_to_string(host.run().join("conf.d/obsbus.conf")).unwrap();
+    assert!(read.ends_with("max_connections 7\n"), "{read}");
+    fs::remove_file(&file).unwrap();
+    assert!(host.settings("reload").stderr.contains("obsbus.conf does not exist"));
+}
+
 #[test]
 fn a_file_of_the_same_name_in_the_distributions_folder_is_in_force_instead() {
     let host = Host::new();

@@ -124,7 +124,8 @@ fn whatever_strangers_send_the_log_stays_short_and_says_how_much_it_left_out() {
     wait_for("every refusal", LIMIT, refused).unwrap();
     assert_eq!(site.bridge.stop().unwrap(), 0);
     let log = site.bridge_log();
-    assert!((100..=110).contains(&log.lines().count()), "{log}");
+    // Refusals have their share, and what the bridge says at its start and end has its own.
+    assert!((40..=60).contains(&log.lines().count()), "{log}");
     let left_out = log.lines().last().unwrap();
     assert!(left_out.contains(" lines were left out of this log: there were too many"), "{left_out}");
 }

@@ -1,7 +1,12 @@
 //! What the broker's access list, its users and its configuration allow.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use testbed::broker::SHIPPED_ACL;
 use testbed::client::{Post, TestClient};
+use testbed::lax::Lax;
 use testbed::site::LIMIT;
 use testbed::wait::wait_for;
 
@@ -24,6 +29,35 @@ impl Stage {
     }
 }
 
+/// Somebody who asks a bridge for an answer, again and again.
+struct Pinging(Arc<AtomicBool>);
+
+impl Pinging {
+    fn by(client: TestClient) -> Self {
+        let is_done = Arc::<AtomicBool>::default();
+        let ends = Arc::clone(&is_done);
+        std::thread::spawn(move || {
+            let topic = format!("clasp/chiller/command/{}/ping", client.identity());
+            for number in 0.. {
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
+                let id = format!("{{\"id\": \"ping-{number}\"}}");
+                client.publish(Post::to(topic.as_str(), id)).unwrap();
+                // Below the rate at which a bridge stops answering.
+                drop(client.wait_after(client.mark(), |_| false, Duration::from_millis(300)));
+            }
+        });
+        Self(is_done)
+    }
+}
+
+impl Drop for Pinging {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn what_the_broker_allows_too_much_or_too_little_is_found() {
     let mut stage = Stage::start();
@@ -32,7 +66,7 @@ fn what_the_broker_allows_too_much_or_too_little_is_found() {
     try_rows(&mut stage, &ROWS);
 }
 
-pub(crate) const ROWS: [Row<Stage>; 9] = [
+pub(crate) const ROWS: [Row<Stage>; 11] = [
     Row {
         name: "ACL too wide for an operator: the whole site",
         break_it: |stage| {
@@ -114,6 +148,38 @@ pub(crate) const ROWS: [Row<Stage>; 9] = [
         mend: |stage| {
             stage.broker_with(&[], "");
             stage.well();
+        },
+    },
+    Row {
+        name: "a broker that does not check wills",
+        break_it: |stage| {
+            stage.site.observer.stop_judging();
+            stage.site.broker.reload(&Lax::acl().text()).unwrap();
+            let lax = Lax::before(&stage.site.broker, "alice").unwrap();
+            let doctor = stage.doctor("alice").env("OBSBUS_CLIENT_BROKER__PORT", lax.port().to_string());
+            stage.held.push(Box::new(lax));
+            doctor
+        },
+        says: &["wills: the broker does not apply its access list to wills", "as Mosquitto does"],
+        code: 31,
+        mend: |stage| {
+            stage.held.clear();
+            stage.shipped();
+        },
+    },
+    Row {
+        name: "ACL too wide for everybody: replies",
+        break_it: |stage| {
+            stage.acl("pattern read +/+/reply/+/+");
+            let bob = TestClient::connect(&stage.site.broker, "ops").unwrap();
+            stage.held.push(Box::new(Pinging::by(bob)));
+            stage.doctor("alice")
+        },
+        says: &["replies: the broker delivers replies to others to you (clasp/chiller/reply/ops/"],
+        code: 1,
+        mend: |stage| {
+            stage.held.clear();
+            stage.shipped();
         },
     },
     Row {

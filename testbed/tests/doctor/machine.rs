@@ -37,13 +37,49 @@ impl Stage {
     }
 }
 
-pub(crate) const ROWS: [Row<Stage>; 7] = [
+pub(crate) const ROWS: [Row<Stage>; 9] = [
     Row {
         name: "wrong key in the bridge's settings",
         break_it: |stage| stage.edited(|text| format!("qeury_delay = 1\n{text}")),
         says: &["bridge's settings: ", "clasp.toml:1: qeury_delay", "To do: correct it"],
         code: 64,
         mend: Stage::unedited,
+    },
+    Row {
+        name: "a revoked name in control_clients",
+        break_it: |stage| {
+            let launch = stage.doctor_there();
+            let rules = "user bob\ntopic read x\n\nuser alice\ntopic deny #\n";
+            fs::write(stage.etc().join("mosquitto/obsbus.acl"), rules).unwrap();
+            launch
+        },
+        says: &[
+            "warning",
+            "bridge's settings: ",
+            "clasp.toml lists alice, who was revoked",
+            "To do: take alice out",
+        ],
+        code: 0,
+        mend: |stage| fs::remove_file(stage.etc().join("mosquitto/obsbus.acl")).unwrap(),
+    },
+    Row {
+        name: "revoked certificates are let in",
+        break_it: |stage| {
+            let launch = stage.doctor_there();
+            let list = stage.etc().join("mosquitto/ca_certificates/obsbus-crl.pem");
+            fs::create_dir_all(list.parent().unwrap()).unwrap();
+            fs::write(list, "").unwrap();
+            launch
+        },
+        says: &[
+            "broker's files: the broker does not read ",
+            "revoked certificates are let in",
+            "To do: add `crlfile ",
+        ],
+        code: 1,
+        mend: |stage| {
+            fs::remove_file(stage.etc().join("mosquitto/ca_certificates/obsbus-crl.pem")).unwrap();
+        },
     },
     Row {
         name: "the bridge's certificate expired",

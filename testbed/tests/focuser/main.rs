@@ -7,6 +7,8 @@
     reason = "a test's helper may panic as its test may"
 )]
 
+mod alpaca;
+mod brokers;
 mod contract;
 mod interrupted;
 mod moves;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use testbed::process::Launch;
@@ -94,19 +95,10 @@ fn no_private_key_is_readable_by_others_whatever_the_umask_is() {
     }
 }
 
-#[test]
-fn root_follows_no_link_in_somebody_elses_home() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    // A user's home with a link that leads to where only root writes.
-    let machine = Machine::new();
-    machine.identity(&["init"]);
+/// The home of a user of the machine.
+fn eves_home(machine: &Machine) -> PathBuf {
     let home = machine.at("/home/eve");
     fs::create_dir_all(home.join(".config")).unwrap();
-    let prize = machine.at("/etc/prize");
-    fs::create_dir_all(&prize).unwrap();
-    std::os::unix::fs::symlink(&prize, home.join(".config/obsbus")).unwrap();
     for folder in [home.clone(), home.join(".config")] {
         std::os::unix::fs::chown(&folder, Some(64003), Some(64003)).unwrap();
     }
@@ -115,6 +107,41 @@ fn root_follows_no_link_in_somebody_elses_home() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
     machine.program("getent", "#!/bin/sh\necho 'eve:x:64003:64003::/home/eve:/bin/sh'\n");
+    home
+}
+
+#[test]
+fn a_renewal_by_root_follows_no_link_in_somebody_elses_home() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let machine = Machine::new();
+    machine.identity(&["init"]);
+    let home = eves_home(&machine);
+    machine.identity(&["issue", "eve", "--install", "--user", "eve"]);
+    let prize = machine.at("/etc/prize");
+    fs::rename(home.join(".config/obsbus"), home.join(".config/old")).unwrap();
+    fs::create_dir(&prize).unwrap();
+    fs::copy(home.join(".config/old/eve.pem"), prize.join("eve.pem")).unwrap();
+    std::os::unix::fs::symlink(&prize, home.join(".config/obsbus")).unwrap();
+    let before = fs::read(prize.join("eve.pem")).unwrap();
+    let error = machine.refused(&["renew", "eve"]);
+    assert!(error.contains("Permission denied"), "{error}");
+    assert_eq!(fs::read(prize.join("eve.pem")).unwrap(), before);
+}
+
+#[test]
+fn root_follows_no_link_in_somebody_elses_home() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // A user's home with a link that leads to where only root writes.
+    let machine = Machine::new();
+    machine.identity(&["init"]);
+    let home = eves_home(&machine);
+    let prize = machine.at("/etc/prize");
+    fs::create_dir_all(&prize).unwrap();
+    std::os::unix::fs::symlink(&prize, home.join(".config/obsbus")).unwrap();
     let error = machine.refused(&["issue", "eve", "--install", "--user", "eve"]);
     assert!(error.contains("Permission denied") && !error.contains("needs root"), "{error}");
     assert_eq!(fs::read_dir(&prize).unwrap().count(), 0);

@@ -33,9 +33,22 @@ stop() {
     is_alive && kill "$(cat broker.pid)"
     while is_alive; do sleep 0.02; done
 }
+# The package's script, on a folder in which all names lead to this machine's files.
+packaged() {
+    mkdir -p view/obsbus view/conf.d
+    ln -sfn ../root/etc/mosquitto/ca_certificates view/ca_certificates
+    : >view/mosquitto.conf
+    sed "s|/etc/mosquitto|$PWD/root/etc/mosquitto|" root/etc/mosquitto/obsbus/obsbus.conf >view/obsbus/obsbus.conf
+    '@SCRIPT@' "$1" "$PWD/view" "$PWD/view/run"
+    mkdir -p root/run/obsbus-broker/conf.d
+    sed -e "s|$PWD/view|/etc/mosquitto|" -e "s|$PWD/root||" view/run/conf.d/obsbus.conf \
+        >root/run/obsbus-broker/conf.d/obsbus.conf
+}
 start() {
+    settings=root/etc/mosquitto/conf.d/obsbus.conf
+    [ -e "$settings" ] || { packaged start && settings=root/run/obsbus-broker/conf.d/obsbus.conf; }
     sed -e "s|/etc/mosquitto|$PWD/root/etc/mosquitto|" -e "s|^listener 8883|listener @PORT@ 127.0.0.1|" \
-        root/etc/mosquitto/conf.d/obsbus.conf >broker.conf
+        "$settings" >broker.conf
     printf 'log_dest stderr\n' >>broker.conf
     [ "$(id -u)" != 0 ] || printf 'user root\n' >>broker.conf
     : >broker.log
@@ -76,6 +89,15 @@ impl Machine {
         machine
     }
 
+    /// A machine whose broker has its settings from the package.
+    pub(crate) fn packaged() -> Self {
+        let machine = Self::new();
+        fs::create_dir(machine.at("/etc/mosquitto/obsbus")).unwrap();
+        let by_hand = machine.at("/etc/mosquitto/conf.d/obsbus.conf");
+        fs::rename(by_hand, machine.at("/etc/mosquitto/obsbus/obsbus.conf")).unwrap();
+        machine
+    }
+
     /// A machine without a broker.
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -86,7 +108,9 @@ impl Machine {
         let groups = format!("root:x:0:\nobsbus:x:{OBSBUS}:\nmosquitto:x:{MOSQUITTO}:\n");
         fs::write(machine.at("/etc/group"), groups).unwrap();
         machine.secret("passphrase", PASSPHRASE);
-        machine.program("systemctl", &SYSTEMCTL.replace("@PORT@", &machine.port.to_string()));
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/broker/broker-settings");
+        let systemctl = SYSTEMCTL.replace("@PORT@", &machine.port.to_string()).replace("@SCRIPT@", script);
+        machine.program("systemctl", &systemctl);
         machine
     }
 
@@ -213,6 +237,13 @@ impl Machine {
         let tool = tool.env("XDG_CONFIG_HOME", self.at(HOME).join(".config"));
         let tool = tool.env("OBSBUS_CLIENT_BROKER__PORT", self.port.to_string());
         tool.env("OBSBUS_CLIENT_BROKER__CA_FILE", self.at("/etc/obsbus/ca.pem")).run(LIMIT).unwrap()
+    }
+
+    /// Starts the broker anew.
+    pub(crate) fn restart(&self) {
+        let systemctl = self.path("bin/systemctl");
+        let done = Launch::machine(systemctl.to_str().unwrap()).unwrap().args(["restart", "mosquitto"]);
+        assert_eq!(done.run(LIMIT).unwrap().code, 0, "{}", self.broker_log());
     }
 
     /// What `systemctl` was told, without questions.

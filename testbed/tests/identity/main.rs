@@ -11,3 +11,4 @@ mod page;
 mod passphrase;
 mod renewed;
 mod revoked;
+mod service;

@@ -160,3 +160,19 @@ fn a_request_that_was_changed_is_not_signed() {
     let list = authority.identity(&["list"]);
     assert!(!list.contains("alice"), "{list}");
 }
+
+/// The name in a request may be one that may command; whoever signs has read that of the file.
+#[test]
+fn a_request_for_another_name_than_that_of_its_file_is_refused() {
+    let (authority, machine) = (Machine::bare(), Machine::new());
+    authority.identity(&["init"]);
+    machine.identity(&["request", "ops", "--out", machine.path("").to_str().unwrap()]);
+    let (asked, sent) = (machine.path("ops.csr"), machine.path("mallory.csr"));
+    fs::copy(&asked, &sent).unwrap();
+    let out = authority.path("");
+    let error = authority.refused(&["sign", sent.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert!(error.contains("mallory.csr asks to be \"ops\": expected the name of its file"), "{error}");
+    assert!(!authority.identity(&["list"]).contains("ops"));
+    let said = authority.identity(&["sign", asked.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert!(said.contains("ops may read everything"), "{said}");
+}

@@ -6,7 +6,10 @@ use testbed::client::{Post, Puback, TestClient};
 use crate::machine::{LIMIT, Machine, until};
 
 fn machine() -> Machine {
-    let machine = Machine::new();
+    prepared(Machine::new())
+}
+
+fn prepared(machine: Machine) -> Machine {
     machine.identity(&["init"]);
     machine.identity(&["issue", "broker", "--install"]);
     machine
@@ -137,4 +140,112 @@ fn the_tools_of_a_revoked_operator_say_so() {
     let output = machine.tool(&["chiller", "status"]);
     assert_eq!(output.code, 155, "{}", output.stderr);
     assert!(output.stderr.contains("it was revoked"), "{}", output.stderr);
+}
+
+/// The settings of the package are never edited, so that no upgrade asks which version to take; and
+/// whichever is taken, who was revoked stays out.
+#[test]
+fn the_packages_settings_stay_as_they_are_and_revoked_clients_stay_out() {
+    let machine = prepared(Machine::packaged());
+    let settings = "/etc/mosquitto/obsbus/obsbus.conf";
+    let shipped = machine.read(settings);
+    let (alice, bob) = (machine.issue("alice"), machine.issue("bob"));
+    assert!(may_command(&machine.connect(alice.clone()).unwrap()));
+    let said = machine.identity(&["revoke", "alice"]);
+    assert!(said.contains("mosquitto was restarted"), "{said}");
+    assert_revoked(&machine, alice.clone());
+    assert_eq!(machine.read(settings), shipped);
+    assert!(machine.identity(&["revoke", "bob"]).contains("mosquitto has read it"));
+    until("bob to be refused", || machine.connect(bob.clone()).is_err());
+    // An older version had edited the file; the upgrade takes the package's.
+    let edited = shipped.replace("#crlfile", "crlfile");
+    for text in [edited, shipped] {
+        std::fs::write(machine.at(settings), text).unwrap();
+        machine.restart();
+        assert_revoked(&machine, alice.clone());
+    }
+}
+
+#[test]
+fn who_was_revoked_stays_so_when_the_register_is_an_old_copy() {
+    let machine = machine();
+    let register = machine.at("/var/lib/obsbus-ca/register.toml");
+    machine.issue("bob");
+    let copy = std::fs::read(&register).unwrap();
+    let alice = machine.issue("alice");
+    machine.identity(&["revoke", "alice"]);
+    std::fs::write(&register, copy).unwrap();
+    machine.identity(&["revoke", "bob"]);
+    until("bob to be refused", || machine.connect(machine.carried("bob")).is_err());
+    assert_revoked(&machine, alice);
+}
+
+#[test]
+fn another_authority_does_not_touch_the_broker_that_trusts_this_one() {
+    let machine = machine();
+    let (alice, bob) = (machine.issue("alice"), machine.issue("bob"));
+    machine.identity(&["revoke", "alice"]);
+    let rules = machine.read("/etc/mosquitto/obsbus.acl");
+    let other = machine.path("other");
+    let with = |words: &[&str]| {
+        let place = ["--ca", other.to_str().unwrap()];
+        machine.identity(&[&place[..], words].concat())
+    };
+    with(&["init"]);
+    let out = machine.path("out");
+    with(&["issue", "alice", "bob", "--out", out.to_str().unwrap()]);
+    let said = with(&["revoke", "bob"]);
+    assert!(said.contains("the broker on this machine trusts another authority"), "{said}");
+    assert_eq!(machine.read("/etc/mosquitto/obsbus.acl"), rules);
+    machine.restart();
+    assert!(may_command(&machine.connect(bob).unwrap()), "{}", machine.broker_log());
+    assert_revoked(&machine, alice);
+}
+
+#[test]
+fn who_is_revoked_may_command_no_bridge_of_this_machine_under_this_name() {
+    let machine = machine();
+    let (chiller, focuser) =
+        ("/etc/obsbus/chiller-bridge/clasp.toml", "/etc/obsbus/focuser-bridge/clasp.toml");
+    for (file, text) in
+        [(chiller, "control_clients = [\"ops\", \"alice\"] # us\n"), (focuser, "control_clients = [ops\n")]
+    {
+        std::fs::create_dir_all(machine.at(file).parent().unwrap()).unwrap();
+        std::fs::write(machine.at(file), text).unwrap();
+    }
+    let said = machine.identity(&["issue", "alice", "--out", machine.path("").to_str().unwrap()]);
+    assert!(said.contains("alice may command already: the name stands in "), "{said}");
+    let said = machine.identity(&["revoke", "alice"]);
+    assert_eq!(machine.read(chiller), "control_clients = [\"ops\"] # us\n");
+    assert!(said.contains("clasp.toml: alice may no longer command"), "{said}");
+    // A damaged file does not keep anybody from being revoked.
+    assert!(
+        said.contains("focuser-bridge/clasp.toml is not valid TOML") && said.contains("by hand"),
+        "{said}"
+    );
+    assert!(said.contains("on other machines with bridges, take alice out"), "{said}");
+}
+
+#[test]
+fn a_new_authoritys_broker_is_not_installed_beside_the_list_of_the_old_one() {
+    let machine = machine();
+    machine.issue("alice");
+    machine.identity(&["revoke", "alice"]);
+    for path in ["/var/lib/obsbus-ca", "/etc/obsbus/ca.pem", "/etc/mosquitto/ca_certificates/obsbus-ca.pem"] {
+        if machine.at(path).exists() {
+            std::fs::rename(machine.at(path), machine.path(path.rsplit('/').next().unwrap())).unwrap();
+        }
+    }
+    for end in ["pem", "key"] {
+        std::fs::remove_file(machine.at(&format!("/etc/mosquitto/certs/obsbus-server.{end}"))).unwrap();
+    }
+    machine.identity(&["init"]);
+    let error = machine.refused(&["issue", "broker", "--install"]);
+    assert!(error.contains("obsbus-crl.pem was not signed by this authority"), "{error}");
+    std::fs::remove_file(machine.at("/etc/mosquitto/ca_certificates/obsbus-crl.pem")).unwrap();
+    let settings = "/etc/mosquitto/conf.d/obsbus.conf";
+    let text = machine.read(settings).replace("\ncrlfile", "\n#crlfile");
+    std::fs::write(machine.at(settings), text).unwrap();
+    machine.identity(&["issue", "broker", "--install"]);
+    assert!(may_command(&machine.connect(machine.issue("bob")).unwrap()));
 }

@@ -10,8 +10,10 @@
     reason = "a key that JSON does not have is null, and then the test fails"
 )]
 
+mod alerts;
 mod bridge;
 mod broker;
+mod brokers;
 mod disk;
 mod hang;
 mod instances;

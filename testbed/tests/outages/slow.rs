@@ -10,12 +10,53 @@ use crate::{RUN, ping, send, terminal};
 
 const EACH_WAY: Duration = Duration::from_millis(700);
 
-#[test]
-fn at_a_round_trip_of_more_than_a_second_commands_work_and_the_bridge_knows_that_they_arrive() {
+/// A site whose bridge is behind a slow link.
+fn behind(each_way: Duration) -> (Site, SlowLink) {
     let mut site = Site::builder().start_without_bridge().unwrap();
-    let link = SlowLink::to(site.broker.port(), EACH_WAY).unwrap();
+    let link = SlowLink::to(site.broker.port(), each_way).unwrap();
     site.bridge.set_env("OBSBUS_CHILLER_BROKER__PORT", &link.port().to_string());
     site.start_bridge().unwrap();
+    (site, link)
+}
+
+/// Bridge and tools are at both ends of two such links: what the broker hears is late four times.
+fn works_over(each_way: Duration) {
+    let (site, link) = behind(each_way);
+    let tool = |args: &[&str]| {
+        let launch = site.launch_own_tool("alice", args).unwrap();
+        launch.env("OBSBUS_CLIENT_BROKER__PORT", link.port().to_string()).run(LIMIT).unwrap()
+    };
+    let health = site.wait_json("health", |health| health["command_path_ok"] == true, LIMIT).unwrap();
+    assert_eq!(health["acl_ok"], true, "{health}");
+    assert!(health["broker_round_trip_ms"].as_f64() >= Some(2e3 * each_way.as_secs_f64()), "{health}");
+    let output = tool(&["setpoint", "12.5"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let output = tool(&["status"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("12.5"), "{output:?}");
+    let state = site.state().unwrap();
+    assert_eq!(state["attention"], json!([]), "{state}");
+    let health = site.wait_json("health", |_| true, LIMIT).unwrap();
+    assert_eq!(
+        (&health["stalled_commands"], &health["broker_connections"]),
+        (&json!(0), &json!(1)),
+        "{health}"
+    );
+}
+
+#[test]
+fn at_a_round_trip_of_more_than_half_a_second_commands_and_status_work() {
+    works_over(Duration::from_millis(300));
+}
+
+#[test]
+fn at_a_round_trip_of_almost_four_seconds_commands_and_status_work() {
+    works_over(Duration::from_millis(1900));
+}
+
+#[test]
+fn at_a_round_trip_of_more_than_a_second_commands_work_and_the_bridge_knows_that_they_arrive() {
+    let (site, link) = behind(EACH_WAY);
     let health = site.wait_json("health", |health| health["command_path_ok"] == true, LIMIT).unwrap();
     assert_eq!(health["acl_ok"], true, "{health}");
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rumqttc::Outgoing as Sent;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
+    ConnAckProperties, Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
     SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, Event as Polled, EventLoop, MqttOptions};
@@ -19,12 +19,14 @@ use tokio::time::timeout;
 use super::super::connect::{self, ClientId, Peer};
 use super::super::machine::{Event, FilterRefused, Number, Refusal};
 use super::link_error::LinkError;
-use super::{Delivery, SessionSettings, Subscription};
+use super::{Delivery, Subscription};
 use crate::clock::Now;
 use crate::incoming::Incoming;
 use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
+use crate::probe::wills::Left;
 use crate::settings::{BrokerSettings, Expiry};
+use crate::topic::{Base, Identity};
 
 type Arrived = (Result<Polled, LinkError>, Now);
 
@@ -78,26 +80,20 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Reads the files, then connects, within `limit` for the files, and for TCP, TLS and CONNACK
-    /// together.
+    /// Reads the files, then connects to `broker`, one address, within `limit` for the files, and for
+    /// TCP, TLS and CONNACK together.
     pub(super) async fn connect(
-        settings: &SessionSettings,
+        broker: &BrokerSettings,
+        base: &Base,
         client_id: &ClientId,
         files: &Files,
         limit: Duration,
     ) -> Result<Self, LinkError> {
-        let broker = &settings.broker;
         let (mut options, peer) = files.read(broker, client_id, limit).await?;
-        let availability = settings.base.availability();
-        options.set_last_will(LastWill::new(availability, OFFLINE, QoS::AtLeastOnce, true, None));
+        options.set_last_will(LastWill::new(base.availability(), OFFLINE, QoS::AtLeastOnce, true, None));
         let (client, mut event_loop) = AsyncClient::new(options, 2 * IN_FLIGHT_LIMIT);
-        let largest_packet = match event_loop.poll().await {
-            Ok(Polled::Incoming(Packet::ConnAck(ack))) => {
-                ack.properties.and_then(|properties| properties.max_packet_size)
-            }
-            Ok(other) => return Err(LinkError::NotConnAck { packet: format!("{other:?}") }),
-            Err(error) => return Err(LinkError::broken(error, broker)),
-        };
+        let properties = accepted(&mut event_loop, broker).await?;
+        let largest_packet = properties.and_then(|properties| properties.max_packet_size);
         let limit = 2 * broker.keep_alive + Duration::from_secs(1);
         let (arrived_tx, arrived) = mpsc::channel(64);
         let poller = tokio::spawn(poll(event_loop, limit, arrived_tx, broker.clone()));
@@ -180,6 +176,47 @@ impl Connection {
     }
 }
 
+async fn accepted(
+    event_loop: &mut EventLoop,
+    broker: &BrokerSettings,
+) -> Result<Option<ConnAckProperties>, LinkError> {
+    match event_loop.poll().await {
+        Ok(Polled::Incoming(Packet::ConnAck(ack))) => Ok(ack.properties),
+        Ok(other) => Err(LinkError::NotConnAck { packet: format!("{other:?}") }),
+        Err(error) => Err(LinkError::broken(error, broker)),
+    }
+}
+
+/// A will that is to be left.
+pub(super) struct Will {
+    pub(super) round: u64,
+    pub(super) topic: String,
+    pub(super) payload: Vec<u8>,
+}
+
+/// Connects as somebody else of the same identity, and breaks off without a DISCONNECT, so that the
+/// broker publishes the will.
+pub(super) async fn leave_will(
+    broker: &BrokerSettings,
+    identity: &Identity,
+    will: Will,
+    files: &Files,
+    limit: Duration,
+) -> Left {
+    let connecting = async {
+        let (mut options, _) = files.read(broker, &ClientId::random(identity)?, limit).await?;
+        options.set_last_will(LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, false, None));
+        let (_client, mut event_loop) = AsyncClient::new(options, 1);
+        accepted(&mut event_loop, broker).await
+    };
+    match connecting.await {
+        Ok(_) => Left::There,
+        // The same certificate was accepted without this will.
+        Err(error) if error.is_refusal() => Left::Refused,
+        Err(_) => Left::Failed,
+    }
+}
+
 /// Zero would mean "at once": anything still worth sending lives for a second.
 fn expiry_seconds(expiry: Duration) -> u32 {
     let rounded = expiry.saturating_add(Duration::from_millis(500)).as_secs();
@@ -229,8 +266,9 @@ fn filter(subscription: &Subscription) -> Filter {
             filter.preserve_retain = true;
             filter.retain_forward_rule = RetainForwardRule::Never;
         }
-        Delivery::OwnByOthers => filter.nolocal = true,
-        Delivery::Own | Delivery::Input => {}
+        // A filter of inputs may cover the bridge's own topics.
+        Delivery::OwnByOthers | Delivery::Input => filter.nolocal = true,
+        Delivery::Own => {}
     }
     filter
 }

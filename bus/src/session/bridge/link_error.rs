@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use rumqttc::v5::{ClientError, ConnectionError};
 use thiserror::Error;
 
@@ -38,6 +39,21 @@ pub(super) enum LinkError {
 impl LinkError {
     pub(super) fn broken(source: ConnectionError, broker: &BrokerSettings) -> Self {
         Self::Broken { words: connect::explain(&source, broker), source: Box::new(source) }
+    }
+
+    /// Whether somebody answered there.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Self::Broken { source, .. } => connect::is_answer(source),
+            Self::NotConnAck { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the broker refused what it was asked for with a CONNACK.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Broken { source, .. }
+            if matches!(**source, ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)))
     }
 
     /// One sentence for `health` and the log.

@@ -10,20 +10,26 @@ use tokio::time::sleep;
 
 use super::super::connect::ClientId;
 use super::super::machine::{Event, Output};
-use super::connection::{Connection, Files};
+use super::connection::{Connection, Files, Will, leave_will};
 use super::link_error::LinkError;
 use super::{Session, SessionEvent, SessionSettings};
 use crate::clock::Now;
+use crate::probe::wills::Left;
 use crate::random;
+use crate::settings::BrokerSettings;
 
 /// The machine is told at least this often that it is being scheduled.
 const TICK: Duration = Duration::from_millis(250);
 
+/// A connection that leaves a will, with the will's number.
+type Leaving = Pin<Box<dyn Future<Output = (u64, Left)> + Send>>;
 type Attempt = Pin<Box<dyn Future<Output = Result<Connection, LinkError>> + Send>>;
 
 /// See the module.
 pub(super) struct Task {
     pub(super) settings: SessionSettings,
+    /// One for each address.
+    pub(super) brokers: Vec<BrokerSettings>,
     pub(super) client_id: ClientId,
     pub(super) session: Session,
     pub(super) events: mpsc::Sender<SessionEvent>,
@@ -42,6 +48,7 @@ enum Link {
 impl Task {
     pub(super) async fn run(self) {
         let mut link = Link::None;
+        let mut leaving = None;
         loop {
             self.session.rounds.count();
             while let Some(output) = self.session.with(|machine| machine.poll_output()) {
@@ -55,6 +62,9 @@ impl Task {
                         self.session.rounds.count();
                     }
                     Output::End => return,
+                    Output::LeaveWill { broker, limit, round, topic, payload } => {
+                        leaving = self.leave(broker, limit, Will { round, topic, payload });
+                    }
                     other => {
                         if let Some(event) = self.carry_out(other, &mut link) {
                             self.tell(event);
@@ -64,6 +74,7 @@ impl Task {
             }
             let event = tokio::select! {
                 event = link.next() => event,
+                (round, left) = ended(&mut leaving) => Event::WillLeft { round, left },
                 () = self.session.wake.notified() => Event::Timeout,
                 () = sleep(self.wait()) => Event::Timeout,
             };
@@ -72,6 +83,12 @@ impl Task {
             }
             self.tell(event);
         }
+    }
+
+    fn leave(&self, broker: usize, limit: Duration, will: Will) -> Option<Leaving> {
+        let broker = self.brokers.get(broker)?.clone();
+        let (identity, files, round) = (self.settings.identity.clone(), self.files.clone(), will.round);
+        Some(Box::pin(async move { (round, leave_will(&broker, &identity, will, &files, limit).await) }))
     }
 
     fn tell(&self, event: Event) {
@@ -86,10 +103,12 @@ impl Task {
     /// Executes it; returns the result, if known at once.
     fn carry_out(&self, output: Output, link: &mut Link) -> Option<Event> {
         let done = match (output, &mut *link) {
-            (Output::Connect(limit), _) => {
-                let (settings, client_id) = (self.settings.clone(), self.client_id.clone());
+            (Output::Connect { broker, limit }, _) => {
+                let broker = self.brokers.get(broker).unwrap_or(&self.settings.broker).clone();
+                let (base, client_id) = (self.settings.base.clone(), self.client_id.clone());
                 let files = self.files.clone();
-                let attempt = async move { Connection::connect(&settings, &client_id, &files, limit).await };
+                let attempt =
+                    async move { Connection::connect(&broker, &base, &client_id, &files, limit).await };
                 *link = Link::Attempt(Box::pin(attempt));
                 Ok(())
             }
@@ -109,12 +128,26 @@ impl Task {
             }
             // For a connection that has broken meanwhile.
             (Output::Subscribe | Output::Publish(..), _) => Ok(()),
-            (Output::Report(_) | Output::End, _) => Ok(()),
+            (Output::Report(_) | Output::LeaveWill { .. } | Output::End, _) => Ok(()),
         };
         let error = done.err()?;
         *link = Link::None;
         Some(Event::Broken { error: error.in_words() })
     }
+}
+
+fn failed(error: &LinkError) -> Event {
+    Event::Failed { error: error.in_words(), is_answer: error.is_answer() }
+}
+
+/// The end of the connection that leaves a will; never if there is none.
+async fn ended(leaving: &mut Option<Leaving>) -> (u64, Left) {
+    let ended = match leaving {
+        Some(leaving) => leaving.await,
+        None => pending().await,
+    };
+    *leaving = None;
+    ended
 }
 
 impl Link {
@@ -128,10 +161,10 @@ impl Link {
                     *self = Self::Connection(Box::new(connection));
                     match random::word() {
                         Ok(nonce) => Event::Connected { nonce, largest_packet },
-                        Err(error) => Event::Failed { error: LinkError::from(error).in_words() },
+                        Err(error) => failed(&LinkError::from(error)),
                     }
                 }
-                Err(error) => Event::Failed { error: error.in_words() },
+                Err(error) => failed(&error),
             },
             Self::Connection(connection) => connection.next().await,
         };

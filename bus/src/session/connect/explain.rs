@@ -14,7 +14,7 @@ use crate::settings::{BrokerSettings, Credentials};
 
 /// Why a connection to `broker` failed or ended, and what to check; one sentence.
 pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> String {
-    let place = format!("{}:{}", broker.host, broker.port);
+    let place = broker.address.to_string();
     match error {
         ConnectionError::Timeout(_) => {
             format!(
@@ -41,6 +41,21 @@ pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> Strin
             (None, None) => format!("the connection to {place} failed: {error}"),
         },
     }
+}
+
+/// Whether somebody answered there, and let us not in.
+pub(crate) fn is_answer(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::Timeout(_) => false,
+        _ => tls_error(error).is_some() || io_error(error).is_none_or(is_ended),
+    }
+}
+
+fn is_ended(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
+    )
 }
 
 fn explain_io(error: &io::Error, place: &str) -> String {

@@ -67,15 +67,15 @@ fn explain_theirs(problem: &CertificateError, broker: &BrokerSettings, now: Utc)
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => format!(
             "has no subjectAltName, the only place where TLS looks for a name: have it signed again with \
              subjectAltName={}",
-            alternative_name(&broker.host)
+            alternative_name(&broker.address.host)
         ),
         CertificateError::NotValidForNameContext { presented, .. } => format!(
             "is not valid for the name \"{}\" but for {}: set host to a name in it, or have it signed for this one",
-            broker.host,
+            broker.address.host,
             presented.iter().map(|name| bare_name(name)).collect::<Vec<_>>().join(", ")
         ),
         CertificateError::NotValidForName => {
-            format!("is not valid for the name \"{}\": set host to a name in it", broker.host)
+            format!("is not valid for the name \"{}\": set host to a name in it", broker.address.host)
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not for a server (its extended key usage lacks serverAuth): have it signed again with \

@@ -7,6 +7,7 @@
 //! being scheduled, and must be called several times a second; the methods that the bridge calls do
 //! not show it. After a gap longer than the stall guard, buffered messages are not trusted.
 
+mod farewell;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -21,13 +22,13 @@ pub use terms::{
     payload_limit,
 };
 
-use super::retry::Retry;
+use super::retry::{Cause, Retry};
 use super::round_trip::RoundTrip;
 use crate::clock::Instant;
 use crate::incoming::Incoming;
-use crate::message::OFFLINE;
-use crate::outbox::{Message, Outbox, Outgoing, Token};
-use crate::probe::{Ping, Probe, TimeoutResult, VERDICT_WITHIN};
+use crate::outbox::{Message, Outbox, Token};
+use crate::probe::wills::{ARRIVES_WITHIN, Wills};
+use crate::probe::{Ping, Probe, TimeoutResult, VERDICT_WITHIN, Verdict};
 
 /// A publish that waits longer than this for its PUBACK shows that the broker hung.
 const PUBACK_LIMIT: Duration = Duration::from_secs(2);
@@ -78,7 +79,8 @@ enum State {
         until: Instant,
         offline: Farewell,
     },
-    /// The DISCONNECT is being sent; then the session ends, or, for this reason, reconnects.
+    /// The DISCONNECT is being sent; then the session ends, or, for this reason, reconnects to the
+    /// same broker.
     HangingUp {
         until: Instant,
         lost: Option<String>,
@@ -115,6 +117,9 @@ pub struct Machine {
     outputs: VecDeque<Output>,
     state: State,
     retry: Retry,
+    /// Why the brokers of this round have failed.
+    failures: Vec<String>,
+    wills: Wills,
     round_trip: RoundTrip,
     /// The last sign that the caller is being scheduled.
     alive: Instant,
@@ -146,14 +151,18 @@ impl fmt::Debug for Machine {
 impl Machine {
     /// A session that is about to connect for the first time.
     #[must_use]
-    pub fn new(settings: MachineSettings, random: RandomSource, now: Instant) -> Self {
+    pub fn new(settings: MachineSettings, mut random: RandomSource, now: Instant) -> Self {
+        let brokers = settings.brokers.len();
+        let wills = Wills::new(brokers, random());
         let mut machine = Self {
             settings,
             random,
             outbox: Outbox::default(),
             outputs: VecDeque::new(),
             state: State::Waiting(now),
-            retry: Retry::default(),
+            retry: Retry::new(brokers),
+            failures: Vec::new(),
+            wills,
             round_trip: RoundTrip::default(),
             alive: now,
             nonce: String::new(),
@@ -254,7 +263,10 @@ impl Machine {
             | State::Subscribing { until, .. }
             | State::Parting { until, .. }
             | State::HangingUp { until, .. } => Some(*until),
-            State::Serving(probe) => probe.poll_timeout().into_iter().chain(self.puback_due()).min(),
+            State::Serving(probe) => {
+                let wills = self.wills.poll_timeout(probe.verdict().is_some_and(Verdict::is_good));
+                probe.poll_timeout().into_iter().chain(self.puback_due()).chain(wills).min()
+            }
             State::Draining { until, silent_at, .. } => Some((*until).min(*silent_at)),
             State::Connecting(_) | State::Ended => None,
         }
@@ -296,9 +308,9 @@ impl Machine {
                 let until = now + SUBACK_LIMIT.max(took);
                 self.state = State::Subscribing { since: now, until, early: Vec::new() };
             }
-            (Event::Failed { error }, State::Connecting(since)) => {
+            (Event::Failed { error, is_answer }, State::Connecting(since)) => {
                 self.retry.failed(now.since(*since));
-                self.lost(error, now);
+                self.lost(error, if is_answer { Cause::Refused } else { Cause::Nobody }, now);
             }
             (Event::Subscribed(codes), State::Subscribing { since, early, .. }) => {
                 let took = now.since(*since);
@@ -323,8 +335,15 @@ impl Machine {
                 self.broker_speaks(now);
                 self.acknowledged(number, refused, at);
             }
+            (Event::WillLeft { round, left }, State::Serving(_)) => {
+                let limit = self.round_trip.limit(ARRIVES_WITHIN);
+                let news = self.wills.left(round, left, now, limit);
+                self.tell_wills(news);
+            }
             (Event::HungUp, State::HangingUp { until, .. }) => *until = now,
-            (Event::Broken { error }, State::Subscribing { .. } | State::Serving(_)) => self.lost(error, now),
+            (Event::Broken { error }, State::Subscribing { .. } | State::Serving(_)) => {
+                self.lost(error, Cause::Lost, now);
+            }
             (Event::Broken { .. }, State::Draining { until, back_soon, .. }) => {
                 *until = now;
                 *back_soon = false;
@@ -347,14 +366,15 @@ impl Machine {
                 State::Waiting(until) if now >= *until => self.connect(now),
                 State::Subscribing { until, .. } if now >= *until => {
                     self.outputs.push_back(Output::Drop);
-                    self.lost("the broker did not answer the subscription".to_owned(), now);
+                    self.lost("the broker did not answer the subscription".to_owned(), Cause::Lost, now);
                 }
                 State::Serving(probe) => {
                     match probe.handle_timeout(now, self.round_trip.limit(VERDICT_WITHIN)) {
-                        Some(TimeoutResult::Judged(verdict)) => self.report(SessionEvent::Judged(verdict)),
+                        Some(TimeoutResult::Judged(verdict)) => self.tell_verdict(verdict),
                         Some(TimeoutResult::TryAgain) => self.send_pings(now),
                         None => {}
                     }
+                    self.look_at_wills(now);
                     return self.deliver(now);
                 }
                 State::Draining { until, silent_at, back_soon } if now >= (*until).min(*silent_at) => {
@@ -366,14 +386,14 @@ impl Machine {
                         self.hang_up(Some(error), DRAIN_SILENCE, now);
                     } else {
                         self.outputs.push_back(Output::Drop);
-                        self.lost(error, now);
+                        self.lost(error, Cause::Lost, now);
                     }
                 }
                 State::HangingUp { until, lost } if now >= *until => {
                     let lost = lost.take();
                     self.outputs.push_back(Output::Drop);
                     match lost {
-                        Some(error) => self.lost(error, now),
+                        Some(error) => self.leave(error, now),
                         None => self.end(),
                     }
                 }
@@ -393,17 +413,38 @@ impl Machine {
 
     fn connect(&mut self, now: Instant) {
         self.state = State::Connecting(now);
-        self.outputs.push_back(Output::Connect(self.retry.connect_limit()));
+        let (broker, limit) = (self.retry.broker(), self.retry.connect_limit());
+        self.outputs.push_back(Output::Connect { broker, limit });
     }
 
-    fn lost(&mut self, error: String, now: Instant) {
+    /// The next broker is tried; the bridge is told when the connection is lost, and when all have
+    /// failed.
+    fn lost(&mut self, error: String, cause: Cause, now: Instant) {
+        self.forget_connection();
+        let delay = self.retry.delay(cause, now, (self.random)());
+        self.state = State::Waiting(now + delay);
+        self.failures.push(error.clone());
+        if self.retry.is_over() {
+            let error = std::mem::take(&mut self.failures).join("; ");
+            self.report(SessionEvent::Lost { error });
+        } else if cause == Cause::Lost {
+            self.report(SessionEvent::Lost { error });
+        }
+    }
+
+    /// The connection was given up on purpose: the same broker is tried again.
+    fn leave(&mut self, error: String, now: Instant) {
+        self.forget_connection();
+        let delay = self.retry.again(now, (self.random)());
+        self.state = State::Waiting(now + delay);
+        self.report(SessionEvent::Lost { error });
+    }
+
+    fn forget_connection(&mut self) {
         self.outbox.disconnected();
         self.under_way.clear();
         self.reconnect = false;
         self.renew = None;
-        let delay = self.retry.delay(now, (self.random)());
-        self.state = State::Waiting(now + delay);
-        self.report(SessionEvent::Lost { error });
     }
 
     fn subscribed(&mut self, codes: Vec<Result<(), FilterRefused>>, took: Duration, now: Instant) {
@@ -413,12 +454,16 @@ impl Machine {
         });
         if let Some(error) = refused {
             self.outputs.push_back(Output::Drop);
-            return self.lost(error, now);
+            return self.lost(error, Cause::Lost, now);
         }
+        self.wills.connected(self.retry.broker());
         self.state = State::Serving(Probe::begin(now, self.round_trip.limit(VERDICT_WITHIN)));
         self.connections += 1;
         self.send_pings(now);
-        self.report(SessionEvent::Connected { round_trip: took, payload_limit: self.payload_limit });
+        let broker = self.settings.brokers.get(self.retry.broker()).cloned().unwrap_or_default();
+        let instead_of = std::mem::take(&mut self.failures);
+        let payload_limit = self.payload_limit;
+        self.report(SessionEvent::Connected { broker, instead_of, round_trip: took, payload_limit });
     }
 
     fn drain(&mut self, back_soon: bool, now: Instant) {
@@ -432,64 +477,5 @@ impl Machine {
     fn hang_up(&mut self, lost: Option<String>, limit: Duration, now: Instant) {
         self.outputs.push_back(Output::Disconnect);
         self.state = State::HangingUp { until: now + limit, lost };
-    }
-
-    /// The bridge is ending: begins to disconnect, unless it has.
-    fn part(&mut self, say_offline: bool, now: Instant) {
-        match &mut self.state {
-            State::Subscribing { .. } | State::Serving(_) | State::Draining { .. } => {
-                let offline = if say_offline { Farewell::Owed } else { Farewell::NotOurs };
-                let until = now + self.round_trip.limit(FAREWELL_LIMIT);
-                self.state = State::Parting { until, offline };
-            }
-            State::Waiting(_) | State::Connecting(_) | State::HangingUp { lost: Some(_), .. } => {
-                self.outputs.push_back(Output::Drop);
-                self.end();
-            }
-            State::Parting { .. } | State::HangingUp { .. } | State::Ended => {}
-        }
-    }
-
-    /// One step of disconnecting; true if there may be more.
-    fn say_farewell(&mut self, now: Instant) -> bool {
-        self.deliver(now);
-        let settled = self.outbox.is_settled();
-        let State::Parting { until, offline } = &mut self.state else { return true };
-        match offline {
-            Farewell::NotOurs | Farewell::Heard if settled => {
-                self.hang_up(None, self.round_trip.limit(FAREWELL_LIMIT), now);
-                true
-            }
-            Farewell::Owed if settled && now < *until => {
-                *offline = Farewell::Sent;
-                let outgoing = Outgoing {
-                    topic: self.settings.base.availability(),
-                    payload: OFFLINE.into(),
-                    retain: true,
-                    expiry: None,
-                    correlation: None,
-                };
-                self.publish(outgoing, Purpose::Farewell, now);
-                false
-            }
-            _ if now < *until => false,
-            // The farewell is done; other messages in flight are not worth more time.
-            Farewell::NotOurs | Farewell::Heard => {
-                self.hang_up(None, self.round_trip.limit(FAREWELL_LIMIT), now);
-                true
-            }
-            // Without a PUBACK the broker may not have received `offline`: then the will must
-            // publish it.
-            Farewell::Owed | Farewell::Sent => {
-                self.outputs.push_back(Output::Drop);
-                self.end();
-                true
-            }
-        }
-    }
-
-    fn end(&mut self) {
-        self.state = State::Ended;
-        self.outputs.push_back(Output::End);
     }
 }

@@ -6,6 +6,7 @@ use crate::clock::Instant;
 use crate::incoming::Incoming;
 use crate::outbox::Outgoing;
 use crate::probe::Verdict;
+use crate::probe::wills::Left;
 use crate::topic::{Base, Identity};
 
 /// Largest payload, in bytes: the broker with the shipped configuration disconnects a client that
@@ -25,6 +26,8 @@ pub fn payload_limit(largest_packet: Option<u32>) -> usize {
 /// The machine's settings.
 #[derive(Clone, Debug)]
 pub struct MachineSettings {
+    /// The addresses of the brokers, at least one, in the order in which they are tried.
+    pub brokers: Vec<String>,
     /// Our identity.
     pub identity: Identity,
     /// The device's topics.
@@ -52,6 +55,8 @@ pub enum Event {
     Failed {
         /// Why, for people.
         error: String,
+        /// Whether somebody answered there.
+        is_answer: bool,
     },
     /// The SUBACK for each filter; an error in the broker's own words.
     Subscribed(Vec<Result<(), FilterRefused>>),
@@ -71,6 +76,13 @@ pub enum Event {
         /// Why, for people.
         error: String,
     },
+    /// The connection that leaves a will has ended.
+    WillLeft {
+        /// The will's number.
+        round: u64,
+        /// How.
+        left: Left,
+    },
     /// Our DISCONNECT was sent.
     HungUp,
     /// Time has passed, or something waits to be published.
@@ -80,8 +92,26 @@ pub enum Event {
 /// What the session's task must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Connect, within this time.
-    Connect(Duration),
+    /// Connect.
+    Connect {
+        /// To which of the brokers.
+        broker: usize,
+        /// Within this time.
+        limit: Duration,
+    },
+    /// Leave a will with a second connection that breaks off.
+    LeaveWill {
+        /// At which of the brokers.
+        broker: usize,
+        /// Connected within this time.
+        limit: Duration,
+        /// The will's number.
+        round: u64,
+        /// The will's topic.
+        topic: String,
+        /// The will itself.
+        payload: Vec<u8>,
+    },
     /// Subscribe to all filters.
     Subscribe,
     /// Publish.
@@ -101,6 +131,10 @@ pub enum Output {
 pub enum SessionEvent {
     /// Connected and subscribed: publish everything again.
     Connected {
+        /// The broker's address.
+        broker: String,
+        /// Why the brokers that were tried before it have failed.
+        instead_of: Vec<String>,
         /// The round trip.
         round_trip: Duration,
         /// The largest payload that the broker takes, in bytes.

@@ -1,14 +1,16 @@
+mod brokers;
 mod stalls;
 
 use super::*;
 use crate::clock::{Now, Utc};
 use crate::incoming::Incoming;
+use crate::message::OFFLINE;
 use crate::probe::Verdict;
 use crate::topic::{Base, Identity};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const GOOD: Verdict = Verdict { acl_ok: Some(true), command_path_ok: true };
+const GOOD: Verdict = Verdict { acl_ok: Some(true), wills_open: false, command_path_ok: true };
 
 /// A machine, its time, and its outputs.
 struct Bench {
@@ -19,7 +21,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::of(&["a"])
+    }
+
+    fn of(brokers: &[&str]) -> Self {
         let settings = MachineSettings {
+            brokers: brokers.iter().map(|broker| (*broker).to_owned()).collect(),
             identity: Identity::new("lamp-bridge").unwrap(),
             base: Base::new("clasp", "lamp").unwrap(),
             filters: vec!["clasp/lamp/state".to_owned(), "clasp/lamp/command/+/+".to_owned()],
@@ -194,7 +201,7 @@ fn what_arrives_after_the_bridge_stood_still_has_waited_and_no_will_speaks() {
     assert_eq!((bench.losses(), bench.done.last()), (1, Some(&Output::Report(lost_by_stall()))));
     bench.done.clear();
     bench.pass(1001 * MS);
-    assert_eq!(bench.done, [Output::Connect(5 * SECOND)]);
+    assert_eq!(bench.done, [Output::Connect { broker: 0, limit: 5 * SECOND }]);
 }
 
 fn lost_by_stall() -> SessionEvent {

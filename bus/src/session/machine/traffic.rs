@@ -11,6 +11,13 @@ use crate::incoming::Incoming;
 use crate::outbox::{Outgoing, Token};
 use crate::probe::{Ping, Probe, Verdict};
 
+/// What the bridge has sent to itself.
+#[derive(Clone, Copy, Debug)]
+enum Own {
+    Ping(Ping, u64),
+    Will(u64),
+}
+
 impl Machine {
     pub(super) fn send_pings(&mut self, now: Instant) {
         let State::Serving(probe) = &self.state else { return };
@@ -40,26 +47,74 @@ impl Machine {
         format!("{{\"id\":\"probe-{}-{round}\"}}", self.nonce).into_bytes()
     }
 
-    fn own_ping(&self, incoming: &Incoming) -> Option<(Ping, u64)> {
+    fn will_payload(&self, round: u64) -> Vec<u8> {
+        format!("{{\"id\":\"probe-{}-will-{round}\"}}", self.nonce).into_bytes()
+    }
+
+    fn own(&self, incoming: &Incoming) -> Option<Own> {
         let pings = [Ping::Canary, Ping::Loopback];
         let ping = pings.into_iter().find(|ping| self.ping_topic(*ping) == incoming.topic)?;
         let text = std::str::from_utf8(&incoming.payload).ok()?;
         let id = text.strip_prefix("{\"id\":\"probe-")?.strip_suffix("\"}")?;
-        let round = id.strip_prefix(self.nonce.as_str())?.strip_prefix('-')?.parse().ok()?;
-        Some((ping, round))
+        let round = id.strip_prefix(self.nonce.as_str())?.strip_prefix('-')?;
+        match (round.strip_prefix("will-"), ping) {
+            (Some(round), Ping::Canary) => Some(Own::Will(round.parse().ok()?)),
+            _ => Some(Own::Ping(ping, round.parse().ok()?)),
+        }
+    }
+
+    /// Leaves a will if one is due, and judges one that does not arrive.
+    pub(super) fn look_at_wills(&mut self, now: Instant) {
+        let news = self.wills.handle_timeout(now);
+        self.tell_wills(news);
+        // Without the pings nothing would be known by its absence.
+        let State::Serving(probe) = &self.state else { return };
+        if !probe.verdict().is_some_and(Verdict::is_good) {
+            return;
+        }
+        if let Some(round) = self.wills.begin(now) {
+            self.outputs.push_back(Output::LeaveWill {
+                broker: self.retry.broker(),
+                limit: self.retry.connect_limit(),
+                round,
+                topic: self.settings.base.canary(),
+                payload: self.will_payload(round),
+            });
+        }
+    }
+
+    /// What is known of wills has changed, and with it the verdict.
+    pub(super) fn tell_wills(&mut self, news: bool) {
+        if let (true, State::Serving(probe)) = (news, &self.state)
+            && let Some(verdict) = probe.verdict()
+        {
+            self.tell_verdict(verdict);
+        }
+    }
+
+    /// The verdict of the pings, with what is known of wills.
+    pub(super) fn tell_verdict(&mut self, verdict: Verdict) {
+        let wills_open = self.wills.is_open() && verdict.acl_ok != Some(false);
+        let acl_ok = if wills_open { Some(false) } else { verdict.acl_ok };
+        self.report(SessionEvent::Judged(Verdict { acl_ok, wills_open, ..verdict }));
     }
 
     pub(super) fn arrived(&mut self, incoming: Incoming, stalled: bool) {
-        let own = self.own_ping(&incoming);
+        let own = self.own(&incoming);
+        if let Some(Own::Will(round)) = own {
+            let news = self.wills.arrived(round, incoming.received.instant);
+            return self.tell_wills(news);
+        }
         let is_command = self.settings.base.is_command(&incoming.topic);
         let verdict = self.probed(|probe| match own {
-            Some((ping, round)) => probe.arrived(ping, round),
+            Some(Own::Ping(ping, round)) => probe.arrived(ping, round),
+            Some(Own::Will(_)) => None,
             None if is_command => probe.heard(),
             None => None,
         });
         // Before the command that it concerns.
         if let Some(verdict) = verdict {
-            self.report(SessionEvent::Judged(verdict));
+            self.tell_verdict(verdict);
         }
         if own.is_none() {
             self.report(SessionEvent::Message(Incoming { stalled, ..incoming }));
@@ -93,7 +148,7 @@ impl Machine {
                 let refused = refused.is_some();
                 let verdict = self.probed(|probe| if refused { probe.refused(ping, round) } else { None });
                 if let Some(verdict) = verdict {
-                    self.report(SessionEvent::Judged(verdict));
+                    self.tell_verdict(verdict);
                 }
             }
             Purpose::Farewell => {

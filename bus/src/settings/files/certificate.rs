@@ -24,8 +24,8 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::At;
 use crate::clock::Utc;
-use crate::settings::SOON_DAYS;
 use crate::settings::certificate::{common_names, utc, x509_error};
+use crate::settings::{BrokerSettings, SOON_DAYS};
 use crate::topic::Identity;
 
 /// Keys that TLS here can sign with.
@@ -48,7 +48,7 @@ pub(super) struct Own {
 /// certificate.
 pub(super) fn judge_authorities(
     authorities: &[CertificateDer<'_>],
-    host: &str,
+    broker: &BrokerSettings,
     now: Utc,
     signs_us: bool,
     at: &mut At<'_>,
@@ -84,7 +84,8 @@ pub(super) fn judge_authorities(
                 "holds the authority {name} with a key whose signatures TLS here cannot check, {kind}"
             ));
         }
-        if certificate.is_ca() && is_for_host(&certificate, host) {
+        let mut hosts = broker.addresses().map(|address| address.host.as_str());
+        if let Some(host) = hosts.find(|host| certificate.is_ca() && is_for_host(&certificate, host)) {
             at.warning(&format!(
                 "holds an authority that is called {host} like the broker: if the broker shows this very \
                  certificate, TLS refuses it; sign one for the broker with it"

@@ -9,6 +9,7 @@ use rcgen::{
 };
 
 use super::*;
+use crate::settings::Address;
 
 /// Made by OpenSSL, because `rcgen` cannot.
 const VERSION_1: &str = include_str!("fixtures/v1.crt");
@@ -54,8 +55,8 @@ impl Files {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let broker = BrokerSettings {
-            host: "broker.example.org".to_owned(),
-            port: 8883,
+            address: Address { host: "broker.example.org".to_owned(), port: 8883 },
+            others: Vec::new(),
             ca_file: at("ca.pem"),
             credentials: Credentials::Certificate {
                 certificate_file: at("own.pem"),

@@ -1,6 +1,6 @@
 /** What stays on top: the connection, what needs attention, the stop, the colours. */
 
-import { now, since } from "../clock";
+import { real, since } from "../clock";
 import type { Device } from "../device";
 import { age } from "../figure";
 import type { Panel } from "../panel";
@@ -50,9 +50,11 @@ export function Bar({ devices, broker, theme, choose, logout }: Props): preact.J
           </button>
         ))}
       </div>
-      <button type="button" class="quiet logout" onClick={logout} title="Log out, and forget a kept password">
-        {panel.identity} <span aria-hidden="true">·</span> log out
-      </button>
+      {!panel.replay && (
+        <button type="button" class="quiet logout" onClick={logout} title="Log out, and forget a kept password">
+          {panel.identity} <span aria-hidden="true">·</span> log out
+        </button>
+      )}
       {one && (
         <div class="stopping all">
           <button type="button" class="stop" aria-keyshortcuts="Escape" onClick={() => stopAll(panel, devices)}>
@@ -72,12 +74,12 @@ export function Bar({ devices, broker, theme, choose, logout }: Props): preact.J
 function Connection({ broker }: { broker: string }): preact.JSX.Element {
   const { panel } = useShared();
   const { connection, lostAt } = panel;
-  const at = now();
+  const at = real();
   const skew = Math.round(panel.offset.milliseconds / 1000);
   if (connection?.is === "connected") {
     return (
       <p class="connection good" data-connection="connected">
-        Connected
+        {panel.replay ? "Connected to the replay" : "Connected"}
         {skew !== 0 && (
           <span class="skew">
             {" "}

@@ -5,6 +5,7 @@
 
 import { useId, useRef, useState } from "preact/hooks";
 
+import { now } from "../clock";
 import type { Argument, Property, Verb } from "../description";
 import type { Device } from "../device";
 import { figure, shown, unit } from "../figure";
@@ -56,7 +57,7 @@ export function Command({ device, verb, property, live }: Props): preact.JSX.Ele
 
 /** What the state says of the setting now. */
 function Current({ device, property, live }: { device: Device; property: Property; live: boolean }): preact.JSX.Element {
-  const value = shown(property, at(device.state?.values, property.key), Date.now());
+  const value = shown(property, at(device.state?.values, property.key), now().wall);
   return (
     <span class={live ? "current" : "current old"}>
       <span class="sr">{live ? "now " : "last known "}</span>

@@ -99,7 +99,7 @@ function Attentions({ device, live }: { device: Device; live: boolean }): preact
           <span>
             <span class="sr">{severity}: </span>
             <bdi>{text}</bdi>
-            {since !== null && <span class="since"> since {time(since, Date.now())} UTC</span>}
+            {since !== null && <span class="since"> since {time(since, now().wall)} UTC</span>}
           </span>
         </li>
       ))}
@@ -168,7 +168,7 @@ function Age({ device, live }: { device: Device; live: boolean }): preact.JSX.El
 
 function Value({ device, property, large, live }: { device: Device; property: Property; large?: boolean; live: boolean }): preact.JSX.Element {
   const { state } = device;
-  const value = shown(property, at(state?.values, property.key), Date.now());
+  const value = shown(property, at(state?.values, property.key), now().wall);
   const seconds = device.readingAge(now());
   const old = !live || !state?.connected || seconds === null || seconds > state.staleAfter;
   return (
@@ -235,8 +235,10 @@ function Readings({ device, live }: { device: Device; live: boolean }): preact.J
   );
 }
 
-function Commands({ device, live }: { device: Device; live: boolean }): preact.JSX.Element {
+function Commands({ device, live }: { device: Device; live: boolean }): preact.JSX.Element | null {
+  const { panel } = useShared();
   const { properties = [], verbs = [] } = device.description ?? {};
+  if (panel.replay) return null;
   const shownVerbs = verbs.filter(({ isStop }) => !isStop).sort((one, other) => Number(one.isQuery) - Number(other.isQuery));
   return (
     <section class="commands" aria-label={`${device.name}: commands`}>
@@ -259,7 +261,7 @@ function LastCommand({ device }: { device: Device }): preact.JSX.Element {
         <p>
           <bdi class="by">{last.by}</bdi>: <bdi>{verb?.label ?? last.verb}</bdi>
           {last.outcome ? `, ${last.outcome.replaceAll("_", " ")}` : ", still running"}
-          {last.date !== null && <span class="since"> at {time(last.date, Date.now())} UTC</span>}
+          {last.date !== null && <span class="since"> at {time(last.date, now().wall)} UTC</span>}
         </p>
       ) : (
         <p class="none">None that is known.</p>

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 
+import { now } from "../clock";
 import type { Device } from "../device";
 import { time } from "../figure";
 import { Mark, toneOfSeverity } from "./mark";
@@ -11,7 +12,7 @@ const FEW = 8;
 export function Events({ device }: { device: Device }): preact.JSX.Element {
   const [all, setAll] = useState(false);
   const { events } = device;
-  const today = Date.now();
+  const today = now().wall;
   return (
     <section class="events" aria-label={`${device.name}: events`}>
       <h4>Events</h4>

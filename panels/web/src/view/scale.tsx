@@ -1,5 +1,6 @@
 /** A position on its way, with its limits, its target, and how far a motion is. */
 
+import { now } from "../clock";
 import type { Description, Property } from "../description";
 import type { Device } from "../device";
 import { figure, shown, span, unit } from "../figure";
@@ -76,7 +77,7 @@ export function Motion({ device, description }: { device: Device; description: D
   const left = motion.find(({ quantity }) => quantity === "duration");
   const seconds = left ? number(at(values, left.key)) : null;
   const end = motion.find(({ quantity }) => quantity === "time");
-  const ends = end && seconds === null && date(at(values, end.key)) !== null ? shown(end, at(values, end.key), Date.now()) : null;
+  const ends = end && seconds === null && date(at(values, end.key)) !== null ? shown(end, at(values, end.key), now().wall) : null;
   return (
     <div class="motion">
       <progress value={share} max={1} aria-label={`${device.name}: ${progress?.label ?? "progress"}`} />

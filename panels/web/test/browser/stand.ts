@@ -11,6 +11,9 @@ import { fileURLToPath } from "node:url";
 export const HERE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 export const PAGE = path.join(HERE, "page");
 const ROOT = path.resolve(HERE, "../..");
+const TARGET = process.env["CARGO_TARGET_DIR"] ?? path.join(ROOT, "target");
+/** The folder of the workspace's programs. */
+export const PROGRAMS = process.env["OBSBUS_PROGRAMS"] ?? path.join(TARGET, "debug");
 
 export interface Where {
   web_port: number;
@@ -42,9 +45,7 @@ export class Stand {
   ) {}
 
   static async start(plan: Plan = {}): Promise<Stand> {
-    const target = process.env["CARGO_TARGET_DIR"] ?? path.join(ROOT, "target");
-    const programs = process.env["OBSBUS_PROGRAMS"] ?? path.join(target, "debug");
-    const program = path.join(programs, "teststand");
+    const program = path.join(PROGRAMS, "teststand");
     if (!existsSync(program)) throw new Error(`${program} is not there; run: cargo build --workspace --bins`);
     const instruments = plan.instruments ?? ["thermometer"];
     const args = [
@@ -56,7 +57,7 @@ export class Stand {
       ...(plan.tlsPort ? ["--tls-port", String(plan.tlsPort)] : []),
     ];
     const child = spawn(program, args, {
-      env: { ...process.env, OBSBUS_PROGRAMS: programs },
+      env: { ...process.env, OBSBUS_PROGRAMS: PROGRAMS },
       stdio: ["pipe", "pipe", "inherit"],
     });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

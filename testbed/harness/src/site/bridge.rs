@@ -25,6 +25,11 @@ impl Bridge {
         self.launch = self.launch.clone().env(key, value);
     }
 
+    /// Adds an argument for its next starts.
+    pub fn add_arg(&mut self, arg: impl AsRef<std::ffi::OsStr>) {
+        self.launch = self.launch.clone().arg(arg);
+    }
+
     /// Lets another program start it from now on; see [`Launch::under`].
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod cameras;
 mod discovery;
 mod figures;
 mod focuser;
+mod metrics;
 mod recovery;
 mod report;
 mod stage;
@@ -43,6 +44,7 @@ const CAMERA: &[&str] = &["camera power"];
 const BROKER: &[&str] = &["broker"];
 const FOOTPRINT: &[&str] = &["memory", "idle"];
 const DISCOVERY: &[&str] = &["discovery"];
+const METRICS: &[&str] = &["metrics"];
 const VIRTUAL: &[&str] = &["year", "winter"];
 /// The focuser's figures, which share one site: stop, moves, status, footprint.
 const FOCUSER: [&[&str]; 4] = [
@@ -58,7 +60,8 @@ fn main() -> Result<()> {
         eprintln!("this is a debug build: its figures say nothing (cargo run --release)");
     }
     let all =
-        [STATUS, COMMAND, LINE, CAMERA, BROKER, FOOTPRINT, &FOCUSER.concat(), DISCOVERY, VIRTUAL].concat();
+        [STATUS, COMMAND, LINE, CAMERA, BROKER, FOOTPRINT, &FOCUSER.concat(), DISCOVERY, METRICS, VIRTUAL]
+            .concat();
     if !all.iter().any(|name| name.contains(args.only.as_str())) {
         bail!("no figure has {:?} in its name: there are {}", args.only, all.join(", "));
     }
@@ -121,6 +124,10 @@ fn main() -> Result<()> {
     if wanted(DISCOVERY) {
         eprintln!("a Home Assistant that is born: all entities, memory …");
         discovery::measure(&mut report).context("measure discovery")?;
+    }
+    if wanted(METRICS) {
+        eprintln!("a hundred devices: a scrape of obsbus metrics …");
+        metrics::measure(&mut report).context("measure obsbus metrics")?;
     }
     if wanted(VIRTUAL) {
         eprintln!("virtual time (the tests are built first): a year, a winter …");

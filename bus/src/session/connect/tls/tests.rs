@@ -15,6 +15,7 @@ use rustls::{ClientConnection, ServerConfig, ServerConnection};
 
 use super::*;
 use crate::session::connect::{self, ClientId, Peer};
+use crate::settings::Address;
 use crate::settings::{Expiry, Whose};
 use crate::topic::Identity;
 
@@ -64,8 +65,8 @@ impl Site {
 
     fn broker(&self) -> BrokerSettings {
         BrokerSettings {
-            host: HOST.to_owned(),
-            port: 8883,
+            address: Address { host: HOST.to_owned(), port: 8883 },
+            others: Vec::new(),
             ca_file: self.path("ca.crt"),
             credentials: Credentials::Certificate {
                 certificate_file: self.path("alice.crt"),

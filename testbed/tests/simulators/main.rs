@@ -1,4 +1,16 @@
-//! The simulated instruments as programs of their own.
+//! The simulated instruments as programs of their own, and transcripts of serial lines: what the bridges
+//! write, and what the bridges' codecs and the simulators make of the transcripts in the repository.
+
+#![expect(clippy::unwrap_used, reason = "in a test an error is a failure, in its helpers too")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a key that JSON does not have is null, and then the test fails"
+)]
+
+mod checklist;
+mod player;
+mod transcripts;
+mod written;
 
 use std::time::Duration;
 

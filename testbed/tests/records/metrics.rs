@@ -1,7 +1,5 @@
 //! `obsbus metrics` over a real broker and a real bridge, read as Prometheus reads it.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -113,15 +111,39 @@ fn the_exporter_answers_nothing_else_and_says_what_is_wrong_with_its_address() {
     assert_eq!(exporter.process.wait_exit(LIMIT).unwrap(), 0);
 }
 
+const RULES: &str = include_str!("../../../deploy/records/alerts.yml");
+
+#[test]
+fn the_alert_rules_ask_for_metrics_that_there_are() {
+    let site = Site::start().unwrap();
+    let exporter = exporter(&site);
+    exporter.comes("bridge_acl_ok", "", Some(1.0));
+    let text = exporter.metrics();
+    let rules = RULES.split("expr:").skip(1).filter_map(|rule| rule.lines().next());
+    let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    let names: Vec<&str> = rules
+        .flat_map(|rule| rule.split(|letter| !is_name(letter)))
+        .filter(|word| word.starts_with("obsbus_"))
+        .collect();
+    assert!(names.len() >= 8, "{names:?}");
+    // There is one only while there is an attention.
+    for name in names.into_iter().filter(|name| *name != "obsbus_attention") {
+        assert!(text.contains(&format!("\n{name}{{")), "{name}");
+    }
+}
+
 #[test]
 #[ignore = "needs Prometheus: make test-metrics"]
 fn a_real_prometheus_accepts_and_stores_the_metrics() {
     let site = Site::start().unwrap();
     let exporter = exporter(&site);
     exporter.comes("water_temp_celsius", "", Some(12.0));
+    let rules = site.dir().join("alerts.yml");
+    fs::write(&rules, RULES).unwrap();
     let config = format!(
-        "scrape_configs:\n  - job_name: obsbus\n    scrape_interval: 1s\n    static_configs:\n      \
+        "rule_files: ['{}']\nscrape_configs:\n  - job_name: obsbus\n    scrape_interval: 1s\n    static_configs:\n      \
          - targets: ['{}']\n",
+        rules.display(),
         exporter.address
     );
     let file = site.dir().join("prometheus.yml");
@@ -150,6 +172,12 @@ fn a_real_prometheus_accepts_and_stores_the_metrics() {
     .unwrap();
     let counter = asked("obsbus_link_exchanges_total").unwrap();
     assert!(counter.contains("\"device\":\"chiller\""), "{counter}");
+    // It has taken the rules, and the one on what is lacking is at rest.
+    let alerts = asked("absent(ALERTS)").unwrap();
+    assert!(alerts.contains("\"result\":[{"), "{alerts}");
+    let checked =
+        Launch::machine("promtool").unwrap().args(["check", "rules"]).arg(&rules).run(LIMIT).unwrap();
+    assert!(checked.code == 0 && checked.stdout.contains("8 rules found"), "{checked:?}");
     let metadata = asked("scrape_samples_scraped").unwrap();
     assert!(metadata.contains("\"success\""), "{metadata}");
 }
