@@ -47,13 +47,23 @@ pub fn echo(text: &str) -> String {
     let mut echoed: String = text
         .chars()
         .take(LIMIT)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .flat_map(escaped)
         .take(LIMIT)
         .collect();
     if text.chars().nth(LIMIT).is_some() {
         echoed.push('…');
     }
     echoed
+}
+
+/// `text` with control characters escaped.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.chars().flat_map(escaped).collect()
+}
+
+fn escaped(letter: char) -> Vec<char> {
+    if letter.is_control() { letter.escape_default().collect() } else { vec![letter] }
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub use layers::{parse, process_environment, read};
 pub use outline::BridgeOutline;
 pub use section::{Known, Section};
 
+use crate::message::escape;
 use crate::topic::Identity;
 pub use crate::topic::{NAME_ALPHABET, is_name};
 
@@ -91,15 +92,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.message)?;
-        match &self.allowed {
-            Some(allowed) => write!(f, " (allowed: {allowed})"),
-            None => Ok(()),
-        }
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        let allowed = self.allowed.as_ref().map(|them| format!(" (allowed: {them})")).unwrap_or_default();
+        // Whatever somebody typed stands in it, and it goes to a terminal.
+        f.write_str(&escape(&format!("{}: {key}{}{allowed}", self.origin, self.message)))
     }
 }
 
