@@ -6,7 +6,7 @@ PANEL := cd panels/web &&
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025 test-gateway
-.PHONY: check check-asyncapi bench generated packages test-packages
+.PHONY: check check-asyncapi bench generated packages test-packages fuzz
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -28,6 +28,7 @@ help:
 	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
 	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
 	@echo '                    Debian 12 and 13; only root can run all of it'
+	@echo 'make fuzz T=60      feeds every parser with what libFuzzer makes up, T seconds each'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
@@ -103,6 +104,11 @@ bench:
 		$(PANEL) npm ci --silent --no-fund --no-audit && \
 		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \
 	else echo 'web panel: not measured, since Node.js or Chromium is not installed'; fi
+
+# What it finds is kept in testbed/fuzz/corpora, and every test run feeds it again.
+fuzz:
+	@tools/setup rust fuzz
+	@tools/fuzz $(T)
 
 # Those of the instruments first: the others are assembled from them.
 generated:
