@@ -6,6 +6,7 @@
 mod client;
 mod commands;
 mod core;
+mod files;
 mod protocol;
 mod saved;
 mod settings;
@@ -15,9 +16,12 @@ mod topics;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("chiller_protocol", protocol::chiller),
     ("focuser_protocol", protocol::focuser),
+    ("thermometer_protocol", protocol::thermometer),
+    ("transcripts", files::transcripts),
+    ("records", files::records),
     ("commands", commands::commands),
     ("settings", settings::settings),
     ("topics", topics::topics),

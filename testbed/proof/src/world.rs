@@ -1,94 +1,57 @@
-//! A bridge's Desk and outbox, its disk, its device, its broker and its clients.
+//! A bridge's Desk, journal and outbox, its disk, its device, its broker and its clients, and what can
+//! happen to them.
+//!
+//! Three things make the number of states small and leave no case out. Requests lie ready from the
+//! start, and each arrives at some time, more than once, or never; so a message that is late, lost,
+//! repeated by its sender or delivered twice needs no event of its own. A reply that was posted may
+//! have been heard, and counts as heard where hearing it could break a rule; it counts as told when the
+//! broker has acknowledged it. And a save that is complete and not yet reported when the
+//! process is killed leaves the disk as if it had been reported just before, and its reply unheard.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::command::{Desk, DeskSettings, Gate, Journal, Outcome, Output, REPLY_EXPIRY, Ticket};
+use bus::command::{Arguments, Desk, Gate, Outcome, Output, Post, REPLY_EXPIRY, Ticket};
+use bus::device::{Class, Verb};
 use bus::incoming::Incoming;
-use bus::message::{Reply, ReplyStatus, encode};
-use bus::outbox::{Message, Outbox, Token};
-use bus::topic::{Base, Identity};
+use bus::message::ReplyStatus;
+use bus::outbox::{Message, Outbox};
+
+use crate::digest::feed;
+use crate::disk::{Disk, Saved};
+use crate::request::Request;
+use crate::scene::{Bounds, Scene};
+use crate::told::Arrival;
 
 /// A command ends at the latest this long after its deadline: the controller's grace, and the wait of
 /// a verdict for the disk.
 const ENDED_WITHIN: Duration = Duration::from_millis(1_251);
 
-/// What a client asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Who.
-    pub by: &'static str,
-    /// The verb.
-    pub verb: &'static str,
-    /// The sender's id for it.
-    pub id: &'static str,
-    /// The payload's members after `id` and `ts`.
-    pub argument: &'static str,
-}
-
-/// How much may go wrong in a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Bounds {
-    /// The process is killed, and the next one starts.
-    pub kills: u8,
-    /// A command is lost on its way.
-    pub losses: u8,
-    /// A command arrives twice.
-    pub copies: u8,
-    /// The connection to the broker breaks.
-    pub breaks: u8,
-    /// A client asks again.
-    pub repeats: u8,
-    /// A save fails.
-    pub failures: u8,
-    /// A save takes any time.
-    pub slow_disk: bool,
-}
-
-/// What the clients have heard of a request.
-#[derive(Clone, Debug)]
-pub struct Heard {
-    /// The request.
-    pub request: Request,
-    /// How often it was sent.
-    pub sent: u8,
-    /// Admitted, by the time it arrived.
-    pub accepted: BTreeSet<String>,
-    /// Verdicts by the time of arrival and their numbers: what the broker repeats counts once.
-    pub verdicts: BTreeMap<String, BTreeSet<(String, u64)>>,
-    /// A verdict was told again.
-    pub repeated: bool,
-    /// It was refused.
-    pub refused: bool,
-}
+/// From a kill until the next process is there.
+const RESTART: Duration = Duration::from_millis(500);
 
 /// What can happen next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A client sends a request, for the first time or again.
-    Ask(usize),
-    /// A request arrives.
+    /// A request arrives, for the first time or again.
     Arrive(usize),
-    /// It arrives, and will once more.
-    Copy(usize),
-    /// It does not arrive.
-    Lose(usize),
-    /// The newest journal is written.
-    Write,
-    /// The Desk is told that it was written.
-    Report,
-    /// The save fails, and the Desk is told.
-    Fail,
+    /// It arrives, and the bridge finds that it has hung meanwhile.
+    ArriveStalled(usize),
+    /// A save is complete, and the Desk is told.
+    Saved,
+    /// A save fails, and the Desk is told.
+    SaveFails,
+    /// A save that has failed is tried again.
+    SaveAgain,
     /// The device completes a command.
     Complete(usize),
-    /// The next message goes to the broker, and on to the client.
-    Publish,
-    /// The broker acknowledges the oldest.
-    Acknowledge,
-    /// The connection breaks, and is made again.
-    Break,
+    /// The broker acknowledges the next reply.
+    Deliver,
+    /// The connection breaks. So many replies were handed over and not acknowledged.
+    Break(usize),
+    /// The connection is made again, and the broker's ACL is known to be in force.
+    Connect,
     /// Nothing happens until the Desk's next limit.
     Lapse,
     /// The process is killed, and the next one starts.
@@ -98,30 +61,36 @@ pub enum Action {
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct World {
-    left: Bounds,
+    pub(crate) left: Bounds,
     now: Now,
     desk: Desk,
     outbox: Outbox,
-    unacknowledged: Vec<Token>,
-    /// The newest journal that is to be saved.
-    to_save: Option<(u64, Journal)>,
-    /// Written, and not yet reported.
-    written: Option<u64>,
-    disk: Journal,
-    /// What the device does.
-    running: Vec<(Ticket, &'static str)>,
-    /// Requests on their way to the bridge.
-    wire: Vec<usize>,
-    /// By when each admitted request must have its verdict posted, by sender, id and arrival.
-    due: BTreeMap<(String, String, String), Instant>,
-    /// What the clients know.
-    pub heard: Vec<Heard>,
-    /// How often each motion began, by sender and id.
-    pub ran: BTreeMap<(String, String), u8>,
-    /// A verdict that did not come in time.
-    pub late: Option<String>,
-    /// A motion that began and was not on the disk.
-    pub unknown_motion: Option<String>,
+    /// The broker's ACL is known to be in force.
+    connected: bool,
+    /// What the previous process left, until the connection is made.
+    left_over: Option<Saved>,
+    pub(crate) disk: Disk,
+    /// What the Desk wants to be saved.
+    save_due: Option<u64>,
+    /// What the device was told to do, and has not answered.
+    pub(crate) device: Vec<(Ticket, &'static str)>,
+    pub(crate) arrivals: Vec<Arrival>,
+    /// The commands that the device was told, by their requests, in all lives of the process.
+    pub(crate) ran: Vec<usize>,
+    pub(crate) seen: Seen,
+}
+
+/// What the rules ask for and no later state shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// A stop was heard, and the device was not told to stop.
+    pub(crate) stop_lost: bool,
+    /// Somebody commanded who may not.
+    pub(crate) trespass: bool,
+    /// A command had not ended by its deadline.
+    pub(crate) late: bool,
+    /// A motion began that was not on the disk.
+    pub(crate) unknown_motion: bool,
 }
 
 impl PartialEq for World {
@@ -130,118 +99,67 @@ impl PartialEq for World {
     }
 }
 
-// Whatever a Desk knows is in its debug output, and nothing in it can be hashed otherwise.
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        format!("{self:?}").hash(state);
-    }
-}
-
-fn settings() -> DeskSettings {
-    let identity = |name: &str| Identity::new(name).ok();
-    let control: BTreeSet<Identity> = ["alice", "bob"].into_iter().filter_map(identity).collect();
-    let description = &focuser_device::DESCRIPTION;
-    let Ok(base) = Base::new("clasp", description.kind) else { unreachable!("two names of the alphabet") };
-    DeskSettings {
-        base,
-        verbs: description.verbs,
-        stop_clients: control.clone(),
-        control_clients: control,
-        ranges: BTreeMap::from([(("set", "mm"), 0.0..=8.0), (("offset", "mm"), -8.0..=8.0)]),
-        names: BTreeMap::new(),
-        timeouts: BTreeMap::new(),
-        require_acl: true,
-        allow_bare_motion: false,
-        stall_guard: Duration::from_secs(1),
-        greeting: "hello".to_owned(),
+        feed(self, state);
     }
 }
 
 impl World {
-    /// Nothing was sent yet.
-    pub(crate) fn new(requests: Vec<Request>, bounds: Bounds) -> Self {
+    /// Nothing has arrived yet.
+    pub(crate) fn new(scene: &Scene) -> Self {
         const MILLISECONDS: i64 = 1_796_000_000_000;
-        let Ok(utc) = Utc::from_unix_milliseconds(MILLISECONDS).ok_or(()) else {
-            unreachable!("a date of this century")
-        };
-        let now = Now { instant: Instant::from_boot(Duration::from_secs(86_400)), utc };
-        let heard = requests.into_iter().map(|request| Heard {
-            request,
-            sent: 0,
-            accepted: BTreeSet::new(),
-            verdicts: BTreeMap::new(),
-            repeated: false,
-            refused: false,
-        });
+        let Some(utc) = Utc::from_unix_milliseconds(MILLISECONDS) else { unreachable!("a date of this century") };
         let mut world = Self {
-            left: bounds,
-            now,
-            desk: Desk::new(settings()),
+            left: scene.bounds,
+            now: Now { instant: Instant::from_boot(Duration::from_secs(86_400)), utc },
+            desk: Desk::new(scene.settings.clone()),
             outbox: Outbox::default(),
-            unacknowledged: Vec::new(),
-            to_save: None,
-            written: None,
-            disk: Journal::default(),
-            running: Vec::new(),
-            wire: Vec::new(),
-            due: BTreeMap::new(),
-            heard: heard.collect(),
-            ran: BTreeMap::new(),
-            late: None,
-            unknown_motion: None,
+            connected: false,
+            left_over: None,
+            disk: Disk::default(),
+            save_due: None,
+            device: Vec::new(),
+            arrivals: Vec::new(),
+            ran: Vec::new(),
+            seen: Seen::default(),
         };
-        world.start();
+        world.connect();
         world
     }
 
-    /// A process that has connected and found the broker's ACL in force.
-    fn start(&mut self) {
-        self.desk = Desk::new(settings());
-        self.outbox = Outbox::default();
-        self.outbox.open();
-        self.unacknowledged.clear();
-        (self.to_save, self.written) = (None, None);
-        self.running.clear();
-        self.desk.set_gate(Gate::Ready);
-    }
-
-    pub(crate) fn actions(&self, actions: &mut Vec<Action>) {
-        for (index, heard) in self.heard.iter().enumerate() {
-            let has_verdict = !heard.verdicts.is_empty() || heard.refused || heard.repeated;
-            if heard.sent == 0 || (self.left.repeats > 0 && !has_verdict && !self.wire.contains(&index)) {
-                actions.push(Action::Ask(index));
+    pub(crate) fn actions(&self, scene: &Scene, actions: &mut Vec<Action>) {
+        for index in 0..scene.requests.len() {
+            let is_new = self.arrivals.iter().all(|arrival| arrival.request != index);
+            if is_new || self.left.repeats > 0 {
+                actions.push(Action::Arrive(index));
+                if self.left.stalls > 0 {
+                    actions.push(Action::ArriveStalled(index));
+                }
             }
         }
-        for place in 0..self.wire.len() {
-            actions.push(Action::Arrive(place));
-            if self.left.copies > 0 {
-                actions.push(Action::Copy(place));
-            }
-            if self.left.losses > 0 {
-                actions.push(Action::Lose(place));
-            }
-        }
-        if self.written.is_some() {
-            actions.push(Action::Report);
-        } else if self.to_save.is_some() {
-            actions.push(Action::Write);
+        if !self.disk.is_idle() {
+            actions.push(Action::Saved);
             if self.left.failures > 0 {
-                actions.push(Action::Fail);
+                actions.push(Action::SaveFails);
             }
+        } else if self.disk.failed.is_some() {
+            actions.push(Action::SaveAgain);
         }
-        actions.extend((0..self.running.len()).map(Action::Complete));
-        if self.outbox.clone().next(self.now.instant).is_some() {
-            actions.push(Action::Publish);
+        actions.extend((0..self.device.len()).map(Action::Complete));
+        let sendable = self.sendable();
+        if sendable > 0 {
+            actions.push(Action::Deliver);
         }
-        if !self.unacknowledged.is_empty() {
-            actions.push(Action::Acknowledge);
+        if self.connected && self.left.breaks > 0 {
+            actions.extend((0..=sendable).map(Action::Break));
         }
-        if self.left.breaks > 0 {
-            actions.push(Action::Break);
+        if !self.connected {
+            actions.push(Action::Connect);
         }
         // A healthy disk is faster than any limit of the Desk.
-        let is_saved = self.to_save.is_none() && self.written.is_none();
-        if self.desk.poll_timeout().is_some() && (is_saved || self.left.slow_disk) {
+        let may_lapse = self.left.lapses > 0 && (self.disk.is_idle() || self.left.slow_disk);
+        if may_lapse && self.desk.poll_timeout().is_some() {
             actions.push(Action::Lapse);
         }
         if self.left.kills > 0 {
@@ -249,103 +167,64 @@ impl World {
         }
     }
 
-    pub(crate) fn act(&mut self, action: Action) {
+    pub(crate) fn act(&mut self, action: Action, scene: &Scene) {
         match action {
-            Action::Ask(index) => self.ask(index),
-            Action::Arrive(place) => {
-                let index = self.wire.remove(place);
-                self.arrive(index);
+            Action::Arrive(index) => self.arrive(index, false, scene),
+            Action::ArriveStalled(index) => {
+                self.left.stalls -= 1;
+                self.arrive(index, true, scene);
             }
-            Action::Copy(place) => {
-                self.left.copies -= 1;
-                if let Some(index) = self.wire.get(place).copied() {
-                    self.arrive(index);
-                }
-            }
-            Action::Lose(place) => {
-                self.left.losses -= 1;
-                self.wire.remove(place);
-            }
-            Action::Write => {
-                if let Some((number, journal)) = self.to_save.take() {
-                    self.disk = journal;
-                    self.written = Some(number);
-                }
-            }
-            Action::Report => {
-                if let Some(number) = self.written.take() {
+            Action::Saved => {
+                if let Some(number) = self.disk.written() {
                     self.desk.journalled(number);
                 }
             }
-            Action::Fail => {
+            Action::SaveFails => {
                 self.left.failures -= 1;
-                if let Some((number, _)) = self.to_save.take() {
+                if let Some(number) = self.disk.fail() {
                     self.desk.journalled(number);
                 }
             }
+            Action::SaveAgain => self.save_due = self.disk.failed,
             Action::Complete(place) => self.complete(place),
-            Action::Publish => self.publish(),
-            Action::Acknowledge => {
-                let token = self.unacknowledged.remove(0);
-                if let Some(receipt) = self.outbox.acknowledge(token) {
-                    self.desk.delivered(receipt);
-                }
-            }
-            Action::Break => {
+            Action::Deliver => self.deliver(),
+            Action::Break(handed_over) => {
                 self.left.breaks -= 1;
-                self.outbox.disconnected();
-                self.outbox.open();
-                self.unacknowledged.clear();
-                self.wire.clear();
+                self.break_off(handed_over);
             }
+            Action::Connect => self.connect(),
             Action::Lapse => self.lapse(),
-            Action::Kill => {
-                self.left.kills -= 1;
-                self.start();
-                self.now = self.now.after(Duration::from_millis(500));
-                let until = self.now.instant + ENDED_WITHIN;
-                self.due.values_mut().for_each(|due| *due = (*due).max(until));
-                self.desk.recover(self.disk.clone(), self.now);
-            }
+            Action::Kill => self.kill(scene),
         }
-        self.settle();
+        self.settle(scene);
     }
 
-    fn ask(&mut self, index: usize) {
-        if let Some(heard) = self.heard.get_mut(index) {
-            self.left.repeats -= u8::from(heard.sent > 0);
-            heard.sent += 1;
-            self.wire.push(index);
-            self.wire.sort_unstable();
-        }
-    }
-
-    fn arrive(&mut self, index: usize) {
-        let Some(Request { by, verb, id, argument }) = self.heard.get(index).map(|heard| heard.request.clone())
-        else {
-            return;
-        };
-        // No two arrive in the same millisecond, so that its arrival tells a request.
+    fn arrive(&mut self, index: usize, stalled: bool, scene: &Scene) {
+        let Some(request) = scene.requests.get(index) else { return };
+        self.left.repeats -= u8::from(self.arrivals.iter().any(|arrival| arrival.request == index));
         self.now = self.now.after(Duration::from_millis(1));
-        let base = &self.desk.settings().base;
+        self.arrivals.push(Arrival::new(index, self.now.utc));
+        let Request { by, verb, id, argument } = request;
         let incoming = Incoming {
-            topic: format!("{base}/command/{by}/{verb}"),
+            topic: format!("{}/command/{by}/{verb}", scene.settings.base),
             payload: format!(r#"{{"id":"{id}","ts":"{}"{argument}}}"#, self.now.utc).into_bytes(),
             retain: false,
             response_topic: None,
             correlation: None,
             received: self.now,
-            stalled: false,
+            stalled,
         };
         self.desk.receive(&incoming, self.now, |_, _| Ok(None));
+        self.settle(scene);
+        let stops = self.device.iter().any(|(_, verb)| *verb == "stop");
+        self.seen.stop_lost |= request.is_stop() && request.is_allowed() && !stops;
     }
 
-    /// The device does what it was told; a stop ends a motion first.
+    /// The device does what it was told; what overrides ends a motion first.
     fn complete(&mut self, place: usize) {
-        let (ticket, verb) = self.running.remove(place);
+        let (ticket, verb) = self.device.remove(place);
         if verb == "stop" || verb == "kill" {
-            let others = std::mem::take(&mut self.running);
-            for (other, _) in others {
+            for (other, _) in std::mem::take(&mut self.device) {
                 self.desk.answer(&other, &Outcome::stopped(&ticket.by, verb), self.now);
             }
             self.desk.note_rest(true);
@@ -353,86 +232,168 @@ impl World {
         self.desk.answer(&ticket, &Outcome::succeeded("done"), self.now);
     }
 
-    fn publish(&mut self) {
+    fn sendable(&self) -> usize {
+        if self.outbox.is_settled() {
+            return 0;
+        }
+        let mut outbox = self.outbox.clone();
+        std::iter::from_fn(|| outbox.next(self.now.instant)).count()
+    }
+
+    fn deliver(&mut self) {
         let Some((token, outgoing)) = self.outbox.next(self.now.instant) else { return };
-        self.unacknowledged.push(token);
-        let Ok(reply) = serde_json::from_slice::<Reply>(&outgoing.payload) else { return };
-        let is_its = |heard: &&mut Heard| {
-            heard.request.by == reply.by.as_str() && Some(heard.request.id) == reply.id.as_deref()
-        };
-        // Two requests may bear one id: the verb's argument is not in the reply, so both hear it.
-        for heard in self.heard.iter_mut().filter(is_its) {
-            let arrival = reply.received_at.to_string();
-            match reply.status {
-                ReplyStatus::Accepted => drop(heard.accepted.insert(arrival)),
-                ReplyStatus::InProgress => {}
-                ReplyStatus::Rejected => heard.refused = true,
-                _ if reply.duplicate => heard.repeated = true,
-                status => {
-                    let verdict = (format!("{status:?}"), reply.seq);
-                    heard.verdicts.entry(arrival).or_default().insert(verdict);
-                }
-            }
+        if let [place, is_terminal] = *outgoing.payload
+            && let Some(arrival) = self.arrivals.get_mut(usize::from(place))
+        {
+            arrival.is_told |= is_terminal == 1;
+        }
+        if let Some(receipt) = self.outbox.acknowledge(token) {
+            self.desk.delivered(receipt);
+        }
+    }
+
+    fn break_off(&mut self, handed_over: usize) {
+        (0..handed_over).for_each(|_| self.outbox.next(self.now.instant).into_iter().for_each(drop));
+        let dropped = self.outbox.dropped();
+        self.outbox.disconnected();
+        // What was lost with two connections is not sent a third time: the contract says so.
+        if self.outbox.dropped() > dropped {
+            self.arrivals.iter_mut().for_each(|arrival| arrival.excused = true);
+        }
+        self.desk.set_gate(Gate::Pending);
+        self.connected = false;
+    }
+
+    /// As the core does when it is announced.
+    fn connect(&mut self) {
+        self.outbox.open();
+        self.desk.set_gate(Gate::Ready);
+        self.connected = true;
+        if let Some(left) = self.left_over.take() {
+            // Until then nobody could be told.
+            let until = self.now.instant + ENDED_WITHIN;
+            let dues = self.arrivals.iter_mut().filter_map(|arrival| arrival.due.as_mut());
+            dues.for_each(|due| *due = (*due).max(until));
+            self.desk.recover((*left.journal).clone(), self.now);
         }
     }
 
     fn lapse(&mut self) {
+        self.left.lapses -= 1;
+        self.disk.was_not_waited_for |= !self.disk.is_idle();
         if let Some(due) = self.desk.poll_timeout() {
             self.now = self.now.after(due.since(self.now.instant));
             self.desk.handle_timeout(self.now);
         }
     }
 
-    /// What the bridge's loop does after each event.
-    fn settle(&mut self) {
-        while let Some(output) = self.desk.poll_output() {
-            match output {
-                Output::Post(post) => {
-                    self.note(&post.reply);
-                    self.outbox.push(Message {
-                        topic: post.topic,
-                        payload: encode(&post.reply),
-                        correlation: post.correlation,
-                        expires: Some(self.now.instant + REPLY_EXPIRY),
-                        receipt: post.receipt,
-                    });
-                }
-                Output::Admit(ticket, verb, arguments) => {
-                    let id = ticket.id.as_ref().map(ToString::to_string).unwrap_or_default();
-                    if verb.motion {
-                        *self.ran.entry((ticket.by.to_string(), id.clone())).or_default() += 1;
-                        let known = serde_json::to_string(&self.disk).unwrap_or_default();
-                        if !known.contains(&format!("\"{id}\"")) && !self.left.slow_disk {
-                            self.unknown_motion = Some(format!("{} {id} {arguments:?}", verb.name));
-                        }
-                    }
-                    self.running.push((ticket, verb.name));
-                }
-                Output::Save(number) => self.to_save = Some((number, self.desk.journal(self.now))),
-                Output::Event(_) | Output::ClocksAgree | Output::Reconnect => {}
-            }
+    fn kill(&mut self, scene: &Scene) {
+        self.left.kills -= 1;
+        let hasty = self.disk.was_not_waited_for;
+        self.disk.process_killed();
+        self.now = self.now.after(RESTART);
+        let is_open = |it: &&mut Arrival| it.accepted || it.in_progress || it.due.is_some();
+        for arrival in self.arrivals.iter_mut().filter(is_open) {
+            let is_known = self.disk.contents.has_open(&arrival.at.to_string());
+            arrival.due = arrival.due.filter(|_| is_known);
+            // A stop does not wait for the disk, and a query is not written to it.
+            let waits = scene.requests.get(arrival.request).is_some_and(|it| !["stop", "ping"].contains(&it.verb));
+            arrival.excused |= !is_known && (hasty || !waits);
         }
-        if let Some((who, _)) = self.due.iter().find(|(_, due)| **due < self.now.instant) {
-            self.late = Some(format!("{who:?}"));
+        // What went on without the disk may run again: the contract says so.
+        if hasty {
+            self.arrivals.iter_mut().for_each(|arrival| arrival.excused = true);
         }
+        self.desk = Desk::new(scene.settings.clone());
+        self.outbox = Outbox::default();
+        self.connected = false;
+        self.left_over = Some(self.disk.contents.clone());
+        self.save_due = None;
+        self.device.clear();
     }
 
-    fn note(&mut self, reply: &Reply) {
-        let who = (reply.by.to_string(), reply.id.clone().unwrap_or_default(), reply.received_at.to_string());
-        if reply.status == ReplyStatus::Accepted {
-            let left = reply.deadline.map_or(0.0, |deadline| deadline.seconds_since(self.now.utc));
-            let by = self.now.instant + Duration::from_secs_f64(left.max(0.0)) + ENDED_WITHIN;
-            self.due.insert(who, by);
-        } else if reply.status.is_terminal() {
-            self.due.remove(&who);
+    /// What the bridge's core does after each event.
+    fn settle(&mut self, scene: &Scene) {
+        while let Some(output) = self.desk.poll_output() {
+            match output {
+                Output::Post(post) => self.post(post),
+                Output::Admit(ticket, verb, arguments) => {
+                    self.note_begin(&ticket, verb, &arguments, scene);
+                    self.device.push((ticket, verb.name));
+                }
+                Output::Save(number) => self.save_due = Some(number),
+                Output::Reconnect => self.break_off(0),
+                Output::Event(_) | Output::ClocksAgree => {}
+            }
         }
+        // The core writes no journal until it has taken over the last one.
+        if self.left_over.is_none()
+            && let Some(number) = self.save_due.take()
+        {
+            self.disk.save(number, self.desk.journal(self.now));
+        }
+        // Nobody can be told before that, either.
+        let now = self.now.instant;
+        // When a reply is acknowledged matters if it is owed, or can be lost with the connection.
+        while self.left.breaks == 0 && !self.outbox.is_settled() && self.is_next_of_no_interest() {
+            self.deliver();
+        }
+        let is_late = |arrival: &Arrival| arrival.due.is_some_and(|due| due < now);
+        self.seen.late |= self.left_over.is_none() && self.arrivals.iter().any(is_late);
+    }
+
+    fn is_next_of_no_interest(&self) -> bool {
+        let mut outbox = self.outbox.clone();
+        let next = outbox.next(self.now.instant);
+        next.is_some_and(|(token, _)| outbox.acknowledge(token).is_none())
+    }
+
+    fn post(&mut self, Post { topic, correlation, reply, receipt }: Post) {
+        let Some(place) = self.arrivals.iter().position(|arrival| arrival.at == reply.received_at) else { return };
+        let is_terminal = reply.status.is_terminal();
+        if let Some(arrival) = self.arrivals.get_mut(place) {
+            arrival.hear(&reply);
+            if is_terminal {
+                arrival.due = None;
+            } else if let Some(deadline) = reply.deadline.filter(|_| reply.status == ReplyStatus::Accepted) {
+                let left = Duration::from_secs_f64(deadline.seconds_since(self.now.utc).max(0.0));
+                arrival.due = Some(self.now.instant + left + ENDED_WITHIN);
+            }
+        }
+        // To the outbox a payload is any bytes. Short ones keep the states small.
+        let payload = vec![u8::try_from(place).unwrap_or(u8::MAX), u8::from(is_terminal)];
+        let expires = Some(self.now.instant + REPLY_EXPIRY);
+        self.outbox.push(Message { topic, payload, correlation, expires, receipt });
+    }
+
+    fn note_begin(&mut self, ticket: &Ticket, verb: &Verb, arguments: &Arguments, scene: &Scene) {
+        let request = scene.requests.iter().position(|request| request.is_admitted_as(ticket, verb, arguments));
+        let asked = request.and_then(|index| scene.requests.get(index));
+        // A stop that the Desk orders itself, in the name of whoever is owed a verdict, has no id.
+        let is_own = ticket.id.is_none() && verb.stop;
+        self.seen.trespass |= !asked.map_or(is_own, Request::is_allowed);
+        let Some(index) = request else { return };
+        // What overrides may have to end a motion, and then does not wait for the disk.
+        if verb.class_with(arguments) == Class::Exclusive || !scene.moves() {
+            self.ran.push(index);
+        }
+        let mut arrivals = self.arrivals.iter().filter(|arrival| arrival.request == index);
+        let is_known = arrivals.any(|arrival| self.disk.contents.has_open(&arrival.at.to_string()));
+        self.seen.unknown_motion |= verb.motion && !is_known && self.disk.failed.is_none();
     }
 
     /// Whether nothing is under way any more.
     pub(crate) fn is_quiet(&self) -> bool {
-        let is_saved = self.to_save.is_none() && self.written.is_none();
-        let is_sent = self.outbox.is_settled() && self.unacknowledged.is_empty();
-        is_saved && is_sent && self.running.is_empty() && self.wire.is_empty() && !self.desk.holds_replies()
+        self.connected
+            && self.disk.is_idle()
+            && self.outbox.is_settled()
+            && self.device.is_empty()
+            && !self.desk.holds_replies()
             && self.desk.open_command().is_none()
+    }
+
+    /// How often the process was killed.
+    pub(crate) fn kills(&self, scene: &Scene) -> usize {
+        usize::from(scene.bounds.kills - self.left.kills)
     }
 }
