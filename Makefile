@@ -6,7 +6,7 @@ PANEL := cd panels/web &&
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025 test-gateway
-.PHONY: check check-asyncapi bench generated packages test-packages
+.PHONY: check check-asyncapi bench generated packages test-packages fuzz prove season
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -35,6 +35,10 @@ help:
 	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
 	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
 	@echo '                    Debian 12 and 13; only root can run all of it'
+	@echo 'make prove          every order of events around the real Desk, journal and outbox, in small worlds;'
+	@echo '                    MUTANTS=1: whether planted faults are found'
+	@echo 'make season         the chiller from October to March and 200 nights of focusing, with faults, in virtual time'
+	@echo 'make fuzz T=60      feeds every parser with what libFuzzer makes up, T seconds each'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
@@ -139,6 +143,21 @@ bench-scale:
 	@tools/setup rust broker
 	$(CARGO) build --bin bench --bin many-bridges --release --locked --quiet
 	$(CARGO) run --release --quiet --locked --bin bench -- --instruments $(N) --json target/bench-scale.json
+
+prove:
+	@tools/setup rust
+	@tools/prove $(if $(MUTANTS),--mutants)
+
+# With an optimised build: millions of steps.
+season:
+	@tools/setup rust
+	$(CARGO) test --profile prove --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
+	$(CARGO) test --profile prove --locked --quiet -p focuser-bridge --test device season -- --ignored --nocapture
+
+# What it finds is kept in testbed/fuzz/corpora, and every test run feeds it again.
+fuzz:
+	@tools/setup rust fuzz
+	@tools/fuzz $(T)
 
 # Those of the instruments first: the others are assembled from them.
 generated:
