@@ -28,6 +28,7 @@ pub(crate) fn commands(bytes: &[u8]) {
         topic: topic.clone(),
         payload,
         retain: flags & 4 != 0,
+        signatures: (flags & 64 != 0).then(|| response.clone()).into_iter().collect(),
         response_topic: (flags & 8 != 0).then_some(response),
         correlation: (flags & 16 != 0).then_some(correlation),
         received: now,
@@ -56,6 +57,7 @@ pub(crate) fn commands(bytes: &[u8]) {
                     assert!(!incoming.retain, "a retained command was admitted");
                 }
                 Output::Save(number) => desk.journalled(number),
+                Output::Prepare(..) | Output::Withdraw(_) => {}
                 Output::Event(_) | Output::ClocksAgree | Output::Reconnect => {}
             }
         }

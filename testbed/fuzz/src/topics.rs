@@ -1,12 +1,16 @@
 //! Topics. What is read from a topic gives the same topic again.
 
-use bus::topic::{Base, Identity, RequestId};
+use bus::topic::{Base, Identity, RequestId, What};
 
 pub(crate) fn topics(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    if let Some(base) = Base::of_topic(&text) {
-        let again = Base::new(base.site(), base.device());
-        assert_eq!(again.ok().as_ref(), Some(&base));
+    if let Some((base, what)) = What::on(&text) {
+        assert_eq!(format!("{base}/{}", what.level()), text);
+    }
+    let mut levels = text.splitn(3, '/');
+    if let (Some(site), Some(device), Some(_)) = (levels.next(), levels.next(), levels.next())
+        && let Ok(base) = Base::new(site, device)
+    {
         assert!(text.starts_with(&format!("{base}/")));
         if let Ok(command) = base.parse_command(&text) {
             assert_eq!(base.command(&command.identity, &command.verb), text);

@@ -206,6 +206,7 @@ impl World {
         self.arrivals.push(Arrival::new(index, self.now.utc));
         let Request { by, verb, id, argument } = request;
         let incoming = Incoming {
+            signatures: Vec::new(),
             topic: format!("{}/command/{by}/{verb}", scene.settings.base),
             payload: format!(r#"{{"id":"{id}","ts":"{}"{argument}}}"#, self.now.utc).into_bytes(),
             retain: false,
@@ -323,7 +324,8 @@ impl World {
                 }
                 Output::Save(number) => self.save_due = Some(number),
                 Output::Reconnect => self.break_off(0),
-                Output::Event(_) | Output::ClocksAgree => {}
+                // A courtesy to the controller: no reply depends on them.
+                Output::Prepare(..) | Output::Withdraw(_) | Output::Event(_) | Output::ClocksAgree => {}
             }
         }
         // The core writes no journal until it has taken over the last one.
