@@ -14,6 +14,8 @@ use crate::exit::{Failure, with_causes};
 
 /// Timeout for TCP, TLS and CONNACK.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// The same for who only wants a look, and is answered soon that there is nothing to see.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The options that every command has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,14 @@ impl Access {
         let file = find_client_file(common.config.as_deref(), &environment).map_err(Failure::usage)?;
         let settings = ClientSettings::load(&file, &environment);
         Self::with(file, settings, common)
+    }
+
+    /// The same for a look at how things are, which does not wait long for a broker that hangs.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn for_a_look(common: &Common) -> Result<Self, Failure> {
+        Self::find(&Common { timeout: common.timeout.or(Some(LOOK_LIMIT)), ..common.clone() })
     }
 
     /// As a bridge, by its own settings.

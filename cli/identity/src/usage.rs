@@ -55,6 +55,7 @@ pub fn command() -> Command {
         .subcommand(install())
         .subcommand(renew())
         .subcommand(revoke())
+        .subcommand(crl())
         .subcommand(list())
         .subcommand(request())
         .subcommand(sign())
@@ -150,6 +151,10 @@ fn revoke() -> Command {
                 "On the broker's machine, if the authority is elsewhere: the list that it has made there",
             ),
         )
+}
+
+fn crl() -> Command {
+    Command::new("crl").about("Make the list of revoked certificates, for bridges that verify signatures")
 }
 
 fn list() -> Command {
