@@ -158,3 +158,26 @@ impl Access {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_waits_less_for_a_broker_that_hangs_than_a_command_unless_it_is_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.toml");
+        let text = "sites = [\"clasp\"]\n[broker]\nhost = \"localhost\"\nca_file = \"ca.pem\"\n\
+                    username = \"alice\"\npassword_file = \"password\"\n";
+        std::fs::write(&file, text).unwrap();
+        let told = |seconds: Option<u64>| {
+            let timeout = seconds.map(Duration::from_secs);
+            let common = Common { config: Some(file.clone()), timeout, ..Common::default() };
+            let limit = |access: Result<Access, Failure>| access.unwrap().connect_limit.as_secs();
+            (limit(Access::find(&common)), limit(Access::for_a_look(&common)))
+        };
+        assert_eq!(told(None), (30, 10));
+        assert_eq!(told(Some(20)), (20, 20));
+        assert_eq!(told(Some(600)), (30, 30));
+    }
+}
