@@ -1,9 +1,9 @@
 //! A small MQTT 5 client for tests, over mutual TLS, built on rumqttc itself and not on the
 //! product's session, because otherwise both could have the same error.
 //!
-//! Its connection has a separate thread; every method blocks, with a timeout. It keeps every
-//! received message. It neither replays nor reorders messages. A message of a bridge that violates
-//! its schema (see `contract`) fails every wait, and dropping the client panics then.
+//! Its connection has a separate thread; every method blocks, with a timeout. It keeps every received message, and
+//! neither replays nor reorders. One of a bridge that violates its schema (see `contract`) fails every wait, and
+//! dropping the client panics then.
 
 mod connection;
 mod contract;
@@ -39,8 +39,7 @@ pub struct Message {
     pub topic: String,
     /// Its payload.
     pub payload: Bytes,
-    /// The retain flag as delivered: a stored message, or (with retain as published) a live one
-    /// that was published with it.
+    /// The retain flag as delivered: a stored message, or (with retain as published) one published with it.
     pub retain: bool,
     /// Delivered with quality of service 1.
     pub acknowledged: bool,

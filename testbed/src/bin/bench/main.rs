@@ -85,6 +85,10 @@ fn main() -> Result<()> {
             figures::commands(&stage, &mut report).context("measure commands")?;
         }
         stage.stop()?;
+        if wanted(COMMAND) {
+            eprintln!("two bridges, one of which demands a signature …");
+            figures::signatures(&mut report).context("measure signatures")?;
+        }
     }
     if wanted(LINE) {
         eprintln!("a bridge, a line of 9600 baud: readings, poll sets …");

@@ -64,6 +64,12 @@ impl Stage {
         Self::start_with(config, None, "", "[homeassistant]\nenabled = true\n")
     }
 
+    /// As [`Self::start`], with a signature on every ping.
+    pub(crate) fn start_signed(config: Config) -> Result<Self> {
+        let sections = "[commands]\nrequire_signature = [\"ping\"]\ncrl_file = \"crl.pem\"\n";
+        Self::start_with(config, None, "", sections)
+    }
+
     fn start_with(config: Config, query_delay: Option<f64>, keys: &str, sections: &str) -> Result<Self> {
         let dir = tempfile::tempdir().context("make a folder")?;
         let broker = Broker::start()?;
@@ -71,6 +77,8 @@ impl Stage {
         let base = Base::new("clasp", "chiller").map_err(anyhow::Error::msg)?;
         let settings = dir.path().join("bridge.toml");
         let files = broker.client("chiller-bridge")?;
+        let list = broker.authority().revocation_list(&[], Duration::from_secs(86_400))?;
+        fs::write(dir.path().join("crl.pem"), list).context("write the list of revoked certificates")?;
         let operators: Vec<_> = (0..OPERATORS).map(|number| format!("\"{}\"", operator(number))).collect();
         let mut text = format!(
             "site = \"{}\"\ndevice = \"{}\"\nserial_port = \"{}\"\nstate_directory = \"{}\"\ncontrol_clients = [{}]\n",
