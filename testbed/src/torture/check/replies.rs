@@ -236,7 +236,7 @@ pub(super) fn one_at_a_time(facts: &Facts) -> Vec<Finding> {
     const EXCLUSIVE: [&str; 4] = ["set", "init", "setpoint", "clear_alarms"];
     // By the bridge's own times: a verdict waits for the disk, and two clients are not told at once.
     const SLACK: f64 = 0.3;
-    let mut runs: Vec<(&Reply, f64, f64)> = Vec::new();
+    let mut runs: Vec<(&Reply, f64, f64, f64)> = Vec::new();
     for replies in by_request(facts).values() {
         let accepted = replies.iter().find(|reply| reply.text("status") == "accepted");
         let Some(accepted) = accepted.filter(|reply| EXCLUSIVE.contains(&reply.text("verb"))) else {
@@ -244,17 +244,20 @@ pub(super) fn one_at_a_time(facts: &Facts) -> Vec<Finding> {
         };
         let verdict = replies.iter().find(|reply| reply.is_admitted_verdict() && !reply.is_duplicate());
         let times = verdict.and_then(|verdict| {
-            Some((facts.time_of(accepted.text("received_at"))?, facts.time_of(verdict.text("finished_at"))?))
+            let from = facts.time_of(accepted.text("received_at"))?;
+            Some((from, facts.time_of(verdict.text("finished_at"))?, verdict.t))
         });
-        runs.extend(times.map(|(from, to)| (*accepted, from, to)));
+        runs.extend(times.map(|(from, to, told)| (*accepted, from, to, told)));
     }
     let mut findings = Vec::new();
-    for (accepted, at, _) in &runs {
-        let other = runs.iter().find(|(begun, from, to)| {
+    for (accepted, at, ..) in &runs {
+        let other = runs.iter().find(|(begun, from, to, told)| {
             begun.device == accepted.device
                 && begun.id != accepted.id
                 && from < at
                 && at + SLACK < *to
+                // It may have waited in a bridge that hung.
+                && accepted.t + SLACK < *told
                 // The next bridge gives the verdicts that this one owes; a stepped clock tells nothing.
                 && !facts.starts_between(&accepted.device, begun.t - LATE, *to)
                 && facts.ahead(&accepted.device, *from, *to + LATE).len() == 1
