@@ -142,6 +142,7 @@ impl Crowd {
     /// When each was online for the first time, as far as this client has heard.
     fn online(&self, watcher: &TestClient) -> BTreeMap<String, Instant> {
         let mut first = BTreeMap::new();
+        // Not before there can be enough of them: it looks at all messages.
         if watcher.mark() >= self.members.len() {
             let is_online = |message: &Message| message.payload == "online";
             for message in watcher.messages().into_iter().filter(is_online) {
@@ -152,13 +153,11 @@ impl Crowd {
     }
 
     fn wait(&self, watcher: &TestClient) -> Result<BTreeMap<String, Instant>> {
-        let mut there = 0;
         wait_for("all bridges", LIMIT, || {
             let online = self.online(watcher);
-            there = online.len();
-            (there == self.members.len()).then_some(online)
+            (online.len() == self.members.len()).then_some(online)
         })
-        .with_context(|| format!("{there} of {} were there", self.members.len()))
+        .with_context(|| format!("{} heard of {} bridges", watcher.mark(), self.members.len()))
     }
 }
 
@@ -199,11 +198,12 @@ fn access(members: &[Base]) -> Result<String> {
 fn settings(base: &Base, broker: &Broker, state: &Path) -> Result<String> {
     let files = broker.client(&identity(base))?;
     // A focuser publishes two states for each of its polls, a chiller one for each reading: a little more than
-    // one each second. What counts as stale is the longest, because a watchdog here would end all of them.
+    // one each second. The other two are the longest: a watchdog here would end all of them, and where a thousand
+    // share two cores, one that waits for its turn has not hung.
     let polls = if base.device() == "focuser" { "query_delay = 2\n" } else { "" };
     Ok(format!(
         "{polls}site = \"{}\"\ndevice = \"{}\"\nserial_port = \"/dev/null\"\nstate_directory = \"{}\"\n\
-         control_clients = [\"{OPERATOR}\"]\nstale_after = 60\n\
+         control_clients = [\"{OPERATOR}\"]\nstale_after = 60\nstall_guard = 10\n\
          [broker]\nhost = \"{HOST}\"\nport = {}\nca_file = \"{}\"\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n",
         base.site(),
         base.device(),

@@ -6,24 +6,33 @@
 //! line in memory with the simulated device at its end, and the runtime's threads are shared.
 
 #![expect(clippy::print_stdout, reason = "a program that says when it has started")]
+#![expect(clippy::disallowed_methods, reason = "a program that starts others is IO: it waits between them")]
 
 mod instrument;
 mod line;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bridge::device_loop::{Ended, Request, Requests};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use instrument::{Chiller, Focuser, Running, start};
+
+/// Machines do not start in the same millisecond.
+const APART: Duration = Duration::from_millis(2);
 
 fn main() -> Result<()> {
     let folder = std::env::args_os().nth(1).context("usage: many-bridges FOLDER")?;
     let files = settings_files(Path::new(&folder))?;
+    // A thousand bridges that whoever started them has left behind would take the whole machine.
+    set_parent_process_death_signal(Some(Signal::TERM))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(&files))
 }
@@ -35,6 +44,7 @@ async fn run(files: &[PathBuf]) -> Result<()> {
         let (stop, requests) = mpsc::channel(1);
         bridges.spawn(bridge(file, requests)?);
         stops.push(stop);
+        sleep(APART).await;
     }
     println!("{} bridges started", stops.len());
     tokio::select! {

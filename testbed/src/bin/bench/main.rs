@@ -71,8 +71,10 @@ fn main() -> Result<()> {
     let mut report = Report::begin();
     if !args.instruments.is_empty() {
         let sizes: Vec<_> = args.instruments.iter().copied().map(usize::from).collect();
-        scale::measure(&sizes, &mut report)?;
-        return show(&report, &args.json);
+        // What was measured before something failed is worth seeing.
+        let measured = scale::measure(&sizes, &mut report);
+        show(&report, &args.json)?;
+        return measured;
     }
     let wanted = |names: &[&str]| names.iter().any(|name| name.contains(args.only.as_str()));
     if wanted(&[STATUS, COMMAND].concat()) {

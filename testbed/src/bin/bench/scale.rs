@@ -32,6 +32,8 @@ const BETWEEN_COMMANDS: Duration = Duration::from_millis(15);
 /// Between two to the same instrument, which takes five a second of one client.
 const BETWEEN_ITS_COMMANDS: Duration = Duration::from_millis(220);
 const PANELS: [usize; 3] = [1, 10, 50];
+/// All save about every minute and at their start: more of them would measure nothing but the disk.
+const ON_ONE_DISK: [usize; 2] = [2, 100];
 /// Coming back within this time is coming back together.
 const TOGETHER: Duration = Duration::from_millis(100);
 
@@ -62,9 +64,10 @@ pub(crate) fn measure(sizes: &[usize], report: &mut Report) -> Result<()> {
             report.add(format!("line: {name}, for 100 instruments more"), unit, None, vec![100.0 * slope])?;
         }
     }
-    let most = sizes.iter().copied().filter(|size| *size <= PROMISED).max();
-    if let Some(size) = most {
+    if let Some(size) = sizes.iter().copied().filter(|size| *size <= PROMISED).max() {
         panels(size, report).with_context(|| format!("measure panels with {size} instruments"))?;
+    }
+    for size in ON_ONE_DISK {
         on_disk(size, report).with_context(|| format!("measure {size} instruments on one disk"))?;
     }
     Ok(())
@@ -187,7 +190,7 @@ fn on_disk(size: usize, report: &mut Report) -> Result<()> {
     let crowd = Crowd::start(size, state.path())?;
     std::thread::sleep(SETTLE);
     let operator = Operator::start(&crowd.broker)?;
-    let name = format!("{size}, one disk: command mode -> done, saved");
+    let name = format!("{size} on one disk: command mode -> done, saved");
     report.add(name, "ms", None, operator.switch_some(&crowd)?)?;
     operator.client.close();
     crowd.stop()
