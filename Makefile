@@ -6,7 +6,7 @@ PANEL := cd panels/web &&
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025 test-gateway
-.PHONY: check check-asyncapi bench generated packages test-packages
+.PHONY: check check-asyncapi bench generated packages test-packages fuzz prove season
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -26,6 +26,8 @@ help:
 	@echo '                    docs/bus.md applied to all that was sent, told and seen (some faults need root)'
 	@echo 'make soak H=2       the whole demo site for two hours (H=0.1: six minutes) with faults: does any process'
 	@echo '                    grow, or keep files or threads?'
+	@echo 'make test-brokers   the end-to-end tests under the Mosquitto of Debian 12, 13 and 14 (half an hour; TESTS=broker:'
+	@echo '                    only these test programs)'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -33,6 +35,10 @@ help:
 	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
 	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
 	@echo '                    Debian 12 and 13; only root can run all of it'
+	@echo 'make prove          every order of events around the real Desk, journal and outbox, in small worlds;'
+	@echo '                    MUTANTS=1: whether planted faults are found'
+	@echo 'make season         the chiller from October to March and 200 nights of focusing, with faults, in virtual time'
+	@echo 'make fuzz T=60      feeds every parser with what libFuzzer makes up, T seconds each'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
@@ -67,6 +73,12 @@ test-alpaca:
 	@tools/setup rust broker alpaca
 	$(CARGO) build --workspace --bins --locked --quiet
 	$(CARGO) test --locked --quiet -p testbed --test focuser -- --ignored alpaca
+
+.PHONY: test-brokers
+test-brokers:
+	@tools/setup rust broker faketime python brokers
+	$(CARGO) build --workspace --bins --locked --quiet
+	@TESTS="$(TESTS)" tools/test-brokers bookworm trixie forky
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:
@@ -131,6 +143,21 @@ bench-scale:
 	@tools/setup rust broker
 	$(CARGO) build --bin bench --bin many-bridges --release --locked --quiet
 	$(CARGO) run --release --quiet --locked --bin bench -- --instruments $(N) --json target/bench-scale.json
+
+prove:
+	@tools/setup rust
+	@tools/prove $(if $(MUTANTS),--mutants)
+
+# With an optimised build: millions of steps.
+season:
+	@tools/setup rust
+	$(CARGO) test --profile prove --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
+	$(CARGO) test --profile prove --locked --quiet -p focuser-bridge --test device season -- --ignored --nocapture
+
+# What it finds is kept in testbed/fuzz/corpora, and every test run feeds it again.
+fuzz:
+	@tools/setup rust fuzz
+	@tools/fuzz $(T)
 
 # Those of the instruments first: the others are assembled from them.
 generated:

@@ -88,6 +88,14 @@ impl Access {
         Self::with(file.to_owned(), ClientSettings::of_bridge(file), common)
     }
 
+    /// As a service with settings of its own, which were read from `file`.
+    ///
+    /// # Errors
+    /// The identity cannot be read.
+    pub fn of_service(file: &Path, settings: ClientSettings, common: &Common) -> Result<Self, Failure> {
+        Self::with(file.to_owned(), Ok(settings), common)
+    }
+
     fn with(
         file: PathBuf,
         settings: Result<ClientSettings, Problems>,
@@ -148,5 +156,28 @@ impl Access {
             AddressError::WhichSite { .. } => format!("{error}; or which --site"),
             other => other.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_waits_less_for_a_broker_that_hangs_than_a_command_unless_it_is_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.toml");
+        let text = "sites = [\"clasp\"]\n[broker]\nhost = \"localhost\"\nca_file = \"ca.pem\"\n\
+                    username = \"alice\"\npassword_file = \"password\"\n";
+        std::fs::write(&file, text).unwrap();
+        let told = |seconds: Option<u64>| {
+            let timeout = seconds.map(Duration::from_secs);
+            let common = Common { config: Some(file.clone()), timeout, ..Common::default() };
+            let limit = |access: Result<Access, Failure>| access.unwrap().connect_limit.as_secs();
+            (limit(Access::find(&common)), limit(Access::for_a_look(&common)))
+        };
+        assert_eq!(told(None), (30, 10));
+        assert_eq!(told(Some(20)), (20, 20));
+        assert_eq!(told(Some(600)), (30, 30));
     }
 }

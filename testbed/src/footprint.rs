@@ -26,12 +26,21 @@ pub fn processor_time(pid: u32) -> Result<Duration> {
 ///
 /// # Errors
 /// If there is no such process, or no such key.
-pub fn mebibytes(pid: u32, key: &str) -> Result<f64> {
+pub fn kibibytes(pid: u32, key: &str) -> Result<u64> {
     let rollup =
         fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("read the process's memory")?;
     let value = rollup.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     let kibibytes = value.and_then(|value| value.split_whitespace().next()).context("a key is missing")?;
-    Ok(kibibytes.parse::<f64>()? / 1024.0)
+    Ok(kibibytes.parse()?)
+}
+
+/// As [`kibibytes`], in MiB.
+///
+/// # Errors
+/// As [`kibibytes`].
+#[expect(clippy::cast_precision_loss, reason = "the memory of one machine")]
+pub fn mebibytes(pid: u32, key: &str) -> Result<f64> {
+    Ok(kibibytes(pid, key)? as f64 / 1024.0)
 }
 
 /// Lets this process, and those that it starts from now on, open as many files as the system permits.
@@ -50,4 +59,12 @@ pub fn raise_open_files() -> Result<()> {
 /// If there is no such process.
 pub fn open_files(pid: u32) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd")).context("look for the process's files")?.count())
+}
+
+/// How many threads a process has.
+///
+/// # Errors
+/// If there is no such process.
+pub fn threads(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/task")).context("look for the process's threads")?.count())
 }

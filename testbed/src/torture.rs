@@ -10,6 +10,7 @@ pub mod log;
 pub mod plan;
 mod round;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -59,6 +60,8 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// The time that it took.
     pub took: Duration,
+    /// How often each fault came.
+    pub faults: BTreeMap<String, usize>,
 }
 
 impl Campaign {
@@ -114,15 +117,23 @@ impl Campaign {
         let begin = now();
         let path = self.folder.join(format!("rounds-{first}.jsonl"));
         let played = self.play(first, count, stop, &path);
-        let checked = log::read(&path).map(|entries| check::check(&entries));
+        let entries = log::read(&path);
         let Ok(mut outcome) = outcome.lock() else { return "a site's thread has panicked".to_owned() };
         let mut text = format!("rounds {first} to {}", first + count - 1);
-        let broken = match (&played, &checked) {
+        let broken = match (&played, &entries) {
             (Err(error), _) | (_, Err(error)) => Some(format!("{text}: {error:#}")),
             _ => None,
         };
-        if let Ok((counts, violations)) = checked {
+        if let Ok(entries) = &entries {
+            let (counts, violations) = check::check(entries);
             outcome.counts.add(counts);
+            let plans = entries.iter().filter_map(|entry| match &entry.what {
+                What::Round { plan, .. } => Some(plan),
+                _ => None,
+            });
+            for fault in plans.flatten() {
+                *outcome.faults.entry(fault.clone()).or_default() += 1;
+            }
             text = format!(
                 "{text}: {} rounds in {} s, {} requests, {} replies, {} states, {} frames; violations: {}",
                 counts.rounds,

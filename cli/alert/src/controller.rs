@@ -154,8 +154,13 @@ impl Alerter {
                 self.alerts.delivered(&receiver, message, came, now);
             }
             News::Looked { receiver, problem } => {
-                if let Some(problem) = &problem {
-                    tracing::warn!("{receiver} cannot be reached: {problem}");
+                let known = self.alerts.memory().receivers.get(&receiver).map(|it| it.problem.clone());
+                match &problem {
+                    Some(problem) if known.as_ref() != Some(problem) => {
+                        tracing::warn!("{receiver} cannot be reached: {problem}")
+                    }
+                    None if known.is_some() => tracing::info!("{receiver} can be reached"),
+                    _ => {}
                 }
                 self.alerts.looked(&receiver, problem.map_or(Ok(()), Err), now);
             }

@@ -78,6 +78,12 @@ impl Machine {
         self.at("/etc/mosquitto/obsbus.acl")
     }
 
+    /// The rules that a revocation adds to them, once more: an upgrade can replace the access rules, and the
+    /// package's script then puts these back.
+    pub(crate) fn denied(&self) -> PathBuf {
+        self.at("/etc/mosquitto/obsbus.revoked")
+    }
+
     /// The broker's settings: the package's, unless a file of that name stands where the distribution's
     /// own settings look.
     pub(crate) fn broker_settings(&self) -> PathBuf {

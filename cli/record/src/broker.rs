@@ -46,6 +46,8 @@ pub(crate) struct Broker {
     child: Child,
     folder: TempDir,
     port: u16,
+    /// Where the page is.
+    page: u16,
 }
 
 impl Broker {
@@ -61,21 +63,30 @@ impl Broker {
         let folder = folder.map_err(Failure::file("create", &std::env::temp_dir()))?;
         write_certificates(folder.path())?;
         let port = free_port()?;
+        let page = match listeners.page {
+            Some(_) if serves_pages_apart().await? => free_port()?,
+            _ => listeners.web,
+        };
         let files = [
             ("write.acl", format!("user {IDENTITY}\ntopic write {}\n", replay_filter())),
             // A pattern is for everybody, whatever name a reader gives.
             ("read.acl", format!("pattern read {}\n", replay_filter())),
-            ("mosquitto.conf", configuration(folder.path(), port, listeners)),
+            ("mosquitto.conf", configuration(folder.path(), port, page, listeners)),
         ];
         for (name, text) in files {
             let path = folder.path().join(name);
             fs::write(&path, text).map_err(Failure::file("write", &path))?;
         }
-        let mut broker = Self { child: spawn(folder.path())?, folder, port };
-        for port in [Some(port), Some(listeners.web), listeners.mqtt].into_iter().flatten() {
+        let mut broker = Self { child: spawn(folder.path())?, folder, port, page };
+        for port in [Some(port), Some(page), Some(listeners.web), listeners.mqtt].into_iter().flatten() {
             broker.wait_for(port).await?;
         }
         Ok(broker)
+    }
+
+    /// The port of the page: that for WebSockets, unless this mosquitto needs another one.
+    pub(crate) const fn page(&self) -> u16 {
+        self.page
     }
 
     /// How the replay itself reaches it.
@@ -123,15 +134,33 @@ impl Broker {
     }
 }
 
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(PLACES.map(PathBuf::from));
+    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+fn mosquitto() -> Result<PathBuf, Failure> {
+    find("mosquitto")
+        .ok_or_else(|| Failure::Broker("a replay starts a broker of its own: install mosquitto".to_owned()))
+}
+
+/// From 2.1 on a listener for WebSockets serves no files.
+async fn serves_pages_apart() -> Result<bool, Failure> {
+    // It does not know this option, says so, and before that its version.
+    let said = Command::new(mosquitto()?).arg("-h").stdin(Stdio::null()).output().await;
+    let said = said.map_err(|error| Failure::Broker(format!("cannot start mosquitto: {error}")))?;
+    Ok(is_newer_than_2_0(&String::from_utf8_lossy(&said.stdout)))
+}
+
+fn is_newer_than_2_0(said: &str) -> bool {
+    let version = said.split_once("mosquitto version ").map_or("", |(_, version)| version);
+    let mut parts = version.split(['.', ' ', '\n']).map_while(|part| part.parse::<u32>().ok());
+    (parts.next(), parts.next()) > (Some(2), Some(0))
+}
+
 fn spawn(folder: &Path) -> Result<Child, Failure> {
-    let find = |name: &str| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain(PLACES.map(PathBuf::from));
-        folders.map(|folder| folder.join(name)).find(|program| program.is_file())
-    };
-    let mosquitto = find("mosquitto").ok_or_else(|| {
-        Failure::Broker("a replay starts a broker of its own: install mosquitto".to_owned())
-    })?;
+    let mosquitto = mosquitto()?;
     let log = folder.join("log");
     let output = fs::File::create(&log).map_err(Failure::file("create", &log))?;
     // With this, the broker ends even if this process is killed.
@@ -162,7 +191,7 @@ fn free_port() -> Result<u16, Failure> {
 }
 
 /// Everything of it. Nobody can read a password here, because there is none.
-fn configuration(folder: &Path, port: u16, listeners: &Listeners) -> String {
+fn configuration(folder: &Path, port: u16, page: u16, listeners: &Listeners) -> String {
     let file = |name: &str| folder.join(name).display().to_string();
     let mut lines = vec![
         "per_listener_settings true".to_owned(),
@@ -188,8 +217,16 @@ fn configuration(folder: &Path, port: u16, listeners: &Listeners) -> String {
     // Without the family a WebSocket listener would be open on every interface.
     lines.extend([format!("listener {} {HOST}", listeners.web), "socket_domain ipv4".to_owned()]);
     lines.push("protocol websockets".to_owned());
-    lines.extend(listeners.page.iter().map(|page| format!("http_dir {}", page.display())));
-    lines.extend(for_readers());
+    let files = listeners.page.iter().map(|folder| format!("http_dir {}", folder.display()));
+    if page == listeners.web {
+        lines.extend(files);
+        lines.extend(for_readers());
+    } else {
+        lines.extend(for_readers());
+        lines.extend([format!("listener {page} {HOST}"), "socket_domain ipv4".to_owned()]);
+        lines.extend(["protocol http_api".to_owned(), "allow_anonymous true".to_owned()]);
+        lines.extend(files);
+    }
     if let Some(port) = listeners.mqtt {
         lines.push(format!("listener {port} {HOST}"));
         lines.extend(for_readers());
@@ -238,7 +275,7 @@ mod tests {
     #[test]
     fn the_broker_listens_on_this_machine_only_and_lets_nobody_else_publish() {
         let listeners = Listeners { web: 9746, mqtt: Some(1884), page: None };
-        let text = configuration(Path::new("/tmp/x"), 2000, &listeners);
+        let text = configuration(Path::new("/tmp/x"), 2000, 9746, &listeners);
         let listening: Vec<_> = text.lines().filter(|line| line.starts_with("listener")).collect();
         assert_eq!(
             listening,
@@ -250,5 +287,23 @@ mod tests {
             assert!(readers.contains("acl_file /tmp/x/read.acl"), "{readers}");
         }
         assert!(!text.contains("connection "), "never a bridge to another broker");
+    }
+
+    #[test]
+    fn a_mosquitto_whose_websockets_serve_no_files_serves_the_page_on_a_port_of_its_own() {
+        for (said, apart) in [
+            ("mosquitto version 2.1.2\n\nmosquitto is", true),
+            ("mosquitto version 3.0\n", true),
+            ("mosquitto version 2.0.11\n", false),
+            ("mosquitto version 1.6.9\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_newer_than_2_0(said), apart, "{said:?}");
+        }
+        let listeners = Listeners { web: 9746, mqtt: None, page: Some("/panel".into()) };
+        let text = configuration(Path::new("/tmp/x"), 2000, 9747, &listeners);
+        let (_, page) = text.split_once("\nlistener 9747 127.0.0.1\n").unwrap();
+        assert_eq!(page, "socket_domain ipv4\nprotocol http_api\nallow_anonymous true\nhttp_dir /panel\n");
+        assert_eq!(text.matches("http_dir").count(), 1);
     }
 }

@@ -115,7 +115,7 @@ async fn show(
             }
             has_begun = true;
             stage.begin().await?;
-            say(&announced(plan, from));
+            say(&announced(plan, broker.page(), from));
         }
         if let Line::Gap(gap) = &line {
             stage.clock.gap = Some(gap.clone());
@@ -146,18 +146,21 @@ async fn show(
     }
 }
 
-fn announced(plan: &Plan, from: Utc) -> String {
+fn announced(plan: &Plan, page: u16, from: Utc) -> String {
     let mut text = format!("replaying {} from {from}, {} times as fast", plan.file.display(), plan.speed);
     let web = plan.web_port;
     match &plan.page {
-        Some(_) => text.push_str(&format!("\nthe web panel: http://127.0.0.1:{web}/?replay")),
+        Some(_) if page == web => text.push_str(&format!("\nthe web panel: http://127.0.0.1:{web}/?replay")),
+        Some(_) => text.push_str(&format!(
+            "\nthe web panel: http://127.0.0.1:{page}/?replay&broker=ws://127.0.0.1:{web}/mqtt"
+        )),
         None => text.push_str(&format!(
             "\nno web panel is installed here (--panel FOLDER); its broker: ws://127.0.0.1:{web}/mqtt"
         )),
     }
     if let Some(port) = plan.mqtt_port {
         text.push_str(&format!(
-            "\neverything as text: mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'replay/#'"
+            "\neverything as text: XDG_CONFIG_HOME=/ mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'replay/#'"
         ));
     }
     text

@@ -62,6 +62,11 @@ impl Device {
     pub(crate) fn is_service(&self) -> bool {
         self.instrument.is_none() && self.view.is_bare()
     }
+
+    /// Whether it answers a ping: a service of obsbus may describe itself as a device without verbs.
+    pub(crate) fn takes_commands(&self) -> bool {
+        self.instrument.as_ref().is_none_or(|instrument| !instrument.meta.verbs.is_empty())
+    }
 }
 
 /// Which publishes the broker took that it should have refused.
@@ -155,7 +160,9 @@ impl Survey {
     /// The connection broke.
     pub(crate) async fn ping(&mut self) -> Result<(), SessionError> {
         let online = self.devices.values().filter(|(_, device)| {
-            !device.is_service() && device.view.availability.as_ref().is_some_and(|word| word == ONLINE)
+            !device.is_service()
+                && device.takes_commands()
+                && device.view.availability.as_ref().is_some_and(|word| word == ONLINE)
         });
         let bases: Vec<Base> = online.map(|(base, _)| base.clone()).collect();
         for base in bases {

@@ -217,6 +217,6 @@ mod tests {
         let text = text(watch.families(now())).unwrap();
         let counted: Vec<_> = text.lines().filter(|line| line.starts_with("obsbus_commands_total")).collect();
         let labels = "site=\"clasp\",device=\"lamp\",kind=\"lamp\",verb=\"unknown\",outcome=\"rejected\"";
-        assert_eq!(counted, [format!("obsbus_commands_total{{{labels}}} 1000")]);
+        assert_eq!(counted, [format!("obsbus_commands_total{{{labels}}} 1000.0")]);
     }
 }

@@ -195,7 +195,11 @@ class Connection:
         def on_publish(_client, _data, mid, reason=None, _properties=None):
             # paho 1 does not say what the broker thought of it.
             if reason is not None and reason.value >= REFUSED:
-                LOG.error("the broker refuses a message of %s: %s", self.account.identity, reason)
+                if not self.refused:
+                    LOG.error(
+                        "the broker refuses messages of %s: %s; compare its lines in the access list with the shipped ones "
+                        "(obsbus acl)", self.account.identity, reason,
+                    )
                 with self.changed:
                     self.refused.add(mid)
                     self.changed.notify_all()

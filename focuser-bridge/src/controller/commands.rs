@@ -154,7 +154,7 @@ impl Focuser {
         let range = Plan::range(from, &legs);
         let full_step = self.saved.full_step.unwrap_or(FullStep::USUAL);
         let motor = (self.settings.mechanics, full_step);
-        let mut moving = Moving::new(motor, from, self.rest(now), legs, now.instant);
+        let mut moving = Moving::new(motor, from, self.rest(), legs, now.instant);
         // Homing sets the speeds; the settings may have changed since.
         if self.saved.speeds != Some(self.speeds()) {
             moving = moving.with_speeds();
@@ -165,9 +165,9 @@ impl Focuser {
     }
 
     /// What is known of the motor's standstill before a move.
-    fn rest(&self, now: Now) -> Rest {
+    fn rest(&self) -> Rest {
         match self.motor.turns() {
-            Some(false) if self.stands_certainly(now.instant) => Rest::Certain,
+            Some(false) if self.stands_certainly() => Rest::Certain,
             Some(false) => Rest::Probable,
             _ => Rest::Unknown,
         }

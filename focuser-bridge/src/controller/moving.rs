@@ -95,7 +95,7 @@ pub(super) enum Rest {
     Unknown,
     /// By the last status.
     Probable,
-    /// At its last position, by readings that are fresh.
+    /// At its position as it was read for this move.
     Certain,
 }
 

@@ -1,7 +1,7 @@
 //! What a move has to wait for before its order goes out, done while its command is on the way to
-//! the disk: its range is saved at the same time, and the position is read unless it is known.
-
-use std::time::Duration;
+//! the disk: its range is saved at the same time, and the position is read once more. A counter that
+//! was reset since the last reading must be noticed before the order: should the link be lost during
+//! the motion, nothing would show it any more.
 
 use bridge::controller::Command;
 use bus::clock::{Instant, Now};
@@ -11,10 +11,6 @@ use super::commands::Plan;
 use super::memory::Saved;
 use super::slack::Approach;
 use super::{Focuser, Job};
-
-/// A motor that stood this long ago, by its status and its position, still stands there: only this
-/// bridge has its port. The first replies after the order show it if the counter was reset since.
-const STANDS_FOR: Duration = Duration::from_millis(1500);
 
 /// What a motion may do, as a restart must know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +36,7 @@ impl Stake {
 #[derive(Debug)]
 pub(super) struct Prepared {
     ticket: Ticket,
+    since: Instant,
     pub(super) stake: Stake,
 }
 
@@ -51,13 +48,11 @@ impl Focuser {
             return;
         }
         let stake = Stake::new(Plan::range(from, &legs), Approach::new(from, self.saved.run_inwards));
-        self.prepared = Some(Prepared { ticket: command.ticket.clone(), stake });
+        self.prepared = Some(Prepared { ticket: command.ticket.clone(), since: now.instant, stake });
         self.saving = true;
         self.save();
-        if !self.stands_certainly(now.instant) {
-            self.ask_position_next = true;
-            self.next_question = now.instant;
-        }
+        self.ask_position_next = true;
+        self.next_question = now.instant;
     }
 
     fn may_prepare(&self) -> bool {
@@ -76,13 +71,10 @@ impl Focuser {
         prepared.is_some_and(|prepared| prepared.ticket == *ticket && prepared.stake == stake)
     }
 
-    /// Whether the motor stands at its last position, by two readings a moment ago.
-    pub(super) fn stands_certainly(&self, now: Instant) -> bool {
-        let is_fresh = |asked: Option<Instant>| asked.is_some_and(|at| now.since(at) <= STANDS_FOR);
-        self.motor.turns() == Some(false)
-            && is_fresh(self.motor.status_asked)
-            && is_fresh(self.motor.steps_asked)
-            && self.suspicious.is_none()
-            && !self.turned_once
+    /// Whether the motor stands at the position that was read since the command came.
+    pub(super) fn stands_certainly(&self) -> bool {
+        let since = self.prepared.as_ref().map(|prepared| prepared.since);
+        let is_read = since.is_some_and(|since| self.motor.steps_asked >= Some(since));
+        is_read && self.motor.turns() == Some(false) && self.suspicious.is_none() && !self.turned_once
     }
 }

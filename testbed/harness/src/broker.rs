@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,7 @@ impl Builder {
         };
         let authority = Arc::new(Authority::create(&dir.join("certs"))?);
         authority.server()?;
-        fs::write(dir.join("obsbus.acl"), self.acl.text()).context("write obsbus.acl")?;
+        write_acl(&dir, &self.acl.text())?;
         Broker {
             port: 0,
             process: None,
@@ -218,12 +218,6 @@ impl Broker {
         self.process.as_mut().is_some_and(Process::is_running)
     }
 
-    /// Its process id; `None` while it does not run.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::pid)
-    }
-
     /// Stops it as a service manager would.
     ///
     /// # Errors
@@ -267,7 +261,7 @@ impl Broker {
     /// # Errors
     /// If it does not run, or does not read the file within 5 s.
     pub fn reload(&mut self, acl: &str) -> Result<()> {
-        fs::write(self.dir.join("obsbus.acl"), acl).context("write obsbus.acl")?;
+        write_acl(&self.dir, acl)?;
         let process = self.running()?;
         let mark = process.mark();
         let is_told = |line: &str| line.contains("Reloading config");
@@ -365,7 +359,18 @@ pub fn production_conf(dir: &Path, port: u16) -> Result<String> {
     Ok(text)
 }
 
-pub(crate) fn substitute(text: &str, key: &str, value: &str) -> Result<String> {
+/// From 2.0.21 on mosquitto warns of one that everybody may read.
+fn write_acl(dir: &Path, text: &str) -> Result<()> {
+    let file = dir.join("obsbus.acl");
+    fs::write(&file, text).context("write obsbus.acl")?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).context("protect obsbus.acl")
+}
+
+/// `text` with this value in place of the one that `key` has there.
+///
+/// # Errors
+/// If no line begins with the key, or more than one.
+pub fn substitute(text: &str, key: &str, value: &str) -> Result<String> {
     let mut found = 0;
     let mut result = String::with_capacity(text.len());
     for line in text.lines() {

@@ -56,6 +56,18 @@ pub fn tls_listener(certs: &Path, port: u16, passwords: &Path) -> Result<String>
     Ok(text)
 }
 
+/// Whether a WebSocket listener of this machine's mosquitto serves files, too: until 2.1 it does. (From then on
+/// a listener with `protocol http_api` does, but to nobody as long as there is an access list.)
+///
+/// # Errors
+/// It is not installed.
+pub fn serves_pages() -> Result<bool> {
+    // It does not know this option, and says its version before it says so.
+    let said = Launch::machine("mosquitto")?.arg("-h").run(LIMIT)?.stdout;
+    let version = said.split_once("mosquitto version ").map_or("", |(_, version)| version);
+    Ok(["1.", "2.0"].iter().any(|old| version.starts_with(old)))
+}
+
 /// The shipped listener without TLS, which stands in the file as a comment. Without `http_dir` it
 /// serves no files.
 ///

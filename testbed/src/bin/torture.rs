@@ -130,6 +130,9 @@ fn campaign(campaign: &Campaign, stop: &Stop) -> Result<()> {
     ));
     let outcome = campaign.run(stop, say)?;
     let counts = outcome.counts;
+    for (fault, times) in &outcome.faults {
+        say(&format!("{times:6} x {fault}"));
+    }
     say(&format!(
         "{} rounds settled in {} min: {} requests, {} replies, {} states, {} frames on the lines",
         counts.rounds,

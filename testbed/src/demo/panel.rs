@@ -1,7 +1,7 @@
 //! The web panel of the demo: the committed page, served by the broker itself, and who can log in.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -27,6 +27,8 @@ const GUEST: Login = Login { name: "web-guest", password: "guest", may: "may onl
 /// The listener for browsers, which the broker is to have.
 pub(super) struct Panel {
     port: u16,
+    /// The page, if the broker does not serve it.
+    file: Option<PathBuf>,
     /// Lines of the broker's configuration.
     pub(super) broker_config: String,
 }
@@ -43,8 +45,11 @@ impl Panel {
             Err(_) => free_port()?,
         };
         let page = Path::new(PAGE).canonicalize().with_context(|| format!("find the panel in {PAGE}"))?;
-        let broker_config = web::loopback_listener(port, &passwords, Some(&page))?;
-        Ok(Self { port, broker_config })
+        let served = web::serves_pages()?;
+        let folder = served.then_some(page.as_path());
+        let broker_config = web::loopback_listener(port, &passwords, folder)?;
+        let file = (!served).then(|| page.join("index.html"));
+        Ok(Self { port, file, broker_config })
     }
 
     /// Its address, and name and password of the operator.
@@ -56,11 +61,11 @@ impl Panel {
     pub(super) fn describe(&self) -> String {
         let logins = [OPERATOR, GUEST]
             .map(|login| format!("{}, password {} ({})", login.name, login.password, login.may));
-        format!(
-            "http://{HOST}:{}/      log in as {}",
-            self.port,
-            logins.join(",\n                                    or as ")
-        )
+        let place = match &self.file {
+            Some(file) => format!("file://{}?broker=ws://{HOST}:{}", file.display(), self.port),
+            None => format!("http://{HOST}:{}/", self.port),
+        };
+        format!("{place}      log in as {}", logins.join(",\n                                    or as "))
     }
 }
 
@@ -81,6 +86,10 @@ mod tests {
         let panel = Panel::prepare(dir.path()).unwrap();
         let _broker = Broker::builder().extra_config(&panel.broker_config).start().unwrap();
         let told = panel.describe();
+        if !web::serves_pages().unwrap() {
+            assert!(told.starts_with("file:///") && panel.file.is_some_and(|file| file.is_file()), "{told}");
+            return;
+        }
         let place = told.strip_prefix("http://").unwrap().split('/').next().unwrap();
         let connect = || TcpStream::connect(place).ok();
         let mut stream = wait_for("the listener for browsers", Duration::from_secs(10), connect).unwrap();

@@ -1,11 +1,10 @@
-//! What a process holds: memory, open files, threads. Read from `/proc`, for processes that run as the
-//! same user, or by root.
+//! What a process holds in a long run, and what it may not.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+
+use crate::footprint;
 
 /// What a process held at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,18 +27,12 @@ impl Holds {
     /// # Errors
     /// If there is no such process, or it belongs to somebody else.
     pub fn of(pid: u32) -> Result<Self> {
-        let folder = Path::new("/proc").join(pid.to_string());
-        let memory = fs::read_to_string(folder.join("smaps_rollup")).context("read the memory in use")?;
-        let entries = |name: &str| -> Result<u64> {
-            let list = fs::read_dir(folder.join(name)).with_context(|| format!("list {name} of {pid}"))?;
-            Ok(u64::try_from(list.count())?)
-        };
         Ok(Self {
-            resident: kibibytes(&memory, "Rss:")?,
-            proportional: kibibytes(&memory, "Pss:")?,
-            anonymous: kibibytes(&memory, "Anonymous:")?,
-            descriptors: entries("fd")?,
-            threads: entries("task")?,
+            resident: footprint::kibibytes(pid, "Rss")?,
+            proportional: footprint::kibibytes(pid, "Pss")?,
+            anonymous: footprint::kibibytes(pid, "Anonymous")?,
+            descriptors: u64::try_from(footprint::open_files(pid)?)?,
+            threads: u64::try_from(footprint::threads(pid)?)?,
         })
     }
 
@@ -66,12 +59,6 @@ impl Holds {
             threads: self.threads.max(other.threads),
         }
     }
-}
-
-fn kibibytes(text: &str, key: &str) -> Result<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key));
-    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    number.with_context(|| format!("expected a line with `{key}` and a number of kB"))
 }
 
 /// What is known of a process at one moment of a long run.

@@ -46,6 +46,10 @@ pub(super) struct RunningTool {
 /// See the module. Dropping it ends everything.
 pub(super) struct Ground {
     pub(super) clients: Vec<(TestClient, usize)>,
+    /// Somebody who came in the middle of a round.
+    late: Option<(TestClient, usize)>,
+    /// The settings of the tools.
+    settings: PathBuf,
     pub(super) pending: Vec<(Pending, String, Device, String)>,
     pub(super) tools: Vec<RunningTool>,
     pub(super) site: Site,
@@ -110,6 +114,8 @@ impl Ground {
         }
         let mut ground = Self {
             clients,
+            late: None,
+            settings: site.client_settings("alice")?,
             pending: Vec::new(),
             tools: Vec::new(),
             site,
@@ -138,8 +144,8 @@ impl Ground {
     /// service manager does.
     pub(super) fn look(&mut self) -> Result<()> {
         self.look_at_devices()?;
-        for place in 0..self.clients.len() {
-            self.listen(place)?;
+        for client in self.clients.iter_mut().chain(&mut self.late) {
+            listen(client, &mut self.log)?;
         }
         self.look_at_acknowledgements()?;
         self.look_at_tools()?;
@@ -155,22 +161,33 @@ impl Ground {
         Ok(())
     }
 
-    fn listen(&mut self, place: usize) -> Result<()> {
-        let Some((client, mark)) = self.clients.get_mut(place) else { return Ok(()) };
-        let messages = client.messages_after(*mark);
-        *mark += messages.len();
-        let who = client.identity().to_owned();
-        let schema = client.check_contract().err().map(|error| format!("{error:#}"));
-        if schema.is_some() {
-            client.stop_judging();
+    /// Somebody comes who has seen nothing yet.
+    pub(super) fn arrive(&mut self) -> Result<()> {
+        self.part()?;
+        let client = TestClient::connect(&self.site.broker, "late")?;
+        for about in ["state", "availability"] {
+            client.subscribe(&format!("clasp/+/{about}"))?;
         }
-        for message in messages {
-            let t = seconds(message.at.instant);
-            if let Some(what) = told(&who, &message) {
-                self.note_at(t, what)?;
-            }
+        self.late = Some((client, 0));
+        Ok(())
+    }
+
+    /// He goes.
+    pub(super) fn part(&mut self) -> Result<()> {
+        if let Some(late) = &mut self.late {
+            listen(late, &mut self.log)?;
+            self.late = None;
         }
-        schema.map_or(Ok(()), |text| self.note(What::Schema { text }))
+        Ok(())
+    }
+
+    /// A tool of alice's.
+    pub(super) fn tool(&self, program: &str, words: &[String]) -> Result<Launch> {
+        let notes = |name: &str| self.site.dir().join(name);
+        let launch = Launch::workspace(program)?
+            .env("XDG_STATE_HOME", notes("notes"))
+            .env("XDG_CACHE_HOME", notes("cache"));
+        Ok(launch.arg("--config").arg(&self.settings).args(words))
     }
 
     fn look_at_devices(&mut self) -> Result<()> {
@@ -227,6 +244,7 @@ impl Ground {
                 value: tool.value,
                 began: tool.began,
                 code,
+                said: tool.process.stdout() + &tool.process.stderr(),
             })?;
         }
         Ok(())
@@ -384,6 +402,22 @@ fn set_clock(file: &Path, ahead: i32) -> Result<()> {
     let fresh = file.with_extension("new");
     fs::write(&fresh, format!("{ahead:+}\n")).context("set a clock")?;
     fs::rename(fresh, file).context("set a clock")
+}
+
+/// Logs what a client was told since it was last asked.
+fn listen((client, mark): &mut (TestClient, usize), log: &mut Writer) -> Result<()> {
+    let messages = client.messages_after(*mark);
+    *mark += messages.len();
+    for message in messages {
+        if let Some(what) = told(client.identity(), &message) {
+            log.add(seconds(message.at.instant), what)?;
+        }
+    }
+    if let Err(error) = client.check_contract() {
+        client.stop_judging();
+        log.add(seconds(now()), What::Schema { text: format!("{error:#}") })?;
+    }
+    Ok(())
 }
 
 fn told(who: &str, message: &Message) -> Option<What> {

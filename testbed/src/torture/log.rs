@@ -99,6 +99,8 @@ pub enum What {
         began: f64,
         /// Its exit code; 128 and more if a signal ended it.
         code: i32,
+        /// What it wrote, to both streams.
+        said: String,
     },
     /// A client is told something.
     Told {

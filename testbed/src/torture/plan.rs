@@ -180,6 +180,8 @@ pub enum Step {
     End(Fault),
     /// Somebody sends something: `true` is alice, `false` ops.
     Send(Verb, Manner, bool),
+    /// Somebody comes who has seen nothing yet.
+    Arrive,
 }
 
 /// The plan of a round: what happens, and when, in milliseconds from its beginning.
@@ -204,6 +206,8 @@ impl Plan {
                 // Longer than a link that is silent is believed.
                 Fault::Unplug(_) | Fault::Line(..) => 300 + random.below(2200),
                 Fault::FreezeBridge(_) | Fault::FreezeBroker => 50 + random.below(2000),
+                // Longer than the news of a death takes.
+                Fault::KillBridge(_) => 20 + random.below(2500),
                 _ => 20 + random.below(1200),
             };
             steps.push((begin, Step::Begin(fault)));
@@ -230,6 +234,7 @@ impl Plan {
         steps.push((random.below(300), Step::Send(Verb::Set, Manner::Properly, true)));
         let tool = random.of(&[Verb::SetPoint, Verb::Set, Verb::Stop]);
         steps.push((random.below(BUSY), Step::Send(tool, Manner::WithTheTool, true)));
+        steps.push((random.below(3000), Step::Arrive));
         steps.sort_by_key(|(at, _)| *at);
         Self { steps }
     }

@@ -23,6 +23,8 @@ const RECOVERY: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long a request is valid, seconds.
 const TTL: f64 = 3.0;
+/// What [`Fault::target`] says of faults of the broker.
+const BROKER: u8 = 1;
 const DEVICES: [Device; 2] = [Device::Chiller, Device::Focuser];
 
 /// What a batch of rounds shares: values and ids that come only once.
@@ -72,7 +74,7 @@ struct Asked {
 pub(super) fn play(ground: &mut Ground, plan: &Plan, number: u64, once: &mut Once) -> Result<()> {
     let words = plan.faults().map(|fault| fault.to_string()).collect();
     ground.note(What::Round { number, plan: words })?;
-    let mut round = Round { ground, once, asked: Vec::new(), again: Vec::new() };
+    let mut round = Round { ground, once, asked: Vec::new(), again: Vec::new(), broker_is_away: false };
     let begin = now();
     for (at, step) in &plan.steps {
         let due = begin + Duration::from_millis(*at);
@@ -88,6 +90,8 @@ struct Round<'a> {
     ground: &'a mut Ground,
     once: &'a mut Once,
     asked: Vec<Asked>,
+    /// Down or frozen: nobody can come.
+    broker_is_away: bool,
     /// To be sent a second time, when.
     again: Vec<(bus::clock::Instant, Asked)>,
 }
@@ -110,6 +114,8 @@ impl Round<'_> {
         match step {
             Step::Begin(fault) => self.begin(fault),
             Step::End(fault) => self.end(fault),
+            Step::Arrive if self.broker_is_away => Ok(()),
+            Step::Arrive => self.ground.arrive(),
             Step::Send(verb, Manner::WithTheTool, _) => self.run_tool(verb),
             Step::Send(verb, manner, by_alice) => self.send(verb, manner, by_alice),
         }
@@ -124,6 +130,7 @@ impl Round<'_> {
     }
 
     fn begin(&mut self, fault: Fault) -> Result<()> {
+        self.broker_is_away |= fault.target().0 == BROKER;
         let broker = &mut self.ground.site.broker;
         match fault {
             Fault::KillBridge(device) => self.ground.end(device, Life::Killed, Bridge::kill9),
@@ -169,6 +176,9 @@ impl Round<'_> {
     }
 
     fn end(&mut self, fault: Fault) -> Result<()> {
+        if fault.target().0 == BROKER {
+            self.broker_is_away = false;
+        }
         match fault {
             Fault::KillBridge(device) | Fault::StopBridge(device) => self.ground.start_bridge(device),
             Fault::FreezeBridge(device) => {
@@ -299,7 +309,7 @@ impl Round<'_> {
             retained: false,
             permitted: true,
         }))?;
-        let process = self.ground.site.launch_tool(program, "alice", &words)?.spawn()?;
+        let process = self.ground.tool(program, &words)?.spawn()?;
         let words = format!("{program} {}", words.join(" "));
         let who = "alice".to_owned();
         self.ground.tools.push(RunningTool { process, who, words, device: verb.device(), value, began });
@@ -310,6 +320,7 @@ impl Round<'_> {
         for tool in &mut self.ground.tools {
             tool.process.thaw()?;
         }
+        self.ground.part()?;
         for device in DEVICES {
             if self.ground.is_down(device) {
                 bail!("the plan left the bridge of {} down", device.name());

@@ -41,7 +41,8 @@ impl Broker {
         let passwords = web::password_file(path).unwrap();
         let [port, tls_port, loopback_port] = [(); 3].map(|()| free_port().unwrap());
         let tls = web::tls_listener(&path.join("certs"), tls_port, &passwords).unwrap();
-        let loopback = web::loopback_listener(loopback_port, &passwords, Some(Path::new(PAGE))).unwrap();
+        let page = Some(Path::new(PAGE)).filter(|_| web::serves_pages().unwrap());
+        let loopback = web::loopback_listener(loopback_port, &passwords, page).unwrap();
         let loopback = loopback.lines().skip(1).collect::<Vec<_>>().join("\n");
         fs::create_dir(path.join("conf.d")).unwrap();
         fs::write(path.join("conf.d/obsbus.conf"), production_conf(path, port).unwrap()).unwrap();
@@ -175,11 +176,15 @@ fn a_certificate_still_needs_no_password_and_a_password_is_no_certificate() {
 
 #[test]
 fn the_panel_is_served_as_it_is_committed() {
+    // What stands in its place with a newer one: docs/web-panel.md.
+    if !web::serves_pages().unwrap() {
+        return;
+    }
     let broker = Broker::start();
     let committed = fs::read_to_string(Path::new(PAGE).join("index.html")).unwrap();
     for path in ["/", "/index.html"] {
         let found = broker.browser(broker.loopback_port, &json!({ "get": path }));
-        assert_eq!(found["status"], 200, "{path}");
+        assert_eq!(found["status"], 200, "{path}: {found}");
         assert!(found["body"] == committed, "{path} is another page");
     }
     let outside = broker.browser(broker.loopback_port, &json!({ "get": "/../obsbus.acl" }));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testbed::broker::Broker;
 use testbed::certs::Authority;
-use testbed::client::{Connect, TestClient};
+use testbed::client::{Connect, Post, TestClient};
 
 use crate::{received_by, refused, taken};
 
@@ -36,8 +36,8 @@ fn a_name_with_a_slash_or_a_wildcard_speaks_for_nobody_else() {
             refused(&client, topic);
         }
         if !name.contains(['+', '#']) {
-            // The broker takes what is one level too deep to be a command.
-            taken(&client, &format!("clasp/chiller/command/{name}/ping"));
+            // One level too deep to be a command: Mosquitto 2.0 takes it, 2.1 does not.
+            client.publish(Post::to(format!("clasp/chiller/command/{name}/ping"), "x")).unwrap();
         }
     }
     assert_eq!(received_by(&bridge, &bridge), Vec::<String>::new());

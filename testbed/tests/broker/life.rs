@@ -21,6 +21,13 @@ fn the_shipped_files_load_without_an_error_and_with_the_expected_warnings_only()
 }
 
 #[test]
+fn the_broker_is_the_version_that_make_test_brokers_has_asked_for() {
+    let Ok(version) = std::env::var("OBSBUS_MOSQUITTO") else { return };
+    let log = Broker::start().unwrap().log();
+    assert!(log.contains(&format!("mosquitto version {version} starting")), "{log}");
+}
+
+#[test]
 fn a_keep_alive_over_the_limit_is_shortened() {
     let broker = Broker::start().unwrap();
     let asking_for = |seconds| {

@@ -81,8 +81,9 @@ fn a_response_topic_elsewhere_is_ignored_and_the_command_run_all_the_same() {
         let (id, payload) = request(json!({})).unwrap();
         let post = alice.post("ping", payload).response_topic(topic);
         if !publish(&site, &mut alice, post) {
-            // Control characters are the broker's to refuse.
-            assert!(topic.chars().any(char::is_control), "the broker refuses {topic:?}");
+            // Control characters are the broker's to refuse, and from Mosquitto 2.1 on wildcards, too.
+            let is_bad = |char: char| char.is_control() || "+#".contains(char);
+            assert!(topic.chars().any(is_bad), "the broker refuses {topic:?}");
             continue;
         }
         let reply = alice.terminal(&id).unwrap();
@@ -93,7 +94,7 @@ fn a_response_topic_elsewhere_is_ignored_and_the_command_run_all_the_same() {
         );
         run += 1;
     }
-    assert!(run >= 12, "only {run} reached the bridge");
+    assert!(run >= 9, "only {run} reached the bridge");
     alice.settle().unwrap();
     undisturbed(&site);
     let heard = bob.client.messages();

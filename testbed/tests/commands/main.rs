@@ -12,6 +12,7 @@ mod flood;
 mod history;
 mod hostile;
 mod identity;
+mod older;
 mod once;
 mod open;
 mod recent;

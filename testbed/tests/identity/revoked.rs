@@ -198,6 +198,31 @@ fn the_packages_settings_stay_as_they_are_and_revoked_clients_stay_out() {
     }
 }
 
+/// The access rules are edited by a revocation, so an upgrade asks, and somebody may take the new ones.
+#[test]
+fn who_was_revoked_stays_denied_when_the_access_rules_are_replaced_until_the_name_is_issued_again() {
+    let machine = prepared(Machine::packaged());
+    let rules = "/etc/mosquitto/obsbus.acl";
+    let shipped = machine.read(rules);
+    for name in ["alice", "bob"] {
+        machine.issue(name);
+        machine.identity(&["revoke", name]);
+    }
+    let denied = |name: &str| machine.read(rules).matches(&format!("\nuser {name}\ntopic deny #\n")).count();
+    let replaced = || {
+        std::fs::write(machine.at(rules), &shipped).unwrap();
+        machine.restart();
+    };
+    replaced();
+    assert_eq!((denied("alice"), denied("bob")), (1, 1), "{}", machine.read(rules));
+    machine.restart();
+    assert_eq!((denied("alice"), denied("bob")), (1, 1), "{}", machine.read(rules));
+    machine.identity(&["issue", "bob", "--out", machine.path("again").to_str().unwrap()]);
+    assert_eq!((denied("alice"), denied("bob")), (1, 0), "{}", machine.read(rules));
+    replaced();
+    assert_eq!((denied("alice"), denied("bob")), (1, 0), "{}", machine.read(rules));
+}
+
 #[test]
 fn who_was_revoked_stays_so_when_the_register_is_an_old_copy() {
     let machine = machine();

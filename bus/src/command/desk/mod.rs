@@ -35,7 +35,7 @@ use begin::PendingSave;
 use held::{Held, Owed};
 use overdue::Unanswered;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Running {
     ticket: Ticket,
     verb: &'static Verb,
@@ -50,7 +50,7 @@ struct Running {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Desk {
     settings: DeskSettings,
     signatures: Signatures,

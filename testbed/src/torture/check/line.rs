@@ -1,7 +1,7 @@
 //! The rules about what reaches the devices: the bytes on the lines, and whose request each order is.
 
 use super::Finding;
-use super::facts::{Facts, Frame, Sent};
+use super::facts::{Facts, Frame, Reply, Sent};
 
 /// Steps in a millimetre, as the bridge has it by default.
 const STEPS_PER_MM: f64 = 5088.0;
@@ -15,6 +15,8 @@ const SAME_CELSIUS: f64 = 0.049;
 const LATEST: f64 = 30.0;
 /// For a stop to reach the line of a device that is there, on a busy machine.
 const STOP_LIMIT: f64 = 1.5;
+/// A tool has to start and to connect first.
+const TOOL_STOP_LIMIT: f64 = 5.0;
 
 /// An order that changes something.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -248,24 +250,45 @@ fn accepted(facts: &Facts, sent: &Sent, before: f64) -> Option<f64> {
     replies.find(|reply| reply.t <= before).map(|reply| reply.t)
 }
 
+/// Shortly before the stop was accepted that runs at a time, if one does: another one joins it.
+fn running_stop(facts: &Facts, device: &str, t: f64) -> Option<f64> {
+    let is_stop = |reply: &&Reply| reply.device == device && reply.text("verb") == "stop";
+    let accepted = facts
+        .replies
+        .iter()
+        .filter(is_stop)
+        .filter(|reply| reply.text("status") == "accepted" && reply.t <= t + STOP_LIMIT);
+    let running = accepted.filter(|accepted| {
+        let mut later = facts.replies.iter().filter(|reply| reply.t >= t);
+        later.any(|reply| {
+            reply.is_admitted_verdict()
+                && !reply.is_duplicate()
+                && reply.is_to(device, &accepted.named, &accepted.id)
+        })
+    });
+    running.map(|accepted| accepted.t - STOP_LIMIT).reduce(f64::min)
+}
+
 pub(super) fn stop_reaches_the_line(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for sent in &facts.sent {
         let request = &sent.request;
         let is_stop =
             request.verb == "stop" && request.permitted && !request.retained && request.named == request.who;
-        let until = sent.t + STOP_LIMIT;
+        let limit = if request.id.is_some() { STOP_LIMIT } else { TOOL_STOP_LIMIT };
+        let until = sent.t + limit;
         if !is_stop || !facts.is_calm(&request.device, sent.t, until) {
             continue;
         }
+        let since = running_stop(facts, &request.device, sent.t).unwrap_or(sent.t);
         let arrives = orders(facts).any(|(frame, order)| {
-            order == Order::Stop && frame.device == request.device && (sent.t..=until).contains(&frame.t)
+            order == Order::Stop && frame.device == request.device && (since..=until).contains(&frame.t)
         });
         let is_over = facts.rounds.last().is_some() && facts.settled.iter().all(|t| *t < until);
         if !arrives && !is_over {
             findings.push((
                 sent.t,
-                format!("a stop of {} does not reach the line within {STOP_LIMIT} s", request.who),
+                format!("a stop of {} does not reach the line within {limit} s", request.who),
             ));
         }
     }

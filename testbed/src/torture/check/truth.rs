@@ -14,8 +14,9 @@ const READ_LATE: f64 = 0.9;
 const LOGGED: f64 = 0.3;
 /// A will is published within this time.
 const WILL: f64 = 2.0;
-/// A position counts for this time around its date.
-const AROUND: (f64, f64) = (0.7, 0.15);
+/// A position counts for this time around its date: a reply is believed that was read half a second after its
+/// limit, and has the date of then.
+const AROUND: (f64, f64) = (1.0, 0.15);
 /// What rounding to whole steps makes.
 const STEPS: i32 = 2;
 /// The readings of each device that must be unknown when it does not answer.
@@ -127,6 +128,15 @@ pub(super) fn dead_say_nothing(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// The counters that the focuser itself told within a time: between two looks at the model it may turn round.
+fn steps_told(facts: &Facts, from: f64, to: f64) -> Vec<i32> {
+    let of = facts
+        .frames
+        .iter()
+        .filter(|frame| frame.device == "focuser" && !frame.from_host && (from..=to).contains(&frame.t));
+    of.filter_map(|frame| frame.bytes.split_once("#P081 F ")?.1.trim_end_matches('$').parse().ok()).collect()
+}
+
 /// The counters and whether the motor turns, within a time and just before it.
 fn focuser_between(facts: &Facts, from: f64, to: f64) -> Vec<(f64, i32, f64, bool)> {
     let mut last = None;
@@ -155,8 +165,9 @@ pub(super) fn position_is_true(facts: &Facts) -> Vec<Finding> {
         let is_near = |ahead: &f64| {
             let at = date - ahead;
             let truths = focuser_between(facts, at - AROUND.0, at + AROUND.1);
-            let least = truths.iter().map(|(_, steps, ..)| *steps).min().unwrap_or(i32::MIN);
-            let most = truths.iter().map(|(_, steps, ..)| *steps).max().unwrap_or(i32::MAX);
+            let told = steps_told(facts, at - AROUND.0, at + AROUND.1);
+            let all = || truths.iter().map(|(_, steps, ..)| *steps).chain(told.iter().copied());
+            let (least, most) = (all().min().unwrap_or(i32::MIN), all().max().unwrap_or(i32::MAX));
             truths.is_empty() || (f64::from(least - STEPS)..=f64::from(most + STEPS)).contains(&steps)
         };
         // One flipped bit can make another position, since a reply has no checksum.
@@ -206,11 +217,11 @@ pub(super) fn success_is_true(facts: &Facts) -> Vec<Finding> {
     }
     for (device, verb, value, from, to) in claims {
         let is_true = match (device, verb) {
-            ("focuser", "set") => focuser_between(facts, from, to + 0.1)
+            ("focuser", "set") => focuser_between(facts, from, to + LATE)
                 .iter()
                 .any(|(_, _, place, turning)| !turning && (place - value).abs() < 0.002),
             ("chiller", "setpoint") => {
-                chiller_between(facts, from, to + 0.1).iter().any(|celsius| (celsius - value).abs() < 0.05)
+                chiller_between(facts, from, to + LATE).iter().any(|celsius| (celsius - value).abs() < 0.05)
             }
             _ => true,
         };

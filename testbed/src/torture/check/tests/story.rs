@@ -59,7 +59,7 @@ pub(super) fn reply(
     };
     let body = json!({
         "id": id, "verb": verb, "by": who, "status": status, "code": code, "reason": reason,
-        "received_at": date(t - 0.01), "deadline": date(t + 5.0), "duplicate": false,
+        "received_at": date(t - 0.01), "deadline": date(t + 5.0), "duplicate": false, "finished_at": code.map(|_| date(t - 0.01)),
     });
     told(t, who, device, &format!("reply/{who}/{id}"), body)
 }
