@@ -22,11 +22,10 @@ username = "barometer-bridge"
 password_file = "password"
 "#;
 
-const VERBS: &[Verb] = &[
-    Verb::PING,
-    Verb::new("gain", "Gain", Class::Exclusive),
-    Verb { stop: true, ..Verb::new("halt", "Halt", Class::Overriding) },
-];
+const GAIN: Verb = Verb::new("gain", "Gain", Class::Exclusive);
+const NO_STOP: &[Verb] = &[Verb::PING, GAIN];
+const VERBS: &[Verb] =
+    &[Verb::PING, GAIN, Verb { stop: true, ..Verb::new("halt", "Halt", Class::Overriding) }];
 
 #[derive(Debug)]
 struct Barometer<const HAS_STOP: bool>(BridgeSettings);
@@ -38,7 +37,7 @@ fn usual(kind: &'static str, has_stop: bool) -> Usual {
         query_delay: (0.5..=10.0, 5.0),
         exchange_limit: (0.1..=10.0, 3.0),
         stale_after: (2.0..=600.0, 30.0),
-        verbs: if has_stop { VERBS } else { &VERBS[..2] },
+        verbs: if has_stop { VERBS } else { NO_STOP },
     }
 }
 

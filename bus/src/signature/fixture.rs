@@ -60,20 +60,20 @@ impl Site {
     }
 
     pub(crate) fn client(&self, name: &str) -> Client {
-        self.client_with(name, KeyPair::generate().unwrap(), |_| ())
+        self.client_with(name, &KeyPair::generate().unwrap(), |_| ())
     }
 
     pub(super) fn client_with(
         &self,
         name: &str,
-        key: KeyPair,
+        key: &KeyPair,
         change: impl FnOnce(&mut CertificateParams),
     ) -> Client {
         let mut params = params(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         change(&mut params);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(key, &self.issuer).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         Client { chain: vec![certificate.der().clone()], key }
     }

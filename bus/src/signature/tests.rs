@@ -61,14 +61,14 @@ fn every_kind_of_key_that_opens_a_connection_signs() {
         (&rcgen::PKCS_ECDSA_P384_SHA384, "ES384"),
         (&rcgen::PKCS_ED25519, "EdDSA"),
     ] {
-        let alice = site.client_with("alice", KeyPair::generate_for(kind).unwrap(), |_| ());
+        let alice = site.client_with("alice", &KeyPair::generate_for(kind).unwrap(), |_| ());
         // Often: the two numbers of a signature have now and then fewer digits.
         for _ in 0..50 {
             assert_eq!(verified(&trust, &alice.sign(TOPIC, PAYLOAD)), "", "{expected}");
         }
         assert_eq!(format!("{:?}", alice.signer()), format!("Signer({expected}, key hidden)"));
     }
-    let alice = site.client_with("alice", KeyPair::from_pem(RSA).unwrap(), |_| ());
+    let alice = site.client_with("alice", &KeyPair::from_pem(RSA).unwrap(), |_| ());
     assert_eq!(verified(&trust, &alice.sign(TOPIC, PAYLOAD)), "");
     let sec1 = PrivateKeyDer::from_pem_slice(SEC1.as_bytes()).unwrap();
     assert!(Signer::new(&alice.chain, &sec1).unwrap().sign(TOPIC, b"").is_some());
@@ -107,11 +107,11 @@ fn nobody_signs_for_somebody_else() {
     for name in ["alice\u{1b}[31m", "alice\0", "Alice", "alice ", "al\u{202e}ice", ""] {
         refused(&trust, &site.client(name).sign(TOPIC, PAYLOAD), "and the command came as alice");
     }
-    let twice = site.client_with("alice", KeyPair::generate().unwrap(), |params| {
+    let twice = site.client_with("alice", &KeyPair::generate().unwrap(), |params| {
         params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 3]), "mallory");
     });
     refused(&trust, &twice.sign(TOPIC, PAYLOAD), "has 2 common names: expected one, \"alice\"");
-    let none = site.client_with("alice", KeyPair::generate().unwrap(), |params| {
+    let none = site.client_with("alice", &KeyPair::generate().unwrap(), |params| {
         params.distinguished_name = rcgen::DistinguishedName::new();
     });
     refused(&trust, &none.sign(TOPIC, PAYLOAD), "has 0 common names");
@@ -147,7 +147,7 @@ fn the_authority_and_its_list_decide_whose_certificates_count() {
     let with_serial = |params: &mut rcgen::CertificateParams| {
         params.serial_number = Some(SerialNumber::from(7_u64));
     };
-    let alice = site.client_with("alice", KeyPair::generate().unwrap(), with_serial);
+    let alice = site.client_with("alice", &KeyPair::generate().unwrap(), with_serial);
     assert_eq!(verified(&site.trust(&[8]), &alice.sign(TOPIC, PAYLOAD)), "");
     refused(&site.trust(&[8, 7]), &alice.sign(TOPIC, PAYLOAD), "the certificate of alice was revoked");
 
@@ -160,7 +160,7 @@ fn a_certificate_must_be_a_clients_and_valid_by_the_bridges_clock() {
     let site = Site::new();
     let trust = site.trust(&[]);
     let refuses = |change: &dyn Fn(&mut rcgen::CertificateParams), expected: &str| {
-        let alice = site.client_with("alice", KeyPair::generate().unwrap(), change);
+        let alice = site.client_with("alice", &KeyPair::generate().unwrap(), change);
         refused(&trust, &alice.sign(TOPIC, PAYLOAD), expected);
     };
     refuses(&|params| params.not_after = date_time_ymd(2026, 11, 30), "of alice has expired");

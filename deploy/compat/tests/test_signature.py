@@ -11,24 +11,22 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from obsbus_gateway import signature
+from stand import wait_for
 
 
 def decoded(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def test_a_command_is_signed_by_its_caller(stand, focuser, tap):
+def test_a_command_is_signed_by_its_caller(focuser, tap):
     topic = "clasp/focuser/command/scheduler/stop"
     words = tap.command[: tap.command.index("-F")]
     reader = subprocess.Popen(
-        [*words, "-F", "%x %P", "-t", topic, "-C", "1", "-W", "30", "-d"], stdout=subprocess.PIPE, text=True
+        [*words, "-F", "%x %P", "-t", topic, "-C", "1", "-W", "60"], stdout=subprocess.PIPE, text=True
     )
-    for line in reader.stdout:
-        if "SUBACK" in line:
-            break
-    assert focuser.call("stop") == 0
-    said = [line for line in reader.stdout if " signature:" in line]
-    payload, _, made = said[0].strip().partition(" signature:")
+    # It does not say when it has subscribed.
+    wait_for("a stop that it has heard", lambda: focuser.call("stop") == 0 and reader.poll() is not None)
+    payload, _, made = reader.stdout.read().strip().partition(" signature:")
     header, made = made.split("..")
     claimed = json.loads(decoded(header))
     assert {key: claimed[key] for key in ("alg", "typ", "topic")} == {

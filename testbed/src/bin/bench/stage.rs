@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use bus::signature::TrustFiles;
 use bus::topic::Base;
 use serde_json::Value;
 use testbed::broker::{Broker, HOST};
@@ -68,6 +69,11 @@ impl Stage {
     pub(crate) fn start_signed(config: Config) -> Result<Self> {
         let sections = "[commands]\nrequire_signature = [\"ping\"]\ncrl_file = \"crl.pem\"\n";
         Self::start_with(config, None, "", sections)
+    }
+
+    /// By what its bridge would verify a signature.
+    pub(crate) fn trust(&self) -> TrustFiles {
+        TrustFiles { authority: self.broker.authority().ca(), revoked: self.dir.path().join("crl.pem") }
     }
 
     fn start_with(config: Config, query_delay: Option<f64>, keys: &str, sections: &str) -> Result<Self> {
