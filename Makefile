@@ -22,9 +22,14 @@ help:
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt (PAHO=2: the newest)'
+	@echo 'make torture N=1000 rounds of random faults: kills, freezes, cables, disks, clocks; then the rules of'
+	@echo '                    docs/bus.md applied to all that was sent, told and seen (some faults need root)'
+	@echo 'make soak H=2       the whole demo site for two hours (H=0.1: six minutes) with faults: does any process'
+	@echo '                    grow, or keep files or threads?'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
+	@echo 'make bench-scale    10, 100, 500 and 1,000 instruments on one broker, beside the targets (N=500: one size)'
 	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
 	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
 	@echo '                    Debian 12 and 13; only root can run all of it'
@@ -89,6 +94,21 @@ test-gateway:
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@deploy/compat/tools/test
 
+# docs/torture.md. SEED and FIRST repeat rounds of a campaign; SITES is how many run at once.
+.PHONY: torture
+torture:
+	@tools/setup rust broker faketime
+	@$(CARGO) build --workspace --bins --locked --quiet
+	@exec $(CARGO) run --quiet --locked -p testbed --bin torture -- run --rounds $(or $(N),1000) \
+		$(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST)) $(if $(SITES),--sites $(SITES))
+
+# docs/torture.md. The panel runs in Chromium if there is one.
+.PHONY: soak
+soak:
+	@tools/setup rust broker
+	@$(CARGO) build --workspace --bins --locked --quiet
+	@exec $(CARGO) run --quiet --locked -p testbed --bin torture -- soak --hours $(or $(H),2)
+
 check:
 	@tools/setup rust lints deny
 	@tools/check
@@ -122,6 +142,14 @@ season:
 fuzz:
 	@tools/setup rust fuzz
 	@tools/fuzz $(T)
+
+# All sizes take six minutes, one takes two.
+.PHONY: bench-scale
+bench-scale: N = 10,100,500,1000
+bench-scale:
+	@tools/setup rust broker
+	$(CARGO) build --bin bench --bin many-bridges --release --locked --quiet
+	$(CARGO) run --release --quiet --locked --bin bench -- --instruments $(N) --json target/bench-scale.json
 
 # Those of the instruments first: the others are assembled from them.
 generated:

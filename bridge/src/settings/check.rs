@@ -34,6 +34,8 @@ impl BridgeSettings {
             let message = format!("user {} {error}", user());
             section.refuse("state_directory", section.origin("state_directory"), message, None);
         }
+        let home = self.homeassistant.as_ref().map(|homeassistant| homeassistant.identity.as_str());
+        self.commands.check(section, &self.control_clients, home, now);
         if let Some(homeassistant) = &self.homeassistant
             && !self.control_clients.iter().any(|client| *client == homeassistant.identity.as_str())
         {

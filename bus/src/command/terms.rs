@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::arguments::Arguments;
-use crate::clock::Instant;
+use crate::clock::{Instant, Utc};
 use crate::device::Verb;
 use crate::message::{Code, EventBody, Reply, ReplyStatus};
+use crate::signature::Trust;
 use crate::topic::{Base, Identity, RequestId};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +54,38 @@ impl DeskSettings {
     #[must_use]
     pub fn timeout(&self, verb: &str) -> Duration {
         self.timeouts.get(verb).copied().unwrap_or(DEFAULT_TIMEOUT)
+    }
+}
+
+/// The verbs that need a signature, and what proves one.
+#[derive(Clone, Debug)]
+pub struct Signatures {
+    /// Their names; never one that stops.
+    pub verbs: BTreeSet<&'static str>,
+    /// By what a signature is verified, or why none can be: then these verbs are refused.
+    pub trust: Result<Trust, String>,
+}
+
+impl Default for Signatures {
+    fn default() -> Self {
+        Self { verbs: BTreeSet::new(), trust: Err("no authority was read".to_owned()) }
+    }
+}
+
+impl Signatures {
+    /// Whether this verb needs one.
+    #[must_use]
+    pub fn are_needed(&self, verb: &Verb) -> bool {
+        !verb.stop && self.verbs.contains(verb.name)
+    }
+
+    /// Why no command that needs one can be verified at `now`, if there are such verbs.
+    #[must_use]
+    pub fn problem(&self, now: Utc) -> Option<String> {
+        if self.verbs.is_empty() {
+            return None;
+        }
+        self.trust.as_ref().map_or_else(|problem| Some(problem.clone()), |trust| trust.problem(now))
     }
 }
 
@@ -180,6 +213,11 @@ pub enum Output {
     Event(EventBody),
     /// The sender's clock agrees with the bridge's: a request with a `ts` came in time.
     ClocksAgree,
+    /// This command waits for the disk: what else must be on the disk before it acts can go there
+    /// at the same time.
+    Prepare(Ticket, &'static Verb, Arguments),
+    /// A prepared command will not run.
+    Withdraw(Ticket),
     /// Run this command, if it is still possible.
     Admit(Ticket, &'static Verb, Arguments),
     /// The journal changed: save it, then call [`Desk::journalled`](super::Desk::journalled) with

@@ -58,6 +58,11 @@ impl Machine {
         self.at("/etc/obsbus/ca.pem")
     }
 
+    /// The list of revoked certificates, for bridges that verify signatures.
+    pub(crate) fn revoked(&self) -> PathBuf {
+        self.at("/etc/obsbus/crl.pem")
+    }
+
     /// The authority's certificate, for the broker.
     pub(crate) fn broker_authority(&self) -> PathBuf {
         self.at("/etc/mosquitto/ca_certificates/obsbus-ca.pem")

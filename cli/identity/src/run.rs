@@ -48,6 +48,7 @@ pub fn run(matches: &ArgMatches, site: Option<String>) -> Result<(String, u8), F
             Some(list) => revoke::revoke_here(&context, &name_of(), &list),
             None => revoke::revoke(&context, &name_of()),
         },
+        "crl" => revoke::list(&context),
         "list" => list::list(&context, matches.get_flag("json")),
         _ => Err(Failure::usage("no such command")),
     };

@@ -54,6 +54,7 @@ pub fn command() -> Command {
         .subcommand(install())
         .subcommand(renew())
         .subcommand(revoke())
+        .subcommand(crl())
         .subcommand(list())
         .subcommand(request())
         .subcommand(sign())
@@ -129,6 +130,10 @@ fn revoke() -> Command {
                 "On the broker's machine, if the authority is elsewhere: the list that it has made there",
             ),
         )
+}
+
+fn crl() -> Command {
+    Command::new("crl").about("Make the list of revoked certificates, for bridges that verify signatures")
 }
 
 fn list() -> Command {

@@ -102,7 +102,9 @@ async fn show(
         last = date;
         if date < from {
             // What was true at the beginning is shown at the beginning.
-            if let Line::Message(message) = line {
+            if let Line::Message(message) = line
+                && replayed(&message.topic).is_some_and(|again| again.retained)
+            {
                 before.insert(message.topic.clone(), message);
             }
             continue;

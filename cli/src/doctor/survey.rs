@@ -12,7 +12,7 @@ use bus::clock::{Instant, Now};
 use bus::message::{Health, ONLINE, Recent, Reply};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
 use bus::settings::Address;
-use bus::topic::{Base, Identity, RequestId};
+use bus::topic::{Base, Identity, RequestId, What};
 use bytes::Bytes;
 
 use super::limited::LIMIT;
@@ -86,6 +86,12 @@ impl Survey {
         Self { client, identity, sites, devices: BTreeMap::new() }
     }
 
+    /// How long a check may take: a slow link has its round trips beside, a few and some for each device.
+    pub(super) fn limit(&self) -> Duration {
+        let devices = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
+        LIMIT + self.round_trip().saturating_mul(devices.saturating_mul(3).saturating_add(10))
+    }
+
     /// Collects what is stored.
     ///
     /// # Errors
@@ -115,7 +121,7 @@ impl Survey {
     }
 
     pub(super) fn hear(&mut self, message: &Message) {
-        let base = Base::of_topic(&message.topic).or_else(|| Base::of_reply(&message.topic));
+        let base = What::on(&message.topic).map(|(base, _)| base).or_else(|| Base::of_reply(&message.topic));
         let Some(base) = base else { return };
         let key = (base.site().to_owned(), base.device().to_owned());
         let (base, device) = self.devices.entry(key).or_insert_with(|| (base, Device::default()));
@@ -169,7 +175,7 @@ impl Survey {
                 device.pinged = Pinged::Refused;
             }
         }
-        let until = Now::read().instant + ANSWER_LIMIT;
+        let until = Now::read().instant + self.client.limit(ANSWER_LIMIT);
         let waits =
             |survey: &Self| survey.devices.values().any(|(_, device)| device.pinged == Pinged::Unanswered);
         while waits(self) {

@@ -11,6 +11,8 @@ use crate::protocol::{Motion, Reply, Request, Status};
 #[derive(Debug, Default)]
 pub(super) struct Motor {
     pub(super) status: Option<Status>,
+    /// When it was requested.
+    pub(super) status_asked: Option<Instant>,
     /// Whether the status was read after the last position.
     pub(super) status_is_newer: bool,
     /// The first status letter, if it differed from the usual one twice in a row.
@@ -34,7 +36,7 @@ impl Motor {
             Reply::Status(status) => {
                 let again = self.status.is_some_and(|before| before.fault == status.fault);
                 self.odd_letter = Some(status.fault).filter(|letter| again && *letter != 'N');
-                self.status = Some(status);
+                (self.status, self.status_asked) = (Some(status), Some(asked));
                 self.status_is_newer = true;
             }
             Reply::Temperature(raw) => self.temperature = Some(raw),

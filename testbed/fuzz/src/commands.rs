@@ -30,6 +30,7 @@ pub(crate) fn commands(bytes: &[u8]) {
         retain: flags & 4 != 0,
         response_topic: (flags & 8 != 0).then_some(response),
         correlation: (flags & 16 != 0).then_some(correlation),
+        signatures: Vec::new(),
         received: now,
         stalled: flags & 32 != 0,
     };
@@ -56,7 +57,11 @@ pub(crate) fn commands(bytes: &[u8]) {
                     assert!(!incoming.retain, "a retained command was admitted");
                 }
                 Output::Save(number) => desk.journalled(number),
-                Output::Event(_) | Output::ClocksAgree | Output::Reconnect => {}
+                Output::Event(_)
+                | Output::ClocksAgree
+                | Output::Reconnect
+                | Output::Prepare(..)
+                | Output::Withdraw(_) => {}
             }
         }
         // What waits for a disk begins without one.

@@ -211,6 +211,7 @@ impl World {
             retain: false,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: self.now,
             stalled,
         };
@@ -323,7 +324,7 @@ impl World {
                 }
                 Output::Save(number) => self.save_due = Some(number),
                 Output::Reconnect => self.break_off(0),
-                Output::Event(_) | Output::ClocksAgree => {}
+                Output::Event(_) | Output::ClocksAgree | Output::Prepare(..) | Output::Withdraw(_) => {}
             }
         }
         // The core writes no journal until it has taken over the last one.

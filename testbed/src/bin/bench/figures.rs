@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "measures time, and lets some pass")]
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,6 +9,7 @@ use bus::clock::{Instant, Now};
 use bus::topic::{Base, Identity, RequestId};
 use testbed::chiller::CHARACTER_TIME;
 use testbed::client::{Post, TestClient};
+use testbed::footprint::{mebibytes, processor_time};
 use testbed::port::{Direction, Passed};
 use testbed::process::Launch;
 
@@ -285,24 +285,4 @@ pub(crate) fn at_rest(pid: u32) -> Result<Footprint> {
 pub(crate) fn memory_at_rest(pid: u32) -> Result<f64> {
     std::thread::sleep(SETTLE_TIME);
     mebibytes(pid, "Anonymous")
-}
-
-/// What all threads of the process ran so far; finer than the ticks of `/proc/PID/stat`.
-fn processor_time(pid: u32) -> Result<Duration> {
-    let mut nanoseconds = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).context("look for the bridge's threads")? {
-        let text = fs::read_to_string(task?.path().join("schedstat")).context("read a thread's time")?;
-        let run: u64 = text.split_whitespace().next().context("an empty schedstat")?.parse()?;
-        nanoseconds += run;
-    }
-    Ok(Duration::from_nanos(nanoseconds))
-}
-
-/// From the one file whose counts are exact: those in `/proc/PID/status` are estimates.
-fn mebibytes(pid: u32, key: &str) -> Result<f64> {
-    let rollup =
-        fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("read the bridge's memory")?;
-    let value = rollup.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    let kibibytes = value.and_then(|value| value.split_whitespace().next()).context("a key is missing")?;
-    Ok(kibibytes.parse::<f64>()? / 1024.0)
 }
