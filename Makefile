@@ -136,14 +136,6 @@ bench:
 		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \
 	else echo 'web panel: not measured, since Node.js or Chromium is not installed'; fi
 
-# All sizes take six minutes, one takes two.
-.PHONY: bench-scale
-bench-scale: N = 10,100,500,1000
-bench-scale:
-	@tools/setup rust broker
-	$(CARGO) build --bin bench --bin many-bridges --release --locked --quiet
-	$(CARGO) run --release --quiet --locked --bin bench -- --instruments $(N) --json target/bench-scale.json
-
 prove:
 	@tools/setup rust
 	@tools/prove $(if $(MUTANTS),--mutants)
@@ -158,6 +150,14 @@ season:
 fuzz:
 	@tools/setup rust fuzz
 	@tools/fuzz $(T)
+
+# All sizes take six minutes, one takes two.
+.PHONY: bench-scale
+bench-scale: N = 10,100,500,1000
+bench-scale:
+	@tools/setup rust broker
+	$(CARGO) build --bin bench --bin many-bridges --release --locked --quiet
+	$(CARGO) run --release --quiet --locked --bin bench -- --instruments $(N) --json target/bench-scale.json
 
 # Those of the instruments first: the others are assembled from them.
 generated:

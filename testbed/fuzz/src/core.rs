@@ -103,6 +103,7 @@ impl<I: Instrument> Lives<I> {
                 retain: false,
                 response_topic: None,
                 correlation: None,
+                signatures: Vec::new(),
                 received: now,
                 stalled: false,
             }))

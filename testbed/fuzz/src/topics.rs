@@ -7,15 +7,16 @@ pub(crate) fn topics(bytes: &[u8]) {
     if let Some((base, what)) = What::on(&text) {
         assert_eq!(format!("{base}/{}", what.level()), text);
     }
-    let mut levels = text.splitn(3, '/');
-    if let (Some(site), Some(device), Some(_)) = (levels.next(), levels.next(), levels.next())
+    if let Some(base) = Base::of_reply(&text) {
+        assert!(text.starts_with(&format!("{base}/reply/")), "{text}");
+    }
+    let mut levels = text.split('/');
+    if let (Some(site), Some(device)) = (levels.next(), levels.next())
         && let Ok(base) = Base::new(site, device)
+        && let Ok(command) = base.parse_command(&text)
     {
-        assert!(text.starts_with(&format!("{base}/")));
-        if let Ok(command) = base.parse_command(&text) {
-            assert_eq!(base.command(&command.identity, &command.verb), text);
-            assert!(base.is_command(&text));
-        }
+        assert_eq!(base.command(&command.identity, &command.verb), text);
+        assert!(base.is_command(&text));
     }
     if let (Ok(base), Some((by, id))) = (Base::new("clasp", "lamp"), text.split_once(' '))
         && let (Ok(identity), Ok(id)) = (Identity::new(by), RequestId::new(id))

@@ -206,12 +206,12 @@ impl World {
         self.arrivals.push(Arrival::new(index, self.now.utc));
         let Request { by, verb, id, argument } = request;
         let incoming = Incoming {
-            signatures: Vec::new(),
             topic: format!("{}/command/{by}/{verb}", scene.settings.base),
             payload: format!(r#"{{"id":"{id}","ts":"{}"{argument}}}"#, self.now.utc).into_bytes(),
             retain: false,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: self.now,
             stalled,
         };
@@ -324,8 +324,7 @@ impl World {
                 }
                 Output::Save(number) => self.save_due = Some(number),
                 Output::Reconnect => self.break_off(0),
-                // A courtesy to the controller: no reply depends on them.
-                Output::Prepare(..) | Output::Withdraw(_) | Output::Event(_) | Output::ClocksAgree => {}
+                Output::Event(_) | Output::ClocksAgree | Output::Prepare(..) | Output::Withdraw(_) => {}
             }
         }
         // The core writes no journal until it has taken over the last one.
