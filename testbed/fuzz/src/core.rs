@@ -99,7 +99,6 @@ impl<I: Instrument> Lives<I> {
             Event::Session(SessionEvent::Message(Incoming {
                 topic,
                 payload: payload.to_vec(),
-                signatures: Vec::new(),
                 retain: false,
                 response_topic: None,
                 correlation: None,
