@@ -6,7 +6,7 @@ PANEL := cd panels/web &&
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help demo test test-panel panel-pictures test-node-red test-homeassistant test-homeassistant-2025 test-gateway
-.PHONY: check check-asyncapi bench generated packages test-packages
+.PHONY: check check-asyncapi bench generated packages test-packages fuzz prove season
 
 help:
 	@echo 'make demo           the whole thing on this machine with simulated instruments: a short'
@@ -22,15 +22,24 @@ help:
 	@echo 'make test-homeassistant       discovery and dashboard in a real Home Assistant 2024.3.3'
 	@echo 'make test-homeassistant-2025  the same in a 2025.12.5; only root can run it'
 	@echo 'make test-gateway   the Pyro gateway with its oldest and its newest Python and paho-mqtt (PAHO=2: the newest)'
+	@echo 'make torture N=1000 rounds of random faults: kills, freezes, cables, disks, clocks; then the rules of'
+	@echo '                    docs/bus.md applied to all that was sent, told and seen (some faults need root)'
+	@echo 'make soak H=2       the whole demo site for two hours (H=0.1: six minutes) with faults: does any process'
+	@echo '                    grow, or keep files or threads?'
 	@echo 'make test-brokers   the end-to-end tests under the Mosquitto of Debian 12, 13 and 14 (half an hour; TESTS=broker:'
 	@echo '                    only these test programs)'
 	@echo 'make test-cluster   the core of the bus on rmqttd: one node, then three of which one dies'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
+	@echo 'make bench-scale    10, 100, 500 and 1,000 instruments on one broker, beside the targets (N=500: one size)'
 	@echo 'make packages       .deb and .rpm of everything in target/packages, from one release build'
 	@echo 'make test-packages  builds them, looks at them, and installs, upgrades and removes them, also on booted'
 	@echo '                    Debian 12 and 13; only root can run all of it'
+	@echo 'make prove          every order of events around the real Desk, journal and outbox, in small worlds;'
+	@echo '                    MUTANTS=1: whether planted faults are found'
+	@echo 'make season         the chiller from October to March and 200 nights of focusing, with faults, in virtual time'
+	@echo 'make fuzz T=60      feeds every parser with what libFuzzer makes up, T seconds each'
 	@echo 'make generated      writes schemas/ and the access control anew, after a message or a description has changed'
 
 # Everything is built before it runs, and with the same features as for the tests, so that nothing
@@ -101,6 +110,21 @@ test-gateway:
 	$(if $(OBSBUS_PROGRAMS),,$(CARGO) build --workspace --bins --locked --quiet)
 	@deploy/compat/tools/test
 
+# docs/torture.md. SEED and FIRST repeat rounds of a campaign; SITES is how many run at once.
+.PHONY: torture
+torture:
+	@tools/setup rust broker faketime
+	@$(CARGO) build --workspace --bins --locked --quiet
+	@exec $(CARGO) run --quiet --locked -p testbed --bin torture -- run --rounds $(or $(N),1000) \
+		$(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST)) $(if $(SITES),--sites $(SITES))
+
+# docs/torture.md. The panel runs in Chromium if there is one.
+.PHONY: soak
+soak:
+	@tools/setup rust broker
+	@$(CARGO) build --workspace --bins --locked --quiet
+	@exec $(CARGO) run --quiet --locked -p testbed --bin torture -- soak --hours $(or $(H),2)
+
 check:
 	@tools/setup rust lints deny
 	@tools/check
@@ -119,6 +143,29 @@ bench:
 		$(PANEL) npm ci --silent --no-fund --no-audit && \
 		OBSBUS_PROGRAMS="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release" node test/run.mjs measure; \
 	else echo 'web panel: not measured, since Node.js or Chromium is not installed'; fi
+
+prove:
+	@tools/setup rust
+	@tools/prove $(if $(MUTANTS),--mutants)
+
+# With an optimised build: millions of steps.
+season:
+	@tools/setup rust
+	$(CARGO) test --profile prove --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
+	$(CARGO) test --profile prove --locked --quiet -p focuser-bridge --test device season -- --ignored --nocapture
+
+# What it finds is kept in testbed/fuzz/corpora, and every test run feeds it again.
+fuzz:
+	@tools/setup rust fuzz
+	@tools/fuzz $(T)
+
+# All sizes take six minutes, one takes two.
+.PHONY: bench-scale
+bench-scale: N = 10,100,500,1000
+bench-scale:
+	@tools/setup rust broker
+	$(CARGO) build --bin bench --bin many-bridges --release --locked --quiet
+	$(CARGO) run --release --quiet --locked --bin bench -- --instruments $(N) --json target/bench-scale.json
 
 # Those of the instruments first: the others are assembled from them.
 generated:

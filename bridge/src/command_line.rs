@@ -59,6 +59,8 @@ struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes: 0 ended as it was asked to, or the settings are valid; 1 failed; 64 wrong usage or
 settings; 65 not the settings of its predecessor, or not its transcript; 75 another bridge of this device runs, try later.";
+/// The options that are about a serial line.
+const OF_A_LINE: [&str; 3] = ["transcript", "explain", "output"];
 /// The settings are not its predecessor's.
 const NOT_MINE: u8 = 65;
 /// Wrong settings or usage; the systemd unit decides whether to retry.
@@ -80,7 +82,12 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
         .bin_name(program)
         .about(I::about())
         .after_help(EXIT_CODES)
-        .version(I::VERSION);
+        .version(I::VERSION)
+        // They would do nothing.
+        .mut_args(|arg| {
+            let is_of_a_line = OF_A_LINE.contains(&arg.get_id().as_str());
+            if is_of_a_line && !I::HAS_SERIAL_LINE { arg.hide(true) } else { arg }
+        });
     let arguments =
         match command.clone().try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
             Ok(arguments) => arguments,
@@ -99,6 +106,14 @@ pub(crate) fn run<I: Instrument>() -> ExitCode {
     }
     if let Some(old) = &arguments.convert_config {
         return convert::<I>(old);
+    }
+    if !I::HAS_SERIAL_LINE && (arguments.transcript.is_some() || arguments.explain.is_some()) {
+        let kind = I::DESCRIPTION.kind;
+        let words = format!(
+            "{kind}-bridge has no serial line, so there is no transcript of one: expected neither \
+             --transcript nor --explain"
+        );
+        return fail(&words, USAGE);
     }
     if let Some(transcript) = &arguments.explain {
         return match explain::<I>(transcript, arguments.output == "json") {

@@ -212,6 +212,17 @@ pub trait Controller {
         let _ = (verb, arguments);
         Ok(None)
     }
+    /// A command is admitted and waits for the journal to be on the disk. What the controller must
+    /// have saved before it acts can be saved at the same time, and be read of the device, too. No
+    /// order may go out yet. Either [`Controller::handle_command`] or [`Controller::withdraw`]
+    /// follows.
+    fn prepare(&mut self, command: &Command, now: Now) {
+        let _ = (command, now);
+    }
+    /// This command will not run.
+    fn withdraw(&mut self, ticket: &Ticket, now: Now) {
+        let _ = (ticket, now);
+    }
     /// Runs an admitted command; it must end with [`Effect::Answer`] before its deadline.
     fn handle_command(&mut self, command: Command, now: Now);
     /// Handles a message of another service.

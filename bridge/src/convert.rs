@@ -5,6 +5,7 @@ mod old;
 
 use std::path::Path;
 
+use bus::device::{Class, Verb};
 use bus::message::misleads;
 use bus::settings::{Problems, is_name, parse};
 use serde_json::Value;
@@ -148,6 +149,9 @@ fn known_keys<S: DeviceSettings>() -> Vec<String> {
     keys(|section| _ = S::read(section, &[]))
 }
 
+/// With a stop, a bridge has all common keys.
+const VERBS: &[Verb] = &[Verb { stop: true, ..Verb::new("stop", "Stop", Class::Overriding) }];
+
 /// The keys that no other bridge reads, and those that only this predecessor had.
 fn own_keys<S: DeviceSettings>() -> Vec<String> {
     let usual = Usual {
@@ -156,7 +160,7 @@ fn own_keys<S: DeviceSettings>() -> Vec<String> {
         query_delay: (0.1..=10.0, 1.0),
         exchange_limit: (0.1..=5.0, 1.0),
         stale_after: (2.0..=60.0, 30.0),
-        has_stop: true,
+        verbs: VERBS,
     };
     let common = keys(|section| _ = BridgeSettings::read(section, &usual, &[]));
     let own = S::RENAMED.iter().map(|renamed| renamed.old.to_owned());

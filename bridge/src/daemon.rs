@@ -117,7 +117,8 @@ pub async fn run<I: Instrument>(
         I::DESCRIPTION.kind
     );
     notify_ready();
-    let wiring = Wiring { line, session, store, watchdog, rounds, broker: settings.broker.clone() };
+    let (broker, trust) = (settings.broker.clone(), settings.commands.trust.clone());
+    let wiring = Wiring { line, session, store, watchdog, rounds, broker, trust };
     Ok(device_loop::run(core, wiring, requests).await)
 }
 
@@ -193,6 +194,7 @@ pub fn core_settings<I: Instrument>(own: &I::Settings, session: String) -> Resul
     };
     Ok(CoreSettings {
         desk,
+        require_signature: settings.commands.require_signature.clone(),
         description: I::DESCRIPTION,
         version: I::VERSION,
         log_name: settings.log_name.clone(),

@@ -8,6 +8,7 @@ use bus::clock::Now;
 use bus::rounds::Rounds;
 use bus::session::bridge::{Session, SessionEvent};
 use bus::settings::BrokerSettings;
+use bus::signature::TrustFiles;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -18,6 +19,7 @@ use crate::core::{Core, Event, File, Output};
 use crate::line::{Line, LineEvent};
 use crate::reload::{ReloadError, Reloaded};
 use crate::store::{Saved, Store};
+use crate::trust;
 use crate::watchdog::{Watchdog, notify_status};
 
 /// The watchdog sees progress at least this often.
@@ -67,6 +69,8 @@ pub struct Wiring {
     pub rounds: Rounds,
     /// Whose files' expiry is read from time to time.
     pub broker: BrokerSettings,
+    /// By what signatures are verified, if a verb needs one.
+    pub trust: Option<TrustFiles>,
 }
 
 /// Runs until it is asked to stop, or another bridge owns the device.
@@ -82,12 +86,15 @@ where
         watchdog,
         rounds,
         broker,
+        trust,
     } = wiring;
     let (certificates, mut expiry) = certificate::Reader::new(broker);
+    let (authority, mut trusted) = trust::Watcher::start(trust);
     let mut stopping = false;
     let mut last = Now::read().instant;
     loop {
         let mut finish = None;
+        let mut saves = Vec::new();
         while let Some(output) = core.poll_output() {
             match output {
                 Output::Ask(exchange) => line.ask(exchange),
@@ -99,13 +106,19 @@ where
                 Output::Set { topic, payload, expiry } => session.set(&topic, payload, expiry),
                 Output::Push(message) => session.push(message),
                 Output::Status(line) => notify_status(&line),
-                Output::Save(file, number, contents) => store.save(name(file), number, contents),
+                Output::Save(file, number, contents) => saves.push((name(file), number, contents)),
                 Output::Probe => store.probe(),
-                Output::ReadCertificates => certificates.read(session.broker_certificate()),
+                Output::ReadCertificates => {
+                    certificates.read(session.broker_certificate());
+                    authority.read();
+                }
                 Output::Reconnect(connection) => session.reconnect(connection),
                 Output::Renew(connection) => session.renew(connection),
                 Output::Finish { say_offline } => finish = Some(say_offline),
             }
+        }
+        if !saves.is_empty() {
+            store.save_together(saves);
         }
         rounds.count();
         if let Some(say_offline) = finish {
@@ -158,6 +171,7 @@ where
             }),
             event = session_events.recv() => event.map(Event::Session),
             Some(found) = expiry.recv() => Some(Event::Certificates(found)),
+            Some(found) = trusted.recv() => Some(Event::Trust(found)),
             () = sleep(wait) => Some(Event::Timeout),
         };
         let Some(event) = event else {

@@ -8,6 +8,7 @@ mod seen;
 mod settings;
 pub mod words;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use bus::transcript::{self, Run};
@@ -15,6 +16,9 @@ use bus::transcript::{self, Run};
 use crate::instrument::Instrument;
 use reader::Reader;
 use report::Report;
+
+/// A bridge writes no file of more than a quarter of this.
+const LARGEST: u64 = 64 << 20;
 
 /// Why a transcript cannot be explained.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +44,14 @@ pub enum ExplainError {
 /// See [`ExplainError`].
 pub fn explain<I: Instrument>(file: &Path, is_json: bool) -> Result<String, ExplainError> {
     let shown = file.display();
-    let bytes =
-        std::fs::read(file).map_err(|error| ExplainError::Wrong(format!("cannot read {shown}: {error}")))?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|error| ExplainError::Wrong(format!("cannot read {shown}: {error}")))?;
+    if bytes.len() as u64 > LARGEST {
+        let limit = LARGEST >> 20;
+        return Err(ExplainError::Wrong(format!("{shown}: expected a transcript of at most {limit} MiB")));
+    }
     explain_text::<I>(&String::from_utf8_lossy(&bytes), &shown.to_string(), is_json)
 }
 

@@ -23,6 +23,9 @@ pub trait Instrument: 'static {
     /// The daemon's version: that of this workspace.
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
+    /// Whether its device is on a serial line, of which there can be a transcript.
+    const HAS_SERIAL_LINE: bool = true;
+
     /// Its settings.
     type Settings: DeviceSettings + Clone + PartialEq + Send + 'static;
     /// The data of its controller that survive a restart.

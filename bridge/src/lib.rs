@@ -27,6 +27,7 @@ pub mod settings;
 mod signals;
 pub mod store;
 pub mod transcript;
+mod trust;
 pub mod watchdog;
 
 /// The `main` of the daemon of `I`.

@@ -5,17 +5,21 @@
 //! them do not prevent a bridge from starting.
 
 mod check;
+mod commands;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bus::clock::Utc;
+use bus::device::Verb;
 use bus::homeassistant::HomeAssistant;
 use bus::reserved::is_reserved;
 use bus::settings::{
     BrokerSettings, Findings, IDENTITY_ALPHABET, NAME_ALPHABET, Problems, Section, is_identity, is_name,
 };
+
+pub use commands::CommandSettings;
 
 /// A predecessor's key that has another name now, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +67,9 @@ pub(crate) const RENAMED: [Renamed; 2] = [
 ];
 
 /// The beginnings of keys that say nothing of the serial line.
-const OF_THE_BUS: [&str; 7] = [
+const OF_THE_BUS: [&str; 8] = [
     "broker.",
+    "commands.",
     "homeassistant.",
     "control_clients",
     "stop_clients",
@@ -150,8 +155,8 @@ pub struct Usual {
     pub exchange_limit: Seconds,
     /// How old a reading may be.
     pub stale_after: Seconds,
-    /// Whether one of its verbs stops it, so that `stop_clients` has a meaning.
-    pub has_stop: bool,
+    /// Its verbs: with one that stops it, `stop_clients` has a meaning.
+    pub verbs: &'static [Verb],
 }
 
 /// The settings of any bridge.
@@ -189,6 +194,8 @@ pub struct BridgeSettings {
     pub state_directory: PathBuf,
     /// How to reach the broker, and as whom.
     pub broker: BrokerSettings,
+    /// What proves who sent a command, beside the broker.
+    pub commands: CommandSettings,
     /// Discovery by Home Assistant, if it is enabled.
     pub homeassistant: Option<HomeAssistant>,
 }
@@ -218,7 +225,7 @@ impl BridgeSettings {
         let (serial_port, serial_baud) =
             if has_line { port(s, usual) } else { (PathBuf::new(), usual.serial_baud) };
         let times = if has_line { Times::read(s, usual) } else { Times::usual(s, usual) };
-        let (control_clients, stop_clients) = clients(s, usual.has_stop);
+        let (control_clients, stop_clients) = clients(s, usual.verbs.iter().any(|verb| verb.stop));
         let require_acl = s.flag("require_acl").default(true);
         let state_directory = s
             .path("state_directory")
@@ -227,6 +234,9 @@ impl BridgeSettings {
         let mut broker_section = s.section("broker");
         let broker = BrokerSettings::read(&mut broker_section, BrokerSettings::BRIDGE_KEEP_ALIVE);
         s.close(broker_section);
+        let mut commands_section = s.section("commands");
+        let commands = CommandSettings::read(&mut commands_section, usual.verbs, &broker.ca_file);
+        s.close(commands_section);
         let mut homeassistant_section = s.section("homeassistant");
         let homeassistant = HomeAssistant::read(&mut homeassistant_section);
         s.close(homeassistant_section);
@@ -247,6 +257,7 @@ impl BridgeSettings {
             require_acl,
             state_directory,
             broker,
+            commands,
             homeassistant,
         }
     }

@@ -9,6 +9,9 @@
 //!                         -> rename name.former to name.previous
 //! ```
 //!
+//! A command waits for each fsync. So the files that wait at the same time are written together:
+//! theirs run side by side, and one of the directory serves all.
+//!
 //! `name` is replaced in one step, and `name.previous` only after the new `name` is on the disk:
 //! wherever the power fails, one of the two is complete, even if `name` was damaged before.
 
@@ -17,8 +20,10 @@ use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 mod mount;
@@ -178,7 +183,7 @@ impl Store {
         let (reports, receiver) = mpsc::channel(REPORTS);
         let (alive, ended) = oneshot::channel();
         let theirs = Arc::clone(&shared);
-        std::thread::Builder::new().name("store".into()).spawn(move || {
+        thread::Builder::new().name("store".into()).spawn(move || {
             theirs.run(&directory, &reports);
             // Nobody may be waiting.
             let _ = alive.send(());
@@ -191,7 +196,16 @@ impl Store {
     /// Contents that wait under this name are replaced. `number` is returned in [`Saved`] and must
     /// increase.
     pub fn save(&self, name: &'static str, number: u64, contents: Vec<u8>) {
-        self.shared.lock().put(Pending { name, number, contents });
+        self.save_together([(name, number, contents)]);
+    }
+
+    /// The same for several files, which are written side by side.
+    pub fn save_together(&self, files: impl IntoIterator<Item = (&'static str, u64, Vec<u8>)>) {
+        let mut queue = self.shared.lock();
+        for (name, number, contents) in files {
+            queue.put(Pending { name, number, contents });
+        }
+        drop(queue);
         self.shared.changed.notify_one();
     }
 
@@ -256,18 +270,20 @@ impl Shared {
     }
 
     fn run(&self, directory: &Path, reports: &mpsc::Sender<Saved>) {
-        while let Some(Pending { name, number, contents }) = self.next() {
-            let result = if name == PROBE { prepare(directory) } else { replace(directory, name, &contents) };
-            self.report(reports, Saved { name, number, result });
+        while let Some(batch) = self.next() {
+            let results = write_together(directory, &batch);
+            for (Pending { name, number, .. }, result) in batch.into_iter().zip(results) {
+                self.report(reports, Saved { name, number, result });
+            }
         }
     }
 
     /// Waits for something to write; `None` when nothing is left and the handle was dropped.
-    fn next(&self) -> Option<Pending> {
+    fn next(&self) -> Option<Vec<Pending>> {
         let mut queue = self.lock();
         loop {
-            if let Some(pending) = queue.pending.pop_front() {
-                return Some(pending);
+            if !queue.pending.is_empty() {
+                return Some(queue.pending.drain(..).collect());
             }
             if queue.ending {
                 return None;
@@ -289,12 +305,63 @@ impl Shared {
     }
 }
 
-/// Replaces `name` in one step, durably; see the head of this file.
-fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), StoreError> {
+/// Replaces each file in one step, durably; see the head of this file.
+fn write_together(directory: &Path, batch: &[Pending]) -> Vec<Result<(), StoreError>> {
+    let write = |pending: &Pending| match pending.name {
+        PROBE => prepare(directory).map(|()| None),
+        name => {
+            let new = suffixed(directory, name, "new");
+            write_anew(&new, &pending.contents).map(|()| Some(name))
+        }
+    };
+    let written: Vec<_> = match batch {
+        [alone] => vec![write(alone)],
+        _ => thread::scope(|scope| {
+            let begin = |pending| {
+                let writer = thread::Builder::new().name("store file".into());
+                writer.spawn_scoped(scope, move || write(pending)).map_err(|_| pending)
+            };
+            let begun: Vec<_> = batch.iter().map(begin).collect();
+            let end = |begun: Result<thread::ScopedJoinHandle<'_, _>, &Pending>| match begun {
+                Ok(writer) => writer.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // There can be no further thread.
+                Err(pending) => write(pending),
+            };
+            begun.into_iter().map(end).collect()
+        }),
+    };
+    let replaced: Vec<_> = written
+        .into_iter()
+        .map(|written| written.and_then(|name| name.map(|name| replace(directory, name)).transpose()))
+        .collect();
+    let synced = if replaced.iter().any(|replaced| matches!(replaced, Ok(Some(_)))) {
+        sync_directory(directory)
+    } else {
+        Ok(())
+    };
+    let finish = |replaced: Result<Option<Replaced>, StoreError>| {
+        let Some(Replaced { name, kept }) = replaced? else { return Ok(()) };
+        synced.clone()?;
+        let former = suffixed(directory, name, "former");
+        if kept && let Err(error) = fs::rename(&former, suffixed(directory, name, "previous")) {
+            tracing::debug!("{}", StoreError::new("keep", &former, &error));
+        }
+        Ok(())
+    };
+    replaced.into_iter().map(finish).collect()
+}
+
+/// A file whose new contents have its name.
+struct Replaced {
+    name: &'static str,
+    /// The former contents are in `name.former`.
+    kept: bool,
+}
+
+fn replace(directory: &Path, name: &'static str) -> Result<Replaced, StoreError> {
     let current = directory.join(name);
     let new = suffixed(directory, name, "new");
     let former = suffixed(directory, name, "former");
-    write_anew(&new, contents)?;
 
     // Left over from a crash; a link cannot replace it.
     let _ = fs::remove_file(&former);
@@ -313,11 +380,7 @@ fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), StoreErr
         let _ = fs::remove_file(&former);
         return Err(StoreError::new("replace", &current, &error));
     }
-    sync_directory(directory)?;
-    if kept && let Err(error) = fs::rename(&former, suffixed(directory, name, "previous")) {
-        tracing::debug!("{}", StoreError::new("keep", &former, &error));
-    }
-    Ok(())
+    Ok(Replaced { name, kept })
 }
 
 /// Writes a file that does not exist yet, or was left half written, and waits until it is on the

@@ -124,6 +124,7 @@ impl Bridge {
         };
         let settings = CoreSettings {
             desk,
+            require_signature: BTreeSet::new(),
             description: &DESCRIPTION,
             version: "0",
             log_name: "instrument".to_owned(),

@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bridge::service_user::as_service;
-use bridge::settings::{BridgeSettings, DeviceSettings, Usual};
+use bridge::settings::{BridgeSettings, CommandSettings, DeviceSettings, Usual};
 use bus::clock::Utc;
+use bus::device::{Class, Verb};
 use bus::settings::Section;
 
 const LEAST: &str = r#"site = "clasp"
@@ -21,6 +22,11 @@ username = "barometer-bridge"
 password_file = "password"
 "#;
 
+const GAIN: Verb = Verb::new("gain", "Gain", Class::Exclusive);
+const NO_STOP: &[Verb] = &[Verb::PING, GAIN];
+const VERBS: &[Verb] =
+    &[Verb::PING, GAIN, Verb { stop: true, ..Verb::new("halt", "Halt", Class::Overriding) }];
+
 #[derive(Debug)]
 struct Barometer<const HAS_STOP: bool>(BridgeSettings);
 
@@ -31,7 +37,7 @@ fn usual(kind: &'static str, has_stop: bool) -> Usual {
         query_delay: (0.5..=10.0, 5.0),
         exchange_limit: (0.1..=10.0, 3.0),
         stale_after: (2.0..=600.0, 30.0),
-        has_stop,
+        verbs: if has_stop { VERBS } else { NO_STOP },
     }
 }
 
@@ -215,8 +221,73 @@ fn discovery_is_off_unless_it_is_asked_for_and_its_keys_are_checked_all_the_same
     );
 }
 
+fn signed(list: &str) -> String {
+    format!("{LEAST}[commands]\nrequire_signature = {list}\ncrl_file = \"crl.pem\"\n")
+}
+
+#[test]
+fn no_verb_needs_a_signature_unless_it_is_listed_and_a_stop_never_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clasp.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let loaded = Barometer::<true>::load(&path, &[]).map(|settings| settings.0.commands);
+        loaded.map_err(|problems| problems.to_string().replace(folder.path().to_str().unwrap(), ""))
+    };
+    assert_eq!(load(LEAST).unwrap(), CommandSettings::default());
+    let commands = load(&signed(r#"["gain"]"#)).unwrap();
+    assert_eq!(commands.require_signature, ["gain"].into());
+    let files = commands.trust.unwrap();
+    assert_eq!(
+        (files.authority, files.revoked),
+        (folder.path().join("ca.pem"), folder.path().join("crl.pem"))
+    );
+    let other = signed(r#"["gain"]"#) + "client_ca_file = \"clients.pem\"\n";
+    assert_eq!(load(&other).unwrap().trust.unwrap().authority, folder.path().join("clients.pem"));
+    assert_eq!(load(&signed(r#"["all"]"#)).unwrap().require_signature, ["gain", "ping"].into());
+    assert_eq!(load(&signed("[]")).unwrap(), CommandSettings::default());
+
+    let allowed = "(allowed: a list of any of ping, gain; or [\"all\"], for all of these)";
+    for list in [r#"["gian"]"#, r#"["all", "gain"]"#, r#"["ALL"]"#] {
+        let expected = format!("/clasp.toml:11: commands.require_signature: {list} is not allowed {allowed}");
+        assert_eq!(load(&signed(list)).unwrap_err(), expected);
+    }
+    let expected = format!(
+        "/clasp.toml:11: commands.require_signature: halt never needs a signature, because a stop must get through: \
+         leave it out {allowed}"
+    );
+    assert_eq!(load(&signed(r#"["gain", "halt"]"#)).unwrap_err(), expected);
+    let without = format!("{LEAST}[commands]\nrequire_signature = [\"gain\"]\n");
+    assert!(load(&without).unwrap_err().contains("commands.crl_file: is missing"));
+}
+
+#[test]
+fn a_check_says_who_cannot_sign_and_that_a_list_that_is_missing_refuses_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let clients = r#"["ops", "web-anna", "hass", "nodered", "homeassistant"]"#;
+    let text = signed(r#"["all"]"#).replace(r#"["ops"]"#, clients)
+        + "[homeassistant]\nenabled = true\nidentity = \"hass\"\n";
+    let said = found::<Barometer<true>>(folder.path(), &text);
+    let about = |words: &str| said.iter().filter(|line| line.contains(words)).cloned().collect::<Vec<_>>();
+    let cannot = "cannot sign, and these are refused: gain, ping";
+    assert_eq!(
+        about("cannot sign"),
+        [
+            format!("\"hass\" {cannot} (Home Assistant, which signs nothing)"),
+            format!("\"homeassistant\" {cannot} (the usual name of Home Assistant, which signs nothing)"),
+            format!("\"nodered\" {cannot} (the usual name of Node-RED, which signs nothing)"),
+            format!("\"web-anna\" {cannot} (a user of the web panel, who has a password and no key)"),
+        ]
+        .map(|words| format!("warning: clasp.toml:3: control_clients: {words}"))
+    );
+    assert_eq!(about("; without it, the bridge refuses gain, ping").len(), 1, "{said:#?}");
+    let plain = text.replace(r#"["all"]"#, "[]");
+    assert!(!found::<Barometer<true>>(folder.path(), &plain).iter().any(|line| line.contains("sign")));
+}
+
 /// Value and range of these are the instrument's.
-const BY_INSTRUMENT: [&str; 3] = ["exchange_limit", "query_delay", "stale_after"];
+const BY_INSTRUMENT: [&str; 4] =
+    ["commands.require_signature", "exchange_limit", "query_delay", "stale_after"];
 
 #[test]
 fn the_page_names_every_key_that_every_bridge_has_and_what_is_allowed_for_it() {

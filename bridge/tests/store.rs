@@ -98,6 +98,23 @@ async fn every_name_is_written_and_reported_by_itself() {
 }
 
 #[tokio::test]
+async fn files_that_are_saved_together_succeed_and_fail_each_by_itself() {
+    let directory = directory_with(&[]);
+    // A folder of that name cannot be replaced by a file.
+    fs::create_dir(directory.path().join("journal")).unwrap();
+    let (store, mut reports) = Store::start(directory.path()).unwrap();
+    let files = [("mode", 1), ("journal", 2), ("history", 3)];
+    store.save_together(files.map(|(name, number)| (name, number, format!("good {name}").into_bytes())));
+    for (name, number) in files {
+        let saved = next(&mut reports).await;
+        assert_eq!((saved.name, saved.number, saved.result.is_ok()), (name, number, name != "journal"));
+    }
+    assert_eq!(contents(directory.path(), "mode").unwrap(), "good mode");
+    assert_eq!(contents(directory.path(), "history").unwrap(), "good history");
+    assert_eq!(names(directory.path()), ["history", "journal", "mode"]);
+}
+
+#[tokio::test]
 async fn a_crash_at_any_step_leaves_good_contents_and_does_not_hinder_the_next_save() {
     let steps: [(&str, Files, &str); 6] = [
         ("first save, half written", &[("mode.new", "go")], "nothing"),

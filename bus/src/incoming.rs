@@ -16,6 +16,8 @@ pub struct Incoming {
     pub response_topic: Option<String>,
     /// v5 Correlation Data.
     pub correlation: Option<Vec<u8>>,
+    /// The values of the v5 user property [`crate::signature::PROPERTY`]: one, if it is signed.
+    pub signatures: Vec<String>,
     /// When it was read from the connection.
     pub received: Now,
     /// Whether it may have waited while the bridge or the broker hung.

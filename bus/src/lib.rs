@@ -16,5 +16,6 @@ pub mod reserved;
 pub mod rounds;
 pub mod session;
 pub mod settings;
+pub mod signature;
 pub mod topic;
 pub mod transcript;

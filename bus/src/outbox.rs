@@ -49,7 +49,7 @@ pub struct Outgoing {
 /// Names a publish until it is acknowledged.
 pub type Token = u64;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     topic: String,
     value: Option<(Vec<u8>, Option<Duration>)>,
@@ -58,20 +58,20 @@ struct Slot {
     in_flight: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Queued {
     message: Message,
     order: u64,
     sent_before: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Content {
     Slot(usize),
     Queued(Queued),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Flight {
     token: Token,
     sent: Instant,
@@ -79,7 +79,7 @@ struct Flight {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outbox {
     slots: Vec<Slot>,
     queue: VecDeque<Queued>,

@@ -7,6 +7,7 @@
 mod discovery;
 mod replay;
 mod survey;
+mod what;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use discovery::{birth, discovery_of_all};
 pub use replay::{Replayed, replay_clock, replay_filter, replayed};
 pub use survey::{everything_of, is_filter, readable_of};
+pub use what::{What, with_other_identity};
 
 /// The identity level of the canary, whose publish the ACL must refuse.
 pub const CANARY: &str = "acl-canary";
@@ -213,17 +215,7 @@ impl Base {
     /// is online.
     #[must_use]
     pub fn filters_of_all(site: &str) -> [String; 3] {
-        ["meta", "state", "availability"].map(|what| format!("{site}/+/{what}"))
-    }
-
-    /// The device that a topic of three levels belongs to.
-    #[must_use]
-    pub fn of_topic(topic: &str) -> Option<Self> {
-        let mut levels = topic.split('/');
-        match (levels.next(), levels.next(), levels.next(), levels.next()) {
-            (Some(site), Some(device), Some(_), None) => Self::new(site, device).ok(),
-            _ => None,
-        }
+        [What::Meta, What::State, What::Availability].map(|what| what.of_all(site))
     }
 
     fn under(&self, rest: &str) -> String {
@@ -233,43 +225,43 @@ impl Base {
     /// Retained: the full snapshot.
     #[must_use]
     pub fn state(&self) -> String {
-        self.under("state")
+        self.under(What::State.level())
     }
 
     /// Retained, and the will: `online` or `offline`.
     #[must_use]
     pub fn availability(&self) -> String {
-        self.under("availability")
+        self.under(What::Availability.level())
     }
 
     /// Retained: the condition of the bridge itself.
     #[must_use]
     pub fn health(&self) -> String {
-        self.under("health")
+        self.under(What::Health.level())
     }
 
     /// Retained: the last 24 h.
     #[must_use]
     pub fn history(&self) -> String {
-        self.under("history")
+        self.under(What::History.level())
     }
 
     /// Retained: the last events of interest to people.
     #[must_use]
     pub fn recent(&self) -> String {
-        self.under("recent")
+        self.under(What::Recent.level())
     }
 
     /// Retained: the bridge's description of itself.
     #[must_use]
     pub fn meta(&self) -> String {
-        self.under("meta")
+        self.under(What::Meta.level())
     }
 
     /// One message per transition and per command.
     #[must_use]
     pub fn event(&self) -> String {
-        self.under("event")
+        self.under(What::Event.level())
     }
 
     /// The topic on which `identity` sends `verb`.
@@ -382,16 +374,6 @@ mod tests {
         assert_eq!(base().reply(&alice, Some(&id)), "clasp/lamp/reply/alice/a-1");
         assert_eq!(base().reply(&alice, None), "clasp/lamp/reply/alice/last");
         assert_eq!(base().canary(), "clasp/lamp/command/acl-canary/ping");
-    }
-
-    #[test]
-    fn a_device_is_found_by_its_topics() {
-        for topic in Base::filters_of_all("clasp").map(|filter| filter.replace('+', "lamp")) {
-            assert_eq!(Base::of_topic(&topic), Some(base()), "{topic}");
-        }
-        for topic in ["clasp/lamp", "clasp/Lamp/meta", "clasp/lamp/reply/alice", "", "a//b"] {
-            assert_eq!(Base::of_topic(topic), None, "{topic}");
-        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod bytes;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use crate::message::{echo, misleads};
+
 pub use bytes::escaped;
 use bytes::unescaped;
 
@@ -129,6 +131,10 @@ pub fn parse(text: &str) -> Result<Vec<Run>, ParseError> {
     for (number, line) in whole.lines().enumerate() {
         let number = number + 1;
         let wrong = |expected: &str| wrong(number, expected, line);
+        // Everything else that is not printable is escaped; and the file may come from anybody.
+        if line.chars().any(|letter| letter != '\t' && misleads(letter)) {
+            return Err(wrong("printable characters, and escapes for all others"));
+        }
         if line == FIRST_LINE {
             runs.push(Run::default());
             continue;
@@ -195,7 +201,7 @@ fn record(number: usize, line: &str, mark: Option<String>) -> Result<Record, Par
 }
 
 fn wrong(line: usize, expected: &str, got: &str) -> ParseError {
-    ParseError { line, expected: expected.to_owned(), got: got.chars().take(120).collect() }
+    ParseError { line, expected: expected.to_owned(), got: echo(got).chars().take(120).collect() }
 }
 
 #[cfg(test)]
@@ -261,6 +267,11 @@ mod tests {
                 "line 3: expected \\r, \\n, \\t, \\\\, \\\", \\' or \\xNN after a backslash, got `\\q`",
             ),
             ("> \\xg0", "line 3: expected \\r"),
+            (
+                "* \u{1b}]0;x\u{7}",
+                "line 3: expected printable characters, and escapes for all others, got `* \\u{1b}]0;x",
+            ),
+            ("# began: \u{202e}x", "line 3: expected printable characters"),
             ("# setting: x", "line 3: expected `# setting: KEY = VALUE`"),
             ("# kind: ../x", "line 3: expected the kind of an instrument"),
         ] {

@@ -79,7 +79,7 @@ impl DeviceSettings for Settings {
             query_delay: (0.5..=10.0, 5.0),
             exchange_limit: (0.1..=10.0, 3.0),
             stale_after: (2.0..=600.0, 30.0),
-            has_stop: DESCRIPTION.has_stop(),
+            verbs: DESCRIPTION.verbs,
         };
         let bridge = BridgeSettings::read(s, &usual, environment);
         let automatic = AutomaticSettings::read(s, &bridge.site);

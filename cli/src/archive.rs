@@ -1,12 +1,16 @@
 //! `obsbus archive`: the command line, and the messages that become rows. See docs/records.md.
 #![expect(clippy::disallowed_methods, reason = "reads the clock for which states are worth a row")]
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use archive::{Database, Row, Rows, SCHEMA};
+use archive::{Database, Place, Row, Rows, SCHEMA, Settings};
 use bus::clock::Now;
+use bus::settings::account::{Account, user_name};
+use bus::settings::process_environment;
 use bus::topic::Base;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use rustix::process::geteuid;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::timeout;
 
@@ -27,13 +31,39 @@ const LAST_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) fn command() -> Command {
     Command::new("archive")
         .about("Write states and events of every device into PostgreSQL, until Ctrl-C")
-        .after_help("The password, if there is one, is that of the variable PGPASSWORD. docs/records.md describes the tables.")
+        .override_usage(
+            "obsbus archive [OPTIONS]\n       obsbus archive FILE\n       obsbus archive --check-config [FILE]",
+        )
+        .after_help(
+            "Without FILE it uses a client's settings, and the password is that of the variable PGPASSWORD. \
+             docs/records.md describes the tables.",
+        )
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with_all(["database", "database-ca", "every", "keep-days"])
+                .help(format!("Settings of the archive as a service, such as {}", archive::FILE)),
+        )
+        .arg(
+            Arg::new("check-config")
+                .long("check-config")
+                .action(ArgAction::SetTrue)
+                .help(format!("Check these settings and the files that they name, and end [default: {}]", archive::FILE)),
+        )
         .arg(
             Arg::new("database")
                 .long("database")
                 .value_name("ADDRESS")
-                .default_value("host=/run/postgresql dbname=obsbus")
+                .default_value(archive::ADDRESS)
                 .help("Keys and values, or postgresql://NAME@HOST/DATABASE"),
+        )
+        .arg(
+            Arg::new("database-ca")
+                .long("database-ca")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Authority of the database's certificate (PEM): then there is TLS [default: no TLS]"),
         )
         .arg(
             Arg::new("every")
@@ -66,11 +96,32 @@ pub(crate) async fn archive(matches: &ArgMatches, common: &Common) -> Result<u8,
     if matches.get_flag("print-schema") {
         return print(SCHEMA).map(|()| 0);
     }
-    let address = matches.get_one::<String>("database").map(String::as_str).unwrap_or_default();
-    let database =
-        Database::at(address, std::env::var("PGPASSWORD").ok(), matches.get_one("keep-days").copied())
-            .map_err(Failure::usage)?;
-    let access = Access::find(common)?;
+    let file = matches.get_one::<PathBuf>("file").cloned();
+    if matches.get_flag("check-config") {
+        return check(&file.unwrap_or_else(|| archive::FILE.into()));
+    }
+    let (access, place, every) = match file {
+        Some(_) if common.config.is_some() || common.site.is_some() => {
+            let problem =
+                "the settings of the service have sites and broker: expected no --config and no --site";
+            return Err(Failure::usage(problem));
+        }
+        Some(file) => {
+            let settings = Settings::load(&file, &process_environment())
+                .map_err(|problems| Failure::Usage(format!("the settings cannot be used:\n{problems}")))?;
+            (Access::of_service(&file, settings.client, common)?, settings.place, settings.every)
+        }
+        None => {
+            let place = Place {
+                password: std::env::var("PGPASSWORD").ok(),
+                ca_file: matches.get_one("database-ca").cloned(),
+                keep_days: matches.get_one("keep-days").copied(),
+                ..Place::of(matches.get_one::<String>("database").map(String::as_str).unwrap_or_default())
+            };
+            (Access::find(common)?, place, matches.get_one("every").copied().unwrap_or_default())
+        }
+    };
+    let database = Database::at(&place).map_err(Failure::usage)?;
     let mut topics = Vec::new();
     for site in access.sites(common.site.as_deref())? {
         let [_, state, _] = Base::filters_of_all(&site);
@@ -80,7 +131,6 @@ pub(crate) async fn archive(matches: &ArgMatches, common: &Common) -> Result<u8,
     database.prepare().await.map_err(|error| Failure::said(EXIT_FAILED, error.to_string()))?;
     let connection = Connection::open_to_all(&access, &topics).await?;
     say(&format!("writing {} to the database until Ctrl-C", topics.join(", ")));
-    let every = matches.get_one("every").copied().unwrap_or_default();
     let mut rows = Rows::new(Duration::from_secs(every));
     let (sender, receiver) = channel(WAITING);
     let mut writing = std::pin::pin!(database.write(receiver, say));
@@ -94,6 +144,31 @@ pub(crate) async fn archive(matches: &ArgMatches, common: &Common) -> Result<u8,
         say("the database did not take the last rows");
     }
     Ok(0)
+}
+
+/// With the rights of the service if root asks: root could read every key.
+fn check(file: &Path) -> Result<u8, Failure> {
+    let environment = process_environment();
+    let look = || Settings::check(file, &environment, Now::read().utc);
+    let account = if geteuid().is_root() { Account::find(archive::USER, &[]) } else { None };
+    let findings = match &account {
+        Some(account) => account.run(look).map_err(|error| {
+            let user = archive::USER;
+            Failure::said(EXIT_FAILED, format!("cannot look at the settings as user {user}: {error}"))
+        })?,
+        None => look(),
+    };
+    if !findings.is_good() {
+        return Err(Failure::Usage(findings.to_string()));
+    }
+    let words = findings.to_string();
+    if !words.is_empty() {
+        say(&words);
+    }
+    let user = user_name(account.map_or_else(|| geteuid().as_raw(), |account| account.uid));
+    let contacts = "without contacting broker and database";
+    print(&format!("{}: the settings are valid (checked as user {user}, {contacts})\n", file.display()))
+        .map(|()| 0)
 }
 
 async fn follow(access: &Access, topics: &[String], first: Connection, rows: &mut Rows, sender: Sender<Row>) {

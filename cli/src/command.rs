@@ -51,6 +51,20 @@ pub(crate) async fn carry_out(
     user_request: &UserRequest,
     (id, connection): (RequestId, Option<Connection>),
 ) -> Result<u8, Failure> {
+    let verb = instrument.verb(&user_request.request.verb);
+    if verb.is_some_and(|verb| verb.needs_signature) && !session.target.broker.can_sign() {
+        if let Some(connection) = connection {
+            connection.close().await;
+        }
+        let message = format!(
+            "{}: {} needs a signature, and {} has a password and no key: use certificate_file and key_file in \
+             [broker]; nothing was sent",
+            session.noun(instrument),
+            user_request.words,
+            session.target.identity
+        );
+        return Err(Failure::said(Code::Unsigned.number(), message));
+    }
     let pending = Pending { session, instrument, user_request, id };
     match instrument.verb(&user_request.request.verb) {
         Some(verb) if instrument.moves(verb) => pending.motion(connection).await,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bus::clock::Now;
 use bus::message::{ONLINE, echo};
 use bus::session::client::SessionError;
-use bus::topic::Base;
+use bus::topic::{Base, What};
 
 use serde_json::{Value, json};
 
@@ -80,11 +80,11 @@ pub(crate) async fn fetch(access: &Access, sites: &[String]) -> Result<Vec<(Base
     let until = Now::read().instant + connection.limit(LIMIT);
     while Now::read().instant < until {
         let Some(message) = connection.next(connection.limit(QUIET)).await? else { break };
-        let Some(base) = Base::of_topic(&message.topic) else { continue };
+        let Some((base, what)) = What::on(&message.topic) else { continue };
         let key = (base.site().to_owned(), base.device().to_owned());
         let (base, known) = devices.entry(key).or_insert_with(|| (base, Known::default()));
         known.view.hear(base, &message, Now::read());
-        if message.topic == base.meta()
+        if what == What::Meta
             && let Ok(instrument) = Instrument::read(&message.payload)
         {
             cache::keep(&access.settings.broker, base, &message.payload);

@@ -25,7 +25,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// Where the packages put the web panel.
 const PANEL: &str = "/usr/share/obsbus/panel";
 /// Registered for nothing; on this machine only.
-const WEB_PORT: &str = "9746";
+const WEB_PORT: &str = "9747";
 
 /// The command line of `record`.
 pub(crate) fn command() -> Command {

@@ -97,7 +97,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => {
             let common = usage::common(matches, common);
-            let access = Access::find(&common)?;
+            let access = Access::for_a_look(&common)?;
             block_on(list::list(&access, common.site.as_deref(), is_json(matches)))
         }
         Some(("status", matches)) => {

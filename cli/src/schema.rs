@@ -1,7 +1,10 @@
 //! `obsbus schema`: what the messages look like, as JSON Schemas and an AsyncAPI description.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValue;
+use clap::{Arg, Command, value_parser};
 
 use crate::exit::{EXIT_FAILED, Failure};
 
@@ -17,6 +20,29 @@ pub struct Schema {
 
 /// All that there are; collected by the build script.
 pub const SCHEMAS: &[Schema] = include!(concat!(env!("OUT_DIR"), "/schemas.rs"));
+
+/// The command line of `schema`.
+#[must_use]
+pub fn command() -> Command {
+    let names = SCHEMAS.iter().map(|schema| PossibleValue::new(schema.name()).help(schema.about));
+    Command::new("schema")
+        .about("Print the JSON Schema of a message; without a name, list all schemas")
+        .arg(
+            Arg::new("name")
+                .value_name("NAME")
+                .hide_possible_values(true)
+                .value_parser(names.collect::<Vec<_>>())
+                .help("Of which"),
+        )
+        .arg(
+            Arg::new("write")
+                .long("write")
+                .value_name("FOLDER")
+                .conflicts_with("name")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write all schemas into this folder, with references that resolve there"),
+        )
+}
 
 impl Schema {
     /// What the user calls it: the path without the file's ending.

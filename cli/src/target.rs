@@ -14,6 +14,8 @@ use crate::exit::{Failure, with_causes};
 
 /// Timeout for TCP, TLS and CONNACK.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// The same for who only wants a look, and is answered soon that there is nothing to see.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The options that every command has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,12 +72,28 @@ impl Access {
         Self::with(file, settings, common)
     }
 
+    /// The same for a look at how things are, which does not wait long for a broker that hangs.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn for_a_look(common: &Common) -> Result<Self, Failure> {
+        Self::find(&Common { timeout: common.timeout.or(Some(LOOK_LIMIT)), ..common.clone() })
+    }
+
     /// As a bridge, by its own settings.
     ///
     /// # Errors
     /// They are missing or wrong.
     pub fn of_bridge(file: &Path, common: &Common) -> Result<Self, Failure> {
         Self::with(file.to_owned(), ClientSettings::of_bridge(file), common)
+    }
+
+    /// As a service with settings of its own, which were read from `file`.
+    ///
+    /// # Errors
+    /// The identity cannot be read.
+    pub fn of_service(file: &Path, settings: ClientSettings, common: &Common) -> Result<Self, Failure> {
+        Self::with(file.to_owned(), Ok(settings), common)
     }
 
     fn with(
@@ -138,5 +156,28 @@ impl Access {
             AddressError::WhichSite { .. } => format!("{error}; or which --site"),
             other => other.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_waits_less_for_a_broker_that_hangs_than_a_command_unless_it_is_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.toml");
+        let text = "sites = [\"clasp\"]\n[broker]\nhost = \"localhost\"\nca_file = \"ca.pem\"\n\
+                    username = \"alice\"\npassword_file = \"password\"\n";
+        std::fs::write(&file, text).unwrap();
+        let told = |seconds: Option<u64>| {
+            let timeout = seconds.map(Duration::from_secs);
+            let common = Common { config: Some(file.clone()), timeout, ..Common::default() };
+            let limit = |access: Result<Access, Failure>| access.unwrap().connect_limit.as_secs();
+            (limit(Access::find(&common)), limit(Access::for_a_look(&common)))
+        };
+        assert_eq!(told(None), (30, 10));
+        assert_eq!(told(Some(20)), (20, 20));
+        assert_eq!(told(Some(600)), (30, 30));
     }
 }

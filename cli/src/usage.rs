@@ -20,14 +20,14 @@ use crate::metrics;
 use crate::overview;
 use crate::ports;
 use crate::record;
-use crate::schema::SCHEMAS;
+use crate::schema;
 use crate::service;
 use crate::shell::Shell;
 use crate::style::Style;
 use crate::target::Common;
 use crate::tool::Tool;
 use crate::transcript;
-use crate::values::{hours, number, prefix, request_id, seconds, service};
+use crate::values::{hours, number, request_id, seconds};
 
 /// The verb that must get through even if nothing is known of the device.
 pub(crate) const STOP: &str = "stop";
@@ -63,7 +63,7 @@ pub const COMPLETE: &str = "__complete";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 another command runs; 3 not allowed; 4 device offline or state
-stale; 6 outside limits; 7 not connected or released; 20-33 refused, see the message; 36 the device
+stale; 6 outside limits; 7 not connected or released; 20-35 refused, see the message; 36 the device
 has a fault (`status`); 64 wrong usage or settings, nothing was sent; 155 broker or bridge not
 reached.";
 
@@ -97,70 +97,16 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(doctor::command())
         .subcommand(service::alert())
         .subcommand(device)
-        .subcommand(home_assistant())
+        .subcommand(ha::command())
         .subcommand(ports::command())
         .subcommand(convert::command())
         .subcommand(transcript::command())
         .subcommand(acl::command())
         .subcommand(identity::command())
-        .subcommand(schema())
+        .subcommand(schema::command())
         .subcommand(completions())
         .subcommand(complete())
         .subcommand(files::command())
-}
-
-fn home_assistant() -> Command {
-    let devices = || {
-        let help = "DEVICE or SITE/DEVICE [default: all devices]";
-        Arg::new("devices").num_args(0..).value_name("DEVICE").help(help)
-    };
-    let identity = || {
-        let help = format!("Home Assistant's identity on the broker [default: {}]", ha::IDENTITY);
-        Arg::new("identity").long("identity").value_name("NAME").help(help)
-    };
-    let notify =
-        Arg::new("notify").long("notify").value_name("SERVICE").value_parser(service).help(
-            "Notify service, such as notify.mobile_app_phone [default: a notification in Home Assistant]",
-        );
-    let bridge =
-        Arg::new("bridge").long("bridge").value_name("FILE").value_parser(value_parser!(PathBuf)).help(
-            "Settings file of the bridge; with the shipped access control only its certificate permits this",
-        );
-    let prefix = Arg::new("prefix")
-        .long("prefix")
-        .value_name("PREFIX")
-        .value_parser(prefix)
-        .help(format!("Home Assistant's discovery prefix [default: {}]", ha::PREFIX));
-    let all = Arg::new("all")
-        .long("all")
-        .action(ArgAction::SetTrue)
-        .conflicts_with("devices")
-        .help("All devices whose discovery messages this identity may read");
-    Command::new("ha")
-        .about("Print a dashboard for Home Assistant, or remove a device from it")
-        .arg_required_else_help(true)
-        .subcommand_required(true)
-        .subcommand(
-            Command::new("dashboard")
-                .about("Print a dashboard with one view per device")
-                .arg(devices())
-                .arg(identity()),
-        )
-        .subcommand(
-            Command::new("package")
-                .about("Print the dashboard's scripts, and automations that notify")
-                .arg(devices())
-                .arg(identity())
-                .arg(notify),
-        )
-        .subcommand(
-            Command::new("remove")
-                .about("Remove a device whose bridge no longer runs from Home Assistant")
-                .arg(devices().help("DEVICE or SITE/DEVICE").required_unless_present("all"))
-                .arg(all)
-                .arg(bridge)
-                .arg(prefix),
-        )
 }
 
 /// An unknown device; any word may be one of its verbs.
@@ -241,7 +187,7 @@ fn with_common(command: Command) -> Command {
                 .global(true)
                 .value_name("SECONDS")
                 .value_parser(seconds)
-                .help("Give up after this time [default: 30 to connect, then the time that the bridge announces]"),
+                .help("Give up after this time [default: 30 to connect (`list`, `status`: 10), then the time that the bridge announces]"),
         )
 }
 
@@ -325,27 +271,6 @@ fn device_commands(command: Command, moves: bool) -> Command {
                 .help("As `--no-wait` printed it"),
         ),
     )
-}
-
-fn schema() -> Command {
-    let names = SCHEMAS.iter().map(|schema| PossibleValue::new(schema.name()).help(schema.about));
-    Command::new("schema")
-        .about("Print the JSON Schema of a message; without a name, list all schemas")
-        .arg(
-            Arg::new("name")
-                .value_name("NAME")
-                .hide_possible_values(true)
-                .value_parser(names.collect::<Vec<_>>())
-                .help("Of which"),
-        )
-        .arg(
-            Arg::new("write")
-                .long("write")
-                .value_name("FOLDER")
-                .conflicts_with("name")
-                .value_parser(value_parser!(PathBuf))
-                .help("Write all schemas into this folder, with references that resolve there"),
-        )
 }
 
 fn completions() -> Command {

@@ -172,6 +172,14 @@ impl Mechanics {
         f64::from(steps) / time.as_secs_f64() / self.homing_full_steps()
     }
 
+    /// How long a braking motor still turns, `steps` before the end of its ramp.
+    #[must_use]
+    pub fn braking_time(&self, steps: i32, full_step: FullStep) -> Duration {
+        let full_steps = f64::from(self.registers().acceleration) / ACCELERATION_UNIT;
+        let deceleration = full_steps * full_step.motor_steps();
+        Duration::from_secs_f64((2.0 * f64::from(steps.abs()) / deceleration).sqrt())
+    }
+
     /// Steps in `mm`, the nearest.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "millimetres of a focuser; the cast saturates")]

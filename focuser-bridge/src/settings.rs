@@ -45,7 +45,7 @@ impl DeviceSettings for Settings {
             query_delay: (0.1..=10.0, 1.0),
             exchange_limit: (0.05..=5.0, 0.25),
             stale_after: (2.0..=60.0, 5.0),
-            has_stop: DESCRIPTION.has_stop(),
+            verbs: DESCRIPTION.verbs,
         };
         let bridge = BridgeSettings::read(s, &usual, environment);
         let (mechanics, move_timeout) = mechanics::read(s);

@@ -192,6 +192,7 @@ impl Broker {
             retain,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received,
             stalled: false,
         };

@@ -65,6 +65,14 @@ impl<C: Controller> Controller for Forgetful<C> {
         self.0.examine(verb, arguments)
     }
 
+    fn prepare(&mut self, command: &Command, now: Now) {
+        self.0.prepare(command, now);
+    }
+
+    fn withdraw(&mut self, ticket: &Ticket, now: Now) {
+        self.0.withdraw(ticket, now);
+    }
+
     fn handle_command(&mut self, command: Command, now: Now) {
         self.0.handle_command(command, now);
     }

@@ -233,6 +233,7 @@ fn hold_command(description: &Description, name: &str, example: &Value, schema: 
         retain: false,
         response_topic: None,
         correlation: None,
+        signatures: Vec::new(),
         received: now,
         stalled: false,
     };

@@ -52,7 +52,8 @@ fn the_fault_guide_says_of_each_attention_of_a_bridge_what_it_means_and_what_to_
 fn the_fault_guide_has_each_attention_once_and_no_instrument_that_is_gone() {
     let (whose, mut names) = faults::contents();
     let kinds: Vec<_> = kinds().iter().map(|kind| format!("the {kind}")).collect();
-    for who in whose.iter().filter(|who| *who != "every bridge") {
+    // The gateway is a device, too, and in Python: its own tests hold its table.
+    for who in whose.iter().filter(|who| !["every bridge", "the gateway"].contains(&who.as_str())) {
         assert!(kinds.contains(who), "{} has a table of {who}: remove it", faults::PAGE);
     }
     assert!(names.len() > 20, "{names:?}");

@@ -13,9 +13,9 @@ ANSWERS = {
 
 
 def blocks(page, mark):
-    """The blocks of a page that have this mark."""
+    """The blocks of a page that have this mark, commands or settings."""
     text = (ROOT / "docs" / page).read_text()
-    found = re.findall(rf"^( *)<!-- {re.escape(mark)} -->\n+ *```sh\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(rf"^( *)<!-- {re.escape(mark)} -->\n+ *```\w+\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
     assert found, f"docs/{page} has no block that {mark}"
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
@@ -31,6 +31,13 @@ def packages(ending="deb", folder=PACKAGES):
     found = [file for file in folder.glob(f"*.{ending}") if re.match(rf"({'|'.join(names)})[_-]\d", file.name)]
     assert len(found) == 4, f"{folder} has {found}; run: make test-packages"
     return found
+
+
+def bring(machine, *names):
+    """Puts further packages beside those that are installed."""
+    for name in names:
+        [found] = PACKAGES.glob(f"{name}_*.deb")
+        shutil.copy(found, machine.root / "root")
 
 
 def prepare(machine, files=None):

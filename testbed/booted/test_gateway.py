@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from installing import ANSWERS, PACKAGES, commands
+from installing import ANSWERS, PACKAGES, commands, run_block
 from machine import wait_for
 from observatory import alice, wait_for_state, wait_until_ready, words
 
@@ -59,6 +59,13 @@ def gateway(machine):
         machine.type(command, ANSWERS)
     wait_for_report(machine, CHILLER, lambda report: report["status"] > 0)
     return machine
+
+
+def power_of_nobody(settings):
+    """The settings with a power daemon where there is none."""
+    section = settings.split("#[power]\n")[1].split("\n#[dome]\n")[0]
+    given = re.sub(r"(?m)^#(?=[a-z])", "", section).replace("192.0.2.10", "127.0.0.1")
+    return settings.replace(f"#[power]\n{section}", f"[power]\n{given}")
 
 
 def arguments(uri, method, *values, timeout=5):
@@ -136,6 +143,16 @@ def test_a_reload_takes_new_settings_and_refuses_wrong_ones(gateway):
     wait_for("the new settings", lambda: call(machine, CHILLER, "set_mode", 1) == 3)
     assert any("the address is under no [[caller]]" in line for line in words(machine.journal(UNIT)))
     assert int(machine.unit(UNIT)["NRestarts"]) == 1
+
+    # It is a device that takes no commands, and says what it lacks.
+    file.write_text(power_of_nobody(good))
+    machine.run(f"systemctl reload {UNIT}")
+    silent = lambda: "! power_failing: power daemon: " in alice(machine, "obsbus status", check=False).out
+    wait_for("the attention", silent, 90)
+    shown = run_block(machine, "pyro-gateway.md", "looks at the gateway, as alice", user="alice")
+    assert "FAILING" in shown and "power: failing" in shown and "0 failures" in shown, shown
+    assert "power_failing" in alice(machine, "obsbus doctor", check=False).out
+    run_block(machine, "pyro-gateway.md", "looks at the gateway, as root")
 
     machine.run(f"systemctl kill --kill-whom=main --signal=KILL {UNIT}")
     assert call(machine, CHILLER, "report_status")["mode"] in (0, 1), "also after a crash"

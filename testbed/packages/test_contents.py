@@ -6,13 +6,17 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from conftest import REPOSITORY, packages_in
 from family import Deb, Rpm, run
 
 # What one family has and the other has not: its own papers, its folders for completions, and a
 # tool that restarts services.
 OWN = r"/usr/share/doc/obsbus-[^/]+/|/usr/share/licenses/|/usr/share/zsh/|/etc/needrestart/"
-PARTS = ["obsbus-alpaca", "obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-gateway"]
+# Units of `obsbus NAME`, which itself is in obsbus-cli.
+SERVICES = ["alpaca", "archive", "metrics"]
+PARTS = [*(f"obsbus-{name}" for name in SERVICES), "obsbus-bridges", "obsbus-broker", "obsbus-cli", "obsbus-gateway"]
 
 # A bridge without an instrument.
 ALERTER = "alert-bridge"
@@ -128,16 +132,23 @@ def test_the_presets_start_no_bridge(family, packages, bridges):
     assert text.splitlines() == [f"disable {bridge}@.service" for bridge in [*bridges, ALERTER]]
 
 
-def test_alpaca_has_a_user_and_a_unit_that_nothing_enables_and_its_settings_come_with_the_site(family, packages):
-    package = packages["obsbus-alpaca"]
-    unit = family.text(package, "/usr/lib/systemd/system/obsbus-alpaca.service")
-    users = family.text(package, "/usr/lib/sysusers.d/obsbus-alpaca.conf")
-    assert "\nUser=obsbus-alpaca\n" in unit and re.search(r"^u +obsbus-alpaca ", users, re.M)
-    preset = family.text(package, "/usr/lib/systemd/system-preset/90-obsbus-alpaca.preset")
-    assert preset == "disable obsbus-alpaca.service\n"
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_a_user_and_a_unit_that_nothing_enables_and_its_settings_come_with_the_site(family, packages, service):
+    name = f"obsbus-{service}"
+    unit = family.text(packages[name], f"/usr/lib/systemd/system/{name}.service")
+    users = family.text(packages[name], f"/usr/lib/sysusers.d/{name}.conf")
+    assert f"\nUser={name}\n" in unit and re.search(rf"^u +{name} ", users, re.M)
+    assert f"/etc/obsbus/{service}.toml" in unit
+    assert family.text(packages[name], f"/usr/lib/systemd/system-preset/90-{name}.preset") == f"disable {name}.service\n"
     for site in sites():
-        settings = family.text(packages[f"obsbus-data-{site}"], "/etc/obsbus/alpaca.toml")
-        assert f'\nsite = "{site}"\n' in settings and "\n# allow = []\n" in settings
+        settings = family.text(packages[f"obsbus-data-{site}"], f"/etc/obsbus/{service}.toml")
+        assert f'\nsite = "{site}"\n' in settings or f'\nsites = ["{site}"]\n' in settings
+        assert f'\nkey_file = "/etc/obsbus/{name}/{service}.key"\n' in settings
+
+
+def test_alpaca_is_open_to_its_own_machine_only(family, packages):
+    for site in sites():
+        assert "\n# allow = []\n" in family.text(packages[f"obsbus-data-{site}"], "/etc/obsbus/alpaca.toml")
 
 
 def test_the_gateway_brings_the_libraries_that_were_chosen_and_their_licences(family, packages):

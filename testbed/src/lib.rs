@@ -2,9 +2,14 @@
 //! of is in `harness`; each instrument's model is in its own folder.
 
 pub mod cable;
+pub mod crowd;
 pub mod demo;
+pub mod footprint;
 pub mod page;
+pub mod report;
 pub mod site;
+pub mod soak;
+pub mod torture;
 
 pub use chiller_sim as chiller;
 pub use chiller_sim::publisher;

@@ -108,6 +108,26 @@ fn only_the_session_mentions_the_mqtt_library() {
 }
 
 #[test]
+fn only_one_module_takes_a_topic_apart() {
+    let product = ["bus/src/", "bridge/src/", "cli/", "chiller-bridge/src/", "focuser-bridge/src/"];
+    let ways = [
+        "split(",
+        "splitn(",
+        "split_once(",
+        "rsplit(",
+        "rsplitn(",
+        "rsplit_once(",
+        "starts_with(",
+        "ends_with(",
+    ];
+    let words: Vec<String> = ways.iter().map(|way| format!("topic.{way}")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // The tests of the rules look at replies.
+    let except = ["bus/src/topic", "bus/src/command/rules/", "cli/alert/tests/"];
+    assert_eq!(mentions(&words, &product, &except), Vec::<String>::new());
+}
+
+#[test]
 fn a_replay_has_no_settings_and_so_no_broker_but_its_own() {
     let ways =
         ["clientsettings", "bridgeoutline", "find_client_file", "process_environment", "cli::", "access"];

@@ -71,6 +71,18 @@ fn what_the_contract_relies_on_is_set() {
 }
 
 #[test]
+fn the_service_may_open_a_file_for_each_connection() {
+    let unit = include_str!("../../deploy/broker/mosquitto.service.conf");
+    let value = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().parse::<u32>().unwrap()
+    };
+    let connections = [SHIPPED_CONF, SHIPPED_WEB_CONF].map(|text| value(text, "max_connections "));
+    let rest = 100;
+    assert!(value(unit, "LimitNOFILE=") >= connections.iter().sum::<u32>() + rest, "{connections:?}");
+}
+
+#[test]
 fn the_file_for_browsers_adds_one_listener_and_says_nothing_of_the_others() {
     // Those of the whole broker, or of the other file's listener, would hold in both or fight.
     let of_this_listener = ["listener", "protocol", "tls_version", "certfile", "keyfile", "max_connections"];

@@ -48,7 +48,7 @@ impl DeviceSettings for Settings {
             query_delay: (0.2..=60.0, 5.0),
             exchange_limit: (0.1..=5.0, 1.0),
             stale_after: (2.0..=600.0, 30.0),
-            has_stop: DESCRIPTION.has_stop(),
+            verbs: DESCRIPTION.verbs,
         };
         Self {
             bridge: BridgeSettings::read(s, &usual, environment),

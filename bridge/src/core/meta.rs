@@ -25,6 +25,7 @@ pub(super) fn of(settings: &CoreSettings) -> Meta {
 fn verb_meta(settings: &CoreSettings, verb: &Verb) -> VerbMeta {
     let configured = |spec| configured(settings, verb, spec);
     VerbMeta {
+        needs_signature: settings.require_signature.contains(verb.name),
         timeout_s: settings.desk.timeout(verb.name).as_secs_f64(),
         argument: verb.bare().map(configured),
         arguments: verb.arguments.iter().map(configured).collect(),

@@ -18,17 +18,18 @@ mod publish;
 mod recent;
 mod settle;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
-use bus::command::{Desk, DeskSettings, Journal};
+use bus::command::{Desk, DeskSettings, Journal, Signatures};
 use bus::device::Description;
 use bus::homeassistant::HomeAssistant;
 use bus::message::Recent as RecentMessage;
 use bus::outbox::Message;
 use bus::probe::Verdict as ProbeVerdict;
 use bus::session::bridge::SessionEvent;
+use bus::signature::Trust;
 
 use crate::attention::Ledger;
 use crate::certificate::Certificates;
@@ -57,6 +58,8 @@ const REST_LIMIT: Duration = Duration::from_secs(2);
 pub struct CoreSettings {
     /// Topics, commands and the authorised clients.
     pub desk: DeskSettings,
+    /// The verbs that need a signature.
+    pub require_signature: BTreeSet<&'static str>,
     /// The instrument's description.
     pub description: &'static Description,
     /// The daemon's version.
@@ -118,6 +121,8 @@ pub enum Event {
     Probed(Result<(), StoreError>),
     /// When the certificates expire, as asked for with [`Output::ReadCertificates`].
     Certificates(Certificates),
+    /// By what signatures are verified was read; or the reason why none can be.
+    Trust(Result<Trust, String>),
     /// The settings were read again; or the reason why they are refused.
     Reloaded(Result<Reloaded, ReloadError>),
     /// Time has passed.
@@ -160,7 +165,7 @@ pub enum Output {
     Save(File, u64, Vec<u8>),
     /// Probe whether the state directory can be written.
     Probe,
-    /// Read when the certificates expire.
+    /// Read when the certificates expire, and by what signatures are verified.
     ReadCertificates,
     /// Drop this connection to the broker and reconnect.
     Reconnect(u64),
@@ -263,7 +268,11 @@ where
 {
     /// Takes over from the previous process.
     pub fn new(settings: CoreSettings, controller: C, protocol: P, left: PreviousRun, now: Now) -> Self {
-        let desk = Desk::new(settings.desk.clone());
+        let mut desk = Desk::new(settings.desk.clone());
+        desk.set_signatures(Signatures {
+            verbs: settings.require_signature.clone(),
+            trust: Err("the authority and its list have not been read yet".to_owned()),
+        });
         let mut core = Self {
             history: Recorder::new(left.history.as_ref(), settings.stale_after),
             recent: recent::Recent::new(left.recent),
@@ -366,6 +375,10 @@ where
             Event::Saved(file, number, result) => self.handle_saved(file, number, result, now),
             Event::Probed(result) => self.handle_probed(result, now),
             Event::Certificates(certificates) => self.take_certificates(certificates),
+            Event::Trust(trust) => {
+                self.desk.set_trust(trust);
+                self.dirty = true;
+            }
             Event::Reloaded(result) => self.handle_reloaded(result, now),
             Event::Timeout => {}
             Event::Stop => {

@@ -343,7 +343,11 @@ where
         }
         if let Some(probe) = self.probe.filter(|probe| probe.acl_ok == Some(false)) {
             let what_follows = if self.settings.desk.require_acl {
-                "commands are refused (code 31)"
+                if self.settings.require_signature.is_empty() {
+                    "commands are refused (code 31)"
+                } else {
+                    "commands that need no signature are refused (code 31)"
+                }
             } else {
                 "and are executed, because require_acl = false"
             };
@@ -371,6 +375,10 @@ where
             conditions.push(Condition::new(&concern::SECOND_INSTANCE, text));
         }
         conditions.extend(self.certificates.conditions(now.utc));
+        conditions.extend(self.desk.signatures().problem(now.utc).map(|problem| {
+            let text = format!("commands that need a signature are refused (code 35): {problem}");
+            Condition::new(&concern::SIGNATURES_UNCHECKED, text)
+        }));
         conditions.extend(self.doubts.condition(now.instant));
         let unanswered = self.desk.unanswered();
         conditions.extend(unanswered.map(|text| Condition::new(&concern::COMMAND_UNANSWERED, text)));

@@ -25,6 +25,14 @@ where
                 }
                 DeskOutput::ClocksAgree => self.dirty |= self.doubts.agreed(),
                 DeskOutput::Event(body) => events.push(body),
+                DeskOutput::Prepare(ticket, verb, arguments) => {
+                    self.controller.prepare(&Command { ticket, verb, arguments }, now);
+                    self.hear_controller(events, now);
+                }
+                DeskOutput::Withdraw(ticket) => {
+                    self.controller.withdraw(&ticket, now);
+                    self.hear_controller(events, now);
+                }
                 DeskOutput::Admit(ticket, verb, arguments) => {
                     self.begin(Command { ticket, verb, arguments }, now);
                     self.dirty = true;
@@ -40,7 +48,10 @@ where
     /// The conditions may have changed while the journal was saved, so they are examined again.
     fn begin(&mut self, command: Command, now: Now) {
         match self.controller.examine(command.verb, &command.arguments) {
-            Err(refusal) if !command.verb.stop => self.desk.answer(&command.ticket, &refusal.into(), now),
+            Err(refusal) if !command.verb.stop => {
+                self.controller.withdraw(&command.ticket, now);
+                self.desk.answer(&command.ticket, &refusal.into(), now);
+            }
             _ => self.controller.handle_command(command, now),
         }
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use bus::clock::Utc;
-use bus::settings::{Section, account};
+use bus::settings::{Origin, Section, account};
 use rustix::fs::{Access, FsWord, PROC_SUPER_MAGIC, access, major, minor, statfs};
 
 use super::BridgeSettings;
@@ -23,6 +23,9 @@ impl BridgeSettings {
     /// name.
     pub fn check(&self, section: &mut Section, now: Utc) {
         self.broker.check_files(section, now);
+        if let Some(misnamed) = misnamed(&section.origin("site"), &self.site) {
+            section.warn("site", misnamed);
+        }
         // systemd creates the folder that the unit names before it switches to the user.
         let is_systemds = |error: &StoreError| {
             error.attempt == store::CREATE && self.state_directory.starts_with(SYSTEMD_STATE)
@@ -34,6 +37,8 @@ impl BridgeSettings {
             let message = format!("user {} {error}", user());
             section.refuse("state_directory", section.origin("state_directory"), message, None);
         }
+        let home = self.homeassistant.as_ref().map(|homeassistant| homeassistant.identity.as_str());
+        self.commands.check(section, &self.control_clients, home, now);
         if let Some(homeassistant) = &self.homeassistant
             && !self.control_clients.iter().any(|client| *client == homeassistant.identity.as_str())
         {
@@ -56,6 +61,18 @@ impl BridgeSettings {
             section.warn("serial_port", format!("{} {wrong}", self.serial_port.display()));
         }
     }
+}
+
+/// Whether a unit, which finds its settings by the name of the site, would be another site's bridge.
+fn misnamed(origin: &Origin, site: &str) -> Option<String> {
+    let Origin::File(file, _) = origin else { return None };
+    let bridge = file.parent()?.file_name()?.to_str().filter(|name| name.ends_with("-bridge"))?;
+    let name = file.file_stem()?.to_str().filter(|name| *name != site)?;
+    let ending = file.extension().unwrap_or_default().to_string_lossy();
+    Some(format!(
+        "\"{site}\" is not the name of the file: expected \"{name}\", or {site}.{ending} as the name of the file; the unit \
+         {bridge}@{name} would be the bridge of {site}"
+    ))
 }
 
 fn user() -> String {
@@ -127,6 +144,24 @@ mod tests {
     fn what_is_no_terminal_is_no_serial_port() {
         assert_eq!(wrong_with_port(Path::new("/dev/null")).as_deref(), Some("is not a serial port"));
         assert_eq!(wrong_with_port(Path::new("/dev/ptmx")), None);
+    }
+
+    #[test]
+    fn a_file_that_is_named_after_another_site_is_told_and_one_that_no_unit_reads_is_not() {
+        let misnamed = |path: &str| misnamed(&Origin::File(path.into(), Some(3)), "clasp");
+        let said = misnamed("/etc/obsbus/lamp-bridge/dome.toml").unwrap();
+        assert!(
+            said.starts_with("\"clasp\" is not the name of the file: expected \"dome\", or clasp.toml"),
+            "{said}"
+        );
+        assert!(said.ends_with("lamp-bridge@dome would be the bridge of clasp"), "{said}");
+        for path in
+            ["/etc/obsbus/lamp-bridge/clasp.toml", "/etc/obsbus/lamp-bridge/clasp.json", "/tmp/dome.toml"]
+        {
+            assert_eq!(misnamed(path), None, "{path}");
+        }
+        let of_environment = Origin::Environment("OBSBUS_LAMP_SITE".to_owned());
+        assert_eq!(super::misnamed(&of_environment, "clasp"), None);
     }
 
     #[test]

@@ -16,5 +16,6 @@ mod reload;
 mod rig;
 mod rivals;
 mod service_manager;
+mod signatures;
 mod sizes;
 mod transitions;

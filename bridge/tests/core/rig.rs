@@ -1,7 +1,7 @@
 //! A core whose device, time and events are the test's.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -179,6 +179,14 @@ impl Rig {
 
     /// That is to tell this Home Assistant of the device; `session` is random in a daemon.
     pub(crate) fn told_to(homeassistant: Option<HomeAssistant>, session: &str, left: PreviousRun) -> Self {
+        Self::changed(left, |settings| {
+            session.clone_into(&mut settings.session);
+            settings.homeassistant = homeassistant;
+        })
+    }
+
+    /// With other settings.
+    pub(crate) fn changed(left: PreviousRun, change: impl FnOnce(&mut CoreSettings)) -> Self {
         let clients = ["alice", "ops"].map(|name| Identity::new(name).unwrap());
         let desk = DeskSettings {
             base: Base::new("clasp", "chiller").unwrap(),
@@ -193,19 +201,21 @@ impl Rig {
             stall_guard: Duration::from_secs(1),
             greeting: String::new(),
         };
-        let settings = CoreSettings {
+        let mut settings = CoreSettings {
             desk,
+            require_signature: BTreeSet::new(),
             description: &DESCRIPTION,
             version: "0",
             log_name: "barometer".to_owned(),
-            session: session.to_owned(),
+            session: "s".to_owned(),
             host: "obs1".to_owned(),
             process: 17,
             stale_after: Duration::from_secs(30),
             serial_timeout: Duration::from_secs(5),
             unusual_baud: None,
-            homeassistant,
+            homeassistant: None,
         };
+        change(&mut settings);
         let now = Now {
             instant: Instant::from_boot(Duration::from_secs(60)),
             utc: Utc::parse("2026-11-20T10:01:00Z").unwrap(),
@@ -325,6 +335,7 @@ impl Rig {
             retain: stored,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: self.now,
             stalled: false,
         };

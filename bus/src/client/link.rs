@@ -1,6 +1,7 @@
 //! The connection behind a device: made again whenever it is lost, until its owner is gone.
 #![expect(clippy::disallowed_methods, reason = "a client is IO: it reads the clock and waits")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,16 +45,20 @@ impl Link {
     pub(super) async fn run(mut self) {
         let brokers = self.broker.each();
         let mut retry = Retry::new(brokers.len());
+        // What was said of the trouble that goes on; each of several brokers may have its own.
+        let mut said = BTreeSet::new();
         loop {
             let broker = brokers.get(retry.broker()).unwrap_or(&self.broker).clone();
-            let Err(error) = self.connection(&broker, &mut retry).await else { return };
+            let Err(error) = self.connection(&broker, &mut retry, &mut said).await else { return };
             let cause = match error {
                 SessionError::Unreachable(_) => Cause::Nobody,
                 SessionError::Refused(_) | SessionError::Settings(_) => Cause::Refused,
                 _ => Cause::Lost,
             };
             let error = with_causes(&error);
-            tracing::warn!("no connection for {}: {error}", self.base);
+            if said.insert(error.clone()) {
+                tracing::warn!("no connection for {}: {error}", self.base);
+            }
             self.seen.send_modify(|seen| seen.lost(error));
             // Whoever waits for an acknowledgement is told by the end of its channel.
             while self.to_publish.try_recv().is_ok() {}
@@ -62,13 +67,20 @@ impl Link {
     }
 
     /// One connection, to its end; well if nobody wants it any more.
-    async fn connection(&mut self, broker: &BrokerSettings, retry: &mut Retry) -> Result<(), SessionError> {
+    async fn connection(
+        &mut self,
+        broker: &BrokerSettings,
+        retry: &mut Retry,
+        said: &mut BTreeSet<String>,
+    ) -> Result<(), SessionError> {
         let began = Now::read().instant;
         let connected = Client::connect(broker, &self.client_id, retry.connect_limit()).await;
         let took = Now::read().instant.since(began);
         let mut client = connected.inspect_err(|_| retry.failed(took))?;
         retry.connected(took, Now::read().instant);
         client.subscribe(&self.topics).await?;
+        said.clear();
+        tracing::info!("connected to the broker at {} for {}", client.address(), self.base);
         let round_trip = client.round_trip();
         self.seen.send_modify(|seen| seen.connected(round_trip));
         loop {

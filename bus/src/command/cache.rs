@@ -13,7 +13,7 @@ use crate::topic::{Identity, RequestId};
 pub(super) const KEEP_FOR: Duration = Duration::from_secs(15 * 60);
 pub(super) const KEEP_PER_IDENTITY: usize = 256;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Verdict {
     /// Still running, under this ticket's number.
     Running(u64),
@@ -33,7 +33,7 @@ enum ForgetCost {
     Acted,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) id: RequestId,
     pub(super) verb: &'static Verb,
@@ -68,7 +68,7 @@ impl Entry {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Cache {
     /// Sorted, so that the journal is sorted.
     by_identity: BTreeMap<Identity, VecDeque<Entry>>,

@@ -23,14 +23,14 @@ pub(super) struct Rate {
 pub(super) const COMMANDS: Rate = Rate { per_second: 5.0, burst: 20.0 };
 pub(super) const STOPS: Rate = Rate { per_second: 10.0, burst: 20.0 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Bucket {
     tokens: f64,
     at: Instant,
 }
 
 /// One bucket per identity.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Buckets {
     rate: Rate,
     buckets: BTreeMap<Identity, Bucket>,
@@ -64,7 +64,7 @@ impl Buckets {
 }
 
 /// When to report a count: the first at once, then the sum every ten seconds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pace {
     next: Option<Instant>,
 }
@@ -88,7 +88,7 @@ impl Pace {
 }
 
 /// Counts, by sender, messages that were not judged or not remembered because there were too many.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Summary {
     /// One word.
     reason: &'static str,
@@ -161,7 +161,7 @@ impl Summary {
 }
 
 /// Counts messages on invalid command topics; only an event can report them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Topics {
     total: u64,
     since_last: u64,

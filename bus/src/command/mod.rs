@@ -18,4 +18,4 @@ mod terms;
 pub use arguments::{Argument, Arguments};
 pub use desk::Desk;
 pub use journal::Journal;
-pub use terms::{DeskSettings, Gate, Outcome, Output, Post, REPLY_EXPIRY, Refusal, Ticket};
+pub use terms::{DeskSettings, Gate, Outcome, Output, Post, REPLY_EXPIRY, Refusal, Signatures, Ticket};

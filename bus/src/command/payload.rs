@@ -102,6 +102,11 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// Whether the payload itself has these keys.
+    pub(super) fn has(&self, keys: &[&str]) -> bool {
+        keys.iter().all(|key| self.get(key).is_some())
+    }
+
     /// The request's id; an error if it is not valid.
     pub(super) fn id(&self) -> Result<Option<RequestId>, Malformed> {
         match self.get("id") {

@@ -1,19 +1,21 @@
 //! The types that the Desk, the bridge and its controller use for requests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::arguments::Arguments;
-use crate::clock::Instant;
+use crate::clock::{Instant, Utc};
 use crate::device::Verb;
 use crate::message::{Code, EventBody, Reply, ReplyStatus};
+use crate::signature::Trust;
 use crate::topic::{Base, Identity, RequestId};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings of one device's Desk.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DeskSettings {
     /// The device's topics.
     pub base: Base,
@@ -40,11 +42,50 @@ pub struct DeskSettings {
     pub greeting: String,
 }
 
+/// Only the topics: the rest is long, and stands in the settings file.
+impl fmt::Debug for DeskSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeskSettings({})", self.base)
+    }
+}
+
 impl DeskSettings {
     /// The longest time to the terminal reply of `verb`.
     #[must_use]
     pub fn timeout(&self, verb: &str) -> Duration {
         self.timeouts.get(verb).copied().unwrap_or(DEFAULT_TIMEOUT)
+    }
+}
+
+/// The verbs that need a signature, and what proves one.
+#[derive(Clone, Debug)]
+pub struct Signatures {
+    /// Their names; never one that stops.
+    pub verbs: BTreeSet<&'static str>,
+    /// By what a signature is verified, or why none can be: then these verbs are refused.
+    pub trust: Result<Trust, String>,
+}
+
+impl Default for Signatures {
+    fn default() -> Self {
+        Self { verbs: BTreeSet::new(), trust: Err("no authority was read".to_owned()) }
+    }
+}
+
+impl Signatures {
+    /// Whether this verb needs one.
+    #[must_use]
+    pub fn are_needed(&self, verb: &Verb) -> bool {
+        !verb.stop && self.verbs.contains(verb.name)
+    }
+
+    /// Why no command that needs one can be verified at `now`, if there are such verbs.
+    #[must_use]
+    pub fn problem(&self, now: Utc) -> Option<String> {
+        if self.verbs.is_empty() {
+            return None;
+        }
+        self.trust.as_ref().map_or_else(|problem| Some(problem.clone()), |trust| trust.problem(now))
     }
 }
 
@@ -172,6 +213,11 @@ pub enum Output {
     Event(EventBody),
     /// The sender's clock agrees with the bridge's: a request with a `ts` came in time.
     ClocksAgree,
+    /// This command waits for the disk: what else must be on the disk before it acts can go there
+    /// at the same time.
+    Prepare(Ticket, &'static Verb, Arguments),
+    /// A prepared command will not run.
+    Withdraw(Ticket),
     /// Run this command, if it is still possible.
     Admit(Ticket, &'static Verb, Arguments),
     /// The journal changed: save it, then call [`Desk::journalled`](super::Desk::journalled) with

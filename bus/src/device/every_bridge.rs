@@ -61,6 +61,11 @@ crate::concerns! {
         "the authority's certificate (`ca_file`) expires within 60 days, or has expired: every certificate that it signed ends with it",
         "make a new authority in good time, and issue all certificates again (docs/recovery.md)"
     );
+    SIGNATURES_UNCHECKED = error(
+        "signatures_unchecked",
+        "the bridge cannot verify signatures, so it refuses the commands that need one (35); the text says why. A stop needs none",
+        "put the authority's list of revoked certificates where `commands.crl_file` names it (`obsbus identity crl`, docs/signatures.md); the bridge sees it within seconds"
+    );
     CLOCK_SKEW = warning(
         "clock_skew",
         "commands of two or more clients were refused for their time, and none has come in time since. (If the clock of one client is wrong, only that client is told)",

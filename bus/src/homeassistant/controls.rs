@@ -39,11 +39,15 @@ pub(super) fn of(maker: &Maker<'_>, verb: &VerbMeta) -> Option<Entity> {
 /// voice commands and commands to all entities away from every control except a stop.
 fn control(maker: &Maker<'_>, component: Component, verb: &VerbMeta) -> Entity {
     // Both are needed while the device does not answer, or Home Assistant could not undo a release.
-    let needs = if verb.stop || verb.reclaims { Needs::Bridge } else { Needs::Device };
+    let needs = match verb {
+        verb if verb.needs_signature => Needs::Signature,
+        verb if verb.stop || verb.reclaims => Needs::Bridge,
+        _ => Needs::Device,
+    };
     let source = Source::Verb(verb.name.clone());
     let topic = maker.base.command(&maker.settings.identity, &verb.name);
     maker
-        .entity(component, source, &verb.name, &verb.label, needs)
+        .entity(component, source, &verb.name, &verb.unsigned_label(), needs)
         .with("command_topic", topic)
         .with("optimistic", false)
         .with("retain", false)

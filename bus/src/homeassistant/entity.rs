@@ -112,6 +112,8 @@ pub(super) enum Needs<'a> {
     Nothing,
     /// The bridge: it is needed while the device does not answer.
     Bridge,
+    /// A signature, which Home Assistant cannot make: it is never available.
+    Signature,
     /// The bridge and the device.
     Device,
     /// The bridge, the device, and a known value: an expression of a template.
@@ -194,6 +196,7 @@ impl Maker<'_> {
         let connected = "value_json['connected']";
         let mut topics = match needs {
             Needs::Nothing => vec![],
+            Needs::Signature => vec![json!({ "topic": self.base.availability(), "value_template": OFFLINE })],
             Needs::Bridge => vec![bridge()],
             Needs::Device => vec![bridge(), device(connected)],
             Needs::Value(value) => vec![bridge(), device(&format!("{connected} and {value} is not none"))],

@@ -375,6 +375,20 @@ fn a_control_shows_what_is_so_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_control_that_needs_a_signature_says_so_and_is_never_available() {
+    let mut meta = meta();
+    for verb in meta.verbs.iter_mut().filter(|verb| !verb.stop) {
+        verb.needs_signature = true;
+    }
+    let is_control = |entity: &Entity| matches!(&entity.source, Source::Verb(name) if name != "stop");
+    for entity in made_with(&meta, &settings()).into_iter().filter(is_control) {
+        let name = entity.config["name"].as_str().unwrap();
+        assert!(name.ends_with(" (needs a signature)"), "{name}");
+        assert_eq!(entity.config["availability"][0]["value_template"], "offline", "{name}");
+    }
+}
+
+#[test]
 fn a_number_is_typed_and_shows_the_target_where_it_is_in_its_range() {
     let config = told("number/move");
     assert_eq!(config["mode"], "box");

@@ -52,6 +52,9 @@ pub struct VerbMeta {
     pub reclaims: bool,
     /// Whether it needs an id.
     pub needs_id: bool,
+    /// Whether it needs a signature: who has none is refused.
+    #[serde(default)]
+    pub needs_signature: bool,
     /// Longest time to the terminal reply, s.
     pub timeout_s: f64,
     /// Where it is dangerous: what to ask before it is sent.
@@ -144,6 +147,13 @@ pub struct WordMeta {
 }
 
 impl VerbMeta {
+    /// What a control says that cannot sign.
+    #[must_use]
+    pub fn unsigned_label(&self) -> String {
+        let why = if self.needs_signature { " (needs a signature)" } else { "" };
+        format!("{}{why}", self.label)
+    }
+
     /// What the table says of a verb; how long it may take, its ranges and names are configuration.
     #[must_use]
     pub fn of(verb: &Verb) -> Self {
@@ -156,6 +166,7 @@ impl VerbMeta {
             stop: verb.stop,
             reclaims: verb.reclaims,
             needs_id: verb.relative,
+            needs_signature: false,
             timeout_s: 0.0,
             question: verb.question.map(str::to_owned),
             argument: verb.bare().map(ArgumentMeta::of),

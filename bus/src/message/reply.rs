@@ -116,6 +116,10 @@ codes! {
     Alarm = 32, "alarm";
     /// The bridge has just connected, or is to end.
     NotReady = 33, "not_ready";
+    /// This verb needs a signature.
+    Unsigned = 34, "unsigned";
+    /// Its signature proves nothing.
+    BadSignature = 35, "bad_signature";
 }
 
 /// The further words of codes that have more than one.
@@ -124,6 +128,8 @@ pub mod reason {
     pub const NOT_HOMED: &str = "not_homed";
     /// Of code 7: the bridge has let go of the device.
     pub const RELEASED: &str = "released";
+    /// Of code 35: the bridge has nothing to verify it by.
+    pub const SIGNATURE_UNCHECKED: &str = "signature_unchecked";
     /// Of code 25: motion without a time.
     pub const TS_REQUIRED: &str = "ts_required";
 }

@@ -22,9 +22,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::RoundTrip;
-use super::connect::{ClientId, ConnectError, Peer, explain, options};
+use super::connect::{ClientId, Peer, explain, options, signer};
 use crate::clock::{Instant, Now};
 use crate::settings::{Address, BrokerSettings, Expiry};
+use crate::signature::{PROPERTY, Signer};
+
+mod error;
+
+pub use error::SessionError;
 
 /// Timeout for an acknowledgement.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
@@ -77,53 +82,6 @@ pub enum Acknowledged {
     Refused(String),
 }
 
-/// The session failed.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// The settings do not allow a connection.
-    #[error(transparent)]
-    Settings(#[from] ConnectError),
-    /// The broker could not be reached.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The broker refuses us; a retry is useless.
-    #[error("{0}")]
-    Refused(String),
-    /// The connection broke.
-    #[error("{0}")]
-    Lost(String),
-    /// The broker refused a subscription.
-    #[error("the broker refused the subscription to {filter} ({reason})")]
-    Subscription {
-        /// The filter.
-        filter: String,
-        /// The broker's reason.
-        reason: String,
-    },
-    /// The broker did not acknowledge in time.
-    #[error("the broker at {place} did not acknowledge {what} within {} s", limit.as_secs())]
-    Silent {
-        /// The broker.
-        place: String,
-        /// What it should have acknowledged.
-        what: &'static str,
-        /// How long we waited.
-        limit: Duration,
-    },
-}
-
-impl SessionError {
-    /// Of several brokers; final only if each of them refuses us.
-    fn of_all(failures: &[Self]) -> Self {
-        let words = failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        if failures.iter().all(|failure| matches!(failure, Self::Refused(_))) {
-            Self::Refused(words)
-        } else {
-            Self::Unreachable(words)
-        }
-    }
-}
-
 /// One connection.
 pub struct Client {
     requests: AsyncClient,
@@ -134,6 +92,7 @@ pub struct Client {
     inbox: VecDeque<Message>,
     broker: BrokerSettings,
     peer: Peer,
+    signer: Option<Signer>,
 }
 
 enum Ack {
@@ -222,6 +181,8 @@ impl Client {
     }
 
     async fn open(options: MqttOptions, peer: Peer, broker: &BrokerSettings) -> Result<Self, SessionError> {
+        // Who cannot sign is told before anything is sent.
+        let signer = signer(broker)?;
         let (requests, event_loop) = AsyncClient::new(options, REQUESTS);
         let mut poller = Poller::new(event_loop);
         let began = Now::read().instant;
@@ -234,6 +195,7 @@ impl Client {
                 inbox: VecDeque::new(),
                 broker: broker.clone(),
                 peer,
+                signer,
             }),
             Err(error @ ConnectionError::ConnectionRefused(code)) if is_final(code) => {
                 Err(SessionError::Refused(explain(&error, broker)))
@@ -296,7 +258,8 @@ impl Client {
         }
     }
 
-    /// Publishes with QoS 1, never retained, and waits for the acknowledgement.
+    /// Publishes a request with QoS 1, never retained, signed if we have a key, and waits for the
+    /// acknowledgement.
     ///
     /// # Errors
     /// The broker does not answer, or is lost: it is then unknown whether the message arrived.
@@ -306,7 +269,11 @@ impl Client {
         payload: impl Into<Bytes>,
         properties: Properties,
     ) -> Result<Acknowledged, SessionError> {
+        let payload: Bytes = payload.into();
+        // Without random numbers even a stop goes out: the bridge decides whether it may be unsigned.
+        let signature = self.signer.as_ref().and_then(|signer| signer.sign(topic, &payload));
         let properties = PublishProperties {
+            user_properties: signature.map(|value| (PROPERTY.to_owned(), value)).into_iter().collect(),
             message_expiry_interval: Some(properties.expiry_s),
             response_topic: Some(properties.response_topic),
             correlation_data: Some(properties.correlation),

@@ -18,6 +18,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::clock::Now;
 use crate::settings::{self, BrokerSettings, Credentials, FileError, problems_with_files};
+use crate::signature::Signer;
 use crate::topic::Identity;
 
 mod explain;
@@ -192,8 +193,7 @@ fn tls(broker: &BrokerSettings, peer: &Peer) -> Result<Arc<ClientConfig>, Connec
         Credentials::Password { .. } => builder.with_no_client_auth(),
         Credentials::Certificate { certificate_file, key_file } => {
             let chain = certificates("certificate_file", certificate_file)?;
-            let key = PrivateKeyDer::from_pem_slice(&read("key_file", key_file)?)
-                .map_err(|_| unusable("key_file", key_file, "holds no unencrypted private key (PEM)"))?;
+            let key = private_key(key_file)?;
             builder.with_client_auth_cert(chain, key).map_err(|source| ConnectError::Pair {
                 certificate: certificate_file.clone(),
                 key: key_file.clone(),
@@ -202,6 +202,26 @@ fn tls(broker: &BrokerSettings, peer: &Peer) -> Result<Arc<ClientConfig>, Connec
         }
     };
     Ok(Arc::new(config))
+}
+
+/// Who signs our commands: the key that opens the connection; nobody with a password.
+///
+/// # Errors
+/// As [`options`].
+pub(crate) fn signer(broker: &BrokerSettings) -> Result<Option<Signer>, ConnectError> {
+    let Credentials::Certificate { certificate_file, key_file } = &broker.credentials else {
+        return Ok(None);
+    };
+    let made = certificates("certificate_file", certificate_file).and_then(|chain| {
+        let key = private_key(key_file)?;
+        Signer::new(&chain, &key).map_err(|problem| unusable("key_file", key_file, problem.to_string()))
+    });
+    made.map(Some).map_err(|error| in_words(error, broker))
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, ConnectError> {
+    PrivateKeyDer::from_pem_slice(&read("key_file", file)?)
+        .map_err(|_| unusable("key_file", file, "holds no unencrypted private key (PEM)"))
 }
 
 fn certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {

@@ -98,6 +98,12 @@ impl BrokerSettings {
         self.addresses().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
     }
 
+    /// Whether we have a key to sign commands with.
+    #[must_use]
+    pub const fn can_sign(&self) -> bool {
+        matches!(self.credentials, Credentials::Certificate { .. })
+    }
+
     /// Our identity at the broker.
     ///
     /// # Errors

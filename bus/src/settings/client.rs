@@ -103,7 +103,8 @@ impl ClientSettings {
         section.findings(&[]).1
     }
 
-    pub(super) fn read(section: &mut Section) -> Self {
+    /// Reads them from a file that has more; it notes in `section` what is wrong.
+    pub fn read(section: &mut Section) -> Self {
         let sites = section
             .texts("sites")
             .check(format!("a list of sites, each {NAME_ALPHABET}"), |sites| {

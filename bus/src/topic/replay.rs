@@ -1,7 +1,7 @@
 //! Topics of a replay: a recorded topic below a level of its own. Nothing that listens to a device
 //! hears them, because the depth of a device's topics is fixed.
 
-use super::Base;
+use super::What;
 
 /// The first level of every topic of a replay.
 const REPLAY: &str = "replay";
@@ -31,13 +31,8 @@ pub fn replay_filter() -> String {
 /// and services say of themselves: above all for commands and replies.
 #[must_use]
 pub fn replayed(topic: &str) -> Option<Replayed> {
-    Base::of_topic(topic)?;
-    let retained = match topic.rsplit('/').next()? {
-        "state" | "availability" | "health" | "meta" | "history" | "recent" => true,
-        "event" => false,
-        _ => return None,
-    };
-    Some(Replayed { topic: format!("{REPLAY}/{topic}"), retained })
+    let (_, what) = What::on(topic)?;
+    Some(Replayed { topic: format!("{REPLAY}/{topic}"), retained: what.is_retained() })
 }
 
 #[cfg(test)]
@@ -50,7 +45,7 @@ mod tests {
         assert_eq!(replayed("clasp/lamp/state"), Some(state));
         let event = Replayed { topic: "replay/clasp/lamp/event".to_owned(), retained: false };
         assert_eq!(replayed("clasp/lamp/event"), Some(event));
-        assert_eq!(Base::of_topic("replay/clasp/lamp/state"), None, "no device's topic");
+        assert_eq!(What::on("replay/clasp/lamp/state"), None, "no device's topic");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Topics for programs that look at all devices of a site, and at the broker's access rules.
 
-use super::{Base, CANARY, Identity, NameError};
+use super::{Base, CANARY, Identity, NameError, What};
 
 /// What of every device everybody may read.
 const PUBLIC: [&str; 7] = ["state", "availability", "health", "meta", "history", "recent", "event"];
@@ -36,19 +36,19 @@ impl Base {
     /// The filter for the health of every bridge of a site.
     #[must_use]
     pub fn health_of_all(site: &str) -> String {
-        format!("{site}/+/health")
+        What::Health.of_all(site)
     }
 
     /// The filter for the last events of every device of a site.
     #[must_use]
     pub fn recent_of_all(site: &str) -> String {
-        format!("{site}/+/recent")
+        What::Recent.of_all(site)
     }
 
     /// The filter for the events of every device of a site.
     #[must_use]
     pub fn events_of_all(site: &str) -> String {
-        format!("{site}/+/event")
+        What::Event.of_all(site)
     }
 
     /// The filter for the replies of every device of a site to `identity`.

@@ -17,6 +17,7 @@ mod manual;
 mod memory;
 mod meta;
 mod polling;
+mod promises;
 mod release;
 mod rig;
 mod sentence;

@@ -1,8 +1,10 @@
 //! A winter of the whole bridge with the unit of bytes, and what a winter brings: weather, camera
 //! nights, services that fall silent or lie, restarts, alarms, garbled lines, a broker that comes and
-//! goes, operators. After every step the safety rules must hold.
+//! goes, operators, a clock that is set, a process that hangs or is killed. After every step the safety
+//! rules must hold, and what the bridge [promises](Promises).
 //!
 //! `OBSBUS_WINTER_DAYS` and `OBSBUS_WINTER_SEEDS` say how much; what fails says how to run it alone.
+//! `make season` runs the 168 days from October to March.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use chiller_bridge::settings::Settings;
 use chiller_device::{ChillerStatus, Mode};
 use testbed::chiller::{AlarmBit, Config, Fault};
 
+use crate::promises::Promises;
 use crate::rig::Shown;
 use crate::site::{MINUTE, SECOND, Site, with_inputs};
 use crate::weather::Weather;
@@ -55,7 +58,11 @@ enum Trouble {
     Unplugged,
     UnitFault,
     Operator,
+    NoDisk,
 }
+
+const KINDS: u64 = 17;
+const CLIENTS: [&str; 3] = ["alice", "ops", "scheduler"];
 
 struct Winter {
     site: Site,
@@ -73,8 +80,12 @@ struct Winter {
     dry_though_known: Duration,
     known: Duration,
     cold: Duration,
+    promises: Promises,
+    orders: u64,
+    /// The process was killed, hung, or had its clock set in this step.
+    upset: bool,
     // That it was worth it.
-    happened: [u64; 10],
+    happened: [u64; 17],
 }
 
 impl Winter {
@@ -96,7 +107,10 @@ impl Winter {
             dry_though_known: Duration::ZERO,
             known: Duration::ZERO,
             cold: Duration::ZERO,
-            happened: [0; 10],
+            promises: Promises::default(),
+            orders: 0,
+            upset: false,
+            happened: [0; 17],
         }
     }
 
@@ -121,6 +135,9 @@ impl Winter {
         let before = self.site.view();
         self.site.publish_power();
         self.site.publish_dome();
+        if self.chance.below(200) == 0 {
+            self.ask_for_something();
+        }
         self.site.rig.run_for(STEP);
         self.check(&before);
         self.step += 1;
@@ -134,6 +151,7 @@ impl Winter {
                 Trouble::NoBroker => self.site.broker_up(),
                 Trouble::Unplugged => self.site.plug(),
                 Trouble::UnitFault => self.site.model().clear_faults(),
+                Trouble::NoDisk => self.site.rig.set_disk_full(false),
                 Trouble::Operator => self.command("mode", "auto"),
                 _ => {}
             }
@@ -149,7 +167,8 @@ impl Winter {
     }
 
     fn command(&mut self, verb: &str, argument: &str) {
-        self.site.rig.command("alice", verb, argument);
+        let by = self.chance.of(&CLIENTS);
+        self.promises.ask(&mut self.site, by, verb, argument);
         let soon = self.step + 3;
         match (verb, argument) {
             ("clear_alarms", _) => self.clearing_until = soon,
@@ -158,8 +177,27 @@ impl Winter {
         }
     }
 
+    /// What changes nothing for the cameras, from anybody.
+    fn ask_for_something(&mut self) {
+        let by = self.chance.of(&["alice", "ops", "scheduler", "visitor"]);
+        let (verb, argument) = match (by, self.chance.below(6)) {
+            ("visitor", 0) => ("mode", "manual"),
+            ("visitor", 1) => ("enabled", "off"),
+            (_, 2) => ("ping", ""),
+            (_, 3) => ("setpoint", self.chance.of(&["-5", "4.9", "30.1", "45"])),
+            _ => ("setpoint", self.chance.of(&["12", "14.5", "15", "16.2", "18"])),
+        };
+        self.promises.ask(&mut self.site, by, verb, argument);
+    }
+
+    /// The process or the broker is not as it was.
+    fn upset(&mut self) {
+        self.upset = true;
+        self.promises.excuse();
+    }
+
     fn begin_trouble(&mut self) {
-        let kind = self.chance.below(13);
+        let kind = self.chance.below(KINDS);
         let begun = match kind {
             0 => Some((Trouble::PowerSilent, 80)),
             1 => Some((Trouble::DomeSilent, 80)),
@@ -169,6 +207,7 @@ impl Winter {
             5 => Some((Trouble::Unplugged, 4)),
             6 | 7 => Some((Trouble::UnitFault, 40)),
             8 => Some((Trouble::Operator, 240)),
+            13 => Some((Trouble::NoDisk, 60)),
             _ => None,
         };
         if let Some((trouble, longest)) = begun {
@@ -178,7 +217,10 @@ impl Winter {
             self.troubles.push((trouble, self.step + 1 + self.chance.below(longest)));
         }
         match kind {
-            4 => self.site.broker_down(),
+            4 => {
+                self.site.broker_down();
+                self.upset();
+            }
             5 => self.site.unplug(),
             6 | 7 => {
                 let fault = self.chance.of(&[
@@ -205,13 +247,27 @@ impl Winter {
             }
             10 => {
                 self.site.restart();
+                self.upset();
                 self.forget_durations();
             }
             11 => self.site.model().power_cycle(),
             12 => self.command("release", "5"),
+            13 => self.site.rig.set_disk_full(true),
+            14 => {
+                let seconds = self.chance.of(&[-7200, -30, -3, 2, 20, 3600]);
+                let now = self.site.now().utc;
+                self.site.rig.set_date(now.shifted(1000 * seconds));
+                self.upset();
+            }
+            15 => {
+                let time = Duration::from_secs(1 + self.chance.below(40));
+                self.site.rig.freeze(time);
+                self.upset();
+                self.forget_durations();
+            }
             _ => {}
         }
-        if let Some(count) = self.happened.get_mut(usize::try_from(kind.min(9)).expect("small")) {
+        if let Some(count) = self.happened.get_mut(usize::try_from(kind).expect("small")) {
             *count += 1;
         }
     }
@@ -224,6 +280,9 @@ impl Winter {
     fn check(&mut self, before: &Shown) {
         let state = self.site.view();
         crate::sentence::check(self.site.controller(), self.site.now());
+        let is_well = !self.upset && !self.has(Trouble::NoBroker);
+        self.upset = false;
+        self.promises.check(&mut self.site, is_well);
         self.check_orders(before);
         self.latched = match (state.reason.as_str(), self.step < self.clearing_until) {
             ("alarm", _) => true,
@@ -266,6 +325,7 @@ impl Winter {
     fn check_orders(&mut self, before: &Shown) {
         let retries = self.site.rig.settings().automatic.alarm_retry;
         let runs: Vec<_> = self.site.sent_at("1");
+        self.orders += u64::try_from(self.site.orders().len()).expect("few");
         self.site.forget_sent();
         for at in runs {
             if before.mode == Mode::Manual {
@@ -305,8 +365,8 @@ impl Winter {
     }
 }
 
-/// One part of a winter, from its first day on.
-fn run(seed: u64, days: std::ops::Range<u64>) {
+/// One part of a winter, from its first day on; what happened in it.
+fn run(seed: u64, days: std::ops::Range<u64>) -> Told {
     let mut winter = Winter::new(seed, FIRST_MINUTE + days.start * 1440);
     for step in 0..(days.end - days.start) * 1440 * STEPS_PER_MINUTE {
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| winter.step()));
@@ -322,7 +382,31 @@ fn run(seed: u64, days: std::ops::Range<u64>) {
     winter.ends_off();
     if days.end - days.start >= 20 {
         assert!(winter.happened.iter().all(|count| *count > 0), "{:?}", winter.happened);
+        assert!(winter.promises.answered > 20 && winter.promises.refused > 5);
     }
+    Told {
+        troubles: winter.happened.iter().sum(),
+        answered: winter.promises.answered,
+        refused: winter.promises.refused,
+        orders: winter.orders,
+    }
+}
+
+/// What happened.
+struct Told {
+    troubles: u64,
+    answered: u64,
+    refused: u64,
+    orders: u64,
+}
+
+/// Two halves at once, as there are two cores nearly everywhere.
+fn both_halves(seed: u64, days: u64) -> [Told; 2] {
+    std::thread::scope(|scope| {
+        let halves = [(seed, 0..days / 2), (seed + 1000, days / 2..days)];
+        let halves = halves.map(|(seed, days)| scope.spawn(move || run(seed, days)));
+        halves.map(|half| half.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 #[test]
@@ -331,13 +415,29 @@ fn in_a_winter_of_troubles_the_safety_rules_hold_in_every_step() {
     let only = setting("OBSBUS_WINTER_SEED", 0);
     if only != 0 {
         let from = setting("OBSBUS_WINTER_FROM", 0);
-        return run(only, from..from + days);
+        run(only, from..from + days);
+        return;
     }
     for seed in 1..=seeds {
-        // Two halves at once, as there are two cores nearly everywhere.
-        std::thread::scope(|scope| {
-            scope.spawn(|| run(seed, 0..days / 2));
-            scope.spawn(|| run(seed + 1000, days / 2..days));
-        });
+        both_halves(seed, days);
     }
+}
+
+#[test]
+#[ignore = "`make season` runs it, with an optimised build"]
+fn a_season_from_october_to_march() {
+    let (days, seed) = (setting("OBSBUS_SEASON_DAYS", 168), setting("OBSBUS_SEASON_SEED", 1));
+    let start = std::time::Instant::now();
+    let halves = both_halves(seed, days);
+    let sum = |of: fn(&Told) -> u64| halves.iter().map(of).sum::<u64>();
+    println!(
+        "chiller: {days} days, seed {seed}: {} troubles, {} commands answered ({} of them refused), {} orders to run or \
+         stand by, {} steps, no rule broken; {:.0} s",
+        sum(|told| told.troubles),
+        sum(|told| told.answered),
+        sum(|told| told.refused),
+        sum(|told| told.orders),
+        days * 1440 * STEPS_PER_MINUTE,
+        start.elapsed().as_secs_f64()
+    );
 }

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use alert_device::DESCRIPTION;
 use bus::clock::{Instant, Now, Utc};
-use bus::message::Event;
+use bus::message::{Event, echo};
+use bus::topic::What;
 
 use crate::episode::{Episode, Memory, Message};
 use crate::outgoing::Outgoing;
-use crate::policy::{Level, Policy, Subject, is_news};
+use crate::policy::{Level, Policy, Subject, Verdict, is_news};
 use crate::text::{self, Entry, Why};
-use crate::watch::{BRIDGE_OFFLINE, Condition, Watch, elapsed};
+use crate::watch::{BRIDGE_OFFLINE, Condition, Heard, Watch, elapsed};
 
 /// What was not seen for this time is over.
 pub const OVER: Duration = Duration::from_secs(120);
@@ -25,6 +26,8 @@ pub const OVER: Duration = Duration::from_secs(120);
 pub const FLAPPING: Duration = Duration::from_secs(15 * 60);
 /// A bridge that is gone for so long, which somebody has acknowledged, is not expected any more.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Of one device, no more is followed at a time: a bridge that has gone mad makes no more work than this.
+const FOLLOWED: usize = 100;
 /// While anything is pending, it is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -105,25 +108,25 @@ impl Alerts {
         self.watch.broker(is_up, now);
     }
 
-    /// A message of another device on its topic `what`.
-    pub fn hear(&mut self, device: &str, what: &str, payload: &[u8], now: Now) {
+    /// A message of another device.
+    pub fn hear(&mut self, device: &str, what: What, heard: &Heard<'_>, now: Now) {
         if device == self.settings.device {
             return;
         }
-        if what == "event" {
-            if let Ok(event) = serde_json::from_slice::<Event>(payload) {
+        if what == What::Event {
+            if let Ok(event) = serde_json::from_slice::<Event>(heard.payload) {
                 self.hear_event(device, &event, now);
             }
             return;
         }
-        self.watch.hear(device, what, payload, now);
+        self.watch.hear(device, what, heard, now);
     }
 
     fn hear_event(&mut self, device: &str, event: &Event, now: Now) {
         if !is_news(event) {
             return;
         }
-        let name = event.body.reason.clone().unwrap_or_default();
+        let name = echo(event.body.reason.as_deref().unwrap_or_default());
         let kind = self.kind(device).to_owned();
         let severity = event.body.severity;
         let subject = Subject { device, kind: &kind, name: &name, severity, event: Some(event.body.code) };
@@ -134,7 +137,7 @@ impl Alerts {
             // Once in a while is enough.
             episode.returns += 1;
             episode.untold_return = true;
-            episode.text.clone_from(&event.body.message);
+            episode.text = echo(&event.body.message);
             episode.since = event.date;
             return;
         }
@@ -143,18 +146,16 @@ impl Alerts {
             name,
             severity,
             since: event.date,
-            text: event.body.message.clone(),
+            text: echo(&event.body.message),
         };
-        self.begin(condition, verdict.level, Duration::ZERO, now.utc);
-        if let Some(episode) = self.memory.episodes.last_mut() {
-            episode.is_event = true;
-            episode.receivers = verdict.receivers;
-        }
+        let verdict = Verdict { after: Duration::ZERO, repeat: None, ..verdict };
+        self.begin(condition, verdict, true, now.utc);
     }
 
     /// Lets time pass; `own` is what is the matter with the alerter itself.
     pub fn turn(&mut self, own: Vec<Condition>, now: Now) {
         self.turned = now.instant;
+        self.memory.episodes.iter_mut().for_each(|episode| episode.correct(now.utc));
         let mut conditions = self.watch.conditions(now);
         let unknown = self.watch.unknown(&conditions);
         conditions.extend(own);
@@ -202,12 +203,10 @@ impl Alerts {
             }
             return;
         };
-        if known.next().is_none() {
-            self.begin(condition.clone(), verdict.level, verdict.after, now);
-        }
-        let known = self.memory.episodes.iter_mut();
-        let mut known = known.filter(|it| !it.is_event && it.device == *device && it.name == *name);
-        let Some(episode) = known.next() else { return };
+        let Some(episode) = known.next() else {
+            self.begin(condition.clone(), verdict, false, now);
+            return;
+        };
         if episode.ended.take().is_some() {
             episode.began = now;
             // Whoever was told that it is over has to learn that it is not, and nobody works on it.
@@ -219,6 +218,10 @@ impl Alerts {
         if episode.clear.take().is_some() {
             episode.returns += 1;
         }
+        // Whoever knows of a warning does not know that it wakes people now.
+        if episode.told_level.unwrap_or(episode.level) < verdict.level {
+            episode.acknowledged = None;
+        }
         (episode.severity, episode.since) = (*severity, condition.since);
         episode.text.clone_from(&condition.text);
         episode.level = verdict.level;
@@ -227,20 +230,24 @@ impl Alerts {
         episode.receivers = verdict.receivers;
     }
 
-    fn begin(&mut self, condition: Condition, level: Level, after: Duration, now: Utc) {
-        self.memory.last_episode += 1;
+    fn begin(&mut self, condition: Condition, verdict: Verdict, is_event: bool, now: Utc) {
         let Condition { device, name, severity, since, text } = condition;
+        let followed = self.memory.episodes.iter().filter(|episode| episode.device == device).count();
+        if followed >= FOLLOWED && name != BRIDGE_OFFLINE {
+            return;
+        }
+        self.memory.last_episode += 1;
         self.memory.episodes.push(Episode {
             number: self.memory.last_episode,
             device,
             name,
-            is_event: false,
+            is_event,
             severity,
-            level,
+            level: verdict.level,
             text,
             since,
             began: now,
-            due: now.after(after),
+            due: now.after(verdict.after),
             clear: None,
             ended: None,
             returns: 0,
@@ -248,10 +255,10 @@ impl Alerts {
             told_level: None,
             untold_return: false,
             end_told: false,
-            repeat: None,
+            repeat: verdict.repeat,
             repeats: 0,
             acknowledged: None,
-            receivers: Vec::new(),
+            receivers: verdict.receivers,
         });
     }
 
@@ -332,14 +339,17 @@ impl Alerts {
         }
     }
 
-    /// Somebody knows of the problem, or of all. Returns how many were not acknowledged before.
+    /// Somebody knows of the problem, or of all that people have seen: in a message, or for a while in a list.
+    /// Returns how many were not acknowledged before.
     ///
     /// # Errors
     /// There is no such problem.
-    pub fn acknowledge(&mut self, by: &str, number: Option<u64>) -> Result<usize, String> {
+    pub fn acknowledge(&mut self, by: &str, number: Option<u64>, now: Utc) -> Result<usize, String> {
+        let group = self.settings.policy.group;
+        let is_seen = |it: &Episode| it.told.is_some() || it.due.after(group) <= now;
         let open = self.memory.episodes.iter_mut().filter(|episode| episode.is_open());
-        let theirs: Vec<&mut Episode> =
-            open.filter(|episode| number.is_none_or(|number| episode.number == number)).collect();
+        let is_meant = |it: &Episode| number.map_or_else(|| is_seen(it), |number| it.number == number);
+        let theirs: Vec<&mut Episode> = open.filter(|episode| is_meant(episode)).collect();
         if let (Some(number), true) = (number, theirs.is_empty()) {
             return Err(format!("there is no problem {number}, or it is over"));
         }

@@ -13,13 +13,14 @@ use bus::clock::{Instant, Now, Utc};
 use bus::command::{Arguments, Outcome, Refusal, Ticket};
 use bus::device::{Concern, Verb};
 use bus::message::Code;
-use bus::topic::Base;
+use bus::topic::What;
 
 use crate::alerts::{AlertSettings, Alerts};
 use crate::delivery::{FAILING, Order};
 use crate::episode::Memory;
 use crate::policy::Level;
 use crate::protocol::{News, Request};
+use crate::watch::Heard;
 use crate::{text, watch};
 
 /// A disk that takes longer holds no message back.
@@ -95,6 +96,7 @@ impl Alerter {
         {
             let request = match order {
                 Order::Deliver { receiver, message } => Request::Deliver { receiver, message },
+                Order::Look { receiver } => Request::Look { receiver },
                 Order::Beat => Request::Beat,
             };
             self.effects.push_back(Effect::SendImmediately(request));
@@ -137,18 +139,30 @@ impl Alerter {
 
     fn news(&mut self, news: News, now: Now) {
         match news {
-            News::Delivered { receiver, message, problem } => {
+            News::Delivered { receiver, message, came } => {
+                let problem = came.problem();
                 for test in self.tests.iter_mut().filter(|test| test.message == message) {
                     test.waits_for.remove(&receiver);
-                    test.problems.extend(problem.as_ref().map(|problem| format!("{receiver}: {problem}")));
+                    test.problems.extend(problem.map(|problem| format!("{receiver}: {problem}")));
                 }
-                match &problem {
+                match problem {
                     None => tracing::info!("message {message} was delivered to {receiver}"),
                     Some(problem) => {
                         tracing::warn!("message {message} was not delivered to {receiver}: {problem}")
                     }
                 }
-                self.alerts.delivered(&receiver, message, problem.map_or(Ok(()), Err), now.utc);
+                self.alerts.delivered(&receiver, message, came, now);
+            }
+            News::Looked { receiver, problem } => {
+                let known = self.alerts.memory().receivers.get(&receiver).map(|it| it.problem.clone());
+                match &problem {
+                    Some(problem) if known.as_ref() != Some(problem) => {
+                        tracing::warn!("{receiver} cannot be reached: {problem}")
+                    }
+                    None if known.is_some() => tracing::info!("{receiver} can be reached"),
+                    _ => {}
+                }
+                self.alerts.looked(&receiver, problem.map_or(Ok(()), Err), now);
             }
             News::Beaten { problem } => self.alerts.beaten(problem.map_or(Ok(()), Err), now.utc),
             News::Visited { visit, token, is_post } => {
@@ -260,7 +274,7 @@ impl Controller for Alerter {
                 self.effects.push_back(Effect::Answer(test.ticket, Outcome::stopped(&ticket.by, verb.name)));
             }
             let number = episode(&arguments).and_then(Result::ok);
-            let outcome = match self.alerts.acknowledge(ticket.by.as_str(), number) {
+            let outcome = match self.alerts.acknowledge(ticket.by.as_str(), number, now.utc) {
                 Ok(0) => Outcome::succeeded("there was nothing that was not acknowledged before"),
                 Ok(1) => Outcome::succeeded("one problem is acknowledged"),
                 Ok(count) => Outcome::succeeded(format!("{count} problems are acknowledged")),
@@ -272,10 +286,10 @@ impl Controller for Alerter {
     }
 
     fn handle_input(&mut self, input: Input<'_>, now: Now) {
-        let Some(base) = Base::of_topic(input.topic) else { return };
+        let Some((base, what)) = What::on(input.topic) else { return };
         if base.site() == self.site {
-            let what = input.topic.rsplit('/').next().unwrap_or_default();
-            self.alerts.hear(base.device(), what, input.payload, now);
+            let heard = Heard { payload: input.payload, stored: input.stored };
+            self.alerts.hear(base.device(), what, &heard, now);
         }
     }
 

@@ -20,8 +20,9 @@ use bus::rounds::Rounds;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
+use crate::episode::Message;
 use crate::link::Page;
-use crate::protocol::{News, Request};
+use crate::protocol::{Came, News, Request};
 use crate::settings::{Address, Receiver, Settings, Way};
 
 /// For one attempt to deliver by mail or HTTP, and for the heartbeat.
@@ -31,6 +32,7 @@ const QUIET: Duration = Duration::from_secs(5);
 /// The task comes round at least this often, so that the watchdog sees that it runs.
 const TICK: Duration = Duration::from_millis(250);
 const CHANNEL: usize = 64;
+const STRANGER: &str = "the settings do not have it";
 
 /// Starts the task.
 ///
@@ -140,16 +142,22 @@ impl Courier {
                     (self.site.clone(), self.receivers.get(&receiver).cloned(), self.news.clone());
                 tokio::spawn(async move {
                     let number = message.number;
-                    let result = match known {
-                        None => Err("the settings do not have it".to_owned()),
-                        Some(known) => match &known.way {
-                            Way::Command { command, limit } => {
-                                program::run(command, *limit, &web::json(&site, &message)).await
-                            }
-                            _ => beside(move || blocking(&site, &known, &message)).await,
-                        },
+                    let came = match known {
+                        Some(known) => deliver(site, known, message).await,
+                        None => Came::Failed(STRANGER.to_owned()),
                     };
-                    let told = News::Delivered { receiver, message: number, problem: result.err() };
+                    let told = News::Delivered { receiver, message: number, came };
+                    let _ = news.send(Told::News(told)).await;
+                });
+            }
+            Ok(Request::Look { receiver }) => {
+                let (known, news) = (self.receivers.get(&receiver).cloned(), self.news.clone());
+                tokio::spawn(async move {
+                    let result = match known {
+                        Some(known) => look(known).await,
+                        None => Err(STRANGER.to_owned()),
+                    };
+                    let told = News::Looked { receiver, problem: result.err() };
                     let _ = news.send(Told::News(told)).await;
                 });
             }
@@ -175,16 +183,35 @@ impl Courier {
     }
 }
 
-fn blocking(site: &str, receiver: &Receiver, message: &crate::episode::Message) -> Result<(), String> {
+async fn deliver(site: String, receiver: Arc<Receiver>, message: Box<Message>) -> Came {
     match &receiver.way {
-        Way::Mail(mail) => mail::send(mail, message),
-        Way::Web(web) => web::send(site, web, message),
-        Way::Command { .. } => Err("a command does not block".to_owned()),
+        Way::Command { command, limit } => {
+            program::run(command, *limit, &web::json(&site, &message)).await.into()
+        }
+        Way::Mail(mail) => mail::send(mail, &message).await,
+        Way::Web(address) => {
+            let address = address.clone();
+            beside(move || Ok(web::send(&site, &address, &message))).await.unwrap_or_else(Came::Failed)
+        }
+    }
+}
+
+/// Whether it can be reached, without sending anything.
+async fn look(receiver: Arc<Receiver>) -> Result<(), String> {
+    match &receiver.way {
+        Way::Command { .. } => receiver.problems().into_iter().next().map_or(Ok(()), Err),
+        Way::Mail(mail) => mail::look(mail).await,
+        Way::Web(address) => {
+            let address = address.clone();
+            beside(move || web::look(&address)).await
+        }
     }
 }
 
 /// On a thread that may block.
-async fn beside(work: impl FnOnce() -> Result<(), String> + Send + 'static) -> Result<(), String> {
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(format!("the attempt ended by itself: {error}")),

@@ -8,6 +8,8 @@ use bus::clock::{Now, Utc};
 
 use crate::alerts::Alerts;
 use crate::episode::{Delivery, Message};
+use crate::outgoing::{Look, Outgoing};
+use crate::protocol::Came;
 use crate::watch::elapsed;
 
 /// The wait after the first failure; doubled after each.
@@ -18,6 +20,8 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(600);
 const GIVEN_UP: Duration = Duration::from_secs(24 * 3600);
 /// So many messages wait for one receiver; the oldest goes first.
 const WAITING: usize = 100;
+/// A receiver that got nothing for so long is looked at, so that a wrong password is found before it matters.
+const LOOK: Duration = Duration::from_secs(3600);
 /// So many failures in a row are a problem that people are told of.
 pub const FAILING: u32 = 3;
 
@@ -31,8 +35,18 @@ pub enum Order {
         /// What.
         message: Box<Message>,
     },
+    /// See whether this receiver can be reached.
+    Look {
+        /// Which.
+        receiver: String,
+    },
     /// Send the heartbeat.
     Beat,
+}
+
+/// How long to wait after so many failures and one more.
+fn wait_after(failures: u32) -> Duration {
+    BACK_OFF.saturating_mul(1 << failures.min(8)).min(BACK_OFF_MAX)
 }
 
 impl Alerts {
@@ -47,10 +61,13 @@ impl Alerts {
                 message: message.number,
                 receiver: receiver.clone(),
                 saved_by,
+                refusals: 0,
+                next: None,
             });
             let waiting = self.memory.queue.iter().filter(|delivery| delivery.receiver == receiver).count();
-            if waiting > WAITING {
-                self.lose(&receiver, "more messages waited than are kept", now);
+            let oldest = self.memory.queue.iter().find(|delivery| delivery.receiver == receiver);
+            if let Some(oldest) = oldest.filter(|_| waiting > WAITING).map(|oldest| oldest.message) {
+                self.lose(&receiver, oldest, "more messages waited than are kept", now);
             }
         }
         self.memory.messages.insert(message.number, message);
@@ -74,11 +91,7 @@ impl Alerts {
         };
         self.post(message, &receivers, now);
         // Whoever tests does not wait for the back-off.
-        for receiver in &receivers {
-            if let Some(standing) = self.memory.receivers.get_mut(receiver) {
-                standing.next = None;
-            }
-        }
+        receivers.iter().for_each(|receiver| self.do_not_wait(receiver));
         (number, receivers.into_iter().collect())
     }
 
@@ -92,10 +105,12 @@ impl Alerts {
     pub fn next_order(&mut self, saved: u64, now: Now) -> Option<Order> {
         let due = self.memory.queue.iter().find(|delivery| {
             let standing = self.memory.receivers.get(&delivery.receiver);
-            let wait = standing.and_then(|standing| standing.next);
+            let waits = [delivery.next, standing.and_then(|standing| standing.next)];
             // A wait that is longer than any is of a clock that was wrong.
-            let may = wait.is_none_or(|at| at <= now.utc || elapsed(now.utc, at) > BACK_OFF_MAX);
-            may && delivery.saved_by <= saved && !self.outgoing.taking.contains_key(&delivery.receiver)
+            let is_over = |at: Utc| at <= now.utc || elapsed(now.utc, at) > BACK_OFF_MAX;
+            waits.into_iter().flatten().all(is_over)
+                && delivery.saved_by <= saved
+                && !self.outgoing.taking.contains_key(&delivery.receiver)
         });
         if let Some(Delivery { message, receiver, .. }) = due.cloned() {
             let Some(found) = self.memory.messages.get(&message).cloned() else {
@@ -104,6 +119,10 @@ impl Alerts {
             };
             self.outgoing.taking.insert(receiver.clone(), message);
             return Some(Order::Deliver { receiver, message: Box::new(found) });
+        }
+        if let Some(receiver) = self.to_be_looked_at(now) {
+            self.outgoing.looks.insert(receiver.clone(), Look::Begun);
+            return Some(Order::Look { receiver });
         }
         let interval = self.settings.heartbeat?;
         let outgoing = &self.outgoing;
@@ -121,6 +140,46 @@ impl Alerts {
         self.watch().is_connected() && self.memory.receivers.values().all(|it| it.failures < FAILING)
     }
 
+    /// A message tells more than a look, so nobody is looked at while one waits.
+    fn to_be_looked_at(&self, now: Now) -> Option<String> {
+        let Outgoing { taking, looks, .. } = &self.outgoing;
+        let is_due = |receiver: &str| match looks.get(receiver) {
+            None => true,
+            Some(Look::Begun) => false,
+            Some(Look::At(at)) => *at <= now.instant,
+        };
+        let is_busy = |receiver: &str| {
+            taking.contains_key(receiver) || self.memory.queue.iter().any(|it| it.receiver == receiver)
+        };
+        let names = self.settings.receivers.iter().map(|(name, _)| name);
+        names.filter(|name| is_due(name) && !is_busy(name)).map(String::clone).next()
+    }
+
+    /// Whether the receiver could be reached.
+    pub fn looked(&mut self, receiver: &str, result: Result<(), String>, now: Now) {
+        let next = match result {
+            Ok(()) => {
+                // What a message has found, only a message can find to be over.
+                self.memory.receivers.retain(|name, standing| name != receiver || !standing.by_a_look);
+                LOOK
+            }
+            Err(problem) => self.failed(receiver, problem, true, now.utc),
+        };
+        self.outgoing.looks.insert(receiver.to_owned(), Look::At(now.instant + next));
+    }
+
+    /// Returns how long to wait.
+    fn failed(&mut self, receiver: &str, problem: String, by_a_look: bool, now: Utc) -> Duration {
+        let standing = self.memory.receivers.entry(receiver.to_owned()).or_default();
+        let wait = wait_after(standing.failures);
+        standing.failures = standing.failures.saturating_add(1);
+        standing.failing_since.get_or_insert(now);
+        standing.problem = problem;
+        standing.by_a_look = by_a_look;
+        standing.next = Some(now.after(wait));
+        wait
+    }
+
     /// How many messages are being delivered.
     #[must_use]
     pub fn attempts(&self) -> usize {
@@ -130,47 +189,63 @@ impl Alerts {
     /// Nobody knows what became of them.
     pub fn forget_attempts(&mut self) {
         self.outgoing.taking.clear();
+        self.outgoing.looks.retain(|_, look| *look != Look::Begun);
         self.outgoing.beating = false;
     }
 
     /// How the attempt to deliver ended.
-    pub fn delivered(&mut self, receiver: &str, message: u64, result: Result<(), String>, now: Utc) {
+    pub fn delivered(&mut self, receiver: &str, message: u64, came: Came, now: Now) {
         self.outgoing.taking.remove(receiver);
-        match result {
-            Ok(()) => {
+        // Whether it can be reached is known for a while.
+        self.outgoing.looks.insert(receiver.to_owned(), Look::At(now.instant + LOOK));
+        let now = now.utc;
+        let is_this = |it: &Delivery| it.message == message && it.receiver == receiver;
+        let is_refused = matches!(came, Came::Refused(_));
+        match came {
+            Came::Taken => {
                 self.memory.receivers.remove(receiver);
-                self.memory.queue.retain(|it| it.message != message || it.receiver != receiver);
+                self.memory.queue.retain(|it| !is_this(it));
             }
-            Err(problem) => {
-                let standing = self.memory.receivers.entry(receiver.to_owned()).or_default();
-                let wait = BACK_OFF.saturating_mul(1 << standing.failures.min(8)).min(BACK_OFF_MAX);
-                standing.failures = standing.failures.saturating_add(1);
-                standing.failing_since.get_or_insert(now);
-                standing.problem = problem;
-                standing.next = Some(now.after(wait));
-                let message = self.memory.messages.get(&message);
-                if message.is_some_and(|message| message.episodes.is_empty()) {
+            Came::TakenInPart(problem) => {
+                self.failed(receiver, problem, false, now);
+                self.do_not_wait(receiver);
+                self.memory.queue.retain(|it| !is_this(it));
+            }
+            Came::Refused(problem) | Came::Failed(problem) => {
+                self.failed(receiver, problem, false, now);
+                let found = self.memory.messages.get(&message);
+                if found.is_some_and(|message| message.episodes.is_empty()) {
                     // Whoever asked for a test knows that it failed.
-                    let number = message.map(|message| message.number);
-                    self.memory.queue.retain(|it| Some(it.message) != number || it.receiver != receiver);
-                    return;
-                }
-                let date = message.map(|message| message.date);
-                if date.is_some_and(|date| elapsed(date, now) >= GIVEN_UP) {
-                    self.lose(receiver, "nobody took it for a day", now);
+                    self.memory.queue.retain(|it| !is_this(it));
+                } else if found.is_some_and(|message| elapsed(message.date, now) >= GIVEN_UP) {
+                    self.lose(receiver, message, "nobody took it for a day", now);
+                } else if is_refused {
+                    self.refused(receiver, message, now);
                 }
             }
         }
     }
 
-    /// The oldest message for this receiver is given up.
-    fn lose(&mut self, receiver: &str, why: &str, now: Utc) {
-        let Some(at) = self.memory.queue.iter().position(|delivery| delivery.receiver == receiver) else {
-            return;
-        };
-        let number = self.memory.queue.remove(at).message;
-        let subject = self.memory.messages.get(&number).map_or("", |message| &message.subject);
-        self.memory.lost = Some((now, format!("message {number} to {receiver} ({subject:?}): {why}")));
+    /// It works: only the message waits.
+    fn refused(&mut self, receiver: &str, message: u64, now: Utc) {
+        self.do_not_wait(receiver);
+        let mut queue = self.memory.queue.iter_mut();
+        if let Some(delivery) = queue.find(|it| it.message == message && it.receiver == receiver) {
+            delivery.next = Some(now.after(wait_after(delivery.refusals)));
+            delivery.refusals = delivery.refusals.saturating_add(1);
+        }
+    }
+
+    fn do_not_wait(&mut self, receiver: &str) {
+        if let Some(standing) = self.memory.receivers.get_mut(receiver) {
+            standing.next = None;
+        }
+    }
+
+    fn lose(&mut self, receiver: &str, message: u64, why: &str, now: Utc) {
+        self.memory.queue.retain(|it| it.message != message || it.receiver != receiver);
+        let subject = self.memory.messages.get(&message).map_or("", |message| &message.subject);
+        self.memory.lost = Some((now, format!("message {message} to {receiver} ({subject:?}): {why}")));
     }
 
     /// How the heartbeat ended.

@@ -62,6 +62,18 @@ impl Episode {
     pub fn is_open(&self) -> bool {
         self.ended.is_none() && !self.is_event
     }
+
+    /// A date in the future is of a clock that was wrong: from now on it counts as now.
+    pub(crate) fn correct(&mut self, now: Utc) {
+        if self.began > now {
+            self.began = now;
+            // What lasts gets its time anew with each turn.
+            self.due = now;
+        }
+        for date in [&mut self.clear, &mut self.told].into_iter().flatten() {
+            *date = now.min(*date);
+        }
+    }
 }
 
 /// A message.
@@ -95,6 +107,12 @@ pub struct Delivery {
     /// The save that has it.
     #[serde(skip)]
     pub saved_by: u64,
+    /// How often it was refused, as a message that the receiver does not take.
+    #[serde(default)]
+    pub refusals: u32,
+    /// When it is tried again after that; the others do not wait for it.
+    #[serde(default)]
+    pub next: Option<Utc>,
 }
 
 /// What is known of a receiver.
@@ -106,6 +124,9 @@ pub struct Standing {
     pub failing_since: Option<Utc>,
     /// Why.
     pub problem: String,
+    /// It was found without a message.
+    #[serde(default)]
+    pub by_a_look: bool,
     /// When the next attempt is made.
     pub next: Option<Utc>,
 }

@@ -30,7 +30,7 @@ use bridge::store::Loaded;
 use bus::clock::Now;
 use bus::device::Description;
 use bus::random;
-use bus::topic::Base;
+use bus::topic::What;
 
 use controller::Alerter;
 use episode::Memory;
@@ -46,6 +46,7 @@ pub struct Daemon;
 
 impl Instrument for Daemon {
     const DESCRIPTION: &'static Description = &alert_device::DESCRIPTION;
+    const HAS_SERIAL_LINE: bool = false;
 
     type Settings = Settings;
     type Saved = Memory;
@@ -62,12 +63,12 @@ impl Instrument for Daemon {
 
     fn configured(settings: &Settings) -> Configured {
         let site = &settings.bridge().site;
-        let inputs = Base::filters_of_all(site).into_iter().chain([Base::events_of_all(site)]);
+        let inputs = [What::Meta, What::State, What::Availability, What::Event].map(|what| what.of_all(site));
         Configured {
             ranges: BTreeMap::from([(("ack", "episode"), 1.0..=1e9)]),
             names: controller::names(&settings.alerts()),
             timeouts: BTreeMap::from([("test", TEST_LIMIT)]),
-            inputs: inputs.collect(),
+            inputs: inputs.to_vec(),
             ..Configured::default()
         }
     }

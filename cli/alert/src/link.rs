@@ -56,7 +56,8 @@ impl Alerts {
         }
         message.is_used = true;
         let (episodes, by) = (message.episodes.clone(), format!("the link of message {number}"));
-        let over = episodes.iter().filter(|episode| self.acknowledge(&by, Some(**episode)).is_err()).count();
+        let over =
+            episodes.iter().filter(|episode| self.acknowledge(&by, Some(**episode), now).is_err()).count();
         let text = match (over, episodes.len()) {
             (0, _) => subject,
             (over, all) if over == all => format!("{subject}\n\nIt was over already."),

@@ -26,6 +26,11 @@ pub enum Request {
         /// What.
         message: Box<Message>,
     },
+    /// See whether this receiver can be reached, without a message; what came of it is news.
+    Look {
+        /// Which.
+        receiver: String,
+    },
     /// Send the heartbeat; how it ended is news.
     Beat,
     /// Show this to the browser that asked.
@@ -35,6 +40,37 @@ pub enum Request {
         /// What.
         page: Page,
     },
+}
+
+/// How an attempt to deliver ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Came {
+    /// The receiver has it.
+    Taken,
+    /// Some of its addresses have it, and the others refuse it. It is not sent again.
+    TakenInPart(String),
+    /// The receiver works, and refuses this message.
+    Refused(String),
+    /// It does not work, or nobody knows.
+    Failed(String),
+}
+
+impl Came {
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Self::Taken => None,
+            Self::TakenInPart(problem) | Self::Refused(problem) | Self::Failed(problem) => Some(problem),
+        }
+    }
+}
+
+impl From<Result<(), String>> for Came {
+    fn from(result: Result<(), String>) -> Self {
+        result.map_or_else(Self::Failed, |()| Self::Taken)
+    }
 }
 
 /// Something that has happened.
@@ -47,7 +83,14 @@ pub enum News {
         receiver: String,
         /// Which message.
         message: u64,
-        /// Why it failed.
+        /// How.
+        came: Came,
+    },
+    /// It was seen whether a receiver can be reached.
+    Looked {
+        /// Which.
+        receiver: String,
+        /// Why it cannot.
         problem: Option<String>,
     },
     /// An attempt to send the heartbeat has ended.

@@ -67,7 +67,7 @@ fn usual() -> Usual {
         // Longer than the part that delivers waits before it says that there is nothing new.
         exchange_limit: (1.0..=60.0, 15.0),
         stale_after: (10.0..=600.0, 60.0),
-        has_stop: DESCRIPTION.has_stop(),
+        verbs: DESCRIPTION.verbs,
     }
 }
 
@@ -113,6 +113,16 @@ impl DeviceSettings for Settings {
             for problem in receiver.problems() {
                 section.warn(&format!("receivers.{}", receiver.name), problem);
             }
+        }
+        if let Some(Link { listen, .. }) = settings.link.as_ref().filter(|it| !it.listen.ip().is_loopback()) {
+            let message = format!(
+                "{listen} can be reached from other machines, without TLS: expected an address of this machine \
+                 alone, and a proxy with TLS before it"
+            );
+            section.warn("link.listen", message);
+        }
+        for problem in settings.heartbeat.iter().flat_map(|(address, _)| address.problems()) {
+            section.warn("heartbeat", problem);
         }
         section.findings(&Self::renamed()).1
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::message::{Attention, Meta, ONLINE, Severity, Snapshot};
+use bus::message::{Attention, Meta, ONLINE, Severity, Snapshot, echo};
+use bus::topic::What;
 use serde_json::{Map, Value};
 
 /// The bridge of a device says nothing, or says that it is gone.
@@ -16,6 +17,9 @@ pub const BROKER: &str = "broker";
 
 /// For so long it is not a loss.
 const BLINK: Duration = Duration::from_secs(10);
+
+/// Of one device, so many attentions are looked at, the worst first.
+const ATTENTIONS: usize = 50;
 
 /// How long ago that was. A date in the future is of a clock that was wrong: long ago.
 pub(crate) fn elapsed(then: Utc, now: Utc) -> Duration {
@@ -37,9 +41,18 @@ pub struct Condition {
     pub text: String,
 }
 
-/// What was heard of one device.
+/// A message as it was heard.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    /// Its payload.
+    pub payload: &'a [u8],
+    /// Whether the broker had it stored, so that it may be old.
+    pub stored: bool,
+}
+
+/// What is known of one device.
 #[derive(Clone, Debug, Default)]
-struct Heard {
+struct Known {
     kind: String,
     label: String,
     is_online: Option<bool>,
@@ -59,7 +72,7 @@ struct State {
 /// Everything that was heard.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
-    devices: BTreeMap<String, Heard>,
+    devices: BTreeMap<String, Known>,
     /// Since when the session with the broker is up.
     connected: Option<Instant>,
     /// Since when it is not.
@@ -70,8 +83,8 @@ impl Watch {
     /// As at a start, with the devices that were known before.
     #[must_use]
     pub fn new(known: impl IntoIterator<Item = (String, (String, String))>, now: Now) -> Self {
-        let heard = |(kind, label)| Heard { kind, label, ..Heard::default() };
-        let devices = known.into_iter().map(|(device, of)| (device, heard(of))).collect();
+        let known_of = |(kind, label)| Known { kind, label, ..Known::default() };
+        let devices = known.into_iter().map(|(device, of)| (device, known_of(of))).collect();
         Self { devices, connected: None, lost: Some(now.utc) }
     }
 
@@ -119,34 +132,36 @@ impl Watch {
         self.devices.get(device).is_some_and(|it| it.is_online.is_some() || it.state.is_some())
     }
 
-    /// A message of `device` on its topic `what`.
-    pub fn hear(&mut self, device: &str, what: &str, payload: &[u8], now: Now) {
+    /// A message of `device`. Whatever it says may be said again in a mail, so none of it is long, or misleads.
+    pub fn hear(&mut self, device: &str, what: What, heard: &Heard<'_>, now: Now) {
+        let payload = heard.payload;
         match what {
-            "availability" if payload.is_empty() => self.forget(device),
-            "availability" => {
+            What::Availability if payload.is_empty() => self.forget(device),
+            What::Availability => {
                 let device = self.devices.entry(device.to_owned()).or_default();
                 device.is_online = Some(payload == ONLINE.as_bytes());
             }
-            "meta" => {
+            What::Meta => {
                 if let Ok(meta) = serde_json::from_slice::<Meta>(payload) {
                     let device = self.devices.entry(device.to_owned()).or_default();
-                    (device.kind, device.label) = (meta.kind, meta.label);
+                    (device.kind, device.label) = (echo(&meta.kind), echo(&meta.label));
                 }
             }
-            "state" => {
+            What::State => {
                 // What other services publish under this name is no device's.
                 let Ok(state) = serde_json::from_slice::<Snapshot<Map<String, Value>>>(payload) else {
                     return;
                 };
                 let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
-                // What the broker had stored is as old as it says, if the clocks agree.
-                let age = seconds(now.utc.seconds_since(state.stamp.published_at).max(0.0));
+                // What the broker had stored is as old as it says, if the clocks agree. A live one is new,
+                // whatever the clocks say.
+                let age = if heard.stored { now.utc.seconds_since(state.stamp.published_at) } else { 0.0 };
                 let lasts = seconds(state.stamp.stale_after_s);
                 let device = self.devices.entry(device.to_owned()).or_default();
                 device.state = Some(State {
-                    stale_at: now.instant + lasts.saturating_sub(age),
+                    stale_at: now.instant + lasts.saturating_sub(seconds(age.max(0.0))),
                     published: state.stamp.published_at,
-                    attention: state.common.attention,
+                    attention: worst(state.common.attention),
                 });
             }
             _ => {}
@@ -211,4 +226,14 @@ impl Watch {
         let states = self.devices.values().filter_map(|device| device.state.as_ref());
         states.map(|state| state.stale_at).filter(|at| *at > now).min()
     }
+}
+
+fn worst(mut attention: Vec<Attention>) -> Vec<Attention> {
+    attention.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
+    attention.truncate(ATTENTIONS);
+    for attention in &mut attention {
+        attention.name = echo(&attention.name);
+        attention.text = echo(&attention.text);
+    }
+    attention
 }

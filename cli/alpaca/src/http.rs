@@ -13,7 +13,7 @@ use std::time::Duration;
 use bus::clock::Now;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, ORIGIN};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -128,11 +128,14 @@ async fn receive(request: Request<Incoming>, from: IpAddr, server: &Server) -> R
     }
     // What is never read needs no limit: the connection is closed.
     let body = if head.method == Method::PUT {
+        let too_long = || refused(413, &format!("expected a whole body of at most {BODY_LIMIT} bytes"));
+        // It says so itself: nobody waits for what will not be read.
+        if body.size_hint().lower() > BODY_LIMIT as u64 {
+            return too_long();
+        }
         match timeout(BODY_WITHIN, Limited::new(body, BODY_LIMIT).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_)) => {
-                return refused(413, &format!("expected a whole body of at most {BODY_LIMIT} bytes"));
-            }
+            Ok(Err(_)) => return too_long(),
             Err(_) => return refused(408, "the body did not arrive in time"),
         }
     } else {

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use bus::clock::Now;
 use bus::log::with_causes;
-use bus::settings::account::Account;
+use bus::settings::account::{Account, user_name};
 use bus::settings::process_environment;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -126,7 +126,7 @@ pub fn run(matches: &ArgMatches) -> Result<String, Failure> {
 fn check(file: &Path, environment: &[(String, String)]) -> Result<String, Failure> {
     let look = || Settings::check(file, environment, Now::read().utc);
     let account = if geteuid().is_root() { Account::find(USER, &[]) } else { None };
-    let findings = match account {
+    let findings = match &account {
         Some(account) => account.run(look).map_err(|error| {
             Failure::failed(format!("cannot look at the settings as user {USER}: {error}"))
         })?,
@@ -137,7 +137,11 @@ fn check(file: &Path, environment: &[(String, String)]) -> Result<String, Failur
     }
     let warnings = findings.to_string();
     let warnings = if warnings.is_empty() { warnings } else { warnings + "\n" };
-    Ok(format!("{warnings}the settings are valid\n"))
+    let user = user_name(account.as_ref().map_or_else(|| geteuid().as_raw(), |account| account.uid));
+    Ok(format!(
+        "{warnings}{}: the settings are valid (checked as user {user}, without contacting the broker)\n",
+        file.display()
+    ))
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {

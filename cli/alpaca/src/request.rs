@@ -172,7 +172,8 @@ fn device(kind: &str, number: &str, devices: usize) -> Result<usize, Refused> {
     if kind != "focuser" {
         return Err(Refused::bad(format!("there is no device type {kind:?}: expected focuser")));
     }
-    let known = number.parse().ok().filter(|number| *number < devices);
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let known = number.parse().ok().filter(|number| is_number && *number < devices);
     known.ok_or_else(|| {
         Refused::bad(format!("there is no focuser {number:?}: expected 0 to {}", devices.saturating_sub(1)))
     })

@@ -1,13 +1,22 @@
 //! The database: one connection, which comes back by itself, and the rows that wait for it.
 #![expect(clippy::disallowed_methods, reason = "pauses before the next attempt")]
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bus::settings::read_file;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{interval, sleep, timeout};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
 use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::rows::{Row, Table};
 
@@ -26,10 +35,39 @@ struct Session {
     event: Statement,
 }
 
+/// Where the rows go, as somebody has written it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Keys and values, or `postgresql://NAME@HOST/DATABASE`.
+    pub address: String,
+    /// The password, if there is one.
+    pub password: Option<String>,
+    /// The authority of the database's certificate, PEM: then there is TLS, and never anything else.
+    pub ca_file: Option<PathBuf>,
+    /// Older rows are deleted.
+    pub keep_days: Option<u32>,
+}
+
+impl Place {
+    /// An address alone.
+    #[must_use]
+    pub fn of(address: &str) -> Self {
+        Self { address: address.to_owned(), password: None, ca_file: None, keep_days: None }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, ca_file, keep_days, .. } = self;
+        write!(f, "Place {{ {address:?}, {ca_file:?}, {keep_days:?} }}")
+    }
+}
+
 /// Where the rows go.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Database {
     config: Config,
+    tls: Option<MakeRustlsConnect>,
     keep_days: Option<u32>,
 }
 
@@ -38,9 +76,12 @@ pub struct Database {
 pub enum DatabaseError {
     /// Its address cannot be read.
     #[error(
-        "--database: {0}; expected such as \"host=/run/postgresql dbname=obsbus\" or postgresql://alice@localhost/obsbus"
+        "the database's address: {0}; expected such as \"host=/run/postgresql dbname=obsbus\" or postgresql://alice@localhost/obsbus"
     )]
     Address(String),
+    /// It cannot be spoken to with TLS.
+    #[error("TLS to the database: {0}")]
+    Tls(String),
     /// It does not answer as it should.
     #[error("the database: {0}")]
     Failed(String),
@@ -64,23 +105,13 @@ impl From<tokio_postgres::Error> for DatabaseError {
 }
 
 impl Database {
-    /// The database at this address; `password` is that of PGPASSWORD. Rows older than `keep_days` are
-    /// deleted.
+    /// The database at this place.
     ///
     /// # Errors
-    /// It is no address.
-    pub fn at(
-        address: &str,
-        password: Option<String>,
-        keep_days: Option<u32>,
-    ) -> Result<Self, DatabaseError> {
-        let mut config: Config = address
-            .parse()
-            .map_err(|error: tokio_postgres::Error| DatabaseError::Address(error.to_string()))?;
-        if config.get_password().is_some() {
-            let problem = "everybody on this machine can read a password here: set PGPASSWORD instead";
-            return Err(DatabaseError::Address(problem.to_owned()));
-        }
+    /// It is no address, or its authority's file cannot be used.
+    pub fn at(place: &Place) -> Result<Self, DatabaseError> {
+        let Place { address, password, ca_file, keep_days } = place;
+        let mut config = config_of(address)?;
         if config.get_hosts().is_empty() {
             config.host_path("/run/postgresql");
         }
@@ -88,7 +119,31 @@ impl Database {
             config.password(password);
         }
         config.connect_timeout(CONNECT_LIMIT).application_name("obsbus archive");
-        Ok(Self { config, keep_days })
+        let tls = match (ca_file, config.get_ssl_mode()) {
+            (Some(file), _) => {
+                config.ssl_mode(SslMode::Require);
+                Some(MakeRustlsConnect::new(tls_with(file)?))
+            }
+            (None, SslMode::Disable | SslMode::Prefer) => None,
+            (None, _) => {
+                let problem = "sslmode asks for it: expected the authority of the database's certificate as well (ca_file)";
+                return Err(DatabaseError::Tls(problem.to_owned()));
+            }
+        };
+        Ok(Self { config, tls, keep_days: *keep_days })
+    }
+
+    /// Whether others in the network can read what is written there.
+    #[must_use]
+    pub fn is_open_to_the_network(&self) -> bool {
+        let is_here = |host: &Host| match host {
+            Host::Unix(_) => true,
+            Host::Tcp(name) => {
+                name == "localhost"
+                    || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+            }
+        };
+        self.tls.is_none() && !self.config.get_hosts().iter().all(is_here)
     }
 
     /// Makes the tables, where they are missing.
@@ -154,11 +209,22 @@ impl Database {
     }
 
     async fn open(&self) -> Result<Session, DatabaseError> {
-        let (client, connection) = in_time(async { Ok(self.config.connect(NoTls).await?) }).await?;
-        tokio::spawn(async move {
-            // How it ended is said by whoever uses the client.
-            let _ = connection.await;
-        });
+        // How a connection ended is said by whoever uses the client.
+        let client = in_time(async {
+            Ok(match &self.tls {
+                Some(tls) => {
+                    let (client, connection) = self.config.connect(tls.clone()).await?;
+                    tokio::spawn(async move { drop(connection.await) });
+                    client
+                }
+                None => {
+                    let (client, connection) = self.config.connect(NoTls).await?;
+                    tokio::spawn(async move { drop(connection.await) });
+                    client
+                }
+            })
+        })
+        .await?;
         in_time(async {
             // Two who begin at the same moment would be in each other's way.
             let made = client.batch_execute(SCHEMA).await;
@@ -183,6 +249,34 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// What an address says.
+pub(crate) fn config_of(address: &str) -> Result<Config, DatabaseError> {
+    let config: Config =
+        address.parse().map_err(|error: tokio_postgres::Error| DatabaseError::Address(error.to_string()))?;
+    if config.get_password().is_some() {
+        let problem = "everybody on this machine can read a password here: use PGPASSWORD, or password_file";
+        return Err(DatabaseError::Address(problem.to_owned()));
+    }
+    Ok(config)
+}
+
+/// TLS with who has a certificate of the authority in this file.
+fn tls_with(ca_file: &Path) -> Result<ClientConfig, DatabaseError> {
+    let wrong = |error: &dyn fmt::Display| DatabaseError::Tls(format!("{} {error}", ca_file.display()));
+    let pem = read_file(ca_file).map_err(|error| wrong(&error))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| wrong(&error))?;
+        roots.add(certificate).map_err(|error| wrong(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(wrong(&"holds no certificate in PEM form"));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Ok(versions.map_err(|error| wrong(&error))?.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// A state has its time once, an event its session and number: what is heard again is not kept again.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
 use bus::session::client::Message;
-use bus::topic::Base;
+use bus::topic::{Base, What};
 use serde_json::{Map, Value};
 
 /// Keys of a state that are about the message, not about the device; `attention` and `last_command`
@@ -69,20 +69,19 @@ impl Rows {
 
     /// The rows that this message is worth.
     pub fn of(&mut self, message: &Message, now: Now) -> Vec<Row> {
-        let Some(base) = Base::of_topic(&message.topic) else { return Vec::new() };
+        let Some((base, what)) = What::on(&message.topic) else { return Vec::new() };
         let Ok(Value::Object(payload)) = serde_json::from_slice(&message.payload) else {
             return Vec::new();
         };
-        if message.topic == base.state() {
-            self.state(base, payload, now).into_iter().collect()
-        } else if message.topic == base.event() {
-            event(&base, payload).into_iter().collect()
-        } else if message.topic == base.recent() {
+        match what {
+            What::State => self.state(base, payload, now).into_iter().collect(),
+            What::Event => event(&base, payload).into_iter().collect(),
             // What was not heard while there was no connection; the database knows the others already.
-            let events = payload.get("events").and_then(Value::as_array).into_iter().flatten();
-            events.filter_map(|value| event(&base, value.as_object()?.clone())).collect()
-        } else {
-            Vec::new()
+            What::Recent => {
+                let events = payload.get("events").and_then(Value::as_array).into_iter().flatten();
+                events.filter_map(|value| event(&base, value.as_object()?.clone())).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -6,6 +6,12 @@ use bus::clock::Utc;
 /// The head of a rule that this program wrote.
 const MARK: &str = "# Revoked by obsbus identity revoke, ";
 
+/// The head of the file that has these rules once more.
+pub(crate) const DENIED_HEAD: &str = "\
+# Who was revoked by obsbus identity revoke, as in obsbus.acl. If a rule is missing there, because an upgrade has
+# replaced the file, it is put back when mosquitto is started or reloaded.
+";
+
 /// What the access rules have for a name, beside what everybody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {

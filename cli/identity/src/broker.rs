@@ -102,6 +102,10 @@ fn tell(machine: &Machine, order: Order) -> String {
 /// The file cannot be written.
 pub(crate) fn allow_again(machine: &Machine, name: &str) -> Result<Vec<String>, Failure> {
     let path = machine.acl();
+    // First those that would be put back.
+    if files::is_there(&machine.denied()) {
+        machine.edit(&machine.denied(), |text| Ok(acl::allow_again(text, name)))?;
+    }
     machine.edit(&path, |text| Ok(acl::allow_again(text, name)))?;
     // A reload would give an open connection of the revoked certificate its rights back.
     let told = tell(machine, Order::Restart);
@@ -127,8 +131,12 @@ pub(crate) fn revoke(
     files::put(&NewFile::public(machine.broker_revoked(), list))?;
     // A server's certificate opens no connection to the broker.
     if kind != Kind::Server {
-        let rules = machine.acl();
+        let (rules, denied) = (machine.acl(), machine.denied());
         machine.edit(&rules, |text| Ok(acl::deny(text, name, now)))?;
+        if !files::is_there(&denied) {
+            files::put(&NewFile::public(denied.clone(), acl::DENIED_HEAD))?;
+        }
+        machine.edit(&denied, |text| Ok(acl::deny(text, name, now)))?;
         said.push(format!("{}: denies everything to {name}", rules.display()));
     }
     said.extend(put_in_force(machine, name)?);

@@ -1,11 +1,14 @@
-//! Who may command the bridges of this machine, in their settings files, whose comments stay: `--control`
-//! adds an identity, and a revocation takes it out.
+//! Who may command the bridges of this machine, in their settings files, whose comments stay: `--control` and
+//! `allow` add an identity, and a revocation takes it out.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use bus::topic::Identity;
 use toml_edit::{Array, DocumentMut, Item, RawString};
 
+use crate::acl::{self, Role};
 use crate::failure::Failure;
 use crate::files;
 use crate::machine::Machine;
@@ -13,18 +16,28 @@ use crate::machine::Machine;
 /// Who may command, and who may stop; the second list is optional.
 const LISTS: [&str; 2] = ["control_clients", "stop_clients"];
 
-/// The settings files of the bridges of this machine.
+/// The settings files of the bridges of this machine: of those with these names, or of all if there is no
+/// name.
 ///
 /// # Errors
 /// There are none.
-pub(crate) fn settings(machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
-    let files = found(machine);
+pub(crate) fn settings(machine: &Machine, wanted: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = found(machine);
     if files.is_empty() {
         return Err(Failure::usage(
-            "--control: there is no bridge on this machine (no /etc/obsbus/KIND-bridge/SITE.toml): add the name to \
-             control_clients where the bridge is",
+            "there is no bridge on this machine (no /etc/obsbus/KIND-bridge/SITE.toml) that anybody could be allowed to \
+             command: add the name to control_clients where the bridge is",
         ));
     }
+    let there: BTreeSet<String> = files.iter().map(|file| bridge_of(file)).collect();
+    if let Some(missing) = wanted.iter().find(|name| !there.contains(*name)) {
+        let there = Vec::from_iter(there).join(", ");
+        return Err(Failure::usage(format!(
+            "{missing:?} is no bridge with settings on this machine (/etc/obsbus/KIND-bridge/SITE.toml): expected one of \
+             {there}"
+        )));
+    }
+    files.retain(|file| wanted.is_empty() || wanted.contains(&bridge_of(file)));
     // A file that cannot be changed is found before anything is signed.
     for file in &files {
         added(&files::read(file)?, "x")
@@ -78,11 +91,41 @@ pub(crate) fn allow(machine: &Machine, files: &[PathBuf], name: &str) -> Result<
     Ok(remarks)
 }
 
+/// `allow`: lets `name` command bridges of this machine.
+///
+/// # Errors
+/// It is no name that could command, or as [`settings`] and [`allow`].
+pub(crate) fn allow_by_name(machine: &Machine, name: &str, bridges: &[String]) -> Result<String, Failure> {
+    Identity::client(name).map_err(Failure::usage)?;
+    let rules = files::read_if_there(&machine.acl())?.unwrap_or_default();
+    check_may_command(&rules, name)?;
+    let files = settings(machine, bridges)?;
+    let remarks = allow(machine, &files, name)?;
+    Ok(remarks.into_iter().map(|remark| remark + "\n").collect())
+}
+
+/// Whether the broker would let it.
+///
+/// # Errors
+/// Its access rules refuse every command of this name.
+pub(crate) fn check_may_command(rules: &str, name: &str) -> Result<(), Failure> {
+    match acl::role(rules, name) {
+        Role::Observer => Err(Failure::usage(format!(
+            "the broker's access rules let {name} only read: expected another name"
+        ))),
+        Role::None | Role::Service => Ok(()),
+    }
+}
+
+/// The bridge whose settings file this is.
+fn bridge_of(file: &Path) -> String {
+    let folder = file.parent().and_then(Path::file_name);
+    folder.unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// The unit has the names of folder and file.
-fn reload(machine: &Machine, file: &std::path::Path) -> String {
-    let name = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let unit =
-        format!("{}@{}", name(file.parent().and_then(|folder| folder.file_name())), name(file.file_stem()));
+fn reload(machine: &Machine, file: &Path) -> String {
+    let unit = format!("{}@{}", bridge_of(file), file.file_stem().unwrap_or_default().to_string_lossy());
     if !machine.systemctl(&["is-active", "--quiet", &unit]) {
         return String::new();
     }
@@ -114,17 +157,20 @@ fn added(text: &str, name: &str) -> Result<String, String> {
 /// The settings `text` without `name` in its lists.
 fn removed(text: &str, name: &str) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error| format!("is not valid TOML: {error}"))?;
+    let mut is_there = false;
     for list in LISTS {
         if let Some(array) = document.get_mut(list).and_then(Item::as_array_mut) {
             let is_it = |array: &Array, at: usize| array.get(at).and_then(|it| it.as_str()) == Some(name);
             for at in (0..array.len()).rev() {
                 if is_it(array, at) {
                     take_out(array, at);
+                    is_there = true;
                 }
             }
         }
     }
-    Ok(document.to_string())
+    // The library adds a line feed at the end, which is no change.
+    Ok(if is_there { document.to_string() } else { text.to_owned() })
 }
 
 /// Takes out the entry, but not the comment behind the one before, which the library counts to it.
@@ -165,7 +211,9 @@ mod tests {
         let new = removed(text, "alice").unwrap();
         assert_eq!(new, "control_clients = [\n  \"ops\", # night\n  \"bob\", # day\n]\n");
         assert_eq!(removed(&new, "alice").unwrap(), new);
-        assert_eq!(removed("site = \"clasp\"\n", "alice").unwrap(), "site = \"clasp\"\n");
+        for other in ["site = \"clasp\"\n", "control_clients = [\"ops\"]\n[broker]\nhost = \"x\""] {
+            assert_eq!(removed(other, "alice").unwrap(), other);
+        }
         assert!(removed("control_clients = [\n", "alice").unwrap_err().contains("not valid TOML"));
     }
 

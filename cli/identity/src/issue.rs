@@ -59,8 +59,8 @@ pub(crate) struct Wanted {
     pub(crate) hosts: Vec<String>,
     /// Put the files into their places on this machine.
     pub(crate) install: bool,
-    /// Let people and services command the bridges of this machine.
-    pub(crate) control: bool,
+    /// Let people and services command these bridges of this machine; all of them if it names none.
+    pub(crate) control: Option<Vec<String>>,
     /// The folder in which each identity gets one.
     pub(crate) out: PathBuf,
     /// For which user of this machine.
@@ -96,15 +96,16 @@ pub(crate) fn issue(context: &Context, wanted: &Wanted) -> Result<String, Failur
     }
     let planned = wanted.names.iter().map(|name| plan(context, &vault, wanted, name));
     let planned: Vec<Planned> = planned.collect::<Result<_, _>>()?;
-    let bridges = if wanted.control { control::settings(&context.machine)? } else { Vec::new() };
+    let bridges =
+        wanted.control.as_ref().map(|names| control::settings(&context.machine, names)).transpose()?;
     let authority = vault.unlock(&context.passphrase, context.now)?;
     let mut report = String::new();
     for planned in &planned {
         report += &issue_one(context, &mut vault, &authority, planned)?;
         if planned.kind == Kind::Client {
-            report += &lines(match wanted.control {
-                true => control::allow(&context.machine, &bridges, &planned.name)?,
-                false => vec![rights(&context.machine, &planned.name)],
+            report += &lines(match &bridges {
+                Some(bridges) => control::allow(&context.machine, bridges, &planned.name)?,
+                None => vec![rights(&context.machine, &planned.name)],
             });
         }
     }
@@ -149,10 +150,9 @@ fn plan(context: &Context, vault: &Vault, wanted: &Wanted, name: &str) -> Result
     }
     let kind = Kind::of(name, is_server);
     let Known { role, is_denied } = check(context, vault, name, kind)?;
-    if wanted.control && kind == Kind::Client && role == Role::Observer {
-        return Err(Failure::usage(format!(
-            "--control: the broker's access rules let {name} only read: expected another name"
-        )));
+    if wanted.control.is_some() && kind == Kind::Client {
+        let rules = files::read_if_there(&context.machine.acl())?.unwrap_or_default();
+        control::check_may_command(&rules, name)?;
     }
     if wanted.install && kind == Kind::Client && role == Role::Service && wanted.service.is_none() {
         return Err(Failure::usage(format!(
@@ -324,8 +324,7 @@ fn rights(machine: &Machine, name: &str) -> String {
         return format!("{name} may read everything, and publish what the broker's access rules grant it");
     }
     format!(
-        "{name} may read everything; to let {name} command, add the name to control_clients of the bridge and \
-         reload it (docs/identities.md)"
+        "{name} may read everything; to let {name} command, on the bridge's machine: obsbus identity allow {name}"
     )
 }
 

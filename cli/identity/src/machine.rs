@@ -58,6 +58,11 @@ impl Machine {
         self.at("/etc/obsbus/ca.pem")
     }
 
+    /// The list of revoked certificates, for bridges that verify signatures.
+    pub(crate) fn revoked(&self) -> PathBuf {
+        self.at("/etc/obsbus/crl.pem")
+    }
+
     /// The authority's certificate, for the broker.
     pub(crate) fn broker_authority(&self) -> PathBuf {
         self.at("/etc/mosquitto/ca_certificates/obsbus-ca.pem")
@@ -71,6 +76,12 @@ impl Machine {
     /// The broker's access rules.
     pub(crate) fn acl(&self) -> PathBuf {
         self.at("/etc/mosquitto/obsbus.acl")
+    }
+
+    /// The rules that a revocation adds to them, once more: an upgrade can replace the access rules, and the
+    /// package's script then puts these back.
+    pub(crate) fn denied(&self) -> PathBuf {
+        self.at("/etc/mosquitto/obsbus.revoked")
     }
 
     /// The broker's settings: the package's, unless a file of that name stands where the distribution's

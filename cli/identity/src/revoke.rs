@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::authority;
+use crate::authority::{self, Authority};
 use crate::broker;
 use crate::context::Context;
 use crate::control;
@@ -10,6 +10,7 @@ use crate::crl;
 use crate::failure::Failure;
 use crate::files::{self, NewFile};
 use crate::issue::lines;
+use crate::machine::Machine;
 use crate::name::Kind;
 use crate::register::{RevocationList, day};
 use crate::vault::Vault;
@@ -34,9 +35,43 @@ pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
     }
     let is_here = broker::is_here(&context.machine);
     let is_trusted = is_here && broker::trusts(&context.machine, &vault.certificate);
+    let list = make_list(context, &mut vault, &authority)?;
+    let path = vault.path("crl.pem");
+    let mut report = format!("{name}: revoked\n");
+    report += &if is_trusted {
+        lines(broker::revoke(&context.machine, name, kind, &list, context.now)?)
+    } else {
+        lines([
+            match is_here {
+                false => "the broker is not on this machine, and does not know it yet".to_owned(),
+                true => "the broker on this machine trusts another authority; the one that trusts this does not know \
+                         it yet"
+                    .to_owned(),
+            },
+            format!("carry {} there; there: obsbus identity revoke {name} --crl crl.pem", path.display()),
+        ])
+    };
+    report += &lines(replace_list_of_bridges(&context.machine, &list)?);
+    if kind == Kind::Server {
+        report += &lines([format!(
+            "clients do not read the list: whoever has the key can pass for the broker until {}, unless a new \
+             authority takes the place of this one (docs/identities.md)",
+            day(last)
+        )]);
+    } else {
+        report += &forbid(context, name, is_here && !is_trusted);
+    }
+    Ok(report)
+}
+
+/// Makes the list of revoked certificates, of those in the register and in earlier lists, and keeps it.
+fn make_list(context: &Context, vault: &mut Vault, authority: &Authority) -> Result<String, Failure> {
+    let machine = &context.machine;
+    let is_trusted = broker::is_here(machine) && broker::trusts(machine, &vault.certificate);
     // What was revoked once stays so, even if the register is an old copy of itself.
-    let in_use = if is_trusted { broker::list_in_use(&context.machine) } else { None };
-    let lists = [files::read_if_there(&vault.path("crl.pem"))?, in_use].into_iter().flatten();
+    let in_use = if is_trusted { broker::list_in_use(machine) } else { None };
+    let of_bridges = files::read_if_there(&machine.revoked())?;
+    let lists = [files::read_if_there(&vault.path("crl.pem"))?, in_use, of_bridges].into_iter().flatten();
     let lists: Vec<_> = lists.filter_map(|text| crl::of_authority(&text, &vault.certificate)).collect();
     let mut revoked = vault.register.revoked();
     for (serial, date) in lists.iter().flat_map(|list| &list.revoked) {
@@ -52,31 +87,43 @@ pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
     vault.register.revocation_list = Some(RevocationList { number, date });
     // The register first: a run that is interrupted here can be repeated, and the list is made from it.
     vault.save()?;
-    let path = vault.path("crl.pem");
-    files::put(&NewFile::public(path.clone(), &list))?;
-    let mut report = format!("{name}: revoked\n");
-    report += &if is_trusted {
-        lines(broker::revoke(&context.machine, name, kind, &list, context.now)?)
-    } else {
-        lines([
-            match is_here {
-                false => "the broker is not on this machine, and does not know it yet".to_owned(),
-                true => "the broker on this machine trusts another authority; the one that trusts this does not know \
-                         it yet"
-                    .to_owned(),
-            },
-            format!("carry {} there; there: obsbus identity revoke {name} --crl crl.pem", path.display()),
-        ])
-    };
-    if kind == Kind::Server {
-        report += &lines([format!(
-            "clients do not read the list: whoever has the key can pass for the broker until {}, unless a new \
-             authority takes the place of this one (docs/identities.md)",
-            day(last)
-        )]);
-    } else {
-        report += &forbid(context, name, is_here && !is_trusted);
+    files::put(&NewFile::public(vault.path("crl.pem"), &list))?;
+    Ok(list)
+}
+
+/// Gives the bridges of this machine the list, if they have one of this authority: they read it by themselves.
+fn replace_list_of_bridges(machine: &Machine, list: &str) -> Result<Vec<String>, Failure> {
+    let (path, authority) = (machine.revoked(), files::read_if_there(&machine.authority())?);
+    let is_its = |authority: &String| crl::of_authority(list, authority).is_some();
+    if !files::is_there(&path) || !authority.as_ref().is_some_and(is_its) {
+        return Ok(Vec::new());
     }
+    files::put(&NewFile::public(path.clone(), list))?;
+    let path = path.display();
+    Ok(vec![format!(
+        "{path}: the bridges of this machine read it by themselves; carry it to the other machines"
+    )])
+}
+
+/// `crl`: the list of revoked certificates as it is, also if it is empty, for bridges that verify signatures.
+///
+/// # Errors
+/// There is no authority, or a file cannot be written.
+pub(crate) fn list(context: &Context) -> Result<String, Failure> {
+    let mut vault = Vault::open(&context.ca)?;
+    let authority = vault.unlock(&context.passphrase, context.now)?;
+    let list = make_list(context, &mut vault, &authority)?;
+    let (path, machine) = (vault.path("crl.pem"), &context.machine);
+    let mut report =
+        format!("{}: {} certificates are revoked\n", path.display(), vault.register.revoked().len());
+    let there = files::read_if_there(&machine.authority())?;
+    let place = machine.revoked();
+    if there.is_some_and(|there| there.trim() == vault.certificate.trim()) {
+        files::put(&NewFile::public(place.clone(), &list))?;
+        report += &lines([format!("{}: for crl_file of this machine's bridges", place.display())]);
+    }
+    let place = machine.own_path(&place);
+    report += &lines([format!("for bridges of other machines, carry it there, as {}", place.display())]);
     Ok(report)
 }
 
@@ -113,6 +160,7 @@ pub(crate) fn revoke_here(context: &Context, name: &str, list: &Path) -> Result<
     let kind = Kind::of(name, false);
     let mut report = format!("{name}: revoked\n");
     report += &lines(broker::revoke(machine, name, kind, &text, context.now)?);
+    report += &lines(replace_list_of_bridges(machine, &text)?);
     if kind != Kind::Server {
         report += &forbid(context, name, false);
     }

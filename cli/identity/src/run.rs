@@ -6,6 +6,7 @@ use bus::topic::{NAME_ALPHABET, is_name};
 use clap::ArgMatches;
 
 use crate::context::Context;
+use crate::control;
 use crate::failure::Failure;
 use crate::install;
 use crate::issue::{self, Wanted};
@@ -38,6 +39,7 @@ pub fn run(matches: &ArgMatches, site: Option<String>) -> Result<(String, u8), F
         "issue" => issue::issue(&context, &wanted(matches)),
         "request" => install::request(&context, &name_of(), &hosts(), login(), service.as_deref(), &out()),
         "sign" => issue::sign(&context, &file("file"), &out()),
+        "allow" => control::allow_by_name(&context.machine, &name_of(), &texts(matches, "bridges")),
         "install" => install::install(&context, &file("folder"), login(), service.as_deref()),
         "renew" if matches.get_flag("due") => {
             let within = matches.get_one::<i64>("within").copied().unwrap_or_default();
@@ -48,6 +50,7 @@ pub fn run(matches: &ArgMatches, site: Option<String>) -> Result<(String, u8), F
             Some(list) => revoke::revoke_here(&context, &name_of(), &list),
             None => revoke::revoke(&context, &name_of()),
         },
+        "crl" => revoke::list(&context),
         "list" => list::list(&context, matches.get_flag("json")),
         _ => Err(Failure::usage("no such command")),
     };
@@ -79,7 +82,7 @@ fn wanted(matches: &ArgMatches) -> Wanted {
         names: texts(matches, "names"),
         hosts: texts(matches, "server"),
         install: matches.get_flag("install"),
-        control: matches.get_flag("control"),
+        control: matches.contains_id("control").then(|| texts(matches, "control")),
         out: path(matches, "out").unwrap_or_else(|| PathBuf::from(".")),
         login: text(matches, "user"),
         service: text(matches, "service"),

@@ -51,9 +51,11 @@ pub fn command() -> Command {
         )
         .subcommand(init())
         .subcommand(issue())
+        .subcommand(allow())
         .subcommand(install())
         .subcommand(renew())
         .subcommand(revoke())
+        .subcommand(crl())
         .subcommand(list())
         .subcommand(request())
         .subcommand(sign())
@@ -75,12 +77,32 @@ fn issue() -> Command {
         .arg(names().help("broker, KIND-bridge, or the name of a person or a service"))
         .arg(server())
         .arg(install_flag())
-        .arg(Arg::new("control").long("control").action(ArgAction::SetTrue).help(
-            "Let the people and services among them command: add them to control_clients of this machine's \
-                 bridges",
-        ))
+        .arg(
+            Arg::new("control")
+                .long("control")
+                .value_name("BRIDGE")
+                .num_args(0..)
+                .require_equals(true)
+                .value_delimiter(',')
+                .help(
+                    "Let the people and services among them command these bridges of this machine, such as \
+                     --control=focuser-bridge; without a name all of them",
+                ),
+        )
         .args(told())
         .arg(out())
+}
+
+fn allow() -> Command {
+    Command::new("allow")
+        .about("Let NAME command bridges of this machine: adds it to their control_clients, and reloads them")
+        .arg(name())
+        .arg(
+            Arg::new("bridges")
+                .num_args(0..)
+                .value_name("BRIDGE")
+                .help("Which, such as focuser-bridge [default: all that have settings on this machine]"),
+        )
 }
 
 fn install() -> Command {
@@ -129,6 +151,10 @@ fn revoke() -> Command {
                 "On the broker's machine, if the authority is elsewhere: the list that it has made there",
             ),
         )
+}
+
+fn crl() -> Command {
+    Command::new("crl").about("Make the list of revoked certificates, for bridges that verify signatures")
 }
 
 fn list() -> Command {

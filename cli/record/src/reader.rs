@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use bus::message::echo;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::failure::Failure;
@@ -98,6 +99,8 @@ impl Lines<'_> {
             return Ok(None);
         };
         serde_json::from_slice(line).map(Some).map_err(|error| {
+            // It repeats what is in the file.
+            let error = echo(&error.to_string());
             self.wrong(format!("expected a header, a message, a gap or an end as JSON: {error}"))
         })
     }
@@ -132,6 +135,8 @@ mod tests {
         assert!(failure(&format!("{}\n", HEADER.replace(":1,", ":2,"))).contains("expected format 1"));
         let failed = failure(&format!("{HEADER}\n{{\"kind\":\"command\"}}\n"));
         assert!(failed.contains("line 2: expected a header, a message, a gap or an end"), "{failed}");
+        let failed = failure(&format!("{HEADER}\n{{\"kind\":\"\\u001b[2J\\u202e\"}}\n"));
+        assert!(failed.contains("u{1b}") && !failed.contains(['\u{1b}', '\u{202e}']), "{failed}");
         let failed = failure(&format!("{HEADER}\n{}\n", "x".repeat(1 << 21)));
         assert!(failed.contains("line 2: expected a line of at most"), "{failed}");
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bus::topic::with_other_identity;
 use serde_json::Value;
 
 use crate::line::{Message, Payload};
@@ -17,13 +18,7 @@ impl Redaction {
     /// The message without the names.
     #[must_use]
     pub fn of(&mut self, mut message: Message) -> Message {
-        let mut levels: Vec<String> = message.topic.split('/').map(str::to_owned).collect();
-        if let [_, _, what, identity, ..] = levels.as_mut_slice()
-            && (what == "reply" || what == "command")
-        {
-            *identity = self.stand_in(identity);
-        }
-        message.topic = levels.join("/");
+        message.topic = with_other_identity(&message.topic, |identity| self.stand_in(identity));
         if let Payload::Text(text) = &message.payload
             && let Ok(mut value) = serde_json::from_str::<Value>(text)
         {

@@ -102,7 +102,9 @@ async fn show(
         last = date;
         if date < from {
             // What was true at the beginning is shown at the beginning.
-            if let Line::Message(message) = line {
+            if let Line::Message(message) = line
+                && replayed(&message.topic).is_some_and(|again| again.retained)
+            {
                 before.insert(message.topic.clone(), message);
             }
             continue;
@@ -158,7 +160,7 @@ fn announced(plan: &Plan, page: u16, from: Utc) -> String {
     }
     if let Some(port) = plan.mqtt_port {
         text.push_str(&format!(
-            "\neverything as text: mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'replay/#'"
+            "\neverything as text: XDG_CONFIG_HOME=/ mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'replay/#'"
         ));
     }
     text

@@ -19,6 +19,11 @@ use super::report::{Finding, Report, Verdict};
 use crate::exit::{EXIT_UNREACHABLE, Failure, with_causes};
 use crate::text::age;
 
+/// For a link as slow as a satellite's, and slower: to accept a connection takes one round trip, and the handshake of
+/// TLS one or two. What comes later follows the round trip that was measured.
+const ACCEPT_LIMIT: Duration = Duration::from_secs(5);
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
 /// The steps to it.
 const STEPS: [Check; 4] = [Check::Address, Check::Listener, Check::Certificate, Check::Login];
 /// What needs a login.
@@ -77,10 +82,12 @@ async fn along(broker: &BrokerSettings, identity: Option<&Identity>) -> (Vec<Fin
         Ok(reached) => reached,
         Err(findings) => return (findings, None),
     };
+    let began = Now::read().instant;
     findings.push(certificate(stream, broker).await);
+    let handshake = Now::read().instant.since(began);
     let is_accepted = findings.iter().all(|finding| finding.verdict != Verdict::Failure);
     let Some(identity) = identity.filter(|_| is_accepted) else { return (findings, None) };
-    match connect(broker, identity).await {
+    match connect(broker, identity, LIMIT.max(4 * handshake)).await {
         Ok(client) => {
             findings.push(Finding::ok(Check::Login, format!("accepted as {identity}")));
             (findings, Some(client))
@@ -118,7 +125,7 @@ async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<F
     let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
     let address = Finding::ok(Check::Address, shown.join(", "));
     let began = Now::read().instant;
-    let (text, remedy) = match timeout(LIMIT, TcpStream::connect(addresses.as_slice())).await {
+    let (text, remedy) = match timeout(ACCEPT_LIMIT, TcpStream::connect(addresses.as_slice())).await {
         Ok(Ok(stream)) => {
             let took = milliseconds(Now::read().instant.since(began));
             let open = Finding::ok(Check::Listener, format!("port {port} accepts connections ({took})"));
@@ -133,7 +140,7 @@ async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<F
             "check the network and the firewalls between here and the broker",
         ),
         Err(_) => (
-            format!("{host}:{port} did not answer within {} s", LIMIT.as_secs()),
+            format!("{host}:{port} did not answer within {} s", ACCEPT_LIMIT.as_secs()),
             "is the machine up, and does its firewall let the port through?",
         ),
     };
@@ -143,7 +150,7 @@ async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<F
 async fn certificate(stream: TcpStream, broker: &BrokerSettings) -> Finding {
     let failed =
         |text: String, remedy: &str| Finding::failure(Check::Certificate, EXIT_UNREACHABLE, text, remedy);
-    match timeout(LIMIT, peer::examine(stream, broker)).await {
+    match timeout(HANDSHAKE_LIMIT, peer::examine(stream, broker)).await {
         Ok(Ok(chain)) => valid(&chain, Now::read()),
         Ok(Err(error)) => failed(with_causes(&error), ""),
         Err(_) => failed(
@@ -167,13 +174,17 @@ fn valid(chain: &[Presented], now: Now) -> Finding {
     Finding::ok(Check::Certificate, text)
 }
 
-/// Logs in.
+/// Logs in, within this time.
 ///
 /// # Errors
 /// Why not; one sentence.
-pub(crate) async fn connect(broker: &BrokerSettings, identity: &Identity) -> Result<Box<Client>, String> {
+pub(crate) async fn connect(
+    broker: &BrokerSettings,
+    identity: &Identity,
+    limit: Duration,
+) -> Result<Box<Client>, String> {
     let client_id = ClientId::random(identity).map_err(|error| with_causes(&error))?;
-    let connected = Box::pin(Client::connect(broker, &client_id, LIMIT)).await;
+    let connected = Box::pin(Client::connect(broker, &client_id, limit)).await;
     connected.map(Box::new).map_err(|error| with_causes(&error))
 }
 

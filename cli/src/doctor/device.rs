@@ -89,11 +89,14 @@ impl Judge<'_> {
         remedy(name, self.base.device())
     }
 
-    /// The systemd unit of the bridge.
+    /// The systemd unit of the bridge, or of the service.
     fn unit(&self) -> String {
         let kind = self.device.instrument.as_ref().map(|instrument| instrument.meta.kind.as_str());
         let kind = kind.filter(|kind| !kind.is_empty()).unwrap_or(self.base.device());
-        format!("{}-bridge@{}", whole(kind), self.base.site())
+        match self.device.takes_commands() {
+            true => format!("{}-bridge@{}", whole(kind), self.base.site()),
+            false => format!("obsbus-{}@{}", whole(kind), self.base.site()),
+        }
     }
 
     /// By its answer, or else by the date of its state.
@@ -247,12 +250,13 @@ impl Judge<'_> {
                 .map(|check| Finding::skipped(check, "the bridge has published no health"))
                 .to_vec();
         };
-        vec![
-            self.access(health, snapshot),
-            self.command_path(health, snapshot),
-            self.disk(health, snapshot),
-            self.certificate(health),
-        ]
+        let commanded = match self.device.takes_commands() {
+            true => [self.access(health, snapshot), self.command_path(health, snapshot)],
+            false => [Check::Access, Check::CommandPath]
+                .map(|check| Finding::skipped(check, "it takes no commands")),
+        };
+        let [access, command_path] = commanded;
+        vec![access, command_path, self.disk(health, snapshot), self.certificate(health)]
     }
 
     fn access(&self, health: &Health, snapshot: &Snapshot) -> Finding {
@@ -370,9 +374,9 @@ impl Judge<'_> {
             Some(Code::NotAuthorised) => {
                 let unit = self.unit();
                 let text = format!("{me} may not command {base}: not in control_clients of its bridge");
+                let bridge = unit.split('@').next().unwrap_or_default();
                 let remedy = format!(
-                    "right for a mere observer; else add {me} to control_clients in /etc/obsbus, and \
-                     systemctl reload {unit}"
+                    "right for a mere observer; else, as root on its machine: obsbus identity allow {me} {bridge}"
                 );
                 Finding::warning(check, text, remedy)
             }

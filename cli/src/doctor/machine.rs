@@ -288,7 +288,7 @@ async fn login(
             return Ok(None);
         }
     };
-    let mut client = match connect(&outline.broker, &identity).await {
+    let mut client = match connect(&outline.broker, &identity, LIMIT).await {
         Ok(client) => client,
         Err(error) => {
             let remedy = format!("these are the settings in {}", file.display());

@@ -37,7 +37,6 @@ use crate::format::{is_json, with_formats};
 use crate::target::Common;
 use catalogue::Check;
 use device::Judge;
-use limited::LIMIT;
 use own::Own;
 use report::{Finding, Report};
 use survey::{Device, Survey, Taken};
@@ -135,8 +134,8 @@ pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Fai
 async fn rights(survey: &mut Survey, broker: &BrokerSettings, report: &mut Report) -> Result<(), Failure> {
     let sites = survey.sites.clone();
     let read = async {
-        within(survey.collect()).await?;
-        within(survey.ping()).await
+        within(survey.limit(), survey.collect()).await?;
+        within(survey.limit(), survey.ping()).await
     };
     if let Err(error) = read.await {
         return lost(report, &BEHIND, error);
@@ -148,7 +147,7 @@ async fn rights(survey: &mut Survey, broker: &BrokerSettings, report: &mut Repor
         1 => Finding::ok(Check::Read, format!("1 device, {states} with a state")),
         devices => Finding::ok(Check::Read, format!("{devices} devices, {states} with a state")),
     })?;
-    match within(survey.trespass()).await {
+    match within(survey.limit(), survey.trespass()).await {
         Ok(taken) => {
             report.add_all(trespasses(&taken))?;
             // Of a list that is not in force nothing else can be expected.
@@ -160,7 +159,7 @@ async fn rights(survey: &mut Survey, broker: &BrokerSettings, report: &mut Repor
         }
         Err(error) => return lost(report, BEHIND.get(1..).unwrap_or_default(), error),
     }
-    match within(survey.delay()).await {
+    match within(survey.limit(), survey.delay()).await {
         Ok(delay) => report.add(delayed(delay, survey.round_trip())),
         Err(error) => lost(report, &[Check::Delay], error),
     }
@@ -175,10 +174,13 @@ pub(super) fn lost(report: &mut Report, checks: &[Check], error: String) -> Resu
 }
 
 /// Not longer than a check may take.
-pub(super) async fn within<T>(work: impl Future<Output = Result<T, SessionError>>) -> Result<T, String> {
-    match timeout(LIMIT, work).await {
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, String> {
+    match timeout(limit, work).await {
         Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("the broker did not answer within {} s", LIMIT.as_secs())),
+        Err(_) => Err(format!("the broker did not answer within {} s", limit.as_secs())),
     }
 }
 

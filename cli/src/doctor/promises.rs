@@ -10,11 +10,10 @@ use bus::message::Code;
 use bus::session::client::{Acknowledged, Client, Properties, SessionError};
 use bus::session::connect::ClientId;
 use bus::settings::{BrokerSettings, Credentials};
-use bus::topic::{Base, CANARY};
+use bus::topic::{Base, CANARY, What};
 use bytes::Bytes;
 
 use super::catalogue::Check;
-use super::limited::LIMIT;
 use super::report::{Finding, Report};
 use super::survey::Survey;
 use super::{lost, within};
@@ -55,15 +54,15 @@ pub(super) async fn examine(
     let Some(nobody) = survey.sites.first().and_then(|site| Base::nobody(site).ok()) else {
         return report.skip(&PROMISES);
     };
-    match within(survey.will(broker, &nobody)).await {
+    match within(survey.limit(), survey.will(broker, &nobody)).await {
         Ok(kept) => report.add(kept.wills())?,
         Err(error) => return lost(report, &PROMISES, error),
     }
-    match within(survey.claim(broker, &nobody)).await {
+    match within(survey.limit(), survey.claim(broker, &nobody)).await {
         Ok(kept) => report.add(kept.claims())?,
         Err(error) => return lost(report, PROMISES.get(1..).unwrap_or_default(), error),
     }
-    match within(survey.countdown()).await {
+    match within(survey.limit(), survey.countdown()).await {
         Ok((expiry, replies)) => report.add_all([expiry.expiry(), replies.replies()]),
         Err(error) => lost(report, PROMISES.get(2..).unwrap_or_default(), error),
     }
@@ -140,7 +139,7 @@ impl Survey {
         self.client.subscribe(std::slice::from_ref(&topic)).await?;
         let id = new_id().map(|id| id.to_string()).unwrap_or_default();
         let left = match ClientId::random(&self.identity) {
-            Ok(other) => Client::connect_with_will(broker, &other, LIMIT, &topic, &id).await,
+            Ok(other) => Client::connect_with_will(broker, &other, self.limit(), &topic, &id).await,
             Err(error) => Err(error.into()),
         };
         match left {
@@ -169,7 +168,7 @@ impl Survey {
             return Ok(Kept::Unknown("a password user is known by the name in its CONNECT".to_owned()));
         }
         let other = ClientId::random(&self.identity)?;
-        let mut claiming = match Client::connect_claiming(broker, &other, LIMIT, CANARY).await {
+        let mut claiming = match Client::connect_claiming(broker, &other, self.limit(), CANARY).await {
             Ok(client) => client,
             Err(SessionError::Refused(_)) => return Ok(Kept::Yes("such a connection is refused")),
             Err(error) => return Ok(Kept::Unknown(error.to_string())),
@@ -255,9 +254,7 @@ impl Survey {
 
     fn notice(&self, topic: &str, foreign: &mut Option<String>) {
         let Some(base) = Base::of_reply(topic) else { return };
-        let own = base.reply(&self.identity, None);
-        let own = own.trim_end_matches(|c| c != '/');
-        if !topic.starts_with(own) {
+        if !base.may_reply_on(topic, &self.identity) {
             foreign.get_or_insert_with(|| topic.to_owned());
         }
     }
@@ -267,7 +264,7 @@ impl Survey {
 /// bridge gave it.
 fn counted(before: &Stored, after: &Stored) -> Kept {
     let given = |stored: &Stored, topic: &str| {
-        let (payload, _) = stored.get(&Base::of_topic(topic)?.state())?;
+        let (payload, _) = stored.get(&What::on(topic)?.0.state())?;
         let state: serde_json::Value = serde_json::from_slice(payload).ok()?;
         state.get("stale_after_s")?.as_f64()
     };
@@ -279,7 +276,7 @@ fn counted(before: &Stored, after: &Stored) -> Kept {
     let mut counts = is_less(before) || is_less(after);
     for (topic, (payload, left)) in before {
         // An `online` that is new looks like the old one.
-        let is_state = Base::of_topic(topic).is_some_and(|base| base.state() == *topic);
+        let is_state = What::on(topic).is_some_and(|(_, what)| what == What::State);
         let Some((_, left_now)) = after.get(topic).filter(|(now, _)| is_state && now == payload) else {
             continue;
         };

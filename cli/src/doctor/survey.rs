@@ -12,7 +12,7 @@ use bus::clock::{Instant, Now};
 use bus::message::{Health, ONLINE, Recent, Reply};
 use bus::session::client::{Acknowledged, Client, Message, Properties, SessionError};
 use bus::settings::Address;
-use bus::topic::{Base, Identity, RequestId};
+use bus::topic::{Base, Identity, RequestId, What};
 use bytes::Bytes;
 
 use super::limited::LIMIT;
@@ -62,6 +62,11 @@ impl Device {
     pub(crate) fn is_service(&self) -> bool {
         self.instrument.is_none() && self.view.is_bare()
     }
+
+    /// Whether it answers a ping: a service of obsbus may describe itself as a device without verbs.
+    pub(crate) fn takes_commands(&self) -> bool {
+        self.instrument.as_ref().is_none_or(|instrument| !instrument.meta.verbs.is_empty())
+    }
 }
 
 /// Which publishes the broker took that it should have refused.
@@ -84,6 +89,12 @@ pub(crate) struct Survey {
 impl Survey {
     pub(crate) fn new(client: Box<Client>, identity: Identity, sites: Vec<String>) -> Self {
         Self { client, identity, sites, devices: BTreeMap::new() }
+    }
+
+    /// How long a check may take: a slow link has its round trips beside, a few and some for each device.
+    pub(super) fn limit(&self) -> Duration {
+        let devices = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
+        LIMIT + self.round_trip().saturating_mul(devices.saturating_mul(3).saturating_add(10))
     }
 
     /// Collects what is stored.
@@ -115,7 +126,7 @@ impl Survey {
     }
 
     pub(super) fn hear(&mut self, message: &Message) {
-        let base = Base::of_topic(&message.topic).or_else(|| Base::of_reply(&message.topic));
+        let base = What::on(&message.topic).map(|(base, _)| base).or_else(|| Base::of_reply(&message.topic));
         let Some(base) = base else { return };
         let key = (base.site().to_owned(), base.device().to_owned());
         let (base, device) = self.devices.entry(key).or_insert_with(|| (base, Device::default()));
@@ -149,7 +160,9 @@ impl Survey {
     /// The connection broke.
     pub(crate) async fn ping(&mut self) -> Result<(), SessionError> {
         let online = self.devices.values().filter(|(_, device)| {
-            !device.is_service() && device.view.availability.as_ref().is_some_and(|word| word == ONLINE)
+            !device.is_service()
+                && device.takes_commands()
+                && device.view.availability.as_ref().is_some_and(|word| word == ONLINE)
         });
         let bases: Vec<Base> = online.map(|(base, _)| base.clone()).collect();
         for base in bases {
@@ -169,7 +182,7 @@ impl Survey {
                 device.pinged = Pinged::Refused;
             }
         }
-        let until = Now::read().instant + ANSWER_LIMIT;
+        let until = Now::read().instant + self.client.limit(ANSWER_LIMIT);
         let waits =
             |survey: &Self| survey.devices.values().any(|(_, device)| device.pinged == Pinged::Unanswered);
         while waits(self) {

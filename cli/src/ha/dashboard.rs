@@ -2,7 +2,7 @@
 
 use bus::device::{Quantity, Role};
 use bus::homeassistant::Component;
-use bus::message::PropertyMeta;
+use bus::message::{PropertyMeta, VerbMeta};
 
 use super::device::{Device, Script};
 use super::literal::quoted;
@@ -119,7 +119,7 @@ fn readings(device: &Device) -> Option<Yaml> {
 fn settings(device: &Device) -> Option<Yaml> {
     let controls = device.meta.verbs.iter().filter(|verb| !verb.stop).filter_map(|verb| {
         let entity = device.control(verb)?;
-        Some(row(entity, &verb.label))
+        Some(row(entity, &verb.unsigned_label()))
     });
     entities("Settings", controls.collect())
 }
@@ -137,6 +137,8 @@ fn commands(device: &Device) -> Option<Yaml> {
         rows.extend(script.fields.iter().map(|field| row(field.entity_id(), &field.label())));
         rows.push(run(script));
     }
+    let cannot = |verb: &VerbMeta| map([("type", "section".into()), ("label", verb.unsigned_label().into())]);
+    rows.extend(device.unsendable().map(cannot));
     entities("Commands", rows)
 }
 

@@ -161,10 +161,19 @@ impl Device {
         self.find(|entity| entity.source == Source::Verb(verb.name.clone()))
     }
 
-    /// The verbs that act, without an entity.
+    /// The verbs that act, without an entity, and that Home Assistant can send.
     pub(super) fn scripts(&self) -> Vec<Script<'_>> {
+        self.without_entity().filter(|verb| !verb.needs_signature).map(|verb| self.script(verb)).collect()
+    }
+
+    /// Those that it cannot send, because it signs nothing.
+    pub(super) fn unsendable(&self) -> impl Iterator<Item = &VerbMeta> {
+        self.without_entity().filter(|verb| verb.needs_signature)
+    }
+
+    fn without_entity(&self) -> impl Iterator<Item = &VerbMeta> {
         let acting = |verb: &&VerbMeta| verb.class != Class::Query && self.control(verb).is_none();
-        self.meta.verbs.iter().filter(acting).map(|verb| self.script(verb)).collect()
+        self.meta.verbs.iter().filter(acting)
     }
 
     fn script<'a>(&self, verb: &'a VerbMeta) -> Script<'a> {

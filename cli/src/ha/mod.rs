@@ -8,9 +8,11 @@ mod remove;
 mod template;
 mod yaml;
 
+use std::path::PathBuf;
+
 use bus::homeassistant::HomeAssistant;
 use bus::topic::{Base, Identity};
-use clap::ArgMatches;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde::Serialize;
 
 pub use self::device::Device;
@@ -19,6 +21,7 @@ use crate::exit::{EXIT_STALE, EXIT_UNREACHABLE, Failure};
 use crate::list;
 use crate::output::print;
 use crate::target::{Access, Common};
+use crate::values::{prefix, service};
 
 pub(crate) use remove::remove;
 
@@ -47,6 +50,62 @@ configuration.yaml as packages/obsbus.yaml, and add this to configuration.yaml:
 
 homeassistant:
   packages: !include_dir_named packages";
+
+/// The command line of `ha`.
+#[must_use]
+pub fn command() -> Command {
+    let devices = || {
+        let help = "DEVICE or SITE/DEVICE [default: all devices]";
+        Arg::new("devices").num_args(0..).value_name("DEVICE").help(help)
+    };
+    let identity = || {
+        let help = format!("Home Assistant's identity on the broker [default: {}]", IDENTITY);
+        Arg::new("identity").long("identity").value_name("NAME").help(help)
+    };
+    let notify =
+        Arg::new("notify").long("notify").value_name("SERVICE").value_parser(service).help(
+            "Notify service, such as notify.mobile_app_phone [default: a notification in Home Assistant]",
+        );
+    let bridge =
+        Arg::new("bridge").long("bridge").value_name("FILE").value_parser(value_parser!(PathBuf)).help(
+            "Settings file of the bridge; with the shipped access control only its certificate permits this",
+        );
+    let prefix = Arg::new("prefix")
+        .long("prefix")
+        .value_name("PREFIX")
+        .value_parser(prefix)
+        .help(format!("Home Assistant's discovery prefix [default: {}]", PREFIX));
+    let all = Arg::new("all")
+        .long("all")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("devices")
+        .help("All devices whose discovery messages this identity may read");
+    Command::new("ha")
+        .about("Print a dashboard for Home Assistant, or remove a device from it")
+        .arg_required_else_help(true)
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("dashboard")
+                .about("Print a dashboard with one view per device")
+                .arg(devices())
+                .arg(identity()),
+        )
+        .subcommand(
+            Command::new("package")
+                .about("Print the dashboard's scripts, and automations that notify")
+                .arg(devices())
+                .arg(identity())
+                .arg(notify),
+        )
+        .subcommand(
+            Command::new("remove")
+                .about("Remove a device whose bridge no longer runs from Home Assistant")
+                .arg(devices().help("DEVICE or SITE/DEVICE").required_unless_present("all"))
+                .arg(all)
+                .arg(bridge)
+                .arg(prefix),
+        )
+}
 
 /// `ha dashboard`.
 ///

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bus::clock::{Now, Utc};
-use bus::message::{Health, PropertyMeta};
+use bus::message::{Health, PropertyMeta, echo, misleads};
 use bus::topic::Base;
 use serde_json::Value;
 
@@ -12,6 +12,12 @@ use super::watched::Watched;
 use crate::instrument;
 use crate::view::{Snapshot, Standing};
 
+/// Characters of a description that are shown.
+const LONGEST: usize = 200;
+/// Counts commands.
+const COMMANDS: &str = "commands";
+/// Of one device, so many attentions have samples.
+const ATTENTIONS: usize = 100;
 /// Before every name.
 pub(super) const PREFIX: &str = "obsbus";
 
@@ -29,7 +35,7 @@ pub(super) enum Kind {
 pub(super) struct Family {
     pub(super) kind: Kind,
     pub(super) help: String,
-    pub(super) samples: Vec<(Labels, f64)>,
+    pub(super) samples: BTreeMap<Labels, f64>,
 }
 
 /// Name and value.
@@ -41,11 +47,21 @@ pub(super) struct Families(pub(super) BTreeMap<String, Family>);
 
 impl Families {
     fn add(&mut self, name: &str, kind: Kind, help: &str, labels: Labels, value: f64) {
-        let new = || Family { kind, help: help.to_owned(), samples: Vec::new() };
+        let new = || Family { kind, help: escaped(help), samples: BTreeMap::new() };
         let family = self.0.entry(name.to_owned()).or_insert_with(new);
-        // Two instruments may use one key for different things; the first keeps the name.
+        // Two instruments may use one key for different things; the first keeps the name. A sample that is
+        // there twice would spoil the scrape.
         if family.kind == kind && value.is_finite() {
-            family.samples.push((labels, value));
+            family.samples.entry(labels).or_insert(value);
+        }
+    }
+
+    /// Adds what has no name of ours.
+    fn join(&mut self, others: Self) {
+        for (name, family) in others.0 {
+            if name != COMMANDS {
+                self.0.entry(name).or_insert(family);
+            }
         }
     }
 
@@ -70,20 +86,28 @@ pub(super) fn families<'a>(
     all.gauge("exporter_connected", help, Vec::new(), flag(broker_connected));
     // What was heard before the connection was lost says nothing of now.
     if broker_connected {
+        let mut properties = Families::default();
         for (base, device) in devices {
-            add_device(&mut all, base, device, now);
+            add_device(&mut all, &mut properties, base, device, now);
         }
+        all.join(properties);
     }
     all
 }
 
-fn add_device(all: &mut Families, base: &Base, device: &Watched, now: Now) {
+/// The text of a description in one line, as OpenMetrics wants it.
+fn escaped(help: &str) -> String {
+    let line = help.chars().map(|letter| if misleads(letter) { ' ' } else { letter });
+    line.take(LONGEST).collect::<String>().replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+fn add_device(all: &mut Families, properties: &mut Families, base: &Base, device: &Watched, now: Now) {
     let kind = device.known.instrument.as_ref().map_or("", |instrument| instrument.meta.kind.as_str());
     let labels = |more: &[(&str, &str)]| -> Labels {
         [("site", base.site()), ("device", base.device()), ("kind", kind)]
             .iter()
             .chain(more)
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .map(|(name, value)| ((*name).to_owned(), echo(value)))
             .collect()
     };
     let standing = device.known.view.standing(now);
@@ -93,7 +117,7 @@ fn add_device(all: &mut Families, base: &Base, device: &Watched, now: Now) {
     all.gauge("state_current", "Whether the readings are current", labels(&[]), flag(is_current));
     for ((verb, outcome), count) in &device.commands {
         let labels = labels(&[("verb", verb), ("outcome", outcome)]);
-        all.counter("commands", "Commands that have ended since the exporter started", labels, *count);
+        all.counter(COMMANDS, "Commands that have ended since the exporter started", labels, *count);
     }
     if let Some(health) = device.health.as_ref().filter(|_| is_alive) {
         add_health(all, health, &labels);
@@ -110,7 +134,7 @@ fn add_device(all: &mut Families, base: &Base, device: &Watched, now: Now) {
         let Some(metric) = named(property) else { continue };
         // The status is always true; other values only while the device is read.
         if is_current || property.key == "status" {
-            add_property(all, property, &metric, snapshot, &labels);
+            add_property(properties, property, &metric, snapshot, &labels);
         }
     }
 }
@@ -128,7 +152,7 @@ fn add_common(all: &mut Families, snapshot: &Snapshot, labels: &impl Fn(&[(&str,
     if let Some(date) = common.date {
         all.gauge("reading_timestamp_seconds", "When the device was last read", labels(&[]), unix(date));
     }
-    for attention in &common.attention {
+    for attention in common.attention.iter().take(ATTENTIONS) {
         let severity = serde_json::to_value(attention.severity).ok();
         let severity = severity.as_ref().and_then(Value::as_str).unwrap_or_default();
         let more = [("attention", attention.name.as_str()), ("severity", severity)];

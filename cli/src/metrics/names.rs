@@ -54,9 +54,14 @@ const UNITS: &[(&str, &str, &str, f64)] = &[
     ("s", "_s", "seconds", 1.0),
 ];
 
+/// No name is longer than this and a unit.
+const LONGEST: usize = 100;
+
 /// The metric of a property; none for text.
 pub(super) fn named(property: &PropertyMeta) -> Option<Named> {
     let key = word(&property.key);
+    // The end of a counter's samples.
+    let key = key.strip_suffix("_total").unwrap_or(&key).to_owned();
     let numeric = |key: &str| match &property.unit {
         Some(unit) => match UNITS.iter().find(|(known, ..)| known == unit) {
             Some((_, suffix, base, factor)) => {
@@ -94,7 +99,7 @@ fn with_unit(stem: &str, unit: &str) -> String {
 /// With the characters of a metric's name only.
 fn word(text: &str) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
-    text.chars().map(plain).collect()
+    text.chars().take(LONGEST).map(plain).collect()
 }
 
 #[cfg(test)]
@@ -128,6 +133,7 @@ mod tests {
             ("flow", Quantity::Flow, Some("l/min"), "flow_cubic_meters_per_second", 1.0 / 60_000.0),
             ("eta_s", Quantity::Duration, Some("s"), "eta_seconds", 1.0),
             ("current_steps", Quantity::Count, Some("steps"), "current_steps", 1.0),
+            ("frames_total", Quantity::Count, None, "frames", 1.0),
             ("ph.value", Quantity::Number, None, "ph_value", 1.0),
             ("mass", Quantity::Number, Some("kg/m2"), "mass_kg_m2", 1.0),
         ] {

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the clock at each scrape")]
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::clock::Now;
@@ -13,19 +14,24 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use super::site::{Shared, with};
 use super::text::{MEDIA_TYPE, text};
 
 /// For a request to arrive.
 const HEADER_LIMIT: Duration = Duration::from_secs(10);
+/// So many at once; the next ones wait.
+const CONNECTIONS: usize = 64;
 /// After an error to accept, such as too many open files.
 const PAUSE: Duration = Duration::from_secs(1);
 const INDEX: &str = "obsbus metrics: the metrics are at /metrics\n";
 
 /// Answers until the program ends.
 pub(super) async fn serve(listener: TcpListener, watch: Shared) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
@@ -43,6 +49,7 @@ pub(super) async fn serve(listener: TcpListener, watch: Shared) {
                 .serve_connection(TokioIo::new(stream), service);
             // Who hangs up does not want the answer.
             let _ = connection.await;
+            drop(place);
         });
     }
 }

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::list::Known;
 
+/// For every verb that the device does not have.
+const UNKNOWN: &str = "unknown";
+
 /// One device.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watched {
@@ -23,11 +26,15 @@ impl Watched {
         // A verdict that is said again is not another command.
         let again = body.values.get("duplicate") == Some(&Value::Bool(true));
         let (EventKind::Command, Some(verb), Some(status), false) =
-            (body.kind, &body.verb, body.status, again)
+            (body.kind, body.verb.as_deref(), body.status, again)
         else {
             return;
         };
-        *self.commands.entry((verb.clone(), outcome(status))).or_default() += 1;
+        // Anybody may ask for anything, and each label is kept for ever, here and by Prometheus.
+        let meta = self.known.instrument.as_ref().map(|instrument| &instrument.meta);
+        let is_known = meta.is_some_and(|meta| meta.verbs.iter().any(|known| known.name == *verb));
+        let verb = if is_known { verb } else { UNKNOWN };
+        *self.commands.entry((verb.to_owned(), outcome(status))).or_default() += 1;
     }
 }
 

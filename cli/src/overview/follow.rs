@@ -8,7 +8,7 @@ use std::time::Duration;
 use bus::clock::{Now, Utc};
 use bus::message::{Event, Recent};
 use bus::session::client::{Message, SessionError};
-use bus::topic::Base;
+use bus::topic::{Base, What};
 use clap::ArgMatches;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -118,20 +118,23 @@ impl Follower {
     }
 
     fn hear(&mut self, message: &Message) -> Result<(), Failure> {
-        let Some(base) = Base::of_topic(&message.topic) else { return Ok(()) };
-        if message.topic == base.event() {
-            // An unreadable event is not ours to judge.
-            let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { return Ok(()) };
-            return self.event(&base, &event, &message.payload);
-        }
-        if message.topic == base.recent() {
-            return match (self.since, serde_json::from_slice::<Recent>(&message.payload)) {
-                (Some(since), Ok(recent)) => self.missed(&base, &recent, since),
-                _ => Ok(()),
-            };
+        let Some((base, what)) = What::on(&message.topic) else { return Ok(()) };
+        match what {
+            What::Event => {
+                // An unreadable event is not ours to judge.
+                let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { return Ok(()) };
+                return self.event(&base, &event, &message.payload);
+            }
+            What::Recent => {
+                return match (self.since, serde_json::from_slice::<Recent>(&message.payload)) {
+                    (Some(since), Ok(recent)) => self.missed(&base, &recent, since),
+                    _ => Ok(()),
+                };
+            }
+            _ => {}
         }
         let device = self.devices.entry(base.to_string()).or_default();
-        if message.topic == base.meta() {
+        if what == What::Meta {
             device.instrument = Instrument::read(&message.payload).ok().or_else(|| device.instrument.take());
         }
         device.view.hear(&base, message, Now::read());

@@ -42,7 +42,7 @@ pub fn watch_command() -> Command {
 /// # Errors
 /// The broker cannot be reached, or knows no device.
 pub(crate) async fn status(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
-    let access = Access::find(common)?;
+    let access = Access::for_a_look(common)?;
     let sites = access.sites(common.site.as_deref())?;
     let devices = fetch(&access, &sites).await?;
     if devices.is_empty() {

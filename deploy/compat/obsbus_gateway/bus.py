@@ -16,7 +16,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from . import certificates
+from . import certificates, signature
 from .log import Changes
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Connection:
         self.error = None
         self.told = {}  # address: what was logged last
         self.refused = set()  # message ids of this connection
-        self.client = None
+        self.client = self.signer = None
         self.address = None  # of the last attempt
         self.log = Changes(LOG)
         self.ending = threading.Event()
@@ -68,11 +68,19 @@ class Connection:
     def is_up(self):
         return self.number != 0
 
-    def publish(self, topic, payload, retain=False, expires_in=None):
+    def command(self, topic, payload, expires_in):
+        """As `publish`, and signed if that is possible."""
+        signer = self.signer
+        signed = signer.sign(topic, payload.encode()) if signer else None
+        return self.publish(topic, payload, expires_in=expires_in, signed=signed)
+
+    def publish(self, topic, payload, retain=False, expires_in=None, signed=None):
         """Sends a message once, at QoS 1; its number, or `None` if there is no connection."""
         properties = Properties(PacketTypes.PUBLISH)
         if expires_in is not None:
             properties.MessageExpiryInterval = int(expires_in)
+        if signed is not None:
+            properties.UserProperty = (signature.PROPERTY, signed)
         client = self.client
         if client is None or not self.is_up():
             return None
@@ -110,6 +118,7 @@ class Connection:
     def _connect_once(self):
         ended = threading.Event()
         client = self._new_client(ended)
+        self.signer = signature.signer(self.account)
         host, port = self.address
         client.connect(host, port, keepalive=int(self.broker.keep_alive_s), clean_start=True)
         self.client = client
@@ -186,7 +195,11 @@ class Connection:
         def on_publish(_client, _data, mid, reason=None, _properties=None):
             # paho 1 does not say what the broker thought of it.
             if reason is not None and reason.value >= REFUSED:
-                LOG.error("the broker refuses a message of %s: %s", self.account.identity, reason)
+                if not self.refused:
+                    LOG.error(
+                        "the broker refuses messages of %s: %s; compare its lines in the access list with the shipped ones "
+                        "(obsbus acl)", self.account.identity, reason,
+                    )
                 with self.changed:
                     self.refused.add(mid)
                     self.changed.notify_all()

@@ -3,6 +3,8 @@
 import ssl
 from datetime import datetime, timezone
 
+from . import signature
+
 SOON = 60  # days
 
 
@@ -57,6 +59,9 @@ def _check_account(broker, account, now, wrong, warnings):
             f"in PEM form ({error.reason or error})"
         )
         return
+    unsigned = signature.problem(account)
+    if unsigned and unsigned not in warnings:
+        warnings.append(unsigned)
     names = [value for part in _decoded(account.certificate_file).get("subject", ())
              for key, value in part if key == "commonName"]
     if names and names != [account.identity]:

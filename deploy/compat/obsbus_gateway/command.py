@@ -144,7 +144,7 @@ class Session:
         }
         topic = f"{ticket.device.base}/command/{self.identity}/{order.verb}"
         # Without the lock: paho holds one of its own while it calls back.
-        ticket.mid = self.connection.publish(topic, json.dumps(payload), expires_in=order.valid_for)
+        ticket.mid = self.connection.command(topic, json.dumps(payload), order.valid_for)
         if ticket.mid is None:
             return Verdict(None, "not sent: the connection to the broker was lost", sent=False)
         return None

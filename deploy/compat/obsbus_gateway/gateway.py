@@ -17,6 +17,7 @@ from .health import Health
 from .listeners import LISTENERS
 from .notify import notify
 from .services import Dome, Power
+from .state import State
 
 LOG = logging.getLogger(__name__)
 DRAIN = 30  # s, for calls that run
@@ -41,6 +42,7 @@ class Gateway:
         self.central_log = self.health.central_log = (
             CentralLog(settings.central_log, settings.site) if settings.central_log else None
         )
+        self.state = State(settings, self.health)
         self.bus = self.health.connection = self._own_connection()
         self.pollers = self.health.pollers = self._pollers()
         self.sessions = {}
@@ -63,7 +65,7 @@ class Gateway:
         while not self._is_told_to_stop(HURRY if self.is_resting else 1):
             for server in self.servers:
                 server.open()
-            self.health.tick()
+            self._tell()
             self.failures.runs()
             # A gateway whose listener has died is started again.
             if all(server.is_alive() for server in self.servers):
@@ -72,6 +74,12 @@ class Gateway:
                 LOG.info("ends at rest")
                 break
         self._end()
+
+    def _tell(self):
+        now = time.monotonic()
+        services = self.health.services(now)
+        self.health.tick(now, services)
+        self.state.tick(now, services, self.calls.running())
 
     def _is_told_to_stop(self, seconds):
         """Waits for a signal. Once it ends, another one changes nothing."""
@@ -155,6 +163,7 @@ class Gateway:
 
     def _on_up(self):
         self.health.connected()
+        self.state.connected()
         for poller in self.pollers.values():
             poller.poll_soon()
 

@@ -44,14 +44,12 @@ class Health:
     def connected(self):
         self.heartbeat_at = self.published_at = None
 
-    def tick(self):
-        now = time.monotonic()
+    def tick(self, now, services):
         if not self.connection.is_up():
             return
         if self.heartbeat_at is None or now - self.heartbeat_at >= HEARTBEAT:
             self.heartbeat_at = now
             self._publish("availability", ONLINE, STALE_AFTER)
-        services = self._services(now)
         shown = {what: (service["status"], self._steady(service)) for what, service in services.items()}
         if self.published_at is None or shown != self.shown or now - self.published_at >= PERIOD:
             self.published_at, self.shown = now, shown
@@ -68,7 +66,8 @@ class Health:
         # A text that counts seconds is not a change each second.
         return None if (service["text"] or "").startswith("no answer for") else service["text"]
 
-    def _services(self, now):
+    def services(self, now):
+        """What works and what does not; `now` is monotonic."""
         services = {what: poller.health(now) for what, poller in self.pollers.items()}
         if self.central_log:
             services["central_log"] = self.central_log.health()

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import pathlib
 import pwd
 import signal
 import sys
@@ -42,8 +43,9 @@ def main(arguments=None):
         print(error, file=sys.stderr)
         return USAGE
     wrong, warnings = certificates.problems(settings.broker, settings.accounts(), utc_now())
+    warnings = _misnamed(options.settings, settings.site) + warnings
     if options.check_config:
-        return _report(wrong, warnings)
+        return _report(options.settings, wrong, warnings)
     return _run(settings, wrong, warnings)
 
 
@@ -59,14 +61,29 @@ def _become(name):
     os.setuid(user.pw_uid)
 
 
-def _report(wrong, warnings):
+def _misnamed(path, site):
+    """The unit finds its settings by the name of the site."""
+    path = pathlib.Path(path).absolute()
+    if path.parent.name != "obsbus-gateway" or path.stem == site:
+        return []
+    return [
+        f'{path}: site: "{site}" is not the name of the file: expected {path.stem}, or {site}{path.suffix} as the name; the unit '
+        f"obsbus-gateway@{path.stem} would be the gateway of {site}"
+    ]
+
+
+def _report(path, wrong, warnings):
     for line in warnings:
         print(f"warning: {line}", file=sys.stderr)
     for line in wrong:
         print(line, file=sys.stderr)
     if wrong:
         return USAGE
-    print("the settings are valid")
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = os.geteuid()
+    print(f"{path}: the settings are valid (checked as user {user}, without contacting broker and services)")
     return 0
 
 

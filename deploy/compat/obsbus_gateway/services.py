@@ -17,6 +17,8 @@ from .log import Changes
 
 LOG = logging.getLogger(__name__)
 VERIFY_PERIOD = 600  # s
+# s. The bridges take a date that is further ahead for invalid.
+AHEAD = 5
 # The power daemon asks every outlet for its list.
 LIST_TIMEOUTS = 3
 POWER_VALUES = {0: False, 1: True, 2: None}
@@ -29,6 +31,8 @@ class Poller:
         self.what, self.settings, self.topic = what, settings, topic
         self.publish = publish  # publish(topic, payload, retain, expires_in)
         self.problems = []
+        # What people are told of it, if it is not the service as a whole (state.CONCERNS).
+        self.concern = None
         self.polls = self.failures = self.losses = 0
         self.last_success = self.last_error = self.last_error_at = None
         self.busy_since = None
@@ -57,6 +61,7 @@ class Poller:
             "status": "failing" if problems else "ok" if self.last_success else "starting",
             "text": "; ".join(problems) or None,
             "last_success": self.last_success,
+            "concern": self.concern if problems else None,
         }
 
     def hangs_after(self):
@@ -72,7 +77,7 @@ class Poller:
     def _poll_once(self):
         self.polls += 1
         self.busy_since = time.monotonic()
-        problems = []
+        problems, self.concern = [], None
         try:
             message = self.poll(problems)
             self.publish(self.topic, json.dumps(message), True, self.settings.stale_after)
@@ -177,11 +182,35 @@ class Dome(Poller):
             problems.append(f"{key} is not valid")
         is_valid = is_valid and is_number(value)
         date = parsed(measured.get(settings.date_key))
+        if date:
+            self._judge(date, problems)
         return {
             "date": bus_time(date or asked_at),
             "internal_temperature": value if is_valid else None,
             "internal_temperature_valid": is_valid,
         }
+
+
+    def _judge(self, date, problems):
+        """Nobody believes a measurement with a wrong date."""
+        age = (utc_now() - date).total_seconds()
+        if age > self.settings.stale_after:
+            problem = f"its date is {coarse(age)} behind this machine's clock"
+        elif age < -AHEAD:
+            problem = f"its date is {coarse(-age)} ahead of this machine's clock"
+        else:
+            return
+        if not problems:
+            self.concern = "dome_date"
+        problems.append(problem)
+
+
+def coarse(seconds):
+    """So coarse that it does not change with each poll."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{round(seconds, -1):.0f} s"
 
 
 def is_number(value):

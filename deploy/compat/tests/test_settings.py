@@ -153,7 +153,17 @@ def check(gateway, path):
 
 
 def test_check_config_accepts_what_the_gateway_runs_with(gateway):
-    assert check(gateway, gateway.settings()) == (0, "the settings are valid\n", "")
+    path = gateway.settings()
+    code, out, err = check(gateway, path)
+    assert (code, err) == (0, "") and out.startswith(f"{path}: the settings are valid (checked as user "), out
+
+
+def test_settings_that_are_named_after_another_site_than_their_own_are_told(gateway, tmp_path):
+    (tmp_path / "obsbus-gateway").mkdir()
+    path = tmp_path / "obsbus-gateway/ngts-m06.toml"
+    path.write_text(gateway.settings().read_text())
+    code, _, said = check(gateway, path)
+    assert code == 0 and said.startswith(f'warning: {path}: site: "clasp" is not the name of the file'), said
 
 
 def test_check_config_names_the_files_that_are_wrong(gateway, stand, tmp_path):

@@ -10,21 +10,29 @@ use bus::message::{Code, reason};
 
 use super::failure::Fault;
 use super::homing::{Homing, Known};
-use super::moving::Moving;
+use super::moving::{Moving, Rest};
+use super::prepare::Stake;
 use super::slack::Approach;
 use super::{AFTERWARDS, AtStandstill, DEADLINE_MARGIN, Focuser, Job, Motion, Running, TEMPERATURE_EVERY};
-use crate::geometry::RETREAT_MM;
+use crate::geometry::{FullStep, RETREAT_MM};
 use crate::protocol::{COUNTER, Request};
 
 /// Poll interval of a motor whose standstill was not seen.
 const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
 
 /// The plan of a move.
-struct Plan {
-    from: i32,
+pub(super) struct Plan {
+    pub(super) from: i32,
     /// Empty if it is at the target already.
-    legs: Vec<i32>,
+    pub(super) legs: Vec<i32>,
     time: Duration,
+}
+
+impl Plan {
+    /// The lowest and the highest counter of such a move.
+    pub(super) fn range(from: i32, legs: &[i32]) -> (i32, i32) {
+        legs.iter().fold((from, from), |(lowest, highest), leg| (lowest.min(*leg), highest.max(*leg)))
+    }
 }
 
 impl Focuser {
@@ -55,7 +63,7 @@ impl Focuser {
     }
 
     /// The plan of a move, if it is possible now.
-    fn plan(&self, verb: &'static Verb, mm: f64) -> Result<Plan, Refusal> {
+    pub(super) fn plan(&self, verb: &'static Verb, mm: f64) -> Result<Plan, Refusal> {
         if self.saved.released {
             let message = "the focuser was killed: init brings it back";
             return Err(Refusal::because(Code::NotConnected, reason::RELEASED, message));
@@ -143,17 +151,26 @@ impl Focuser {
             let message = format!("at {} already", self.place());
             return self.answer(ticket, Outcome::succeeded(message));
         }
-        let lowest = legs.iter().copied().fold(from, i32::min);
-        let highest = legs.iter().copied().fold(from, i32::max);
-        let stands = self.motor.turns() == Some(false);
-        let mut moving = Moving::new(self.settings.mechanics, from, stands, legs, now.instant);
+        let range = Plan::range(from, &legs);
+        let full_step = self.saved.full_step.unwrap_or(FullStep::USUAL);
+        let motor = (self.settings.mechanics, full_step);
+        let mut moving = Moving::new(motor, from, self.rest(), legs, now.instant);
         // Homing sets the speeds; the settings may have changed since.
         if self.saved.speeds != Some(self.speeds()) {
             moving = moving.with_speeds();
             self.saved.speeds = None;
         }
         let approach = Approach::new(from, self.saved.run_inwards);
-        self.begin(ticket, Motion::Move(moving), (lowest, highest), approach, time, now);
+        self.begin(ticket, Motion::Move(moving), range, approach, time, now);
+    }
+
+    /// What is known of the motor's standstill before a move.
+    fn rest(&self) -> Rest {
+        match self.motor.turns() {
+            Some(false) if self.stands_certainly() => Rest::Certain,
+            Some(false) => Rest::Probable,
+            _ => Rest::Unknown,
+        }
     }
 
     /// The speeds that the chip must have for a move.
@@ -221,16 +238,18 @@ impl Focuser {
             let message = "nothing was moved: the disk, or the check of the counter, took too long";
             return self.answer(ticket, Outcome::timed_out(message));
         }
+        let stake = Stake::new(range, approach);
+        let is_prepared = self.take_prepared(&ticket, stake);
+        stake.note_in(&mut self.saved);
         self.run = Some(Running { ticket, deadline });
-        self.saved.motion = Some(range);
-        // After an interruption only this is known.
-        self.saved.run_inwards = approach.run_at(range.0);
         self.approach = Some(approach);
         self.out_of_range = 0;
         self.job = Job::Moving(motion);
-        self.saving = true;
         self.next_question = now.instant;
-        self.save();
+        if !is_prepared {
+            self.saving = true;
+            self.save();
+        }
     }
 
     fn stop(&mut self, ticket: Ticket, let_go: bool, now: Now) {

@@ -18,6 +18,7 @@ mod moving;
 mod orders;
 mod plausibility;
 mod position;
+mod prepare;
 mod slack;
 mod state;
 mod summary;
@@ -45,6 +46,7 @@ pub use memory::{FailedMove, Saved, Unhomed};
 use moving::Moving;
 use orders::Orders;
 use plausibility::Verdict;
+use prepare::Prepared;
 use slack::Approach;
 use watch::{Motor, Standstill};
 
@@ -144,6 +146,8 @@ pub struct Focuser {
     orders: Orders,
     /// A motion is being saved: no order is sent before it is on the disk.
     saving: bool,
+    /// A command's motion that is saved before the command begins.
+    prepared: Option<Prepared>,
     run: Option<Running>,
     pending_init: Option<(Ticket, bool)>,
     stop_when_back: bool,
@@ -195,6 +199,7 @@ impl Focuser {
             checked: false,
             job: Job::None,
             saving: false,
+            prepared: None,
             run: None,
             pending_init: None,
             stop_when_back: false,
@@ -228,7 +233,11 @@ impl Focuser {
 
     fn save(&mut self) {
         self.orders.writes();
-        self.effects.push_back(Effect::Save(self.saved.clone()));
+        let mut saved = self.saved.clone();
+        if let Some(prepared) = &self.prepared {
+            prepared.stake.note_in(&mut saved);
+        }
+        self.effects.push_back(Effect::Save(saved));
     }
 
     /// Whether a motion of ours may be turning the motor.
@@ -242,7 +251,7 @@ impl Focuser {
         }
         let Job::Moving(motion) = &mut self.job else { return };
         match motion {
-            Motion::Move(moving) => match moving.take(reply, now.instant) {
+            Motion::Move(moving) => match moving.take(reply, self.asked_at, now.instant) {
                 moving::Progress::Going => {}
                 moving::Progress::Arrived(at) => {
                     self.job = Job::None;
@@ -314,6 +323,14 @@ impl Controller for Focuser {
         Ok(self.time_needed(verb, arguments)?.map(|time| time + GRACE))
     }
 
+    fn prepare(&mut self, command: &Command, now: Now) {
+        self.prepare_move(command, now);
+    }
+
+    fn withdraw(&mut self, ticket: &Ticket, _now: Now) {
+        self.withdraw_move(ticket);
+    }
+
     fn handle_command(&mut self, command: Command, now: Now) {
         self.run_command(command, now);
         self.note_status();
@@ -363,7 +380,7 @@ impl Controller for Focuser {
     fn handle_saved(&mut self, result: Result<(), StoreError>, now: Now) {
         self.orders_saved(result);
         // With a full disk motion runs nevertheless.
-        if std::mem::take(&mut self.saving) {
+        if std::mem::take(&mut self.saving) && self.in_motion() {
             self.next_question = now.instant;
         }
         self.note_status();
@@ -404,7 +421,13 @@ impl Controller for Focuser {
             Job::None => Some(self.idle_question(now)),
             Job::Check { watch, .. } => Some(watch.request()),
             Job::Halt(halt) => Some(halt.watch.request()),
-            Job::Moving(Motion::Move(moving)) => moving.request(may_order, now.instant),
+            Job::Moving(Motion::Move(moving)) => {
+                if let Some(until) = moving.waits_until(may_order, now.instant) {
+                    self.next_question = until;
+                    return None;
+                }
+                moving.request(may_order, now.instant)
+            }
             Job::Moving(Motion::Home(_)) if !may_order => Some(Request::ReadStatus),
             Job::Moving(Motion::Home(homing)) => homing.request(now.instant),
         }?;

@@ -4,7 +4,8 @@
 //!
 //! A reply takes about 10 ms and every move waits for the last ones, so near the end of a leg only
 //! the query is sent that may end it: at the turn the status, until the motor stands; at the target
-//! the position, until it is reached, and then the status.
+//! the position, until it is reached, and then the status. A query just before the end would only
+//! delay the one that sees it, so the last one waits for the end as the ramp predicts it.
 
 use std::time::Duration;
 
@@ -20,6 +21,14 @@ const NEAR_MM: f64 = 0.01;
 /// A position this much older than the standstill does not belong to it: replies were lost in
 /// between.
 const FRESH: Duration = Duration::from_millis(100);
+/// From the first byte of a query to its last one at 38400 baud: the reply tells of that moment.
+const REQUEST_TIME: Duration = Duration::from_micros(2340);
+/// A query takes so long. When less is left of a leg, the next query waits for the end.
+const EXCHANGE_TIME: Duration = Duration::from_millis(11);
+/// The end is not known better than this.
+const AFTER_THE_END: Duration = Duration::from_micros(1500);
+/// A disk usually takes the journal within this time.
+const DISK_USUAL: Duration = Duration::from_millis(50);
 /// A subscriber needs ten positions a second, and a motor that leaves its range must be noticed.
 const STATUSES_IN_A_ROW: u32 = 4;
 
@@ -29,9 +38,10 @@ enum Step {
     Before {
         watch: Standstill,
     },
-    /// It stands there; waits for the disk.
+    /// It stands there, as of this time; waits for the disk.
     Ready {
         watch: Standstill,
+        since: Instant,
     },
     /// At the turn.
     Send,
@@ -46,13 +56,21 @@ struct Leg {
     passed: [Option<i32>; 2],
     /// When the newest of them arrived.
     passed_at: Instant,
+    /// When the motor will stand, as far as the newest position near the end tells.
+    ends: Option<Instant>,
     /// Number of statuses since the last position.
     statuses: u32,
 }
 
 impl Leg {
     fn new(now: Instant) -> Self {
-        Self { watch: Standstill::new(now, false), passed: [None; 2], passed_at: now, statuses: 0 }
+        Self {
+            watch: Standstill::new(now, false),
+            passed: [None; 2],
+            passed_at: now,
+            ends: None,
+            statuses: 0,
+        }
     }
 
     fn take(&mut self, reply: Reply, now: Instant) -> Option<i32> {
@@ -69,6 +87,16 @@ impl Leg {
         }
         self.watch.take(reply, now)
     }
+}
+
+/// What is known of the motor's standstill before a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Unknown,
+    /// By the last status.
+    Probable,
+    /// At its position as it was read for this move.
+    Certain,
 }
 
 /// What follows a reply.
@@ -98,6 +126,7 @@ pub(super) enum MoveError {
 #[derive(Debug)]
 pub(super) struct Moving {
     mechanics: Mechanics,
+    full_step: FullStep,
     from: i32,
     pub(super) target: i32,
     /// In reverse order.
@@ -114,25 +143,30 @@ pub(super) struct Moving {
 }
 
 impl Moving {
-    /// A move from `from`, the last measured position, standing or not, over `legs`.
+    /// A move from `from`, the last measured position, over `legs`.
     pub(super) fn new(
-        mechanics: Mechanics,
+        (mechanics, full_step): (Mechanics, FullStep),
         from: i32,
-        stands: bool,
+        rest: Rest,
         mut legs: Vec<i32>,
         now: Instant,
     ) -> Self {
         let distance = distance(from, &legs);
         let target = legs.last().copied().unwrap_or(from);
         legs.reverse();
-        let watch = if stands { Standstill::standing(now) } else { Standstill::new(now, false) };
+        let step = match rest {
+            Rest::Unknown => Step::Before { watch: Standstill::new(now, false) },
+            Rest::Probable => Step::Before { watch: Standstill::standing(now) },
+            Rest::Certain => Step::Ready { watch: Standstill::new(now, false), since: now },
+        };
         Self {
             mechanics,
+            full_step,
             from,
             target,
             legs,
             has_turned: false,
-            step: Step::Before { watch },
+            step,
             set_up: Vec::new(),
             distance,
             progress: 0.0,
@@ -169,7 +203,7 @@ impl Moving {
     pub(super) fn request(&mut self, may_order: bool, now: Instant) -> Option<Request> {
         match &self.step {
             Step::Before { watch } => Some(watch.request()),
-            Step::Ready { watch } if !may_order => Some(watch.request()),
+            Step::Ready { watch, .. } if !may_order => Some(watch.request()),
             Step::Under(leg) => Some(self.question(leg)),
             Step::Ready { .. } | Step::Send => {
                 if let Some(request) = self.set_up.pop() {
@@ -180,6 +214,20 @@ impl Moving {
                 Some(Request::GoTo(end))
             }
         }
+    }
+
+    /// The time before which neither query nor order is due.
+    pub(super) fn waits_until(&self, may_order: bool, now: Instant) -> Option<Instant> {
+        let until = match &self.step {
+            // A query would delay the order.
+            Step::Ready { since, .. } if !may_order => Some(*since + DISK_USUAL),
+            Step::Under(leg) => leg
+                .ends
+                .map(|ends| ends + AFTER_THE_END - REQUEST_TIME)
+                .filter(|last| now + EXCHANGE_TIME > *last),
+            _ => None,
+        };
+        until.filter(|until| *until > now)
     }
 
     fn question(&self, leg: &Leg) -> Request {
@@ -207,7 +255,8 @@ impl Moving {
         leg.passed[0].filter(|at| stands && is_there(at))
     }
 
-    pub(super) fn take(&mut self, reply: Reply, now: Instant) -> Progress {
+    /// Takes the reply to a query of `asked`.
+    pub(super) fn take(&mut self, reply: Reply, asked: Instant, now: Instant) -> Progress {
         if let Reply::Position(at) = reply {
             // At the turn the motor may be slightly short of it, or beyond.
             self.progress =
@@ -218,13 +267,13 @@ impl Moving {
                 watch.take(reply, now);
                 // A single contradicting reading may be damaged.
                 if watch.stands() && is_at(reply, self.from) == Some(true) {
-                    self.step = Step::Ready { watch: Standstill::new(now, false) };
+                    self.step = Step::Ready { watch: Standstill::new(now, false), since: now };
                 } else if now.since(watch.began()) >= MOTION_SHOWS_WITHIN {
                     return Progress::Failed(MoveError::NotAtRest);
                 }
                 Progress::Going
             }
-            Step::Ready { watch } => {
+            Step::Ready { watch, .. } => {
                 watch.take(reply, now);
                 let turns = matches!(reply, Reply::Status(_)) && !watch.stands();
                 if turns || is_at(reply, self.from) == Some(false) {
@@ -237,7 +286,12 @@ impl Moving {
                 let stood = leg.take(reply, now);
                 let (seen_motion, began) = (leg.watch.seen_motion(), leg.watch.began());
                 let stood_at = leg.watch.stood_at();
-                let Some(end) = self.leg() else { return Progress::Going };
+                let Some(end) = self.legs.last().copied() else { return Progress::Going };
+                if let Reply::Position(at) = reply {
+                    let left = self.mechanics.braking_time(at - end, self.full_step);
+                    let is_near = (at - end).abs() <= self.mechanics.steps(NEAR_MM);
+                    leg.ends = (seen_motion && is_near).then(|| asked + REQUEST_TIME + left);
+                }
                 let overdue = now.since(began) >= MOTION_SHOWS_WITHIN;
                 // A motion that is not visible yet may begin from within the tolerance: then only
                 // the exact target counts, and twice.
@@ -280,8 +334,9 @@ impl Moving {
     }
 
     /// Remaining seconds, without the ramps.
-    pub(super) fn eta_s(&self, at: i32, full_step: FullStep) -> f64 {
-        f64::from(self.left(at)) / self.mechanics.steps_per_mm / self.mechanics.moving_speed(full_step)
+    pub(super) fn eta_s(&self, at: i32) -> f64 {
+        let speed = self.mechanics.moving_speed(self.full_step);
+        f64::from(self.left(at)) / self.mechanics.steps_per_mm / speed
     }
 }
 

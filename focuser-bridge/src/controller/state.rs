@@ -7,7 +7,6 @@ use focuser_device::{FocuserState, FocuserStatus, concern};
 use super::failure::Fault;
 use super::orders::NOT_SAVED;
 use super::{FailedMove, Focuser, Job, Motion};
-use crate::geometry::FullStep;
 
 impl Focuser {
     pub(super) fn current_status(&self) -> FocuserStatus {
@@ -99,8 +98,7 @@ impl Focuser {
         };
         let (target, progress, eta_s) = match (motion, steps) {
             (Some(Motion::Move(moving)), Some(at)) => {
-                let full_step = self.saved.full_step.unwrap_or(FullStep::USUAL);
-                (Some(moving.target), Some(moving.progress), Some(moving.eta_s(at, full_step)))
+                (Some(moving.target), Some(moving.progress), Some(moving.eta_s(at)))
             }
             (Some(Motion::Move(moving)), None) => (Some(moving.target), None, None),
             (Some(Motion::Home(homing)), at) => {

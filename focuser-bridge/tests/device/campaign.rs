@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bus::clock::{Now, Utc};
+use bus::clock::{Instant, Now, Utc};
 use bus::message::{Code, ReplyStatus};
 use focuser_device::FocuserStatus;
 use rig::SeededRandom;
@@ -16,7 +16,7 @@ use crate::rig::{MILLISECOND, Rig, SECOND, assert_succeeded, lag, settings};
 const SEEDS: u64 = 40;
 const STEPS: u64 = 50;
 /// Looked at so often.
-const SLICE: Duration = Duration::from_millis(20);
+pub(crate) const SLICE: Duration = Duration::from_millis(20);
 /// A reading may be so old when it is taken: three attempts of 250 ms, then the link is lost.
 const READING: f64 = 0.8;
 
@@ -32,15 +32,16 @@ const LINE_FAULTS: [Fault; 6] = [
 const MOTOR_FAULTS: [Fault; 4] =
     [Fault::Jammed, Fault::Stalled, Fault::StopIgnored, Fault::SlowStart(Duration::from_millis(400))];
 
-struct Campaign {
-    seed: u64,
-    rig: Rig,
-    chance: SeededRandom,
+pub(crate) struct Campaign {
+    pub(crate) seed: u64,
+    pub(crate) rig: Rig,
+    pub(crate) chance: SeededRandom,
     /// Who asked, verb and argument of each request.
     requests: BTreeMap<String, (&'static str, &'static str, String)>,
-    open: BTreeSet<String>,
+    pub(crate) open: BTreeSet<String>,
     /// When the last was asked.
     asked: Option<Utc>,
+    pub(crate) asked_at: Option<Instant>,
     /// Orders may not have been heard.
     deaf: bool,
     /// The process was neither frozen nor killed.
@@ -51,7 +52,7 @@ struct Campaign {
 }
 
 impl Campaign {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut chance = SeededRandom::new(seed);
         let place = chance.below(8_000);
         let unit = Config {
@@ -73,6 +74,7 @@ impl Campaign {
             requests: BTreeMap::new(),
             open: BTreeSet::new(),
             asked: None,
+            asked_at: None,
             deaf: false,
             always_ran: true,
             places: VecDeque::new(),
@@ -92,17 +94,37 @@ impl Campaign {
             "offset" => self.chance.of(&["-0.05", "-0.7", "0.002", "0.07", "1.2", "-4"]).to_owned(),
             _ => String::new(),
         };
+        self.ask(by, verb, &argument);
+    }
+
+    pub(crate) fn ask(&mut self, by: &'static str, verb: &'static str, argument: &str) {
         let heard = self.rig.is_heard();
-        let id = self.rig.command(by, verb, &argument);
+        let id = self.rig.command(by, verb, argument);
         if heard {
-            self.requests.insert(id.clone(), (by, verb, argument));
+            self.requests.insert(id.clone(), (by, verb, argument.to_owned()));
             self.open.insert(id);
         }
+        self.note_asked();
+    }
+
+    fn note_asked(&mut self) {
         self.asked = Some(self.rig.now().utc);
+        self.asked_at = Some(self.rig.now().instant);
+    }
+
+    /// The machine's clock is set by so many milliseconds: no sample from before can be compared.
+    pub(crate) fn set_clock(&mut self, step: i64) {
+        let now = self.rig.now();
+        self.rig.set_date(now.utc.shifted(step));
+        self.always_ran = false;
+        for (at, _) in &mut self.places {
+            at.utc = at.utc.shifted(step);
+        }
+        self.asked = self.asked.map(|asked| asked.shifted(step));
     }
 
     /// The bridge is killed, at any moment; who has no verdict when it is back asks again.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.always_ran = false;
         self.rig.restart();
         self.rig.run_for(300 * MILLISECOND);
@@ -110,13 +132,13 @@ impl Campaign {
         for id in self.open.clone() {
             let (by, verb, argument) = self.requests.get(&id).expect("it was asked");
             self.rig.ask(&id, by, verb, argument);
-            self.asked = Some(self.rig.now().utc);
+            self.note_asked();
             self.rig.run_for(SLICE);
             self.check();
         }
     }
 
-    fn trouble(&mut self) {
+    pub(crate) fn trouble(&mut self) {
         match self.chance.below(16) {
             0..=4 => {
                 let (fault, replies) = (self.chance.of(&LINE_FAULTS), self.chance.of(&[1, 1, 2, 3, 6]));
@@ -152,7 +174,7 @@ impl Campaign {
         }
     }
 
-    fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         let seed = self.seed;
         let (now, place) = (self.rig.now(), self.rig.model().place_mm());
         // An order to let go that is not heard is followed by one that is refused: no harm in that.
@@ -213,7 +235,7 @@ impl Campaign {
     }
 
     /// All is well again: it can be homed and says truly where it is; every command has ended once.
-    fn end(mut self) -> BTreeMap<&'static str, u32> {
+    pub(crate) fn end(mut self) -> BTreeMap<&'static str, u32> {
         let seed = self.seed;
         self.rig.model().clear_faults();
         self.rig.plug();

@@ -14,6 +14,7 @@ mod meta;
 mod mishaps;
 mod moving;
 mod rig;
+mod season;
 mod slack;
 mod stopping;
 mod summary;

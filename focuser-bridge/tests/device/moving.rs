@@ -7,7 +7,7 @@ use focuser_device::FocuserStatus;
 use testbed::focuser::{Config, Fault};
 use testbed::port::Device as _;
 
-use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, assert_failed, assert_succeeded, settings};
+use crate::rig::{LAGS, MILLISECOND, Rig, SECOND, Sent, assert_failed, assert_succeeded, settings};
 
 #[test]
 fn a_move_outwards_goes_further_and_comes_back_in() {
@@ -291,13 +291,76 @@ fn an_autofocus_wastes_little_time_beyond_the_motors_own() {
         assert_succeeded(&rig.command_and_wait("scheduler", "set", "3"));
         // One leg inwards, two outwards; a few exchanges of 10 ms each, and the rig's disk, which takes
         // its 5 ms before the motion and before the reply.
-        for (offset, limit) in [("-0.05", 50), ("0.07", 60 + 2 * 5)] {
+        for (offset, limit) in [("-0.05", 42), ("0.07", 54)] {
             let mut overheads: Vec<_> = (0..21).map(|_| overhead(&mut rig, offset)).collect();
             overheads.sort();
             assert!(overheads[10] <= (limit + more) * MILLISECOND, "{offset}: {overheads:?}");
         }
         rig.assert_unharmed();
     }
+}
+
+#[test]
+fn an_order_waits_for_the_disk_once() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.set_disk_slow(60 * MILLISECOND);
+    let start = rig.now().instant;
+    rig.forget_sent();
+    let id = rig.command("scheduler", "set", "2");
+    assert_succeeded(&rig.wait_for(&id));
+    let order = order(&rig).at.since(start);
+    assert!((60 * MILLISECOND..80 * MILLISECOND).contains(&order), "{order:?}");
+}
+
+#[test]
+fn where_it_stands_is_read_while_the_command_is_on_its_way_to_the_disk() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.set_disk_slow(60 * MILLISECOND);
+    let start = rig.now().instant;
+    rig.forget_sent();
+    let id = rig.command("scheduler", "set", "2");
+    assert_succeeded(&rig.wait_for(&id));
+    let order = order(&rig);
+    let before = rig.sent().iter().filter(|sent| sent.at < order.at);
+    let read: Vec<_> = before.filter(|sent| sent.frame.starts_with("#P081")).collect();
+    assert_eq!(read.len(), 1, "{read:?}");
+    assert!(read[0].at.since(start) < 20 * MILLISECOND, "{read:?}");
+}
+
+#[test]
+fn a_counter_that_was_reset_a_moment_before_the_command_is_noticed_before_the_order() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.model().power_cycle();
+    rig.forget_sent();
+    let reply = rig.command_and_wait("scheduler", "set", "2");
+    assert!(reply.code != Some(Code::Succeeded), "{reply:?}");
+    assert!(rig.sent().iter().all(|sent| !sent.frame.starts_with("#P092")), "{:?}", rig.sent());
+    assert!(!rig.state().homed, "{:#?}", rig.state());
+}
+
+#[test]
+fn a_move_that_was_stopped_before_it_began_leaves_nothing_on_the_disk() {
+    let mut rig = Rig::at("3");
+    rig.run_for(SECOND);
+    rig.set_disk_slow(60 * MILLISECOND);
+    let id = rig.command("scheduler", "set", "2");
+    rig.run_for(10 * MILLISECOND);
+    rig.command("ops", "stop", "");
+    assert_eq!(rig.wait_for(&id).code, Some(Code::Stopped));
+    rig.run_for(SECOND);
+    rig.forget_sent();
+    rig.restart();
+    rig.run_until_checked();
+    // With a motion on the disk it would begin with a stop.
+    assert!(rig.sent().iter().all(|sent| !sent.frame.starts_with("#P021")), "{:?}", rig.sent());
+    assert!(rig.state().homed);
+}
+
+fn order(rig: &Rig) -> &Sent {
+    rig.sent().iter().find(|sent| sent.frame.starts_with("#P092")).expect("an order")
 }
 
 /// From the request to its terminal reply, without the time that the motor turned.

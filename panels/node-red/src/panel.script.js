@@ -79,8 +79,8 @@ export default {
                 name, about, shown, events: events ?? [], charts: charts ?? [],
                 stands: this.standing(shown ?? {}, received),
                 stops: verbs.filter((verb) => verb.stop),
-                bare: verbs.filter((verb) => !verb.stop && verb.arguments.length === 0),
-                controls: verbs.filter((verb) => !verb.stop && verb.arguments.length > 0),
+                bare: verbs.filter((verb) => !verb.stop && !verb.needs_signature && verb.arguments.length === 0),
+                controls: verbs.filter((verb) => !verb.stop && (verb.needs_signature || verb.arguments.length > 0)),
             };
         },
         control(verb) {

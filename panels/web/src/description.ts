@@ -41,6 +41,8 @@ export interface Verb {
   label: string;
   isQuery: boolean;
   isStop: boolean;
+  /** No browser has the key for it. */
+  needsSignature: boolean;
   arguments: Argument[];
   question: string | null;
   timeout: number;
@@ -124,6 +126,7 @@ function verb(value: unknown): Verb | null {
     label: label(of, of["name"]),
     isQuery: of["class"] === "query",
     isStop: flag(of["stop"]) ?? false,
+    needsSignature: flag(of["needs_signature"]) ?? false,
     arguments: distinct(given.map(argument), ({ name }) => name),
     question: text(of["question"], 400) || null,
     timeout: Math.min(positive(of["timeout_s"], 30), 3600),

@@ -218,6 +218,12 @@ impl Broker {
         self.process.as_mut().is_some_and(Process::is_running)
     }
 
+    /// Its process id; `None` while it does not run.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
     /// Stops it as a service manager would.
     ///
     /// # Errors

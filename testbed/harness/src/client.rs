@@ -1,12 +1,13 @@
 //! A small MQTT 5 client for tests, over mutual TLS, built on rumqttc itself and not on the
 //! product's session, because otherwise both could have the same error.
 //!
-//! Its connection has a separate thread; every method blocks, with a timeout. It keeps every
-//! received message. It neither replays nor reorders messages. A message of a bridge that violates
-//! its schema (see `contract`) fails every wait, and dropping the client panics then.
+//! Its connection has a separate thread; every method blocks, with a timeout. It keeps every received message, and
+//! neither replays nor reorders. One of a bridge that violates its schema (see `contract`) fails every wait, and
+//! dropping the client panics then.
 
 mod connection;
 mod contract;
+mod pending;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub use rumqttc::v5::mqttbytes::v5::{Filter, RetainForwardRule, SubscribeReasonC
 use crate::broker::Broker;
 use crate::certs::ClientFiles;
 use crate::wait::Deadline;
-use connection::{Closed, Shared, Slot};
+use connection::{Shared, Slot};
+pub use pending::Pending;
 
 /// How long to wait for the broker's acknowledgements.
 const ACK_LIMIT: Duration = Duration::from_secs(10);
@@ -37,8 +39,7 @@ pub struct Message {
     pub topic: String,
     /// Its payload.
     pub payload: Bytes,
-    /// The retain flag as delivered: a stored message, or (with retain as published) a live one
-    /// that was published with it.
+    /// The retain flag as delivered: a stored message, or (with retain as published) one published with it.
     pub retain: bool,
     /// Delivered with quality of service 1.
     pub acknowledged: bool,
@@ -50,6 +51,8 @@ pub struct Message {
     pub correlation_data: Option<Bytes>,
     /// The declared content type.
     pub content_type: Option<String>,
+    /// The user properties, in order.
+    pub user_properties: Vec<(String, String)>,
     /// When it arrived.
     pub at: bus::clock::Now,
 }
@@ -141,6 +144,13 @@ impl Post {
     #[must_use]
     pub fn response_topic(mut self, topic: impl Into<String>) -> Self {
         self.properties.response_topic = Some(topic.into());
+        self
+    }
+
+    /// With one more user property.
+    #[must_use]
+    pub fn user_property(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.properties.user_properties.push((name.to_owned(), value.into()));
         self
     }
 
@@ -244,20 +254,6 @@ pub struct TestClient {
     client: AsyncClient,
     shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
-}
-
-/// A publish whose PUBACK may still be pending.
-#[derive(Debug)]
-pub struct Pending(std::sync::mpsc::Receiver<Result<Puback, Closed>>);
-
-impl Pending {
-    /// Waits for the PUBACK.
-    ///
-    /// # Errors
-    /// If the connection ended first, or nothing came within 10 s.
-    pub fn wait(self) -> Result<Puback> {
-        Ok(self.0.recv_timeout(ACK_LIMIT).context("no PUBACK")??)
-    }
 }
 
 impl TestClient {
@@ -378,7 +374,7 @@ impl TestClient {
             .try_publish_with_properties(&post.topic, post.qos, post.retain, post.payload, post.properties)
             .with_context(|| format!("publish to {:?}: bad topic, or too much is queued", post.topic))?;
         state.unsent.push_back(sender);
-        Ok(Pending(receiver))
+        Ok(Pending::new(receiver))
     }
 
     /// Whether everything received so far is what the schemas say.
@@ -398,6 +394,12 @@ impl TestClient {
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.shared.lock().messages.clone()
+    }
+
+    /// Everything received after `mark`.
+    #[must_use]
+    pub fn messages_after(&self, mark: usize) -> Vec<Message> {
+        self.shared.lock().messages.get(mark..).unwrap_or_default().to_vec()
     }
 
     /// How many were received so far, for [`Self::wait_after`].

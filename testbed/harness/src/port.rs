@@ -179,6 +179,12 @@ impl<D: Device> Port<D> {
         self.shared.lock().log.iter().cloned().collect()
     }
 
+    /// Takes what [`Port::log`] has, so that nothing is lost of a long run.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<Passed> {
+        self.shared.lock().log.drain(..).collect()
+    }
+
     fn order(&self, order: impl FnOnce(mpsc::Sender<io::Result<()>>) -> Order) -> io::Result<()> {
         let gone = || io::Error::other("the port's thread has ended");
         let (answer, outcome) = mpsc::channel();

@@ -52,6 +52,11 @@ impl Panel {
         Ok(Self { port, file, broker_config })
     }
 
+    /// Its address, and name and password of the operator.
+    pub(super) fn login(&self) -> (String, &'static str, &'static str) {
+        (format!("http://{HOST}:{}/", self.port), OPERATOR.name, OPERATOR.password)
+    }
+
     /// Where it is, and who can log in.
     pub(super) fn describe(&self) -> String {
         let logins = [OPERATOR, GUEST]

@@ -12,12 +12,12 @@ use serde_json::Value;
 use super::panel::{self, Panel};
 use super::services::{self, Services};
 use super::{Interrupted, Stop};
-use crate::broker::HOST;
+use crate::broker::{Broker, HOST};
 use crate::chiller::Chiller;
 use crate::focuser::{self, Focuser};
 use crate::process::Launch;
 use crate::sim_console::SimConsole as _;
-use crate::site::{CONTROL, ExtraInstrument, Instrument as _, Site};
+use crate::site::{Bridge, CONTROL, ExtraInstrument, Instrument as _, Site};
 
 /// Who has settings: two operators; somebody whom the bridges do not know; somebody whom the broker
 /// refuses every command.
@@ -53,6 +53,18 @@ impl Stage {
     /// # Errors
     /// If another demo runs there, a program is missing, or something does not start.
     pub fn start(folder: &Path, stop: &Stop) -> Result<Self> {
+        Self::start_with(folder, false, stop)
+    }
+
+    /// As [`Stage::start`]; the bridges publish their devices for Home Assistant.
+    ///
+    /// # Errors
+    /// As [`Stage::start`].
+    pub fn start_with_discovery(folder: &Path, stop: &Stop) -> Result<Self> {
+        Self::start_with(folder, true, stop)
+    }
+
+    fn start_with(folder: &Path, discovery: bool, stop: &Stop) -> Result<Self> {
         let folder = Folder::take(folder)?;
         let panel = Panel::prepare(&folder.path)?;
         // Asked often, in a warm room and with short delays, so that what it does is seen in seconds.
@@ -72,6 +84,7 @@ impl Stage {
             .setting("switch_off_delay", "5")
             .setting_in("power", "max_age", "3")
             .setting_in("dome", "max_age", "3")
+            .setting_in("homeassistant", "enabled", discovery.to_string())
             .start_without_bridge()?;
         let services = Services::start(&site.broker)?;
         for person in PEOPLE {
@@ -80,16 +93,38 @@ impl Stage {
         fs::write(folder.path.join("env"), env_text(&folder.path, site.broker.port())?)
             .context("write the env file")?;
         site.launch_bridge()?;
-        let focuser = start_focuser(&site)?;
+        let focuser = start_focuser(&site, discovery)?;
         let mut stage = Self { services, focuser, site, panel, folder };
         stage.wait_until_ready(stop)?;
         Ok(stage)
+    }
+
+    /// The folder of everything: settings, states, logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
     }
 
     /// Where the `env` file is that another terminal sources.
     #[must_use]
     pub fn env_file(&self) -> PathBuf {
         self.folder.path.join("env")
+    }
+
+    /// The broker, to be restarted, frozen and killed.
+    pub const fn broker(&mut self) -> &mut Broker {
+        &mut self.site.broker
+    }
+
+    /// The processes of the bridges: the chiller's, the focuser's.
+    pub const fn bridges(&mut self) -> [&mut Bridge; 2] {
+        [&mut self.site.bridge, &mut self.focuser.bridge]
+    }
+
+    /// The address of the web panel, and name and password of somebody who may command.
+    #[must_use]
+    pub fn panel_login(&self) -> (String, &'static str, &'static str) {
+        self.panel.login()
     }
 
     /// Where the web panel is, and who can log in.
@@ -268,10 +303,15 @@ impl Stage {
 }
 
 /// Near its inner end, so that homing is short, just powered up, and faster than a real one.
-fn start_focuser(site: &Site) -> Result<ExtraInstrument<Focuser>> {
+fn start_focuser(site: &Site, discovery: bool) -> Result<ExtraInstrument<Focuser>> {
     let model = focuser::Config { place_mm: 0.6, counter: 0, ..Focuser::usual() };
     let control = control_clients();
-    let settings = [("query_delay", "0.5"), ("speed_mm_sec", "1.0"), ("control_clients", control.as_str())];
+    let settings = [
+        ("query_delay", "0.5"),
+        ("speed_mm_sec", "1.0"),
+        ("control_clients", control.as_str()),
+        ("homeassistant.enabled", if discovery { "true" } else { "false" }),
+    ];
     ExtraInstrument::launch(site, model, &settings)
 }
 

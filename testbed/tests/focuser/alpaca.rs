@@ -280,6 +280,12 @@ fn malformed_and_hostile_requests_end_quickly_and_move_nothing() {
         ("405", alpaca.http("POST", put, "", "Position=100")),
         ("403", alpaca.http("PUT", put, "Origin: http://evil.example\r\n", "Position=100")),
         ("413", alpaca.http("PUT", put, "", &format!("Position=100&x={}", "x".repeat(1_000_000)))),
+        // What it announces is enough.
+        (
+            "413",
+            alpaca
+                .raw(format!("PUT {put} HTTP/1.1\r\nContent-Length: 99999999\r\n\r\nPosition=1").as_bytes()),
+        ),
         ("400", alpaca.raw(b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\r\n\r\n")),
         ("400", alpaca.raw(b"GET /\xff HTTP/9.9\r\n\r\n")),
         ("431", alpaca.raw(format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000)).as_bytes())),

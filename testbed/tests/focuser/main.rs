@@ -16,6 +16,7 @@ mod never;
 mod operators;
 mod outages;
 mod signals;
+mod signed;
 mod stops;
 
 use serde_json::{Value, json};

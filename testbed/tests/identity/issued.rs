@@ -69,6 +69,43 @@ fn who_may_command_is_in_the_settings_of_the_bridges() {
 }
 
 #[test]
+fn somebody_may_command_some_of_the_bridges() {
+    let machine = Machine::new();
+    machine.identity(&["init"]);
+    let path = |bridge: &str| format!("/etc/obsbus/{bridge}/clasp.toml");
+    let bridges = ["alert-bridge", "chiller-bridge", "focuser-bridge"];
+    for bridge in bridges {
+        fs::create_dir_all(machine.at(&path(bridge)).parent().unwrap()).unwrap();
+        fs::write(machine.at(&path(bridge)), "control_clients = []\n").unwrap();
+    }
+    let lists =
+        || bridges.map(|bridge| machine.read(&path(bridge)).trim()["control_clients = ".len()..].to_owned());
+    let folder = machine.path("");
+    let out = folder.to_str().unwrap();
+    machine.identity(&["issue", "nina", "--control=focuser-bridge,chiller-bridge", "--out", out]);
+    assert_eq!(lists(), ["[]", "[\"nina\"]", "[\"nina\"]"]);
+    let error = machine.refused(&["issue", "bob", "--control=focuser", "--out", out]);
+    assert!(error.contains("expected one of alert-bridge, chiller-bridge, focuser-bridge"), "{error}");
+    assert!(!folder.join("bob").exists(), "nothing was signed");
+
+    // A certificate is not needed for it: it may come from another machine.
+    let said = machine.identity(&["allow", "carol", "alert-bridge"]);
+    assert!(
+        said.contains("alert-bridge/clasp.toml: carol may command"),
+        "{said}"
+    );
+    machine.identity(&["allow", "dave"]);
+    machine.identity(&["allow", "dave"]);
+    assert_eq!(lists(), ["[\"carol\", \"dave\"]", "[\"nina\", \"dave\"]", "[\"nina\", \"dave\"]"]);
+    for (name, said) in
+        [("visitor", "let visitor only read"), ("Alice", "expected"), ("acl-canary", "acl-canary")]
+    {
+        let error = machine.refused(&["allow", name]);
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn the_tools_find_their_settings_and_the_broker() {
     let machine = Machine::new();
     machine.identity(&["init"]);

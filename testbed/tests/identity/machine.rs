@@ -36,7 +36,9 @@ stop() {
 # The package's script, on a folder in which all names lead to this machine's files.
 packaged() {
     mkdir -p view/obsbus view/conf.d
-    ln -sfn ../root/etc/mosquitto/ca_certificates view/ca_certificates
+    for name in ca_certificates obsbus.acl obsbus.revoked; do
+        ln -sfn "../root/etc/mosquitto/$name" "view/$name"
+    done
     : >view/mosquitto.conf
     sed "s|/etc/mosquitto|$PWD/root/etc/mosquitto|" root/etc/mosquitto/obsbus/obsbus.conf >view/obsbus/obsbus.conf
     '@SCRIPT@' "$1" "$PWD/view" "$PWD/view/run"

@@ -1,5 +1,9 @@
 //! Who was revoked has no rights any more, at once, and does not come back.
 
+use bus::signature::{Signer, TrustFiles};
+use bus::topic::Identity;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use testbed::certs::ClientFiles;
 use testbed::client::{Post, Puback, TestClient};
 
@@ -74,6 +78,34 @@ fn a_later_revocation_takes_every_right_from_the_open_connection_and_disturbs_no
     assert!(may_command(&other) && !may_command(&open));
     assert!(open.messages().is_empty(), "{:?}", open.messages());
     assert_eq!(other.connects(), 1);
+}
+
+#[test]
+fn the_bridges_of_this_machine_get_the_list_before_the_first_revocation_and_each_later_one() {
+    let machine = machine();
+    let alice = machine.issue("alice");
+    let said = machine.identity(&["crl"]);
+    let list = "/etc/obsbus/crl.pem";
+    assert!(said.contains("0 certificates are revoked") && said.contains(list), "{said}");
+    // The broker is told of nothing.
+    assert!(!machine.at("/etc/mosquitto/ca_certificates/obsbus-crl.pem").exists());
+    let files = TrustFiles { authority: machine.at("/etc/obsbus/ca.pem"), revoked: machine.at(list) };
+    let verdict = || {
+        let text = |path: &std::path::Path| std::fs::read(path).unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(&text(&alice.cert)).unwrap()];
+        let signer = Signer::new(&chain, &PrivateKeyDer::from_pem_slice(&text(&alice.key)).unwrap()).unwrap();
+        let topic = "clasp/chiller/command/alice/ping";
+        let signature = signer.sign(topic, b"{}").unwrap();
+        let name = Identity::new("alice").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a certificate is valid now")]
+        let now = bus::clock::Now::read().utc;
+        let verdict = files.read().unwrap().verify(&signature, topic, &name, b"{}", now);
+        verdict.map_err(|wrong| wrong.to_string())
+    };
+    assert_eq!(verdict(), Ok(()));
+    let said = machine.identity(&["revoke", "alice"]);
+    assert!(said.contains("the bridges of this machine read it by themselves"), "{said}");
+    assert!(verdict().unwrap_err().starts_with("the certificate of alice was revoked"));
 }
 
 #[test]
@@ -164,6 +196,31 @@ fn the_packages_settings_stay_as_they_are_and_revoked_clients_stay_out() {
         machine.restart();
         assert_revoked(&machine, alice.clone());
     }
+}
+
+/// The access rules are edited by a revocation, so an upgrade asks, and somebody may take the new ones.
+#[test]
+fn who_was_revoked_stays_denied_when_the_access_rules_are_replaced_until_the_name_is_issued_again() {
+    let machine = prepared(Machine::packaged());
+    let rules = "/etc/mosquitto/obsbus.acl";
+    let shipped = machine.read(rules);
+    for name in ["alice", "bob"] {
+        machine.issue(name);
+        machine.identity(&["revoke", name]);
+    }
+    let denied = |name: &str| machine.read(rules).matches(&format!("\nuser {name}\ntopic deny #\n")).count();
+    let replaced = || {
+        std::fs::write(machine.at(rules), &shipped).unwrap();
+        machine.restart();
+    };
+    replaced();
+    assert_eq!((denied("alice"), denied("bob")), (1, 1), "{}", machine.read(rules));
+    machine.restart();
+    assert_eq!((denied("alice"), denied("bob")), (1, 1), "{}", machine.read(rules));
+    machine.identity(&["issue", "bob", "--out", machine.path("again").to_str().unwrap()]);
+    assert_eq!((denied("alice"), denied("bob")), (1, 0), "{}", machine.read(rules));
+    replaced();
+    assert_eq!((denied("alice"), denied("bob")), (1, 0), "{}", machine.read(rules));
 }
 
 #[test]

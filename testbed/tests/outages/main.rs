@@ -14,6 +14,7 @@ mod alerts;
 mod bridge;
 mod broker;
 mod brokers;
+mod crowd;
 mod disk;
 mod hang;
 mod instances;
@@ -24,6 +25,7 @@ mod reload;
 mod restarts;
 mod slow;
 mod stop;
+mod torture;
 mod watch;
 
 use std::time::Duration;

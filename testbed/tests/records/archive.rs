@@ -1,11 +1,12 @@
 //! `obsbus archive` and what reads its tables, with a real PostgreSQL; and Telegraf's configuration.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use testbed::broker::{HOST, free_port};
+use testbed::certs::Authority;
 use testbed::process::{Launch, Process};
 use testbed::site::{LIMIT, Site};
 use testbed::wait::wait_for;
@@ -62,6 +63,26 @@ impl Postgres {
     fn restart(&mut self) {
         self.process = Self::serve(self.folder.path(), &self.port);
         self.wait();
+    }
+
+    /// Starts it anew: it wants TLS. Returns the authority of its certificate.
+    fn restart_with_tls(&mut self) -> PathBuf {
+        let data = self.folder.path().join("data");
+        let owner = fs::metadata(&data).unwrap();
+        let authority = Authority::create(&self.folder.path().join("certs")).unwrap();
+        let (certificate, key) = authority.server().unwrap();
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let file = data.join(name);
+            fs::copy(from, &file).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+        let settings = fs::read_to_string(data.join("postgresql.conf")).unwrap();
+        fs::write(data.join("postgresql.conf"), settings + "\nssl = on\n").unwrap();
+        fs::write(data.join("pg_hba.conf"), format!("hostssl all all {HOST}/32 trust\n")).unwrap();
+        self.stop();
+        self.restart();
+        authority.ca()
     }
 
     fn address(&self) -> String {
@@ -155,6 +176,35 @@ fn the_archive_has_what_was_so_and_loses_and_doubles_nothing_while_database_or_a
     assert_eq!(postgres.number(twice), 0);
 
     every_query_of_the_dashboard_has_an_answer(&postgres);
+}
+
+/// What it says when it cannot begin.
+fn refused(site: &Site, postgres: &Postgres, more: &[&str]) -> String {
+    let address = postgres.address();
+    let words = [&["archive", "--database", &address], more].concat();
+    let output = site.launch_tool("obsbus", "visitor", &words).unwrap().run(LIMIT).unwrap();
+    assert_ne!(output.code, 0, "{output:?}");
+    output.stderr
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: make test-records"]
+fn with_an_authority_the_archive_speaks_tls_with_who_it_is_meant_for_and_nothing_else() {
+    let site = Site::start().unwrap();
+    let mut postgres = Postgres::start();
+    let other = Authority::create(&postgres.folder.path().join("other")).unwrap().ca();
+    let other = other.to_str().unwrap();
+    let said = refused(&site, &postgres, &["--database-ca", other]);
+    assert!(said.contains("server does not support TLS"), "{said}");
+    let authority = postgres.restart_with_tls();
+    let said = refused(&site, &postgres, &[]);
+    assert!(said.contains("no encryption"), "{said}");
+    let said = refused(&site, &postgres, &["--database-ca", other]);
+    assert!(said.contains("certificate"), "{said}");
+    let _process = archive(&site, &postgres, &["--database-ca", authority.to_str().unwrap()]);
+    postgres.comes("SELECT count(*) FROM obsbus.state", 1);
+    let ciphered = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'obsbus archive'";
+    postgres.comes(ciphered, 1);
 }
 
 fn every_query_of_the_dashboard_has_an_answer(postgres: &Postgres) {

@@ -16,6 +16,11 @@ fn a_record_has_what_was_said_and_who_did_what_and_its_gaps_and_is_never_overwri
     let file = site.dir().join("night.jsonl.gz");
     let mut process = recording(&site, &file, &[]);
     assert_eq!(site.tool("alice", &["setpoint", "14.5"]).unwrap().code, 0);
+    let setpoint = |event: &Value| event["by"] == "alice" && event["verb"] == "setpoint";
+    wait_for("the event of the command, which comes after its reply", LIMIT, || {
+        payloads(&lines(&file), &topic("event")).iter().any(setpoint).then_some(())
+    })
+    .unwrap();
     site.broker.stop().unwrap();
     process.wait_for_line(|line| line.contains("DISCONNECTED"), LIMIT).unwrap();
     site.broker.restart().unwrap();
@@ -36,8 +41,6 @@ fn a_record_has_what_was_said_and_who_did_what_and_its_gaps_and_is_never_overwri
     let first = lines.iter().find(|line| line["topic"] == topic("state").as_str()).unwrap();
     assert!(first["stored"] == true && first["expires_in_s"].is_u64(), "{first}");
     assert!(lines.iter().any(|line| line["topic"] == topic("state").as_str() && line["stored"] == false));
-    let setpoint = |event: &Value| event["by"] == "alice" && event["verb"] == "setpoint";
-    assert!(payloads(&lines, &topic("event")).iter().any(setpoint));
     let gaps = kinds(&lines, "gap");
     assert_eq!(gaps.len(), 1, "{gaps:?}");
     assert!(gaps[0]["from"].as_str() < gaps[0]["to"].as_str() && gaps[0]["why"].is_string(), "{gaps:?}");

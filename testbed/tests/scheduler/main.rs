@@ -61,6 +61,20 @@ impl Night {
         night
     }
 
+    /// As [`Self::begin`], with a bridge that believes only signed moves.
+    fn begin_signed() -> Self {
+        let mut night = Self::begin();
+        let list = night.file("crl.pem");
+        let authority = night.site.broker.authority();
+        fs::write(&list, authority.revocation_list(&[], Duration::from_secs(86_400)).unwrap()).unwrap();
+        assert_eq!(night.site.bridge.stop().unwrap(), 0);
+        night.site.bridge.set_env("OBSBUS_FOCUSER_COMMANDS__REQUIRE_SIGNATURE", "set");
+        night.site.bridge.set_env("OBSBUS_FOCUSER_COMMANDS__CRL_FILE", &list.display().to_string());
+        night.site.start_bridge().unwrap();
+        assert_eq!(night.ops.ask("set", json!({ "mm": 3.0 })).unwrap()["code"], 34);
+        night
+    }
+
     fn begin_not_homed() -> Self {
         let site = FocuserSite::builder()
             .setting("control_clients", r#"["ops", "scheduler"]"#)
@@ -196,15 +210,17 @@ fn found_best(night: &Night, output: &Output) {
 }
 
 #[test]
-fn the_page_and_the_setup_name_the_same_version() {
-    let (_, version) = PAGE.split_once("paho-mqtt==").unwrap();
-    let (version, _) = version.split_once('\'').unwrap();
-    assert!(SETUP.contains(&format!("\nPAHO_VERSION={version}\n")), "{version}");
+fn the_page_and_the_setup_name_the_same_versions() {
+    for (package, variable) in [("paho-mqtt", "PAHO_VERSION"), ("cryptography", "CRYPTOGRAPHY_VERSION")] {
+        let (_, version) = PAGE.split_once(&format!("{package}==")).unwrap();
+        let (version, _) = version.split_once('\'').unwrap();
+        assert!(SETUP.contains(&format!("\n{variable}={version}\n")), "{package} {version}");
+    }
 }
 
 #[test]
-fn an_autofocus_finds_the_best_focus() {
-    let night = Night::begin();
+fn an_autofocus_finds_the_best_focus_with_a_bridge_that_demands_signatures() {
+    let night = Night::begin_signed();
     let before = night.orders_to_move();
     let output = night.run();
     found_best(&night, &output);

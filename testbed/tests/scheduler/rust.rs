@@ -45,8 +45,8 @@ fn the_page_quotes_the_example() {
 }
 
 #[test]
-fn rust_an_autofocus_finds_the_best_focus() {
-    let night = Night::begin();
+fn rust_an_autofocus_finds_the_best_focus_with_a_bridge_that_demands_signatures() {
+    let night = Night::begin_signed();
     found_best(&night, &launch(&night, "scheduler", "0.05").run(RUN_LIMIT).unwrap());
 }
 

@@ -14,6 +14,7 @@ use crate::clock::Now;
 use crate::device::{Class, Verb, find};
 use crate::incoming::Incoming;
 use crate::message::{Code, reason};
+use crate::signature::{LONGEST_TTL_S, PROPERTY};
 use crate::topic::{CommandTopic, Identity};
 
 const AHEAD_LIMIT_S: f64 = 2.0;
@@ -155,8 +156,10 @@ impl Desk {
         }
         self.not_stalled(request, incoming, now)?;
         if !request.is_stop() {
-            self.open_to_commands()?;
+            self.open_to_commands(request)?;
         }
+        // 7. Who it is comes before what they may.
+        self.proven(request, incoming, now)?;
         Ok(self.authorised(request)?)
     }
 
@@ -181,13 +184,13 @@ impl Desk {
     }
 
     /// 6. Canary and loopback, and a bridge that is ending.
-    fn open_to_commands(&self) -> Result<(), Refusal> {
+    fn open_to_commands(&self, request: &Request<'_>) -> Result<(), Refusal> {
         let (code, message) = if self.closed {
             (Code::NotReady, "the bridge is stopping: send the command again when it is back")
         } else if self.gate == Gate::Pending {
             let message = "the bridge has just connected and has not checked the broker's ACL yet; send the command again";
             (Code::NotReady, message)
-        } else if self.gate == Gate::AclOpen && self.settings.require_acl {
+        } else if self.gate == Gate::AclOpen && self.settings.require_acl && !self.needs_signature(request) {
             let message = "the broker lets any client send commands in any name: install its ACL \
                            (mosquitto/obsbus.acl), or set require_acl = false";
             (Code::AclOpen, message)
@@ -195,6 +198,46 @@ impl Desk {
             return Ok(());
         };
         Err(Refusal::new(code, message))
+    }
+
+    fn needs_signature(&self, request: &Request<'_>) -> bool {
+        request.verb.is_some_and(|verb| self.signatures.are_needed(verb))
+    }
+
+    /// 7. Signature.
+    fn proven(&self, request: &Request<'_>, incoming: &Incoming, now: Now) -> Result<(), Refusal> {
+        if !self.needs_signature(request) {
+            return Ok(());
+        }
+        let (verb, by) = (&request.verb_name, &request.requester.by);
+        let signature = match incoming.signatures.as_slice() {
+            [signature] => signature,
+            [] => {
+                let message = format!(
+                    "{verb} of {} needs a signature, and this request has none: expected the user property \
+                     \"{PROPERTY}\" of MQTT 5, made with the key of {by} (docs/signatures.md)",
+                    self.settings.base
+                );
+                return Err(Refusal::new(Code::Unsigned, message));
+            }
+            several => {
+                let message =
+                    format!("the user property \"{PROPERTY}\" stands {} times: expected once", several.len());
+                return Err(Refusal::new(Code::BadSignature, message));
+            }
+        };
+        let trust = self.signatures.trust.as_ref().map_err(|problem| {
+            let message = format!("the bridge cannot verify signatures, so it refuses {verb}: {problem}");
+            Refusal::because(Code::BadSignature, reason::SIGNATURE_UNCHECKED, message)
+        })?;
+        // What the signature covers must tell this request from every other one.
+        if !request.envelope.as_ref().is_ok_and(|envelope| envelope.has(&["id", "ts"])) {
+            let message = format!("a signed {verb} needs an object with \"id\" and \"ts\" as its payload");
+            return Err(Refusal::new(Code::BadSignature, message));
+        }
+        trust
+            .verify(signature, &incoming.topic, by, &incoming.payload, now.utc)
+            .map_err(|wrong| Refusal::new(Code::BadSignature, wrong.to_string()))
     }
 
     /// 7. Identity.
@@ -327,12 +370,15 @@ impl Desk {
             return Err(Refusal::because(Code::IdRequired, reason::TS_REQUIRED, message));
         };
         let age = now.utc.seconds_since(ts);
+        // Caught on the way and sent again, it is either known or too old.
+        let longest = if self.signatures.are_needed(verb) { LONGEST_TTL_S } else { f64::INFINITY };
+        let ttl_s = parsed.ttl_s.min(longest);
         let (code, what, unless) = if age < -AHEAD_LIMIT_S {
             (Code::ClockSkew, format!("\"ts\" is {:.1} s ahead", -age), "")
         } else if age > BACK_LIMIT_S {
             (Code::ClockSkew, format!("\"ts\" is {age:.0} s back"), "")
-        } else if age > parsed.ttl_s {
-            let what = format!("sent {age:.1} s ago, to live for {} s", parsed.ttl_s);
+        } else if age > ttl_s {
+            let what = format!("sent {age:.1} s ago, to live for {ttl_s} s");
             (Code::Expired, what, "unless it was held up, ")
         } else {
             return Ok(());

@@ -42,6 +42,9 @@ impl Desk {
             return;
         };
         let running = self.running.remove(index);
+        if running.waits.is_some() {
+            self.outputs.push_back(Output::Withdraw(ticket.clone()));
+        }
         if let Some((number, last)) = &mut self.last_command
             && *number == ticket.number
         {

@@ -80,9 +80,11 @@ impl Desk {
         self.last_command = Some((ticket.number, last));
         // 13. The journal.
         self.save();
-        if begins_at_once {
-            self.outputs.push_back(Output::Admit(ticket, verb, arguments));
-        }
+        self.outputs.push_back(if begins_at_once {
+            Output::Admit(ticket, verb, arguments)
+        } else {
+            Output::Prepare(ticket, verb, arguments)
+        });
     }
 
     pub(super) fn next_ticket(&mut self, by: Identity, id: Option<RequestId>, deadline: Instant) -> Ticket {

@@ -23,7 +23,7 @@ pub(super) const VERDICT_LIMIT: Duration = Duration::from_millis(250);
 pub(super) const PROGRESS_LIMIT: Duration = Duration::from_millis(80);
 
 /// A reply, and the save that it waits for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Held {
     requester: Requester,
     reply: Reply,
@@ -33,7 +33,7 @@ pub(super) struct Held {
 }
 
 /// A terminal reply that the broker has not acknowledged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Owed {
     requester: Requester,
     reply: Reply,

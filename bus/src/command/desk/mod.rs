@@ -8,7 +8,7 @@
 //!  Incoming -- rules 1-12 --> refused (one reply, one event)
 //!     |
 //!     +--> accepted --(journalled, rule 13)--> Output::Admit --> answer() --(journalled)--> one terminal reply
-//!                                                          |                                   ^
+//!          Output::Prepare                                 |                                   ^
 //!                                                          +--no answer by the deadline--------+
 //! ```
 
@@ -18,10 +18,11 @@ use super::arguments::Arguments;
 use super::cache::Cache;
 use super::flood::{Buckets, COMMANDS, STOPS, Summary, Topics};
 use super::requester::Requester;
-use super::terms::{DeskSettings, Gate, Output, Ticket};
+use super::terms::{DeskSettings, Gate, Output, Signatures, Ticket};
 use crate::clock::{Instant, Now, Utc};
 use crate::device::{Class, Verb};
 use crate::message::LastCommand;
+use crate::signature::Trust;
 use crate::topic::Identity;
 
 mod admission;
@@ -34,7 +35,7 @@ use begin::PendingSave;
 use held::{Held, Owed};
 use overdue::Unanswered;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Running {
     ticket: Ticket,
     verb: &'static Verb,
@@ -49,9 +50,10 @@ struct Running {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Desk {
     settings: DeskSettings,
+    signatures: Signatures,
     gate: Gate,
     commands: Buckets,
     stops: Buckets,
@@ -86,6 +88,7 @@ impl Desk {
     pub fn new(settings: DeskSettings) -> Self {
         Self {
             settings,
+            signatures: Signatures::default(),
             gate: Gate::Pending,
             commands: Buckets::new(COMMANDS),
             stops: Buckets::new(STOPS),
@@ -120,6 +123,22 @@ impl Desk {
     pub fn set_clients(&mut self, control: BTreeSet<Identity>, stop: BTreeSet<Identity>) {
         self.settings.control_clients = control;
         self.settings.stop_clients = stop;
+    }
+
+    /// Sets which verbs need a signature; none by default.
+    pub fn set_signatures(&mut self, signatures: Signatures) {
+        self.signatures = signatures;
+    }
+
+    /// Which verbs need a signature.
+    #[must_use]
+    pub fn signatures(&self) -> &Signatures {
+        &self.signatures
+    }
+
+    /// Sets by what signatures are verified from now on.
+    pub fn set_trust(&mut self, trust: Result<Trust, String>) {
+        self.signatures.trust = trust;
     }
 
     /// Sets the verdict on the connection; [`Gate::Pending`] after each connect.

@@ -22,7 +22,7 @@ const LATE: Duration = Duration::from_millis(500);
 const STOP_AGAIN: Duration = Duration::from_secs(5);
 
 /// A command that was never answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Unanswered {
     number: u64,
     by: Identity,

@@ -35,6 +35,28 @@ fn a_verdict_and_its_event_go_out_when_the_disk_knows() {
 }
 
 #[test]
+fn what_a_motion_needs_on_the_disk_can_go_there_with_its_journal() {
+    let mut room = Room::moving();
+    let payload = room.stamped("a", r#""mm":2"#);
+    room.send("alice", "set", &payload);
+    let prepared = room.prepared.clone();
+    assert_eq!((prepared.len(), room.admitted.len()), (1, 0));
+    room.save();
+    assert_eq!((&room.admitted[0].0, room.withdrawn.len()), (&prepared[0], 0));
+}
+
+#[test]
+fn a_prepared_motion_that_is_stopped_before_it_began_is_withdrawn() {
+    let mut room = Room::moving();
+    let payload = room.stamped("a", r#""mm":2"#);
+    room.send("alice", "set", &payload);
+    room.send("bob", "stop", "");
+    assert_eq!(room.withdrawn, room.prepared);
+    room.save();
+    assert!(room.admitted.iter().all(|(_, verb, _)| verb.stop));
+}
+
+#[test]
 fn a_save_from_before_the_end_is_not_the_one_that_is_waited_for() {
     let (mut room, ticket, _) = moving();
     room.send("bob", "kill", "");

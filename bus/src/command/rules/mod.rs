@@ -9,6 +9,7 @@ mod memory;
 mod overdue;
 mod random;
 mod replies;
+mod signed;
 
 use std::time::Duration;
 
@@ -67,6 +68,9 @@ struct Room {
     posts: Vec<Post>,
     events: Vec<EventBody>,
     admitted: Vec<(Ticket, &'static Verb, Arguments)>,
+    /// What may be prepared while it waits for the disk.
+    prepared: Vec<Ticket>,
+    withdrawn: Vec<Ticket>,
     saves: Vec<u64>,
     reconnects: usize,
     /// How often a sender's clock was found to agree.
@@ -86,6 +90,8 @@ impl Room {
             posts: Vec::new(),
             events: Vec::new(),
             admitted: Vec::new(),
+            prepared: Vec::new(),
+            withdrawn: Vec::new(),
             saves: Vec::new(),
             reconnects: 0,
             agreements: 0,
@@ -124,6 +130,7 @@ impl Room {
             retain: false,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: self.now,
             stalled: false,
         }
@@ -139,6 +146,8 @@ impl Room {
                     self.posts.push(post);
                 }
                 Output::Event(body) => self.events.push(body),
+                Output::Prepare(ticket, ..) => self.prepared.push(ticket),
+                Output::Withdraw(ticket) => self.withdrawn.push(ticket),
                 Output::Admit(ticket, verb, arguments) => self.admitted.push((ticket, verb, arguments)),
                 Output::Save(number) => self.saves.push(number),
                 Output::Reconnect => self.reconnects += 1,

@@ -26,6 +26,7 @@ use crate::message::OFFLINE;
 use crate::outbox::{IN_FLIGHT_LIMIT, Outgoing};
 use crate::probe::wills::Left;
 use crate::settings::{BrokerSettings, Expiry};
+use crate::signature::PROPERTY;
 use crate::topic::{Base, Identity};
 
 type Arrived = (Result<Polled, LinkError>, Now);
@@ -282,9 +283,14 @@ fn incoming(publish: Publish, received: Now) -> Option<Incoming> {
         retain: publish.retain,
         response_topic: properties.response_topic,
         correlation: properties.correlation_data.map(|data| data.to_vec()),
+        signatures: signatures(properties.user_properties),
         received,
         stalled: false,
     })
+}
+
+fn signatures(properties: Vec<(String, String)>) -> Vec<String> {
+    properties.into_iter().filter_map(|(name, value)| (name == PROPERTY).then_some(value)).collect()
 }
 
 #[cfg(test)]

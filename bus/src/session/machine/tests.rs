@@ -85,6 +85,7 @@ impl Bench {
             retain: false,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: Now { instant: self.now, utc: Utc::from_unix_milliseconds(0).unwrap() },
             stalled: false,
         }

@@ -29,9 +29,10 @@ pub enum FileError {
     TooLarge,
     #[error(
         "cannot be read by user {who}: it belongs to user {owner} and group {group}, mode {mode:04o}; \
-         expected: for a bridge's key group obsbus and mode 0640, for a person's an own file of mode 0600"
+         expected: for a service's key the group of its user ({own_group}) and mode 0640, for a person's an own file \
+         of mode 0600"
     )]
-    Forbidden { who: String, owner: String, group: String, mode: u32 },
+    Forbidden { who: String, own_group: String, owner: String, group: String, mode: u32 },
     #[error(
         "cannot be reached by user {who}: one of the folders above it cannot be entered; change that, for \
          instance with chgrp and chmod g+x"
@@ -91,6 +92,7 @@ fn why_unreadable(file: &Path, error: io::Error) -> FileError {
             match std::fs::metadata(file) {
                 Ok(metadata) => FileError::Forbidden {
                     who,
+                    own_group: account::group_name(rustix::process::getegid().as_raw()),
                     owner: account::user_name(metadata.uid()),
                     group: account::group_name(metadata.gid()),
                     mode: metadata.mode() & 0o7777,

@@ -6,11 +6,13 @@ use std::time::Duration;
 use bus::message::echo;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::process::{ChildStderr, Command};
 use tokio::time::timeout;
 
 /// Of what it says when it fails, so much is told.
-const SAID: u64 = 400;
+const SAID: usize = 400;
+/// After its end, for the rest of that.
+const REST: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(command: &[String], limit: Duration, message: &[u8]) -> Result<(), String> {
     let Some((program, arguments)) = command.split_first() else {
@@ -27,35 +29,45 @@ pub(super) async fn run(command: &[String], limit: Duration, message: &[u8]) -> 
         .spawn()
         .map_err(|error| format!("cannot run {program}: {error}"))?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let (input, errors) = (child.stdin.take(), child.stderr.take());
-    let ended = async {
-        let write = async {
-            if let Some(mut input) = input {
-                // A program that does not read it need not.
-                let _ = input.write_all(message).await;
-            }
-        };
-        let read = async {
-            let mut said = Vec::new();
-            if let Some(errors) = errors {
-                let _ = errors.take(SAID).read_to_end(&mut said).await;
-            }
-            String::from_utf8_lossy(&said).into_owned()
-        };
-        let ((), said, status) = tokio::join!(write, read, child.wait());
-        (said, status)
-    };
-    let result = timeout(limit, ended).await;
-    // Also what it has left behind.
+    let (input, errors, message) = (child.stdin.take(), child.stderr.take(), message.to_vec());
+    let writing = tokio::spawn(async move {
+        if let Some(mut input) = input {
+            // A program that does not read it need not.
+            let _ = input.write_all(&message).await;
+        }
+    });
+    let reading = tokio::spawn(async move {
+        match errors {
+            Some(errors) => beginning(errors).await,
+            None => String::new(),
+        }
+    });
+    // Its own end counts: what it has started may run on, and keep its output open.
+    let result = timeout(limit, child.wait()).await;
     if let Some(group) = group {
         let _ = kill_process_group(group, Signal::KILL);
     }
+    writing.abort();
+    let stop_reading = reading.abort_handle();
+    let said = timeout(REST, reading).await;
+    stop_reading.abort();
+    let said = said.ok().and_then(Result::ok).unwrap_or_default();
     match result {
         Err(_) => Err(format!("{program} did not end within {} s", limit.as_secs_f64())),
-        Ok((_, Ok(status))) if status.success() => Ok(()),
-        Ok((said, Ok(status))) => Err(format!("{program} ended with {status}: {}", echo(said.trim()))),
-        Ok((_, Err(error))) => Err(format!("{program}: {error}")),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(format!("{program} ended with {status}: {}", echo(said.trim()))),
+        Ok(Err(error)) => Err(format!("{program}: {error}")),
     }
+}
+
+/// Reads to the end: a program whose output nobody takes would wait for ever, or be killed.
+async fn beginning(mut errors: ChildStderr) -> String {
+    let (mut said, mut part) = (Vec::new(), [0; 4096]);
+    while let Ok(length @ 1..) = errors.read(&mut part).await {
+        let room = SAID.saturating_sub(said.len()).min(length);
+        said.extend_from_slice(part.get(..room).unwrap_or_default());
+    }
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 #[cfg(test)]
@@ -79,6 +91,19 @@ mod tests {
         run(&shell("exec 0<&-"), limit, &vec![b'x'; 1 << 20]).await.unwrap();
         let error = run(&["/no/such/program".to_owned()], limit, b"").await.unwrap_err();
         assert!(error.contains("cannot run /no/such/program"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_may_say_much_and_leave_something_behind() {
+        let limit = Duration::from_secs(20);
+        run(&shell("head -c 1000000 /dev/zero >&2"), limit, b"{}").await.unwrap();
+        run(&shell("head -c 1000000 /dev/zero"), limit, b"{}").await.unwrap();
+        let begun = tokio::time::Instant::now();
+        run(&shell("sleep 1000 &"), limit, b"{}").await.unwrap();
+        run(&shell("setsid sleep 10 &"), limit, &vec![b'x'; 1 << 20]).await.unwrap();
+        assert!(begun.elapsed() < limit / 2, "it waited for what was left behind");
+        let error = run(&shell("sleep 1000 & echo no line >&2; exit 3"), limit, b"").await.unwrap_err();
+        assert!(error.ends_with("no line"), "{error}");
     }
 
     #[tokio::test]

@@ -24,6 +24,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(10);
 /// So many browsers at once.
 const BROWSERS: usize = 16;
+/// No link's own part is longer.
+const LONGEST: usize = 128;
 
 /// Answers until the program ends.
 pub(super) async fn listen(address: SocketAddr, news: mpsc::Sender<Told>) {
@@ -73,6 +75,9 @@ async fn answer(request: &Request<Incoming>, news: &mpsc::Sender<Told>) -> Respo
     }
     // A proxy may have put something before it.
     let token = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    if token.len() > LONGEST {
+        return response(&plain(404, "No such link"));
+    }
     let (answer, page) = oneshot::channel();
     let asked = news.send(Told::Visit { token, is_post, answer }).await;
     let page = timeout(LIMIT, page).await;

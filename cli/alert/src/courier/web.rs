@@ -1,6 +1,7 @@
 //! Delivery by HTTP, and the heartbeat.
 
 use std::fs;
+use std::io::Read as _;
 use std::sync::{Arc, LazyLock};
 
 use bus::log::with_causes;
@@ -8,16 +9,20 @@ use bus::message::echo;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use ureq::Agent;
+use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Body};
 
 use super::LIMIT;
 use crate::episode::Message;
 use crate::policy::Level;
+use crate::protocol::Came;
 use crate::settings::{Address, Form, Web, first_line};
 
 /// Of an answer that is an error, so much is told.
 const SAID: u64 = 200;
+/// What ntfy takes as a message; a longer one would be a file, which many servers refuse.
+const NTFY: usize = 4096;
 
 /// The authorities of the system.
 static SYSTEM: LazyLock<Arc<Vec<Certificate<'static>>>> = LazyLock::new(|| {
@@ -44,7 +49,8 @@ fn agent(address: &Address) -> Result<Agent, String> {
     let config = Agent::config_builder()
         .timeout_global(Some(LIMIT))
         .http_status_as_error(false)
-        .max_redirects(3)
+        // A request that is sent on becomes another one, without the message.
+        .max_redirects(0)
         .user_agent(concat!("obsbus-alert/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
         .build();
@@ -65,7 +71,7 @@ fn host(url: &str) -> &str {
     host.rsplit_once('@').map_or(host, |(_, host)| host)
 }
 
-fn post(address: &Address, headers: &[(&str, String)], body: &[u8]) -> Result<(), String> {
+fn post(address: &Address, headers: &[(&str, String)], body: &[u8]) -> Result<Came, String> {
     let url = url(address)?;
     let mut request = agent(address)?.post(&url);
     for (name, value) in headers {
@@ -74,17 +80,43 @@ fn post(address: &Address, headers: &[(&str, String)], body: &[u8]) -> Result<()
     if let Some(file) = &address.token_file {
         request = request.header("Authorization", format!("Bearer {}", first_line(file)?));
     }
-    judge(&url, request.send(body))
+    let answer = request.send(body);
+    let host = host(&url);
+    judge(host, answer.map_err(|error| echo(&format!("{host}: {}", with_causes(&error))))?)
 }
 
-fn judge(url: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<(), String> {
-    let host = host(url);
-    let mut answer = answer.map_err(|error| format!("{host}: {}", with_causes(&error)))?;
-    if answer.status().is_success() {
-        return Ok(());
+fn judge(host: &str, mut answer: Response<Body>) -> Result<Came, String> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(Came::Taken);
     }
-    let said = answer.body_mut().with_config().limit(SAID).lossy_utf8(true).read_to_string();
-    Err(format!("{host} answered {}: {}", answer.status(), echo(said.unwrap_or_default().trim())))
+    let problem = if status.is_redirection() {
+        let location = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
+        let to = if location.contains("://") { self::host(location) } else { host };
+        format!(
+            "answered {status}, and leads elsewhere ({to}): expected an address that takes the message itself"
+        )
+    } else {
+        let mut said = Vec::new();
+        // Whatever can be read of it helps.
+        let _ = answer.body_mut().as_reader().take(SAID).read_to_end(&mut said);
+        format!("answered {status}: {}", String::from_utf8_lossy(&said).trim())
+    };
+    let problem = echo(&format!("{host} {problem}"));
+    // It says that this message is wrong, not that it is busy, or that the address or the password is.
+    let is_refusal = matches!(status.as_u16(), 400 | 413 | 414 | 415 | 422);
+    Ok(if is_refusal { Came::Refused(problem) } else { Came::Failed(problem) })
+}
+
+/// Asks the server for something that changes nothing. Any answer shows that it is there, with a good
+/// certificate.
+pub(super) fn look(web: &Web) -> Result<(), String> {
+    let url = url(&web.address)?;
+    web.address.token_file.as_deref().map(first_line).transpose()?;
+    let scheme = if url.starts_with("https:") { "https" } else { "http" };
+    let host = host(&url);
+    let asked = agent(&web.address)?.head(format!("{scheme}://{host}/")).call();
+    asked.map(|_| ()).map_err(|error| echo(&format!("{host}: {}", with_causes(&error))))
 }
 
 /// Everything, for programs.
@@ -110,14 +142,35 @@ fn ascii(text: &str) -> String {
     text.chars().map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' }).collect()
 }
 
-pub(super) fn send(site: &str, web: &Web, message: &Message) -> Result<(), String> {
+/// Slack's own marks, which would mention everybody, or hide where a link leads.
+fn unmarked(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// The beginning, in whole lines, if it is longer than that.
+fn short(body: &str, limit: usize) -> String {
+    const MORE: &str = "and more: obsbus alert\n";
+    if body.len() <= limit {
+        return body.to_owned();
+    }
+    let (mut kept, room) = (String::new(), limit - MORE.len());
+    for line in body.split_inclusive('\n') {
+        if kept.len() + line.len() > room {
+            break;
+        }
+        kept.push_str(line);
+    }
+    kept + MORE
+}
+
+pub(super) fn send(site: &str, web: &Web, message: &Message) -> Came {
     const JSON: &str = "application/json";
     let kind = |kind: &str| ("Content-Type", kind.to_owned());
-    match web.form {
+    let posted = match web.form {
         Form::Json => post(&web.address, &[kind(JSON)], &json(site, message)),
         Form::Slack => {
-            let text = json!({ "text": format!("*{}*\n{}", message.subject, message.body) });
-            post(&web.address, &[kind(JSON)], text.to_string().as_bytes())
+            let text = format!("*{}*\n{}", unmarked(&message.subject), unmarked(&message.body));
+            post(&web.address, &[kind(JSON)], json!({ "text": text }).to_string().as_bytes())
         }
         Form::Ntfy => {
             let (priority, tags) = match message.level {
@@ -138,14 +191,16 @@ pub(super) fn send(site: &str, web: &Web, message: &Message) -> Result<(), Strin
                     format!("http, Acknowledge, {}, method=POST, clear=true", ascii(link)),
                 ));
             }
-            post(&web.address, &headers, message.body.as_bytes())
+            post(&web.address, &headers, short(&message.body, NTFY).as_bytes())
         }
-    }
+    };
+    posted.unwrap_or_else(Came::Failed)
 }
 
 /// Tells the address that the alerter is well.
 pub(super) fn beat(address: &Address) -> Result<(), String> {
-    post(address, &[], &[])
+    let came = post(address, &[], &[])?;
+    came.problem().map_or(Ok(()), |problem| Err(problem.to_owned()))
 }
 
 #[cfg(test)]
@@ -157,6 +212,90 @@ mod tests {
         for url in ["https://hooks.example.org/T0/secret", "https://me:secret@hooks.example.org?x=secret"] {
             assert_eq!(host(url), "hooks.example.org");
         }
+    }
+
+    /// What `send` makes of a server that answers so, and what the server got.
+    fn answered(form: Form, message: &Message, answer: &[u8]) -> (Came, String) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Ok(format!("http://{}/secret", listener.local_addr().unwrap()));
+        let web = Web { address: Address { url, token_file: None, ca_file: None }, form };
+        std::thread::scope(|scope| {
+            let served = scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let (mut got, mut part) = (Vec::new(), [0; 65536]);
+                loop {
+                    let length = stream.read(&mut part).unwrap();
+                    got.extend_from_slice(&part[..length]);
+                    let text = String::from_utf8_lossy(&got).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                    let head = head.to_ascii_lowercase();
+                    let wanted = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+                    if body.len() >= wanted.parse().unwrap() {
+                        break;
+                    }
+                }
+                // Who does not read all of it hangs up.
+                let _ = std::io::Write::write_all(&mut stream, answer);
+                String::from_utf8(got).unwrap()
+            });
+            let came = send("clasp", &web, message);
+            (came, served.join().unwrap())
+        })
+    }
+
+    fn message(body: &str) -> Message {
+        Message {
+            number: 7,
+            date: bus::clock::Utc::parse("2026-11-20T18:00:00Z").unwrap(),
+            level: Some(Level::Critical),
+            subject: "clasp CRITICAL: <!channel>".to_owned(),
+            body: body.to_owned(),
+            episodes: vec![1],
+            link: None,
+            is_used: false,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_leads_elsewhere_is_no_delivery() {
+        for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nLocation: https://elsewhere.example.org/other-secret\r\nContent-Length: 0\r\n\r\n"
+            );
+            let (came, _) = answered(Form::Json, &message("x"), answer.as_bytes());
+            let Came::Failed(problem) = came else { panic!("{status}: {came:?}") };
+            assert!(problem.contains("elsewhere.example.org") && !problem.contains("secret"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_told_however_long_it_is() {
+        let long = "no such token\n".to_owned() + &"x".repeat(10_000_000);
+        let answer = format!("HTTP/1.1 404 Not Found\r\nContent-Length: {}\r\n\r\n{long}", long.len());
+        let (came, _) = answered(Form::Json, &message("x"), answer.as_bytes());
+        let Came::Failed(problem) = came else { panic!("{came:?}") };
+        assert!(problem.contains("no such token") && problem.len() < 700, "{problem}");
+        let good = answer.replace("404 Not Found", "200 OK");
+        assert_eq!(answered(Form::Json, &message("x"), good.as_bytes()).0, Came::Taken);
+        let (came, _) =
+            answered(Form::Json, &message("x"), b"HTTP/1.1 400 Bad\r\nContent-Length: 3\r\n\r\nbad");
+        assert!(matches!(came, Came::Refused(_)), "{came:?}");
+    }
+
+    #[test]
+    fn nobody_is_mentioned_and_no_link_is_hidden_in_a_chat() {
+        const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let (_, got) = answered(Form::Slack, &message("<https://evil.example.org|Acknowledge>"), GOOD);
+        assert!(got.contains("&lt;!channel&gt;") && got.contains("&lt;https"), "{got}");
+        assert!(!got.contains("<!") && !got.contains("<https"), "{got}");
+    }
+
+    #[test]
+    fn a_message_to_ntfy_is_short_enough_to_be_one() {
+        const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let (_, got) = answered(Form::Ntfy, &message(&"a line °C\n".repeat(1000)), GOOD);
+        let body = got.split_once("\r\n\r\n").unwrap().1;
+        assert!(body.len() <= NTFY && body.ends_with("°C\nand more: obsbus alert\n"), "{body}");
     }
 
     #[test]

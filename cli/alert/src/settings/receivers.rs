@@ -1,10 +1,15 @@
 //! Who is told, and by which way.
 
 use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bus::settings::{NAME_ALPHABET, Section, is_name};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use ureq::http::Uri;
 
 use crate::policy::Level;
 
@@ -117,8 +122,17 @@ const KINDS: &[(&str, Kind)] = &[
 ];
 
 pub(super) fn is_url(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && url.bytes().all(|byte| byte.is_ascii_graphic()))
+    let begins_well = url.starts_with("https://") || url.starts_with("http://");
+    let Some(uri) = url.parse::<Uri>().ok().filter(|_| begins_well) else { return false };
+    // The library takes any digits for a port, and none for a host.
+    let place = uri.authority().map(|it| it.as_str().rsplit('@').next().unwrap_or_default().to_owned());
+    let has_port = place.is_some_and(|place| place.rsplit(']').next().is_some_and(|end| end.contains(':')));
+    uri.host().is_some_and(|host| !host.is_empty()) && (!has_port || uri.port_u16().is_some_and(|it| it > 0))
+}
+
+fn is_host(host: &str) -> bool {
+    let is_name = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    !host.is_empty() && (is_name(host) || host.parse::<IpAddr>().is_ok())
 }
 
 /// The first line of a file with a secret.
@@ -167,7 +181,10 @@ fn mail(s: &mut Section) -> Mail {
     const SECURITIES: &[(&str, Security)] =
         &[("tls", Security::Tls), ("starttls", Security::StartTls), ("none", Security::None)];
     let is_address = |text: &str| text.parse::<lettre::message::Mailbox>().is_ok();
-    let host = s.text("host").check("the name of a host", |host| !host.is_empty()).required();
+    let host = s
+        .text("host")
+        .check("the name of a host, or its address, without a port", |host| is_host(host))
+        .required();
     let security = s.choice("security", SECURITIES).default(Security::Tls);
     let is_here = ["localhost", "127.0.0.1", "::1"].contains(&host.as_str());
     if security == Security::None && s.is_good("host") && !is_here {
@@ -235,29 +252,116 @@ impl Receiver {
     /// What is wrong with the files that it names, in words.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        let secrets: Vec<&Path> = match &self.way {
-            Way::Mail(mail) => mail.login.iter().map(|(_, file)| file.as_path()).collect(),
-            Way::Web(web) => {
-                let url = web.address.url.as_ref().err();
-                url.into_iter().chain(&web.address.token_file).map(PathBuf::as_path).collect()
+        match &self.way {
+            Way::Mail(mail) => {
+                let password = mail.login.iter().flat_map(|(_, file)| problems_of_secret(file));
+                password.chain(mail.ca_file.iter().filter_map(|file| problem_of_authority(file))).collect()
             }
-            Way::Command { .. } => Vec::new(),
-        };
-        let mut problems: Vec<String> =
-            secrets.into_iter().filter_map(|file| first_line(file).err()).collect();
-        let authority = match &self.way {
-            Way::Mail(mail) => mail.ca_file.as_ref(),
-            Way::Web(web) => web.address.ca_file.as_ref(),
-            Way::Command { command, .. } => {
-                let program = command.first().map(Path::new).filter(|program| !program.is_file());
-                problems.extend(program.map(|program| format!("{} is no program", program.display())));
-                None
-            }
-        };
-        let authority = authority.and_then(|file| {
-            fs::read(file).err().map(|error| format!("cannot read {}: {error}", file.display()))
-        });
-        problems.extend(authority);
+            Way::Web(web) => web.address.problems(),
+            Way::Command { command, .. } => command
+                .first()
+                .and_then(|program| problem_of_program(Path::new(program)))
+                .into_iter()
+                .collect(),
+        }
+    }
+}
+
+impl Address {
+    /// What is wrong with the files that it names, in words.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let secrets = self.url.as_ref().err().into_iter().chain(&self.token_file);
+        let mut problems: Vec<String> = secrets.flat_map(|file| problems_of_secret(file)).collect();
+        problems.extend(self.ca_file.iter().filter_map(|file| problem_of_authority(file)));
+        if let Err(file) = &self.url
+            && first_line(file).is_ok_and(|url| !is_url(&url))
+        {
+            problems.push(format!("{}: expected {URL} in its first line", file.display()));
+        }
         problems
+    }
+}
+
+fn problems_of_secret(file: &Path) -> Vec<String> {
+    let mode = fs::metadata(file).ok().map(|found| found.mode() & 0o7777).filter(|mode| mode & 0o004 != 0);
+    let shown = file.display();
+    let open = mode
+        .map(|mode| format!("{shown} can be read by everybody on this host (mode {mode:04o}): chmod o= it"));
+    first_line(file).err().into_iter().chain(open).collect()
+}
+
+fn problem_of_authority(file: &Path) -> Option<String> {
+    let shown = file.display();
+    let pem = match fs::read(file) {
+        Ok(pem) => pem,
+        Err(error) => return Some(format!("cannot read {shown}: {error}")),
+    };
+    let is_good = CertificateDer::pem_slice_iter(&pem).next().is_some_and(|first| first.is_ok());
+    (!is_good).then(|| format!("{shown} holds no certificate: expected one in PEM form"))
+}
+
+fn problem_of_program(program: &Path) -> Option<String> {
+    let found = fs::metadata(program).ok().filter(fs::Metadata::is_file);
+    let is_good = found.is_some_and(|found| found.mode() & 0o111 != 0);
+    (!is_good).then(|| format!("{} is no program: expected a file that may be executed", program.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port_that_exists() {
+        for good in [
+            "https://ntfy.sh/x",
+            "http://127.0.0.1:8080",
+            "https://me:pw@hooks.example.org:1/x?y",
+            "http://[::1]:1/x",
+        ] {
+            assert!(is_url(good), "{good}");
+        }
+        for bad in [
+            "ntfy.sh/x",
+            "https://",
+            "https://:1/x",
+            "https://x:99999/",
+            "https://x:/",
+            "https://x y",
+            "https://x\n",
+            "ftp://x",
+        ] {
+            assert!(!is_url(bad), "{bad}");
+        }
+        assert!(is_host("smtp.example.org") && is_host("192.0.2.1") && is_host("::1"));
+        for bad in ["", "smtp.example.org:587", "https://smtp.example.org", "a b"] {
+            assert!(!is_host(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_of_a_receiver_are_looked_at_before_they_are_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str, mode: u32| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            path
+        };
+        let told = |path: &Path| problems_of_secret(path).join(", ");
+        assert_eq!(told(&file("good", "secret\n", 0o640)), "");
+        assert!(told(&file("open", "secret\n", 0o644)).contains("chmod o= it"));
+        assert!(told(&file("empty", "\n", 0o640)).contains("is empty"));
+        assert!(told(&folder.path().join("none")).contains("cannot read"));
+        assert!(problem_of_authority(&file("ca", "x", 0o644)).unwrap().contains("expected one in PEM form"));
+        let address = |url| Address { url: Err(url), token_file: None, ca_file: None };
+        assert!(
+            address(file("url", "hooks.example.org\n", 0o640)).problems()[0].contains("begins with https://")
+        );
+        assert!(
+            problem_of_program(&file("script", "", 0o644))
+                .is_some_and(|text| text.contains("may be executed"))
+        );
+        assert_eq!(problem_of_program(&file("program", "", 0o755)), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Receivers that do not take messages, and the heartbeat.
 
 use alert::policy::Level;
+use alert::protocol::Came;
 use bus::message::Severity::Error;
 
 use super::site::{Site, minutes, seconds, settings};
@@ -67,7 +68,7 @@ fn what_nobody_takes_for_a_day_is_given_up_and_said_to_be_lost() {
     site.down.insert("phone".to_owned());
     site.trouble("lamp", "no_answer", Error);
     site.run(minutes(2));
-    site.alerts.acknowledge("alice", None).unwrap();
+    site.acknowledge("alice", None).unwrap();
     site.run(minutes(25 * 60));
     assert!(site.alerts.memory().queue.is_empty());
     let (_, lost) = site.alerts.memory().lost.clone().unwrap();
@@ -137,4 +138,60 @@ fn the_heart_beats_only_while_the_broker_is_there_and_the_receivers_work() {
     site.down.clear();
     site.run(minutes(11));
     assert!(beats(&mut site) >= 9);
+}
+
+#[test]
+fn a_message_that_is_refused_does_not_hold_up_the_others_and_is_given_up_after_a_day() {
+    let mut site = Site::usual();
+    site.refused.push("jammed".to_owned());
+    site.trouble("slide", "jammed", Error);
+    site.run(minutes(2));
+    site.trouble("lamp", "no_answer", Error);
+    site.run(minutes(4));
+    assert_eq!(site.subjects(), ["clasp CRITICAL: lamp: no answer"]);
+    site.acknowledge("alice", None).unwrap();
+    site.run(minutes(26 * 60));
+    let lost = &site.alerts.memory().lost.as_ref().unwrap().1;
+    assert!(lost.contains("slide: jammed") && lost.contains("nobody took it for a day"), "{lost}");
+    assert!(site.alerts.memory().queue.is_empty());
+}
+
+#[test]
+fn a_receiver_of_which_one_address_refuses_is_said_to_fail_and_gets_nothing_twice() {
+    let mut site = Site::usual();
+    site.came = Came::TakenInPart("no such user".to_owned());
+    for name in ["one", "two", "three"] {
+        site.trouble("lamp", name, Error);
+        site.run(minutes(2));
+    }
+    assert_eq!(site.arrived.len(), 3);
+    let standing = &site.alerts.memory().receivers["phone"];
+    assert_eq!((standing.failures, standing.problem.as_str()), (3, "no such user"));
+    site.acknowledge("alice", None).unwrap();
+    // A look does not see it.
+    site.run(minutes(70));
+    assert_eq!(site.alerts.memory().receivers["phone"].failures, 3);
+}
+
+#[test]
+fn a_receiver_that_got_nothing_for_an_hour_is_looked_at() {
+    let mut site = two();
+    assert_eq!(site.looks.len(), 2, "at the start");
+    site.unreachable.insert("mail".to_owned());
+    site.run(minutes(61));
+    // Until it works again, as often as a message would be tried.
+    site.run(minutes(1));
+    let standing = &site.alerts.memory().receivers["mail"];
+    assert!(standing.failures >= 3, "{standing:?}");
+    assert!(!site.alerts.memory().receivers.contains_key("phone"));
+    assert_eq!(site.looks.iter().filter(|(_, receiver)| receiver == "phone").count(), 2);
+    site.unreachable.clear();
+    site.run(minutes(2));
+    assert!(site.alerts.memory().receivers.is_empty());
+    // A message shows more.
+    site.trouble("lamp", "no_answer", Error);
+    site.run(minutes(2));
+    let before = site.looks.len();
+    site.run(minutes(27));
+    assert_eq!(site.looks.len(), before);
 }

@@ -1,6 +1,7 @@
 //! Broker, power and bridges; and restarts of everything.
 
 use bus::message::Severity::{Error, Warning};
+use bus::topic::What;
 
 use super::site::{Site, minutes, seconds, settings};
 
@@ -38,7 +39,7 @@ fn a_problem_is_not_over_because_nobody_hears_of_it() {
     let mut site = Site::usual();
     site.trouble("lamp", "no_answer", Error);
     site.run(minutes(3));
-    site.alerts.acknowledge("alice", None).unwrap();
+    site.acknowledge("alice", None).unwrap();
     site.disconnect();
     site.run(minutes(30));
     site.connect();
@@ -77,13 +78,13 @@ fn a_bridge_that_is_killed_is_told_and_so_is_one_that_hangs() {
         "stale_after_s": 30.0, "status": "on", "reason": "", "date": null, "connected": true, "attention": [],
         "last_command": null,
     });
-    site.alerts.hear("dome", "availability", b"online", site.now);
-    site.alerts.hear("dome", "state", stale.to_string().as_bytes(), site.now);
+    site.said("dome", What::Availability, b"online");
+    site.said("dome", What::State, stale.to_string().as_bytes());
     let state = site.now;
     for _ in 0..180 {
         // Others go on.
         site.now = site.now.after(seconds(1));
-        site.alerts.hear("lamp", "availability", b"online", site.now);
+        site.said("lamp", What::Availability, b"online");
         site.alerts.turn(Vec::new(), site.now);
     }
     let dome = site.alerts.memory().episodes.iter().find(|episode| episode.device == "dome").unwrap();
@@ -94,7 +95,7 @@ fn a_bridge_that_is_killed_is_told_and_so_is_one_that_hangs() {
 #[test]
 fn what_other_services_publish_is_no_device() {
     let mut site = Site::usual();
-    site.alerts.hear("power", "state", br#"{"date": "2026-11-20T18:00:00Z", "channels": {}}"#, site.now);
+    site.said("power", What::State, br#"{"date": "2026-11-20T18:00:00Z", "channels": {}}"#);
     site.run(minutes(10));
     assert!(site.arrived.is_empty() && site.alerts.watch().kind("power").is_empty());
     assert_eq!(site.alerts.watch().devices().count(), 2);
@@ -103,14 +104,14 @@ fn what_other_services_publish_is_no_device() {
 #[test]
 fn a_device_that_the_broker_knows_no_more_after_a_restart_is_missed() {
     let mut site = Site::usual();
-    site.alerts.hear("dome", "availability", b"online", site.now);
+    site.said("dome", What::Availability, b"online");
     site.run(seconds(5));
     site.restart();
     site.connect();
     site.run(minutes(3));
     assert_eq!(site.subjects(), ["clasp CRITICAL: dome: bridge offline"]);
     // Its topics were cleared: it is no more.
-    site.alerts.hear("dome", "availability", b"", site.now);
+    site.said("dome", What::Availability, b"");
     site.run(minutes(5));
     assert_eq!(site.subjects()[1..], ["clasp: over: dome: bridge offline"]);
 }
@@ -120,7 +121,7 @@ fn a_bridge_that_is_gone_for_a_week_and_acknowledged_is_forgotten() {
     let mut site = Site::usual();
     site.kill_bridge("lamp");
     site.run(minutes(2));
-    site.alerts.acknowledge("alice", None).unwrap();
+    site.acknowledge("alice", None).unwrap();
     site.run(minutes(7 * 24 * 60 + 10));
     assert_eq!(site.alerts.open(site.now.utc).count(), 0);
     assert_eq!(site.alerts.watch().devices().count(), 1);
@@ -141,7 +142,7 @@ fn a_restart_of_the_alerter_loses_nothing_and_repeats_nothing() {
         site.connect();
         site.run(minutes(5));
         assert_eq!(site.subjects(), ["clasp CRITICAL: lamp: no answer"], "killed after {before} s");
-        site.alerts.acknowledge("alice", None).unwrap();
+        site.acknowledge("alice", None).unwrap();
         site.run(seconds(1));
         site.restart();
         site.connect();

@@ -5,6 +5,7 @@
 
 mod delivery;
 mod flapping;
+mod hostile;
 mod links;
 mod loss;
 mod program;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alert::Daemon;
 use alert::controller::Alerter;
 use alert::episode::Memory;
-use alert::protocol::{Codec, News, Request};
+use alert::protocol::{Came, Codec, News, Request};
 use alert::settings::{Settings, Way};
 use bridge::core::{Core, Event, File, Output, PreviousRun};
 use bridge::daemon::{self, PreviousRun as Left};
@@ -120,6 +120,7 @@ impl Run {
             retain: false,
             response_topic: None,
             correlation: None,
+            signatures: Vec::new(),
             received: self.now,
             stalled: false,
         };
@@ -264,7 +265,7 @@ fn a_problem_is_saved_then_delivered_then_acknowledged_over_the_bus() {
     assert_eq!((receiver.as_str(), message.subject.as_str()), ("phone", "clasp CRITICAL: lamp: no answer"));
     let saved: Memory = serde_json::from_slice(run.saved.as_ref().unwrap()).unwrap();
     assert_eq!((saved.queue.len(), saved.key.len()), (1, 64));
-    let delivered = News::Delivered { receiver, message: message.number, problem: None };
+    let delivered = News::Delivered { receiver, message: message.number, came: Came::Taken };
     run.news(&[delivered]);
     let state = run.last("clasp/alert/state");
     assert_eq!((&state["status"], &state["waiting"]), (&json!("alert"), &json!(0)));
@@ -291,7 +292,7 @@ fn a_restart_knows_what_was_delivered_and_what_was_not() {
     let mut next = Run::start(&with(PHONE).unwrap(), Loaded::Current(saved));
     let deliveries = |run: &Run| run.asked.iter().filter(|it| matches!(it, Request::Deliver { .. })).count();
     assert_eq!(deliveries(&next), 1);
-    next.news(&[News::Delivered { receiver: "phone".to_owned(), message: 1, problem: None }]);
+    next.news(&[News::Delivered { receiver: "phone".to_owned(), message: 1, came: Came::Taken }]);
     let saved: Memory = serde_json::from_slice(next.saved.as_ref().unwrap()).unwrap();
     let mut last = Run::start(&with(PHONE).unwrap(), Loaded::Current(saved));
     last.lamp_fails();
@@ -304,13 +305,13 @@ fn a_test_is_answered_by_what_the_receiver_did() {
     let mut run = Run::start(&with(PHONE).unwrap(), Loaded::Missing);
     run.command("test", "phone");
     run.pass(Duration::from_secs(1));
-    let problem = Some("no network".to_owned());
-    run.news(&[News::Delivered { receiver: "phone".to_owned(), message: 1, problem }]);
+    let came = Came::Failed("no network".to_owned());
+    run.news(&[News::Delivered { receiver: "phone".to_owned(), message: 1, came }]);
     run.command("test", "");
     run.pass(Duration::from_secs(1));
     let is_second = |it: &Request| matches!(it, Request::Deliver { message, .. } if message.number == 2);
     assert!(run.asked.iter().any(is_second), "{:?} {:?}", run.asked, run.replies());
-    run.news(&[News::Delivered { receiver: "phone".to_owned(), message: 2, problem: None }]);
+    run.news(&[News::Delivered { receiver: "phone".to_owned(), message: 2, came: Came::Taken }]);
     let ended: Vec<Reply> = run.replies().into_iter().filter(|reply| reply.status.is_terminal()).collect();
     assert_eq!(ended[0].message, "phone: no network");
     assert_eq!(ended[1].code.map(|code| code.number()), Some(0), "{:?}", ended[1]);
@@ -335,11 +336,11 @@ fn a_receiver_that_fails_is_an_attention_and_a_message_to_the_others() {
         let asked = std::mem::take(&mut run.asked);
         for request in asked {
             let Request::Deliver { receiver, message } = request else { continue };
-            let problem = (receiver == "mail").then(|| "refused".to_owned());
-            if problem.is_none() {
+            let came = if receiver == "mail" { Came::Failed("no network".to_owned()) } else { Came::Taken };
+            if came == Came::Taken {
                 run.published.push(("arrived".to_owned(), json!(message.subject)));
             }
-            run.news(&[News::Delivered { receiver, message: message.number, problem }]);
+            run.news(&[News::Delivered { receiver, message: message.number, came }]);
         }
     }
     let state = run.last("clasp/alert/state");

@@ -2,6 +2,7 @@
 
 use alert::policy::{Level, Of, Pattern, Rule};
 use bus::message::Severity::{Error, Info, Warning};
+use bus::topic::What;
 
 use super::site::{Site, minutes, rule, seconds, settings, usual};
 
@@ -71,8 +72,8 @@ fn a_critical_problem_is_said_again_until_it_is_acknowledged_and_never_for_ever(
     site.trouble("lamp", "no_answer", Error);
     site.run(minutes(70));
     assert_eq!(site.subjects()[1..], ["clasp CRITICAL: still lamp: no answer"; 2]);
-    assert_eq!(site.alerts.acknowledge("alice", None), Ok(1));
-    assert_eq!(site.alerts.acknowledge("bob", Some(1)), Ok(0), "alice was first");
+    assert_eq!(site.acknowledge("alice", None), Ok(1));
+    assert_eq!(site.acknowledge("bob", Some(1)), Ok(0), "alice was first");
     site.run(minutes(24 * 60));
     assert_eq!(site.arrived.len(), 3);
 
@@ -98,9 +99,44 @@ fn a_warning_is_said_once_and_a_warning_that_becomes_an_error_again() {
 #[test]
 fn only_a_problem_that_is_there_can_be_acknowledged() {
     let mut site = Site::usual();
-    assert_eq!(site.alerts.acknowledge("alice", None), Ok(0));
-    let error = site.alerts.acknowledge("alice", Some(7)).unwrap_err();
+    assert_eq!(site.acknowledge("alice", None), Ok(0));
+    let error = site.acknowledge("alice", Some(7)).unwrap_err();
     assert!(error.contains("no problem 7"), "{error}");
+}
+
+#[test]
+fn what_nobody_was_told_of_is_not_acknowledged_with_the_rest() {
+    let mut site = Site::usual();
+    site.trouble("lamp", "no_answer", Error);
+    site.run(minutes(5));
+    site.trouble("slide", "jammed", Error);
+    site.run(seconds(20));
+    assert_eq!(site.acknowledge("alice", None), Ok(1));
+    site.run(minutes(5));
+    assert_eq!(site.subjects()[1..], ["clasp CRITICAL: slide: jammed"]);
+    // By its number, it is.
+    site.trouble("slide", "blocked", Error);
+    site.run(seconds(20));
+    assert_eq!(site.acknowledge("alice", Some(3)), Ok(1));
+    site.run(minutes(5));
+    assert_eq!(site.subjects().len(), 2, "{:?}", site.subjects());
+}
+
+#[test]
+fn whoever_knows_of_a_warning_is_told_when_it_becomes_critical() {
+    let mut site = Site::usual();
+    site.trouble("lamp", "old", Warning);
+    site.run(minutes(15));
+    site.acknowledge("alice", None).unwrap();
+    for severity in [Error, Warning, Error] {
+        site.repair("lamp", "old");
+        site.trouble("lamp", "old", severity);
+        site.run(minutes(3));
+    }
+    assert_eq!(site.subjects()[1..], ["clasp CRITICAL: lamp: old"]);
+    assert_eq!(site.acknowledge("alice", None), Ok(1));
+    site.run(minutes(120));
+    assert_eq!(site.subjects().len(), 2, "{:?}", site.subjects());
 }
 
 #[test]
@@ -108,7 +144,7 @@ fn after_its_end_an_acknowledgement_counts_no_more() {
     let mut site = Site::usual();
     site.trouble("lamp", "no_answer", Error);
     site.run(minutes(5));
-    site.alerts.acknowledge("alice", None).unwrap();
+    site.acknowledge("alice", None).unwrap();
     site.repair("lamp", "no_answer");
     site.run(minutes(5));
     site.trouble("lamp", "no_answer", Error);
@@ -174,7 +210,7 @@ fn an_event_is_told_by_its_reason_or_its_code() {
 #[test]
 fn the_alerters_own_messages_are_no_problems() {
     let mut site = Site::usual();
-    site.alerts.hear("alert", "availability", b"offline", site.now);
+    site.said("alert", What::Availability, b"offline");
     site.run(minutes(10));
     assert!(site.arrived.is_empty());
 }

@@ -7,9 +7,11 @@ use alert::alerts::{AlertSettings, Alerts};
 use alert::delivery::Order;
 use alert::episode::{Memory, Message};
 use alert::policy::{Level, Of, Policy, Rule};
-use alert::watch::Condition;
+use alert::protocol::Came;
+use alert::watch::{Condition, Heard};
 use bus::clock::{Instant, Now, Utc};
 use bus::message::Severity;
+use bus::topic::What;
 use serde_json::json;
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
@@ -61,6 +63,13 @@ pub(crate) struct Site {
     pub(crate) own: Vec<Condition>,
     /// The receivers that take nothing.
     pub(crate) down: BTreeSet<String>,
+    /// What subjects of messages that every receiver refuses contain.
+    pub(crate) refused: Vec<String>,
+    /// What becomes of those that arrive.
+    pub(crate) came: Came,
+    /// The receivers that a look finds to be gone.
+    pub(crate) unreachable: BTreeSet<String>,
+    pub(crate) looks: Vec<(Utc, String)>,
     /// What arrived: when, where, what.
     pub(crate) arrived: Vec<(Utc, String, Message)>,
     pub(crate) attempts: Vec<(Utc, String)>,
@@ -86,6 +95,10 @@ impl Site {
             alerts: Alerts::new(settings.clone(), memory.clone(), now),
             own: Vec::new(),
             down: BTreeSet::new(),
+            refused: Vec::new(),
+            came: Came::Taken,
+            unreachable: BTreeSet::new(),
+            looks: Vec::new(),
             arrived: Vec::new(),
             attempts: Vec::new(),
             beats: Vec::new(),
@@ -111,11 +124,20 @@ impl Site {
                 "schema": 2, "kind": device, "label": device, "model": "", "version": "0",
                 "stale_after_s": 30.0, "verbs": [],
             });
-            self.alerts.hear(&device, "meta", meta.to_string().as_bytes(), self.now);
-            self.alerts.hear(&device, "availability", b"online", self.now);
+            self.said(&device, What::Meta, meta.to_string().as_bytes());
+            self.said(&device, What::Availability, b"online");
             self.publish(&device);
         }
         self.alerts.broker(true, self.now);
+    }
+
+    pub(crate) fn acknowledge(&mut self, by: &str, number: Option<u64>) -> Result<usize, String> {
+        self.alerts.acknowledge(by, number, self.now.utc)
+    }
+
+    /// A live message of a device.
+    pub(crate) fn said(&mut self, device: &str, what: What, payload: &[u8]) {
+        self.alerts.hear(device, what, &Heard { payload, stored: false }, self.now);
     }
 
     pub(crate) fn disconnect(&mut self) {
@@ -135,7 +157,7 @@ impl Site {
             "status": "on", "status_label": "ON", "summary": "", "reason": "", "date": self.now.utc,
             "connected": true, "attention": attention, "last_command": null, "brightness": 3,
         });
-        self.alerts.hear(device, "state", state.to_string().as_bytes(), self.now);
+        self.said(device, What::State, state.to_string().as_bytes());
     }
 
     pub(crate) fn trouble(&mut self, device: &str, name: &str, severity: Severity) {
@@ -156,7 +178,7 @@ impl Site {
             "by": null, "verb": null, "argument": null, "arguments": null, "id": null, "status": null,
             "code": code, "reason": reason, "message": format!("{reason} happened"), "values": {},
         });
-        self.alerts.hear(device, "event", event.to_string().as_bytes(), self.now);
+        self.said(device, What::Event, event.to_string().as_bytes());
     }
 
     /// Lets time pass, in steps of a second, or longer ones if it is long. The bridges publish every ten
@@ -181,6 +203,14 @@ impl Site {
         }
     }
 
+    /// Seconds in which no bridge publishes.
+    pub(crate) fn quiet_steps(&mut self, seconds_of_it: u64) {
+        for _ in 0..seconds_of_it {
+            self.now = self.now.after(seconds(1));
+            self.turn();
+        }
+    }
+
     fn turn(&mut self) {
         self.alerts.turn(self.own.clone(), self.now);
         self.save();
@@ -188,12 +218,21 @@ impl Site {
             match order {
                 Order::Deliver { receiver, message } => {
                     self.attempts.push((self.now.utc, receiver.clone()));
-                    let fails = self.down.contains(&receiver);
-                    let result = if fails { Err("nothing listens".to_owned()) } else { Ok(()) };
-                    if !fails {
+                    let came = if self.down.contains(&receiver) {
+                        Came::Failed("nothing listens".to_owned())
+                    } else if self.refused.iter().any(|text| message.subject.contains(text)) {
+                        Came::Refused("not this one".to_owned())
+                    } else {
                         self.arrived.push((self.now.utc, receiver.clone(), (*message).clone()));
-                    }
-                    self.alerts.delivered(&receiver, message.number, result, self.now.utc);
+                        self.came.clone()
+                    };
+                    self.alerts.delivered(&receiver, message.number, came, self.now);
+                }
+                Order::Look { receiver } => {
+                    self.looks.push((self.now.utc, receiver.clone()));
+                    let fails = self.unreachable.contains(&receiver);
+                    let result = if fails { Err("wrong password".to_owned()) } else { Ok(()) };
+                    self.alerts.looked(&receiver, result, self.now);
                 }
                 Order::Beat => {
                     self.beats.push(self.now.utc);
@@ -223,11 +262,11 @@ impl Site {
 
     /// The process of its bridge ends.
     pub(crate) fn kill_bridge(&mut self, device: &str) {
-        self.alerts.hear(device, "availability", b"offline", self.now);
+        self.said(device, What::Availability, b"offline");
     }
 
     pub(crate) fn start_bridge(&mut self, device: &str) {
-        self.alerts.hear(device, "availability", b"online", self.now);
+        self.said(device, What::Availability, b"online");
         self.publish(device);
     }
 

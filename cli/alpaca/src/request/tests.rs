@@ -142,6 +142,13 @@ fn what_is_not_served_is_refused_with_what_is() {
         assert_eq!(status(ask("GET", target, "")), 404, "{target}");
     }
     let refused = ask("GET", "/api/v1/focuser/7/name", "").unwrap_err();
+    for number in ["+0", "", "-1", "0x0", "99999999999999999999"] {
+        assert_eq!(
+            ask("GET", &format!("/api/v1/focuser/{number}/name"), "").unwrap_err().status,
+            400,
+            "{number}"
+        );
+    }
     assert_eq!(refused.message, "there is no focuser \"7\": expected 0 to 1");
 }
 

@@ -45,7 +45,9 @@ export function Command({ device, verb, property, live }: Props): preact.JSX.Ele
         <span class="name">{verb.label}</span>
         {property && <Current device={device} property={property} live={live} />}
       </div>
-      {isChoice ? (
+      {verb.needsSignature ? (
+        <p class="none">Not from here: it needs a signature, and a browser has no key. The command line has one.</p>
+      ) : isChoice ? (
         <Choices device={device} argument={only} property={property} answer={answer} live={live} send={send} />
       ) : (
         <Form verb={verb} answer={answer} request={request} send={send} />

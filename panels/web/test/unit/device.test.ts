@@ -53,6 +53,11 @@ test("the age of a stored state is what its expiry says, whatever the clocks say
   assert.equal(wheel.presence(moment(3600), moment(3611)), "stale");
 });
 
+test("a verb that needs a signature is known as such, and one of an older bridge is not", () => {
+  const { verbs } = describe({ verbs: [{ name: "set", needs_signature: true }, { name: "init" }] });
+  assert.deepEqual(verbs.map(({ needsSignature }) => needsSignature), [true, false]);
+});
+
 test("a stored state without an expiry is judged by its date", () => {
   assert.equal(device({ at: moment(100), stored: true, expiry: null }).publishedAge(moment(100)), 100);
 });
@@ -71,6 +76,7 @@ const VERB: Verb = {
   label: "Set",
   isQuery: false,
   isStop: false,
+  needsSignature: false,
   question: null,
   timeout: 10,
   arguments: [

@@ -299,6 +299,7 @@ fn message(publish: Publish) -> Message {
         response_topic: properties.response_topic,
         correlation_data: properties.correlation_data,
         content_type: properties.content_type,
+        user_properties: properties.user_properties,
         at,
     }
 }

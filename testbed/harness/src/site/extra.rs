@@ -20,7 +20,7 @@ pub struct ExtraInstrument<D: Instrument> {
 
 impl<D: Instrument> ExtraInstrument<D> {
     /// Serves this model and starts its bridge, with these settings in addition to the usual ones
-    /// (keys outside every section, as TOML values), without waiting.
+    /// (`key`, or `section.key`, and a TOML value), without waiting.
     ///
     /// # Errors
     /// If something cannot be started.
@@ -34,8 +34,10 @@ impl<D: Instrument> ExtraInstrument<D> {
         let port = Port::serve(D::build(model), dir.join(format!("tty{}", D::KIND.to_uppercase())))
             .context("serve the model")?;
         let mut all = usual_settings::<D>();
-        let keys = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        all.entry(String::new()).or_default().extend(keys);
+        for (key, value) in settings {
+            let (section, key) = key.rsplit_once('.').unwrap_or(("", *key));
+            all.entry(section.to_owned()).or_default().insert(key.to_owned(), (*value).to_owned());
+        }
         let state = dir.join(format!("state-{}", D::KIND));
         write_settings::<D>(dir, &state, port.link(), &site.broker, &all)?;
         let mut bridge = Bridge::of::<D>(dir)?;

@@ -2,19 +2,22 @@
 
 #![expect(clippy::disallowed_methods, reason = "measures time, and lets some pass")]
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bus::clock::{Instant, Now};
+use bus::signature::{PROPERTY, Signer};
 use bus::topic::{Base, Identity, RequestId};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use testbed::chiller::CHARACTER_TIME;
 use testbed::client::{Post, TestClient};
+use testbed::footprint::{mebibytes, processor_time};
 use testbed::port::{Direction, Passed};
 use testbed::process::Launch;
 
 use crate::report::{Judged, Report, median, milliseconds};
-use crate::stage::{LIMIT, OPERATORS, Stage, mosquitto_sub, operator};
+use crate::stage::{LIMIT, OPERATORS, Stage, instant_line, mosquitto_sub, operator};
 
 const STATUS_RUNS: usize = 60;
 const COMMANDS: usize = 240;
@@ -149,11 +152,67 @@ fn by_turns(
     Ok(samples)
 }
 
+/// The same command to two bridges by turns, of which one demands a signature.
+pub(crate) fn signatures(report: &mut Report) -> Result<()> {
+    let (plain, signed) = (Stage::start(instant_line(), None)?, Stage::start_signed(instant_line())?);
+    let connect = |stage: &Stage, number: usize| {
+        let client = TestClient::connect(&stage.broker, &operator(number))?;
+        client.subscribe(&stage.base.reply_filter(&identity(&client)?))?;
+        Ok::<_, anyhow::Error>(client)
+    };
+    let mut pairs = Vec::new();
+    for number in 0..OPERATORS {
+        let (anyone, signer) = (connect(&plain, number)?, connect(&signed, number)?);
+        let files = signed.broker.client(signer.identity())?;
+        let chain = CertificateDer::pem_file_iter(&files.cert)?.collect::<Result<Vec<_>, _>>()?;
+        pairs.push((anyone, signer, Signer::new(&chain, &PrivateKeyDer::from_pem_file(&files.key)?)?));
+    }
+    let (mut without, mut with, mut beyond) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (anyone, signer, key)) in pairs.iter().cycle().take(COMMANDS).enumerate() {
+        std::thread::sleep(BETWEEN_COMMANDS);
+        let id = format!("s-{number}");
+        let unsigned = ask(&plain, anyone, &id, "ping", "accepted", "")?;
+        let proven = ask_signed(&signed, signer, Some(key), &id, "ping", "accepted", "")?;
+        without.push(unsigned);
+        with.push(proven);
+        beyond.push(proven - unsigned);
+    }
+    report.add("a signature: made and verified, without the way", "ms", Some((Judged::P99, 1.0)), {
+        let (trust, (_, signer, key)) = (signed.trust().read()?, pairs.first().context("an operator")?);
+        let topic = signed.base.command(&identity(signer)?, "ping");
+        let once = || {
+            let begin = Now::read();
+            let payload = format!("{{\"id\":\"s\",\"ts\":\"{}\"}}", begin.utc);
+            let signature = key.sign(&topic, payload.as_bytes()).context("no random numbers")?;
+            trust.verify(&signature, &topic, &identity(signer)?, payload.as_bytes(), begin.utc)?;
+            Ok(milliseconds(Now::read().instant.since(begin.instant)))
+        };
+        (0..COMMANDS).map(|_| once()).collect::<Result<_>>()?
+    })?;
+    report.add("command ping, unsigned -> accepted", "ms", None, without)?;
+    report.add("command ping, signed -> accepted", "ms", None, with)?;
+    report.add("  what the signature adds, with the way", "ms", Some((Judged::Median, 1.0)), beyond)?;
+    plain.stop()?;
+    signed.stop()
+}
+
 /// One command, and the milliseconds until its first reply, which must have this status. Waits for
 /// the last one, so that the next command finds nothing running.
 fn ask(
     stage: &Stage,
     client: &TestClient,
+    id: &str,
+    verb: &str,
+    status: &str,
+    argument: &str,
+) -> Result<f64> {
+    ask_signed(stage, client, None, id, verb, status, argument)
+}
+
+fn ask_signed(
+    stage: &Stage,
+    client: &TestClient,
+    signer: Option<&Signer>,
     id: &str,
     verb: &str,
     status: &str,
@@ -165,7 +224,13 @@ fn ask(
     let mark = client.mark();
     let begin = Now::read();
     let payload = format!("{{\"id\":\"{id}\",\"ts\":\"{}\"{argument}}}", begin.utc);
-    let sent = client.send(Post::to(stage.base.command(&identity, verb), payload))?;
+    let topic = stage.base.command(&identity, verb);
+    let signature = signer.and_then(|signer| signer.sign(&topic, payload.as_bytes()));
+    let mut post = Post::to(topic, payload);
+    if let Some(signature) = signature {
+        post = post.user_property(PROPERTY, signature);
+    }
+    let sent = client.send(post)?;
     let first = client.wait_after(mark, |message| message.topic == reply, LIMIT)?;
     let json = first.json()?;
     if json.pointer("/status").is_none_or(|word| word != status) {
@@ -285,24 +350,4 @@ pub(crate) fn at_rest(pid: u32) -> Result<Footprint> {
 pub(crate) fn memory_at_rest(pid: u32) -> Result<f64> {
     std::thread::sleep(SETTLE_TIME);
     mebibytes(pid, "Anonymous")
-}
-
-/// What all threads of the process ran so far; finer than the ticks of `/proc/PID/stat`.
-fn processor_time(pid: u32) -> Result<Duration> {
-    let mut nanoseconds = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).context("look for the bridge's threads")? {
-        let text = fs::read_to_string(task?.path().join("schedstat")).context("read a thread's time")?;
-        let run: u64 = text.split_whitespace().next().context("an empty schedstat")?.parse()?;
-        nanoseconds += run;
-    }
-    Ok(Duration::from_nanos(nanoseconds))
-}
-
-/// From the one file whose counts are exact: those in `/proc/PID/status` are estimates.
-fn mebibytes(pid: u32, key: &str) -> Result<f64> {
-    let rollup =
-        fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("read the bridge's memory")?;
-    let value = rollup.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    let kibibytes = value.and_then(|value| value.split_whitespace().next()).context("a key is missing")?;
-    Ok(kibibytes.parse::<f64>()? / 1024.0)
 }

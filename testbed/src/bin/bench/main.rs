@@ -11,18 +11,18 @@ mod figures;
 mod focuser;
 mod metrics;
 mod recovery;
-mod report;
+mod scale;
 mod stage;
 mod virtual_time;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 
-use report::Report;
 use stage::Stage;
 use testbed::chiller::Config;
+use testbed::report::{self, Report};
 
 /// Measures latencies, memory and processor time of the release build, beside their targets.
 #[derive(Parser)]
@@ -34,6 +34,9 @@ struct Args {
     /// Measure only figures whose name has this in it
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
+    /// Measure this instead: so many instruments on one broker
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', conflicts_with = "only", value_parser = clap::value_parser!(u16).range(1..=1900))]
+    instruments: Vec<u16>,
 }
 
 /// What can be measured without the focuser, by the words that `--only` looks for.
@@ -66,6 +69,13 @@ fn main() -> Result<()> {
         bail!("no figure has {:?} in its name: there are {}", args.only, all.join(", "));
     }
     let mut report = Report::begin();
+    if !args.instruments.is_empty() {
+        let sizes: Vec<_> = args.instruments.iter().copied().map(usize::from).collect();
+        // What was measured before something failed is worth seeing.
+        let measured = scale::measure(&sizes, &mut report);
+        show(&report, &args.json)?;
+        return measured;
+    }
     let wanted = |names: &[&str]| names.iter().any(|name| name.contains(args.only.as_str()));
     if wanted(&[STATUS, COMMAND].concat()) {
         eprintln!("a bridge, an idle line: chiller status, commands …");
@@ -77,6 +87,10 @@ fn main() -> Result<()> {
             figures::commands(&stage, &mut report).context("measure commands")?;
         }
         stage.stop()?;
+        if wanted(COMMAND) {
+            eprintln!("two bridges, one of which demands a signature …");
+            figures::signatures(&mut report).context("measure signatures")?;
+        }
     }
     if wanted(LINE) {
         eprintln!("a bridge, a line of 9600 baud: readings, poll sets …");
@@ -133,8 +147,12 @@ fn main() -> Result<()> {
         eprintln!("virtual time (the tests are built first): a year, a winter …");
         virtual_time::measure(&mut report).context("measure virtual time")?;
     }
+    show(&report, &args.json)
+}
+
+fn show(report: &Report, json: &Path) -> Result<()> {
     println!("{}", report.table());
-    report.write(&args.json)?;
-    eprintln!("also in {}", args.json.display());
+    report.write(json)?;
+    eprintln!("also in {}", json.display());
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use bus::signature::TrustFiles;
 use bus::topic::Base;
 use serde_json::Value;
 use testbed::broker::{Broker, HOST};
@@ -64,6 +65,17 @@ impl Stage {
         Self::start_with(config, None, "", "[homeassistant]\nenabled = true\n")
     }
 
+    /// As [`Self::start`], with a signature on every ping.
+    pub(crate) fn start_signed(config: Config) -> Result<Self> {
+        let sections = "[commands]\nrequire_signature = [\"ping\"]\ncrl_file = \"crl.pem\"\n";
+        Self::start_with(config, None, "", sections)
+    }
+
+    /// By what its bridge would verify a signature.
+    pub(crate) fn trust(&self) -> TrustFiles {
+        TrustFiles { authority: self.broker.authority().ca(), revoked: self.dir.path().join("crl.pem") }
+    }
+
     fn start_with(config: Config, query_delay: Option<f64>, keys: &str, sections: &str) -> Result<Self> {
         let dir = tempfile::tempdir().context("make a folder")?;
         let broker = Broker::start()?;
@@ -71,6 +83,8 @@ impl Stage {
         let base = Base::new("clasp", "chiller").map_err(anyhow::Error::msg)?;
         let settings = dir.path().join("bridge.toml");
         let files = broker.client("chiller-bridge")?;
+        let list = broker.authority().revocation_list(&[], Duration::from_secs(86_400))?;
+        fs::write(dir.path().join("crl.pem"), list).context("write the list of revoked certificates")?;
         let operators: Vec<_> = (0..OPERATORS).map(|number| format!("\"{}\"", operator(number))).collect();
         let mut text = format!(
             "site = \"{}\"\ndevice = \"{}\"\nserial_port = \"{}\"\nstate_directory = \"{}\"\ncontrol_clients = [{}]\n",

@@ -10,16 +10,19 @@ use serde::Serialize;
 /// Which of the measured values the target is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Judged {
+pub enum Judged {
+    /// Half of them are at most this.
     Median,
+    /// 99 of 100 are at most this.
     P99,
+    /// All are at most this.
     Worst,
 }
 
 /// One figure: what was measured, and what it should be at most.
 #[derive(Debug, Serialize)]
-pub(crate) struct Figure {
-    name: &'static str,
+pub struct Figure {
+    name: String,
     unit: &'static str,
     /// `null` for what is only measured beside.
     target: Option<f64>,
@@ -35,7 +38,7 @@ pub(crate) struct Figure {
 
 /// All figures of a run.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
+pub struct Report {
     /// Processors that this process may use.
     cores: usize,
     /// Processes that wanted one, as a mean over the last minute, before anything was measured:
@@ -46,7 +49,8 @@ pub(crate) struct Report {
 
 impl Report {
     /// Without figures yet, on the machine as it is now.
-    pub(crate) fn begin() -> Self {
+    #[must_use]
+    pub fn begin() -> Self {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -59,13 +63,14 @@ impl Report {
     ///
     /// # Errors
     /// Without samples.
-    pub(crate) fn add(
+    pub fn add(
         &mut self,
-        name: &'static str,
+        name: impl Into<String>,
         unit: &'static str,
         target: Option<(Judged, f64)>,
         mut samples: Vec<f64>,
     ) -> Result<()> {
+        let name = name.into();
         samples.sort_by(f64::total_cmp);
         let at = |percent| quantile(&samples, percent).with_context(|| format!("{name}: nothing measured"));
         let judged = target.map_or(Judged::Median, |(judged, _)| judged);
@@ -92,7 +97,9 @@ impl Report {
         Ok(())
     }
 
-    pub(crate) fn table(&self) -> String {
+    /// For people: a line for each figure, and how many targets are met.
+    #[must_use]
+    pub fn table(&self) -> String {
         let mut text = format!(
             "{:<46} {:>14} {:>9} {:>9} {:>9} {:>9} {:>5}\n",
             "figure", "target", "median", "p90", "p99", "max", "n"
@@ -137,7 +144,7 @@ impl Report {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         }
@@ -147,12 +154,14 @@ impl Report {
 }
 
 /// Milliseconds.
-pub(crate) fn milliseconds(duration: Duration) -> f64 {
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
 /// The middle of `samples`, as in the table.
-pub(crate) fn median(samples: &[f64]) -> Option<f64> {
+#[must_use]
+pub fn median(samples: &[f64]) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     quantile(&sorted, 50)

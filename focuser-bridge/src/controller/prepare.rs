@@ -1,0 +1,80 @@
+//! What a move has to wait for before its order goes out, done while its command is on the way to
+//! the disk: its range is saved at the same time, and the position is read once more. A counter that
+//! was reset since the last reading must be noticed before the order: should the link be lost during
+//! the motion, nothing would show it any more.
+
+use bridge::controller::Command;
+use bus::clock::{Instant, Now};
+use bus::command::Ticket;
+
+use super::commands::Plan;
+use super::memory::Saved;
+use super::slack::Approach;
+use super::{Focuser, Job};
+
+/// What a motion may do, as a restart must know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stake {
+    /// Lowest and highest counter.
+    range: (i32, i32),
+    /// How far the motor will have come inwards, if only the range is known.
+    run_inwards: i32,
+}
+
+impl Stake {
+    pub(super) fn new(range: (i32, i32), approach: Approach) -> Self {
+        Self { range, run_inwards: approach.run_at(range.0) }
+    }
+
+    pub(super) fn note_in(self, saved: &mut Saved) {
+        saved.motion = Some(self.range);
+        saved.run_inwards = self.run_inwards;
+    }
+}
+
+/// A command's stake that is saved, or being saved.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    ticket: Ticket,
+    since: Instant,
+    pub(super) stake: Stake,
+}
+
+impl Focuser {
+    pub(super) fn prepare_move(&mut self, command: &Command, now: Now) {
+        let Some(mm) = command.arguments.number("mm").filter(|_| self.may_prepare()) else { return };
+        let Ok(Plan { from, legs, .. }) = self.plan(command.verb, mm) else { return };
+        if legs.is_empty() {
+            return;
+        }
+        let stake = Stake::new(Plan::range(from, &legs), Approach::new(from, self.saved.run_inwards));
+        self.prepared = Some(Prepared { ticket: command.ticket.clone(), since: now.instant, stake });
+        self.saving = true;
+        self.save();
+        self.ask_position_next = true;
+        self.next_question = now.instant;
+    }
+
+    fn may_prepare(&self) -> bool {
+        matches!(self.job, Job::None) && self.fault.is_none()
+    }
+
+    pub(super) fn withdraw_move(&mut self, ticket: &Ticket) {
+        if self.prepared.take_if(|prepared| prepared.ticket == *ticket).is_some() {
+            self.save();
+        }
+    }
+
+    /// Whether this command's stake was saved in advance, or is being saved.
+    pub(super) fn take_prepared(&mut self, ticket: &Ticket, stake: Stake) -> bool {
+        let prepared = self.prepared.take();
+        prepared.is_some_and(|prepared| prepared.ticket == *ticket && prepared.stake == stake)
+    }
+
+    /// Whether the motor stands at the position that was read since the command came.
+    pub(super) fn stands_certainly(&self) -> bool {
+        let since = self.prepared.as_ref().map(|prepared| prepared.since);
+        let is_read = since.is_some_and(|since| self.motor.steps_asked >= Some(since));
+        is_read && self.motor.turns() == Some(false) && self.suspicious.is_none() && !self.turned_once
+    }
+}

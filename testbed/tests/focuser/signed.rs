@@ -1,0 +1,115 @@
+//! A broker that lets everybody command in any name, and a bridge that believes only signatures.
+
+use std::time::Duration;
+
+use rcgen::SerialNumber;
+use serde_json::{Value, json};
+use testbed::broker::AclMode;
+use testbed::client::{Message, Post, TestClient};
+use testbed::operator::{Operator, request};
+use testbed::site::{FocuserSite, LIMIT};
+
+use super::{at_rest, ended, nothing_forbidden, succeeded, targets_sent, wait_under_way};
+
+const VALID: Duration = Duration::from_secs(400 * 86_400);
+const ALICE: u64 = 4711;
+
+/// The focuser with signatures on every verb.
+fn signed() -> FocuserSite {
+    let mut site = FocuserSite::builder().acl(AclMode::Open).start_without_bridge().unwrap();
+    let authority = site.broker.authority();
+    authority
+        .client_with("alice", VALID, |params| params.serial_number = Some(SerialNumber::from(ALICE)))
+        .unwrap();
+    revoke(&site, &[]);
+    let list = site.dir().join("crl.pem").display().to_string();
+    site.bridge.set_env("OBSBUS_FOCUSER_COMMANDS__REQUIRE_SIGNATURE", "all");
+    site.bridge.set_env("OBSBUS_FOCUSER_COMMANDS__CRL_FILE", &list);
+    site.start_bridge().unwrap();
+    site
+}
+
+fn revoke(site: &FocuserSite, serials: &[u64]) {
+    let (list, new) = (site.dir().join("crl.pem"), site.dir().join("crl.new"));
+    std::fs::write(&new, site.broker.authority().revocation_list(serials, VALID).unwrap()).unwrap();
+    std::fs::rename(new, list).unwrap();
+}
+
+fn attention(site: &FocuserSite, name: &str) -> Value {
+    let held = |state: &Value| {
+        state["attention"].as_array().unwrap().iter().find(|held| held["name"] == name).cloned()
+    };
+    held(&site.wait_state(|state| held(state).is_some(), LIMIT).unwrap()).unwrap()
+}
+
+/// A visitor who sends in alice's name, and hears what she is told.
+fn forged(visitor: &TestClient, alice: &Operator, verb: &str, change: impl Fn(Post) -> Post) -> Value {
+    let (id, payload) = request(json!({ "mm": 3.0 })).unwrap();
+    visitor.publish(change(Post::to(alice.command_topic(verb), payload))).unwrap();
+    alice.terminal(&id).unwrap()
+}
+
+#[test]
+fn where_the_broker_proves_nothing_only_signed_commands_move_the_focuser() {
+    let site = signed();
+    let (visitor, alice) = (site.client("bob").unwrap(), Operator::new(&site, "alice").unwrap());
+    visitor.subscribe("clasp/focuser/command/alice/+").unwrap();
+    assert!(
+        attention(&site, "acl_open")["text"].as_str().unwrap().contains("commands that need no signature")
+    );
+    let meta = site.wait_json("meta", |meta| meta["verbs"].is_array(), LIMIT).unwrap();
+    for verb in meta["verbs"].as_array().unwrap() {
+        assert_eq!(verb["needs_signature"], verb["name"] != "stop", "{verb}");
+    }
+
+    ended(&forged(&visitor, &alice, "set", |post| post), "rejected", 34, "unsigned");
+    let output = site.tool("alice", &["init"]).unwrap();
+    assert_eq!(output.code, 0, "{output:?}");
+    let output = site.tool("alice", &["set", "1.5"]).unwrap();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert_eq!(at_rest(&site)["current_mm"], 1.5);
+    let sent = targets_sent(&site);
+
+    // What he has caught of hers, as it was, and with a wish of his own.
+    let is_hers = |message: &Message| message.topic.ends_with("/set") && !message.user_properties.is_empty();
+    let caught = visitor.wait_for(is_hers, LIMIT).unwrap();
+    let (name, signature) = caught.user_properties[0].clone();
+    let with_hers = |post: Post| post.user_property(&name, signature.clone());
+    ended(&forged(&visitor, &alice, "set", with_hers), "rejected", 35, "bad_signature");
+    let id = caught.json().unwrap()["id"].as_str().unwrap().to_owned();
+    let again = with_hers(Post::to(caught.topic.clone(), caught.payload.clone()));
+    let verdict = alice.ask_raw(again, &id).unwrap();
+    assert_eq!((&verdict["code"], &verdict["duplicate"]), (&json!(0), &json!(true)), "{verdict}");
+    assert_eq!(targets_sent(&site), sent);
+
+    // A stop needs no signature, whoever sends it.
+    let mut moving = site.launch_own_tool("alice", &["set", "4"]).unwrap().spawn().unwrap();
+    wait_under_way(&site, 1.5, 0.3);
+    succeeded(&alice.ask("stop", json!({})).unwrap());
+    assert_eq!(moving.wait_exit(LIMIT).unwrap(), 28, "{}", moving.stderr());
+    nothing_forbidden(&site);
+}
+
+#[test]
+fn who_was_revoked_signs_for_nothing_and_without_the_list_nobody_does() {
+    let site = signed();
+    let alice = Operator::new(&site, "alice").unwrap();
+    let ping = || site.tool("alice", &["ping"]).unwrap();
+    assert_eq!(ping().code, 0);
+    revoke(&site, &[ALICE]);
+    let refused = |words: &str| {
+        testbed::wait::wait_for(words, LIMIT, || {
+            let output = ping();
+            (output.code == 35 && output.stderr.contains(words)).then_some(())
+        })
+        .unwrap();
+    };
+    refused("the certificate of alice was revoked");
+    std::fs::remove_file(site.dir().join("crl.pem")).unwrap();
+    let held = attention(&site, "signatures_unchecked");
+    assert!(held["text"].as_str().unwrap().contains("crl.pem does not exist"), "{held}");
+    refused("the bridge cannot verify signatures");
+    succeeded(&alice.ask("stop", json!({})).unwrap());
+    revoke(&site, &[]);
+    testbed::wait::wait_for("the list to be back", LIMIT, || (ping().code == 0).then_some(())).unwrap();
+}
