@@ -90,7 +90,9 @@ impl Promises {
             assert_eq!(state.device.reading, Reading::default(), "not connected: {state:#?}");
             assert!(!state.device.cooling_ok, "{state:#?}");
         }
-        let is_old = |water: &VecDeque<(Instant, f64)>| water.get(1).is_some_and(|(at, _)| now.since(*at) > FRESH + SECOND * 30);
+        let is_old = |water: &VecDeque<(Instant, f64)>| {
+            water.get(1).is_some_and(|(at, _)| now.since(*at) > FRESH + SECOND * 30)
+        };
         while is_old(&self.water) {
             self.water.pop_front();
         }

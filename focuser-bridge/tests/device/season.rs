@@ -142,7 +142,8 @@ fn season(first: u64, nights: u64) -> (u64, u64) {
         }
     };
     std::thread::scope(|scope| {
-        let [one, other] = [scope.spawn(work), scope.spawn(work)].map(|half| half.join().expect("it says which"));
+        let [one, other] =
+            [scope.spawn(work), scope.spawn(work)].map(|half| half.join().expect("it says which"));
         (one.0 + other.0, one.1 + other.1)
     })
 }

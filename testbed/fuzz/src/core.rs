@@ -120,9 +120,7 @@ impl<I: Instrument> Lives<I> {
                 let topic = format!("{}/command/{by}/{verb}", self.core.desk.base);
                 vec![message(topic, payload.as_bytes(), *now)]
             }
-            [b'i', rest @ ..] => {
-                inputs.iter().map(|topic| message(topic.clone(), rest, *now)).collect()
-            }
+            [b'i', rest @ ..] => inputs.iter().map(|topic| message(topic.clone(), rest, *now)).collect(),
             [b'w', rest @ ..] => {
                 let pause = rest.first().copied().unwrap_or_default();
                 *now = now.after(Duration::from_millis(u64::from(pause) * u64::from(pause)));
@@ -156,7 +154,8 @@ impl<I: Instrument> Lives<I> {
             match core.poll_output() {
                 None => return,
                 Some(Output::Set { payload, .. }) => {
-                    let readable = payload.is_empty() || serde_json::from_slice::<serde_json::Value>(&payload).is_ok();
+                    let readable =
+                        payload.is_empty() || serde_json::from_slice::<serde_json::Value>(&payload).is_ok();
                     assert!(readable || payload.is_ascii(), "{}", payload.escape_ascii());
                 }
                 Some(_) => {}

@@ -34,7 +34,8 @@ impl Request {
 
     /// Whether this is what the device was told to do. Two requests may have the same id.
     pub(crate) fn is_admitted_as(&self, ticket: &Ticket, verb: &Verb, arguments: &Arguments) -> bool {
-        let is_its = ticket.by.as_str() == self.by && ticket.id.as_ref().is_some_and(|id| id.as_str() == self.id);
+        let is_its =
+            ticket.by.as_str() == self.by && ticket.id.as_ref().is_some_and(|id| id.as_str() == self.id);
         let mut numbers = arguments.numbers();
         let has_its = numbers.all(|(name, number)| self.argument == format!(r#","{name}":{number}"#));
         is_its && verb.name == self.verb && has_its

@@ -83,7 +83,9 @@ pub const SITUATIONS: [(&str, Rule); 12] = [
     ("a verdict was said again after a kill", |scene, world| {
         world.kills(scene) > 0 && has_verdict(world, |it| it.duplicate)
     }),
-    ("a client waits for a command that runs already", |_, world| world.arrivals.iter().any(|it| it.in_progress)),
+    ("a client waits for a command that runs already", |_, world| {
+        world.arrivals.iter().any(|it| it.in_progress)
+    }),
     ("a request was refused as busy", |_, world| is_refused(world, Code::Blocked)),
     ("a request was refused for its sender", |_, world| is_refused(world, Code::NotAuthorised)),
     ("a request was refused for its id", |_, world| is_refused(world, Code::IdReused)),

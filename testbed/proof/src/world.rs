@@ -109,7 +109,9 @@ impl World {
     /// Nothing has arrived yet.
     pub(crate) fn new(scene: &Scene) -> Self {
         const MILLISECONDS: i64 = 1_796_000_000_000;
-        let Some(utc) = Utc::from_unix_milliseconds(MILLISECONDS) else { unreachable!("a date of this century") };
+        let Some(utc) = Utc::from_unix_milliseconds(MILLISECONDS) else {
+            unreachable!("a date of this century")
+        };
         let mut world = Self {
             left: scene.bounds,
             now: Now { instant: Instant::from_boot(Duration::from_secs(86_400)), utc },
@@ -298,7 +300,8 @@ impl World {
             let is_known = self.disk.contents.has_open(&arrival.at.to_string());
             arrival.due = arrival.due.filter(|_| is_known);
             // A stop does not wait for the disk, and a query is not written to it.
-            let waits = scene.requests.get(arrival.request).is_some_and(|it| !["stop", "ping"].contains(&it.verb));
+            let waits =
+                scene.requests.get(arrival.request).is_some_and(|it| !["stop", "ping"].contains(&it.verb));
             arrival.excused |= !is_known && (hasty || !waits);
         }
         // What went on without the disk may run again: the contract says so.
@@ -350,7 +353,9 @@ impl World {
     }
 
     fn post(&mut self, Post { topic, correlation, reply, receipt }: Post) {
-        let Some(place) = self.arrivals.iter().position(|arrival| arrival.at == reply.received_at) else { return };
+        let Some(place) = self.arrivals.iter().position(|arrival| arrival.at == reply.received_at) else {
+            return;
+        };
         let is_terminal = reply.status.is_terminal();
         if let Some(arrival) = self.arrivals.get_mut(place) {
             arrival.hear(&reply);
@@ -368,7 +373,8 @@ impl World {
     }
 
     fn note_begin(&mut self, ticket: &Ticket, verb: &Verb, arguments: &Arguments, scene: &Scene) {
-        let request = scene.requests.iter().position(|request| request.is_admitted_as(ticket, verb, arguments));
+        let request =
+            scene.requests.iter().position(|request| request.is_admitted_as(ticket, verb, arguments));
         let asked = request.and_then(|index| scene.requests.get(index));
         // A stop that the Desk orders itself, in the name of whoever is owed a verdict, has no id.
         let is_own = ticket.id.is_none() && verb.stop;

@@ -25,7 +25,8 @@ fn a_kill_at_any_moment_leaves_each_client_one_verdict() {
 
 #[test]
 fn a_broken_connection_loses_no_verdict() {
-    let checked = holds(&[request("set", "alice"), request("init", "bob")], Bounds { breaks: 1, ..Bounds::NONE });
+    let checked =
+        holds(&[request("set", "alice"), request("init", "bob")], Bounds { breaks: 1, ..Bounds::NONE });
     assert!(checked.all_states() > 500, "{checked:?}");
 }
 

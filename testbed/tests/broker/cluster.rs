@@ -55,8 +55,12 @@ struct Stage<D: Instrument> {
 impl<D: Instrument> Stage<D> {
     /// Everything but the bridge, which has its settings. The observer is at the last node.
     fn without_bridge(count: usize) -> Self {
-        // The bridge sees that a forged will arrives, and would refuse whatever is not signed.
-        let mut site = SiteOf::<D>::builder().setting("require_acl", "false").start_without_bridge().unwrap();
+        // The bridge sees that a forged will arrives, and refuses whatever is not signed.
+        let builder = SiteOf::<D>::builder().setting_in("commands", "require_signature", "[\"all\"]");
+        let builder = builder.setting_in("commands", "crl_file", "\"crl.pem\"");
+        let mut site = builder.start_without_bridge().unwrap();
+        let revoked = site.broker.authority().revocation_list(&[], Duration::from_secs(86_400)).unwrap();
+        std::fs::write(site.dir().join("crl.pem"), revoked).unwrap();
         // The certificates are those of the site's Mosquitto, which nobody uses.
         site.broker.stop().unwrap();
         for name in NAMES.into_iter().chain(["pyro-gateway", "chiller-bridge", "focuser-bridge"]) {

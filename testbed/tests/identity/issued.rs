@@ -90,10 +90,7 @@ fn somebody_may_command_some_of_the_bridges() {
 
     // A certificate is not needed for it: it may come from another machine.
     let said = machine.identity(&["allow", "carol", "alert-bridge"]);
-    assert!(
-        said.contains("alert-bridge/clasp.toml: carol may command"),
-        "{said}"
-    );
+    assert!(said.contains("alert-bridge/clasp.toml: carol may command"), "{said}");
     machine.identity(&["allow", "dave"]);
     machine.identity(&["allow", "dave"]);
     assert_eq!(lists(), ["[\"carol\", \"dave\"]", "[\"nina\", \"dave\"]", "[\"nina\", \"dave\"]"]);
