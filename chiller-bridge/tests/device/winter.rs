@@ -425,6 +425,7 @@ fn in_a_winter_of_troubles_the_safety_rules_hold_in_every_step() {
 
 #[test]
 #[ignore = "`make season` runs it, with an optimised build"]
+#[expect(clippy::disallowed_methods, reason = "says how long it took")]
 fn a_season_from_october_to_march() {
     let (days, seed) = (setting("OBSBUS_SEASON_DAYS", 168), setting("OBSBUS_SEASON_SEED", 1));
     let start = std::time::Instant::now();

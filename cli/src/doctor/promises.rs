@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the clock for how long it listens")]
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now};
@@ -14,6 +15,7 @@ use bus::topic::{Base, CANARY, What};
 use bytes::Bytes;
 
 use super::catalogue::Check;
+use super::limited::LIMIT;
 use super::report::{Finding, Report};
 use super::survey::Survey;
 use super::{lost, within};
@@ -138,8 +140,9 @@ impl Survey {
         let topic = nobody.state();
         self.client.subscribe(std::slice::from_ref(&topic)).await?;
         let id = new_id().map(|id| id.to_string()).unwrap_or_default();
+        let limit = self.limit();
         let left = match ClientId::random(&self.identity) {
-            Ok(other) => Client::connect_with_will(broker, &other, self.limit(), &topic, &id).await,
+            Ok(other) => self.beside(Client::connect_with_will(broker, &other, limit, &topic, &id)).await?,
             Err(error) => Err(error.into()),
         };
         match left {
@@ -162,26 +165,35 @@ impl Survey {
     /// in that name.
     ///
     /// # Errors
-    /// The random numbers ran out.
-    pub(crate) async fn claim(&self, broker: &BrokerSettings, nobody: &Base) -> Result<Kept, SessionError> {
+    /// The connection broke, or the random numbers ran out.
+    pub(crate) async fn claim(
+        &mut self,
+        broker: &BrokerSettings,
+        nobody: &Base,
+    ) -> Result<Kept, SessionError> {
         if let Credentials::Password { .. } = broker.credentials {
             return Ok(Kept::Unknown("a password user is known by the name in its CONNECT".to_owned()));
         }
         let other = ClientId::random(&self.identity)?;
-        let mut claiming = match Client::connect_claiming(broker, &other, self.limit(), CANARY).await {
-            Ok(client) => client,
-            Err(SessionError::Refused(_)) => return Ok(Kept::Yes("such a connection is refused")),
-            Err(error) => return Ok(Kept::Unknown(error.to_string())),
-        };
-        let response_topic = nobody.reply(&self.identity, None);
-        let properties = Properties { expiry_s: 2, response_topic, correlation: Bytes::new() };
-        let answer = claiming.publish(&nobody.canary(), Bytes::new(), properties).await;
-        Box::pin(claiming.disconnect()).await;
-        Ok(match answer {
-            Ok(Acknowledged::Taken | Acknowledged::NobodyListens) => Kept::No(nobody.canary()),
-            Ok(_) => Kept::Yes("ignored"),
-            Err(error) => Kept::Unknown(error.to_string()),
-        })
+        let (limit, response_topic) = (self.limit(), nobody.reply(&self.identity, None));
+        let work = claimed(broker, &other, limit, nobody, response_topic);
+        Box::pin(self.beside(work)).await
+    }
+
+    /// Does this, which needs other connections, and serves the survey's own meanwhile: on a slow link it
+    /// takes so long that the own one would count as dead.
+    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Result<T, SessionError> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                message = self.client.next_message(LIMIT) => {
+                    if let Some(message) = message? {
+                        self.hear(&message);
+                    }
+                }
+            }
+        }
     }
 
     /// Reads what is stored twice: the time that is left must have become less. Meanwhile it listens
@@ -257,6 +269,29 @@ impl Survey {
         if !base.may_reply_on(topic, &self.identity) {
             foreign.get_or_insert_with(|| topic.to_owned());
         }
+    }
+}
+
+/// What became of a command in a claimed name.
+async fn claimed(
+    broker: &BrokerSettings,
+    other: &ClientId,
+    limit: Duration,
+    nobody: &Base,
+    response_topic: String,
+) -> Kept {
+    let mut claiming = match Client::connect_claiming(broker, other, limit, CANARY).await {
+        Ok(client) => client,
+        Err(SessionError::Refused(_)) => return Kept::Yes("such a connection is refused"),
+        Err(error) => return Kept::Unknown(error.to_string()),
+    };
+    let properties = Properties { expiry_s: 2, response_topic, correlation: Bytes::new() };
+    let answer = claiming.publish(&nobody.canary(), Bytes::new(), properties).await;
+    Box::pin(claiming.disconnect()).await;
+    match answer {
+        Ok(Acknowledged::Taken | Acknowledged::NobodyListens) => Kept::No(nobody.canary()),
+        Ok(_) => Kept::Yes("ignored"),
+        Err(error) => Kept::Unknown(error.to_string()),
     }
 }
 

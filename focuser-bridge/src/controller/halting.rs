@@ -4,15 +4,37 @@
 use std::time::Duration;
 
 use bridge::controller::Effect;
-use bus::clock::Now;
+use bus::clock::{Instant, Now};
 use bus::command::{Outcome, Ticket};
 use bus::message::{Code, EventBody, EventKind, Severity};
 
 use super::bounds::MOTION_SHOWS_WITHIN;
 use super::failure::Fault;
 use super::watch::Standstill;
-use super::{AFTERWARDS, AtStandstill, Focuser, Halt, Job, Motion, STOP_AGAIN, STOP_LIMIT};
+use super::{AFTERWARDS, Focuser, Job, Motion, STOP_AGAIN, STOP_LIMIT};
 use crate::protocol::{Reply, Request};
+
+/// Bringing the motor to standstill.
+#[derive(Debug)]
+pub(super) struct Halt {
+    pub(super) watch: Standstill,
+    pub(super) deadline: Instant,
+    /// The motor may have been turning.
+    pub(super) turned: bool,
+    /// The answers to give at standstill.
+    pub(super) answers: Vec<(Ticket, AtStandstill)>,
+    pub(super) let_go: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum AtStandstill {
+    /// To the sender of the stop: success, with the position.
+    Confirm,
+    /// The same to the sender of a kill, once it is on the disk.
+    ConfirmKill,
+    /// To the sender of the motion.
+    End(Outcome),
+}
 
 impl Focuser {
     /// Sends a stop at once, whatever exchange is in progress, and watches for standstill.

@@ -41,6 +41,7 @@ use serde_json::Value;
 use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};
 use failure::{Fault, MotionError};
+use halting::{AtStandstill, Halt};
 use homing::Homing;
 pub use memory::{FailedMove, Saved, Unhomed};
 use moving::Moving;
@@ -99,28 +100,6 @@ enum Job {
     },
     Moving(Motion),
     Halt(Halt),
-}
-
-/// Bringing the motor to standstill.
-#[derive(Debug)]
-struct Halt {
-    watch: Standstill,
-    deadline: Instant,
-    /// The motor may have been turning.
-    turned: bool,
-    /// The answers to give at standstill.
-    answers: Vec<(Ticket, AtStandstill)>,
-    let_go: bool,
-}
-
-#[derive(Debug)]
-enum AtStandstill {
-    /// To the sender of the stop: success, with the position.
-    Confirm,
-    /// The same to the sender of a kill, once it is on the disk.
-    ConfirmKill,
-    /// To the sender of the motion.
-    End(Outcome),
 }
 
 /// The running command.
@@ -240,7 +219,6 @@ impl Focuser {
         self.effects.push_back(Effect::Save(saved));
     }
 
-    /// Whether a motion of ours may be turning the motor.
     fn motion_answered(&mut self, reply: Reply, now: Now) {
         if let Reply::Position(steps) = reply
             && self.is_out_of_range(steps)
@@ -422,11 +400,9 @@ impl Controller for Focuser {
             Job::Check { watch, .. } => Some(watch.request()),
             Job::Halt(halt) => Some(halt.watch.request()),
             Job::Moving(Motion::Move(moving)) => {
-                if let Some(until) = moving.waits_until(may_order, now.instant) {
-                    self.next_question = until;
-                    return None;
-                }
-                moving.request(may_order, now.instant)
+                let until = moving.waits_until(may_order, now.instant);
+                self.next_question = until.unwrap_or(self.next_question);
+                if until.is_some() { None } else { moving.request(may_order, now.instant) }
             }
             Job::Moving(Motion::Home(_)) if !may_order => Some(Request::ReadStatus),
             Job::Moving(Motion::Home(homing)) => homing.request(now.instant),

@@ -156,6 +156,7 @@ fn in_a_few_nights_of_focusing_the_rules_hold() {
 
 #[test]
 #[ignore = "`make season` runs it, with an optimised build"]
+#[expect(clippy::disallowed_methods, reason = "says how long it took")]
 fn a_season_of_two_hundred_nights() {
     let (nights, seed) = (setting("OBSBUS_SEASON_NIGHTS", 200), setting("OBSBUS_SEASON_SEED", 1));
     let start = std::time::Instant::now();

@@ -24,7 +24,7 @@ pub(crate) fn client(bytes: &[u8]) {
     let known = instrument.as_ref().unwrap_or(&unknown);
     for all in [false, true] {
         for first in [First::Attentions, First::Verdict] {
-            show(&Renderer::generic(known).status(&base, &view, now, Style::Plain, (first, all)));
+            show(Renderer::generic(known).status(&base, &view, now, Style::Plain, (first, all)));
         }
     }
     if let Ok(history) = cli::history::read(part()) {
@@ -32,7 +32,7 @@ pub(crate) fn client(bytes: &[u8]) {
         show(cli::history::page(&base, &history, known, None, now, frame).split('\n'));
     }
     let rows = [Row::of(&base, &Known { view, instrument: instrument.clone() }, now)];
-    show(&table(&rows, true, Some(80), Style::Plain));
+    show(table(&rows, true, Some(80), Style::Plain));
     let _ = json(&rows);
 }
 

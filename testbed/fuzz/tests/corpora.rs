@@ -1,5 +1,4 @@
 //! The committed corpora: whatever a fuzzer found once.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::path::Path;
 

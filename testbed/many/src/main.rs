@@ -25,8 +25,8 @@ use tokio::time::sleep;
 
 use instrument::{Chiller, Focuser, Running, start};
 
-/// Machines do not start in the same millisecond.
-const APART: Duration = Duration::from_millis(2);
+/// Machines do not start in the same millisecond, and each bridge makes two connections at its start.
+const APART: Duration = Duration::from_millis(8);
 
 fn main() -> Result<()> {
     let folder = std::env::args_os().nth(1).context("usage: many-bridges FOLDER")?;

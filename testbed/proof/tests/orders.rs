@@ -1,5 +1,5 @@
 //! A few small worlds, in each test run; `make prove` goes through all.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use proof::{Bounds, CASTS, Request, Scene, check};
 

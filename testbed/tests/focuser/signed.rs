@@ -77,7 +77,7 @@ fn where_the_broker_proves_nothing_only_signed_commands_move_the_focuser() {
     let with_hers = |post: Post| post.user_property(&name, signature.clone());
     ended(&forged(&visitor, &alice, "set", with_hers), "rejected", 35, "bad_signature");
     let id = caught.json().unwrap()["id"].as_str().unwrap().to_owned();
-    let again = with_hers(Post::to(caught.topic.clone(), caught.payload.clone()));
+    let again = with_hers(Post::to(caught.topic, caught.payload));
     let verdict = alice.ask_raw(again, &id).unwrap();
     assert_eq!((&verdict["code"], &verdict["duplicate"]), (&json!(0), &json!(true)), "{verdict}");
     assert_eq!(targets_sent(&site), sent);

@@ -28,11 +28,11 @@ pub enum FileError {
     #[error("is larger than 1 MiB: is this the right file?")]
     TooLarge,
     #[error(
-        "cannot be read by user {who}: it belongs to user {owner} and group {group}, mode {mode:04o}; \
+        "cannot be read by user {who}: it belongs to {owners}, mode {mode:04o}; \
          expected: for a service's key the group of its user ({own_group}) and mode 0640, for a person's an own file \
          of mode 0600"
     )]
-    Forbidden { who: String, own_group: String, owner: String, group: String, mode: u32 },
+    Forbidden { who: String, own_group: String, owners: String, mode: u32 },
     #[error(
         "cannot be reached by user {who}: one of the folders above it cannot be entered; change that, for \
          instance with chgrp and chmod g+x"
@@ -93,8 +93,11 @@ fn why_unreadable(file: &Path, error: io::Error) -> FileError {
                 Ok(metadata) => FileError::Forbidden {
                     who,
                     own_group: account::group_name(rustix::process::getegid().as_raw()),
-                    owner: account::user_name(metadata.uid()),
-                    group: account::group_name(metadata.gid()),
+                    owners: format!(
+                        "user {} and group {}",
+                        account::user_name(metadata.uid()),
+                        account::group_name(metadata.gid())
+                    ),
                     mode: metadata.mode() & 0o7777,
                 },
                 Err(_) => FileError::OutOfReach { who },

@@ -25,7 +25,7 @@ fn with(more: Vec<Entry>) -> Vec<&'static str> {
 }
 
 /// Changes the bodies of what was told about this, at this time.
-fn edit(log: &mut [Entry], at: f64, about: &str, key: &str, value: Value) {
+fn edit(log: &mut [Entry], at: f64, about: &str, key: &str, value: &Value) {
     let mut changed = 0;
     for entry in log {
         if let What::Told { about: of, body, .. } = &mut entry.what
@@ -79,7 +79,7 @@ fn two_verdicts_are_found() {
     );
     let again = |log: &mut Vec<Entry>| {
         log.push(reply(15.0, "alice", "focuser", "set", "m1", "succeeded", Some(0)));
-        edit(log, 15.0, "reply/alice/m1", "duplicate", true.into());
+        edit(log, 15.0, "reply/alice/m1", "duplicate", &true.into());
     };
     assert_eq!(broken(again), Vec::<&str>::new());
 }
@@ -94,7 +94,7 @@ fn a_verdict_that_never_comes_is_found_and_one_that_comes_late() {
     };
     assert_eq!(broken(lost), ["verdict-comes"]);
     let late = |log: &mut Vec<Entry>| {
-        edit(log, 10.02, "reply/ops/c1", "deadline", json!(date(10.05)));
+        edit(log, 10.02, "reply/ops/c1", "deadline", &json!(date(10.05)));
         let is = |entry: &&mut Entry| matches!(&entry.what, What::Told { body, .. } if body["id"] == "c1" && body["code"] == 0);
         log.iter_mut().filter(is).for_each(|entry| entry.t = 14.0);
     };
@@ -104,7 +104,7 @@ fn a_verdict_that_never_comes_is_found_and_one_that_comes_late() {
 #[test]
 fn a_code_that_does_not_fit_its_status_is_found() {
     let wrong =
-        |key: &'static str, value: Value| broken(move |log| edit(log, 10.6, "reply/alice/m1", key, value));
+        |key: &'static str, value: Value| broken(move |log| edit(log, 10.6, "reply/alice/m1", key, &value));
     assert_eq!(wrong("reason", json!("stopped")), ["codes"]);
     assert!(wrong("code", json!(1)).contains(&"codes"));
     assert!(wrong("code", Value::Null).contains(&"codes"));
@@ -255,10 +255,10 @@ fn a_state_that_looks_fresh_while_the_device_is_silent_is_found() {
     let silent = |log: &mut Vec<Entry>| {
         without(log, |entry| (16.2..20.0).contains(&entry.t) && matches!(entry.what, What::Line { .. }));
         log.push(state(19.5, 3, "two", "idle", 0.9));
-        edit(log, 19.5, "state", "date", json!(date(16.1)));
+        edit(log, 19.5, "state", "date", &json!(date(16.1)));
     };
     assert_eq!(broken(silent), ["never-fresh"]);
-    let kept = |log: &mut Vec<Entry>| edit(log, 16.0, "state", "connected", false.into());
+    let kept = |log: &mut Vec<Entry>| edit(log, 16.0, "state", "connected", &false.into());
     assert_eq!(broken(kept), ["never-fresh"]);
 }
 
@@ -287,7 +287,7 @@ fn a_death_that_nobody_is_told_is_found_and_words_of_the_dead() {
 
 #[test]
 fn a_position_where_it_never_was_is_found_and_rest_that_is_none() {
-    let elsewhere = |log: &mut Vec<Entry>| edit(log, 16.0, "state", "current_steps", steps(0.7).into());
+    let elsewhere = |log: &mut Vec<Entry>| edit(log, 16.0, "state", "current_steps", &steps(0.7).into());
     assert_eq!(broken(elsewhere), ["position"]);
     let turns = |log: &mut Vec<Entry>| {
         log.extend(
@@ -330,7 +330,7 @@ fn a_stored_state_that_is_old_is_found() {
     let stored = |t: f64, seq: u64, session: &str, published: f64| {
         broken(move |log| {
             log.push(state(t, seq, session, "idle", 0.9));
-            edit(log, t, "state", "published_at", json!(date(published)));
+            edit(log, t, "state", "published_at", &json!(date(published)));
             if let Some(What::Told { retained, .. }) = log.last_mut().map(|entry| &mut entry.what) {
                 *retained = true;
             }
