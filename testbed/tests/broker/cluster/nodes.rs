@@ -1,6 +1,8 @@
 //! Nodes of rmqttd on loopback, under the files of `deploy/cluster` and the access rules that `obsbus`
 //! writes for it. Only paths, ports and the node's number differ from production.
 
+#![expect(clippy::indexing_slicing, reason = "a node that does not exist is a mistake of the test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -105,8 +105,8 @@ fn a_client_whose_node_dies_with_it() {
     let mut stage = Stage::<Chiller>::without_bridge(3);
     let topic = stage.site.topic("availability");
     let files = stage.site.broker.client("chiller-bridge").unwrap();
-    let bridge = Connect::with(stage.cluster.port(0), files.clone())
-        .will(Post::to(topic.clone(), "offline").retained());
+    let bridge =
+        Connect::with(stage.cluster.port(0), files).will(Post::to(topic.clone(), "offline").retained());
     let bridge = bridge.connect().unwrap();
     assert!(bridge.publish(Post::to(topic.clone(), "online").retained().expiring(30)).unwrap().is_taken());
     wait_text(&stage.site.observer, &topic, "online", LIMIT).unwrap();
