@@ -28,6 +28,7 @@ help:
 	@echo '                    grow, or keep files or threads?'
 	@echo 'make test-brokers   the end-to-end tests under the Mosquitto of Debian 12, 13 and 14 (half an hour; TESTS=broker:'
 	@echo '                    only these test programs)'
+	@echo 'make test-cluster   the core of the bus on rmqttd: one node, then three of which one dies'
 	@echo 'make check          formatting, clippy, documentation, licences, systemd units'
 	@echo 'make check-asyncapi whether the AsyncAPI project accepts schemas/asyncapi.yaml (wants Node.js)'
 	@echo 'make bench          how fast it is, beside the targets (release build)'
@@ -79,6 +80,13 @@ test-brokers:
 	@tools/setup rust broker faketime python brokers
 	$(CARGO) build --workspace --bins --locked --quiet
 	@TESTS="$(TESTS)" tools/test-brokers bookworm trixie forky
+
+# One at a time: what is measured must not wait for another test.
+.PHONY: test-cluster
+test-cluster:
+	@tools/setup rust broker rmqttd
+	$(CARGO) build --workspace --bins --locked --quiet
+	@tools/test-cluster
 
 # OBSBUS_PROGRAMS is a folder with programs that are built already.
 test-node-red:

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use discovery::{birth, discovery_of_all};
 pub use replay::{Replayed, replay_clock, replay_filter, replayed};
-pub use survey::{everything_of, is_filter};
+pub use survey::{everything_of, is_filter, readable_of};
 pub use what::{What, with_other_identity};
 
 /// The identity level of the canary, whose publish the ACL must refuse.

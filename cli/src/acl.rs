@@ -1,6 +1,9 @@
 //! `obsbus acl --site NAME`: the shipped access rules of the broker, for any site.
 
-use bus::topic::{NAME_ALPHABET, is_name};
+mod rmqtt;
+
+use bus::topic::{Identity, NAME_ALPHABET, is_name};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::exit::Failure;
 
@@ -8,11 +11,41 @@ use crate::exit::Failure;
 const SHIPPED: &str = include_str!("../../mosquitto/obsbus.acl");
 const SHIPPED_SITE: &str = "clasp";
 
+pub(crate) fn command() -> Command {
+    let rmqtt = Arg::new("rmqtt")
+        .long("rmqtt")
+        .action(ArgAction::SetTrue)
+        .help("For rmqttd instead of Mosquitto, as its plugins/rmqtt-acl.toml");
+    let names = Arg::new("names")
+        .num_args(0..)
+        .value_name("NAME")
+        .requires("rmqtt")
+        .value_parser(|text: &str| Identity::new(text).map(|_| text.to_owned()))
+        .help("Identities besides the bridges and services: rmqttd lets in only those that are named");
+    Command::new("acl")
+        .about("Print the broker's access rules for a site (--site NAME)")
+        .arg(rmqtt)
+        .arg(names)
+}
+
+/// The access rules for this site, for the broker that was asked for.
+///
+/// # Errors
+/// As [`of_site`].
+pub(crate) fn asked_for(matches: &ArgMatches, site: &str) -> Result<String, Failure> {
+    let rules = of_site(site)?;
+    if !matches.get_flag("rmqtt") {
+        return Ok(rules);
+    }
+    let names: Vec<String> = matches.get_many("names").unwrap_or_default().cloned().collect();
+    Ok(rmqtt::rules(&rules, &names))
+}
+
 /// The access rules for this site.
 ///
 /// # Errors
 /// It is not a valid site name.
-pub(crate) fn of_site(site: &str) -> Result<String, Failure> {
+fn of_site(site: &str) -> Result<String, Failure> {
     if !is_name(site) {
         return Err(Failure::usage(format!("{site:?} is not the name of a site: expected {NAME_ALPHABET}")));
     }

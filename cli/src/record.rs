@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::clock::{Instant, Now, Utc};
-use bus::topic::everything_of;
+use bus::session::client::SessionError;
+use bus::topic::{everything_of, readable_of};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use record::line::{FORMAT, Gap, Header, Message};
 use record::{Plan, Redaction, When, Writer};
@@ -167,13 +168,14 @@ pub(crate) async fn replay(matches: &ArgMatches) -> Result<u8, Failure> {
 pub(crate) async fn record(matches: &ArgMatches, common: &Common) -> Result<u8, Failure> {
     let access = Access::find(common)?;
     let sites = access.sites(common.site.as_deref())?;
-    let filters: Vec<String> = match matches.get_many::<String>("topic") {
-        Some(given) => given.cloned().collect(),
-        None => sites.iter().map(|site| everything_of(site)).collect(),
-    };
+    let given: Option<Vec<String>> =
+        matches.get_many::<String>("topic").map(|given| given.cloned().collect());
     let mut ends = Ends::listen()?;
     let file = matches.get_one::<PathBuf>("file").cloned().unwrap_or_default();
-    let connection = Connection::open_to_all(&access, &filters).await?;
+    let (filters, connection) = match given {
+        Some(filters) => (filters.clone(), Connection::open_to_all(&access, &filters).await?),
+        None => open_to_everything(&access, &sites).await?,
+    };
     let redaction = matches.get_flag("redact").then(Redaction::default);
     let began = Now::read();
     let header = Header {
@@ -208,6 +210,24 @@ pub(crate) async fn record(matches: &ArgMatches, common: &Common) -> Result<u8, 
     let (messages, bytes) = recording.end(why)?;
     say(&format!("{why}: {messages} messages, {bytes} bytes in {}", file.display()));
     Ok(0)
+}
+
+/// Subscribes to everything of these sites, or, where the broker refuses that as a whole, to all that this
+/// identity may read.
+async fn open_to_everything(
+    access: &Access,
+    sites: &[String],
+) -> Result<(Vec<String>, Connection), SessionError> {
+    let everything: Vec<String> = sites.iter().map(|site| everything_of(site)).collect();
+    match Connection::open_to_all(access, &everything).await {
+        Err(SessionError::Subscription { .. }) => {
+            let readable: Vec<String> =
+                sites.iter().flat_map(|site| readable_of(site, &access.identity)).collect();
+            let connection = Connection::open_to_all(access, &readable).await?;
+            Ok((readable, connection))
+        }
+        opened => opened.map(|connection| (everything, connection)),
+    }
 }
 
 struct Recording {

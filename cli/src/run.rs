@@ -146,7 +146,7 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         Some(("acl", matches)) => {
             let common = usage::common(matches, common);
             let site = common.site.ok_or_else(|| Failure::usage("name the site: --site NAME"))?;
-            print(&acl::of_site(&site)?).map(|()| 0)
+            print(&acl::asked_for(matches, &site)?).map(|()| 0)
         }
         Some(("identity", matches)) => {
             let done = identity::run(matches, usage::common(matches, common).site);

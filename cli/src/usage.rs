@@ -8,6 +8,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::acl;
 use crate::archive;
 use crate::convert;
 use crate::doctor;
@@ -100,7 +101,7 @@ pub fn obsbus(version: &'static str) -> Command {
         .subcommand(ports::command())
         .subcommand(convert::command())
         .subcommand(transcript::command())
-        .subcommand(Command::new("acl").about("Print the broker's access rules for a site (--site NAME)"))
+        .subcommand(acl::command())
         .subcommand(identity::command())
         .subcommand(schema::command())
         .subcommand(completions())

@@ -212,8 +212,9 @@ fn call(command: &str) -> Option<(&'static str, Vec<&str>)> {
     match words.as_slice() {
         ["obsbus", "chiller", ..] => _ = words.splice(..2, ["chiller"]),
         ["obsbus", "focuser", ..] => _ = words.splice(..2, ["focus"]),
-        // Names of devices on other sites.
+        // Names of devices on other sites, and devices that only the broker knows.
         ["obsbus", device, ..] if device.contains('/') => return None,
+        ["obsbus", "alert" | "pyro-gateway", ..] => return None,
         _ => {}
     }
     if words.get(1) == Some(&"help") {

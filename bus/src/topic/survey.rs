@@ -2,10 +2,22 @@
 
 use super::{Base, CANARY, Identity, NameError, What};
 
+/// What of every device everybody may read.
+const PUBLIC: [&str; 7] = ["state", "availability", "health", "meta", "history", "recent", "event"];
+
 /// The filter for every topic of a site.
 #[must_use]
 pub fn everything_of(site: &str) -> String {
     format!("{site}/#")
+}
+
+/// What of a site `identity` may read, kind by kind: for a broker that grants a filter as a whole or not
+/// at all.
+#[must_use]
+pub fn readable_of(site: &str, identity: &Identity) -> Vec<String> {
+    let mut filters: Vec<String> = PUBLIC.iter().map(|what| format!("{site}/+/{what}")).collect();
+    filters.push(Base::replies_of_all(site, identity));
+    filters
 }
 
 /// Whether `text` can be a filter of MQTT: `+` and `#` are levels of their own, `#` the last.
@@ -91,6 +103,17 @@ mod tests {
         for bad in ["", "clasp/#/state", "clasp/a+", "clasp#", "a\u{0}", &"x".repeat(300)] {
             assert!(!is_filter(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_somebody_may_read_is_the_public_topics_and_the_own_replies() {
+        let filters = readable_of("clasp", &Identity::new("alice").unwrap());
+        let base = Base::new("clasp", "dome").unwrap();
+        for topic in [base.state(), base.availability(), base.health(), base.event()] {
+            assert!(filters.contains(&topic.replace("dome", "+")), "{topic}");
+        }
+        assert_eq!(filters.last().unwrap(), "clasp/+/reply/alice/+");
+        assert!(!filters.iter().any(|filter| filter.contains("command") || filter.contains('#')));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Who holds a serial port, as far as this user may see. The port is not opened: this alone resets
 //! many an adapter.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What was found.
@@ -37,12 +39,16 @@ pub(crate) fn examine(path: &Path, program: &str) -> Found {
 /// Name and id of each process that has the port open.
 fn holders(port: &Path) -> Vec<(String, u32)> {
     let is_pseudo = port.starts_with("/dev/pts");
+    // A container has pseudo-terminals of its own with the same names.
+    let wanted = std::fs::metadata(port).ok().map(|file| identify(&file));
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let holding = ids.filter(|id| {
         let open = open_files(*id);
+        let is_it = |(name, file): &(PathBuf, FileId)| name == port && Some(*file) == wanted;
         // Who has the other end of a pseudo-terminal is the device.
-        open.iter().any(|file| file == port) && !(is_pseudo && open.iter().any(|file| file.ends_with("ptmx")))
+        let is_device = || is_pseudo && open.iter().any(|(name, _)| name.ends_with("ptmx"));
+        open.iter().any(is_it) && !is_device()
     });
     holding
         .map(|id| {
@@ -52,9 +58,20 @@ fn holders(port: &Path) -> Vec<(String, u32)> {
         .collect()
 }
 
-fn open_files(process: u32) -> Vec<PathBuf> {
+/// File system and number in it.
+type FileId = (u64, u64);
+
+fn identify(file: &Metadata) -> FileId {
+    (file.dev(), file.ino())
+}
+
+fn open_files(process: u32) -> Vec<(PathBuf, FileId)> {
     let entries = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect()
+    let open = entries.map(|entry| {
+        let path = entry.path();
+        Some((std::fs::read_link(&path).ok()?, identify(&std::fs::metadata(&path).ok()?)))
+    });
+    open.flatten().collect()
 }
 
 #[cfg(test)]

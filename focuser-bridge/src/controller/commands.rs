@@ -11,7 +11,7 @@ use bus::message::{Code, reason};
 use super::failure::Fault;
 use super::homing::{Homing, Known};
 use super::moving::{Moving, Rest};
-use super::prepare::Stake;
+use super::prepare::{Plan, Stake};
 use super::slack::Approach;
 use super::{AFTERWARDS, AtStandstill, DEADLINE_MARGIN, Focuser, Job, Motion, Running, TEMPERATURE_EVERY};
 use crate::geometry::{FullStep, RETREAT_MM};
@@ -19,21 +19,6 @@ use crate::protocol::{COUNTER, Request};
 
 /// Poll interval of a motor whose standstill was not seen.
 const UNSTOPPED_POLL: Duration = Duration::from_millis(50);
-
-/// The plan of a move.
-pub(super) struct Plan {
-    pub(super) from: i32,
-    /// Empty if it is at the target already.
-    pub(super) legs: Vec<i32>,
-    time: Duration,
-}
-
-impl Plan {
-    /// The lowest and the highest counter of such a move.
-    pub(super) fn range(from: i32, legs: &[i32]) -> (i32, i32) {
-        legs.iter().fold((from, from), |(lowest, highest), leg| (lowest.min(*leg), highest.max(*leg)))
-    }
-}
 
 impl Focuser {
     /// How long the commanded motion may take; `None` without motion. An error if it is impossible.

@@ -3,14 +3,30 @@
 //! was reset since the last reading must be noticed before the order: should the link be lost during
 //! the motion, nothing would show it any more.
 
+use std::time::Duration;
+
 use bridge::controller::Command;
 use bus::clock::{Instant, Now};
 use bus::command::Ticket;
 
-use super::commands::Plan;
 use super::memory::Saved;
 use super::slack::Approach;
 use super::{Focuser, Job};
+
+/// The plan of a move.
+pub(super) struct Plan {
+    pub(super) from: i32,
+    /// Empty if it is at the target already.
+    pub(super) legs: Vec<i32>,
+    pub(super) time: Duration,
+}
+
+impl Plan {
+    /// The lowest and the highest counter of such a move.
+    pub(super) fn range(from: i32, legs: &[i32]) -> (i32, i32) {
+        legs.iter().fold((from, from), |(lowest, highest), leg| (lowest.min(*leg), highest.max(*leg)))
+    }
+}
 
 /// What a motion may do, as a restart must know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -80,3 +80,27 @@ fn a_bridge_that_gives_way_to_an_earlier_one_stops_its_motor() {
     // Time stands still for the unit then: that it heard is all that can be seen.
     assert_eq!(rig.orders().last().map(String::as_str), Some("P021"));
 }
+
+#[test]
+fn a_motion_that_sigterm_ended_while_the_broker_was_away_gets_its_verdict_from_the_next_bridge() {
+    let mut wrong = Vec::new();
+    for back in [0, 50, 150, 400] {
+        for stop in (0..800).step_by(61) {
+            let (mut rig, id) = Rig::moving();
+            rig.broker_down();
+            rig.run_for(back * MILLISECOND);
+            rig.broker_up();
+            rig.run_for(stop * MILLISECOND);
+            let is_running = rig.model().is_turning();
+            rig.stop();
+            rig.run_until(|rig| rig.has_ended(), 10 * SECOND);
+            rig.run_for(900 * MILLISECOND);
+            rig.restart();
+            rig.run_for(10 * SECOND);
+            if rig.outcomes(&id) != 1 {
+                wrong.push((back, stop, is_running, rig.outcomes(&id)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

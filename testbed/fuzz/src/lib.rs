@@ -16,10 +16,9 @@ mod topics;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 11] = [
     ("chiller_protocol", protocol::chiller),
     ("focuser_protocol", protocol::focuser),
-    ("thermometer_protocol", protocol::thermometer),
     ("transcripts", files::transcripts),
     ("records", files::records),
     ("commands", commands::commands),

@@ -1,7 +1,6 @@
 //! The codecs. A frame is a reply to at most one kind of request, and what has a checksum notices
 //! each flipped bit.
 
-use bridge::controller::Protocol as _;
 use chiller_bridge::protocol::{Codec, Fan, FrameNames, Request, TecBank, Temperature, Threshold, decode};
 use focuser_bridge::protocol as focus;
 
@@ -74,19 +73,4 @@ pub(crate) fn focuser(bytes: &[u8]) {
         Reply::Written => panic!("a read was answered"),
     }
     assert_eq!(READS.iter().filter(|other| other.decode(frame).is_ok()).count(), 1);
-}
-
-/// The first byte chooses the request; the rest is the frame.
-pub(crate) fn thermometer(bytes: &[u8]) {
-    use thermometer_bridge::protocol::{Codec, Reply, Request};
-    const READS: [Request; 2] = [Request::ReadTemperature, Request::ReadHeater];
-    let [which, frame @ ..] = bytes else { return };
-    let Some(request) = READS.get(usize::from(*which) % READS.len()) else { return };
-    let codec = Codec::new(std::time::Duration::from_secs(1));
-    if let Ok(reply) = codec.decode(request, &[], frame) {
-        if let Reply::Temperature(celsius) = reply {
-            assert!((-50.0..=150.0).contains(&celsius), "{celsius}");
-        }
-        assert_eq!(READS.iter().filter(|other| codec.decode(other, &[], frame).is_ok()).count(), 1);
-    }
 }

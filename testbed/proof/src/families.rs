@@ -3,8 +3,9 @@
 
 use std::sync::Mutex;
 
+use crate::checking::{Checked, check};
 use crate::request::CASTS;
-use crate::scene::{Bounds, Checked, Scene, check};
+use crate::scene::{Bounds, Scene};
 
 /// Worlds with the same bounds.
 #[derive(Debug)]

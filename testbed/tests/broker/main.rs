@@ -7,6 +7,7 @@
 
 mod access;
 mod browsers;
+mod cluster;
 mod contract;
 mod identity;
 mod installed;

@@ -199,7 +199,7 @@ pub(crate) const ROWS: [Row<Stage>; 11] = [
     Row {
         name: "an operator who may not command",
         break_it: |stage| stage.doctor("bob"),
-        says: &["commands: bob may not command clasp/chiller", "add bob to control_clients"],
+        says: &["commands: bob may not command clasp/chiller", "obsbus identity allow bob chiller-bridge"],
         code: 0,
         mend: nothing,
     },

@@ -94,9 +94,11 @@ fn somebody_may_command_some_of_the_bridges() {
     machine.identity(&["allow", "dave"]);
     machine.identity(&["allow", "dave"]);
     assert_eq!(lists(), ["[\"carol\", \"dave\"]", "[\"nina\", \"dave\"]", "[\"nina\", \"dave\"]"]);
-    for (name, said) in
-        [("visitor", "let visitor only read"), ("Alice", "expected"), ("acl-canary", "acl-canary")]
-    {
+    for (name, said) in [
+        ("visitor", "let visitor only read"),
+        ("Alice", "allowed: 1 to 64 of a-z"),
+        ("acl-canary", "acl-canary"),
+    ] {
         let error = machine.refused(&["allow", name]);
         assert!(error.contains(said), "{error}");
     }

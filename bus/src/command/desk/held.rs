@@ -91,9 +91,9 @@ impl Desk {
         }
     }
 
-    /// Replies that the broker may not have. An orderly end of the bridge delivers those that wait.
+    /// Replies that the broker may not have: at an orderly end, too, since it may be away just then.
     pub(super) fn owed_replies(&self, now: Instant) -> Vec<OwedReply> {
-        let owed = self.owed.values().filter(|owed| owed.until > now && !self.closed);
+        let owed = self.owed.values().filter(|owed| owed.until > now);
         owed.map(|owed| OwedReply { requester: owed.requester.clone(), reply: owed.reply.clone() }).collect()
     }
 
