@@ -59,7 +59,7 @@ pub(super) fn rules(mosquitto: &str, names: &[String]) -> String {
         );
     }
     for (control, topics) in [("publish", &everybody.publish), ("subscribe", &everybody.subscribe)] {
-        let common: Vec<String> = topics.iter().filter(|topic| !is_own(topic)).cloned().collect();
+        let common: Vec<String> = topics.iter().filter(|pattern| !is_own(pattern)).cloned().collect();
         rule_of(&mut text, "allow", "\"all\"", control, &common);
     }
     text.push_str("    [\"deny\", \"all\"],\n]\n");
@@ -100,12 +100,12 @@ fn grant(grants: &mut Grants, access: &str, topic: &str) {
     }
 }
 
-fn is_own(topic: &str) -> bool {
-    topic.split('/').any(|level| level == "%u")
+fn is_own(pattern: &str) -> bool {
+    pattern.split('/').any(|level| level == "%u")
 }
 
 fn own(patterns: &[String], name: &str) -> Vec<String> {
-    patterns.iter().filter(|topic| is_own(topic)).map(|topic| topic.replace("%u", name)).collect()
+    patterns.iter().filter(|pattern| is_own(pattern)).map(|pattern| pattern.replace("%u", name)).collect()
 }
 
 /// Both, without repetitions, in their order.

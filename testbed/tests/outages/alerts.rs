@@ -157,8 +157,8 @@ fn problems_reach_people_over_restarts_of_everything_and_only_once() {
         assert!(request.contains(part), "{part} is missing in {request}");
     }
     let said = alerter.site.dir().join("said");
-    let said = wait_for("what the program got", LIMIT, || fs::read_to_string(&said).ok()).unwrap();
-    let said: Value = serde_json::from_str(&said).unwrap();
+    let read = || serde_json::from_slice::<Value>(&fs::read(&said).ok()?).ok();
+    let said = wait_for("what the program got", LIMIT, read).unwrap();
     assert_eq!((&said["site"], &said["level"]), (&"clasp".into(), &"critical".into()));
     alerter.wait_state("a message that waits for the mail server", |state| {
         state["waiting"] == 1 && state["failing"][0].as_str().is_some_and(|text| text.starts_with("mail:"))

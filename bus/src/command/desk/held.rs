@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::super::journal::OwedReply;
 use super::super::requester::Requester;
-use super::super::terms::REPLY_EXPIRY;
+use super::super::terms::{Gate, REPLY_EXPIRY};
 use super::Desk;
 use crate::clock::{Instant, Now};
 use crate::message::Reply;
@@ -91,9 +91,11 @@ impl Desk {
         }
     }
 
-    /// Replies that the broker may not have: at an orderly end, too, since it may be away just then.
+    /// Replies that the broker may not have. An orderly end of the bridge delivers those that wait, unless
+    /// there is no connection.
     pub(super) fn owed_replies(&self, now: Instant) -> Vec<OwedReply> {
-        let owed = self.owed.values().filter(|owed| owed.until > now);
+        let will_be_delivered = self.closed && self.gate != Gate::Pending;
+        let owed = self.owed.values().filter(|owed| owed.until > now && !will_be_delivered);
         owed.map(|owed| OwedReply { requester: owed.requester.clone(), reply: owed.reply.clone() }).collect()
     }
 
