@@ -98,7 +98,7 @@ where
             self.dirty = true;
         } else if base.is_command(&incoming.topic) {
             // While another bridge may be alive, it answers; at the end, the next process does.
-            if !self.ending && (self.announced || self.rival.poll_timeout().is_none()) {
+            if self.ending.is_none() && (self.announced || self.rival.poll_timeout().is_none()) {
                 let controller = &self.controller;
                 self.desk.receive(incoming, now, |verb, arguments| controller.examine(verb, arguments));
             }

@@ -46,7 +46,7 @@ where
     /// Whether the daemon was asked to end at rest, and may now.
     pub(super) fn may_leave(&self) -> bool {
         self.leaving
-            && !self.ending
+            && self.ending.is_none()
             && self.stopping.is_none()
             && self.asked.is_none()
             && self.keeps_here().is_none()

@@ -52,6 +52,8 @@ const READ_LATE: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_secs(1);
 /// How long the end of the daemon waits for standstill of the device.
 const REST_LIMIT: Duration = Duration::from_secs(2);
+/// How long it waits for the broker to have the last replies.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
 
 /// The settings of the core.
 #[derive(Clone, Debug)]
@@ -257,7 +259,8 @@ where
     /// To end as soon as the device is at rest.
     leaving: bool,
     /// Running commands were answered; the journal with these answers is being saved.
-    ending: bool,
+    /// ...for so long, until the broker has them.
+    ending: Option<Instant>,
     finished: bool,
 }
 
@@ -320,7 +323,7 @@ where
             lost: left.lost,
             stopping: None,
             leaving: false,
-            ending: false,
+            ending: None,
             finished: false,
         };
         core.pump(now);
@@ -361,6 +364,7 @@ where
             self.discovery.as_ref().and_then(|discovery| discovery.poll_timeout()),
             quiet.or(self.announce_at),
             self.stopping.filter(|at| *at > self.pumped),
+            self.ending.filter(|at| *at > self.pumped),
             self.lost.ends_at(self.started.instant).filter(|at| *at > self.pumped),
         ];
         own.into_iter().flatten().min()
@@ -411,13 +415,13 @@ where
             self.desk.handle_timeout(now);
             self.dirty = true;
         }
-        if !self.ending && self.is_over(now.instant) {
-            self.ending = true;
+        if self.ending.is_none() && self.is_over(now.instant) {
+            self.ending = Some(now.instant + DELIVERY_LIMIT);
             self.desk.interrupt(now);
             self.dirty = true;
         }
         if self.may_leave() {
-            self.ending = true;
+            self.ending = Some(now.instant + DELIVERY_LIMIT);
             self.desk.close(now);
             events.push(self.farewell());
         }
@@ -439,8 +443,10 @@ where
         }
         self.show_recent(now);
         self.save_journal(now);
-        if self.ending {
-            if self.desk.holds_replies() {
+        if let Some(limit) = self.ending {
+            // What the broker has need not be said again by the next bridge.
+            let may_deliver = self.announced && now.instant < limit && self.desk.owes_replies(now.instant);
+            if self.desk.holds_replies() || may_deliver {
                 return;
             }
             self.finished = true;

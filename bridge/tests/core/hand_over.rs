@@ -3,6 +3,7 @@
 use bridge::core::{Event, File, Output};
 use bridge::store::StoreError;
 use bus::message::{EventKind, Severity};
+use bus::session::bridge::SessionEvent;
 
 use crate::rig::{Rig, events, full};
 
@@ -14,6 +15,15 @@ fn told(outputs: &[Output]) -> Vec<String> {
 
 fn ends(outputs: &[Output]) -> bool {
     outputs.iter().any(|output| matches!(output, Output::Finish { .. }))
+}
+
+/// That of the verdict, which the broker is to acknowledge.
+fn receipt(outputs: &[Output]) -> u64 {
+    let pushed = outputs.iter().filter_map(|output| match output {
+        Output::Push(message) => message.receipt,
+        _ => None,
+    });
+    pushed.last().expect("a verdict")
 }
 
 fn connected() -> Rig {
@@ -64,11 +74,26 @@ fn until_the_device_is_at_rest_it_works_on_and_a_second_request_changes_nothing(
     assert!(!ends(&outputs));
     let commands = events(&outputs).into_iter().filter(|event| event.body.kind == EventKind::Command);
     assert_eq!(commands.map(|event| event.body.reason).collect::<Vec<_>>(), [Some("succeeded".to_owned())]);
+    let verdict = receipt(&outputs);
     rig.device.set(|device| device.is_busy = false);
     rig.turn();
     let outputs = rig.outputs();
     assert_eq!(told(&outputs), ["ended_at_rest"]);
-    assert!(ends(&outputs));
+    assert!(!ends(&outputs), "the broker may not have the verdict yet");
+    rig.core.handle(Event::Session(SessionEvent::Delivered { receipt: verdict }), rig.now);
+    assert!(ends(&rig.outputs()));
+}
+
+#[test]
+fn the_end_waits_a_second_for_a_broker_that_does_not_take_the_last_verdict() {
+    let mut rig = connected();
+    rig.hear("clasp/chiller/command/alice/mode", b"manual", false);
+    rig.turn();
+    receipt(&rig.outputs());
+    rig.core.handle(Event::Stop, rig.now);
+    assert!(!ends(&rig.outputs()));
+    rig.let_pass(1);
+    assert!(ends(&rig.outputs()));
 }
 
 #[test]

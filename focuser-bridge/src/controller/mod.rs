@@ -311,6 +311,7 @@ impl Controller for Focuser {
 
     fn handle_command(&mut self, command: Command, now: Now) {
         self.run_command(command, now);
+        self.forget_prepared();
         self.note_status();
     }
 

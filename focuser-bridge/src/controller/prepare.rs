@@ -81,6 +81,13 @@ impl Focuser {
         }
     }
 
+    /// Nothing that was prepared begins any more.
+    pub(super) fn forget_prepared(&mut self) {
+        if self.prepared.take().is_some() {
+            self.save();
+        }
+    }
+
     /// Whether this command's stake was saved in advance, or is being saved.
     pub(super) fn take_prepared(&mut self, ticket: &Ticket, stake: Stake) -> bool {
         let prepared = self.prepared.take();

@@ -87,6 +87,11 @@ fn a_disk_that_takes_too_long_leaves_it_unmoved() {
     rig.run_for(30 * SECOND);
     assert_eq!(rig.targets().len(), sent);
     rig.assert_rests_at(1.0);
+    rig.forget_sent();
+    rig.restart();
+    rig.run_until_checked();
+    // With a motion on the disk it would begin with a stop.
+    assert!(rig.sent().iter().all(|sent| !sent.frame.starts_with("#P021")), "{:?}", rig.sent());
     assert_succeeded(&rig.command_and_wait("alice", "set", "3"));
 }
 

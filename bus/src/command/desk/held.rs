@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::super::journal::OwedReply;
 use super::super::requester::Requester;
-use super::super::terms::{Gate, REPLY_EXPIRY};
+use super::super::terms::REPLY_EXPIRY;
 use super::Desk;
 use crate::clock::{Instant, Now};
 use crate::message::Reply;
@@ -91,11 +91,15 @@ impl Desk {
         }
     }
 
-    /// Replies that the broker may not have. An orderly end of the bridge delivers those that wait, unless
-    /// there is no connection.
+    /// Whether the broker may not have a reply that somebody waits for.
+    #[must_use]
+    pub fn owes_replies(&self, now: Instant) -> bool {
+        self.owed.values().any(|owed| owed.until > now)
+    }
+
+    /// Replies that the broker may not have.
     pub(super) fn owed_replies(&self, now: Instant) -> Vec<OwedReply> {
-        let will_be_delivered = self.closed && self.gate != Gate::Pending;
-        let owed = self.owed.values().filter(|owed| owed.until > now && !will_be_delivered);
+        let owed = self.owed.values().filter(|owed| owed.until > now);
         owed.map(|owed| OwedReply { requester: owed.requester.clone(), reply: owed.reply.clone() }).collect()
     }
 
