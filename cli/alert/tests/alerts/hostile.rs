@@ -38,8 +38,8 @@ fn a_bridge_with_ten_thousand_attentions_makes_a_short_message_and_hides_no_othe
     assert!(site.last().body.contains("OVER  lamp: no answer"), "{}", site.last().body);
 }
 
-#[test]
-fn a_bridge_that_invents_attentions_and_events_fills_neither_memory_nor_disk() {
+/// A site whose alerter is told all events, and a device that is there.
+fn with_a_mad_device() -> Site {
     let mut settings = settings();
     settings
         .policy
@@ -47,6 +47,12 @@ fn a_bridge_that_invents_attentions_and_events_fills_neither_memory_nor_disk() {
         .push(Rule { of: Of::Events { reasons: Vec::new(), codes: Vec::new() }, ..rule("all") });
     let mut site = Site::with(settings);
     site.said("mad", What::Availability, b"online");
+    site
+}
+
+#[test]
+fn a_bridge_that_invents_attentions_and_events_fills_neither_memory_nor_disk() {
+    let mut site = with_a_mad_device();
     for round in 0..400 {
         let mad = state(&site, (0..50).map(|n| format!("a{round}_{n}")), "");
         site.said("mad", What::State, &mad);
@@ -81,13 +87,7 @@ fn an_attention_that_flips_at_50_hz_is_one_problem() {
 
 #[test]
 fn a_name_cannot_forge_a_line_of_a_message() {
-    let mut settings = settings();
-    settings
-        .policy
-        .rules
-        .push(Rule { of: Of::Events { reasons: Vec::new(), codes: Vec::new() }, ..rule("all") });
-    let mut site = Site::with(settings);
-    site.said("mad", What::Availability, b"online");
+    let mut site = with_a_mad_device();
     let forged = "x\r\nBcc: eve@example.org\n\nCRITICAL  lamp: on fire\u{1b}[2J\u{202e}";
     let mad = state(&site, [forged.to_owned()].into_iter(), forged);
     site.said("mad", What::State, &mad);

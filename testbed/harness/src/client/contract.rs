@@ -134,7 +134,9 @@ impl Schemas {
                 })
                 .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
         };
-        for file in files(folder) {
+        // The gateway is no bridge: its schema is beside it.
+        let beside_the_gateway = files(&folder.join("../deploy/compat"));
+        for file in files(folder).into_iter().chain(beside_the_gateway) {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             if let Some(kind) = stem.strip_suffix(STATE_SUFFIX) {
                 schemas.states.insert(kind.to_owned(), validator(&file));
@@ -165,8 +167,6 @@ impl Schemas {
             self.states.get(kind).map(|validator| held(validator, &name, value))
         };
         match kind {
-            // Of the gateway, which is no bridge, there is no schema: its own tests hold its state.
-            Some("gateway") => Ok(()),
             Some(kind) => of(kind).unwrap_or_else(|| Err(format!("(there is none of a {kind})"))),
             None if self.states.values().any(|validator| validator.is_valid(value)) => Ok(()),
             None => of(device).unwrap_or_else(|| Err("(of any instrument)".to_owned())),
