@@ -19,11 +19,11 @@ fn ends(outputs: &[Output]) -> bool {
 
 /// That of the verdict, which the broker is to acknowledge.
 fn receipt(outputs: &[Output]) -> u64 {
-    let pushed = outputs.iter().filter_map(|output| match output {
+    let mut pushed = outputs.iter().rev().filter_map(|output| match output {
         Output::Push(message) => message.receipt,
         _ => None,
     });
-    pushed.last().expect("a verdict")
+    pushed.next().expect("a verdict")
 }
 
 fn connected() -> Rig {

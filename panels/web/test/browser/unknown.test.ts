@@ -76,6 +76,8 @@ test("an instrument that nobody knows is shown and commanded by its meta alone",
     const command = watched.command(WHEEL, name);
     const before = player.commands.length;
     await fill(command);
+    // The control may still show the answer to an earlier press.
+    await until(`the command of ${name}`, async () => player.commands.length, (found) => found > before);
     await watched.answer(command, "done");
     const [sent] = player.commands.slice(before);
     const { id, ts, ttl_s, ...given } = sent?.payload ?? {};
