@@ -193,6 +193,11 @@ impl Chiller {
         self.unit.thermal.supply_celsius
     }
 
+    /// The lowest and the highest temperature of that water since the last call.
+    pub const fn take_supply_range_celsius(&mut self) -> (f64, f64) {
+        self.unit.thermal.take_range()
+    }
+
     /// The set point.
     #[must_use]
     pub fn set_point_celsius(&self) -> f64 {

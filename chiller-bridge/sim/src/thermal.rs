@@ -35,11 +35,13 @@ pub(super) struct Thermal {
     /// l/min.
     pub(super) flow: f64,
     integral: f64,
+    /// The least and the most of `supply_celsius` since [`Thermal::take_range`].
+    range: (f64, f64),
 }
 
 impl Thermal {
     pub(super) const fn new(supply_celsius: f64) -> Self {
-        Self { supply_celsius, drive: 0.0, flow: 0.0, integral: 0.0 }
+        Self { supply_celsius, drive: 0.0, flow: 0.0, integral: 0.0, range: (supply_celsius, supply_celsius) }
     }
 
     /// Lets `seconds` pass, with the pump and control on towards `set_point` or both off.
@@ -63,6 +65,12 @@ impl Thermal {
         let watts = LOSS * (around.ambient_celsius - self.supply_celsius) + share * around.heat_load_watts
             - self.drive * FULL_DRIVE_WATTS;
         self.supply_celsius += watts * seconds / HEAT_CAPACITY;
+        self.range = (self.range.0.min(self.supply_celsius), self.range.1.max(self.supply_celsius));
+    }
+
+    /// Between which temperatures the water was since the last call.
+    pub(super) const fn take_range(&mut self) -> (f64, f64) {
+        std::mem::replace(&mut self.range, (self.supply_celsius, self.supply_celsius))
     }
 
     /// `C` cooling or `H` heating; a unit in standby says `C` (recorded).

@@ -32,7 +32,8 @@ pub(crate) struct Promises {
     open: BTreeMap<String, Asked>,
     /// In tenths of a degree.
     set_points: BTreeSet<i64>,
-    water: VecDeque<(Instant, f64)>,
+    /// Until then since the look before: the lowest and the highest temperature.
+    water: VecDeque<(Instant, (f64, f64))>,
     /// Since when nothing has kept the bridge from publishing.
     well_since: Option<Instant>,
     pub(crate) answered: u64,
@@ -84,21 +85,19 @@ impl Promises {
     /// What it says of the water is what the water was, just now; without the unit it says nothing.
     fn look_at_the_water(&mut self, site: &mut Site) {
         let now = site.now().instant;
-        self.water.push_back((now, site.model().supply_celsius()));
+        self.water.push_back((now, site.model().take_supply_range_celsius()));
         let state = site.view();
         if !state.connected {
             assert_eq!(state.device.reading, Reading::default(), "not connected: {state:#?}");
             assert!(!state.device.cooling_ok, "{state:#?}");
         }
-        let is_old = |water: &VecDeque<(Instant, f64)>| {
-            water.get(1).is_some_and(|(at, _)| now.since(*at) > FRESH + SECOND * 30)
-        };
-        while is_old(&self.water) {
+        while self.water.front().is_some_and(|(until, _)| now.since(*until) > FRESH + SECOND * 30) {
             self.water.pop_front();
         }
         let Some(said) = state.device.reading.water_temp else { return };
-        let was = self.water.iter().map(|(_, celsius)| *celsius);
-        let (least, most) = was.fold((f64::MAX, f64::MIN), |(least, most), it| (least.min(it), most.max(it)));
+        let was = self.water.iter().map(|(_, range)| *range);
+        let wider = |(least, most): (f64, f64), range: (f64, f64)| (least.min(range.0), most.max(range.1));
+        let (least, most) = was.fold((f64::MAX, f64::MIN), wider);
         let is_so = (least - ROUNDING..=most + ROUNDING).contains(&said);
         assert!(is_so, "it says {said} °C, and the water had {least} to {most}: {state:#?}");
     }

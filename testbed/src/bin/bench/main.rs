@@ -69,34 +69,37 @@ fn main() -> Result<()> {
         bail!("no figure has {:?} in its name: there are {}", args.only, all.join(", "));
     }
     let mut report = Report::begin();
-    if !args.instruments.is_empty() {
-        let sizes: Vec<_> = args.instruments.iter().copied().map(usize::from).collect();
-        // What was measured before something failed is worth seeing.
-        let measured = scale::measure(&sizes, &mut report);
-        show(&report, &args.json)?;
-        return measured;
-    }
-    let wanted = |names: &[&str]| names.iter().any(|name| name.contains(args.only.as_str()));
+    let sizes: Vec<_> = args.instruments.iter().copied().map(usize::from).collect();
+    let measured =
+        if sizes.is_empty() { measure(&args.only, &mut report) } else { scale::measure(&sizes, &mut report) };
+    // What was measured before something failed is worth seeing.
+    show(&report, &args.json)?;
+    measured
+}
+
+/// The figures with `only` in their name.
+fn measure(only: &str, report: &mut Report) -> Result<()> {
+    let wanted = |names: &[&str]| names.iter().any(|name| name.contains(only));
     if wanted(&[STATUS, COMMAND].concat()) {
         eprintln!("a bridge, an idle line: chiller status, commands …");
         let stage = Stage::start(stage::instant_line(), None)?;
         if wanted(STATUS) {
-            figures::status(&stage, &mut report).context("measure chiller status")?;
+            figures::status(&stage, report).context("measure chiller status")?;
         }
         if wanted(COMMAND) {
-            figures::commands(&stage, &mut report).context("measure commands")?;
+            figures::commands(&stage, report).context("measure commands")?;
         }
         stage.stop()?;
         if wanted(COMMAND) {
             eprintln!("two bridges, one of which demands a signature …");
-            figures::signatures(&mut report).context("measure signatures")?;
+            figures::signatures(report).context("measure signatures")?;
         }
     }
     if wanted(LINE) {
         eprintln!("a bridge, a line of 9600 baud: readings, poll sets …");
         let config = Config { wire_time: true, ..stage::instant_line() };
         let stage = Stage::start(config, Some(0.5))?;
-        figures::line(&stage, &mut report).context("measure the serial line")?;
+        figures::line(&stage, report).context("measure the serial line")?;
         stage.stop()?;
     }
     if wanted(CAMERA) {
@@ -104,50 +107,50 @@ fn main() -> Result<()> {
         // Warm, so that it cools.
         let config = Config { wire_time: true, ambient_celsius: 22.0, ..stage::instant_line() };
         let stage = Stage::start_automatic(config, Some(0.5))?;
-        cameras::measure(&stage, &mut report).context("measure automatic control")?;
+        cameras::measure(&stage, report).context("measure automatic control")?;
         stage.stop()?;
     }
     if wanted(BROKER) {
         eprintln!("a broker that dies: retry, topics back …");
-        recovery::measure(&mut report).context("measure the broker's return")?;
+        recovery::measure(report).context("measure the broker's return")?;
     }
     if wanted(FOOTPRINT) {
         eprintln!("a bridge, left alone: memory, processor …");
         let config = Config { wire_time: true, gap: None, ..Config::default() };
         let stage = Stage::start(config, None)?;
-        figures::footprint(&stage, &mut report).context("measure the bridge's footprint")?;
+        figures::footprint(&stage, report).context("measure the bridge's footprint")?;
         stage.stop()?;
     }
     if wanted(&FOCUSER.concat()) {
         eprintln!("a focuser, a line of 38400 baud: stops, moves, focus status, memory, processor …");
         let mut stage = focuser::Stage::start().context("start the focuser's site")?;
         if wanted(FOCUSER[0]) {
-            focuser::stops(&stage, &mut report).context("measure the focuser's stop")?;
+            focuser::stops(&stage, report).context("measure the focuser's stop")?;
         }
         if wanted(FOCUSER[1]) {
-            focuser::moves(&stage, &mut report).context("measure the focuser's moves")?;
+            focuser::moves(&stage, report).context("measure the focuser's moves")?;
         }
         if wanted(FOCUSER[2]) {
-            focuser::status(&stage, &mut report).context("measure focus status")?;
+            focuser::status(&stage, report).context("measure focus status")?;
         }
         if wanted(FOCUSER[3]) {
-            focuser::footprint(&mut stage, &mut report).context("measure the focuser bridge's footprint")?;
+            focuser::footprint(&mut stage, report).context("measure the focuser bridge's footprint")?;
         }
         stage.stop()?;
     }
     if wanted(DISCOVERY) {
         eprintln!("a Home Assistant that is born: all entities, memory …");
-        discovery::measure(&mut report).context("measure discovery")?;
+        discovery::measure(report).context("measure discovery")?;
     }
     if wanted(METRICS) {
         eprintln!("a hundred devices: a scrape of obsbus metrics …");
-        metrics::measure(&mut report).context("measure obsbus metrics")?;
+        metrics::measure(report).context("measure obsbus metrics")?;
     }
     if wanted(VIRTUAL) {
         eprintln!("virtual time (the tests are built first): a year, a winter …");
-        virtual_time::measure(&mut report).context("measure virtual time")?;
+        virtual_time::measure(report).context("measure virtual time")?;
     }
-    show(&report, &args.json)
+    Ok(())
 }
 
 fn show(report: &Report, json: &Path) -> Result<()> {
