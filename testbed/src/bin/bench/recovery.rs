@@ -19,11 +19,13 @@ use crate::report::{Judged, Report, milliseconds};
 use crate::stage::{LIMIT, Stage, instant_line};
 
 const ROUNDS: usize = 8;
-/// The first retry waits for 0 to 2 s, at random. A round in which it came before anybody looked is
+/// In the broker's line about the bridge's connection.
+const BRIDGE: &str = " as chiller-bridge-";
+/// The first retry waits for up to 1.5 s, at random. A round in which it came before anybody looked is
 /// left out; the broker is back sooner than this in most.
 const EARLIEST_RETRY: Duration = Duration::from_millis(500);
 /// The longest wait, and the time to connect.
-const LATEST_RETRY_MS: f64 = 2100.0;
+const LATEST_RETRY_MS: f64 = 1600.0;
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 pub(crate) fn measure(report: &mut Report) -> Result<()> {
@@ -61,6 +63,7 @@ struct Round {
 /// `None` if the broker was not back in time to see the bridge's first attempt.
 fn round(stage: &mut Stage) -> Result<Option<Round>> {
     let log = stage.broker.dir().join("mosquitto.err");
+    let before = stage.broker.log().len();
     let lost = Now::read().instant;
     stage.broker.kill9()?;
     stage.broker.restart()?;
@@ -70,14 +73,18 @@ fn round(stage: &mut Stage) -> Result<Option<Round>> {
     for topic in first.iter().chain([&base.meta()]) {
         watcher.subscribe(topic)?;
     }
-    let offset = stage.broker.log().len();
-    if Now::read().instant.since(lost) > EARLIEST_RETRY {
+    let told = stage.broker.log();
+    let is_there = told.get(before..).is_some_and(|told| told.contains(BRIDGE));
+    if is_there || Now::read().instant.since(lost) > EARLIEST_RETRY {
         // Not before the bridge is there again: it is about to be stopped.
         stage.wait_ready("")?;
         return Ok(None);
     }
-    let (attempt, connected) = attempt(&log, offset)
-        .with_context(|| format!("{}\n{}", stage.bridge.stderr(), stage.broker.log()))?;
+    let Some((attempt, connected)) = attempt(&log, told.len())
+        .with_context(|| format!("{}\n{}", stage.bridge.stderr(), stage.broker.log()))?
+    else {
+        return Ok(None);
+    };
     let mut last = connected;
     for topic in &first {
         let message = watcher.wait_for(|message| message.topic == *topic, LIMIT)?;
@@ -88,8 +95,9 @@ fn round(stage: &mut Stage) -> Result<Option<Round>> {
     Ok(Some(Round { retry: attempt.since(lost), back: last.since(connected), meta: meta.since(connected) }))
 }
 
-/// When the bridge's first connection since `offset` began, and when the broker took it.
-fn attempt(log: &Path, offset: usize) -> Result<(Instant, Instant)> {
+/// When the bridge's first connection since `offset` began, and when the broker took it; `None` if it
+/// began before.
+fn attempt(log: &Path, offset: usize) -> Result<Option<(Instant, Instant)>> {
     let deadline = Deadline::after(LIMIT);
     let (mut seen, mut attempt) = (offset, None);
     while !deadline.left().is_zero() {
@@ -100,9 +108,8 @@ fn attempt(log: &Path, offset: usize) -> Result<(Instant, Instant)> {
         for line in String::from_utf8_lossy(fresh.get(..complete).unwrap_or_default()).lines() {
             if line.contains("New connection from") {
                 attempt = Some(now);
-            } else if line.contains(" as chiller-bridge-") {
-                let attempt = attempt.context("the bridge connected before anybody looked")?;
-                return Ok((attempt, now));
+            } else if line.contains(BRIDGE) {
+                return Ok(attempt.map(|attempt| (attempt, now)));
             }
         }
         seen += complete;
