@@ -137,10 +137,11 @@ pub(crate) fn moves(stage: &Stage, report: &mut Report) -> Result<()> {
         Some((Judged::Worst, 30.0)),
         seen.delays,
     )?;
-    for (legs, name) in [(1, "focuser move of one leg, overhead"), (2, "focuser move of two legs, overhead")]
+    for (legs, name, most) in
+        [(1, "focuser move of one leg, overhead", 25.0), (2, "focuser move of two legs, overhead", 40.0)]
     {
         let samples = overheads.remove(&legs).unwrap_or_default();
-        report.add(name, "ms", Some((Judged::Median, 60.0)), samples)?;
+        report.add(name, "ms", Some((Judged::Median, most)), samples)?;
     }
     Ok(())
 }
