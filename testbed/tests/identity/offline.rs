@@ -92,6 +92,13 @@ fn a_further_broker_has_a_name_a_key_and_hosts_of_its_own() {
     carry(&renewed.join("broker-b"), &spare.path("renewed"));
     spare.identity(&["install", spare.path("renewed").to_str().unwrap()]);
     crate::machine::until("the spare to show another certificate", || spare.shown_serial() != before);
+
+    let revoked = first.identity(&["revoke", "alice"]);
+    let told = "broker-b, on another machine, does not know it yet: carry ";
+    assert!(revoked.contains(told) && !revoked.contains("broker, on another"), "{revoked}");
+    carry(&first.at("/var/lib/obsbus-ca/crl.pem"), &spare.path("crl.pem"));
+    spare.identity(&["revoke", "alice", "--crl", spare.path("crl.pem").to_str().unwrap()]);
+    assert!(spare.connect(first.installed("alice")).is_err(), "the spare lets her in");
 }
 
 #[test]
