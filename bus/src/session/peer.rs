@@ -64,7 +64,7 @@ fn why(error: &io::Error, chain: &[Presented], broker: &BrokerSettings) -> Strin
         Some(error) => explain_tls(error, broker, &place, Now::read().utc),
         None => format!(
             "{place} closed the connection during the TLS handshake ({error}): is this the port of the TLS \
-             listener, and is the broker not full (docs/faults.md)?"
+             listener, or is the broker full (docs/faults.md)?"
         ),
     }
 }
