@@ -256,3 +256,19 @@ fn a_mail_server_with_a_wrong_certificate_is_said_and_the_others_get_the_message
         state["failing"][0].as_str().is_some_and(|text| text.starts_with(said))
     });
 }
+
+#[test]
+fn a_disk_that_fails_holds_no_message_back_and_what_was_told_is_forgotten_at_a_restart() {
+    let mut alerter = Alerter::start();
+    alerter.wait_state("a quiet alerter", |state| state["status"] == "quiet" && state["connected"] == true);
+    let disk = alerter.site.dir().join("alert-state");
+    fs::rename(&disk, alerter.site.dir().join("away")).unwrap();
+    // Root may write everywhere, but not into a file as if it were a folder.
+    fs::write(&disk, "in the way").unwrap();
+    alerter.site.port.unplug().unwrap();
+    alerter.wait_on_phone("CRITICAL: chiller: port missing", 1);
+    alerter
+        .wait_state("the disk to be said", |state| state["attention"].to_string().contains("journal_failed"));
+    alerter.restart();
+    alerter.wait_on_phone("CRITICAL: chiller: port missing", 2);
+}
