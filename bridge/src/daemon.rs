@@ -110,7 +110,7 @@ pub async fn run<I: Instrument>(
     .map_err(cannot("start the watchdog"))?;
     tracing::info!(
         version = I::VERSION,
-        port = %settings.serial_port.display(),
+        port = I::HAS_SERIAL_LINE.then(|| tracing::field::display(settings.serial_port.display())),
         broker = settings.broker.places(),
         identity = %identity,
         "{} bridge started",

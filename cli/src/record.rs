@@ -30,7 +30,7 @@ const WEB_PORT: &str = "9747";
 /// The command line of `record`.
 pub(crate) fn command() -> Command {
     Command::new("record")
-        .about("Write the traffic of the bus to a file, until Ctrl-C")
+        .about("Write the traffic of the bus to a file, until Ctrl-C or a limit")
         .after_help(
             "The file is JSON Lines, compressed: `zcat FILE | jq`. It holds what this identity may read. \
              It is never overwritten. docs/records.md describes it.",
@@ -55,7 +55,7 @@ pub(crate) fn command() -> Command {
                 .long("for")
                 .value_name("DURATION")
                 .value_parser(duration)
-                .help("End after this time: 90s, 30min, 12h, 7d"),
+                .help("End after this time: 90s, 5m or 5min, 12h, 7d"),
         )
         .arg(
             Arg::new("max-size")
@@ -194,7 +194,9 @@ pub(crate) async fn record(matches: &ArgMatches, common: &Common) -> Result<u8, 
         gap: None,
     };
     let what = filters.join(", ");
-    say(&format!("recording {what} to {} until Ctrl-C", file.display()));
+    let typed = |name: &str| matches.get_raw(name).and_then(|mut words| words.next()?.to_str());
+    let until = ending(typed("for"), typed("max-size"));
+    say(&format!("recording {what} to {}{until}", file.display()));
     let longest = matches.get_one::<Duration>("for").copied();
     let over = async {
         match longest {
@@ -210,6 +212,18 @@ pub(crate) async fn record(matches: &ArgMatches, common: &Common) -> Result<u8, 
     let (messages, bytes) = recording.end(why)?;
     say(&format!("{why}: {messages} messages, {bytes} bytes in {}", file.display()));
     Ok(0)
+}
+
+/// When a recording ends, in words behind the name of its file; the limits as the user has typed them.
+fn ending(longest: Option<&str>, largest: Option<&str>) -> String {
+    match (longest, largest) {
+        (None, None) => " until Ctrl-C".to_owned(),
+        (Some(longest), None) => format!(" for {longest}; Ctrl-C ends it before"),
+        (None, Some(largest)) => format!(" until it has the size {largest}; Ctrl-C ends it before"),
+        (Some(longest), Some(largest)) => {
+            format!(" for {longest}, or until it has the size {largest}; Ctrl-C ends it before")
+        }
+    }
 }
 
 /// Subscribes to everything of these sites, or, where the broker refuses that as a whole, to all that this

@@ -34,7 +34,7 @@ use crate::list;
 use crate::metrics;
 use crate::notes::Notes;
 use crate::outcome::outcome;
-use crate::output::{print, say, style};
+use crate::output::{print, print_lines, say, style};
 use crate::overview;
 use crate::ports;
 use crate::record;
@@ -151,7 +151,12 @@ fn run_obsbus(version: &'static str) -> Result<u8, Failure> {
         Some(("identity", matches)) => {
             let done = identity::run(matches, usage::common(matches, common).site);
             let (text, code) = done.map_err(|failure| Failure::said(failure.code(), failure.to_string()))?;
-            print(&text).map(|()| code)
+            // A table, or JSON.
+            if matches.subcommand_name() == Some("list") {
+                return print(&text).map(|()| code);
+            }
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            print_lines(&lines).map(|()| code)
         }
         Some(("schema", matches)) => {
             let name = matches.get_one::<String>("name").map(String::as_str);

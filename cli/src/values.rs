@@ -66,7 +66,7 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, NotUnderstood> {
-    let units = [("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
+    let units = [("s", 1), ("min", 60), ("m", 60), ("h", 3600), ("d", 86_400)];
     let seconds = with_unit(text, &units).filter(|seconds| *seconds <= 366 * 86_400);
     let expected = || not_understood("expected a duration of at most 366d: 90s, 30min, 12h or 7d");
     seconds.map(Duration::from_secs).ok_or_else(expected)
@@ -98,6 +98,7 @@ mod tests {
     #[test]
     fn durations_and_sizes_have_units_and_others_are_told_which() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), duration("5min"));
         assert_eq!(duration("12h"), Ok(Duration::from_secs(43_200)));
         assert_eq!(bytes("20M"), Ok(20_000_000));
         for text in ["", "12", "0s", "-1h", "1.5h", "367d", "9999999999999999999s"] {

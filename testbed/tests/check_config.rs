@@ -213,3 +213,25 @@ fn a_key_that_everybody_may_read_is_warned_of() {
     assert_eq!(output.code, 0, "{said}");
     assert!(said.contains("can be read by everybody on this host (mode 0644): chmod o= it"), "{said}");
 }
+
+#[test]
+fn a_bridge_without_a_serial_line_says_that_there_is_no_transcript_of_one_and_writes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("transcript.txt");
+    for option in ["--transcript", "--explain"] {
+        let launch = Launch::workspace("alert-bridge").unwrap().arg(option).arg(&file);
+        // --explain takes no settings.
+        let launch =
+            if option == "--transcript" { launch.arg(folder.path().join("clasp.toml")) } else { launch };
+        let output = launch.run(LIMIT).unwrap();
+        assert_eq!((output.code, output.stdout.as_str()), (64, ""), "{output:?}");
+        assert!(
+            output.stderr.contains(
+                "alert-bridge has no serial line, so there is no transcript of one: expected neither \
+                 --transcript nor --explain"
+            ),
+            "{output:?}"
+        );
+        assert!(!file.exists(), "{option} has made a file");
+    }
+}

@@ -103,6 +103,42 @@ fn every_verb_that_acts_can_be_sent_and_asks_where_it_is_dangerous() {
     }
 }
 
+/// Home Assistant has no key: what it showed as a control would only be refused (34).
+#[test]
+fn a_verb_that_needs_a_signature_is_named_with_the_reason_and_cannot_be_sent() {
+    for kind in &kinds() {
+        let (base, mut instrument) = instrument(kind, |text| text);
+        for verb in instrument.meta.verbs.iter_mut().filter(|verb| !verb.stop) {
+            verb.needs_signature = true;
+        }
+        let told = entities(&instrument.meta, &base, &settings());
+        let [dashboard, package] = values(&[Device::new(base.clone(), instrument.meta.clone(), &settings())]);
+        let mut published = Vec::new();
+        texts(&package, "", &mut published);
+        let mut shown = Vec::new();
+        texts(&dashboard, "", &mut shown);
+        for verb in instrument.meta.verbs.iter().filter(|verb| verb.class != Class::Query) {
+            let topic = base.command(&settings().identity, &verb.name);
+            assert!(
+                !published.contains(&("topic".to_owned(), topic.clone())),
+                "a script publishes on {topic}"
+            );
+            let script = format!("script.clasp_{kind}_{}", verb.name);
+            assert!(!dashboard.to_string().contains(&script), "{script} is on the dashboard");
+            let control =
+                told.iter().find(|entity| entity.config.get("command_topic") == Some(&topic.clone().into()));
+            let available = control.map(|entity| entity.config["availability"][0]["value_template"].clone());
+            if verb.stop {
+                assert_ne!(available.expect("a stop is an entity"), "offline", "{topic}");
+                continue;
+            }
+            assert!(available.is_none_or(|template| template == "offline"), "{topic}");
+            let named = format!("{} (needs a signature)", verb.label);
+            assert!(shown.iter().any(|(_, text)| *text == named), "{named:?} is not on the dashboard");
+        }
+    }
+}
+
 #[test]
 fn the_dashboard_names_no_entity_that_discovery_does_not_make() {
     for kind in &kinds() {

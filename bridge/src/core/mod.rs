@@ -52,6 +52,9 @@ const READ_LATE: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_secs(1);
 /// How long the end of the daemon waits for standstill of the device.
 const REST_LIMIT: Duration = Duration::from_secs(2);
+/// By what signatures are verified is read beside the start. That it has not been read yet is a fault only after
+/// this time, when a disk hangs.
+const TRUST_LIMIT: Duration = Duration::from_secs(5);
 /// How long it waits for the broker to have the last replies.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
 
@@ -249,6 +252,8 @@ where
     left: Option<Journal>,
     /// What could not be read of the previous process's files.
     lost: Lost,
+    /// Until when it may be unknown by what signatures are verified.
+    trust_due: Option<Instant>,
     history: Recorder,
     recent: recent::Recent,
     oversized: fit::Oversized,
@@ -321,6 +326,7 @@ where
             journal_due: None,
             left: Some(left.journal),
             lost: left.lost,
+            trust_due: Some(now.instant + TRUST_LIMIT),
             stopping: None,
             leaving: false,
             ending: None,
@@ -366,6 +372,7 @@ where
             self.stopping.filter(|at| *at > self.pumped),
             self.ending.filter(|at| *at > self.pumped),
             self.lost.ends_at(self.started.instant).filter(|at| *at > self.pumped),
+            self.trust_due.filter(|at| *at > self.pumped),
         ];
         own.into_iter().flatten().min()
     }
@@ -381,6 +388,7 @@ where
             Event::Certificates(certificates) => self.take_certificates(certificates),
             Event::Trust(trust) => {
                 self.desk.set_trust(trust);
+                self.trust_due = None;
                 self.dirty = true;
             }
             Event::Reloaded(result) => self.handle_reloaded(result, now),

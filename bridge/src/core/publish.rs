@@ -375,7 +375,8 @@ where
             conditions.push(Condition::new(&concern::SECOND_INSTANCE, text));
         }
         conditions.extend(self.certificates.conditions(now.utc));
-        conditions.extend(self.desk.signatures().problem(now.utc).map(|problem| {
+        let unread = self.trust_due.is_some_and(|due| now.instant < due);
+        conditions.extend(self.desk.signatures().problem(now.utc).filter(|_| !unread).map(|problem| {
             let text = format!("commands that need a signature are refused (code 35): {problem}");
             Condition::new(&concern::SIGNATURES_UNCHECKED, text)
         }));

@@ -63,7 +63,8 @@ fn why(error: &io::Error, chain: &[Presented], broker: &BrokerSettings) -> Strin
         }
         Some(error) => explain_tls(error, broker, &place, Now::read().utc),
         None => format!(
-            "{place} closed the connection during the TLS handshake ({error}): is this the port of the TLS listener?"
+            "{place} closed the connection during the TLS handshake ({error}): is this the port of the TLS \
+             listener, or is the broker full (docs/faults.md)?"
         ),
     }
 }

@@ -97,7 +97,9 @@ fn parse_toml(text: &str, path: &Path) -> Result<Map<String, Value>, Problems> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let line = error.span().map(|span| reader.line(span.start));
-        reader.problem(line, "", error.message().to_owned());
+        let twice = error.span().filter(|_| error.message() == "duplicate key");
+        let message = twice.and_then(|span| reader.twice(span));
+        reader.problem(line, "", message.unwrap_or_else(|| error.message().to_owned()));
     }
     let table = reader.table(document.get_ref(), "");
     if reader.problems.is_empty() { Ok(table) } else { Err(Problems::sorted(reader.problems)) }
@@ -141,6 +143,24 @@ impl Toml<'_> {
             ),
         };
         Value::new(Some(&Origin::File(self.path.to_owned(), Some(line)).to_text()), kind)
+    }
+
+    /// What stands a second time at `span`: mostly a section that was copied from a page to the end of a file which
+    /// has it.
+    fn twice(&self, span: std::ops::Range<usize>) -> Option<String> {
+        fn heading(line: &str) -> Option<&str> {
+            Some(line.trim_start().strip_prefix('[')?.split_once(']')?.0.trim())
+        }
+        let name = self.text.get(span.clone())?;
+        let here = self.line(span.start);
+        let Some(section) = self.text.lines().nth(here - 1).and_then(heading) else {
+            return Some(format!("{name} stands a second time in its section"));
+        };
+        let first = self.text.lines().take(here - 1).position(|line| heading(line) == Some(section))?;
+        Some(format!(
+            "the section [{section}] stands a second time: its keys belong below line {}",
+            first + 1
+        ))
     }
 
     fn unreadable(&mut self, line: usize, path: &str, number: &impl std::fmt::Display) -> ValueKind {

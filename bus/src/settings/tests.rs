@@ -301,6 +301,17 @@ fn all_syntax_errors_have_their_line() {
 }
 
 #[test]
+fn what_stands_twice_is_named_and_where_it_belongs() {
+    let text = format!("{CLIENT}\n[devices]\nport = \"x\"\n\n[broker] # once more\nport = 3\n");
+    assert_eq!(
+        problems("client.toml", &text, &[]),
+        ["client.toml:12: the section [broker] stands a second time: its keys belong below line 3"]
+    );
+    let found = problems("client.toml", "sites = [\"clasp\"]\n[broker]\nport = 1\nport = 2\n", &[]);
+    assert_eq!(found, ["client.toml:4: port stands a second time in its section"]);
+}
+
+#[test]
 fn a_key_below_the_wrong_heading_is_told_where_it_belongs() {
     let text = format!("{CLIENT}site = \"clasp\"\n");
     assert_eq!(

@@ -361,6 +361,12 @@ impl Alerts {
         Ok(count)
     }
 
+    /// Whether a problem is open that nobody has acknowledged.
+    #[must_use]
+    pub fn is_any_new(&self) -> bool {
+        self.memory.episodes.iter().any(|episode| episode.is_open() && episode.acknowledged.is_none())
+    }
+
     /// A bridge that is gone for good is nobody's problem.
     fn forget_devices(&mut self, now: Utc) {
         let gone = self.memory.episodes.iter().filter(|episode| {

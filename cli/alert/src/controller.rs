@@ -275,6 +275,10 @@ impl Controller for Alerter {
             }
             let number = episode(&arguments).and_then(Result::ok);
             let outcome = match self.alerts.acknowledge(ticket.by.as_str(), number, now.utc) {
+                Ok(0) if self.alerts.is_any_new() => Outcome::succeeded(
+                    "nothing is acknowledged: what is open began a moment ago, and nobody was told; try again in half a \
+                     minute, or name its number (--episode)",
+                ),
                 Ok(0) => Outcome::succeeded("there was nothing that was not acknowledged before"),
                 Ok(1) => Outcome::succeeded("one problem is acknowledged"),
                 Ok(count) => Outcome::succeeded(format!("{count} problems are acknowledged")),

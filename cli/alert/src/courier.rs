@@ -4,6 +4,7 @@
 //! the task, with a time limit of its own, so that no receiver delays another.
 #![expect(clippy::disallowed_methods, reason = "the IO shell: it stamps replies and keeps limits")]
 
+mod certificate;
 mod mail;
 mod program;
 mod visitors;

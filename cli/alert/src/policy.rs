@@ -265,6 +265,21 @@ mod tests {
         assert!(!hold("2026-11-20T20:59:00Z") && hold("2026-11-20T21:00:00Z"));
         assert!(hold("2026-11-21T06:29:00Z") && !hold("2026-11-21T06:30:00Z"));
         assert!(!hold("2026-07-20T19:59:00Z") && hold("2026-07-20T20:00:00Z"));
+        // The night in which summer begins has an hour less, and the one in which it ends an hour more.
+        assert!(hold("2027-03-28T05:29:00Z") && !hold("2027-03-28T05:30:00Z"));
+        assert!(
+            hold("2027-10-31T05:30:00Z") && hold("2027-10-31T06:29:00Z") && !hold("2027-10-31T06:30:00Z")
+        );
+        let small = QuietHours::parse("01:30-02:30", quiet.zone.clone()).unwrap();
+        let hold = |text: &str| small.hold(Utc::parse(text).unwrap());
+        // There is no 02:30: they end when the clock is put forward, from 02:00 to 03:00.
+        assert!(hold("2027-03-28T00:59:00Z") && !hold("2027-03-28T01:00:00Z"));
+        // There are two: what was held comes at the first, and the second half hour is quiet again.
+        for (time, is_quiet) in
+            [("00:00", true), ("00:29", true), ("00:30", false), ("01:00", true), ("01:30", false)]
+        {
+            assert_eq!(hold(&format!("2027-10-31T{time}:00Z")), is_quiet, "{time}");
+        }
         for wrong in ["22:00", "22-7", "25:00-07:00", "07:00-07:00"] {
             assert!(QuietHours::parse(wrong, TimeZone::UTC).is_none(), "{wrong}");
         }

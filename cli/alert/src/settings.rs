@@ -131,7 +131,7 @@ impl DeviceSettings for Settings {
 fn quiet(s: &mut Section) -> Option<QuietHours> {
     let zone = s
         .text("time_zone")
-        .check("the name of a time zone, such as \"Atlantic/Canary\", or \"UTC\"", |name| {
+        .check("a name in this machine's time zone database (the package tzdata), such as \"Atlantic/Canary\", or \"UTC\"", |name| {
             TimeZone::get(name).is_ok()
         })
         .default("UTC".to_owned());

@@ -112,7 +112,7 @@ fn body(site: &str, entries: &[Entry<'_>], link: Option<&str>, now: Utc) -> Stri
         let _ = writeln!(text, "\nand {} more: obsbus alert", entries.len() - SHOWN);
     }
     if entries.iter().any(|entry| entry.is_open() && entry.why != Why::Over) {
-        text.push_str("\nTo stop the repetitions: obsbus alert ack\n");
+        text.push_str("\nTo acknowledge, so that it is not said again: obsbus alert ack\n");
         if let Some(link) = link {
             let _ = writeln!(text, "or open {link} and press the button");
         }

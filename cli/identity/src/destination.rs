@@ -11,7 +11,7 @@ use bus::settings::Address;
 use crate::failure::Failure;
 use crate::files::{self, NewFile, Owner};
 use crate::machine::Machine;
-use crate::name::{BROKER, Kind};
+use crate::name::{BROKER, Kind, is_broker};
 use crate::person::{self, Access, Person};
 use crate::vault::facts;
 
@@ -88,10 +88,10 @@ impl Destination {
             )));
         }
         let (pair, authorities) = match kind {
-            Kind::Server if name != BROKER => {
+            Kind::Server if !is_broker(name) => {
                 return Err(Failure::usage(format!(
-                    "{name}: only the server {BROKER} has a place on this machine: leave out --install to get a \
-                     folder with its files"
+                    "{name}: of the servers only brokers, {BROKER} or {BROKER}-..., have a place on a machine: \
+                     `obsbus identity issue` without --install makes a folder with its files"
                 )));
             }
             // The second is for the tools.

@@ -7,6 +7,8 @@ use crate::failure::Failure;
 
 /// The name of the broker's own certificate.
 pub(crate) const BROKER: &str = "broker";
+/// The beginning of the names of further brokers: a spare, or the nodes of a cluster.
+const FURTHER_BROKER: &str = "broker-";
 /// The end of a bridge's name.
 const BRIDGE: &str = "-bridge";
 /// The beginning of the names of panel users, who have a password.
@@ -48,6 +50,11 @@ impl Kind {
     }
 }
 
+/// Whether a server of this name is a broker of the bus, whose files have a place on its machine.
+pub(crate) fn is_broker(name: &str) -> bool {
+    name == BROKER || name.starts_with(FURTHER_BROKER)
+}
+
 /// Checks a name against the rules of the bus and against the other ways to be somebody: the broker
 /// takes a password user for the owner of a certificate of the same name.
 ///
@@ -77,6 +84,10 @@ pub(crate) fn check(name: &str, kind: Kind, role: Role, panel_users: &[String]) 
         )));
     }
     match (kind, role) {
+        (Kind::Client, _) if is_broker(name) => Err(Failure::usage(format!(
+            "{name}: names that begin with {FURTHER_BROKER} belong to brokers: expected --server with the names under \
+             which clients reach it, or another name for a client"
+        ))),
         (Kind::Server, Role::Service | Role::Observer) => Err(Failure::new(format!(
             "{name} is a client in the broker's access rules: expected another name for a server"
         ))),
@@ -146,6 +157,19 @@ mod tests {
         }
         let server = check("powerd", Kind::Server, Role::Service, &[]).unwrap_err().to_string();
         assert!(server.contains("expected another name"), "{server}");
+    }
+
+    #[test]
+    fn a_further_broker_is_known_by_its_name_and_its_hosts() {
+        for name in ["broker", "broker-b", "broker-2"] {
+            assert!(is_broker(name), "{name}");
+            check(name, Kind::of(name, true), Role::None, &[]).unwrap();
+        }
+        assert!(!is_broker("web") && !is_broker("brokers"));
+        let client = refused("broker-b", Role::None);
+        assert!(client.contains("expected --server with the names"), "{client}");
+        // What ends so is a bridge, whatever it begins with.
+        check("broker-bridge", Kind::of("broker-bridge", false), Role::None, &[]).unwrap();
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn renew_one(
 /// The files of this machine that may hold an identity's certificate.
 fn places(machine: &Machine, entry: &Entry) -> Vec<PathBuf> {
     let usual = match entry.kind {
-        Kind::Server if entry.name == BROKER => Some(machine.broker().certificate),
+        Kind::Server if name::is_broker(&entry.name) => Some(machine.broker().certificate),
         Kind::Bridge => Some(machine.bridge(&entry.name).certificate),
         Kind::Server | Kind::Client => None,
     };
@@ -207,10 +207,15 @@ impl Due {
         let file = file.display();
         match is_registered {
             true => format!("{name}: {file} {ends}: obsbus identity renew {name}"),
-            false => format!(
-                "{name}: {file} {ends}: on the machine with the authority, obsbus identity renew {name}; then here \
-                 obsbus identity install {name}"
-            ),
+            false => {
+                // The certificate does not say under which name of a broker it was issued.
+                let note =
+                    if name == BROKER { " (a further broker: its own name, such as broker-b)" } else { "" };
+                format!(
+                    "{name}: {file} {ends}: on the machine with the authority, obsbus identity renew {name}; then here \
+                     obsbus identity install {name}{note}"
+                )
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::files::{self, NewFile};
 use crate::issue::lines;
 use crate::machine::Machine;
-use crate::name::Kind;
-use crate::register::{RevocationList, day};
+use crate::name::{self, Kind};
+use crate::register::{Entry, RevocationList, day};
 use crate::vault::Vault;
 
 /// Revokes all certificates of `name`. Doing it again does what an interrupted run has not done.
@@ -51,6 +51,9 @@ pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
             format!("carry {} there; there: obsbus identity revoke {name} --crl crl.pem", path.display()),
         ])
     };
+    if is_trusted {
+        report += &lines(brokers_elsewhere(&vault, name));
+    }
     report += &lines(replace_list_of_bridges(&context.machine, &list)?);
     if kind == Kind::Server {
         report += &lines([format!(
@@ -62,6 +65,27 @@ pub(crate) fn revoke(context: &Context, name: &str) -> Result<String, Failure> {
         report += &forbid(context, name, is_here && !is_trusted);
     }
     Ok(report)
+}
+
+/// What is left to do for a spare, or the other nodes of a cluster.
+fn brokers_elsewhere(vault: &Vault, name: &str) -> Vec<String> {
+    let entries = vault.register.newest().into_iter();
+    let brokers = entries.filter(|entry| {
+        entry.is_in_use()
+            && entry.installed.is_none()
+            && entry.kind == Kind::Server
+            && name::is_broker(&entry.name)
+    });
+    let list = vault.path("crl.pem");
+    let what = |entry: &Entry| {
+        format!(
+            "{}, on another machine, does not know it yet: carry {} there; there: obsbus identity revoke {name} \
+             --crl crl.pem",
+            entry.name,
+            list.display()
+        )
+    };
+    brokers.map(what).collect()
 }
 
 /// Makes the list of revoked certificates, of those in the register and in earlier lists, and keeps it.

@@ -74,7 +74,9 @@ fn init() -> Command {
 fn issue() -> Command {
     Command::new("issue")
         .about("Make a key and a certificate for each NAME")
-        .arg(names().help("broker, KIND-bridge, or the name of a person or a service"))
+        .arg(names().help(
+            "broker (a further one: broker-b, with --server), KIND-bridge, or the name of a person or a service",
+        ))
         .arg(server())
         .arg(install_flag())
         .arg(

@@ -55,6 +55,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) base: &'a Base,
     pub(crate) device: &'a Device,
     pub(crate) identity: &'a Identity,
+    /// Whether we have a key to sign with.
+    pub(crate) can_sign: bool,
     /// By how many seconds our clock is ahead of each other bridge's, as far as known.
     pub(crate) others_ahead_s: &'a [f64],
     /// Whether the retained commands were looked at with the bridge's own identity.
@@ -369,7 +371,17 @@ impl Judge<'_> {
             }
             Pinged::NotSent | Pinged::Unanswered => return Finding::skipped(check, ""),
         };
+        let signed = self.device.signed_verbs();
         match reply.code {
+            Some(Code::Succeeded | Code::Unsigned) if !self.can_sign && !signed.is_empty() => {
+                let text = format!(
+                    "{me} has a password and no key to sign with: refused are {}",
+                    whole(&signed.join(", "))
+                );
+                let remedy = "right for who need not send these; else certificate_file and key_file in [broker] \
+                              (docs/signatures.md)";
+                Finding::warning(check, text, remedy)
+            }
             Some(Code::Succeeded) => Finding::ok(check, format!("{me} may command")),
             Some(Code::NotAuthorised) => {
                 let unit = self.unit();

@@ -176,6 +176,11 @@ async fn settings(bridge: &Bridge, report: &mut Report) -> Result<bool, Failure>
     let remedy = |line: &str| match line.contains(": broker.") || line.contains("serial_port") {
         // These say it themselves.
         true => String::new(),
+        false if line.contains("\" cannot sign, ") => {
+            "who need not send these may stay in the list; others need a program \
+             that signs, with a certificate (docs/signatures.md)"
+                .to_owned()
+        }
         false => format!("correct it (docs/settings.md), then systemctl restart {}", bridge.unit()),
     };
     let mut is_good = true;

@@ -115,6 +115,7 @@ pub(crate) async fn run(matches: &ArgMatches, common: &Common) -> Result<u8, Fai
                 base,
                 device,
                 identity: &identity,
+                can_sign: settings.broker.can_sign(),
                 others_ahead_s: &others,
                 is_cleared: cleared.contains(base),
                 now: Now::read(),

@@ -24,6 +24,8 @@ use crate::view::View;
 const QUIET: Duration = Duration::from_millis(200);
 /// A bridge that does not answer within this time hangs.
 const ANSWER_LIMIT: Duration = Duration::from_millis(2500);
+/// The query that every bridge answers.
+const PING: &str = "ping";
 /// How often the delay of a small packet is measured: the median counts.
 const ROUNDS: usize = 9;
 
@@ -66,6 +68,12 @@ impl Device {
     /// Whether it answers a ping: a service of obsbus may describe itself as a device without verbs.
     pub(crate) fn takes_commands(&self) -> bool {
         self.instrument.as_ref().is_none_or(|instrument| !instrument.meta.verbs.is_empty())
+    }
+
+    /// The names of the verbs that need a signature.
+    pub(crate) fn signed_verbs(&self) -> Vec<&str> {
+        let verbs = self.instrument.iter().flat_map(|instrument| &instrument.meta.verbs);
+        verbs.filter(|verb| verb.needs_signature).map(|verb| verb.name.as_str()).collect()
     }
 }
 
@@ -167,10 +175,14 @@ impl Survey {
         let bases: Vec<Base> = online.map(|(base, _)| base.clone()).collect();
         for base in bases {
             let Ok(id) = new_id() else { continue };
-            // Without a time: a bridge whose clock is wrong must answer, too.
-            let payload = format!("{{\"id\":\"{id}\"}}");
-            let (topic, reply) =
-                (base.command(&self.identity, "ping"), base.reply(&self.identity, Some(&id)));
+            // Without a time, if it may be: a bridge whose clock is wrong must answer, too.
+            let is_signed =
+                self.device(&base).is_some_and(|(_, device)| device.signed_verbs().contains(&PING));
+            let payload = match is_signed {
+                true => format!("{{\"id\":\"{id}\",\"ts\":\"{}\"}}", Now::read().utc),
+                false => format!("{{\"id\":\"{id}\"}}"),
+            };
+            let (topic, reply) = (base.command(&self.identity, PING), base.reply(&self.identity, Some(&id)));
             if let Some((_, device)) = self.device(&base) {
                 (device.id, device.sent) = (Some(id), Some(Now::read()));
                 device.pinged = Pinged::Unanswered;

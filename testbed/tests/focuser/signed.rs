@@ -1,13 +1,17 @@
 //! A broker that lets everybody command in any name, and a bridge that believes only signatures.
 
+use std::fs;
 use std::time::Duration;
 
 use rcgen::SerialNumber;
 use serde_json::{Value, json};
-use testbed::broker::AclMode;
+use testbed::broker::{AclMode, free_port};
 use testbed::client::{Message, Post, TestClient};
+use testbed::focuser::Focuser;
 use testbed::operator::{Operator, request};
-use testbed::site::{FocuserSite, LIMIT};
+use testbed::process::Launch;
+use testbed::site::{Builder, FocuserSite, LIMIT};
+use testbed::web;
 
 use super::{at_rest, ended, nothing_forbidden, succeeded, targets_sent, wait_under_way};
 
@@ -16,7 +20,11 @@ const ALICE: u64 = 4711;
 
 /// The focuser with signatures on every verb.
 fn signed() -> FocuserSite {
-    let mut site = FocuserSite::builder().acl(AclMode::Open).start_without_bridge().unwrap();
+    signed_at(FocuserSite::builder())
+}
+
+fn signed_at(builder: Builder<Focuser>) -> FocuserSite {
+    let mut site = builder.acl(AclMode::Open).start_without_bridge().unwrap();
     let authority = site.broker.authority();
     authority
         .client_with("alice", VALID, |params| params.serial_number = Some(SerialNumber::from(ALICE)))
@@ -31,8 +39,8 @@ fn signed() -> FocuserSite {
 
 fn revoke(site: &FocuserSite, serials: &[u64]) {
     let (list, new) = (site.dir().join("crl.pem"), site.dir().join("crl.new"));
-    std::fs::write(&new, site.broker.authority().revocation_list(serials, VALID).unwrap()).unwrap();
-    std::fs::rename(new, list).unwrap();
+    fs::write(&new, site.broker.authority().revocation_list(serials, VALID).unwrap()).unwrap();
+    fs::rename(new, list).unwrap();
 }
 
 fn attention(site: &FocuserSite, name: &str) -> Value {
@@ -96,6 +104,10 @@ fn who_was_revoked_signs_for_nothing_and_without_the_list_nobody_does() {
     let alice = Operator::new(&site, "alice").unwrap();
     let ping = || site.tool("alice", &["ping"]).unwrap();
     assert_eq!(ping().code, 0);
+    // The doctor's ping is signed, too. (It has much to say of the open access list.)
+    let doctor = site.launch_tool("obsbus", "alice", &["doctor", "--etc", "/nowhere", "focuser"]).unwrap();
+    let doctor = doctor.run(LIMIT).unwrap().stdout;
+    assert!(doctor.contains("  ok       commands: alice may command\n"), "{doctor}");
     revoke(&site, &[ALICE]);
     let refused = |words: &str| {
         testbed::wait::wait_for(words, LIMIT, || {
@@ -105,11 +117,57 @@ fn who_was_revoked_signs_for_nothing_and_without_the_list_nobody_does() {
         .unwrap();
     };
     refused("the certificate of alice was revoked");
-    std::fs::remove_file(site.dir().join("crl.pem")).unwrap();
+    fs::remove_file(site.dir().join("crl.pem")).unwrap();
     let held = attention(&site, "signatures_unchecked");
     assert!(held["text"].as_str().unwrap().contains("crl.pem does not exist"), "{held}");
     refused("the bridge cannot verify signatures");
     succeeded(&alice.ask("stop", json!({})).unwrap());
     revoke(&site, &[]);
     testbed::wait::wait_for("the list to be back", LIMIT, || (ping().code == 0).then_some(())).unwrap();
+}
+
+#[test]
+fn who_has_a_password_and_no_key_is_told_so_and_nothing_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let passwords = web::password_file(dir.path()).unwrap();
+    web::add_user(&passwords, "web-alice", "secret").unwrap();
+    let port = free_port().unwrap();
+    let listener = web::tls_listener(&dir.path().join("broker/certs"), port, &passwords).unwrap();
+    // As it is shipped, but for a program that speaks no WebSockets.
+    let listener = listener.replace("\nprotocol websockets\n", "\nprotocol mqtt\n");
+    let site = signed_at(FocuserSite::builder().in_dir(dir.path()).broker_config(&listener));
+    let bystander = site.client("bob").unwrap();
+    bystander.subscribe("clasp/focuser/command/web-alice/+").unwrap();
+
+    fs::write(dir.path().join("word"), "secret\n").unwrap();
+    let settings = dir.path().join("client-web-alice.toml");
+    let ca = site.broker.authority().ca();
+    let text = format!(
+        "sites = [\"clasp\"]\n[broker]\nhost = \"127.0.0.1\"\nport = {port}\nca_file = {ca:?}\n\
+         username = \"web-alice\"\npassword_file = \"word\"\n"
+    );
+    fs::write(&settings, text).unwrap();
+    let focus = |words: &[&str]| {
+        let program = Launch::workspace("obsbus").unwrap().env("XDG_CACHE_HOME", dir.path().join("cache"));
+        program.arg("--config").arg(&settings).arg("focuser").args(words).run(LIMIT).unwrap()
+    };
+    for words in [&["set", "3"][..], &["init"], &["kill", "--yes"]] {
+        let output = focus(words);
+        assert_eq!((output.code, output.stdout.as_str()), (34, ""), "{output:?}");
+        for said in ["needs a signature, and web-alice has a password and no key", "nothing was sent"] {
+            assert!(output.stderr.contains(said), "{output:?}");
+        }
+    }
+    let program = Launch::workspace("obsbus").unwrap().arg("--config").arg(&settings);
+    let doctor = program.args(["doctor", "--etc", "/nowhere", "focuser"]).run(LIMIT).unwrap().stdout;
+    let said =
+        "  warning  commands: web-alice has a password and no key to sign with: refused are ping, init, set,";
+    assert!(doctor.contains(said), "{doctor}");
+    // A stop is sent, and that of somebody else is refused by the bridge.
+    let output = focus(&["stop"]);
+    assert_eq!(output.code, 3, "{output:?}");
+    bystander.wait_for(|message| message.topic.ends_with("/stop"), LIMIT).unwrap();
+    let sent: Vec<String> = bystander.messages().into_iter().map(|message| message.topic).collect();
+    // The doctor's ping says what it says here.
+    assert!(sent.iter().all(|topic| topic.ends_with("/stop") || topic.ends_with("/ping")), "{sent:?}");
 }

@@ -58,6 +58,49 @@ fn keys_stay_where_they_were_made() {
     assert!(text.contains("BEGIN CERTIFICATE"), "{text}");
 }
 
+/// A spare for the broker's machine, or another node of a cluster: docs/scaling.md.
+#[test]
+fn a_further_broker_has_a_name_a_key_and_hosts_of_its_own() {
+    let (first, spare) = (Machine::new(), Machine::new());
+    first.identity(&["init"]);
+    first.identity(&["issue", "broker", "--install", "--server", "a.example.org"]);
+    let refused = first.refused(&["issue", "broker-b"]);
+    assert!(refused.contains("expected --server with the names under which clients reach it"), "{refused}");
+
+    let out = first.path("");
+    let issued =
+        first.identity(&["issue", "broker-b", "--server", "b.example.org", "--out", out.to_str().unwrap()]);
+    assert!(
+        issued.contains("broker-b: a server's certificate") && issued.contains("b.example.org"),
+        "{issued}"
+    );
+    carry(&first.path("broker-b"), &spare.path("broker-b"));
+    let installed = spare.identity(&["install", spare.path("broker-b").to_str().unwrap()]);
+    assert!(installed.contains("mosquitto was started with it"), "{installed}");
+    let key = |machine: &Machine| machine.read("/etc/mosquitto/certs/obsbus-server.key");
+    assert_ne!(key(&first), key(&spare));
+    let before = spare.shown_serial();
+    assert_ne!(before, first.shown_serial());
+
+    // Whose identity is good at one is good at the other.
+    first.identity(&["issue", "alice", "--install"]);
+    let alice = spare.connect(first.installed("alice")).unwrap();
+    assert!(alice.publish(Post::to("clasp/chiller/command/alice/ping", "")).is_ok_and(Puback::is_taken));
+
+    let renewed = first.path("renewed");
+    first.identity(&["renew", "broker-b", "--out", renewed.to_str().unwrap()]);
+    carry(&renewed.join("broker-b"), &spare.path("renewed"));
+    spare.identity(&["install", spare.path("renewed").to_str().unwrap()]);
+    crate::machine::until("the spare to show another certificate", || spare.shown_serial() != before);
+
+    let revoked = first.identity(&["revoke", "alice"]);
+    let told = "broker-b, on another machine, does not know it yet: carry ";
+    assert!(revoked.contains(told) && !revoked.contains("broker, on another"), "{revoked}");
+    carry(&first.at("/var/lib/obsbus-ca/crl.pem"), &spare.path("crl.pem"));
+    spare.identity(&["revoke", "alice", "--crl", spare.path("crl.pem").to_str().unwrap()]);
+    assert!(spare.connect(first.installed("alice")).is_err(), "the spare lets her in");
+}
+
 #[test]
 fn a_renewed_certificate_is_carried_and_takes_the_place_of_the_old_one() {
     let (authority, machine) = (Machine::bare(), Machine::new());

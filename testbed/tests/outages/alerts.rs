@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use receivers::Arrived;
 use serde_json::Value;
 use testbed::broker::free_port;
+use testbed::certs::Authority;
 use testbed::client::TestClient;
 use testbed::process::{Launch, Process};
 use testbed::site::{LIMIT, Site};
@@ -235,4 +236,39 @@ fn problems_reach_people_over_restarts_of_everything_and_only_once() {
     assert!(state["episodes"].to_string().contains("port missing"), "{state}");
     assert_eq!(alerter.on_phone("CRITICAL: chiller: port missing"), 1);
     assert_eq!(alerter.on_phone("CRITICAL: chiller: bridge offline"), 1);
+}
+
+#[test]
+fn a_mail_server_with_a_wrong_certificate_is_said_and_the_others_get_the_message() {
+    let alerter = Alerter::start();
+    // Somebody else answers under the server's name.
+    let stranger = Authority::create(&alerter.site.dir().join("stranger")).unwrap();
+    let (certificate, key) = stranger.server().unwrap();
+    let mailbox = receivers::mail(alerter.mail_port, &certificate, &key);
+    alerter.wait_state("a quiet alerter", |state| state["status"] == "quiet" && state["connected"] == true);
+    let test = alerter.site.launch_tool("obsbus", "alice", &["alert", "test"]).unwrap().run(LIMIT).unwrap();
+    assert_eq!(test.code, 1, "{test:?}");
+    let said = "mail: localhost: its certificate was not signed by the authority in ca_file";
+    assert!(test.stderr.contains(said), "{test:?}");
+    alerter.wait_on_phone("a test of the alerts", 1);
+    assert_eq!(mailbox.lock().unwrap().len(), 0, "no mail and no password to a stranger");
+    alerter.wait_state("a receiver that fails", |state| {
+        state["failing"][0].as_str().is_some_and(|text| text.starts_with(said))
+    });
+}
+
+#[test]
+fn a_disk_that_fails_holds_no_message_back_and_what_was_told_is_forgotten_at_a_restart() {
+    let mut alerter = Alerter::start();
+    alerter.wait_state("a quiet alerter", |state| state["status"] == "quiet" && state["connected"] == true);
+    let disk = alerter.site.dir().join("alert-state");
+    fs::rename(&disk, alerter.site.dir().join("away")).unwrap();
+    // Root may write everywhere, but not into a file as if it were a folder.
+    fs::write(&disk, "in the way").unwrap();
+    alerter.site.port.unplug().unwrap();
+    alerter.wait_on_phone("CRITICAL: chiller: port missing", 1);
+    alerter
+        .wait_state("the disk to be said", |state| state["attention"].to_string().contains("journal_failed"));
+    alerter.restart();
+    alerter.wait_on_phone("CRITICAL: chiller: port missing", 2);
 }

@@ -72,6 +72,11 @@ fn a_killed_recording_can_be_read_and_a_limited_one_ends_and_a_redacted_one_has_
     assert_eq!(site.tool("alice", &["setpoint", "14.5"]).unwrap().code, 0);
     let short = site.dir().join("short.jsonl.gz");
     let mut process = recording(&site, &short, &["--for", "1s", "--redact"]);
+    assert!(
+        process.stderr().contains("short.jsonl.gz for 1s; Ctrl-C ends it before"),
+        "{}",
+        process.stderr()
+    );
     assert_eq!(process.wait_exit(LIMIT).unwrap(), 0);
     let found = lines(&short);
     assert_eq!(found.last().unwrap()["why"], "the duration of --for is over");
@@ -80,6 +85,7 @@ fn a_killed_recording_can_be_read_and_a_limited_one_ends_and_a_redacted_one_has_
 
     let small = site.dir().join("small.jsonl.gz");
     let mut process = recording(&site, &small, &["--max-size", "1k"]);
+    assert!(process.stderr().contains("until it has the size 1k; Ctrl-C"), "{}", process.stderr());
     assert_eq!(process.wait_exit(LIMIT).unwrap(), 0);
     assert_eq!(lines(&small).last().unwrap()["why"], "the file has the size of --max-size");
 }

@@ -64,7 +64,7 @@ fn explain_io(error: &io::Error, place: &str) -> String {
             format!("nothing listens at {place}: is the broker running, and is the port correct?")
         }
         io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => format!(
-            "{place} closed the connection: is the broker going down, is this the port of its TLS \
+            "{place} closed the connection: is the broker going down or full, is this the port of its TLS \
              listener, does it accept our certificate?"
         ),
         io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {

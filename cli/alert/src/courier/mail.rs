@@ -14,7 +14,7 @@ use lettre::transport::smtp::commands::{Data, Mail as Sender, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::time::timeout;
 
-use super::LIMIT;
+use super::{LIMIT, certificate};
 use crate::episode::Message;
 use crate::policy::Level;
 use crate::protocol::Came;
@@ -99,7 +99,10 @@ async fn deliver(mail: &Mail, message: &Message) -> Result<Came, String> {
 
 /// With what the server has said.
 fn in_words(mail: &Mail) -> impl Fn(Error) -> String + Copy {
-    |error| echo(&format!("{}: {error}", mail.host))
+    |error| {
+        let of_certificate = certificate::wrong(&error, &mail.host, mail.ca_file.as_deref());
+        echo(&format!("{}: {}", mail.host, of_certificate.unwrap_or_else(|| error.to_string())))
+    }
 }
 
 fn tls(mail: &Mail) -> Result<TlsParameters, String> {

@@ -13,7 +13,7 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
 
-use super::LIMIT;
+use super::{LIMIT, certificate};
 use crate::episode::Message;
 use crate::policy::Level;
 use crate::protocol::Came;
@@ -82,7 +82,7 @@ fn post(address: &Address, headers: &[(&str, String)], body: &[u8]) -> Result<Ca
     }
     let answer = request.send(body);
     let host = host(&url);
-    judge(host, answer.map_err(|error| echo(&format!("{host}: {}", with_causes(&error))))?)
+    judge(host, answer.map_err(|error| unreached(address, host, &error))?)
 }
 
 fn judge(host: &str, mut answer: Response<Body>) -> Result<Came, String> {
@@ -116,7 +116,20 @@ pub(super) fn look(web: &Web) -> Result<(), String> {
     let scheme = if url.starts_with("https:") { "https" } else { "http" };
     let host = host(&url);
     let asked = agent(&web.address)?.head(format!("{scheme}://{host}/")).call();
-    asked.map(|_| ()).map_err(|error| echo(&format!("{host}: {}", with_causes(&error))))
+    asked.map(|_| ()).map_err(|error| unreached(&web.address, host, &error))
+}
+
+fn unreached(address: &Address, host: &str, error: &ureq::Error) -> String {
+    // What they wrap is not among the causes.
+    let wrapped: &(dyn std::error::Error + 'static) = match error {
+        ureq::Error::Rustls(error) => error,
+        ureq::Error::Io(error) => error,
+        other => other,
+    };
+    // With a port it is no name.
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let of_certificate = certificate::wrong(wrapped, name, address.ca_file.as_deref());
+    echo(&format!("{host}: {}", of_certificate.unwrap_or_else(|| with_causes(error))))
 }
 
 /// Everything, for programs.

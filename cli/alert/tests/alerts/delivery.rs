@@ -157,6 +157,17 @@ fn a_message_that_is_refused_does_not_hold_up_the_others_and_is_given_up_after_a
 }
 
 #[test]
+fn what_nobody_was_told_of_yet_is_not_acknowledged_unless_by_its_number() {
+    let mut site = Site::usual();
+    assert!(!site.alerts.is_any_new());
+    site.trouble("lamp", "no_answer", Error);
+    site.run(minutes(1));
+    assert_eq!((site.acknowledge("alice", None), site.alerts.is_any_new()), (Ok(0), true));
+    let number = site.alerts.memory().episodes[0].number;
+    assert_eq!((site.acknowledge("alice", Some(number)), site.alerts.is_any_new()), (Ok(1), false));
+}
+
+#[test]
 fn a_receiver_of_which_one_address_refuses_is_said_to_fail_and_gets_nothing_twice() {
     let mut site = Site::usual();
     site.came = Came::TakenInPart("no such user".to_owned());
