@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::seen::Seen;
@@ -13,13 +14,17 @@ use crate::clock::Now;
 use crate::log::with_causes;
 use crate::random;
 use crate::session::client::{Acknowledged, Client, Properties, SessionError};
-use crate::session::connect::ClientId;
+use crate::session::connect::{ClientId, signer};
 use crate::session::{Cause, Retry};
-use crate::settings::BrokerSettings;
+use crate::settings::{BrokerSettings, Credentials};
+use crate::signature::Signer;
 use crate::topic::Base;
 
 /// Nobody asks for more often than a connection may be looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+
+/// A connection may stand for longer than the certificate with which it was made.
+const READ_KEY_AGAIN: Duration = Duration::from_secs(10);
 
 /// A request on its way.
 #[derive(Debug)]
@@ -83,8 +88,10 @@ impl Link {
         tracing::info!("connected to the broker at {} for {}", client.address(), self.base);
         let round_trip = client.round_trip();
         self.seen.send_modify(|seen| seen.connected(round_trip));
+        let mut renewed = keys(broker.clone());
         loop {
             tokio::select! {
+                Some(signer) = renewed.recv() => client.sign_with(signer),
                 message = client.next_message(LOOK_AGAIN) => {
                     if let Some(message) = message? {
                         self.seen.send_modify(|seen| seen.hear(message));
@@ -106,4 +113,26 @@ impl Link {
             }
         }
     }
+}
+
+/// Our key, read again and again until nobody listens; nothing if we have a password. A pair that cannot
+/// be used is left out: it may be half exchanged. No command waits for a disk that hangs.
+fn keys(broker: BrokerSettings) -> mpsc::Receiver<Signer> {
+    let (found, keys) = mpsc::channel(1);
+    if matches!(broker.credentials, Credentials::Certificate { .. }) {
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = found.closed() => return,
+                    () = sleep(READ_KEY_AGAIN) => {}
+                }
+                let broker = broker.clone();
+                if let Ok(Ok(Some(signer))) = spawn_blocking(move || signer(&broker)).await {
+                    // Nobody listens any more.
+                    drop(found.send(signer).await);
+                }
+            }
+        });
+    }
+    keys
 }

@@ -3,7 +3,10 @@
 //! A broker that does not lets every client command in every name: as its will. The canary cannot
 //! show this. So a second, short connection of the bridge leaves a will on the canary's topic and
 //! breaks off. If the will arrives, the ACL counts as not in force; if it is refused, or does not
-//! arrive, it is looked at again after a day. Pure; the session does the IO.
+//! arrive, it is looked at again after a day. If the bridge's own connection is lost meanwhile, nothing
+//! was learned, and the next will is left some seconds after the next connection: when hundreds of
+//! bridges start together, a busy broker drops them because of the handshakes, and must not get twice
+//! as many. Pure; the session does the IO.
 //!
 //! ```text
 //!  Idle --due, canary good--> Leaving --left--> Listening --it arrives----> open
@@ -18,6 +21,9 @@ use crate::clock::Instant;
 /// How long a will may take after the connection has broken off, unless the link is slow.
 pub const ARRIVES_WITHIN: Duration = Duration::from_secs(3);
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// After an attempt that was cut short: from this, to so much more.
+const CUT_SHORT_AFTER: Duration = Duration::from_secs(2);
+const CUT_SHORT_SPREAD: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What became of the connection that leaves the will.
@@ -54,23 +60,38 @@ pub struct Wills {
     broker: usize,
     stage: Stage,
     round: u64,
-    /// Bridges that have started together must not look together for ever.
-    about_a_day: Duration,
+    /// From 0 to 1: bridges that have started together must not look together for ever.
+    random: f64,
 }
 
 impl Wills {
     /// For so many brokers; `random` is a random number from 0 to 1.
     #[must_use]
     pub fn new(brokers: usize, random: f64) -> Self {
-        let about_a_day = DAY.mul_f64(0.95 + 0.1 * random.clamp(0.0, 1.0));
         let known = vec![Known::default(); brokers];
-        Self { known, broker: 0, stage: Stage::Idle, round: 0, about_a_day }
+        Self { known, broker: 0, stage: Stage::Idle, round: 0, random: random.clamp(0.0, 1.0) }
     }
 
     /// Connected to this broker, with a new connection.
-    pub fn connected(&mut self, broker: usize) {
+    pub fn connected(&mut self, broker: usize, now: Instant) {
+        if self.stage != Stage::Idle {
+            // What was left says nothing of this connection.
+            self.round += 1;
+            self.stage = Stage::Idle;
+            let soon = CUT_SHORT_AFTER + CUT_SHORT_SPREAD.mul_f64(self.random);
+            if let Some(known) = self.known.get_mut(self.broker) {
+                known.again = Some(now + soon);
+            }
+        }
         self.broker = broker;
-        self.stage = Stage::Idle;
+    }
+
+    fn about_a_day(&self) -> Duration {
+        DAY.mul_f64(0.95 + 0.1 * self.random)
+    }
+
+    fn about_a_minute(&self) -> Duration {
+        TRY_AGAIN_AFTER.mul_f64(0.5 + self.random)
     }
 
     /// Whether the broker of this connection is known to pass on wills that its ACL forbids.
@@ -111,21 +132,21 @@ impl Wills {
                 self.stage = Stage::Listening(now + limit);
                 false
             }
-            Left::Refused => self.decide(false, now + self.about_a_day),
-            Left::Failed => self.decide(self.is_open(), now + TRY_AGAIN_AFTER),
+            Left::Refused => self.decide(false, now + self.about_a_day()),
+            Left::Failed => self.decide(self.is_open(), now + self.about_a_minute()),
         }
     }
 
     /// The will with this number has arrived, perhaps before it was known to be left.
     pub fn arrived(&mut self, round: u64, now: Instant) -> bool {
         // One that was left at another broker, or before, says nothing of this connection.
-        round == self.round && self.decide(true, now + TRY_AGAIN_AFTER)
+        round == self.round && self.decide(true, now + self.about_a_minute())
     }
 
     /// Handles the passing of time: a will that does not arrive was refused.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         match self.stage {
-            Stage::Listening(until) if until <= now => self.decide(false, now + self.about_a_day),
+            Stage::Listening(until) if until <= now => self.decide(false, now + self.about_a_day()),
             _ => false,
         }
     }
@@ -146,7 +167,7 @@ mod tests {
 
     fn begun() -> Wills {
         let mut wills = Wills::new(2, 0.5);
-        wills.connected(0);
+        wills.connected(0, START);
         assert_eq!(wills.begin(START), Some(1));
         assert_eq!(wills.begin(START), None, "one at a time");
         wills
@@ -214,21 +235,55 @@ mod tests {
     fn each_broker_is_looked_at_on_its_first_connection_and_no_verdict_holds_for_another() {
         let mut wills = begun();
         wills.arrived(1, START);
-        wills.connected(1);
+        wills.connected(1, START);
         assert!(!wills.is_open());
         assert_eq!(wills.begin(START), Some(2));
         leave(&mut wills, 2);
-        wills.connected(0);
+        wills.connected(0, START);
         assert!(wills.is_open(), "the first is still known");
         assert_eq!(wills.begin(START), None);
     }
 
     #[test]
-    fn a_connection_that_is_lost_meanwhile_gives_no_verdict() {
+    fn an_attempt_that_is_cut_short_gives_no_verdict_and_is_made_again_within_seconds() {
         let mut wills = begun();
-        wills.connected(0);
+        wills.connected(0, START);
         assert!(!wills.left(1, Left::Refused, START, ARRIVES_WITHIN));
-        assert_eq!(wills.begin(START), Some(2));
         assert!(!wills.arrived(1, START));
+        assert_eq!(wills.begin(START), None, "not at once");
+        // A connection that is lost again does not put it off.
+        let again = wills.poll_timeout(true).unwrap();
+        assert_eq!(again.since(START), CUT_SHORT_AFTER + CUT_SHORT_SPREAD / 2);
+        wills.connected(0, START + CUT_SHORT_AFTER);
+        assert_eq!(wills.poll_timeout(true), Some(again));
+        let round = wills.begin(again).unwrap();
+        assert!(wills.arrived(round, again) && wills.is_open());
+    }
+
+    #[test]
+    fn an_attempt_that_is_cut_short_at_one_broker_holds_up_none_at_another() {
+        let mut wills = begun();
+        wills.connected(1, START);
+        let round = wills.begin(START).unwrap();
+        assert!(wills.left(round, Left::Refused, START, ARRIVES_WITHIN) || !wills.is_open());
+        wills.connected(0, START);
+        assert_eq!(wills.begin(START), None);
+        let again = wills.poll_timeout(true).unwrap();
+        assert!(wills.begin(again).is_some());
+    }
+
+    #[test]
+    fn bridges_that_were_cut_short_together_come_one_after_the_other() {
+        let mut per_second = [0; 12];
+        for bridge in 0..500 {
+            let mut wills = Wills::new(1, f64::from(bridge) / 500.0);
+            wills.connected(0, START);
+            wills.begin(START);
+            wills.connected(0, START);
+            let after = wills.poll_timeout(true).unwrap().since(START).as_secs();
+            per_second[usize::try_from(after).unwrap()] += 1;
+        }
+        assert_eq!(per_second.iter().sum::<i32>(), 500);
+        assert!(per_second.iter().all(|bridges| *bridges <= 50), "{per_second:?}");
     }
 }

@@ -204,6 +204,11 @@ impl Client {
         }
     }
 
+    /// Signs with this key from now on.
+    pub(crate) fn sign_with(&mut self, signer: Signer) {
+        self.signer = Some(signer);
+    }
+
     /// Where the broker is.
     #[must_use]
     pub const fn address(&self) -> &Address {
@@ -235,7 +240,20 @@ impl Client {
     /// # Errors
     /// The broker refuses one, does not answer, or is lost.
     pub async fn subscribe(&mut self, filters: &[String]) -> Result<(), SessionError> {
-        let wanted = filters.iter().map(|filter| Filter::new(filter.as_str(), QoS::AtLeastOnce));
+        self.subscribe_with(filters, QoS::AtLeastOnce).await
+    }
+
+    /// As [`Client::subscribe`], with QoS 0: what is stored comes at once, however many messages wait for
+    /// our acknowledgement, which takes a round trip.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`].
+    pub async fn subscribe_unacknowledged(&mut self, filter: &str) -> Result<(), SessionError> {
+        self.subscribe_with(&[filter.to_owned()], QoS::AtMostOnce).await
+    }
+
+    async fn subscribe_with(&mut self, filters: &[String], qos: QoS) -> Result<(), SessionError> {
+        let wanted = filters.iter().map(|filter| Filter::new(filter.as_str(), qos));
         self.requests.try_subscribe_many(wanted).map_err(|_| self.unsendable("a subscription"))?;
         let (limit, began) = (self.limit(ACK_LIMIT), Now::read().instant);
         let acknowledged = async {

@@ -12,8 +12,10 @@ use std::time::Duration;
 use rumqttc::TlsConfiguration;
 use rumqttc::v5::MqttOptions;
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::clock::Now;
@@ -214,7 +216,13 @@ pub(crate) fn signer(broker: &BrokerSettings) -> Result<Option<Signer>, ConnectE
     };
     let made = certificates("certificate_file", certificate_file).and_then(|chain| {
         let key = private_key(key_file)?;
-        Signer::new(&chain, &key).map_err(|problem| unusable("key_file", key_file, problem.to_string()))
+        let signer = Signer::new(&chain, &key)
+            .map_err(|problem| unusable("key_file", key_file, problem.to_string()))?;
+        // They may be exchanged while they are read.
+        CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|source| {
+            ConnectError::Pair { certificate: certificate_file.clone(), key: key_file.clone(), source }
+        })?;
+        Ok(signer)
     });
     made.map(Some).map_err(|error| in_words(error, broker))
 }

@@ -99,6 +99,6 @@ impl Site {
 
     /// What a bridge knows of it, with these serial numbers revoked.
     pub(crate) fn trust(&self, revoked: &[u64]) -> Trust {
-        Trust::new(&[self.issuer.der().clone()], vec![self.list(revoked).der().clone()]).unwrap()
+        Trust::new(&[self.issuer.der().clone()], &[self.list(revoked).der().clone()]).unwrap()
     }
 }

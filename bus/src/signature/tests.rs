@@ -7,6 +7,8 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
+mod lists;
+
 use super::algorithm::Algorithm;
 use super::fixture::{Client, Site};
 use super::{Signer, Trust, TrustFiles};
@@ -151,7 +153,7 @@ fn the_authority_and_its_list_decide_whose_certificates_count() {
     assert_eq!(verified(&site.trust(&[8]), &alice.sign(TOPIC, PAYLOAD)), "");
     refused(&site.trust(&[8, 7]), &alice.sign(TOPIC, PAYLOAD), "the certificate of alice was revoked");
 
-    let foreign = Trust::new(&[site.issuer.der().clone()], vec![other.list(&[]).der().clone()]).unwrap();
+    let foreign = Trust::new(&[site.issuer.der().clone()], &[other.list(&[]).der().clone()]).unwrap();
     assert_ne!(verified(&foreign, &alice.sign(TOPIC, PAYLOAD)), "");
 }
 
@@ -187,8 +189,8 @@ fn an_intermediate_authority_needs_a_list_of_its_own() {
     let mut alice = dome.client("alice");
     alice.chain.push(dome.issuer.der().clone());
     refused(&site.trust(&[]), &alice.sign(TOPIC, PAYLOAD), "has no list of the authority that signed it");
-    let lists = vec![site.list(&[]).der().clone(), dome.list(&[]).der().clone()];
-    let trust = Trust::new(&[site.issuer.der().clone()], lists).unwrap();
+    let lists = [site.list(&[]).der().clone(), dome.list(&[]).der().clone()];
+    let trust = Trust::new(&[site.issuer.der().clone()], &lists).unwrap();
     assert_eq!(verified(&trust, &alice.sign(TOPIC, PAYLOAD)), "");
 }
 

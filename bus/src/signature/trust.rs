@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{CertificateError, Error, RootCertStore};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{CertRevocationListError, CertificateError, Error, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use x509_parser::error::X509Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -44,6 +45,17 @@ pub enum TrustError {
     Authority { path: PathBuf, problem: FileError },
     #[error("{} holds no usable certificate of an authority (PEM): {problem}", path.display())]
     NoAuthority { path: PathBuf, problem: String },
+    #[error(
+        "the list of revoked certificates {} cannot be used: {problem}; expected the list that `obsbus identity crl` \
+         makes",
+        path.display()
+    )]
+    UnusableList { path: PathBuf, problem: String },
+    #[error(
+        "{} holds {number} lists of one authority, and nobody can know which one counts: expected the newest alone",
+        path.display()
+    )]
+    SeveralLists { path: PathBuf, number: usize },
     #[error(
         "the list of revoked certificates {} {problem}; expected the list that `obsbus identity crl` makes",
         path.display()
@@ -86,18 +98,53 @@ impl TrustFiles {
         if lists.is_empty() {
             return Err(TrustError::NoList(revoked.clone()));
         }
-        for list in &lists {
-            let (_, list) =
-                CertificateRevocationList::from_der(list).map_err(|_| TrustError::NoList(revoked.clone()))?;
-            let is_its = |der: &CertificateDer<'_>| {
-                X509Certificate::from_der(der).is_ok_and(|(_, it)| it.subject() == list.issuer())
-            };
-            if !authorities.iter().any(is_its) {
+        for authority_of_list in lists.iter().map(|list| signers(&authorities, list)) {
+            let signed = authority_of_list.ok_or_else(|| TrustError::NoList(revoked.clone()))?;
+            if signed.is_empty() {
                 return Err(TrustError::OtherList { authority: authority.clone(), revoked: revoked.clone() });
             }
         }
-        Trust::new(&authorities, lists).map_err(unusable)
+        Trust::new(&authorities, &lists).map_err(|wrong| match wrong {
+            Unusable::Authority(problem) => unusable(problem),
+            Unusable::List(problem) => TrustError::UnusableList { path: revoked.clone(), problem },
+            Unusable::Several(number) => TrustError::SeveralLists { path: revoked.clone(), number },
+        })
     }
+}
+
+/// Those of `authorities`, by number, that have signed `list`; `None` if it cannot be read.
+fn signers(
+    authorities: &[CertificateDer<'_>],
+    list: &CertificateRevocationListDer<'_>,
+) -> Option<Vec<usize>> {
+    let (_, list) = CertificateRevocationList::from_der(list).ok()?;
+    let has_signed = |der: &CertificateDer<'_>| {
+        X509Certificate::from_der(der).is_ok_and(|(_, it)| {
+            // The name alone proves nothing: an authority that was made anew has the same.
+            let verified = || match list.verify_signature(it.public_key()) {
+                // Whoever verifies the certificates decides.
+                Err(X509Error::SignatureUnsupportedAlgorithm) => true,
+                verified => verified.is_ok(),
+            };
+            it.subject() == list.issuer() && verified()
+        })
+    };
+    Some(authorities.iter().enumerate().filter_map(|(at, der)| has_signed(der).then_some(at)).collect())
+}
+
+fn is_named_in(authority: &CertificateDer<'_>, list: &CertificateRevocationListDer<'_>) -> bool {
+    let authority = X509Certificate::from_der(authority);
+    let list = CertificateRevocationList::from_der(list);
+    authority.is_ok_and(|(_, it)| list.is_ok_and(|(_, list)| it.subject() == list.issuer()))
+}
+
+/// Why no [`Trust`] can be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unusable {
+    Authority(String),
+    List(String),
+    /// So many lists of one authority.
+    Several(usize),
 }
 
 /// Why a signature is refused; the text says what would be right.
@@ -108,7 +155,9 @@ pub struct WrongSignature(String);
 /// The authority of the clients, and its list of revoked certificates.
 #[derive(Clone, Debug)]
 pub struct Trust {
-    judge: Arc<dyn ClientCertVerifier>,
+    /// One for each authority. Two of them may have the same name, and a list is found by the name of
+    /// its authority.
+    judges: Vec<Arc<dyn ClientCertVerifier>>,
     /// When the first of the lists runs out.
     ends: Option<Utc>,
 }
@@ -118,24 +167,30 @@ impl Trust {
     ///
     /// # Errors
     /// One of them cannot be used.
-    pub fn new(
+    pub(super) fn new(
         authorities: &[CertificateDer<'_>],
-        revoked: Vec<CertificateRevocationListDer<'static>>,
-    ) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        for authority in authorities {
-            roots.add(authority.clone().into_owned()).map_err(|error| error.to_string())?;
+        lists: &[CertificateRevocationListDer<'static>],
+    ) -> Result<Self, Unusable> {
+        // Without any list nobody would be looked up.
+        if lists.is_empty() || authorities.is_empty() {
+            return Err(Unusable::List("there is none".to_owned()));
         }
-        let ends = revoked.iter().filter_map(list_end).min();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        // Who is neither on a list nor known to be on none is refused, and so is everybody when the list
-        // has run out.
-        let judge = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-            .with_crls(revoked)
-            .enforce_revocation_expiration()
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { judge, ends })
+        let signed_by: Vec<_> =
+            lists.iter().map(|list| signers(authorities, list).unwrap_or_default()).collect();
+        let ends = lists.iter().filter_map(list_end).min();
+        let mut judges = Vec::new();
+        for (at, authority) in authorities.iter().enumerate() {
+            let own = signed_by.iter().filter(|signed_by| signed_by.contains(&at)).count();
+            if own > 1 {
+                return Err(Unusable::Several(own));
+            }
+            // Those of a namesake would hide its own; those of other names are of intermediate authorities.
+            let of_it = lists.iter().zip(&signed_by).filter(|(list, signed_by)| {
+                own == 0 || signed_by.contains(&at) || !is_named_in(authority, list)
+            });
+            judges.push(judge(authority, of_it.map(|(list, _)| list.clone()).collect())?);
+        }
+        Ok(Self { judges, ends })
     }
 
     /// Why every signature is refused at `now`, if that is so.
@@ -194,7 +249,7 @@ impl Trust {
         is_of(&certificate, by)?;
         let seconds = u64::try_from(now.unix_milliseconds() / 1000).unwrap_or_default();
         let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        self.judge.verify_client_cert(own, others, at).map_err(|error| refused(by, &error, now))?;
+        self.verify_chain(own, others, at).map_err(|error| refused(by, &error, now))?;
         if let Ok(Some(usage)) = certificate.key_usage()
             && !usage.value.digital_signature()
         {
@@ -219,6 +274,51 @@ impl Trust {
         }
         Ok(())
     }
+
+    /// Whether one of the authorities vouches for it.
+    fn verify_chain(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        at: UnixTime,
+    ) -> Result<(), Error> {
+        let is_elsewhere = |error: &Error| {
+            matches!(
+                error,
+                Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)
+            )
+        };
+        let mut wrong = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        for judge in &self.judges {
+            match judge.verify_client_cert(own, others, at) {
+                Ok(_) => return Ok(()),
+                // What its own authority says is more than that it is not another's.
+                Err(error) if is_elsewhere(&wrong) => wrong = error,
+                Err(_) => {}
+            }
+        }
+        Err(wrong)
+    }
+}
+
+/// Judges the clients of one authority. Who is neither on a list nor known to be on none is refused, and
+/// so is everybody when the list has run out.
+fn judge(
+    authority: &CertificateDer<'_>,
+    lists: Vec<CertificateRevocationListDer<'static>>,
+) -> Result<Arc<dyn ClientCertVerifier>, Unusable> {
+    let mut roots = RootCertStore::empty();
+    let added = roots.add(authority.clone().into_owned());
+    added.map_err(|error| Unusable::Authority(error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .with_crls(lists)
+        .enforce_revocation_expiration()
+        .build()
+        .map_err(|error| match error {
+            VerifierBuilderError::InvalidCrl(error) => Unusable::List(format!("{error:?}")),
+            other => Unusable::Authority(other.to_string()),
+        })
 }
 
 fn list_end(list: &CertificateRevocationListDer<'static>) -> Option<Utc> {
@@ -253,9 +353,18 @@ fn is_of(certificate: &X509Certificate<'_>, by: &Identity) -> Result<(), WrongSi
     }
 }
 
+fn no_list(whose: &str) -> String {
+    format!(
+        "whether {whose} was revoked is not known: the bridge has no list of the authority that signed it"
+    )
+}
+
 /// Why a chain is not accepted.
 fn refused(by: &Identity, error: &Error, now: Utc) -> WrongSignature {
     let whose = format!("the certificate of {by}");
+    if matches!(error, Error::InvalidCertRevocationList(CertRevocationListError::BadSignature)) {
+        return WrongSignature(no_list(&whose));
+    }
     let Error::InvalidCertificate(error) = error else {
         return WrongSignature(format!("{whose} is refused: {error}"));
     };
@@ -273,9 +382,7 @@ fn refused(by: &Identity, error: &Error, now: Utc) -> WrongSignature {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             format!("{whose} is not for clients: expected the extended key usage clientAuth")
         }
-        CertificateError::UnknownRevocationStatus => format!(
-            "whether {whose} was revoked is not known: the bridge has no list of the authority that signed it"
-        ),
+        CertificateError::UnknownRevocationStatus => no_list(&whose),
         CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
             format!(
                 "the bridge's list of revoked certificates has expired (its clock says {now}): it needs a new one"

@@ -247,16 +247,18 @@ impl Survey {
 
     /// How long a stored message comes after the acknowledgement of its subscription, usually. The
     /// broker writes both at once; without `set_tcp_nodelay` the second waits until this host
-    /// acknowledges the first, which it mostly does after 40 ms, and sometimes at once.
+    /// acknowledges the first, which it mostly does after 40 ms, and sometimes at once. The message is
+    /// small and not acknowledged: a large one, or one behind twenty others that move on a slow link,
+    /// waits for a round trip whatever the broker's settings are.
     ///
     /// # Errors
     /// The connection broke.
     pub(crate) async fn delay(&mut self) -> Result<Option<Duration>, SessionError> {
-        let known = self.devices.values().find(|(_, device)| device.instrument.is_some());
-        let Some(topic) = known.map(|(base, _)| base.meta()) else { return Ok(None) };
+        let known = self.devices.values().find(|(_, device)| device.view.availability.is_some());
+        let Some(topic) = known.map(|(base, _)| base.availability()) else { return Ok(None) };
         let mut gaps = Vec::new();
         while gaps.len() < ROUNDS {
-            self.client.subscribe(std::slice::from_ref(&topic)).await?;
+            self.client.subscribe_unacknowledged(&topic).await?;
             let acknowledged: Instant = Now::read().instant;
             let until = acknowledged + LIMIT / 3;
             loop {

@@ -49,7 +49,7 @@ class Connection:
         self.error = None
         self.told = {}  # address: what was logged last
         self.refused = set()  # message ids of this connection
-        self.client = self.signer = None
+        self.client = self.signer = self.files = None
         self.address = None  # of the last attempt
         self.log = Changes(LOG)
         self.ending = threading.Event()
@@ -118,6 +118,7 @@ class Connection:
     def _connect_once(self):
         ended = threading.Event()
         client = self._new_client(ended)
+        self.files = signature.look(self.account)
         self.signer = signature.signer(self.account)
         host, port = self.address
         client.connect(host, port, keepalive=int(self.broker.keep_alive_s), clean_start=True)
@@ -128,7 +129,7 @@ class Connection:
                 client.disconnect()
             # paho does not call back in every case in which its thread ends.
             while not ended.wait(1) and client._thread is not None and client._thread.is_alive():
-                pass
+                self._read_key_again()
         finally:
             with self.changed:
                 self.number, self.client = 0, None
@@ -137,6 +138,19 @@ class Connection:
                     self.on_down()
                 self.changed.notify_all()
             client.loop_stop()
+
+    def _read_key_again(self):
+        """A connection may stand for longer than the certificate with which it was made."""
+        files = signature.look(self.account)
+        if files == self.files:
+            return
+        try:
+            # The two may be exchanged while they are read.
+            certificates.context(self.broker.ca_file, self.account)
+            self.signer = signature.signer(self.account)
+            self.files = files
+        except (OSError, ValueError, TypeError, certificates.EncryptedKey):
+            pass  # and look again: what it has signs as well as before
 
     def _new_client(self, ended):
         # New for each connection: who knows a client's id could take its connection over.

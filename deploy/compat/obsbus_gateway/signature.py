@@ -6,6 +6,7 @@ The library for that is compiled, so the package does not bring it: without it c
 
 import base64
 import json
+import os
 
 try:
     from cryptography.hazmat.primitives import hashes, serialization
@@ -40,6 +41,15 @@ class Signer:
 def signer(account):
     """`None` without the library."""
     return Signer(account) if serialization else None
+
+
+def look(account):
+    """What changes whenever one of an account's files does."""
+    try:
+        found = [os.stat(file) for file in (account.certificate_file, account.key_file)]
+    except OSError:
+        return None
+    return [(it.st_ino, it.st_size, it.st_ctime_ns) for it in found]
 
 
 def problem(account):

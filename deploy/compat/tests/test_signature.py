@@ -2,7 +2,10 @@
 
 import base64
 import json
+import ssl
 import subprocess
+import threading
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -10,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from obsbus_gateway import signature
+from obsbus_gateway import bus, certificates, signature
 from stand import wait_for
 
 
@@ -75,3 +78,24 @@ def test_what_cannot_sign_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(signature, "serialization", None)
     assert signature.problem(account) == signature.MISSING
     assert signature.signer(account) is None
+
+
+def test_a_new_certificate_signs_on_the_connection_that_stands(tmp_path, monkeypatch):
+    account = Account(tmp_path, ec.generate_private_key(ec.SECP256R1()))
+    account.identity = "ops"
+    connection = bus.Connection(SimpleNamespace(ca_file="ca.pem"), account, [], threading.Condition(), None)
+    connection.files, connection.signer = signature.look(account), signature.signer(account)
+
+    def half(*_):
+        raise ssl.SSLError("key values mismatch")
+
+    monkeypatch.setattr(certificates, "context", half)
+    Account(tmp_path, ed25519.Ed25519PrivateKey.generate())
+    connection._read_key_again()
+    assert connection.signer.algorithm == "ES256"
+    monkeypatch.setattr(certificates, "context", lambda *_: None)
+    connection._read_key_again()
+    assert connection.signer.algorithm == "EdDSA"
+    account.key_file.unlink()
+    connection._read_key_again()
+    assert connection.signer.algorithm == "EdDSA"

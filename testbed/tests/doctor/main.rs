@@ -15,6 +15,7 @@ mod inputs;
 mod line;
 mod machine;
 mod page;
+mod slow;
 mod stage;
 
 use testbed::process::{Launch, Output};

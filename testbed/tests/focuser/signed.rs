@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use bus::client::Device;
+use bus::message::Code;
+use bus::settings::ClientSettings;
 use rcgen::SerialNumber;
 use serde_json::{Value, json};
 use testbed::broker::{AclMode, free_port};
@@ -170,4 +173,60 @@ fn who_has_a_password_and_no_key_is_told_so_and_nothing_is_sent() {
     let sent: Vec<String> = bystander.messages().into_iter().map(|message| message.topic).collect();
     // The doctor's ping says what it says here.
     assert!(sent.iter().all(|topic| topic.ends_with("/stop") || topic.ends_with("/ping")), "{sent:?}");
+}
+
+#[test]
+fn whatever_a_command_has_in_place_of_a_signature_moves_nothing_and_hinders_no_stop() {
+    let site = signed();
+    let (visitor, alice) = (site.client("bob").unwrap(), Operator::new(&site, "alice").unwrap());
+    let output = site.tool("alice", &["init"]).unwrap();
+    assert_eq!(output.code, 0, "{output:?}");
+    let sent = targets_sent(&site);
+    let many = |name: &'static str, count: usize| {
+        move |post: Post| (0..count).fold(post, |post, _| post.user_property(name, "e30..AAAA"))
+    };
+    let long = |post: Post| post.user_property("signature", "A".repeat(40_000));
+    ended(&forged(&visitor, &alice, "set", many("Signature", 300)), "rejected", 34, "unsigned");
+    for property in [&many("signature", 1) as &dyn Fn(Post) -> Post, &many("signature", 300), &long] {
+        ended(&forged(&visitor, &alice, "set", property), "rejected", 35, "bad_signature");
+        let (id, payload) = request(json!({})).unwrap();
+        visitor.publish(property(Post::to(alice.command_topic("stop"), payload))).unwrap();
+        succeeded(&alice.terminal(&id).unwrap());
+    }
+    assert_eq!(targets_sent(&site), sent);
+    nothing_forbidden(&site);
+}
+
+/// Schedulers and `obsbus alpaca` keep a connection for longer than a certificate lives.
+#[test]
+fn who_gets_a_new_certificate_signs_with_it_on_the_connection_that_stands() {
+    let site = signed();
+    let settings = ClientSettings::load(&site.client_settings("alice").unwrap(), &[]).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let focuser = settings.base("focuser").unwrap();
+    let alice = runtime.block_on(async { Device::open(&settings.broker, focuser).unwrap() });
+    let told = |code: Code| {
+        let told = async {
+            let mut beat = tokio::time::interval(Duration::from_millis(300));
+            loop {
+                beat.tick().await;
+                let reply = alice.command("ping", &json!({})).await.unwrap();
+                if reply.code == Some(code) {
+                    return reply;
+                }
+            }
+        };
+        runtime.block_on(async { tokio::time::timeout(LIMIT, told).await.unwrap() })
+    };
+    told(Code::Succeeded);
+    revoke(&site, &[ALICE]);
+    let reply = told(Code::BadSignature);
+    assert!(reply.message.contains("was revoked"), "{}", reply.message);
+    let authority = site.broker.authority();
+    authority
+        .client_with("alice", VALID, |params| params.serial_number = Some(SerialNumber::from(ALICE + 1)))
+        .unwrap();
+    told(Code::Succeeded);
+    let log = site.broker.log();
+    assert_eq!(log.matches("as alice-").count(), 1, "{log}");
 }

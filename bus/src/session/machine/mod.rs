@@ -456,7 +456,7 @@ impl Machine {
             self.outputs.push_back(Output::Drop);
             return self.lost(error, Cause::Lost, now);
         }
-        self.wills.connected(self.retry.broker());
+        self.wills.connected(self.retry.broker(), now);
         self.state = State::Serving(Probe::begin(now, self.round_trip.limit(VERDICT_WITHIN)));
         self.connections += 1;
         self.send_pings(now);

@@ -123,7 +123,7 @@ fn at_work(crowd: &Crowd, size: usize, report: &mut Report) -> Result<Cost> {
     let name = format!("{size}: states of all");
     report.add(name, "1/s", None, vec![f64::from(states) / LOOK.as_secs_f64()])?;
     let each = counts.values().map(|count| LOOK.as_secs_f64() / f64::from(*count)).collect();
-    report.add(format!("{size}: from one state to the next"), "s", bar(1.0), each)?;
+    report.add(format!("{size}: states of one, mean interval"), "s", bar(1.0), each)?;
 
     let share = |from: Duration, to: Duration| 100.0 * to.saturating_sub(from).as_secs_f64() / seconds;
     let takes = [

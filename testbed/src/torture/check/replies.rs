@@ -12,8 +12,8 @@ const STOP: &str = "stop";
 /// What a request may be refused with although it was admitted before: rules that come before rule 9, and
 /// a request that waits in vain because too many wait already.
 const BEFORE_RULE_9: [u64; 7] = [2, 3, 20, 22, 31, 33, 26];
-/// The reasons of codes that have but one.
-const REASONS: [(u64, &[&str]); 19] = [
+/// Every code, and its reasons.
+const REASONS: [(u64, &[&str]); 23] = [
     (0, &["succeeded"]),
     (1, &["failed"]),
     (2, &["blocked"]),
@@ -33,6 +33,10 @@ const REASONS: [(u64, &[&str]); 19] = [
     (29, &["timed_out"]),
     (30, &["interrupted"]),
     (31, &["acl_open"]),
+    (32, &["alarm"]),
+    (33, &["not_ready"]),
+    (34, &["unsigned"]),
+    (35, &["bad_signature", "signature_unchecked"]),
 ];
 /// For a message to arrive, on a busy machine.
 const LATE: f64 = 1.5;
@@ -81,6 +85,11 @@ pub(super) fn one_verdict(facts: &Facts) -> Vec<Finding> {
         {
             let text = format!("{who} was told of {device} {id}: {} and then {}", first.body, other.body);
             findings.push((other.t, text));
+        }
+        let begun = replies.iter().find(|reply| reply.t > first.t && reply.text("status") == "accepted");
+        if let Some(begun) = begun.filter(|_| !forgotten) {
+            let text = format!("{device} {id} of {who} had a verdict, and is accepted again: {}", begun.body);
+            findings.push((begun.t, text));
         }
         let refused = replies.iter().find(|reply| {
             reply.t > first.t
@@ -145,9 +154,10 @@ pub(super) fn codes_agree(facts: &Facts) -> Vec<Finding> {
         let has_code = !matches!(status, "accepted" | "in_progress");
         let known = code.and_then(|code| REASONS.iter().find(|(number, _)| *number == code));
         has_code != code.is_some()
-            || known.is_some_and(|(_, reasons)| !reasons.contains(&reason))
+            || code.is_some() && !known.is_some_and(|(_, reasons)| reasons.contains(&reason))
             || (status == "succeeded") != (code == Some(0))
             || (status == "stopped") != (code == Some(28))
+            || status == "timed_out" && code != Some(29)
     };
     let text = |reply: &Reply| format!("{} was told {}", reply.who, reply.body);
     facts.replies.iter().filter(wrong).map(|reply| (reply.t, text(reply))).collect()

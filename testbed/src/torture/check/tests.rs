@@ -85,6 +85,19 @@ fn two_verdicts_are_found() {
 }
 
 #[test]
+fn a_request_that_is_accepted_after_its_verdict_is_found() {
+    let again = reply(15.0, "alice", "focuser", "set", "m1", "accepted", None);
+    assert!(with(vec![again]).contains(&"one-verdict"));
+    let stop = reply(15.0, "alice", "focuser", "stop", "s1", "accepted", None);
+    assert_eq!(with(vec![stop])[..], [""; 0], "a stop that has ended runs again");
+}
+
+#[test]
+fn a_state_of_a_bridge_after_one_of_its_successor_is_found() {
+    assert!(with(vec![state(17.0, 5, "one", "idle", 0.9)]).contains(&"in-order"));
+}
+
+#[test]
 fn a_verdict_that_never_comes_is_found_and_one_that_comes_late() {
     let lost = |log: &mut Vec<Entry>| {
         without(
@@ -108,6 +121,20 @@ fn a_code_that_does_not_fit_its_status_is_found() {
     assert_eq!(wrong("reason", json!("stopped")), ["codes"]);
     assert!(wrong("code", json!(1)).contains(&"codes"));
     assert!(wrong("code", Value::Null).contains(&"codes"));
+    // Of a code that does not exist, and of a status that has another one.
+    for (status, code, reason) in [
+        ("failed", 99, "failed"),
+        ("timed_out", 1, "failed"),
+        ("rejected", 33, "alarm"),
+        ("rejected", 35, ""),
+    ] {
+        let wrong = broken(|log| {
+            edit(log, 14.0, "reply/alice/m2", "status", &json!(status));
+            edit(log, 14.0, "reply/alice/m2", "code", &json!(code));
+            edit(log, 14.0, "reply/alice/m2", "reason", &json!(reason));
+        });
+        assert!(wrong.contains(&"codes"), "{status} {code}: {wrong:?}");
+    }
 }
 
 #[test]

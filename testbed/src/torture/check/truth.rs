@@ -290,8 +290,23 @@ pub(super) fn retained_is_the_last(facts: &Facts) -> Vec<Finding> {
 pub(super) fn in_order(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut last: BTreeMap<(&str, &str, &str), f64> = BTreeMap::new();
+    let mut newest: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for state in facts.states.iter().filter(|state| !state.retained) {
         let seq = state.number("seq").unwrap_or(-1.0);
+        let before = newest.insert((&state.who, &state.device), state.text("session"));
+        if before.is_some_and(|before| before != state.text("session"))
+            && last.contains_key(&(state.who.as_str(), state.device.as_str(), state.text("session")))
+            && !facts.had(&["frozen"], "broker", state.t - LATE, state.t)
+        {
+            let session = state.text("session");
+            findings.push((
+                state.t,
+                format!(
+                    "{} is told a state of {} by {session}, after another bridge's",
+                    state.who, state.device
+                ),
+            ));
+        }
         let key = (state.who.as_str(), state.device.as_str(), state.text("session"));
         if let Some(before) = last.insert(key, seq)
             && seq <= before

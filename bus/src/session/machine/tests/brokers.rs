@@ -135,6 +135,25 @@ fn what_is_known_of_a_broker_holds_on_its_next_connection_and_not_at_another_bro
     }
 }
 
+/// The broker drops the bridge while hundreds of others connect, and does not get each handshake twice.
+#[test]
+fn a_will_whose_connection_was_lost_is_left_some_seconds_after_the_next_and_still_tells() {
+    let mut bench = Bench::new();
+    bench.connect(20 * MS);
+    for _ in 0..2 {
+        bench.tell(Event::Broken { error: "too busy".to_owned() });
+        bench.pass(1500 * MS);
+        bench.tell(Event::WillLeft { round: 1, left: Left::There });
+        bench.connect(20 * MS);
+        bench.pass(SECOND);
+        assert_eq!(bench.wills(), [(0, 1)]);
+    }
+    bench.pass(12 * SECOND);
+    assert_eq!(bench.wills().len(), 2);
+    bench.will_speaks();
+    assert_eq!(bench.verdicts().last(), Some(&OPEN));
+}
+
 #[test]
 fn without_a_loopback_no_will_is_left() {
     let mut bench = Bench::new();
