@@ -154,7 +154,7 @@ season:
 	$(CARGO) test --profile prove --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
 	$(CARGO) test --profile prove --locked --quiet -p focuser-bridge --test device season -- --ignored --nocapture
 
-# What it finds is kept in testbed/fuzz/corpora, and every test run feeds it again.
+# What was found once lies in testbed/fuzz/corpora, and every test run feeds it again.
 fuzz:
 	@tools/setup rust fuzz
 	@tools/fuzz $(T)
