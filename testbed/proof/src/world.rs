@@ -356,11 +356,10 @@ impl World {
 
     fn end(&mut self, scene: &Scene) {
         self.ended = true;
-        // It was never announced, so nothing that it said has left it.
-        if self.left_over.is_some() {
-            let is_stop = |it: &&mut Arrival| scene.requests.get(it.request).is_some_and(Request::is_stop);
-            self.arrivals.iter_mut().filter(is_stop).for_each(|arrival| arrival.excused |= !arrival.is_told);
-        }
+        // A query is not written to the disk. And what was never announced has said nothing to anybody.
+        let is_unsaid = |it: &Request| it.verb == "ping" || (it.is_stop() && self.left_over.is_some());
+        let requests = |it: &&mut Arrival| scene.requests.get(it.request).is_some_and(is_unsaid);
+        self.arrivals.iter_mut().filter(requests).for_each(|arrival| arrival.excused |= !arrival.is_told);
         self.start_anew(scene);
     }
 
