@@ -34,6 +34,8 @@ pub(crate) struct Arrival {
     pub(crate) is_told: bool,
     /// Until then the next process must give a verdict again that the broker may not have.
     pub(crate) owed: Option<Utc>,
+    /// It was given before the last process's journal was taken over, and so before this one had any.
+    pub(crate) is_early: bool,
     /// The Desk has said `accepted`, and must have said the end by then.
     pub(crate) due: Option<Instant>,
     /// A kill came when the contract lets the next process know nothing of it.
@@ -51,6 +53,7 @@ impl Arrival {
             verdicts: Vec::new(),
             is_told: false,
             owed: None,
+            is_early: false,
             due: None,
             excused: false,
         }

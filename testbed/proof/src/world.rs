@@ -438,6 +438,7 @@ impl World {
             arrival.hear(&reply);
             if receipt.is_some() {
                 arrival.owed = reply.finished_at.map(|at| at.after(REPLY_EXPIRY));
+                arrival.is_early = self.left_over.is_some();
             }
             if is_terminal {
                 arrival.due = None;
