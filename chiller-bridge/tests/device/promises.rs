@@ -64,13 +64,19 @@ impl Promises {
         self.well_since = None;
     }
 
+    /// How the water is now: often enough that no peak is missed, as when a pump stops after 25 s.
+    pub(crate) fn note_the_water(&mut self, site: &mut Site) {
+        if self.water.is_empty() {
+            let set_point = site.model().set_point_celsius();
+            self.set_points.insert(tenths(set_point));
+        }
+        self.water.push_back((site.now().instant, site.model().supply_celsius()));
+    }
+
     /// After every step.
     pub(crate) fn check(&mut self, site: &mut Site, is_well: bool) {
         let now = site.now();
         let set_point = site.model().set_point_celsius();
-        if self.water.is_empty() {
-            self.set_points.insert(tenths(set_point));
-        }
         assert!(self.set_points.contains(&tenths(set_point)), "nobody asked for {set_point} °C");
         self.well_since = if is_well { self.well_since.or(Some(now.instant)) } else { None };
         let well_for = self.well_since.map_or(Duration::ZERO, |since| now.instant.since(since));
@@ -84,7 +90,6 @@ impl Promises {
     /// What it says of the water is what the water was, just now; without the unit it says nothing.
     fn look_at_the_water(&mut self, site: &mut Site) {
         let now = site.now().instant;
-        self.water.push_back((now, site.model().supply_celsius()));
         let state = site.view();
         if !state.connected {
             assert_eq!(state.device.reading, Reading::default(), "not connected: {state:#?}");

@@ -23,6 +23,8 @@ use rig::SeededRandom;
 /// One step: a message of each service.
 const STEP: Duration = Duration::from_secs(30);
 const STEPS_PER_MINUTE: u64 = 2;
+/// How often in a step the water is looked at.
+const LOOKS: u32 = 6;
 /// The weather begins in July; the winter in October, when on many days only cameras ask for water.
 const FIRST_MINUTE: u64 = 105 * 1440;
 
@@ -138,7 +140,10 @@ impl Winter {
         if self.chance.below(200) == 0 {
             self.ask_for_something();
         }
-        self.site.rig.run_for(STEP);
+        for _ in 0..LOOKS {
+            self.site.rig.run_for(STEP / LOOKS);
+            self.promises.note_the_water(&mut self.site);
+        }
         self.check(&before);
         self.step += 1;
     }

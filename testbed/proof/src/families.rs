@@ -19,7 +19,7 @@ pub struct Family {
 }
 
 /// All families, those with few states first.
-pub const FAMILIES: [Family; 10] = [
+pub const FAMILIES: [Family; 11] = [
     Family::new("a kill and a broken connection", 2, Bounds { kills: 1, breaks: 1, ..Bounds::NONE }),
     Family::new("a bridge that hangs", 2, Bounds { stalls: 2, repeats: 1, ..Bounds::NONE }),
     Family::new("three commands and no answer", 3, Bounds { lapses: 2, ..Bounds::NONE }),
@@ -30,7 +30,12 @@ pub const FAMILIES: [Family; 10] = [
     Family::new(
         "a disk that is slow and fails",
         2,
-        Bounds { repeats: 1, failures: 1, lapses: 2, slow_disk: true, ..Bounds::NONE },
+        Bounds { failures: 1, lapses: 2, slow_disk: true, ..Bounds::NONE },
+    ),
+    Family::new(
+        "a disk that is slow and fails, and a command that comes twice",
+        2,
+        Bounds { repeats: 1, failures: 1, lapses: 1, slow_disk: true, ..Bounds::NONE },
     ),
     Family::new(
         "two kills, and a command that comes twice",
