@@ -337,6 +337,12 @@ impl World {
             self.now = self.now.after(due.since(self.now.instant));
             self.desk.handle_timeout(self.now);
         }
+        // Where nothing comes of a limit, nothing comes until it is too late.
+        let still_waits = self.desk.poll_timeout().is_some_and(|due| due <= self.now.instant);
+        let due = self.arrivals.iter().filter_map(|arrival| arrival.due).min().filter(|_| still_waits);
+        if let Some(due) = due {
+            self.now = self.now.after(due.since(self.now.instant) + Duration::from_millis(1));
+        }
     }
 
     fn kill(&mut self, scene: &Scene) {
