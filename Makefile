@@ -148,7 +148,7 @@ prove:
 	@tools/setup rust
 	@tools/prove $(if $(MUTANTS),--mutants)
 
-# With an optimised build: millions of steps.
+# With an optimised build: millions of steps, two and a half minutes of them on two cores.
 season:
 	@tools/setup rust
 	$(CARGO) test --profile prove --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture

@@ -23,6 +23,23 @@ pub const RULES: [(&str, Rule); 10] = [
     ("the disk owes each verdict that the broker may not have", owed),
 ];
 
+/// What the rules ask for and no later state shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// A stop was heard, and the device was not told to stop.
+    pub(crate) stop_lost: bool,
+    /// Somebody commanded who may not.
+    pub(crate) trespass: bool,
+    /// A command had not ended by its deadline.
+    pub(crate) late: bool,
+    /// A motion began that was not on the disk.
+    pub(crate) unknown_motion: bool,
+    /// A command was prepared, or began or was withdrawn, that was not its turn.
+    pub(crate) ill_prepared: bool,
+    /// One was withdrawn.
+    pub(crate) withdrawn: bool,
+}
+
 fn one_verdict(_: &Scene, world: &World) -> bool {
     world.arrivals.iter().all(|arrival| arrival.excused || arrival.has_one_verdict())
 }

@@ -21,6 +21,7 @@ use bus::outbox::{Message, Outbox};
 use crate::digest::feed;
 use crate::disk::{Disk, Saved};
 use crate::request::Request;
+use crate::rules::Seen;
 use crate::scene::{Bounds, Scene};
 use crate::told::Arrival;
 
@@ -71,6 +72,8 @@ pub struct World {
     outbox: Outbox,
     /// The broker's ACL is known to be in force.
     connected: bool,
+    /// An earlier connection of this process broke with replies on their way.
+    has_lost: bool,
     /// What the previous process left, until the connection is made.
     left_over: Option<Saved>,
     pub(crate) disk: Disk,
@@ -88,23 +91,6 @@ pub struct World {
     /// The commands that the device was told, by their requests, in all lives of the process.
     pub(crate) ran: Vec<usize>,
     pub(crate) seen: Seen,
-}
-
-/// What the rules ask for and no later state shows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// A stop was heard, and the device was not told to stop.
-    pub(crate) stop_lost: bool,
-    /// Somebody commanded who may not.
-    pub(crate) trespass: bool,
-    /// A command had not ended by its deadline.
-    pub(crate) late: bool,
-    /// A motion began that was not on the disk.
-    pub(crate) unknown_motion: bool,
-    /// A command was prepared, or began or was withdrawn, that was not its turn.
-    pub(crate) ill_prepared: bool,
-    /// One was withdrawn.
-    pub(crate) withdrawn: bool,
 }
 
 impl PartialEq for World {
@@ -132,6 +118,7 @@ impl World {
             desk: Desk::new(scene.settings.clone()),
             outbox: Outbox::default(),
             connected: false,
+            has_lost: false,
             left_over: None,
             disk: Disk::default(),
             save_due: None,
@@ -309,9 +296,10 @@ impl World {
         let dropped = self.outbox.dropped();
         self.outbox.disconnected();
         // What was lost with two connections is not sent a third time: the contract says so.
-        if self.outbox.dropped() > dropped {
+        if self.outbox.dropped() > dropped && self.has_lost {
             self.arrivals.iter_mut().for_each(|arrival| arrival.excused = true);
         }
+        self.has_lost |= handed_over > 0;
         self.desk.set_gate(Gate::Pending);
         self.connected = false;
     }
@@ -384,7 +372,7 @@ impl World {
         self.save_due = None;
         self.device.clear();
         self.told.clear();
-        self.ending = false;
+        (self.ending, self.has_lost) = (false, false);
     }
 
     /// What the bridge's core does after each event.
