@@ -148,13 +148,13 @@ prove:
 	@tools/setup rust
 	@tools/prove $(if $(MUTANTS),--mutants)
 
-# With an optimised build: millions of steps.
+# With an optimised build: millions of steps, two and a half minutes of them on two cores.
 season:
 	@tools/setup rust
 	$(CARGO) test --profile prove --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
 	$(CARGO) test --profile prove --locked --quiet -p focuser-bridge --test device season -- --ignored --nocapture
 
-# What it finds is kept in testbed/fuzz/corpora, and every test run feeds it again.
+# What was found once lies in testbed/fuzz/corpora, and every test run feeds it again.
 fuzz:
 	@tools/setup rust fuzz
 	@tools/fuzz $(T)

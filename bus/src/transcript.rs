@@ -146,7 +146,8 @@ pub fn parse(text: &str) -> Result<Vec<Run>, ParseError> {
             continue;
         }
         if let Some(comment) = line.strip_prefix('#') {
-            let (key, value) = comment.trim_start().split_once(':').unwrap_or((comment, ""));
+            let comment = comment.replace('\t', " ");
+            let (key, value) = comment.trim_start().split_once(':').unwrap_or((&comment, ""));
             let value = value.trim();
             match key {
                 "kind" if crate::topic::is_name(value) => value.clone_into(&mut run.kind),
@@ -180,7 +181,7 @@ fn record(number: usize, line: &str, mark: Option<String>) -> Result<Record, Par
         let what = match word {
             ">" => What::Sent(unescaped(after).map_err(|got| wrong(bytes::ESCAPES, &got))?),
             "<" => What::Received(unescaped(after).map_err(|got| wrong(bytes::ESCAPES, &got))?),
-            "*" => What::Note(after.to_owned()),
+            "*" => What::Note(after.replace('\t', " ")),
             _ => {
                 let is_span = word.starts_with('+');
                 let time = word.strip_prefix('+').unwrap_or(word).parse().ok();
@@ -243,6 +244,18 @@ mod tests {
         }
         // Half a line is what a kill leaves.
         assert_eq!(runs[1].records.len(), 1);
+    }
+
+    #[test]
+    fn a_tab_in_words_counts_as_a_blank_and_among_bytes_as_a_mistake() {
+        let text = "# obsbus transcript 1\n# kind:\tlamp\n#\tsetting: a\t=\t3\n# began: 1\t2\n# unexpected: x\ty\n* a\tb\n";
+        let run = parse(text).unwrap().remove(0);
+        assert_eq!((run.kind.as_str(), run.began.as_deref()), ("lamp", Some("1 2")));
+        assert_eq!((run.settings[0].key.as_str(), run.settings[0].value.as_str()), ("a", "3"));
+        let record = &run.records[0];
+        assert_eq!((&record.what, record.mark.as_deref()), (&What::Note("a b".to_owned()), Some("x y")));
+        let error = parse("# obsbus transcript 1\n# kind: lamp\n> a\tb\n").unwrap_err().to_string();
+        assert!(error.starts_with("line 3: expected \\r"), "{error}");
     }
 
     #[test]

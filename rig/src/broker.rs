@@ -78,8 +78,8 @@ pub(crate) struct Broker {
     pub(crate) states_kept: usize,
     /// The newest states, oldest first.
     pub(crate) states: VecDeque<Published<Vec<u8>>>,
-    /// All replies.
-    pub(crate) replies: Vec<Published<Reply>>,
+    /// All replies, by the id of the request: a season has tens of thousands.
+    pub(crate) replies: BTreeMap<Option<String>, Vec<Published<Reply>>>,
     /// All events.
     pub(crate) events: Vec<Published<Event>>,
     /// All messages on the availability topic.
@@ -123,7 +123,7 @@ impl Broker {
             orders: 0,
             states_kept: STATES_KEPT,
             states: VecDeque::new(),
-            replies: Vec::new(),
+            replies: BTreeMap::new(),
             events: Vec::new(),
             availability: Vec::new(),
         }
@@ -331,8 +331,8 @@ impl Broker {
             let what = String::from_utf8_lossy(&payload).into_owned();
             self.availability.push(Published { at: now, order, what });
         } else if !retain {
-            let what = serde_json::from_slice(&payload).expect("a reply is one");
-            self.replies.push(Published { at: now, order, what });
+            let what: Reply = serde_json::from_slice(&payload).expect("a reply is one");
+            self.replies.entry(what.id.clone()).or_default().push(Published { at: now, order, what });
         }
         if retain && payload.is_empty() {
             self.retained.remove(&topic);

@@ -383,7 +383,7 @@ impl<S: Subject> Rig<S> {
 
     /// All replies to a request, in their order.
     pub fn replies(&self, id: &str) -> Vec<&Published<Reply>> {
-        self.broker.replies.iter().filter(|reply| reply.what.id.as_deref() == Some(id)).collect()
+        self.broker.replies.get(&Some(id.to_owned())).into_iter().flatten().collect()
     }
 
     /// How many verdicts a request has had; one that is said again after a kill is the same.
@@ -396,8 +396,8 @@ impl<S: Subject> Rig<S> {
 
     /// The newest terminal reply to a request.
     pub fn outcome(&self, id: &str) -> Option<Reply> {
-        let mut replies = self.broker.replies.iter().rev().map(|reply| &reply.what);
-        replies.find(|reply| reply.id.as_deref() == Some(id) && reply.status.is_terminal()).cloned()
+        let mut replies = self.replies(id).into_iter().rev().map(|reply| &reply.what);
+        replies.find(|reply| reply.status.is_terminal()).cloned()
     }
 
     /// All events, in their order.

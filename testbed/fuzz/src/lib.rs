@@ -10,18 +10,20 @@ mod files;
 mod protocol;
 mod saved;
 mod settings;
+mod signatures;
 mod topics;
 
 /// A target: its name, which is also the folder of its corpus, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("chiller_protocol", protocol::chiller),
     ("focuser_protocol", protocol::focuser),
     ("transcripts", files::transcripts),
     ("records", files::records),
     ("commands", commands::commands),
+    ("signatures", signatures::signatures),
     ("settings", settings::settings),
     ("topics", topics::topics),
     ("saved", saved::saved),

@@ -17,6 +17,8 @@ pub(crate) struct Saved {
     pub(crate) journal: Arc<Journal>,
     /// The arrival of each open command, as text.
     open: Arc<BTreeSet<String>>,
+    /// That of each request whose verdict is owed.
+    owed: Arc<BTreeSet<String>>,
     /// Journals are long, and never change.
     digest: u64,
 }
@@ -30,15 +32,23 @@ impl fmt::Debug for Saved {
 impl Saved {
     fn new(number: u64, journal: Journal) -> Self {
         let written = serde_json::to_value(&journal).unwrap_or_default();
-        let open = written.get("open").and_then(Value::as_array).into_iter().flatten();
-        let arrivals = open.filter_map(|open| open.pointer("/requester/received_at")?.as_str());
-        let open = Arc::new(arrivals.map(str::to_owned).collect());
-        Self { number, digest: digest(&journal), journal: Arc::new(journal), open }
+        let arrivals = |what: &str| {
+            let all = written.get(what).and_then(Value::as_array).into_iter().flatten();
+            let arrivals = all.filter_map(|one| one.pointer("/requester/received_at")?.as_str());
+            Arc::new(arrivals.map(str::to_owned).collect())
+        };
+        let (open, owed) = (arrivals("open"), arrivals("owed"));
+        Self { number, digest: digest(&journal), journal: Arc::new(journal), open, owed }
     }
 
     /// Whether the command that arrived then is in it, and open.
     pub(crate) fn has_open(&self, arrival: &str) -> bool {
         self.open.contains(arrival)
+    }
+
+    /// Whether the next process will give the verdict on it again.
+    pub(crate) fn owes(&self, arrival: &str) -> bool {
+        self.owed.contains(arrival)
     }
 }
 
@@ -93,8 +103,8 @@ impl Disk {
         Some(saved.number)
     }
 
-    /// The process is killed.
-    pub(crate) fn process_killed(&mut self) {
+    /// The process is gone.
+    pub(crate) fn process_gone(&mut self) {
         (self.writing, self.waiting, self.failed) = (None, None, None);
         self.was_not_waited_for = false;
     }

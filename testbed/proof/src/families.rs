@@ -19,16 +19,23 @@ pub struct Family {
 }
 
 /// All families, those with few states first.
-pub const FAMILIES: [Family; 8] = [
+pub const FAMILIES: [Family; 11] = [
     Family::new("a kill and a broken connection", 2, Bounds { kills: 1, breaks: 1, ..Bounds::NONE }),
     Family::new("a bridge that hangs", 2, Bounds { stalls: 2, repeats: 1, ..Bounds::NONE }),
     Family::new("three commands and no answer", 3, Bounds { lapses: 2, ..Bounds::NONE }),
+    Family::new("an orderly end and a broken connection", 2, Bounds { ends: 1, breaks: 1, ..Bounds::NONE }),
+    Family::new("an orderly end and a kill", 2, Bounds { ends: 1, kills: 1, repeats: 1, ..Bounds::NONE }),
     Family::new("a broken connection", 2, Bounds { breaks: 1, repeats: 1, ..Bounds::NONE }),
     Family::new("a slow disk and a kill", 2, Bounds { kills: 1, lapses: 2, slow_disk: true, ..Bounds::NONE }),
     Family::new(
         "a disk that is slow and fails",
         2,
-        Bounds { repeats: 1, failures: 1, lapses: 2, slow_disk: true, ..Bounds::NONE },
+        Bounds { failures: 1, lapses: 2, slow_disk: true, ..Bounds::NONE },
+    ),
+    Family::new(
+        "a disk that is slow and fails, and a command that comes twice",
+        2,
+        Bounds { repeats: 1, failures: 1, lapses: 1, slow_disk: true, ..Bounds::NONE },
     ),
     Family::new(
         "two kills, and a command that comes twice",

@@ -10,7 +10,7 @@ use crate::world::World;
 pub type Rule = fn(&Scene, &World) -> bool;
 
 /// With their names.
-pub const RULES: [(&str, Rule); 8] = [
+pub const RULES: [(&str, Rule); 10] = [
     ("a request gets at most one terminal reply", one_verdict),
     ("a repeated request gets the same verdict", same_verdict),
     ("nothing runs twice", nothing_twice),
@@ -19,7 +19,26 @@ pub const RULES: [(&str, Rule); 8] = [
     ("what was accepted ends by its deadline", in_time),
     ("who was told `accepted` is told the end", told),
     ("nothing moves that the disk does not know", on_the_disk),
+    ("what was prepared begins or is withdrawn, once", prepared),
+    ("the disk owes each verdict that the broker may not have", owed),
 ];
+
+/// What the rules ask for and no later state shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// A stop was heard, and the device was not told to stop.
+    pub(crate) stop_lost: bool,
+    /// Somebody commanded who may not.
+    pub(crate) trespass: bool,
+    /// A command had not ended by its deadline.
+    pub(crate) late: bool,
+    /// A motion began that was not on the disk.
+    pub(crate) unknown_motion: bool,
+    /// A command was prepared, or began or was withdrawn, that was not its turn.
+    pub(crate) ill_prepared: bool,
+    /// One was withdrawn.
+    pub(crate) withdrawn: bool,
+}
 
 fn one_verdict(_: &Scene, world: &World) -> bool {
     world.arrivals.iter().all(|arrival| arrival.excused || arrival.has_one_verdict())
@@ -70,8 +89,22 @@ fn on_the_disk(_: &Scene, world: &World) -> bool {
     !world.seen.unknown_motion
 }
 
+fn prepared(_: &Scene, world: &World) -> bool {
+    !world.seen.ill_prepared && (!world.has_prepared() || world.saves())
+}
+
+fn owed(_: &Scene, world: &World) -> bool {
+    world.disk.was_not_waited_for
+        || world.disk.failed.is_some()
+        || world
+            .arrivals
+            .iter()
+            .filter(|it| !it.excused && world.is_owed(it))
+            .all(|it| world.disk.contents.owes(&it.at.to_string()) || (it.is_early && world.saves()))
+}
+
 /// Situations that the worlds must come to, or the rules would say nothing.
-pub const SITUATIONS: [(&str, Rule); 12] = [
+pub const SITUATIONS: [(&str, Rule); 14] = [
     ("a request has its verdict", |_, world| world.arrivals.iter().any(|it| !it.verdicts.is_empty())),
     ("a motion was stopped", |_, world| has_verdict(world, |it| it.status == ReplyStatus::Stopped)),
     ("a command was not answered in time", |_, world| {
@@ -83,6 +116,10 @@ pub const SITUATIONS: [(&str, Rule); 12] = [
     ("a verdict was said again after a kill", |scene, world| {
         world.kills(scene) > 0 && has_verdict(world, |it| it.duplicate)
     }),
+    ("a verdict was said again after an orderly end", |_, world| {
+        world.ended && has_verdict(world, |it| it.duplicate)
+    }),
+    ("a prepared command was withdrawn", |_, world| world.seen.withdrawn),
     ("a client waits for a command that runs already", |_, world| {
         world.arrivals.iter().any(|it| it.in_progress)
     }),

@@ -10,12 +10,15 @@ use bus::device::Description;
 use bus::topic::{Base, Identity};
 
 use crate::request::{CONTROL, Request, STOPS_ONLY};
+use crate::rules::SITUATIONS;
 
 /// How much may go wrong in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The process is killed, and the next one starts.
     pub kills: u8,
+    /// It is stopped, and ends by itself before the next one starts.
+    pub ends: u8,
     /// A request arrives again.
     pub repeats: u8,
     /// The connection to the broker breaks.
@@ -32,14 +35,25 @@ pub struct Bounds {
 
 impl Bounds {
     /// All is well.
-    pub const NONE: Self =
-        Self { kills: 0, repeats: 0, breaks: 0, stalls: 0, failures: 0, lapses: 0, slow_disk: false };
+    pub const NONE: Self = Self {
+        kills: 0,
+        ends: 0,
+        repeats: 0,
+        breaks: 0,
+        stalls: 0,
+        failures: 0,
+        lapses: 0,
+        slow_disk: false,
+    };
 }
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, repeats, breaks, stalls, failures, lapses, slow_disk } = self;
-        write!(f, "{kills} kills, {repeats} repetitions, {breaks} broken connections, {stalls} hangs, ")?;
+        let Self { kills, ends, repeats, breaks, stalls, failures, lapses, slow_disk } = self;
+        write!(
+            f,
+            "{kills} kills, {ends} orderly ends, {repeats} repetitions, {breaks} broken connections, {stalls} hangs, "
+        )?;
         write!(f, "{failures} failed saves, {lapses} limits reached")?;
         if *slow_disk { f.write_str(", saves that take any time") } else { Ok(()) }
     }
@@ -55,7 +69,7 @@ pub struct Scene {
     /// The states that were counted, by the number of kills until then.
     pub(crate) by_kills: [AtomicUsize; 3],
     /// Those in each situation.
-    pub(crate) situations: [AtomicUsize; 12],
+    pub(crate) situations: [AtomicUsize; SITUATIONS.len()],
 }
 
 impl Scene {

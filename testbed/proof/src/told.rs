@@ -32,6 +32,10 @@ pub(crate) struct Arrival {
     pub(crate) verdicts: Vec<Verdict>,
     /// The broker has taken a verdict.
     pub(crate) is_told: bool,
+    /// Until then the next process must give a verdict again that the broker may not have.
+    pub(crate) owed: Option<Utc>,
+    /// It was given before the last process's journal was taken over, and so before this one had any.
+    pub(crate) is_early: bool,
     /// The Desk has said `accepted`, and must have said the end by then.
     pub(crate) due: Option<Instant>,
     /// A kill came when the contract lets the next process know nothing of it.
@@ -48,6 +52,8 @@ impl Arrival {
             refused: Vec::new(),
             verdicts: Vec::new(),
             is_told: false,
+            owed: None,
+            is_early: false,
             due: None,
             excused: false,
         }

@@ -21,6 +21,7 @@ use bus::outbox::{Message, Outbox};
 use crate::digest::feed;
 use crate::disk::{Disk, Saved};
 use crate::request::Request;
+use crate::rules::Seen;
 use crate::scene::{Bounds, Scene};
 use crate::told::Arrival;
 
@@ -56,6 +57,10 @@ pub enum Action {
     Lapse,
     /// The process is killed, and the next one starts.
     Kill,
+    /// The process is to end: the device is at rest, and each running command is answered.
+    End,
+    /// It has ended, and the next one starts. It may wait for the broker before, and need not.
+    Ended,
 }
 
 /// See the module.
@@ -67,6 +72,8 @@ pub struct World {
     outbox: Outbox,
     /// The broker's ACL is known to be in force.
     connected: bool,
+    /// An earlier connection of this process broke with replies on their way.
+    has_lost: bool,
     /// What the previous process left, until the connection is made.
     left_over: Option<Saved>,
     pub(crate) disk: Disk,
@@ -74,23 +81,16 @@ pub struct World {
     save_due: Option<u64>,
     /// What the device was told to do, and has not answered.
     pub(crate) device: Vec<(Ticket, &'static str)>,
+    /// What this process has told the device of, and whether that is only prepared.
+    told: Vec<(Ticket, bool)>,
+    /// The process is about to end.
+    ending: bool,
+    /// One has ended.
+    pub(crate) ended: bool,
     pub(crate) arrivals: Vec<Arrival>,
     /// The commands that the device was told, by their requests, in all lives of the process.
     pub(crate) ran: Vec<usize>,
     pub(crate) seen: Seen,
-}
-
-/// What the rules ask for and no later state shows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// A stop was heard, and the device was not told to stop.
-    pub(crate) stop_lost: bool,
-    /// Somebody commanded who may not.
-    pub(crate) trespass: bool,
-    /// A command had not ended by its deadline.
-    pub(crate) late: bool,
-    /// A motion began that was not on the disk.
-    pub(crate) unknown_motion: bool,
 }
 
 impl PartialEq for World {
@@ -118,10 +118,14 @@ impl World {
             desk: Desk::new(scene.settings.clone()),
             outbox: Outbox::default(),
             connected: false,
+            has_lost: false,
             left_over: None,
             disk: Disk::default(),
             save_due: None,
             device: Vec::new(),
+            told: Vec::new(),
+            ending: false,
+            ended: false,
             arrivals: Vec::new(),
             ran: Vec::new(),
             seen: Seen::default(),
@@ -131,7 +135,9 @@ impl World {
     }
 
     pub(crate) fn actions(&self, scene: &Scene, actions: &mut Vec<Action>) {
-        for index in 0..scene.requests.len() {
+        // What comes meanwhile is for the next process.
+        let heard = if self.ending { 0 } else { scene.requests.len() };
+        for index in 0..heard {
             let is_new = self.arrivals.iter().all(|arrival| arrival.request != index);
             if is_new || self.left.repeats > 0 {
                 actions.push(Action::Arrive(index));
@@ -167,6 +173,12 @@ impl World {
         if self.left.kills > 0 {
             actions.push(Action::Kill);
         }
+        if self.left.ends > 0 && !self.ending {
+            actions.push(Action::End);
+        }
+        if self.ending && !self.desk.holds_replies() && self.disk.is_idle() {
+            actions.push(Action::Ended);
+        }
     }
 
     pub(crate) fn act(&mut self, action: Action, scene: &Scene) {
@@ -197,6 +209,13 @@ impl World {
             Action::Connect => self.connect(),
             Action::Lapse => self.lapse(),
             Action::Kill => self.kill(scene),
+            Action::End => {
+                self.left.ends -= 1;
+                self.ending = true;
+                self.device.clear();
+                self.desk.interrupt(self.now);
+            }
+            Action::Ended => self.end(scene),
         }
         self.settle(scene);
     }
@@ -245,14 +264,31 @@ impl World {
 
     fn deliver(&mut self) {
         let Some((token, outgoing)) = self.outbox.next(self.now.instant) else { return };
+        let receipt = self.outbox.acknowledge(token);
         if let [place, is_terminal] = *outgoing.payload
             && let Some(arrival) = self.arrivals.get_mut(usize::from(place))
         {
             arrival.is_told |= is_terminal == 1;
+            arrival.owed = arrival.owed.filter(|_| receipt.is_none());
         }
-        if let Some(receipt) = self.outbox.acknowledge(token) {
+        if let Some(receipt) = receipt {
             self.desk.delivered(receipt);
         }
+    }
+
+    /// Whether the broker may not have a verdict, and somebody still waits for it.
+    pub(crate) fn is_owed(&self, arrival: &Arrival) -> bool {
+        arrival.owed.is_some_and(|until| self.now.utc < until)
+    }
+
+    /// Whether a command is prepared, and neither began nor was withdrawn.
+    pub(crate) fn has_prepared(&self) -> bool {
+        self.told.iter().any(|(_, is_prepared)| *is_prepared)
+    }
+
+    /// Whether the disk is about to get a newer journal.
+    pub(crate) fn saves(&self) -> bool {
+        !self.disk.is_idle() || self.save_due.is_some()
     }
 
     fn break_off(&mut self, handed_over: usize) {
@@ -260,9 +296,10 @@ impl World {
         let dropped = self.outbox.dropped();
         self.outbox.disconnected();
         // What was lost with two connections is not sent a third time: the contract says so.
-        if self.outbox.dropped() > dropped {
+        if self.outbox.dropped() > dropped && self.has_lost {
             self.arrivals.iter_mut().for_each(|arrival| arrival.excused = true);
         }
+        self.has_lost |= handed_over > 0;
         self.desk.set_gate(Gate::Pending);
         self.connected = false;
     }
@@ -288,13 +325,17 @@ impl World {
             self.now = self.now.after(due.since(self.now.instant));
             self.desk.handle_timeout(self.now);
         }
+        // Where nothing comes of a limit, nothing comes until it is too late.
+        let still_waits = self.desk.poll_timeout().is_some_and(|due| due <= self.now.instant);
+        let due = self.arrivals.iter().filter_map(|arrival| arrival.due).min().filter(|_| still_waits);
+        if let Some(due) = due {
+            self.now = self.now.after(due.since(self.now.instant) + Duration::from_millis(1));
+        }
     }
 
     fn kill(&mut self, scene: &Scene) {
         self.left.kills -= 1;
         let hasty = self.disk.was_not_waited_for;
-        self.disk.process_killed();
-        self.now = self.now.after(RESTART);
         let is_open = |it: &&mut Arrival| it.accepted || it.in_progress || it.due.is_some();
         for arrival in self.arrivals.iter_mut().filter(is_open) {
             let is_known = self.disk.contents.has_open(&arrival.at.to_string());
@@ -304,16 +345,34 @@ impl World {
                 scene.requests.get(arrival.request).is_some_and(|it| !["stop", "ping"].contains(&it.verb));
             arrival.excused |= !is_known && (hasty || !waits);
         }
+        self.start_anew(scene);
+    }
+
+    fn end(&mut self, scene: &Scene) {
+        self.ended = true;
+        // A query is not written to the disk. And what was never announced has said nothing to anybody.
+        let is_unsaid = |it: &Request| it.verb == "ping" || (it.is_stop() && self.left_over.is_some());
+        let requests = |it: &&mut Arrival| scene.requests.get(it.request).is_some_and(is_unsaid);
+        self.arrivals.iter_mut().filter(requests).for_each(|arrival| arrival.excused |= !arrival.is_told);
+        self.start_anew(scene);
+    }
+
+    /// The next process finds what is on the disk.
+    fn start_anew(&mut self, scene: &Scene) {
         // What went on without the disk may run again: the contract says so.
-        if hasty {
+        if self.disk.was_not_waited_for {
             self.arrivals.iter_mut().for_each(|arrival| arrival.excused = true);
         }
+        self.disk.process_gone();
+        self.now = self.now.after(RESTART);
         self.desk = Desk::new(scene.settings.clone());
         self.outbox = Outbox::default();
         self.connected = false;
         self.left_over = Some(self.disk.contents.clone());
         self.save_due = None;
         self.device.clear();
+        self.told.clear();
+        (self.ending, self.has_lost) = (false, false);
     }
 
     /// What the bridge's core does after each event.
@@ -321,13 +380,25 @@ impl World {
         while let Some(output) = self.desk.poll_output() {
             match output {
                 Output::Post(post) => self.post(post),
+                Output::Prepare(ticket, ..) => {
+                    self.seen.ill_prepared |= self.told.iter().any(|(other, _)| *other == ticket);
+                    self.told.push((ticket, true));
+                }
+                Output::Withdraw(ticket) => {
+                    self.seen.withdrawn = true;
+                    self.seen.ill_prepared |= self.note_end_of_preparation(&ticket) != Some(true);
+                }
                 Output::Admit(ticket, verb, arguments) => {
+                    match self.note_end_of_preparation(&ticket) {
+                        None => self.told.push((ticket.clone(), false)),
+                        Some(was_prepared) => self.seen.ill_prepared |= !was_prepared,
+                    }
                     self.note_begin(&ticket, verb, &arguments, scene);
                     self.device.push((ticket, verb.name));
                 }
                 Output::Save(number) => self.save_due = Some(number),
                 Output::Reconnect => self.break_off(0),
-                Output::Event(_) | Output::ClocksAgree | Output::Prepare(..) | Output::Withdraw(_) => {}
+                Output::Event(_) | Output::ClocksAgree => {}
             }
         }
         // The core writes no journal until it has taken over the last one.
@@ -359,6 +430,10 @@ impl World {
         let is_terminal = reply.status.is_terminal();
         if let Some(arrival) = self.arrivals.get_mut(place) {
             arrival.hear(&reply);
+            if receipt.is_some() {
+                arrival.owed = reply.finished_at.map(|at| at.after(REPLY_EXPIRY));
+                arrival.is_early = self.left_over.is_some();
+            }
             if is_terminal {
                 arrival.due = None;
             } else if let Some(deadline) = reply.deadline.filter(|_| reply.status == ReplyStatus::Accepted) {
@@ -370,6 +445,12 @@ impl World {
         let payload = vec![u8::try_from(place).unwrap_or(u8::MAX), u8::from(is_terminal)];
         let expires = Some(self.now.instant + REPLY_EXPIRY);
         self.outbox.push(Message { topic, payload, correlation, expires, receipt });
+    }
+
+    /// Whether it was only prepared until now; `None` if the device was not told of it.
+    fn note_end_of_preparation(&mut self, ticket: &Ticket) -> Option<bool> {
+        let told = self.told.iter_mut().find(|(other, _)| other == ticket)?;
+        Some(std::mem::replace(&mut told.1, false))
     }
 
     fn note_begin(&mut self, ticket: &Ticket, verb: &Verb, arguments: &Arguments, scene: &Scene) {

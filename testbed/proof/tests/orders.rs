@@ -24,6 +24,15 @@ fn a_kill_at_any_moment_leaves_each_client_one_verdict() {
 }
 
 #[test]
+fn an_orderly_end_owes_what_the_broker_has_not_acknowledged() {
+    let checked = holds(
+        &[request("set", "alice"), request("stop", "bob")],
+        Bounds { ends: 1, breaks: 1, ..Bounds::NONE },
+    );
+    assert!(checked.all_states() > 500, "{checked:?}");
+}
+
+#[test]
 fn a_broken_connection_loses_no_verdict() {
     let checked =
         holds(&[request("set", "alice"), request("init", "bob")], Bounds { breaks: 1, ..Bounds::NONE });
