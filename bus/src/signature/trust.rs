@@ -140,8 +140,10 @@ fn is_named_in(authority: &CertificateDer<'_>, list: &CertificateRevocationListD
 
 /// Why no [`Trust`] can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub enum Unusable {
+    /// The certificate of an authority is none.
     Authority(String),
+    /// A list is none, or there is none.
     List(String),
     /// So many lists of one authority.
     Several(usize),
@@ -167,7 +169,7 @@ impl Trust {
     ///
     /// # Errors
     /// One of them cannot be used.
-    pub(super) fn new(
+    pub fn new(
         authorities: &[CertificateDer<'_>],
         lists: &[CertificateRevocationListDer<'static>],
     ) -> Result<Self, Unusable> {

@@ -51,7 +51,7 @@ impl Site {
         let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/ops.pem")).ok()?;
         let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/ops.key")).ok()?;
         Some(Self {
-            trust: Trust::new(&[authority], vec![list]).ok()?,
+            trust: Trust::new(&[authority], &[list]).ok()?,
             signer: Signer::new(std::slice::from_ref(&certificate), &key).ok()?,
             key: Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_der()).ok()?,
             certificate,
