@@ -23,7 +23,7 @@ mod tests;
 mod trust;
 
 pub use signer::{Signer, SignerError};
-pub use trust::{Trust, TrustError, TrustFiles, WrongSignature};
+pub use trust::{Trust, TrustError, TrustFiles, Unusable, WrongSignature};
 
 /// The name of the user property.
 pub const PROPERTY: &str = "signature";

@@ -140,8 +140,10 @@ fn is_named_in(authority: &CertificateDer<'_>, list: &CertificateRevocationListD
 
 /// Why no [`Trust`] can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub enum Unusable {
+    /// One of the authorities cannot be used, for this reason.
     Authority(String),
+    /// One of the lists cannot be used, for this reason.
     List(String),
     /// So many lists of one authority.
     Several(usize),
@@ -167,10 +169,11 @@ impl Trust {
     ///
     /// # Errors
     /// One of them cannot be used.
-    pub(super) fn new(
+    pub fn new(
         authorities: &[CertificateDer<'_>],
-        lists: &[CertificateRevocationListDer<'static>],
+        lists: impl AsRef<[CertificateRevocationListDer<'static>]>,
     ) -> Result<Self, Unusable> {
+        let lists = lists.as_ref();
         // Without any list nobody would be looked up.
         if lists.is_empty() || authorities.is_empty() {
             return Err(Unusable::List("there is none".to_owned()));
