@@ -28,7 +28,7 @@ crate::concerns! {
     );
     ACL_OPEN = error(
         "acl_open",
-        "the broker lets anybody send commands in anybody's name; the bridge refuses all commands but a stop (31)",
+        "the broker lets anybody send commands in anybody's name; the bridge refuses all commands (31) but a stop, and those of verbs that need a signature",
         "name the access list in the broker's configuration (`acl_file`), remove lines in it that grant more than `pattern write +/+/command/%u/+`, then `systemctl restart mosquitto`; if the text speaks of wills, the broker cannot be used as it is: Mosquitto applies its access list to wills, too"
     );
     COMMAND_PATH = error(

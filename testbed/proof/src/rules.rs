@@ -2,7 +2,7 @@
 
 use bus::message::{Code, ReplyStatus};
 
-use crate::scene::Scene;
+use crate::scene::{COUNTED, Scene};
 use crate::told::{Arrival, Verdict};
 use crate::world::World;
 
@@ -22,23 +22,6 @@ pub const RULES: [(&str, Rule); 10] = [
     ("what was prepared begins or is withdrawn, once", prepared),
     ("the disk owes each verdict that the broker may not have", owed),
 ];
-
-/// What the rules ask for and no later state shows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// A stop was heard, and the device was not told to stop.
-    pub(crate) stop_lost: bool,
-    /// Somebody commanded who may not.
-    pub(crate) trespass: bool,
-    /// A command had not ended by its deadline.
-    pub(crate) late: bool,
-    /// A motion began that was not on the disk.
-    pub(crate) unknown_motion: bool,
-    /// A command was prepared, or began or was withdrawn, that was not its turn.
-    pub(crate) ill_prepared: bool,
-    /// One was withdrawn.
-    pub(crate) withdrawn: bool,
-}
 
 fn one_verdict(_: &Scene, world: &World) -> bool {
     world.arrivals.iter().all(|arrival| arrival.excused || arrival.has_one_verdict())
@@ -104,7 +87,7 @@ fn owed(_: &Scene, world: &World) -> bool {
 }
 
 /// Situations that the worlds must come to, or the rules would say nothing.
-pub const SITUATIONS: [(&str, Rule); 14] = [
+pub const SITUATIONS: [(&str, Rule); COUNTED] = [
     ("a request has its verdict", |_, world| world.arrivals.iter().any(|it| !it.verdicts.is_empty())),
     ("a motion was stopped", |_, world| has_verdict(world, |it| it.status == ReplyStatus::Stopped)),
     ("a command was not answered in time", |_, world| {

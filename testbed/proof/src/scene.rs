@@ -10,7 +10,9 @@ use bus::device::Description;
 use bus::topic::{Base, Identity};
 
 use crate::request::{CONTROL, Request, STOPS_ONLY};
-use crate::rules::SITUATIONS;
+
+/// So many situations are counted.
+pub(crate) const COUNTED: usize = 14;
 
 /// How much may go wrong in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub struct Scene {
     /// The states that were counted, by the number of kills until then.
     pub(crate) by_kills: [AtomicUsize; 3],
     /// Those in each situation.
-    pub(crate) situations: [AtomicUsize; SITUATIONS.len()],
+    pub(crate) situations: [AtomicUsize; COUNTED],
 }
 
 impl Scene {

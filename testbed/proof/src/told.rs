@@ -84,3 +84,20 @@ impl Arrival {
         both.is_none_or(|(one, other)| one.is_same(other))
     }
 }
+
+/// What the rules ask for and no later state shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// A stop was heard, and the device was not told to stop.
+    pub(crate) stop_lost: bool,
+    /// Somebody commanded who may not.
+    pub(crate) trespass: bool,
+    /// A command had not ended by its deadline.
+    pub(crate) late: bool,
+    /// A motion began that was not on the disk.
+    pub(crate) unknown_motion: bool,
+    /// A command was prepared, or began or was withdrawn, that was not its turn.
+    pub(crate) ill_prepared: bool,
+    /// One was withdrawn.
+    pub(crate) withdrawn: bool,
+}

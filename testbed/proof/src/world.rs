@@ -21,9 +21,8 @@ use bus::outbox::{Message, Outbox};
 use crate::digest::feed;
 use crate::disk::{Disk, Saved};
 use crate::request::Request;
-use crate::rules::Seen;
 use crate::scene::{Bounds, Scene};
-use crate::told::Arrival;
+use crate::told::{Arrival, Seen};
 
 /// A command ends at the latest this long after its deadline: the controller's grace, and the wait of
 /// a verdict for the disk.
