@@ -23,8 +23,12 @@ export function launch(): Promise<Browser> {
   });
 }
 
-/** That a connection failed is the browser's own line, and no page can keep it from being written. */
-export const BROKER_IS_DOWN = /^WebSocket connection to 'wss?:\/\/127\.0\.0\.1:\d+\/mqtt' failed/;
+/**
+ * The browser's own lines, which no page can keep from being written: that a connection failed, or that an
+ * acknowledgement was on its way when the broker closed it.
+ */
+export const BROKER_IS_DOWN =
+  /^WebSocket (connection to 'wss?:\/\/127\.0\.0\.1:\d+\/mqtt' failed|is already in CLOSING or CLOSED state)/;
 
 export class Watched {
   private readonly errors: string[] = [];
