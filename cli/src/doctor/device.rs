@@ -107,6 +107,11 @@ impl Judge<'_> {
         self.device.clock_ahead_s.or_else(by_state)
     }
 
+    /// Whether a clock must be wrong, if ours is ahead by so much, whatever the link does.
+    fn is_wrong(&self, ahead_s: f64) -> bool {
+        ahead_s.abs() > CLOCK_LIMIT_S + self.device.clock_doubt_s
+    }
+
     fn clock(&self) -> Finding {
         let Some(ahead) = self.ahead_s() else {
             let is_known = self.device.view.snapshot().is_some();
@@ -115,11 +120,9 @@ impl Judge<'_> {
                 false => Finding::skipped(Check::Clock, ""),
             };
         };
-        if ahead.abs() <= CLOCK_LIMIT_S {
-            return Finding::ok(
-                Check::Clock,
-                format!("agrees with this machine's within {:.1} s", ahead.abs()),
-            );
+        if !self.is_wrong(ahead) {
+            let within = ahead.abs() + self.device.clock_doubt_s;
+            return Finding::ok(Check::Clock, format!("agrees with this machine's within {within:.1} s"));
         }
         let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
         let text =
@@ -143,7 +146,7 @@ impl Judge<'_> {
     /// Whether the bridge is there and its state current; a wrong clock does not make it stale.
     fn bridge(&self) -> Result<(Finding, &Snapshot), Finding> {
         let (base, view, unit) = (self.base, &self.device.view, self.unit());
-        let shift = self.ahead_s().filter(|ahead| ahead.abs() > CLOCK_LIMIT_S).unwrap_or(0.0);
+        let shift = self.ahead_s().filter(|ahead| self.is_wrong(*ahead)).unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and a wild clock is judged")]
         let now = Now { utc: self.now.utc.shifted((-shift * 1000.0) as i64), ..self.now };
         let failed =

@@ -55,6 +55,8 @@ pub(crate) struct Device {
     pub(crate) pinged: Pinged,
     /// By how many seconds our clock is ahead of the bridge's, by its answer.
     pub(crate) clock_ahead_s: Option<f64>,
+    /// It may be so much more or less: the way there and the way back do not take the same time.
+    pub(crate) clock_doubt_s: f64,
     id: Option<RequestId>,
     sent: Option<Now>,
 }
@@ -155,9 +157,10 @@ impl Survey {
             && reply.status.is_terminal()
         {
             let round_trip = message.received.since(sent.instant);
-            // The bridge received it half-way.
+            // The bridge received it half-way, or at any time between.
             let there = reply.received_at.seconds_since(sent.utc);
-            device.clock_ahead_s = Some(round_trip.as_secs_f64() / 2.0 - there);
+            device.clock_doubt_s = round_trip.as_secs_f64() / 2.0;
+            device.clock_ahead_s = Some(device.clock_doubt_s - there);
             device.pinged = Pinged::Answered(Box::new(reply), round_trip);
         }
     }
