@@ -36,7 +36,7 @@ fn over_a_satellite_the_doctor_finds_nothing() {
 }
 
 #[test]
-#[ignore = "takes over three minutes; .ci/run runs it: cargo test -p testbed --test doctor -- --ignored"]
+#[ignore = "takes over two minutes; .ci/run runs it: cargo test -p testbed --test doctor -- --ignored"]
 fn at_a_round_trip_of_almost_four_seconds_the_doctor_finds_nothing() {
     is_well_behind(Duration::from_millis(1900));
 }
