@@ -441,7 +441,7 @@ mod tests {
         let mut device = Device::default();
         (device.clock_ahead_s, device.clock_doubt_s) = (Some(ahead_s), round_trip_s / 2.0);
         let judge = Judge {
-            base: &Base::new("clasp", "chiller").unwrap(),
+            base: &Base::new("clasp", "wheel").unwrap(),
             device: &device,
             identity: &Identity::new("alice").unwrap(),
             can_sign: true,
