@@ -23,6 +23,9 @@ pub const RETREAT_MM: f64 = 0.5;
 /// Least distance of a target from a counter that may have been reset, steps.
 const CLEAR_OF_ZERO: i32 = 2;
 
+/// The most steps that a motor may have left when it is last seen.
+const LAST_STEPS: i32 = 2;
+
 /// Whether a counter at standstill may have been reset: it reads 0, plus or minus a step.
 #[must_use]
 pub fn may_be_reset(steps: i32) -> bool {
@@ -246,6 +249,21 @@ impl Mechanics {
         (f64::from(steps) - f64::from(target)).abs() <= self.tolerance_mm * self.steps_per_mm
     }
 
+    /// A motor this near to `target`, on its way there, may be taken to stand at it as soon as it stands:
+    /// that is within the tolerance, and shown as the target in thousandths of a millimetre. None near
+    /// zero, where a counter may have been reset.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a few steps; the cast saturates")]
+    pub fn last_steps(&self, target: i32) -> i32 {
+        if target.abs() <= 2 * LAST_STEPS {
+            return 0;
+        }
+        // A target is half a step off.
+        let shown = 0.0005 * self.steps_per_mm - 0.5;
+        let steps = shown.min(self.tolerance_mm * self.steps_per_mm);
+        LAST_STEPS.min(steps.max(0.0) as i32)
+    }
+
     /// The most steps that a motion makes in `time`: full speed, in eighths, plus a quarter.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
@@ -299,6 +317,16 @@ pub(crate) mod tests {
     #[test]
     fn the_registers_are_those_that_are_known_to_work() {
         assert_eq!(NGTS.registers(), Registers { max_speed: 41, acceleration: 437, homing_speed: 21_341 });
+    }
+
+    #[test]
+    fn the_last_steps_to_a_target_are_shown_as_the_target_and_are_none_near_zero() {
+        assert_eq!([5000, -5, 5, 4, 0].map(|target| NGTS.last_steps(target)), [2, 2, 2, 0, 0]);
+        for (steps_per_mm, steps) in [(5667.0, 2), (3500.0, 1), (2500.0, 0), (250.0, 0)] {
+            let tolerance_mm = 1.0 / steps_per_mm;
+            let coarse = Mechanics { steps_per_mm, tolerance_mm: tolerance_mm.max(0.0004), ..NGTS };
+            assert_eq!(coarse.last_steps(5000), steps, "{steps_per_mm}");
+        }
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Focuser {
             let message = format!("{}: {first} first", fault.in_words());
             return Err(Refusal::because(Code::NotConnected, reason::NOT_HOMED, message));
         }
-        let (Some(origin), Some(from), true) = (self.saved.origin, self.motor.steps, self.homed()) else {
+        let (Some(origin), Some(from), true) = (self.saved.origin, self.stands_at(), self.homed()) else {
             let message = if self.checked {
                 format!("not homed ({}): init drives to the inner end", self.saved.unhomed.in_words())
             } else {
@@ -151,9 +151,9 @@ impl Focuser {
 
     /// What is known of the motor's standstill before a move.
     fn rest(&self) -> Rest {
-        match self.motor.turns() {
-            Some(false) if self.stands_certainly() => Rest::Certain,
-            Some(false) => Rest::Probable,
+        match (self.motor.turns(), self.stood_certainly()) {
+            (Some(false), Some(asked)) => Rest::Certain(asked),
+            (Some(false), None) => Rest::Probable,
             _ => Rest::Unknown,
         }
     }

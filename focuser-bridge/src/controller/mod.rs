@@ -231,11 +231,11 @@ impl Focuser {
         match motion {
             Motion::Move(moving) => match moving.take(reply, self.asked_at, now.instant) {
                 moving::Progress::Going => {}
-                moving::Progress::Arrived(at) => {
+                moving::Progress::Arrived { at, seen } => {
                     self.job = Job::None;
                     self.saved.failed_move = None;
                     self.saved.speeds = Some(self.speeds());
-                    self.rest_at(at, now);
+                    self.rest_after_move(at, seen, now);
                     let outcome = Outcome::succeeded(format!("at {}", self.place()));
                     if let Some(run) = self.run.take() {
                         self.answer(run.ticket, outcome);
@@ -338,7 +338,7 @@ impl Controller for Focuser {
         self.note_reset(reply, now);
         match &mut self.job {
             Job::None if self.fault == Some(Fault::NoStandstill) => self.stop_again(now),
-            Job::None => {}
+            Job::None => self.rest_answered(reply, now),
             Job::Check { .. } => self.check_answered(reply, now),
             Job::Moving(_) => self.motion_answered(reply, now),
             Job::Halt(_) => self.halt_answered(reply, now),

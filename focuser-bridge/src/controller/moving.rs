@@ -4,14 +4,15 @@
 //!
 //! A reply takes about 10 ms and every move waits for the last ones, so near the end of a leg only
 //! the query is sent that may end it: at the turn the status, until the motor stands; at the target
-//! the position, until it is reached, and then the status. A query just before the end would only
-//! delay the one that sees it, so the last one waits for the end as the ramp predicts it.
+//! the position, until it is within the tolerance, and then the status: a motor that stands has gone
+//! the last step or two to its target. A query that comes too early would only delay the one that
+//! counts, so the last ones wait for the end as the ramp predicts it.
 
 use std::time::Duration;
 
 use bus::clock::Instant;
 
-use super::bounds::{BELIEVED_CHANGE, MOTION_SHOWS_WITHIN};
+use super::bounds::{BELIEVED_CHANGE, HOLDS_FOR, MOTION_SHOWS_WITHIN};
 use super::watch::Standstill;
 use crate::geometry::{FullStep, Mechanics};
 use crate::protocol::{Reply, Request};
@@ -27,8 +28,6 @@ const REQUEST_TIME: Duration = Duration::from_micros(2340);
 const EXCHANGE_TIME: Duration = Duration::from_millis(11);
 /// The end is not known better than this.
 const AFTER_THE_END: Duration = Duration::from_micros(1500);
-/// A disk usually takes the journal within this time.
-const DISK_USUAL: Duration = Duration::from_millis(50);
 /// A subscriber needs ten positions a second, and a motor that leaves its range must be noticed.
 const STATUSES_IN_A_ROW: u32 = 4;
 
@@ -95,16 +94,19 @@ pub(super) enum Rest {
     Unknown,
     /// By the last status.
     Probable,
-    /// At its position as it was read for this move.
-    Certain,
+    /// At its position, which was asked for at this time.
+    Certain(Instant),
 }
 
 /// What follows a reply.
 #[derive(Debug, PartialEq)]
 pub(super) enum Progress {
     Going,
-    /// It stands at the target.
-    Arrived(i32),
+    /// It stands at its target, and was last seen there or just before it.
+    Arrived {
+        at: i32,
+        seen: i32,
+    },
     Failed(MoveError),
 }
 
@@ -157,7 +159,7 @@ impl Moving {
         let step = match rest {
             Rest::Unknown => Step::Before { watch: Standstill::new(now, false) },
             Rest::Probable => Step::Before { watch: Standstill::standing(now) },
-            Rest::Certain => Step::Ready { watch: Standstill::new(now, false), since: now },
+            Rest::Certain(since) => Step::Ready { watch: Standstill::new(now, false), since },
         };
         Self {
             mechanics,
@@ -220,10 +222,10 @@ impl Moving {
     pub(super) fn waits_until(&self, may_order: bool, now: Instant) -> Option<Instant> {
         let until = match &self.step {
             // A query would delay the order.
-            Step::Ready { since, .. } if !may_order => Some(*since + DISK_USUAL),
+            Step::Ready { since, .. } if !may_order => Some(*since + HOLDS_FOR),
             Step::Under(leg) => leg
                 .ends
-                .map(|ends| ends + AFTER_THE_END - REQUEST_TIME)
+                .map(|ends| ends - self.before_the_end(leg) + AFTER_THE_END - REQUEST_TIME)
                 .filter(|last| now + EXCHANGE_TIME > *last),
             _ => None,
         };
@@ -236,21 +238,38 @@ impl Moving {
             leg.watch.request()
         } else if self.legs.len() > 1 {
             if leg.statuses < STATUSES_IN_A_ROW { Request::ReadStatus } else { Request::ReadPosition }
-        } else if at == *end || leg.passed[1] == Some(at) {
+        } else if self.is_almost_there(at, *end) || leg.passed[1] == Some(at) {
             leg.watch.request()
         } else {
             Request::ReadPosition
         }
     }
 
+    /// How long before the end of its leg the next query can tell what the move waits for.
+    fn before_the_end(&self, leg: &Leg) -> Duration {
+        match (self.question(leg), self.legs.as_slice()) {
+            (Request::ReadPosition, [end]) => {
+                self.mechanics.braking_time(self.mechanics.last_steps(*end), self.full_step)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Nowhere but at the target can the motor stand now.
+    fn is_almost_there(&self, at: i32, end: i32) -> bool {
+        (at - end).abs() <= self.mechanics.last_steps(end)
+    }
+
     fn is_near(&self, at: i32, end: i32) -> bool {
         (at - end).abs() <= self.mechanics.steps(NEAR_MM)
     }
 
-    /// The position where the leg has ended: the motor moved, stands, and was last seen there.
+    /// The last position of a leg that has ended: the motor moved, stands, and was last seen there.
     fn ended(&self, end: i32, now: Instant) -> Option<i32> {
         let Step::Under(leg) = &self.step else { return None };
-        let is_there = |at: &i32| if self.legs.len() > 1 { self.is_near(*at, end) } else { *at == end };
+        let is_there = |at: &i32| {
+            if self.legs.len() > 1 { self.is_near(*at, end) } else { self.is_almost_there(*at, end) }
+        };
         let stands = leg.watch.stands() && now.since(leg.passed_at) <= FRESH;
         leg.passed[0].filter(|at| stands && is_there(at))
     }
@@ -298,10 +317,11 @@ impl Moving {
                 let near = stood_at.filter(|at| self.mechanics.is_there(*at, end));
                 let there =
                     near.filter(|at| seen_motion || stood == Some(end) || (overdue && stood == Some(*at)));
-                if let Some(at) = there.or_else(|| self.ended(end, now)) {
+                let there = there.map(|at| (at, at));
+                if let Some((at, seen)) = there.or_else(|| Some((end, self.ended(end, now)?))) {
                     self.legs.pop();
                     if self.legs.is_empty() {
-                        return Progress::Arrived(at);
+                        return Progress::Arrived { at, seen };
                     }
                     // It stands there; a position that was read may be slightly older.
                     self.from = end;

@@ -4,6 +4,8 @@
 //! the inner end, the last counter, and the range of a motion in progress; if the counter does not
 //! fit, the focuser is not homed.
 
+use std::time::Duration;
+
 use bridge::controller::Effect;
 use bus::clock::Now;
 use bus::command::Outcome;
@@ -21,6 +23,8 @@ use crate::protocol::{Reply, Request};
 const BEYOND_RANGE: i32 = 25;
 /// How far an end may be from the previous one, mm.
 const END_MOVED_MM: f64 = 0.05;
+/// A client that waited for the end of its move sends the next one within this time.
+const CONFIRM_AFTER: Duration = Duration::from_millis(25);
 /// A motion that is outside its range by this much, twice, is stopped, mm.
 const OUT_OF_RANGE_MM: f64 = 0.1;
 
@@ -51,6 +55,7 @@ impl Focuser {
     pub(super) fn rest_at(&mut self, steps: i32, now: Now) {
         self.motor.steps = Some(steps);
         self.motor.steps_asked = Some(self.asked_at);
+        self.motor.is_to_confirm = false;
         self.ordered = None;
         self.saved.steps = Some(steps);
         if let Some(approach) = self.approach.take() {
@@ -63,6 +68,29 @@ impl Focuser {
         self.next_question = now.instant + self.settings.query_delay;
         self.save();
         self.effects.push_back(Effect::Publish);
+    }
+
+    /// A move has ended. If it was last seen just before its target, only that is shown until the
+    /// position is read once more, and that leaves the line to the next move of a series for a while.
+    pub(super) fn rest_after_move(&mut self, at: i32, seen: i32, now: Now) {
+        self.rest_at(at, now);
+        self.motor.steps = Some(seen);
+        self.motor.is_to_confirm = true;
+        self.ask_position_next = true;
+        self.next_question = now.instant + CONFIRM_AFTER;
+    }
+
+    /// Where it stands: at the end of a move, or where it was last read.
+    pub(super) fn stands_at(&self) -> Option<i32> {
+        if self.motor.is_to_confirm { self.saved.steps } else { self.motor.steps }
+    }
+
+    pub(super) fn rest_answered(&mut self, reply: Reply, now: Now) {
+        let Reply::Position(at) = reply else { return };
+        let confirms = std::mem::take(&mut self.motor.is_to_confirm) && self.motor.steps == Some(at);
+        if confirms && self.saved.steps != Some(at) {
+            self.rest_at(at, now);
+        }
     }
 
     /// Notes that a motion is ordered now.

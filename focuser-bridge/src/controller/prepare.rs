@@ -1,7 +1,7 @@
 //! What a move has to wait for before its order goes out, done while its command is on the way to
-//! the disk: its range is saved at the same time, and the position is read once more. A counter that
-//! was reset since the last reading must be noticed before the order: should the link be lost during
-//! the motion, nothing would show it any more.
+//! the disk: its range is saved at the same time, and the position is read once more, unless it was
+//! read a moment ago. A counter that was reset since the last reading must be noticed before the
+//! order: should the link be lost during the motion, nothing would show it any more.
 
 use std::time::Duration;
 
@@ -12,6 +12,10 @@ use bus::command::Ticket;
 use super::memory::Saved;
 use super::slack::Approach;
 use super::{Focuser, Job};
+
+/// A position that was asked for so shortly before the command need not be read again; the rest of
+/// [`super::bounds::HOLDS_FOR`] is left for the disk.
+const JUST_READ: Duration = Duration::from_millis(50);
 
 /// The plan of a move.
 pub(super) struct Plan {
@@ -67,8 +71,10 @@ impl Focuser {
         self.prepared = Some(Prepared { ticket: command.ticket.clone(), since: now.instant, stake });
         self.saving = true;
         self.save();
-        self.ask_position_next = true;
-        self.next_question = now.instant;
+        if self.stood_certainly().is_none() {
+            self.ask_position_next = true;
+            self.next_question = now.instant;
+        }
     }
 
     fn may_prepare(&self) -> bool {
@@ -94,10 +100,12 @@ impl Focuser {
         prepared.is_some_and(|prepared| prepared.ticket == *ticket && prepared.stake == stake)
     }
 
-    /// Whether the motor stands at the position that was read since the command came.
-    pub(super) fn stands_certainly(&self) -> bool {
-        let since = self.prepared.as_ref().map(|prepared| prepared.since);
-        let is_read = since.is_some_and(|since| self.motor.steps_asked >= Some(since));
-        is_read && self.motor.turns() == Some(false) && self.suspicious.is_none() && !self.turned_once
+    /// When the position was asked for at which the motor stands, if it was read for the command
+    /// that is prepared, or just before.
+    pub(super) fn stood_certainly(&self) -> Option<Instant> {
+        let since = self.prepared.as_ref()?.since;
+        let asked = self.motor.steps_asked.filter(|asked| *asked + JUST_READ >= since)?;
+        let stands = self.motor.turns() == Some(false) && self.suspicious.is_none() && !self.turned_once;
+        stands.then_some(asked)
     }
 }

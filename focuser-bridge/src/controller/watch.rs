@@ -18,6 +18,8 @@ pub(super) struct Motor {
     pub(super) steps: Option<i32>,
     /// When the steps were requested.
     pub(super) steps_asked: Option<Instant>,
+    /// The steps were read just before a move ended.
+    pub(super) is_to_confirm: bool,
     pub(super) temperature: Option<i32>,
     pub(super) date: Option<Utc>,
 }

@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "measures time, and lets some pass")]
 
 use std::collections::BTreeMap;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -100,36 +101,28 @@ pub(crate) fn stops(stage: &Stage, report: &mut Report) -> Result<()> {
     report.add("focuser stop published -> on the wire", "ms", Some((Judged::P99, 20.0)), samples)
 }
 
+/// When a move is sent: right after the previous one, as an autofocus does, or later, with whatever
+/// else runs on the machine.
+#[derive(Clone, Copy)]
+enum When {
+    InASeries,
+    AfterAPause,
+    /// In a series, while something else wants every core.
+    Loaded,
+}
+
+/// So long, and nobody has read the position a moment ago.
+const PAUSE: Duration = Duration::from_millis(300);
+/// The medians that moves of one leg and of two are to have, ms.
+const OVERHEADS: [(usize, &str, f64); 2] = [(1, "one leg", 25.0), (2, "two legs", 40.0)];
+/// What they may become on a busy machine.
+const LOADED_RATIO: f64 = 1.3;
+
 /// Moves of one leg and of two: their overhead, and the positions that a subscriber sees.
 pub(crate) fn moves(stage: &Stage, report: &mut Report) -> Result<()> {
     stage.asked("set", json!({ "mm": 2.0 }))?;
-    let watcher = TestClient::connect(&stage.site.broker, "observer")?;
-    watcher.subscribe(&stage.site.topic("state"))?;
-    let mut overheads: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     let mut seen = Seen::default();
-    for number in 0..2 * MOVES {
-        let offset = if number.is_multiple_of(2) { -STEP } else { STEP };
-        let mark = watcher.mark();
-        let (id, payload) = request(json!({ "mm": offset }))?;
-        let begin = Now::read().instant;
-        let sent = stage.alice.client.send(stage.alice.post("offset", payload))?;
-        let end = stage.alice.terminal(&id)?;
-        ensure!(end.pointer("/code") == Some(&json!(0)), "the move was to succeed: {end}");
-        sent.wait()?;
-        let topic = stage.alice.reply_topic(&id);
-        let told = stage.alice.client.last(0, &topic).context("the reply is gone")?.at.instant;
-        let (legs, own) = stage.own_time(begin)?;
-        overheads.entry(legs).or_default().push(milliseconds(told.since(begin).saturating_sub(own)));
-        // What is on its way to the other subscriber.
-        let is_idle = |message: &Message| {
-            message.json().is_ok_and(|state| {
-                state.pointer("/status") == Some(&json!("idle"))
-                    && state.pointer("/last_command/id") == Some(&json!(id))
-            })
-        };
-        watcher.wait_after(mark, is_idle, LIMIT)?;
-        seen.take(&watcher.messages().split_off(mark), &stage.passed(Direction::Reply, b"P081", begin))?;
-    }
+    let series = stage.overheads(When::InASeries, &mut seen)?;
     report.add("focuser position -> the next one", "ms", Some((Judged::P99, 100.0)), seen.intervals)?;
     report.add(
         "focuser reply -> position at a subscriber",
@@ -137,13 +130,88 @@ pub(crate) fn moves(stage: &Stage, report: &mut Report) -> Result<()> {
         Some((Judged::Worst, 30.0)),
         seen.delays,
     )?;
-    for (legs, name, most) in
-        [(1, "focuser move of one leg, overhead", 25.0), (2, "focuser move of two legs, overhead", 40.0)]
-    {
-        let samples = overheads.remove(&legs).unwrap_or_default();
-        report.add(name, "ms", Some((Judged::Median, most)), samples)?;
+    let paused = stage.overheads(When::AfterAPause, &mut Seen::default())?;
+    let loaded = {
+        let _busy = Busy::every_core()?;
+        stage.overheads(When::Loaded, &mut Seen::default())?
+    };
+    for (legs, words, most) in OVERHEADS {
+        let of = |measured: &BTreeMap<usize, Vec<f64>>| measured.get(&legs).cloned().unwrap_or_default();
+        let name = format!("focuser move of {words}, overhead");
+        let usual = median(of(&series));
+        report.add(format!("{name}, in a series"), "ms", Some((Judged::Median, most)), of(&series))?;
+        report.add(format!("{name}, after a pause"), "ms", Some((Judged::Median, most)), of(&paused))?;
+        let ratios = of(&loaded).iter().map(|loaded| loaded / usual).collect();
+        let target = Some((Judged::Median, LOADED_RATIO));
+        report.add("  every core busy, times that of a series", "", target, ratios)?;
     }
     Ok(())
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Shells that do nothing but take processor time, one for each core.
+struct Busy(Vec<Child>);
+
+impl Busy {
+    fn every_core() -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let spin = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().context("start a shell");
+        let mut busy = Self(Vec::new());
+        for _ in 0..cores {
+            busy.0.push(spin()?);
+        }
+        Ok(busy)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for shell in &mut self.0 {
+            let _ = shell.kill();
+            let _ = shell.wait();
+        }
+    }
+}
+
+impl Stage {
+    /// What moves take beyond the motor's time, by their number of legs, ms.
+    fn overheads(&self, when: When, seen: &mut Seen) -> Result<BTreeMap<usize, Vec<f64>>> {
+        let watcher = TestClient::connect(&self.site.broker, "observer")?;
+        watcher.subscribe(&self.site.topic("state"))?;
+        let mut overheads: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for number in 0..2 * MOVES {
+            if matches!(when, When::AfterAPause) {
+                // At another phase of the polls each time.
+                std::thread::sleep(PAUSE + PHASE * u32::try_from(number)?);
+            }
+            let offset = if number.is_multiple_of(2) { -STEP } else { STEP };
+            let mark = watcher.mark();
+            let (id, payload) = request(json!({ "mm": offset }))?;
+            let begin = Now::read().instant;
+            let sent = self.alice.client.send(self.alice.post("offset", payload))?;
+            let end = self.alice.terminal(&id)?;
+            ensure!(end.pointer("/code") == Some(&json!(0)), "the move was to succeed: {end}");
+            sent.wait()?;
+            let topic = self.alice.reply_topic(&id);
+            let told = self.alice.client.last(0, &topic).context("the reply is gone")?.at.instant;
+            let (legs, own) = self.own_time(begin)?;
+            overheads.entry(legs).or_default().push(milliseconds(told.since(begin).saturating_sub(own)));
+            // What is on its way to the other subscriber.
+            let is_idle = |message: &Message| {
+                message.json().is_ok_and(|state| {
+                    state.pointer("/status") == Some(&json!("idle"))
+                        && state.pointer("/last_command/id") == Some(&json!(id))
+                })
+            };
+            watcher.wait_after(mark, is_idle, LIMIT)?;
+            seen.take(&watcher.messages().split_off(mark), &self.passed(Direction::Reply, b"P081", begin))?;
+        }
+        Ok(overheads)
+    }
 }
 
 impl Stage {
