@@ -148,11 +148,11 @@ prove:
 	@tools/setup rust
 	@tools/prove $(if $(MUTANTS),--mutants)
 
-# With an optimised build: millions of steps, two and a half minutes of them on two cores.
+# With the build of `make bench`: millions of steps, a minute and a half of them on two cores.
 season:
 	@tools/setup rust
-	$(CARGO) test --profile prove --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
-	$(CARGO) test --profile prove --locked --quiet -p focuser-bridge --test device season -- --ignored --nocapture
+	$(CARGO) test --release --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
+	$(CARGO) test --release --locked --quiet -p focuser-bridge --test device season -- --ignored --nocapture
 
 # What was found once lies in testbed/fuzz/corpora, and every test run feeds it again.
 fuzz:

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bus::clock::{Now, Utc};
@@ -88,14 +89,14 @@ impl Bin {
     }
 
     /// The status that lasted longest; if equal, the first.
-    fn status(&self) -> Option<String> {
+    fn status(&self) -> Option<Cow<'static, str>> {
         let mut longest: Option<&(Cow<'static, str>, f64)> = None;
         for status in &self.statuses {
             if longest.is_none_or(|(_, seconds)| status.1 > *seconds) {
                 longest = Some(status);
             }
         }
-        longest.map(|(word, _)| word.clone().into_owned())
+        longest.map(|(word, _)| word.clone())
     }
 }
 
@@ -181,7 +182,7 @@ impl Recorder {
                 bin.means.push(mean);
             }
             if let Some(word) = status {
-                bin.lasted(word.clone().into(), seconds);
+                bin.lasted(word.clone(), seconds);
             }
             self.restored.push(bin);
         }
@@ -225,8 +226,9 @@ impl Recorder {
     #[must_use]
     pub fn history(&self, now: Now) -> History {
         let last = bin_of(now.utc);
-        let shown = self.bins(|number| (last - BINS + 1..=last).contains(&number));
-        self.history_of(&shown, last, now.utc)
+        let began = self.began.map_or(i64::MAX, |began| bin_of(began.utc));
+        let restored = self.restored.iter().filter(|bin| bin.number() <= began);
+        self.history_of(restored.chain(&self.own), last - BINS + 1..=last, now.utc)
     }
 
     /// The data to save at `now`.
@@ -239,9 +241,11 @@ impl Recorder {
         }
         let mut out_of_sight = Vec::new();
         while let Some((first, _)) = hidden.first_key_value() {
+            let first = *first;
             let later = hidden.split_off(&(first + BINS));
             let date = hidden.last_key_value().map_or(now.utc, |(_, bin)| bin.last);
-            out_of_sight.push(self.history_of(&hidden, bin_of(date.shifted(-1)), date));
+            let numbers = first..=bin_of(date.shifted(-1));
+            out_of_sight.push(self.history_of(hidden.values().map(AsRef::as_ref), numbers, date));
             hidden = later;
         }
         SavedHistory { history: self.history(now), out_of_sight }
@@ -254,24 +258,30 @@ impl Recorder {
         (last - BINS + 1..=last.min(began)).contains(&bin.number())
     }
 
-    /// The bins with these numbers, by number.
-    fn bins(&self, wanted: impl Fn(i64) -> bool) -> BTreeMap<i64, Cow<'_, Bin>> {
-        let began = self.began.map_or(i64::MAX, |began| bin_of(began.utc));
-        let mut bins = BTreeMap::new();
-        let restored = self.restored.iter().filter(|bin| bin.number() <= began);
-        for bin in restored.chain(&self.own) {
-            let number = bin.number();
-            if wanted(number) {
-                add(&mut bins, number, bin);
+    /// Of these bins, those with these numbers.
+    fn history_of<'a>(
+        &self,
+        bins: impl Iterator<Item = &'a Bin>,
+        numbers: RangeInclusive<i64>,
+        date: Utc,
+    ) -> History {
+        let mut first = *numbers.start();
+        let mut slots: Vec<Option<Cow<'a, Bin>>> = numbers.map(|_| None).collect();
+        for bin in bins {
+            let place = usize::try_from(bin.number() - first).ok();
+            match place.and_then(|place| slots.get_mut(place)) {
+                // Copied only if it must be joined with another one of the same number.
+                Some(Some(known)) => known.to_mut().join(bin),
+                Some(slot) => *slot = Some(Cow::Borrowed(bin)),
+                None => {}
             }
         }
-        bins
-    }
-
-    fn history_of(&self, bins: &BTreeMap<i64, Cow<'_, Bin>>, last: i64, date: Utc) -> History {
-        let first = bins.first_key_value().map_or(last, |(number, _)| *number);
-        let bins: Vec<Option<&Bin>> =
-            (first..=last).map(|number| bins.get(&number).map(AsRef::as_ref)).collect();
+        // The current bin at least.
+        let older = slots.len().saturating_sub(1);
+        let unknown = slots.iter().take(older).take_while(|slot| slot.is_none()).count();
+        slots.drain(..unknown);
+        first += i64::try_from(unknown).unwrap_or(BINS);
+        let bins: Vec<Option<&Bin>> = slots.iter().map(Option::as_deref).collect();
         let column = |index: usize| {
             bins.iter()
                 .map(|bin| bin.and_then(|bin| bin.means.get(index)).and_then(|mean| mean.value()))
@@ -359,7 +369,6 @@ impl Recorder {
     }
 }
 
-/// Copies a bin only if it must be joined with another one of the same number.
 fn add<'a>(bins: &mut BTreeMap<i64, Cow<'a, Bin>>, number: i64, bin: &'a Bin) {
     match bins.get_mut(&number) {
         Some(known) => known.to_mut().join(bin),

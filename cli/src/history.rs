@@ -252,7 +252,7 @@ pub fn with_live(mut history: History, state: &Value) -> History {
         }
     }
     if let (Some(slot), Some(word)) = (history.status.last_mut(), text("status")) {
-        *slot = Some(word.to_owned());
+        *slot = Some(word.to_owned().into());
     }
     history.date = published;
     history

@@ -1,6 +1,7 @@
 //! What the history looks like in a terminal, as plain strings.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bus::clock::{Instant, Now, Utc};
@@ -86,7 +87,7 @@ fn night() -> History {
             .map(|name| (name.clone(), if name == "tec_power" { "%" } else { "degC" }.to_owned()))
             .collect(),
         columns,
-        status: (0..72).map(|bin| status(bin).map(str::to_owned)).collect(),
+        status: (0..72).map(|bin| status(bin).map(Cow::Borrowed)).collect(),
     }
 }
 
@@ -230,7 +231,7 @@ fn where_it_was_before_nobody_knew_is_said_with_its_time() {
         let history = History {
             columns: BTreeMap::from([("opening_mm".to_owned(), values.to_vec())]),
             units: BTreeMap::from([("opening_mm".to_owned(), "mm".to_owned())]),
-            status: vec![Some("idle".to_owned()); values.len()],
+            status: vec![Some("idle".into()); values.len()],
             ..night()
         };
         draw(&history, &Instrument::described(&COVER), None, figures, ASCII)[0].clone()
@@ -290,7 +291,7 @@ fn a_single_bin_shows() {
 #[test]
 fn words_of_the_bus_command_no_terminal() {
     let mut bad = night();
-    bad.status.fill(Some("\u{1b}[2J".to_owned()));
+    bad.status.fill(Some("\u{1b}[2J".into()));
     bad.units.insert("water_temp".to_owned(), "\u{7}\u{1b}c".to_owned());
     let text = drawn(&bad, UTF8).join("\n");
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");

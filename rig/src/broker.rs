@@ -302,7 +302,8 @@ impl Broker {
                 let bytes = topic.len() + payload.len();
                 let taken = self.largest_packet.is_none_or(|largest| bytes < largest as usize);
                 assert!(taken, "the broker would disconnect: {bytes} bytes for {topic}");
-                let refused = topic == self.base.canary() || self.refused.contains(&self.base.grant(&topic));
+                let is_refused = |topic: &str| self.refused.contains(&self.base.grant(topic));
+                let refused = topic == self.base.canary() || (!self.refused.is_empty() && is_refused(&topic));
                 let refusal = refused.then_some(Refusal::NotAuthorised);
                 self.to_bridge
                     .push_back((back, LinkEvent::Acknowledged { number, refused: refusal, at: back }));

@@ -89,7 +89,7 @@ fn a_history_that_is_too_large_goes_out_without_its_oldest_part() {
         from: date.shifted(-287 * 300_000 - 60_000),
         columns: names.iter().map(|name| ((*name).to_owned(), vec![value; 288])).collect(),
         units: names.iter().map(|name| ((*name).to_owned(), "degC".to_owned())).collect(),
-        status: vec![Some("idle".to_owned()); 288],
+        status: vec![Some("idle".into()); 288],
     };
     history.check().unwrap();
     assert!(encode(&history).len() > PAYLOAD_LIMIT);

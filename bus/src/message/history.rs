@@ -3,6 +3,7 @@
 //!
 //! Means, not extremes: what happened within five minutes is on the event topic.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,13 +30,13 @@ pub struct History {
     pub bin_s: u32,
     /// When the first bin begins; the bin `i` begins `i * bin_s` later.
     pub from: Utc,
-    /// By the quantity's key in the state: the mean over each bin, two decimals; `null` if nothing
+    /// By the quantity's key in the state: the mean over each bin, three decimals; `null` if nothing
     /// is known.
     pub columns: BTreeMap<String, Vec<Option<f64>>>,
     /// By the quantity's key in the state: its unit (`degC`, `%`, `l/min`, …).
     pub units: BTreeMap<String, String>,
     /// The status that lasted longest in each bin; `null` if nothing is known.
-    pub status: Vec<Option<String>>,
+    pub status: Vec<Option<Cow<'static, str>>>,
 }
 
 /// A history whose parts do not fit together.
@@ -114,14 +115,14 @@ mod tests {
             from,
             columns: names.iter().map(|name| (name.clone(), vec![Some(value); MAX_BINS])).collect(),
             units: names.iter().map(|name| (name.clone(), "degC".to_owned())).collect(),
-            status: vec![Some("circulating".to_owned()); MAX_BINS],
+            status: vec![Some("circulating".into()); MAX_BINS],
         }
     }
 
     #[test]
     fn a_full_day_of_a_dozen_quantities_is_taken_by_the_broker() {
-        // The widest figure there is: motor steps, with two decimals.
-        let bytes = encode(&full(12, -4_194_303.25)).len();
+        // The widest figure there is: motor steps, with three decimals.
+        let bytes = encode(&full(12, -4_194_303.125)).len();
         assert!(bytes <= PAYLOAD_LIMIT, "{bytes} bytes");
     }
 
