@@ -231,10 +231,10 @@ impl Recorder {
         self.history_of(restored.chain(&self.own), last - BINS + 1..=last, now.utc)
     }
 
-    /// The data to save at `now`.
+    /// The data to save with this `history` of [`Self::history`].
     #[must_use]
-    pub fn kept(&self, now: Now) -> SavedHistory {
-        let last = bin_of(now.utc);
+    pub fn kept(&self, history: History) -> SavedHistory {
+        let last = bin_of(history.date);
         let mut hidden: BTreeMap<i64, Cow<'_, Bin>> = BTreeMap::new();
         for bin in self.restored.iter().filter(|bin| !self.is_shown(bin, last)) {
             add(&mut hidden, bin.number(), bin);
@@ -243,12 +243,12 @@ impl Recorder {
         while let Some((first, _)) = hidden.first_key_value() {
             let first = *first;
             let later = hidden.split_off(&(first + BINS));
-            let date = hidden.last_key_value().map_or(now.utc, |(_, bin)| bin.last);
+            let date = hidden.last_key_value().map_or(history.date, |(_, bin)| bin.last);
             let numbers = first..=bin_of(date.shifted(-1));
             out_of_sight.push(self.history_of(hidden.values().map(AsRef::as_ref), numbers, date));
             hidden = later;
         }
-        SavedHistory { history: self.history(now), out_of_sight }
+        SavedHistory { history, out_of_sight }
     }
 
     /// Whether a bin of an earlier process belongs to the last day. A bin later than the start of

@@ -222,6 +222,11 @@ impl Base {
         format!("{}/{}/{rest}", self.site, self.device)
     }
 
+    /// What follows the device in a topic of this device.
+    fn rest<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        topic.strip_prefix(&self.site)?.strip_prefix('/')?.strip_prefix(&self.device)?.strip_prefix('/')
+    }
+
     /// Retained: the full snapshot.
     #[must_use]
     pub fn state(&self) -> String {
@@ -279,7 +284,7 @@ impl Base {
     /// Whether `topic` is a command's, valid or not.
     #[must_use]
     pub fn is_command(&self, topic: &str) -> bool {
-        topic.starts_with(&self.under("command/"))
+        self.rest(topic).is_some_and(|rest| rest.starts_with("command/"))
     }
 
     /// Where a bridge can publish only if no ACL is in force.
@@ -304,7 +309,7 @@ impl Base {
     /// all replies, and one all of Home Assistant's discovery.
     #[must_use]
     pub fn grant(&self, topic: &str) -> String {
-        if topic.starts_with(&self.under("reply/")) {
+        if self.rest(topic).is_some_and(|rest| rest.starts_with("reply/")) {
             return self.under("reply/+/+");
         }
         let mut levels = topic.rsplitn(5, '/');

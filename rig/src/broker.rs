@@ -49,9 +49,10 @@ pub(crate) struct Broker {
     base: Base,
     identity: Identity,
     stall_guard: Duration,
-    /// The topics of states and events, cached because every publication is compared with them.
+    /// These topics are cached because every publication is compared with them.
     state_topic: String,
     event_topic: String,
+    availability_topic: String,
     /// The daemon's own session.
     pub(crate) session: Machine,
     reachable: bool,
@@ -104,6 +105,7 @@ impl Broker {
         Self {
             state_topic: base.state(),
             event_topic: base.event(),
+            availability_topic: base.availability(),
             session: machine(&base, &identity, stall_guard, now),
             base,
             identity,
@@ -302,12 +304,14 @@ impl Broker {
                 let bytes = topic.len() + payload.len();
                 let taken = self.largest_packet.is_none_or(|largest| bytes < largest as usize);
                 assert!(taken, "the broker would disconnect: {bytes} bytes for {topic}");
+                let is_command = self.base.is_command(&topic);
+                let is_canary = is_command && topic == self.base.canary();
                 let is_refused = |topic: &str| self.refused.contains(&self.base.grant(topic));
-                let refused = topic == self.base.canary() || (!self.refused.is_empty() && is_refused(&topic));
+                let refused = is_canary || (!self.refused.is_empty() && is_refused(&topic));
                 let refusal = refused.then_some(Refusal::NotAuthorised);
                 self.to_bridge
                     .push_back((back, LinkEvent::Acknowledged { number, refused: refusal, at: back }));
-                if !refused && self.base.is_command(&topic) {
+                if !refused && is_command {
                     self.deliver(topic, payload, retain, now);
                 } else if !refused {
                     self.record(topic, payload, retain, now);
@@ -328,7 +332,7 @@ impl Broker {
         } else if topic == self.event_topic {
             let what = serde_json::from_slice(&payload).expect("an event is one");
             self.events.push(Published { at: now, order, what });
-        } else if topic == self.base.availability() {
+        } else if topic == self.availability_topic {
             let what = String::from_utf8_lossy(&payload).into_owned();
             self.availability.push(Published { at: now, order, what });
         } else if !retain {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bus::clock::{Instant, Now};
 use bus::device::every_bridge as concern;
-use bus::message::encode;
+use bus::message::{History, encode};
 
 use super::{Core, File, Output};
 use crate::controller::{Condition, Controller, Protocol};
@@ -113,9 +113,10 @@ where
         self.save(File::Device, self.disk.device_saves, self.disk.device.clone(), now);
     }
 
-    pub(super) fn save_history(&mut self, now: Now) {
+    /// Saves the history with what the present clock hides of it.
+    pub(super) fn save_history(&mut self, history: History, now: Now) {
         self.disk.history_saves += 1;
-        self.save(File::History, self.disk.history_saves, encode(&self.history.kept(now)), now);
+        self.save(File::History, self.disk.history_saves, encode(&self.history.kept(history)), now);
     }
 
     /// Saves the last events.
@@ -199,7 +200,7 @@ where
                     self.save(file, self.disk.device_saves, self.disk.device.clone(), now);
                 }
                 File::Commands => self.journal_due = self.journal_due.or(Some(self.disk.journal_saves)),
-                File::History => self.save_history(now),
+                File::History => self.save_history(self.history.history(now), now),
                 File::Recent => self.save_recent_again(now),
             }
         }

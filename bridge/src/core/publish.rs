@@ -7,7 +7,8 @@ use bus::clock::{Instant, Now, Utc};
 use bus::command::{Post, REPLY_EXPIRY};
 use bus::device::every_bridge as concern;
 use bus::message::{
-    Common, Event, EventBody, Health, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot, Stamp, encode,
+    Common, Event, EventBody, Health, History, LinkHealth, OFFLINE, ONLINE, SCHEMA, Severity, Snapshot,
+    Stamp, encode,
 };
 use bus::outbox::Message;
 
@@ -101,7 +102,7 @@ where
         }
         // The current bin of the history grows; a panel that opens now needs it.
         if self.announced && minute {
-            self.publish_history(now);
+            self.publish_history(self.history.history(now));
             // Refused publishes are retried; otherwise nobody would notice that the ACL was
             // repaired.
             if !self.refused.is_empty() {
@@ -112,7 +113,7 @@ where
             match what {
                 FollowUp::Meta => self.publish_meta(),
                 FollowUp::Recent => self.recent.may_follow(),
-                FollowUp::History => self.publish_history(now),
+                FollowUp::History => self.publish_history(self.history.history(now)),
                 FollowUp::Discovery => self.begin_discovery(now),
             }
         }
@@ -261,15 +262,15 @@ where
     pub(super) fn record(&mut self, now: Now) {
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
+            let history = self.history.history(now);
             if self.announced {
-                self.publish_history(now);
+                self.publish_history(history.clone());
             }
-            self.save_history(now);
+            self.save_history(history, now);
         }
     }
 
-    fn publish_history(&mut self, now: Now) {
-        let mut history = self.history.history(now);
+    fn publish_history(&mut self, mut history: History) {
         let mut payload = encode(&history);
         let whole = payload.len();
         let limit = self.oversized.limit();

@@ -142,7 +142,7 @@ fn a_restart_goes_on_where_the_saved_history_ended() {
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 400);
     // Off for 20 s, and on again in the same bin.
-    let mut after = after(&before.kept(now));
+    let mut after = after(&before.kept(before.history(now)));
     now = Now { instant: Instant::default(), ..now.after(20 * SECOND) };
     hold(&mut after, Some(16.0), "idle", &mut now, 50);
     let history = after.history(now);
@@ -155,7 +155,7 @@ fn the_time_between_two_daemons_is_a_gap_and_what_is_older_than_a_day_is_gone() 
     let mut now = at("2026-11-20T10:00:00Z");
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 3600);
-    let saved = before.kept(now);
+    let saved = before.kept(before.history(now));
     let mut soon = now.after(Duration::from_secs(900));
     let mut after = after(&saved);
     hold(&mut after, Some(11.0), "cooling", &mut soon, 10);
@@ -209,7 +209,7 @@ fn columns_of_another_order_or_name_are_matched_by_name() {
     before.record(&both(Some(1.0), Some(2.0)), "idle", start);
     let now = start.after(10 * SECOND);
     before.record(&both(Some(1.0), Some(2.0)), "idle", now);
-    let mut after = after(&before.kept(now));
+    let mut after = after(&before.kept(before.history(now)));
     after.record(
         &[Quantity { name: "a", unit: "mm", value: None }, Quantity { name: "c", unit: "s", value: None }],
         "idle",
@@ -280,12 +280,12 @@ fn the_night_that_was_saved_is_back_when_the_clock_is_right_even_after_a_restart
         let mut night = Recorder::new(None, HOLD);
         hold(&mut night, Some(10.0), "cooling", &mut now, 6 * 3600);
         // Two processes in turn whose clock is wrong.
-        let mut kept = night.kept(now);
+        let mut kept = night.kept(night.history(now));
         for _ in 0..2 {
             let mut wrong = Recorder::new(Some(&kept), HOLD);
             now.utc = now.utc.shifted(wrong_s * 1000);
             hold(&mut wrong, Some(11.0), "idle", &mut now, 900);
-            kept = serde_json::from_slice(&encode(&wrong.kept(now))).unwrap();
+            kept = serde_json::from_slice(&encode(&wrong.kept(wrong.history(now)))).unwrap();
             kept.check().unwrap();
             now.utc = now.utc.shifted(-wrong_s * 1000);
         }
@@ -304,7 +304,7 @@ fn what_was_saved_under_a_clock_that_was_ahead_is_not_mixed_with_what_comes() {
     let mut ahead = Recorder::new(None, HOLD);
     hold(&mut ahead, Some(10.0), "cooling", &mut now, 3600);
     now.utc = Utc::parse("2026-11-20T22:30:00Z").unwrap();
-    let mut after = after(&ahead.kept(now));
+    let mut after = after(&ahead.kept(ahead.history(now)));
     hold(&mut after, Some(20.0), "idle", &mut now, 1200);
     let history = after.history(now);
     let expected = [vec![Some(10.0); 6], vec![Some(20.0); 4], vec![None]].concat();
@@ -316,14 +316,14 @@ fn what_an_earlier_process_saved_is_gone_when_this_one_knows_the_day_by_itself()
     let mut now = at("2026-11-20T22:00:00Z");
     let mut night = Recorder::new(None, HOLD);
     hold(&mut night, Some(10.0), "cooling", &mut now, 3600);
-    let kept = night.kept(now);
+    let kept = night.kept(night.history(now));
     now.utc = now.utc.shifted(-86_400_000_000);
     let mut recorder = after(&kept);
     for _ in 0..=24 * 360 {
         recorder.record(&water(Some(11.0)), "idle", now);
         now = now.after(10 * SECOND);
     }
-    assert_eq!(recorder.kept(now).out_of_sight, []);
+    assert_eq!(recorder.kept(recorder.history(now)).out_of_sight, []);
     assert_eq!(recorder.restored, []);
 }
 
@@ -332,7 +332,7 @@ fn a_machine_that_starts_without_the_time_keeps_what_was_saved() {
     let mut now = at("2026-11-20T10:00:00Z");
     let mut before = Recorder::new(None, HOLD);
     hold(&mut before, Some(10.0), "cooling", &mut now, 600);
-    let mut after = after(&before.kept(now));
+    let mut after = after(&before.kept(before.history(now)));
     let mut early = at("1970-01-01T00:00:10Z");
     hold(&mut after, Some(11.0), "idle", &mut early, 400);
     assert_eq!(column(&after.history(early)), [Some(11.0), Some(11.0)]);
@@ -356,7 +356,7 @@ fn a_clock_that_jumps_about_neither_panics_nor_grows() {
         recorder.record(&water(Some(1.0)), "idle", now);
         let history = recorder.history(now);
         history.check().unwrap();
-        recorder.kept(now).check().unwrap();
+        recorder.kept(recorder.history(now)).check().unwrap();
         assert!(history.from <= now.utc && recorder.own.len() <= 2 * MAX_BINS);
         // No second was lost: it ran all the time.
         let seconds: f64 = recorder.own.iter().map(|bin| bin.means[0].seconds).sum();
