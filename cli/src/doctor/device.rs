@@ -127,6 +127,12 @@ impl Judge<'_> {
         let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
         let text =
             format!("this machine's clock is {} {direction} that of the bridge's machine", age(ahead.abs()));
+        // Without an answer there is only the date of its state, which may have been under way for long.
+        let text = if self.device.clock_ahead_s.is_none() && ahead > 0.0 {
+            format!("{text}, or the link holds messages up by so long")
+        } else {
+            text
+        };
         let is_alike = |other: &f64| (other - ahead).abs() <= 2.0 * CLOCK_LIMIT_S;
         let remedy = match self.others_ahead_s {
             [] => {
