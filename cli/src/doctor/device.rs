@@ -470,4 +470,36 @@ mod tests {
         );
         assert_eq!(judged(6.5, 8.0).verdict, Verdict::Failure);
     }
+
+    #[test]
+    fn without_an_answer_an_old_date_may_be_the_links_doing() {
+        let told = |seconds: i64| {
+            let now = Now::read();
+            let date = Utc::from_unix_milliseconds(now.utc.unix_milliseconds() + 1000 * seconds)
+                .unwrap()
+                .to_string();
+            let state = serde_json::json!({
+                "schema": 1, "session": "s", "started_at": date, "seq": 1, "stale_after_s": 30.0, "published_at": date,
+                "date": date, "connected": true, "status": "lit", "reason": "manual", "attention": [],
+                "last_command": null,
+            });
+            let mut device = Device::default();
+            device.view.state = Some(crate::view::Seen::new(state.to_string(), now, false, None));
+            let judge = Judge {
+                base: &Base::new("clasp", "wheel").unwrap(),
+                device: &device,
+                identity: &Identity::new("alice").unwrap(),
+                can_sign: true,
+                others_ahead_s: &[],
+                is_cleared: true,
+                now,
+            };
+            judge.clock().text
+        };
+        assert!(
+            told(-8)
+                .ends_with("ahead of that of the bridge's machine, or the link holds messages up by so long")
+        );
+        assert!(told(8).ends_with("behind that of the bridge's machine"));
+    }
 }
