@@ -52,6 +52,7 @@ impl Connection {
         topics: &[String],
     ) -> Result<Self, SessionError> {
         let mut client = Box::new(Box::pin(Client::connect(broker, client_id, limit)).await?);
+        upkeep::tell_once(client.instead_of());
         client.subscribe(topics).await?;
         let (set_aside, subscribed) = (VecDeque::new(), Now::read().instant);
         Ok(Self { client, set_aside, subscribed, broker: broker.clone() })

@@ -145,8 +145,15 @@ impl<'a> Renderer<'a> {
 
 fn clock_warning(view: &View, now: Now) -> Option<String> {
     let seconds = view.state.as_ref()?.ages(now).clock_ahead_s?;
-    let (amount, direction) = (age(seconds.abs()), if seconds > 0.0 { "ahead of" } else { "behind" });
-    Some(format!("this host's clock seems to be {amount} {direction} the bridge's: one of them is wrong"))
+    let amount = age(seconds.abs());
+    // A message that was held up looks as old as one of a clock that is behind.
+    Some(if seconds > 0.0 {
+        format!(
+            "this host's clock is {amount} ahead of the bridge's, or the link holds messages up by so long"
+        )
+    } else {
+        format!("this host's clock seems to be {amount} behind the bridge's: one of them is wrong")
+    })
 }
 
 /// Without its text if the first line has `said` it.

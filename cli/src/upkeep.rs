@@ -2,10 +2,12 @@
 //! everybody may read. On a terminal once a day; in `health` always.
 #![expect(clippy::disallowed_methods, reason = "reads the clock, and the age of its file")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bus::clock::{Now, Utc};
@@ -37,6 +39,18 @@ pub(crate) fn tell(broker: &BrokerSettings, shown: Option<Expiry>, ask: Ask) {
     TOLD.store(true, Ordering::Relaxed);
     for warning in warnings {
         say(&format!("warning: {warning}"));
+    }
+}
+
+/// Says why the first of several addresses of the broker is not used: each reason once in a run of the program,
+/// and to scripts, too, for whom each command is slower for it, or who would lose the bus with the other.
+pub(crate) fn tell_once(reasons: &[String]) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    for reason in reasons {
+        if told.insert(reason.clone()) {
+            say(&format!("warning: not the broker's first address: {reason}"));
+        }
     }
 }
 

@@ -327,3 +327,22 @@ fn a_program_that_is_online_without_a_device_is_a_service_and_well() {
         "a bridge without a state is not well"
     );
 }
+
+#[test]
+fn a_live_state_that_looks_old_may_have_been_held_up_and_one_of_the_future_has_a_wrong_clock() {
+    let dated = |seconds: i64| {
+        let date =
+            Utc::from_unix_milliseconds(now().utc.unix_milliseconds() + 1000 * seconds).unwrap().to_string();
+        let state = with(state(), &json!({ "published_at": date, "date": date }));
+        let live = Seen::new(state.to_string(), now(), false, None);
+        let view = View { availability: Some("online".to_owned()), state: Some(live) };
+        drawn(&powerbox(), &view, Style::Plain, false)
+    };
+    let old = dated(-8);
+    assert!(
+        old.contains("clock is 8 s ahead of the bridge's, or the link holds messages up by so long"),
+        "{old}"
+    );
+    let future = dated(8);
+    assert!(future.contains("clock seems to be 8 s behind the bridge's: one of them is wrong"), "{future}");
+}

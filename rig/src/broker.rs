@@ -146,7 +146,7 @@ impl Broker {
         // Whichever of the two applies.
         let error = "connection refused".to_owned();
         self.session.handle(LinkEvent::Broken { error: error.clone() }, now.instant);
-        self.session.handle(LinkEvent::Failed { error, is_answer: false }, now.instant);
+        self.session.handle(LinkEvent::Failed { broker: 0, error, is_answer: false }, now.instant);
     }
 
     pub(crate) fn up(&mut self) {
@@ -231,7 +231,7 @@ impl Broker {
             } else if self.attempt_until.is_some_and(|until| until <= now.instant) {
                 self.dropped(now);
                 let error = "did not answer in time".to_owned();
-                self.session.handle(LinkEvent::Failed { error, is_answer: false }, now.instant);
+                self.session.handle(LinkEvent::Failed { broker: 0, error, is_answer: false }, now.instant);
             } else if self.session.poll_timeout().is_some_and(|at| at <= now.instant) {
                 self.session.handle(LinkEvent::Timeout, now.instant);
             } else {
@@ -253,7 +253,8 @@ impl Broker {
                 } else {
                     self.attempt_until = None;
                     let error = "connection refused".to_owned();
-                    self.to_bridge.push_back((now.instant, LinkEvent::Failed { error, is_answer: false }));
+                    let failed = LinkEvent::Failed { broker: 0, error, is_answer: false };
+                    self.to_bridge.push_back((now.instant, failed));
                 }
             }
             Output::Subscribe => self.to_broker.push_back((there, ToBroker::Subscribe)),
@@ -287,7 +288,7 @@ impl Broker {
                 self.connections += 1;
                 let nonce = format!("n{}", self.connections);
                 let largest_packet = self.largest_packet;
-                self.to_bridge.push_back((back, LinkEvent::Connected { nonce, largest_packet }));
+                self.to_bridge.push_back((back, LinkEvent::Connected { broker: 0, nonce, largest_packet }));
             }
             ToBroker::Subscribe => {
                 self.to_bridge.push_back((back, LinkEvent::Subscribed(vec![Ok(())])));

@@ -14,4 +14,6 @@ pub mod torture;
 pub use chiller_sim as chiller;
 pub use chiller_sim::publisher;
 pub use focuser_sim as focuser;
-pub use harness::{broker, certs, client, fault, lax, operator, port, process, sim_console, slow, wait, web};
+pub use harness::{
+    broker, certs, client, fault, lax, operator, port, process, refuser, sim_console, slow, wait, web,
+};

@@ -48,17 +48,20 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn run(mut self) {
-        let brokers = self.broker.each();
-        let mut retry = Retry::new(brokers.len());
+        let mut retry = Retry::new(self.broker.addresses().count());
         // What was said of the trouble that goes on; each of several brokers may have its own.
         let mut said = BTreeSet::new();
         loop {
-            let broker = brokers.get(retry.broker()).unwrap_or(&self.broker).clone();
+            let broker = self.broker.beginning_with(retry.broker());
             let Err(error) = self.connection(&broker, &mut retry, &mut said).await else { return };
-            let cause = match error {
-                SessionError::Unreachable(_) => Cause::Nobody,
-                SessionError::Refused(_) | SessionError::Settings(_) => Cause::Refused,
-                _ => Cause::Lost,
+            let (now, random) = (Now::read().instant, random::fraction());
+            let delay = match error {
+                // Each of several brokers was tried.
+                SessionError::Unreachable(_) => retry.again(Cause::Nobody, now, random),
+                SessionError::Refused(_) | SessionError::Settings(_) => {
+                    retry.again(Cause::Refused, now, random)
+                }
+                _ => retry.delay(Cause::Lost, now, random),
             };
             let error = with_causes(&error);
             if said.insert(error.clone()) {
@@ -67,7 +70,7 @@ impl Link {
             self.seen.send_modify(|seen| seen.lost(error));
             // Whoever waits for an acknowledgement is told by the end of its channel.
             while self.to_publish.try_recv().is_ok() {}
-            sleep(retry.delay(cause, Now::read().instant, random::fraction())).await;
+            sleep(delay).await;
         }
     }
 
@@ -81,14 +84,20 @@ impl Link {
         let began = Now::read().instant;
         let connected = Client::connect(broker, &self.client_id, retry.connect_limit()).await;
         let took = Now::read().instant.since(began);
-        let mut client = connected.inspect_err(|_| retry.failed(took))?;
-        retry.connected(took, Now::read().instant);
+        let mut client = connected.inspect_err(|_| retry.failed(retry.broker(), took, false))?;
+        let number = self.broker.addresses().position(|address| address == client.address());
+        retry.connected(number.unwrap_or_default(), took, Now::read().instant);
+        for why in client.instead_of() {
+            if said.insert(why.clone()) {
+                tracing::warn!("not the broker's first address for {}: {why}", self.base);
+            }
+        }
         client.subscribe(&self.topics).await?;
-        said.clear();
+        said.retain(|why| client.instead_of().contains(why));
         tracing::info!("connected to the broker at {} for {}", client.address(), self.base);
         let round_trip = client.round_trip();
         self.seen.send_modify(|seen| seen.connected(round_trip));
-        let mut renewed = keys(broker.clone());
+        let mut renewed = keys(self.broker.clone());
         loop {
             tokio::select! {
                 Some(signer) = renewed.recv() => client.sign_with(signer),

@@ -18,24 +18,21 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{Outgoing, v5::mqttbytes::v5::ConnectReturnCode};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::RoundTrip;
-use super::connect::{ClientId, Peer, explain, options, signer};
+use super::connect::{ClientId, ConnectError, Peer, explain, is_answer, options, signer};
 use crate::clock::{Instant, Now};
 use crate::settings::{Address, BrokerSettings, Expiry};
 use crate::signature::{PROPERTY, Signer};
 
 mod error;
+mod several;
 
 pub use error::SessionError;
 
 /// Timeout for an acknowledgement.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
-/// For so long the next of several brokers waits for the one before it, if that neither answers nor
-/// refuses.
-const HEAD_START: Duration = Duration::from_millis(1500);
 /// Timeout for the DISCONNECT.
 const GOODBYE_LIMIT: Duration = Duration::from_millis(100);
 /// Requests handed to the connection at a time; this session has one.
@@ -91,8 +88,22 @@ pub struct Client {
     round_trip: RoundTrip,
     inbox: VecDeque<Message>,
     broker: BrokerSettings,
+    instead_of: Vec<String>,
     peer: Peer,
     signer: Option<Signer>,
+}
+
+/// An attempt that failed.
+struct Failed {
+    error: SessionError,
+    /// Whether somebody answered.
+    is_answer: bool,
+}
+
+impl From<ConnectError> for Failed {
+    fn from(error: ConnectError) -> Self {
+        Self { error: error.into(), is_answer: false }
+    }
 }
 
 enum Ack {
@@ -105,7 +116,8 @@ enum Ack {
 
 impl Client {
     /// Connects, to one of the brokers, within `limit` for each (whole seconds, at least one). If one
-    /// fails, the next is tried at once; if one is silent, soon. The first connection counts.
+    /// fails, the next is tried at once; if one is silent, soon, and those that have failed again. The first
+    /// connection counts.
     ///
     /// # Errors
     /// The settings are unusable, no broker can be reached, or they refuse us.
@@ -115,28 +127,9 @@ impl Client {
         limit: Duration,
     ) -> Result<Self, SessionError> {
         if broker.others.is_empty() {
-            return Self::connect_to(broker, client_id, limit).await;
+            return Self::connect_to(broker, client_id, limit).await.map_err(|failed| failed.error);
         }
-        let mut attempts = JoinSet::new();
-        let mut waiting = broker.each().into_iter().enumerate().peekable();
-        let mut failures = Vec::new();
-        loop {
-            if let Some((index, broker)) = waiting.next() {
-                // In a cluster a second connection with the same client id would end the first.
-                let client_id = client_id.numbered(index);
-                attempts.spawn(async move { Self::connect_to(&broker, &client_id, limit).await });
-            }
-            let patience = if waiting.peek().is_some() { HEAD_START } else { Duration::MAX };
-            match timeout(patience, attempts.join_next()).await {
-                Ok(Some(Ok(Ok(client)))) => return Ok(client),
-                // The same files would be read again.
-                Ok(Some(Ok(Err(error @ SessionError::Settings(_))))) => return Err(error),
-                Ok(Some(Ok(Err(error)))) => failures.push(error),
-                Ok(Some(Err(error))) => failures.push(SessionError::Unreachable(error.to_string())),
-                Ok(None) if waiting.peek().is_none() => return Err(SessionError::of_all(&failures)),
-                Ok(None) | Err(_) => {}
-            }
-        }
+        several::connect(broker, client_id, limit).await
     }
 
     /// Connects to the first broker with a will, which it publishes when this is dropped without
@@ -153,7 +146,7 @@ impl Client {
     ) -> Result<Self, SessionError> {
         let (mut options, peer) = options(broker, client_id, limit)?;
         options.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, false, None));
-        Self::open(options, peer, broker).await
+        Self::open(options, peer, broker).await.map_err(|failed| failed.error)
     }
 
     /// Connects to the first broker with this user name in the CONNECT, beside our certificate.
@@ -168,19 +161,19 @@ impl Client {
     ) -> Result<Self, SessionError> {
         let (mut options, peer) = options(broker, client_id, limit)?;
         options.set_credentials(name, "");
-        Self::open(options, peer, broker).await
+        Self::open(options, peer, broker).await.map_err(|failed| failed.error)
     }
 
     async fn connect_to(
         broker: &BrokerSettings,
         client_id: &ClientId,
         limit: Duration,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<Self, Failed> {
         let (options, peer) = options(broker, client_id, limit)?;
         Self::open(options, peer, broker).await
     }
 
-    async fn open(options: MqttOptions, peer: Peer, broker: &BrokerSettings) -> Result<Self, SessionError> {
+    async fn open(options: MqttOptions, peer: Peer, broker: &BrokerSettings) -> Result<Self, Failed> {
         // Who cannot sign is told before anything is sent.
         let signer = signer(broker)?;
         let (requests, event_loop) = AsyncClient::new(options, REQUESTS);
@@ -194,13 +187,17 @@ impl Client {
                 round_trip: RoundTrip::default(),
                 inbox: VecDeque::new(),
                 broker: broker.clone(),
+                instead_of: Vec::new(),
                 peer,
                 signer,
             }),
             Err(error @ ConnectionError::ConnectionRefused(code)) if is_final(code) => {
-                Err(SessionError::Refused(explain(&error, broker)))
+                Err(Failed { error: SessionError::Refused(explain(&error, broker)), is_answer: true })
             }
-            Err(error) => Err(SessionError::Unreachable(explain(&error, broker))),
+            Err(error) => Err(Failed {
+                error: SessionError::Unreachable(explain(&error, broker)),
+                is_answer: is_answer(&error),
+            }),
         }
     }
 
@@ -213,6 +210,13 @@ impl Client {
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.broker.address
+    }
+
+    /// Why the brokers that were tried before this one do not let us in, or that they are silent; nothing of
+    /// those that do not run.
+    #[must_use]
+    pub fn instead_of(&self) -> &[String] {
+        &self.instead_of
     }
 
     /// When the broker's certificate expires, as it was shown to us.

@@ -27,7 +27,7 @@ mod explain;
 mod peer;
 mod tls;
 
-pub(crate) use explain::{explain, is_answer};
+pub(crate) use explain::{explain, is_answer, unanswered};
 use peer::Onlooker;
 pub(crate) use peer::Peer;
 pub(super) use tls::explain as explain_tls;

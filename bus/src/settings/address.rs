@@ -1,7 +1,7 @@
 //! Where a broker listens: a host and a port.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A host name or address, which must match the broker's certificate, and a TCP port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,19 @@ impl Address {
         };
         is_host(host).then(|| Self { host: host.to_owned(), port })
     }
+
+    /// Whether both are one, however they are written: a name has no case and may end with a dot, and an
+    /// address of IPv6 has many forms. Nothing is looked up.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let written = |host: &str| {
+            host.parse::<IpAddr>().map_or_else(
+                |_| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase(),
+                |address| address.to_string(),
+            )
+        };
+        self.port == other.port && written(&self.host) == written(&other.host)
+    }
 }
 
 fn port_of(text: &str) -> Option<u16> {
@@ -58,6 +71,27 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_addresses_are_the_same_however_they_are_written() {
+        let are_same = |one: &str, other: &str| {
+            Address::parse(one, 8883).unwrap().is_same(&Address::parse(other, 8883).unwrap())
+        };
+        for (one, other) in [
+            ("broker", "Broker"),
+            ("broker", "BROKER:8883"),
+            ("broker.example.org.", "broker.example.org"),
+            ("::1", "[0:0:0:0:0:0:0:1]:8883"),
+            ("2001:DB8::7", "2001:db8::7"),
+        ] {
+            assert!(are_same(one, other) && are_same(other, one), "{one} {other}");
+        }
+        for (one, other) in
+            [("broker", "broker:8884"), ("a", "b"), ("127.0.0.1", "127.0.0.2"), ("::1", "::2")]
+        {
+            assert!(!are_same(one, other), "{one} {other}");
+        }
+    }
 
     #[test]
     fn an_address_is_a_host_with_or_without_a_port() {

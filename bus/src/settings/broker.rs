@@ -92,6 +92,17 @@ impl BrokerSettings {
         Some(Self { address, others: left.collect(), ..self.clone() })
     }
 
+    /// The same, tried from this one of its addresses on.
+    #[must_use]
+    pub fn beginning_with(&self, index: usize) -> Self {
+        let mut addresses: Vec<_> = self.addresses().cloned().collect();
+        let count = addresses.len().max(1);
+        addresses.rotate_left(index % count);
+        let mut addresses = addresses.into_iter();
+        let address = addresses.next().unwrap_or_else(|| self.address.clone());
+        Self { address, others: addresses.collect(), ..self.clone() }
+    }
+
     /// All addresses, for people.
     #[must_use]
     pub fn places(&self) -> String {
@@ -145,17 +156,36 @@ fn addresses(section: &mut Section) -> (Address, Vec<Address>) {
     let read = |text: &String| Address::parse(text, port);
     let hosts = section.texts("hosts").check(HOSTS, |hosts| {
         let read: Vec<_> = hosts.iter().filter_map(read).collect();
-        let is_new = |(index, address)| !read.iter().take(index).any(|earlier| earlier == address);
-        (1..=MOST_HOSTS).contains(&hosts.len())
-            && read.len() == hosts.len()
-            && read.iter().enumerate().all(is_new)
+        (1..=MOST_HOSTS).contains(&hosts.len()) && read.len() == hosts.len()
     });
-    let mut hosts =
-        hosts.optional().unwrap_or_default().iter().filter_map(read).collect::<Vec<_>>().into_iter();
+    let texts = hosts.optional().unwrap_or_default();
+    let hosts: Vec<_> = texts.iter().filter_map(read).collect();
+    if let Some((one, other)) = twice(&hosts) {
+        let written = |index| texts.get(index).map(String::as_str).unwrap_or_default();
+        let message = format!(
+            "{:?} and {:?} are the same address, for which the port {} counts where none is given",
+            written(one),
+            written(other),
+            port
+        );
+        section.refuse("hosts", section.origin("hosts"), message, Some(HOSTS.to_owned()));
+    }
+    let mut hosts = hosts.into_iter();
     match hosts.next() {
         Some(first) if several >= one => (first, hosts.collect()),
         _ => (Address { host: host.unwrap_or_default(), port }, Vec::new()),
     }
+}
+
+/// The first two of the same.
+fn twice(addresses: &[Address]) -> Option<(usize, usize)> {
+    addresses.iter().enumerate().find_map(|(later, address)| {
+        addresses
+            .iter()
+            .take(later)
+            .position(|earlier| earlier.is_same(address))
+            .map(|earlier| (earlier, later))
+    })
 }
 
 pub(super) const NOBODYS: &str = "is missing, and so is key_file: these settings are nobody's";

@@ -194,7 +194,21 @@ fn several_brokers_are_tried_in_the_order_of_the_list_and_port_is_that_of_those_
 fn addresses_that_cannot_be_used_are_refused_and_so_are_two_of_the_same() {
     let allowed = "a list of 1 to 8 different addresses, each HOST or HOST:PORT, an IPv6 address with a port as \
                    [::1]:8883";
-    for hosts in ["[]", "[\"mqtts://a\"]", "[\"a:0\"]", "[\"a\", \"b\", \"a:8883\"]", "\"a\""] {
+    for (hosts, one, other) in [
+        ("[\"a\", \"b\", \"a:8883\"]", "a", "a:8883"),
+        ("[\"broker\", \"Broker.\"]", "broker", "Broker."),
+        ("[\"::1\", \"[0::1]:8883\"]", "::1", "[0::1]:8883"),
+    ] {
+        let text = CLIENT.replace("host = \"broker.example.org\"", &format!("hosts = {hosts}"));
+        assert_eq!(
+            problems("client.toml", &text, &[]),
+            [format!(
+                "client.toml:4: broker.hosts: {one:?} and {other:?} are the same address, for which the port 8883 \
+                 counts where none is given (allowed: {allowed})"
+            )]
+        );
+    }
+    for hosts in ["[]", "[\"mqtts://a\"]", "[\"a:0\"]", "\"a\""] {
         let text = CLIENT.replace("host = \"broker.example.org\"", &format!("hosts = {hosts}"));
         assert_eq!(
             problems("client.toml", &text, &[]),

@@ -132,15 +132,15 @@ async fn way(broker: &BrokerSettings) -> Result<(Vec<Finding>, TcpStream), Vec<F
             return Ok((vec![address, open], stream));
         }
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => (
-            format!("nothing listens at {host}:{port}"),
+            format!("nothing listens at {}", broker.address),
             "on the broker's machine: systemctl status mosquitto; is port the one of its TLS listener (obsbus.conf)?",
         ),
         Ok(Err(error)) => (
-            format!("{host}:{port} cannot be reached: {error}"),
+            format!("{} cannot be reached: {error}", broker.address),
             "check the network and the firewalls between here and the broker",
         ),
         Err(_) => (
-            format!("{host}:{port} did not answer within {} s", ACCEPT_LIMIT.as_secs()),
+            format!("{} did not answer within {} s", broker.address, ACCEPT_LIMIT.as_secs()),
             "is the machine up, and does its firewall let the port through?",
         ),
     };

@@ -127,6 +127,12 @@ impl Judge<'_> {
         let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
         let text =
             format!("this machine's clock is {} {direction} that of the bridge's machine", age(ahead.abs()));
+        // Without an answer there is only the date of its state, which may have been under way for long.
+        let text = if self.device.clock_ahead_s.is_none() && ahead > 0.0 {
+            format!("{text}, or the link holds messages up by so long")
+        } else {
+            text
+        };
         let is_alike = |other: &f64| (other - ahead).abs() <= 2.0 * CLOCK_LIMIT_S;
         let remedy = match self.others_ahead_s {
             [] => {
@@ -463,5 +469,37 @@ mod tests {
             (Verdict::Ok, "agrees with this machine's within 8.0 s")
         );
         assert_eq!(judged(6.5, 8.0).verdict, Verdict::Failure);
+    }
+
+    #[test]
+    fn without_an_answer_an_old_date_may_be_the_links_doing() {
+        let told = |seconds: i64| {
+            let now = Now::read();
+            let date = Utc::from_unix_milliseconds(now.utc.unix_milliseconds() + 1000 * seconds)
+                .unwrap()
+                .to_string();
+            let state = serde_json::json!({
+                "schema": 1, "session": "s", "started_at": date, "seq": 1, "stale_after_s": 30.0, "published_at": date,
+                "date": date, "connected": true, "status": "lit", "reason": "manual", "attention": [],
+                "last_command": null,
+            });
+            let mut device = Device::default();
+            device.view.state = Some(crate::view::Seen::new(state.to_string(), now, false, None));
+            let judge = Judge {
+                base: &Base::new("clasp", "wheel").unwrap(),
+                device: &device,
+                identity: &Identity::new("alice").unwrap(),
+                can_sign: true,
+                others_ahead_s: &[],
+                is_cleared: true,
+                now,
+            };
+            judge.clock().text
+        };
+        assert!(
+            told(-8)
+                .ends_with("ahead of that of the bridge's machine, or the link holds messages up by so long")
+        );
+        assert!(told(8).ends_with("behind that of the bridge's machine"));
     }
 }

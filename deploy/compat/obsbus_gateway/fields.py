@@ -85,8 +85,10 @@ class Table:
             self.wrong("hosts", "expected one of host and hosts, not both")
         values = self.values["hosts"]
         found = [address(text, port) for text in values] if isinstance(values, list) else []
-        if not 1 <= len(found) <= 8 or None in found or len(set(found)) < len(found):
+        if not 1 <= len(found) <= 8 or None in found:
             self.wrong("hosts", f"expected {expected}, not {values!r}")
+        elif len(set(map(written, found))) < len(found):
+            self.wrong("hosts", f"expected {expected}; two of {values!r} are the same, the port is {port} where none is given")
         return found
 
     def path(self, key):
@@ -151,6 +153,12 @@ def address(text, port):
     port = port if match[3] is None else int(match[3])
     is_good = is_host(host) and (match[1] is None or is_ipv6(host)) and (port is None or 1 <= port <= 65535)
     return (host, port) if is_good else None
+
+
+def written(address):
+    """The one way to write it: names have no case and may end with a dot, addresses of IPv6 have many forms."""
+    host, port = address
+    return (ipaddress.IPv6Address(host).compressed if is_ipv6(host) else host.lower().removesuffix(".")), port
 
 
 def is_whole(value):

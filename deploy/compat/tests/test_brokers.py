@@ -3,6 +3,8 @@ lead to one bus."""
 
 import contextlib
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -107,3 +109,52 @@ def test_when_all_are_away_it_comes_back_within_two_seconds_of_one(ways, gateway
     began = time.monotonic()
     wait_for("status", lambda: focuser.call("report_status", timeout=1)["status"] == 1, 10)
     assert time.monotonic() - began < 4
+
+
+@contextlib.contextmanager
+def second_of(stand, gateway, focuser, first):
+    """The gateway, whose broker is its second address; what it has logged, as a function."""
+    host, port = stand.where["host"], stand.where["mqtt_port"]
+    gateway.stop()
+    before = len(gateway.text())
+    gateway.start(broker=f'hosts = ["{host}:{first}", "{host}:{port}"]')
+    try:
+        yield lambda: gateway.text()[before:]
+    finally:
+        gateway.stop()
+        gateway.start()
+        wait_for("status", lambda: focuser.call("report_status")["status"] == 1)
+
+
+def test_an_address_that_hangs_is_left_and_named(stand, gateway, focuser):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        with second_of(stand, gateway, focuser, port) as log:
+            wait_for("status", lambda: focuser.call("report_status")["status"] == 1, 30)
+            assert time.monotonic() - began < 20
+            assert f"broker 127.0.0.1:{port}: " in log() and "timed out" in log()
+
+
+def test_an_address_with_another_certificate_is_left_and_named(stand, gateway, focuser, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "9",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True) as stranger:
+        threading.Thread(target=refused_handshakes, args=(stranger,), daemon=True).start()
+        port = stranger.getsockname()[1]
+        began = time.monotonic()
+        with second_of(stand, gateway, focuser, port) as log:
+            wait_for("status", lambda: focuser.call("report_status")["status"] == 1, 30)
+            assert time.monotonic() - began < 8
+            assert f"broker 127.0.0.1:{port}: " in log() and "certificate verify failed" in log()
+
+
+def refused_handshakes(listener):
+    while listener.fileno() >= 0:
+        with contextlib.suppress(OSError):
+            listener.accept()

@@ -126,7 +126,14 @@ def test_several_brokers_have_an_address_each(tmp_path, hosts, addresses):
     assert load(SHIPPED).broker.addresses == [("localhost", 8883)]
 
 
-@pytest.mark.parametrize("hosts", ["[]", '["mqtts://a"]', '["a:0"]', '["a", "b", "a:8883"]', '"a"', "[1]", '["::g"]'])
+@pytest.mark.parametrize("hosts", ['["a", "b", "a:8883"]', '["broker", "Broker."]', '["::1", "[0::1]:8883"]'])
+def test_one_address_that_is_written_twice_is_refused(tmp_path, hosts):
+    said = complaint(changed(tmp_path, 'host = "localhost"', f"hosts = {hosts}"))
+    assert "broker.hosts: expected 1 to 8 different addresses" in said
+    assert "are the same, the port is 8883 where none is given" in said
+
+
+@pytest.mark.parametrize("hosts", ["[]", '["mqtts://a"]', '["a:0"]', '"a"', "[1]", '["::g"]'])
 def test_what_is_no_address_of_a_broker_is_refused(tmp_path, hosts):
     said = complaint(changed(tmp_path, 'host = "localhost"', f"hosts = {hosts}"))
     assert "broker.hosts: expected 1 to 8 different addresses, each HOST or HOST:PORT" in said

@@ -111,7 +111,7 @@ impl Front {
     }
 }
 
-fn acceptor(broker: &Broker) -> Result<TlsAcceptor> {
+pub(crate) fn acceptor(broker: &Broker) -> Result<TlsAcceptor> {
     let certs = broker.dir().join("certs");
     let chain = CertificateDer::pem_file_iter(certs.join("server.crt"))?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(certs.join("server.key"))?;

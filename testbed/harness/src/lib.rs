@@ -10,6 +10,7 @@ pub mod lax;
 pub mod operator;
 pub mod port;
 pub mod process;
+pub mod refuser;
 pub mod seeded;
 pub mod sim_console;
 pub mod simulator;

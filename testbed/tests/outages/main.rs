@@ -10,6 +10,7 @@
     reason = "a key that JSON does not have is null, and then the test fails"
 )]
 
+mod addresses;
 mod alerts;
 mod bridge;
 mod broker;

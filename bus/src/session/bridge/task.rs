@@ -1,8 +1,9 @@
 //! The task that executes the machine's decisions, and tells it what happened.
 #![expect(clippy::disallowed_methods, reason = "the session is IO: it reads the clock and waits")]
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -36,18 +37,21 @@ pub(super) struct Task {
     pub(super) files: Files,
 }
 
-/// The state of the connection.
-#[derive(Default)]
+/// The connection, or the attempts to make one, each with its broker.
 enum Link {
-    #[default]
-    None,
-    Attempt(Attempt),
+    Attempts(Vec<(usize, Attempt)>),
     Connection(Box<Connection>),
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::Attempts(Vec::new())
+    }
 }
 
 impl Task {
     pub(super) async fn run(self) {
-        let mut link = Link::None;
+        let mut link = Link::default();
         let mut leaving = None;
         loop {
             self.session.rounds.count();
@@ -103,13 +107,13 @@ impl Task {
     /// Executes it; returns the result, if known at once.
     fn carry_out(&self, output: Output, link: &mut Link) -> Option<Event> {
         let done = match (output, &mut *link) {
-            (Output::Connect { broker, limit }, _) => {
-                let broker = self.brokers.get(broker).unwrap_or(&self.settings.broker).clone();
+            (Output::Connect { broker: number, limit }, link) => {
+                let broker = self.brokers.get(number).unwrap_or(&self.settings.broker).clone();
                 let (base, client_id) = (self.settings.base.clone(), self.client_id.clone());
                 let files = self.files.clone();
                 let attempt =
                     async move { Connection::connect(&broker, &base, &client_id, &files, limit).await };
-                *link = Link::Attempt(Box::pin(attempt));
+                link.begin(number, Box::pin(attempt));
                 Ok(())
             }
             (Output::Subscribe, Link::Connection(connection)) => {
@@ -122,8 +126,8 @@ impl Task {
                 return connection.disconnect().is_err().then_some(Event::HungUp);
             }
             (Output::Disconnect, _) => return Some(Event::HungUp),
-            (Output::Drop, _) => {
-                *link = Link::None;
+            (Output::Drop, link) => {
+                *link = Link::default();
                 Ok(())
             }
             // For a connection that has broken meanwhile.
@@ -131,13 +135,30 @@ impl Task {
             (Output::Report(_) | Output::LeaveWill { .. } | Output::End, _) => Ok(()),
         };
         let error = done.err()?;
-        *link = Link::None;
+        *link = Link::default();
         Some(Event::Broken { error: error.in_words() })
     }
 }
 
-fn failed(error: &LinkError) -> Event {
-    Event::Failed { error: error.in_words(), is_answer: error.is_answer() }
+fn failed(broker: usize, error: &LinkError) -> Event {
+    Event::Failed { broker, error: error.in_words(), is_answer: error.is_answer() }
+}
+
+/// The first attempt that ends; never if there is none.
+async fn first(attempts: &mut Vec<(usize, Attempt)>) -> (usize, Result<Connection, LinkError>) {
+    poll_fn(|context| {
+        for index in 0..attempts.len() {
+            if let Some((broker, attempt)) = attempts.get_mut(index)
+                && let Poll::Ready(ended) = attempt.as_mut().poll(context)
+            {
+                let broker = *broker;
+                drop(attempts.swap_remove(index));
+                return Poll::Ready((broker, ended));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The end of the connection that leaves a will; never if there is none.
@@ -151,25 +172,31 @@ async fn ended(leaving: &mut Option<Leaving>) -> (u64, Left) {
 }
 
 impl Link {
+    fn begin(&mut self, broker: usize, attempt: Attempt) {
+        match self {
+            Self::Attempts(attempts) => attempts.push((broker, attempt)),
+            Self::Connection(_) => *self = Self::Attempts(vec![(broker, attempt)]),
+        }
+    }
+
     /// The next event; loses nothing if it is dropped while it waits.
     async fn next(&mut self) -> Event {
         let event = match self {
-            Self::None => pending().await,
-            Self::Attempt(attempt) => match attempt.await {
-                Ok(connection) => {
-                    let largest_packet = connection.largest_packet();
-                    *self = Self::Connection(Box::new(connection));
-                    match random::word() {
-                        Ok(nonce) => Event::Connected { nonce, largest_packet },
-                        Err(error) => failed(&LinkError::from(error)),
+            Self::Attempts(attempts) => match first(attempts).await {
+                (broker, Ok(connection)) => match random::word() {
+                    Ok(nonce) => {
+                        let largest_packet = connection.largest_packet();
+                        *self = Self::Connection(Box::new(connection));
+                        Event::Connected { broker, nonce, largest_packet }
                     }
-                }
-                Err(error) => failed(&error),
+                    Err(error) => failed(broker, &LinkError::from(error)),
+                },
+                (broker, Err(error)) => failed(broker, &error),
             },
             Self::Connection(connection) => connection.next().await,
         };
-        if matches!(event, Event::Failed { .. } | Event::Broken { .. }) {
-            *self = Self::None;
+        if matches!(event, Event::Broken { .. }) {
+            *self = Self::default();
         }
         event
     }

@@ -12,15 +12,18 @@ use super::tls;
 use crate::clock::Now;
 use crate::settings::{BrokerSettings, Credentials};
 
+/// What is said of an address that does not answer.
+pub(crate) fn unanswered(place: &str) -> String {
+    format!(
+        "{place} did not answer in time: is a broker listening there, does it hang, do the firewalls let it through?"
+    )
+}
+
 /// Why a connection to `broker` failed or ended, and what to check; one sentence.
 pub(crate) fn explain(error: &ConnectionError, broker: &BrokerSettings) -> String {
     let place = broker.address.to_string();
     match error {
-        ConnectionError::Timeout(_) => {
-            format!(
-                "{place} did not answer in time: is a broker listening there, and do the firewalls let it through?"
-            )
-        }
+        ConnectionError::Timeout(_) => unanswered(&place),
         ConnectionError::ConnectionRefused(code)
         | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {
             format!("the broker at {place} refused the connection: {}", connack(*code, broker))
@@ -101,6 +104,10 @@ fn connack(code: ConnectReturnCode, broker: &BrokerSettings) -> String {
         (ConnectReturnCode::QuotaExceeded | ConnectReturnCode::ConnectionRateExceeded, _) => {
             "it has too many connections".to_owned()
         }
+        (ConnectReturnCode::UseAnotherServer | ConnectReturnCode::ServerMoved, _) => {
+            "it says that another broker is to be used".to_owned()
+        }
+        (ConnectReturnCode::Banned, _) => "it has banned this client".to_owned(),
         (other, _) => format!("{other:?}"),
     }
 }

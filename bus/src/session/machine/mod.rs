@@ -7,6 +7,7 @@
 //! being scheduled, and must be called several times a second; the methods that the bridge calls do
 //! not show it. After a gap longer than the stall guard, buffered messages are not trusted.
 
+mod connecting;
 mod farewell;
 mod terms;
 #[cfg(test)]
@@ -45,7 +46,8 @@ const EARLY_LIMIT: usize = 256;
 
 /// ```text
 ///  Waiting --time--> Connecting --CONNACK--> Subscribing --SUBACK--> Serving
-///     ^                  | failed                 | lost, refused       | lost
+///     ^                  | failed, or silent      | lost, refused       | lost
+///     ^                  | and others are left    |                     |
 ///     +------------------+------------------------+---------------------+
 ///     |                                           +-- stood still --+---+
 ///     |                                                             v
@@ -58,9 +60,9 @@ const EARLY_LIMIT: usize = 256;
 /// ```
 #[derive(Debug)]
 enum State {
-    /// The next attempt begins then.
+    /// The next attempt begins then. Attempts at brokers that are silent may be under way.
     Waiting(Instant),
-    /// Begun at this time.
+    /// Begun at this time, perhaps beside those.
     Connecting(Instant),
     Subscribing {
         since: Instant,
@@ -117,8 +119,8 @@ pub struct Machine {
     outputs: VecDeque<Output>,
     state: State,
     retry: Retry,
-    /// Why the brokers of this round have failed.
-    failures: Vec<String>,
+    /// Why the brokers of this round have failed, and those that are tried aside.
+    failures: BTreeMap<usize, String>,
     wills: Wills,
     round_trip: RoundTrip,
     /// The last sign that the caller is being scheduled.
@@ -161,7 +163,7 @@ impl Machine {
             outputs: VecDeque::new(),
             state: State::Waiting(now),
             retry: Retry::new(brokers),
-            failures: Vec::new(),
+            failures: BTreeMap::new(),
             wills,
             round_trip: RoundTrip::default(),
             alive: now,
@@ -268,7 +270,8 @@ impl Machine {
                 probe.poll_timeout().into_iter().chain(self.puback_due()).chain(wills).min()
             }
             State::Draining { until, silent_at, .. } => Some((*until).min(*silent_at)),
-            State::Connecting(_) | State::Ended => None,
+            State::Connecting(since) => self.retry.head_start().map(|start| *since + start),
+            State::Ended => None,
         }
     }
 
@@ -297,9 +300,14 @@ impl Machine {
 
     fn take(&mut self, event: Event, stood_still: bool, now: Instant) {
         match (event, &mut self.state) {
-            (Event::Connected { nonce, largest_packet }, State::Connecting(since)) => {
-                let took = now.since(*since);
-                self.retry.connected(took, now);
+            (
+                Event::Connected { broker, nonce, largest_packet },
+                State::Connecting(_) | State::Waiting(_),
+            ) => {
+                let Some(since) = self.begun(broker) else { return };
+                let took = now.since(since);
+                self.failures.remove(&broker);
+                self.retry.connected(broker, took, now);
                 self.round_trip = RoundTrip::default();
                 self.nonce = nonce;
                 self.payload_limit = payload_limit(largest_packet);
@@ -308,9 +316,15 @@ impl Machine {
                 let until = now + SUBACK_LIMIT.max(took);
                 self.state = State::Subscribing { since: now, until, early: Vec::new() };
             }
-            (Event::Failed { error, is_answer }, State::Connecting(since)) => {
-                self.retry.failed(now.since(*since));
-                self.lost(error, if is_answer { Cause::Refused } else { Cause::Nobody }, now);
+            (Event::Failed { broker, error, is_answer }, State::Connecting(_) | State::Waiting(_)) => {
+                let is_aside = self.retry.aside().any(|aside| aside == broker);
+                let Some(since) = self.begun(broker) else { return };
+                self.retry.failed(broker, now.since(since), is_answer);
+                if is_aside {
+                    self.failures.insert(broker, error);
+                } else {
+                    self.lost(error, if is_answer { Cause::Refused } else { Cause::Nobody }, now);
+                }
             }
             (Event::Subscribed(codes), State::Subscribing { since, early, .. }) => {
                 let took = now.since(*since);
@@ -364,6 +378,13 @@ impl Machine {
             }
             match &mut self.state {
                 State::Waiting(until) if now >= *until => self.connect(now),
+                State::Connecting(since) => {
+                    let since = *since;
+                    if self.retry.head_start().is_none_or(|start| now < since + start) {
+                        return;
+                    }
+                    self.set_aside(since, now);
+                }
                 State::Subscribing { until, .. } if now >= *until => {
                     self.outputs.push_back(Output::Drop);
                     self.lost("the broker did not answer the subscription".to_owned(), Cause::Lost, now);
@@ -411,42 +432,6 @@ impl Machine {
         self.outputs.push_back(Output::Report(event));
     }
 
-    fn connect(&mut self, now: Instant) {
-        self.state = State::Connecting(now);
-        let (broker, limit) = (self.retry.broker(), self.retry.connect_limit());
-        self.outputs.push_back(Output::Connect { broker, limit });
-    }
-
-    /// The next broker is tried; the bridge is told when the connection is lost, and when all have
-    /// failed.
-    fn lost(&mut self, error: String, cause: Cause, now: Instant) {
-        self.forget_connection();
-        let delay = self.retry.delay(cause, now, (self.random)());
-        self.state = State::Waiting(now + delay);
-        self.failures.push(error.clone());
-        if self.retry.is_over() {
-            let error = std::mem::take(&mut self.failures).join("; ");
-            self.report(SessionEvent::Lost { error });
-        } else if cause == Cause::Lost {
-            self.report(SessionEvent::Lost { error });
-        }
-    }
-
-    /// The connection was given up on purpose: the same broker is tried again.
-    fn leave(&mut self, error: String, now: Instant) {
-        self.forget_connection();
-        let delay = self.retry.again(now, (self.random)());
-        self.state = State::Waiting(now + delay);
-        self.report(SessionEvent::Lost { error });
-    }
-
-    fn forget_connection(&mut self) {
-        self.outbox.disconnected();
-        self.under_way.clear();
-        self.reconnect = false;
-        self.renew = None;
-    }
-
     fn subscribed(&mut self, codes: Vec<Result<(), FilterRefused>>, took: Duration, now: Instant) {
         let refused = self.settings.filters.iter().zip(codes).find_map(|(filter, code)| {
             let code = code.err()?;
@@ -461,7 +446,7 @@ impl Machine {
         self.connections += 1;
         self.send_pings(now);
         let broker = self.settings.brokers.get(self.retry.broker()).cloned().unwrap_or_default();
-        let instead_of = std::mem::take(&mut self.failures);
+        let instead_of = std::mem::take(&mut self.failures).into_values().collect();
         let payload_limit = self.payload_limit;
         self.report(SessionEvent::Connected { broker, instead_of, round_trip: took, payload_limit });
     }

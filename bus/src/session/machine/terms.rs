@@ -46,13 +46,17 @@ pub type Number = u64;
 pub enum Event {
     /// The broker has accepted us (CONNACK).
     Connected {
+        /// Which of those that were tried.
+        broker: usize,
         /// A random word, new for each connection.
         nonce: String,
         /// The largest packet that it takes, in bytes, if it says so.
         largest_packet: Option<u32>,
     },
-    /// The connection failed.
+    /// An attempt failed.
     Failed {
+        /// At which of the brokers.
+        broker: usize,
         /// Why, for people.
         error: String,
         /// Whether somebody answered there.
@@ -92,7 +96,7 @@ pub enum Event {
 /// What the session's task must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Connect.
+    /// Connect, beside the attempts that are under way; the first that succeeds ends the others.
     Connect {
         /// To which of the brokers.
         broker: usize,
@@ -118,7 +122,7 @@ pub enum Output {
     Publish(Number, Outgoing),
     /// Send a DISCONNECT, so that the broker does not publish the will.
     Disconnect,
-    /// Drop the connection as it is.
+    /// Drop the connection and the attempts as they are.
     Drop,
     /// Tell the bridge.
     Report(SessionEvent),

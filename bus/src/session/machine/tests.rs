@@ -49,7 +49,8 @@ impl Bench {
     /// Connects with this round trip, and with an ACL in force.
     fn connect(&mut self, round_trip: Duration) {
         self.pass(3 * round_trip);
-        self.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
+        let broker = self.machine.retry.broker();
+        self.tell(Event::Connected { broker, nonce: "n".to_owned(), largest_packet: None });
         self.pass(round_trip);
         self.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
         self.pass(round_trip);
@@ -162,7 +163,7 @@ impl Bench {
 #[test]
 fn a_subscription_that_is_acknowledged_late_is_proved_all_the_same() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: None });
     bench.pass(4 * SECOND);
     assert!(bench.verdicts().is_empty());
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
@@ -260,7 +261,7 @@ fn the_limit_is_what_the_broker_says_of_itself_and_what_waited_for_it_is_counted
     let payload = vec![b'x'; 8_000];
     bench.machine.push(Message { topic, payload, correlation: None, expires: None, receipt: None });
     bench.pass(SECOND);
-    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: Some(8_192) });
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: Some(8_192) });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     let limit = payload_limit(Some(8_192));
     let told = |report: &&SessionEvent| matches!(report, SessionEvent::Connected { payload_limit, .. } if *payload_limit == limit);
@@ -393,7 +394,7 @@ fn a_stop_right_after_a_stall_still_says_offline() {
 #[test]
 fn what_is_delivered_before_the_subscription_is_acknowledged_is_told_after_it() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Message(bench.message("clasp/lamp/state", b"{}")));
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     let reports = bench.reports();
@@ -403,7 +404,7 @@ fn what_is_delivered_before_the_subscription_is_acknowledged_is_told_after_it() 
 #[test]
 fn a_refused_subscription_is_named() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Subscribed(vec![Ok(()), Err(FilterRefused { word: "NotAuthorized".to_owned() })]));
     let error = "the broker refused to subscribe to clasp/lamp/command/+/+: NotAuthorized".to_owned();
     assert_eq!(bench.reports(), [&SessionEvent::Lost { error }]);
@@ -412,7 +413,7 @@ fn a_refused_subscription_is_named() {
 #[test]
 fn a_command_puts_the_verdict_right_before_it_is_told() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     bench.answer("acl-canary", Some(Refusal::NotAuthorised));
     bench.answer("lamp-bridge/ping", Some(Refusal::NotAuthorised));
@@ -426,7 +427,7 @@ fn a_command_puts_the_verdict_right_before_it_is_told() {
 #[test]
 fn a_verdict_that_is_not_good_is_tried_again_with_pings_of_its_own() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     // The ACL is open: the canary comes back.
     let (topic, first) = bench.published("acl-canary");

@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::probe::wills::Left;
+use crate::session::connect::unanswered;
 
 const OPEN: Verdict = Verdict { acl_ok: Some(false), wills_open: true, command_path_ok: true };
 
 impl Bench {
     fn fail(&mut self, error: &str, is_answer: bool) {
-        self.tell(Event::Failed { error: error.to_owned(), is_answer });
+        let broker = self.machine.retry.broker();
+        self.tell(Event::Failed { broker, error: error.to_owned(), is_answer });
     }
 
     /// The brokers to which attempts were made since the outputs were forgotten.
@@ -59,6 +61,86 @@ fn if_a_broker_does_not_answer_the_next_is_tried_at_once_and_a_round_waits() {
     assert_eq!(bench.attempts(), [0, 1], "the round is over");
     bench.pass(751 * MS);
     assert_eq!(bench.attempts(), [0, 1, 0]);
+}
+
+#[test]
+fn while_a_broker_is_silent_the_next_is_tried_beside_it_and_the_first_that_answers_counts() {
+    for (answers, other) in [(0, 1), (1, 0)] {
+        let mut bench = Bench::of(&["a", "b"]);
+        bench.pass(1499 * MS);
+        assert_eq!(bench.attempts(), [0]);
+        bench.pass(2 * MS);
+        assert_eq!(bench.attempts(), [0, 1], "a may still answer");
+        bench.pass(SECOND);
+        assert!(bench.errors().is_empty(), "neither has failed");
+        bench.tell(Event::Connected { broker: answers, nonce: "n".to_owned(), largest_packet: None });
+        // Both were under way, and the second is too late.
+        bench.tell(Event::Connected { broker: other, nonce: "n".to_owned(), largest_packet: None });
+        bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
+        let told = bench.reports().into_iter().find_map(|event| match event {
+            SessionEvent::Connected { broker, instead_of, .. } => {
+                Some((broker.as_str(), instead_of.join("; ")))
+            }
+            _ => None,
+        });
+        let (broker, instead_of) = told.unwrap();
+        assert_eq!(broker, ["a", "b"][answers]);
+        assert_eq!(instead_of.contains("a did not answer in time: "), answers == 1, "{instead_of}");
+    }
+}
+
+#[test]
+fn a_broker_that_comes_back_while_another_hangs_is_found_within_two_seconds() {
+    let mut bench = Bench::of(&["a", "b"]);
+    bench.fail("a is away", false);
+    bench.connect(20 * MS);
+    bench.pass(20 * SECOND);
+    bench.tell(Event::Broken { error: "b closed the connection".to_owned() });
+    // A hangs for as long as an attempt may take, each time; b refuses at once, each time.
+    let (mut limit, mut a_began, mut b_tried) = (5 * SECOND, None, bench.now);
+    let end = bench.now + 590 * SECOND;
+    let mut longest = Duration::ZERO;
+    bench.done.clear();
+    while bench.now < end {
+        for output in std::mem::take(&mut bench.done) {
+            match output {
+                Output::Connect { broker: 0, limit: allowed } => {
+                    assert_eq!(a_began.replace(bench.now), None, "one attempt at a time");
+                    limit = allowed;
+                }
+                Output::Connect { broker, .. } => {
+                    longest = longest.max(bench.now.since(b_tried));
+                    b_tried = bench.now;
+                    let error = "nothing listens at b".to_owned();
+                    bench.tell(Event::Failed { broker, error, is_answer: false });
+                }
+                _ => {}
+            }
+        }
+        if a_began.is_some_and(|began| bench.now >= began + limit) {
+            a_began = None;
+            let error = unanswered("a");
+            bench.tell(Event::Failed { broker: 0, error, is_answer: false });
+        }
+        bench.pass(50 * MS);
+    }
+    assert!(longest <= 2 * SECOND, "{longest:?}");
+    // When a wakes up, it is taken.
+    bench.pass(2 * SECOND);
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: None });
+    assert_eq!(bench.done.last(), Some(&Output::Subscribe));
+}
+
+#[test]
+fn what_is_said_of_a_silent_and_a_dead_broker_does_not_change_from_round_to_round() {
+    let mut bench = Bench::of(&["a", "b"]);
+    bench.pass(1600 * MS);
+    for _ in 0..3 {
+        bench.fail("nothing listens at b", false);
+        bench.pass(800 * MS);
+    }
+    let error = format!("{}; nothing listens at b", unanswered("a"));
+    assert_eq!(bench.errors(), [error.as_str(); 3]);
 }
 
 #[test]
@@ -157,7 +239,7 @@ fn a_will_whose_connection_was_lost_is_left_some_seconds_after_the_next_and_stil
 #[test]
 fn without_a_loopback_no_will_is_left() {
     let mut bench = Bench::new();
-    bench.tell(Event::Connected { nonce: "n".to_owned(), largest_packet: None });
+    bench.tell(Event::Connected { broker: 0, nonce: "n".to_owned(), largest_packet: None });
     bench.tell(Event::Subscribed(vec![Ok(()), Ok(())]));
     bench.pass(100 * SECOND);
     assert!(bench.wills().is_empty());
@@ -183,7 +265,7 @@ fn five_hundred_bridges_do_not_come_back_at_the_same_moment() {
     for bridge in 0..500 {
         let mut retry = Retry::new(1);
         let start = Instant::from_boot(1000 * SECOND);
-        retry.connected(20 * MS, start);
+        retry.connected(0, 20 * MS, start);
         let lost = start + 20 * SECOND;
         // Any sequence that is spread evenly.
         let mut random = f64::from(bridge) * 0.618_033_988_749_895;
