@@ -34,7 +34,8 @@ fn second_serves(site: &mut Site, first: u16, reason: &str, found: &str) {
     let mark = site.bridge_log().len();
     let before = site.observer.mark();
     site.launch_bridge().unwrap();
-    site.observer.wait_after(before, |message| message.text() == "online", SOON).unwrap();
+    let online = site.observer.wait_after(before, |message| message.text() == "online", SOON);
+    online.unwrap_or_else(|error| panic!("{error}; {}", site.bridge_log()));
     site.wait_ready().unwrap();
     let log = site.bridge_log().split_off(mark);
     let told = |line: &str| line.contains("WARN") && line.contains(&place) && line.contains(reason);
@@ -105,6 +106,9 @@ fn a_first_address_whose_certificate_has_another_name_is_left_and_named() {
     };
     site.broker.authority().server_with(other_name).unwrap();
     let misnamed = site.broker.another().unwrap();
+    // Mosquitto listens before it reads its certificate.
+    wait_for("the broker to have read it", LIMIT, || misnamed.log().contains(" running").then_some(()))
+        .unwrap();
     site.broker.authority().server().unwrap();
     let reason = "is not valid for the name \"127.0.0.1\"";
     second_serves(&mut site, misnamed.port(), reason, reason);
