@@ -148,7 +148,7 @@ prove:
 	@tools/setup rust
 	@tools/prove $(if $(MUTANTS),--mutants)
 
-# With the build of `make bench`: millions of steps, a minute and a half of them on two cores.
+# With the build of `make bench`: millions of steps, not much more than a minute of them on two cores.
 season:
 	@tools/setup rust
 	$(CARGO) test --release --locked --quiet -p chiller-bridge --test device season -- --ignored --nocapture
