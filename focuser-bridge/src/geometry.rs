@@ -250,18 +250,15 @@ impl Mechanics {
     }
 
     /// A motor this near to `target`, on its way there, may be taken to stand at it as soon as it stands:
-    /// that is within the tolerance, and shown as the target in thousandths of a millimetre. None near
-    /// zero, where a counter may have been reset.
+    /// that is within the tolerance, and shown as the same thousandth of a millimetre from `origin`. None
+    /// near zero, where a counter may have been reset.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "a few steps; the cast saturates")]
-    pub fn last_steps(&self, target: i32) -> i32 {
-        if target.abs() <= 2 * LAST_STEPS {
-            return 0;
-        }
-        // A target is half a step off.
-        let shown = 0.0005 * self.steps_per_mm - 0.5;
-        let steps = shown.min(self.tolerance_mm * self.steps_per_mm);
-        LAST_STEPS.min(steps.max(0.0) as i32)
+    pub fn last_steps(&self, origin: i32, target: i32) -> i32 {
+        let shown = |steps| (self.millimetres(origin, steps) * 1000.0).round();
+        let is_there = |steps| self.is_there(steps, target) && (shown(steps) - shown(target)).abs() < 0.5;
+        let near = |steps: &i32| is_there(target - steps) && is_there(target + steps);
+        let most = if target.abs() <= 2 * LAST_STEPS { 0 } else { LAST_STEPS };
+        (1..=most).take_while(near).last().unwrap_or(0)
     }
 
     /// The most steps that a motion makes in `time`: full speed, in eighths, plus a quarter.
@@ -321,12 +318,12 @@ pub(crate) mod tests {
 
     #[test]
     fn the_last_steps_to_a_target_are_shown_as_the_target_and_are_none_near_zero() {
-        assert_eq!([5000, -5, 5, 4, 0].map(|target| NGTS.last_steps(target)), [2, 2, 2, 0, 0]);
-        for (steps_per_mm, steps) in [(5667.0, 2), (3500.0, 1), (2500.0, 0), (250.0, 0)] {
-            let tolerance_mm = 1.0 / steps_per_mm;
-            let coarse = Mechanics { steps_per_mm, tolerance_mm: tolerance_mm.max(0.0004), ..NGTS };
-            assert_eq!(coarse.last_steps(5000), steps, "{steps_per_mm}");
-        }
+        let last = |target| NGTS.last_steps(10_176, target);
+        assert_eq!([4, 0, -4].map(last), [0; 3]);
+        // 3 mm is 15264 steps, 3.001 mm 15269.1; in between the thousandth changes.
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|more| last(10_176 - 15_264 - more)), [2, 1, 0, 0, 1, 2]);
+        let coarse = Mechanics { steps_per_mm: 2500.0, ..NGTS };
+        assert_eq!(coarse.last_steps(10_176, 5000), 0);
     }
 
     #[test]

@@ -140,6 +140,9 @@ impl Focuser {
         let full_step = self.saved.full_step.unwrap_or(FullStep::USUAL);
         let motor = (self.settings.mechanics, full_step);
         let mut moving = Moving::new(motor, from, self.rest(), legs, now.instant);
+        if let Some(origin) = self.saved.origin {
+            moving = moving.from_origin(origin);
+        }
         // Homing sets the speeds; the settings may have changed since.
         if self.saved.speeds != Some(self.speeds()) {
             moving = moving.with_speeds();

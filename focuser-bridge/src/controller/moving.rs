@@ -138,6 +138,8 @@ pub(super) struct Moving {
     step: Step,
     /// What the chip must be told before it moves, in reverse order.
     set_up: Vec<Request>,
+    /// See [`Mechanics::last_steps`].
+    last_steps: i32,
     /// Steps over all legs, from the start.
     distance: i32,
     /// From 0 to 1.
@@ -170,9 +172,16 @@ impl Moving {
             has_turned: false,
             step,
             set_up: Vec::new(),
+            last_steps: 0,
             distance,
             progress: 0.0,
         }
+    }
+
+    /// A move with a known `origin`, which can end as soon as the motor stands.
+    pub(super) fn from_origin(mut self, origin: i32) -> Self {
+        self.last_steps = self.mechanics.last_steps(origin, self.target);
+        self
     }
 
     /// Tells the chip its speeds first, while the motor stands: they are others than in the last motion.
@@ -248,16 +257,14 @@ impl Moving {
     /// How long before the end of its leg the next query can tell what the move waits for.
     fn before_the_end(&self, leg: &Leg) -> Duration {
         match (self.question(leg), self.legs.as_slice()) {
-            (Request::ReadPosition, [end]) => {
-                self.mechanics.braking_time(self.mechanics.last_steps(*end), self.full_step)
-            }
+            (Request::ReadPosition, [_]) => self.mechanics.braking_time(self.last_steps, self.full_step),
             _ => Duration::ZERO,
         }
     }
 
     /// Nowhere but at the target can the motor stand now.
     fn is_almost_there(&self, at: i32, end: i32) -> bool {
-        (at - end).abs() <= self.mechanics.last_steps(end)
+        (at - end).abs() <= self.last_steps
     }
 
     fn is_near(&self, at: i32, end: i32) -> bool {
