@@ -141,7 +141,7 @@ impl Focuser {
         let motor = (self.settings.mechanics, full_step);
         let mut moving = Moving::new(motor, from, self.rest(), legs, now.instant);
         if let Some(origin) = self.saved.origin {
-            moving = moving.from_origin(origin);
+            moving = moving.with_origin(origin);
         }
         // Homing sets the speeds; the settings may have changed since.
         if self.saved.speeds != Some(self.speeds()) {

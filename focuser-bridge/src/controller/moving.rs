@@ -179,7 +179,7 @@ impl Moving {
     }
 
     /// A move with a known `origin`, which can end as soon as the motor stands.
-    pub(super) fn from_origin(mut self, origin: i32) -> Self {
+    pub(super) fn with_origin(mut self, origin: i32) -> Self {
         self.last_steps = self.mechanics.last_steps(origin, self.target);
         self
     }
