@@ -333,6 +333,16 @@ fn the_next_move_of_a_series_is_ordered_without_reading_again_where_it_stands() 
 }
 
 #[test]
+fn a_target_between_two_thousandths_is_shown_right_with_the_verdict() {
+    let mut rig = Rig::at("2");
+    for (offset, mm) in [("0.05", 2.05), ("0.003", 2.053), ("-0.001", 2.052)] {
+        let reply = rig.command_and_wait("scheduler", "offset", offset);
+        assert_succeeded(&reply);
+        assert_eq!(rig.state().current_mm, Some(mm), "{reply:?}");
+    }
+}
+
+#[test]
 fn where_a_move_has_ended_is_read_once_more() {
     let mut rig = Rig::at("3");
     assert_succeeded(&rig.command_and_wait("scheduler", "set", "2.25"));

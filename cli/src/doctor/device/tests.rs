@@ -1,21 +1,26 @@
 use super::*;
 use crate::doctor::report::Verdict;
 
-/// What is said of the clocks after an answer that took `round_trip_s`, and was dated by a clock that
-/// seemed to be behind ours by `ahead_s`.
-fn judged(ahead_s: f64, round_trip_s: f64) -> Finding {
-    let mut device = Device::default();
-    (device.clock_ahead_s, device.clock_doubt_s) = (Some(ahead_s), round_trip_s / 2.0);
+/// What is said of the clocks.
+fn clocks(device: &Device, now: Now) -> Finding {
     let judge = Judge {
         base: &Base::new("clasp", "wheel").unwrap(),
-        device: &device,
+        device,
         identity: &Identity::new("alice").unwrap(),
         can_sign: true,
         others_ahead_s: &[],
         is_cleared: true,
-        now: Now::read(),
+        now,
     };
     judge.clock()
+}
+
+/// The same after an answer that took `round_trip_s`, and was dated by a clock that seemed to be behind
+/// ours by `ahead_s`.
+fn judged(ahead_s: f64, round_trip_s: f64) -> Finding {
+    let mut device = Device::default();
+    (device.clock_ahead_s, device.clock_doubt_s) = (Some(ahead_s), round_trip_s / 2.0);
+    clocks(&device, Now::read())
 }
 
 #[test]
@@ -44,16 +49,7 @@ fn without_an_answer_an_old_date_may_be_the_links_doing() {
         });
         let mut device = Device::default();
         device.view.state = Some(crate::view::Seen::new(state.to_string(), now, false, None));
-        let judge = Judge {
-            base: &Base::new("clasp", "wheel").unwrap(),
-            device: &device,
-            identity: &Identity::new("alice").unwrap(),
-            can_sign: true,
-            others_ahead_s: &[],
-            is_cleared: true,
-            now,
-        };
-        judge.clock().text
+        clocks(&device, now).text
     };
     assert!(
         told(-8).ends_with("ahead of that of the bridge's machine, or the link holds messages up by so long")
