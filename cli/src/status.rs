@@ -12,7 +12,7 @@ use crate::instrument::Instrument;
 use crate::picture::{Body, Picture, why};
 use crate::style::{BOLD_RED, Style, YELLOW, severity_colour};
 use crate::text::{age, date};
-use crate::view::{Snapshot, Standing, View};
+use crate::view::{Snapshot, Standing, View, may_be_held_up};
 
 /// How an instrument is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -146,14 +146,12 @@ impl<'a> Renderer<'a> {
 fn clock_warning(view: &View, now: Now) -> Option<String> {
     let seconds = view.state.as_ref()?.ages(now).clock_ahead_s?;
     let amount = age(seconds.abs());
-    // A message that was held up looks as old as one of a clock that is behind.
-    Some(if seconds > 0.0 {
-        format!(
-            "this host's clock is {amount} ahead of the bridge's, or the link holds messages up by so long"
-        )
-    } else {
-        format!("this host's clock seems to be {amount} behind the bridge's: one of them is wrong")
-    })
+    let direction = if seconds > 0.0 { "ahead of" } else { "behind" };
+    let why = match may_be_held_up(seconds) {
+        true => ", or the link holds messages up by so long",
+        false => ": one of them is wrong",
+    };
+    Some(format!("this host's clock seems to be {amount} {direction} the bridge's{why}"))
 }
 
 /// Without its text if the first line has `said` it.

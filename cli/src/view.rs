@@ -27,6 +27,14 @@ const FAULT: &str = "fault";
 const CLOCK_TOLERANCE_S: f64 = 3.0;
 // A larger lead is not jitter.
 const AHEAD_TOLERANCE_S: f64 = 2.0;
+// A connection that is silent for longer is given up.
+const LONGEST_DELAY_S: f64 = 120.0;
+
+/// Whether a link that is slow, and no wrong clock, may be why a live state looks as if our clock were ahead by so much.
+#[must_use]
+pub fn may_be_held_up(ahead_s: f64) -> bool {
+    (0.0..=LONGEST_DELAY_S).contains(&ahead_s)
+}
 
 /// Why a state cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -13,7 +13,7 @@ use super::report::{Finding, whole};
 use super::survey::{Device, Pinged};
 use crate::exit::{EXIT_FAILED, EXIT_NOT_AUTHORISED, EXIT_STALE, EXIT_UNREACHABLE};
 use crate::text::age;
-use crate::view::{Snapshot, Standing};
+use crate::view::{Snapshot, Standing, may_be_held_up};
 
 /// A command whose time is further ahead than this is refused.
 const CLOCK_LIMIT_S: f64 = 2.0;
@@ -128,7 +128,7 @@ impl Judge<'_> {
         let text =
             format!("this machine's clock is {} {direction} that of the bridge's machine", age(ahead.abs()));
         // Without an answer there is only the date of its state, which may have been under way for long.
-        let text = if self.device.clock_ahead_s.is_none() && ahead > 0.0 {
+        let text = if self.device.clock_ahead_s.is_none() && may_be_held_up(ahead) {
             format!("{text}, or the link holds messages up by so long")
         } else {
             text

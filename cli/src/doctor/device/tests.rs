@@ -54,5 +54,7 @@ fn without_an_answer_an_old_date_may_be_the_links_doing() {
     assert!(
         told(-8).ends_with("ahead of that of the bridge's machine, or the link holds messages up by so long")
     );
+    // No connection lives that long without an answer.
+    assert!(told(-3660).ends_with("61 min ahead of that of the bridge's machine"));
     assert!(told(8).ends_with("behind that of the bridge's machine"));
 }
