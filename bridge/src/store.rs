@@ -314,22 +314,23 @@ fn write_together(directory: &Path, batch: &[Pending]) -> Vec<Result<(), StoreEr
             write_anew(&new, &pending.contents).map(|()| Some(name))
         }
     };
-    let written: Vec<_> = match batch {
-        [alone] => vec![write(alone)],
-        _ => thread::scope(|scope| {
+    // The last one in this thread: another one would take time to begin.
+    let written: Vec<_> = batch.split_last().map_or_else(Vec::new, |(last, others)| {
+        thread::scope(|scope| {
             let begin = |pending| {
                 let writer = thread::Builder::new().name("store file".into());
                 writer.spawn_scoped(scope, move || write(pending)).map_err(|_| pending)
             };
-            let begun: Vec<_> = batch.iter().map(begin).collect();
+            let begun: Vec<_> = others.iter().map(begin).collect();
+            let own = write(last);
             let end = |begun: Result<thread::ScopedJoinHandle<'_, _>, &Pending>| match begun {
                 Ok(writer) => writer.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 // There can be no further thread.
                 Err(pending) => write(pending),
             };
-            begun.into_iter().map(end).collect()
-        }),
-    };
+            begun.into_iter().map(end).chain([own]).collect()
+        })
+    });
     let replaced: Vec<_> = written
         .into_iter()
         .map(|written| written.and_then(|name| name.map(|name| replace(directory, name)).transpose()))
