@@ -226,7 +226,7 @@ impl Focuser {
             let message = "nothing was moved: the disk, or the check of the counter, took too long";
             return self.answer(ticket, Outcome::timed_out(message));
         }
-        let stake = Stake::new(range, approach);
+        let stake = Stake::new(range, approach, matches!(motion, Motion::Move(_)));
         let is_prepared = self.take_prepared(&ticket, stake);
         stake.note_in(&mut self.saved);
         self.run = Some(Running { ticket, deadline });

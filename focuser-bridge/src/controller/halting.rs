@@ -52,6 +52,7 @@ impl Focuser {
         if !begun {
             // The saved motion was not ordered yet.
             self.saved.motion = None;
+            self.saved.unconfirmed = false;
         }
         let turned = self.may_be_turning() || self.ordered.is_some() || self.motor.turns() != Some(false);
         // An ordered motion that is not visible yet may still begin.

@@ -16,6 +16,9 @@ pub struct Saved {
     pub at: Option<Utc>,
     /// Lowest and highest counter of the motion in progress.
     pub motion: Option<(i32, i32)>,
+    /// The counter was not read since that motion was ordered.
+    #[serde(default)]
+    pub unconfirmed: bool,
     /// How far it came inwards since its last motion outwards, steps; unknown is 0. See `slack`.
     #[serde(default)]
     pub run_inwards: i32,

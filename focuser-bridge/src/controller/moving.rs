@@ -62,14 +62,8 @@ struct Leg {
 }
 
 impl Leg {
-    fn new(now: Instant) -> Self {
-        Self {
-            watch: Standstill::new(now, false),
-            passed: [None; 2],
-            passed_at: now,
-            ends: None,
-            statuses: 0,
-        }
+    fn new(watch: Standstill, now: Instant) -> Self {
+        Self { watch, passed: [None; 2], passed_at: now, ends: None, statuses: 0 }
     }
 
     fn take(&mut self, reply: Reply, now: Instant) -> Option<i32> {
@@ -94,7 +88,7 @@ pub(super) enum Rest {
     Unknown,
     /// By the last status.
     Probable,
-    /// At its position, which was asked for at this time.
+    /// At its position, as of this time.
     Certain(Instant),
 }
 
@@ -205,6 +199,11 @@ impl Moving {
         self.legs.last().copied()
     }
 
+    /// The order that goes out now, or was the last one, is the first of this move.
+    pub(super) fn is_first_leg(&self) -> bool {
+        !self.has_turned
+    }
+
     /// The start of the current leg.
     pub(super) fn leg_from(&self) -> i32 {
         self.from
@@ -221,7 +220,12 @@ impl Moving {
                     return Some(request);
                 }
                 let end = self.leg()?;
-                self.step = Step::Under(Leg::new(now));
+                // At once it must be known whether the counter is still the one that the move relies on.
+                let watch = match self.has_turned {
+                    false => Standstill::position_first(now),
+                    true => Standstill::new(now, false),
+                };
+                self.step = Step::Under(Leg::new(watch, now));
                 Some(Request::GoTo(end))
             }
         }

@@ -63,6 +63,7 @@ impl Focuser {
         }
         self.saved.at = Some(now.utc);
         self.saved.motion = None;
+        self.saved.unconfirmed = false;
         self.out_of_range = 0;
         self.suspicious = None;
         self.next_question = now.instant + self.settings.query_delay;
@@ -96,7 +97,12 @@ impl Focuser {
     /// Notes that a motion is ordered now.
     pub(super) fn note_order(&mut self) {
         let from = match &self.job {
-            Job::Moving(Motion::Move(moving)) => Some(moving.leg_from()),
+            Job::Moving(Motion::Move(moving)) => {
+                if moving.is_first_leg() {
+                    self.motor.steps_asked = Some(self.asked_at);
+                }
+                Some(moving.leg_from())
+            }
             _ => self.motor.steps,
         };
         if let (Some(approach), Some(from)) = (&mut self.approach, from) {
@@ -141,7 +147,9 @@ impl Focuser {
         // At standstill a reset counter reads zero; an order after the reset may have moved it.
         let near_zero = may_be_reset(steps) || (self.saved.motion.is_some() && steps.abs() <= NEAR_ZERO);
         let reset = self.saved.reset_cleared && self.motor.status.is_some_and(|status| status.reset);
+        let unconfirmed = self.saved.motion.is_some() && self.saved.unconfirmed;
         let fits = match (self.saved.motion, self.saved.steps) {
+            (Some(_), Some(stored)) if unconfirmed => (steps - stored).abs() <= AT_REST,
             (Some((lowest, highest)), _) => (lowest - BEYOND_RANGE..=highest + BEYOND_RANGE).contains(&steps),
             (None, Some(stored)) => (steps - stored).abs() <= AT_REST,
             (None, None) => false,
@@ -152,7 +160,10 @@ impl Focuser {
             } else if near_zero {
                 self.lose_home(Unhomed::CounterNearZero, "a counter near zero may be one that was reset");
             } else if !fits {
-                let why = format!("the counter is {steps}, which it was not before");
+                let why = match unconfirmed {
+                    true => format!("the counter ({steps}) may have been reset before the last order"),
+                    false => format!("the counter is {steps}, which it was not before"),
+                };
                 self.lose_home(Unhomed::CounterChanged, &why);
             }
         }
@@ -194,12 +205,14 @@ impl Focuser {
         }
     }
 
-    /// Whether the position is outside the range of the motion, twice in a row.
+    /// Whether the position is outside the range of the motion, twice in a row. If it is within, the counter is the
+    /// one on which the motion relies.
     pub(super) fn is_out_of_range(&mut self, steps: i32) -> bool {
         let margin = self.settings.mechanics.steps(OUT_OF_RANGE_MM);
         let Some((lowest, highest)) = self.saved.motion else { return false };
         if (lowest - margin..=highest + margin).contains(&steps) {
             self.out_of_range = 0;
+            self.note_confirmed();
             return false;
         }
         self.out_of_range += 1;

@@ -1,7 +1,12 @@
 //! What a move has to wait for before its order goes out, done while its command is on the way to
-//! the disk: its range is saved at the same time, and the position is read once more, unless it was
-//! read a moment ago. A counter that was reset since the last reading must be noticed before the
-//! order: should the link be lost during the motion, nothing would show it any more.
+//! the disk: its range is saved at the same time.
+//!
+//! A counter that was reset since the last reading must be noticed. The first query after the order
+//! is for the position, so that a motor with a wrong counter is stopped within some hundredths of a
+//! millimetre; should that reply never come, because the link is lost or the bridge is killed, the
+//! counter is not believed afterwards ([`Saved::unconfirmed`]). Near zero the position would not tell,
+//! since the motor may have come from there: there, and if it was not read for a while, the position is
+//! read before the order.
 
 use std::time::Duration;
 
@@ -9,13 +14,16 @@ use bridge::controller::Command;
 use bus::clock::{Instant, Now};
 use bus::command::Ticket;
 
+use super::bounds::GAP;
 use super::memory::Saved;
 use super::slack::Approach;
-use super::{Focuser, Job};
+use super::{Focuser, Job, Motion};
 
-/// A position that was asked for so shortly before the command need not be read again; the rest of
-/// [`super::bounds::HOLDS_FOR`] is left for the disk.
-const JUST_READ: Duration = Duration::from_millis(50);
+/// A motor that stood so shortly before the command, by its status and its position, stands there
+/// still: only this bridge has its port.
+const STANDS_FOR: Duration = Duration::from_millis(1500);
+/// The same near zero.
+const STANDS_FOR_NEAR_ZERO: Duration = Duration::from_millis(50);
 
 /// The plan of a move.
 pub(super) struct Plan {
@@ -39,15 +47,18 @@ pub(super) struct Stake {
     range: (i32, i32),
     /// How far the motor will have come inwards, if only the range is known.
     run_inwards: i32,
+    /// It relies on the counter.
+    is_move: bool,
 }
 
 impl Stake {
-    pub(super) fn new(range: (i32, i32), approach: Approach) -> Self {
-        Self { range, run_inwards: approach.run_at(range.0) }
+    pub(super) fn new(range: (i32, i32), approach: Approach, is_move: bool) -> Self {
+        Self { range, run_inwards: approach.run_at(range.0), is_move }
     }
 
     pub(super) fn note_in(self, saved: &mut Saved) {
         saved.motion = Some(self.range);
+        saved.unconfirmed = self.is_move;
         saved.run_inwards = self.run_inwards;
     }
 }
@@ -67,7 +78,7 @@ impl Focuser {
         if legs.is_empty() {
             return;
         }
-        let stake = Stake::new(Plan::range(from, &legs), Approach::new(from, self.saved.run_inwards));
+        let stake = Stake::new(Plan::range(from, &legs), Approach::new(from, self.saved.run_inwards), true);
         self.prepared = Some(Prepared { ticket: command.ticket.clone(), since: now.instant, stake });
         self.saving = true;
         self.save();
@@ -100,12 +111,22 @@ impl Focuser {
         prepared.is_some_and(|prepared| prepared.ticket == *ticket && prepared.stake == stake)
     }
 
-    /// When the position was asked for at which the motor stands, if it was read for the command
-    /// that is prepared, or just before.
+    /// Until when the motor certainly stood at its position, for the command that is prepared.
     pub(super) fn stood_certainly(&self) -> Option<Instant> {
         let since = self.prepared.as_ref()?.since;
-        let asked = self.motor.steps_asked.filter(|asked| *asked + JUST_READ >= since)?;
+        let (steps, asked) = self.motor.steps.zip(self.motor.steps_asked)?;
+        // A counter that was reset differs by more than the motor can turn until it is read.
+        let is_far = steps.abs() > self.settings.mechanics.most_steps(GAP);
+        let stands_for = if is_far { STANDS_FOR } else { STANDS_FOR_NEAR_ZERO };
         let stands = self.motor.turns() == Some(false) && self.suspicious.is_none() && !self.turned_once;
-        stands.then_some(asked)
+        (stands && asked + stands_for >= since).then_some(asked.max(since))
+    }
+
+    /// A position was read after the order: it is the motor's, and the counter can be relied on.
+    pub(super) fn note_confirmed(&mut self) {
+        let has_begun = matches!(&self.job, Job::Moving(Motion::Move(moving)) if moving.has_begun());
+        if has_begun && std::mem::take(&mut self.saved.unconfirmed) {
+            self.save();
+        }
     }
 }

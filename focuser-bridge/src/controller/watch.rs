@@ -16,7 +16,7 @@ pub(super) struct Motor {
     /// The first status letter, if it differed from the usual one twice in a row.
     pub(super) odd_letter: Option<char>,
     pub(super) steps: Option<i32>,
-    /// When the steps were requested.
+    /// When the steps were requested, or when the motor that stood there was sent an order.
     pub(super) steps_asked: Option<Instant>,
     /// The steps were read just before a move ended.
     pub(super) is_to_confirm: bool,
@@ -85,9 +85,14 @@ impl Standstill {
         }
     }
 
+    /// The position is queried first.
+    pub(super) fn position_first(now: Instant) -> Self {
+        Self { ask_position: true, ..Self::new(now, false) }
+    }
+
     /// Begins at a measured standstill: the position is queried first.
     pub(super) fn standing(now: Instant) -> Self {
-        Self { ask_position: true, standing: true, ..Self::new(now, false) }
+        Self { standing: true, ..Self::position_first(now) }
     }
 
     /// No standstill is certain before `instant`.

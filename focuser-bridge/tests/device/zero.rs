@@ -167,3 +167,51 @@ fn a_lost_reply_before_a_target_near_zero_is_no_reset() {
         }
     }
 }
+
+#[test]
+fn a_counter_that_was_reset_a_moment_before_the_command_moves_the_focuser_by_a_hundredth_at_most() {
+    // The counter is 10176 at the inner end, and 0 at 2 mm.
+    for (from, to) in
+        [("3", "1"), ("1", "3"), ("3", "2"), ("2.3", "0"), ("1.7", "6"), ("2.01", "2.5"), ("5", "5.1")]
+    {
+        for reset_flag in FLAGS {
+            let mut rig = Rig::homed_with(Config { reset_flag, ..Config::default() });
+            assert_succeeded(&rig.command_and_wait("scheduler", "set", from));
+            rig.run_for(SECOND);
+            rig.model().power_cycle();
+            let place = rig.model().place_mm();
+            let reply = rig.command_and_wait("scheduler", "set", to);
+            assert!(reply.code != Some(Code::Succeeded), "{from} to {to}: {reply:?}");
+            let state = rig.state();
+            assert_eq!((state.homed, state.current_mm), (false, None), "{from} to {to}: {state:#?}");
+            let moved = (rig.model().place_mm() - place).abs();
+            assert!(moved < 0.01, "{from} to {to}: it went {moved} mm");
+        }
+    }
+}
+
+#[test]
+fn a_counter_that_was_reset_before_an_order_whose_begin_was_not_seen_is_not_believed() {
+    for reset in [false, true] {
+        for (number, milliseconds) in (0..80).enumerate() {
+            let mut rig = Rig::at("3");
+            rig.run_for(SECOND);
+            if reset {
+                rig.model().power_cycle();
+            }
+            rig.command("scheduler", "set", "1");
+            rig.run_for(milliseconds * MILLISECOND);
+            if number % 2 == 0 {
+                rig.restart();
+            } else {
+                rig.model().inject(Fault::Deaf);
+                rig.run_for(10 * SECOND);
+                rig.model().clear_faults();
+            }
+            rig.run_for(10 * SECOND);
+            let (place, state) = (rig.model().place_mm(), rig.state());
+            let is_true = state.current_mm.is_none_or(|mm| (mm - place).abs() < 0.002);
+            assert!(is_true, "reset: {reset}, after {milliseconds} ms: at {place}: {state:#?}");
+        }
+    }
+}
