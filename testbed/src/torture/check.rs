@@ -39,7 +39,7 @@ const fn rule(
 }
 
 /// All of them.
-pub const RULES: [Rule; 21] = [
+pub const RULES: [Rule; 22] = [
     rule(
         "one-verdict",
         "Admission, 9 and 13",
@@ -51,6 +51,12 @@ pub const RULES: [Rule; 21] = [
         "Replies",
         "an admitted request gets its verdict by its deadline, or when it is asked for again",
         replies::verdict_comes,
+    ),
+    rule(
+        "state-first",
+        "State",
+        "the state that shows an outcome comes before the reply that tells it",
+        replies::state_first,
     ),
     rule("codes", "Replies", "status, code and reason agree", replies::codes_agree),
     rule("private", "Who may do what, 3", "nobody reads the replies to somebody else", replies::private),

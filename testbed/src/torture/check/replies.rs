@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use super::facts::{Facts, Reply, Sent};
+use super::facts::{Facts, Heard, Reply, Sent};
 
 /// Verbs that do nothing: the next bridge does not know their verdicts.
 const QUERIES: [&str; 1] = ["ping"];
@@ -138,6 +138,36 @@ pub(super) fn verdict_comes(facts: &Facts) -> Vec<Finding> {
                 }
             }
             None => {}
+        }
+    }
+    findings
+}
+
+pub(super) fn state_first(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let news = |reply: &&Reply| {
+        reply.is_admitted_verdict() && !reply.is_duplicate() && !QUERIES.contains(&reply.text("verb"))
+    };
+    for reply in facts.replies.iter().filter(news) {
+        if !facts.is_calm(&reply.device, reply.t - LATE, reply.t) {
+            continue;
+        }
+        let is_told = |state: &&Heard| {
+            state.who == reply.who
+                && state.device == reply.device
+                && !state.retained
+                && (reply.t - facts.stale_after..=reply.t).contains(&state.t)
+        };
+        let mut told = facts.states.iter().filter(is_told).peekable();
+        // Not everybody listens to states.
+        let listens = told.peek().is_some();
+        let shows = |state: &Heard| {
+            let of = |key| state.body.get("last_command").and_then(|last| last.get(key));
+            of("id") == reply.body.get("id") && of("code") == reply.body.get("code")
+        };
+        if listens && !told.any(shows) {
+            let text = format!("{} is told the verdict on {} before a state shows it", reply.who, reply.id);
+            findings.push((reply.t, text));
         }
     }
     findings

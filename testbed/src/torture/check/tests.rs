@@ -51,7 +51,7 @@ fn where_all_is_well_nothing_is_found_and_what_was_seen_is_counted() {
     sort(&mut log);
     let (counts, violations) = check(&log);
     assert_eq!(violations, []);
-    assert_eq!((counts.rounds, counts.requests, counts.replies, counts.states), (1, 6, 9, 6));
+    assert_eq!((counts.rounds, counts.requests, counts.replies, counts.states), (1, 6, 9, 7));
     assert!(counts.frames > 300);
 }
 
@@ -90,6 +90,21 @@ fn a_request_that_is_accepted_after_its_verdict_is_found() {
     assert!(with(vec![again]).contains(&"one-verdict"));
     let stop = reply(15.0, "alice", "focuser", "stop", "s1", "accepted", None);
     assert_eq!(with(vec![stop])[..], [""; 0], "a stop that has ended runs again");
+}
+
+#[test]
+fn a_verdict_that_no_state_showed_before_is_found() {
+    let late = |log: &mut Vec<Entry>| {
+        let state = log
+            .iter_mut()
+            .find(|entry| (entry.t - 10.59).abs() < 0.001)
+            .expect("the state that shows the end");
+        state.t = 10.61;
+    };
+    assert_eq!(broken(late), ["state-first"]);
+    let other =
+        |log: &mut Vec<Entry>| edit(log, 10.59, "state", "last_command", &json!({ "id": "m1", "code": 28 }));
+    assert_eq!(broken(other), ["state-first"]);
 }
 
 #[test]

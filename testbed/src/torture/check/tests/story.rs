@@ -89,6 +89,14 @@ pub(super) fn state(t: f64, seq: u64, session: &str, status: &str, mm: f64) -> E
     told(t, "alice", "focuser", "state", body)
 }
 
+/// The same state, which shows how this command ended.
+pub(super) fn with_last_command(mut state: Entry, id: &str, code: u64) -> Entry {
+    if let What::Told { body, .. } = &mut state.what {
+        body["last_command"] = json!({ "id": id, "code": code });
+    }
+    state
+}
+
 /// Two moves, a stop, a set point, somebody who may not command, and a bridge that is killed in the second
 /// move; everything as it should be.
 pub(super) fn story() -> Vec<Entry> {
@@ -179,11 +187,14 @@ pub(super) fn story() -> Vec<Entry> {
             log.push(line(t - 0.06, "chiller", false, "#01010000000001100057"));
         }
     }
+    for (t, id) in [(10.59, "m1"), (11.09, "s1")] {
+        let seq = if id == "m1" { 3 } else { 4 };
+        log.push(with_last_command(state(t, seq, "one", "idle", 0.3), id, 0));
+    }
     for (t, seq, session, status, mm) in [
         (5.0, 1, "one", "idle", 0.0),
         (10.15, 2, "one", "moving", 0.4),
-        (10.6, 3, "one", "idle", 0.3),
-        (12.0, 4, "one", "idle", 0.3),
+        (12.0, 5, "one", "idle", 0.3),
         (14.0, 1, "two", "idle", 0.9),
         (16.0, 2, "two", "idle", 0.9),
     ] {
