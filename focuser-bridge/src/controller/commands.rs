@@ -139,7 +139,8 @@ impl Focuser {
         let range = Plan::range(from, &legs);
         let full_step = self.saved.full_step.unwrap_or(FullStep::USUAL);
         let motor = (self.settings.mechanics, full_step);
-        let mut moving = Moving::new(motor, from, self.rest(), legs, now.instant);
+        let moving = Moving::new(motor, from, self.rest(), legs, now.instant);
+        let mut moving = moving.unproved(self.relies_on_old_reading());
         if let Some(origin) = self.saved.origin {
             moving = moving.with_origin(origin);
         }
@@ -226,15 +227,16 @@ impl Focuser {
             let message = "nothing was moved: the disk, or the check of the counter, took too long";
             return self.answer(ticket, Outcome::timed_out(message));
         }
-        let stake = Stake::new(range, approach, matches!(motion, Motion::Move(_)));
-        let is_prepared = self.take_prepared(&ticket, stake);
-        stake.note_in(&mut self.saved);
+        let is_unproved = matches!(&motion, Motion::Move(moving) if moving.is_unproved());
+        let stake = Stake::new(range, approach, is_unproved);
+        let prepared = self.take_prepared(&ticket, stake);
+        prepared.unwrap_or(stake).note_in(&mut self.saved);
         self.run = Some(Running { ticket, deadline });
         self.approach = Some(approach);
         self.out_of_range = 0;
         self.job = Job::Moving(motion);
         self.next_question = now.instant;
-        if !is_prepared {
+        if prepared.is_none() {
             self.saving = true;
             self.save();
         }
@@ -323,6 +325,13 @@ impl Focuser {
         self.ask_position_next = true;
         self.next_question = now.instant;
         Request::ReadStatus
+    }
+
+    pub(super) fn question_due(&self) -> Option<Instant> {
+        // Another question is not due before the reply, but the proof may be.
+        let proof = self.prove_by().filter(|_| self.outstanding);
+        let is_asked = !self.saved.released || self.in_motion();
+        proof.or(is_asked.then_some(self.next_question))
     }
 
     fn next_question_after(&self, now: Instant) -> Instant {

@@ -146,6 +146,9 @@ impl Focuser {
         if not_begun {
             return self.end_motion(nothing(), now);
         }
+        if let Job::Moving(Motion::Move(moving)) = &mut self.job {
+            moving.was_absent(time);
+        }
         let room = |ticket: &Ticket| ticket.deadline - AFTERWARDS;
         if let Some(run) = &mut self.run {
             run.deadline = run.deadline.after(time.min(room(&run.ticket).since(run.deadline.instant)));

@@ -230,7 +230,8 @@ impl Focuser {
         let Job::Moving(motion) = &mut self.job else { return };
         match motion {
             Motion::Move(moving) => match moving.take(reply, self.asked_at, now.instant) {
-                moving::Progress::Going => {}
+                moving::Progress::Going => self.stop_again_if_held(now),
+                moving::Progress::Held { at, after } => self.judge_held(at, after, now),
                 moving::Progress::Arrived { at, seen } => {
                     self.job = Job::None;
                     self.saved.failed_move = None;
@@ -366,11 +367,10 @@ impl Controller for Focuser {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        if let Job::Halt(halt) = &self.job
-            && now.instant >= halt.deadline
-        {
+        if matches!(&self.job, Job::Halt(halt) if now.instant >= halt.deadline) {
             self.not_halted(now);
         }
+        self.proof_overdue(now);
         self.check_overdue(now);
         self.run_overdue(now);
         self.init_overdue(now);
@@ -386,8 +386,7 @@ impl Controller for Focuser {
         };
         let run = self.run.as_ref().map(|run| run.deadline.instant);
         let init = self.pending_init.as_ref().map(|(ticket, _)| self.latest_homing(ticket));
-        let question = (!self.saved.released || self.in_motion()).then_some(self.next_question);
-        [job, run, init, question, self.orders.poll_timeout()].into_iter().flatten().min()
+        [job, run, init, self.question_due(), self.orders.poll_timeout()].into_iter().flatten().min()
     }
 
     fn poll_request(&mut self, now: Now) -> Option<Request> {

@@ -45,6 +45,12 @@ enum Step {
     /// At the turn.
     Send,
     Under(Leg),
+    /// It was sent a stop, because it was not known whether the counter is the one that was relied on.
+    Held {
+        watch: Standstill,
+        /// So long after the order.
+        after: Duration,
+    },
 }
 
 /// Observations of the current leg.
@@ -96,6 +102,11 @@ pub(super) enum Rest {
 #[derive(Debug, PartialEq)]
 pub(super) enum Progress {
     Going,
+    /// It stands here, after it was stopped so long after the order.
+    Held {
+        at: i32,
+        after: Duration,
+    },
     /// It stands at its target, and was last seen there or just before it.
     Arrived {
         at: i32,
@@ -130,6 +141,10 @@ pub(super) struct Moving {
     /// The first of two legs has ended.
     has_turned: bool,
     step: Step,
+    /// The counter on which it relies was not read just before the order.
+    is_unproved: bool,
+    /// When that order went out.
+    ordered: Instant,
     /// What the chip must be told before it moves, in reverse order.
     set_up: Vec<Request>,
     /// See [`Mechanics::last_steps`].
@@ -165,6 +180,8 @@ impl Moving {
             legs,
             has_turned: false,
             step,
+            is_unproved: false,
+            ordered: now,
             set_up: Vec::new(),
             last_steps: 0,
             distance,
@@ -175,6 +192,12 @@ impl Moving {
     /// A move with a known `origin`, which can end as soon as the motor stands.
     pub(super) fn with_origin(mut self, origin: i32) -> Self {
         self.last_steps = self.mechanics.last_steps(origin, self.target);
+        self
+    }
+
+    /// A move whose counter must be read soon after the order, if `is_unproved`.
+    pub(super) fn unproved(mut self, is_unproved: bool) -> Self {
+        self.is_unproved = is_unproved;
         self
     }
 
@@ -204,6 +227,45 @@ impl Moving {
         !self.has_turned
     }
 
+    /// Whether the counter must be read soon after the order.
+    pub(super) fn is_unproved(&self) -> bool {
+        self.is_unproved
+    }
+
+    /// When the order went out, if the counter on which it relies was not read since.
+    pub(super) fn unproved_since(&self) -> Option<Instant> {
+        (self.is_unproved && matches!(self.step, Step::Under(_))).then_some(self.ordered)
+    }
+
+    /// The counter is the one on which the move relies.
+    pub(super) fn prove(&mut self) {
+        self.is_unproved = false;
+    }
+
+    /// The process did not run for this time after the order, and heard no reply.
+    pub(super) fn was_absent(&mut self, time: Duration) {
+        self.ordered += time;
+    }
+
+    /// Whether it waits for standstill after [`Self::hold`].
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.step, Step::Held { .. })
+    }
+
+    /// The motor was sent a stop: waits until it stands.
+    pub(super) fn hold(&mut self, watch: Standstill, now: Instant) {
+        // A motion that is not visible yet may still begin.
+        let watch = watch.not_before(self.ordered + MOTION_SHOWS_WITHIN);
+        self.step = Step::Held { watch, after: now.since(self.ordered) };
+    }
+
+    /// It stands at `at`, by the counter that it relies on: its leg is ordered again.
+    pub(super) fn go_on(&mut self, at: i32) {
+        self.is_unproved = false;
+        self.from = at;
+        self.step = Step::Send;
+    }
+
     /// The start of the current leg.
     pub(super) fn leg_from(&self) -> i32 {
         self.from
@@ -212,7 +274,7 @@ impl Moving {
     /// The next query, or the next order if `may_order`.
     pub(super) fn request(&mut self, may_order: bool, now: Instant) -> Option<Request> {
         match &self.step {
-            Step::Before { watch } => Some(watch.request()),
+            Step::Before { watch } | Step::Held { watch, .. } => Some(watch.request()),
             Step::Ready { watch, .. } if !may_order => Some(watch.request()),
             Step::Under(leg) => Some(self.question(leg)),
             Step::Ready { .. } | Step::Send => {
@@ -226,6 +288,7 @@ impl Moving {
                     true => Standstill::new(now, false),
                 };
                 self.step = Step::Under(Leg::new(watch, now));
+                self.ordered = now;
                 Some(Request::GoTo(end))
             }
         }
@@ -312,6 +375,10 @@ impl Moving {
                 Progress::Going
             }
             Step::Send => Progress::Going,
+            Step::Held { watch, after } => {
+                let after = *after;
+                watch.take(reply, now).map_or(Progress::Going, |at| Progress::Held { at, after })
+            }
             Step::Under(leg) => {
                 let stood = leg.take(reply, now);
                 let (seen_motion, began) = (leg.watch.seen_motion(), leg.watch.began());

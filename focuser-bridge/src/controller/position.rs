@@ -212,7 +212,7 @@ impl Focuser {
         let Some((lowest, highest)) = self.saved.motion else { return false };
         if (lowest - margin..=highest + margin).contains(&steps) {
             self.out_of_range = 0;
-            self.note_confirmed();
+            self.note_confirmed(steps);
             return false;
         }
         self.out_of_range += 1;

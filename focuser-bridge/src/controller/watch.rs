@@ -3,6 +3,8 @@
 //! A status may be older than the visible begin of a motion, and a reply may be late. So standstill
 //! is certain when two readings in a row, requested after the order, agree on it at one position.
 
+use std::time::Duration;
+
 use bus::clock::{Instant, Now, Utc};
 
 use crate::protocol::{Motion, Reply, Request, Status};
@@ -21,6 +23,8 @@ pub(super) struct Motor {
     /// The steps were read just before a move ended.
     pub(super) is_to_confirm: bool,
     pub(super) temperature: Option<i32>,
+    /// How long the last reply took, with what had to be asked again for it.
+    pub(super) took: Duration,
     pub(super) date: Option<Utc>,
 }
 
@@ -42,6 +46,7 @@ impl Motor {
             Reply::Temperature(raw) => self.temperature = Some(raw),
             Reply::Written => return,
         }
+        self.took = now.instant.since(asked);
         if is_position || self.steps.is_none() {
             self.date = Some(now.utc);
         }

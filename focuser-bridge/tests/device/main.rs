@@ -13,6 +13,7 @@ mod memory;
 mod meta;
 mod mishaps;
 mod moving;
+mod proof;
 mod rig;
 mod season;
 mod slack;
