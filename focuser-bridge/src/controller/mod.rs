@@ -19,6 +19,7 @@ mod orders;
 mod plausibility;
 mod position;
 mod prepare;
+mod proof;
 mod slack;
 mod state;
 mod summary;
