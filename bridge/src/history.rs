@@ -120,8 +120,9 @@ pub struct SavedHistory {
     /// The last published history.
     #[serde(flatten)]
     pub history: History,
-    /// Bins of an earlier process that the present clock hides.
-    #[serde(default)]
+    /// Bins of an earlier process that the present clock hides. Without any, the saved contents are the
+    /// history's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub out_of_sight: Vec<History>,
 }
 

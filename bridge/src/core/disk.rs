@@ -114,9 +114,18 @@ where
     }
 
     /// Saves the history with what the present clock hides of it.
-    pub(super) fn save_history(&mut self, history: History, now: Now) {
+    pub(super) fn save_history(&mut self, now: Now) {
+        let history = self.history.history(now);
+        let payload = encode(&history);
+        self.save_encoded_history(history, payload, now);
+    }
+
+    /// The same with a history that is encoded already, which is most of the work.
+    pub(super) fn save_encoded_history(&mut self, history: History, payload: Vec<u8>, now: Now) {
+        let kept = self.history.kept(history);
+        let contents = if kept.out_of_sight.is_empty() { payload } else { encode(&kept) };
         self.disk.history_saves += 1;
-        self.save(File::History, self.disk.history_saves, encode(&self.history.kept(history)), now);
+        self.save(File::History, self.disk.history_saves, contents, now);
     }
 
     /// Saves the last events.
@@ -200,7 +209,7 @@ where
                     self.save(file, self.disk.device_saves, self.disk.device.clone(), now);
                 }
                 File::Commands => self.journal_due = self.journal_due.or(Some(self.disk.journal_saves)),
-                File::History => self.save_history(self.history.history(now), now),
+                File::History => self.save_history(now),
                 File::Recent => self.save_recent_again(now),
             }
         }

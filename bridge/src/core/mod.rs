@@ -458,7 +458,7 @@ where
                 return;
             }
             self.finished = true;
-            self.save_history(self.history.history(now), now);
+            self.save_history(now);
             self.save_recent(now);
             // While another bridge may be alive, we do not publish its availability; and a bridge
             // that never published `online` has nothing to withdraw.

@@ -102,7 +102,7 @@ where
         }
         // The current bin of the history grows; a panel that opens now needs it.
         if self.announced && minute {
-            self.publish_history(self.history.history(now));
+            self.publish_history(now);
             // Refused publishes are retried; otherwise nobody would notice that the ACL was
             // repaired.
             if !self.refused.is_empty() {
@@ -113,7 +113,7 @@ where
             match what {
                 FollowUp::Meta => self.publish_meta(),
                 FollowUp::Recent => self.recent.may_follow(),
-                FollowUp::History => self.publish_history(self.history.history(now)),
+                FollowUp::History => self.publish_history(now),
                 FollowUp::Discovery => self.begin_discovery(now),
             }
         }
@@ -263,15 +263,21 @@ where
         let quantities = self.controller.quantities();
         if self.history.record(&quantities, self.controller.status_word(), now) {
             let history = self.history.history(now);
+            let payload = encode(&history);
             if self.announced {
-                self.publish_history(history.clone());
+                self.publish_encoded_history(history.clone(), payload.clone());
             }
-            self.save_history(history, now);
+            self.save_encoded_history(history, payload, now);
         }
     }
 
-    fn publish_history(&mut self, mut history: History) {
-        let mut payload = encode(&history);
+    fn publish_history(&mut self, now: Now) {
+        let history = self.history.history(now);
+        let payload = encode(&history);
+        self.publish_encoded_history(history, payload);
+    }
+
+    fn publish_encoded_history(&mut self, mut history: History, mut payload: Vec<u8>) {
         let whole = payload.len();
         let limit = self.oversized.limit();
         while payload.len() > limit && history.status.len() > 1 {

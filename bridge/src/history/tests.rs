@@ -324,6 +324,8 @@ fn what_an_earlier_process_saved_is_gone_when_this_one_knows_the_day_by_itself()
         now = now.after(10 * SECOND);
     }
     assert_eq!(recorder.kept(recorder.history(now)).out_of_sight, []);
+    let history = recorder.history(now);
+    assert_eq!(encode(&recorder.kept(history.clone())), encode(&history), "they are encoded once");
     assert_eq!(recorder.restored, []);
 }
 
