@@ -163,12 +163,13 @@ pub(super) fn state_first(facts: &Facts) -> Vec<Finding> {
         let mut told = facts.states.iter().filter(is_told).peekable();
         // Not everybody listens to states.
         let listens = told.peek().is_some();
-        // It, or one that ended then: a stop and what it stopped have one state.
+        // It, or one that was admitted later: of that one the state tells from then on.
         let shows = |state: &Heard| {
             let of = |key| state.body.get("last_command").and_then(|last| last.get(key));
-            let ended = of("date").and_then(Value::as_str).filter(|_| of("code").is_some_and(Value::is_u64));
-            of("id") == reply.body.get("id") && of("code") == reply.body.get("code")
-                || ended.is_some_and(|date| date >= reply.text("finished_at"))
+            match of("id") == reply.body.get("id") {
+                true => of("code") == reply.body.get("code"),
+                false => of("date").and_then(Value::as_str) >= Some(reply.text("received_at")),
+            }
         };
         if listens && !told.any(shows) {
             let text = format!("{} is told the verdict on {} before a state shows it", reply.who, reply.id);

@@ -105,6 +105,9 @@ fn a_verdict_that_no_state_showed_before_is_found() {
     let other =
         |log: &mut Vec<Entry>| edit(log, 10.59, "state", "last_command", &json!({ "id": "m1", "code": 28 }));
     assert_eq!(broken(other), ["state-first"]);
+    let later = json!({ "id": "s0", "code": null, "date": date(10.6) });
+    let superseded = |log: &mut Vec<Entry>| edit(log, 10.59, "state", "last_command", &later);
+    assert_eq!(broken(superseded)[..], [""; 0], "of a later command the state tells from then on");
 }
 
 #[test]
