@@ -328,15 +328,16 @@ impl Round<'_> {
             self.recover(device)?;
         }
         self.wait("the tools to end", RECOVERY, |round| Ok(round.ground.tools.is_empty().then_some(())))?;
-        for _ in 0..5 {
+        for attempt in 0..5 {
             let open: Vec<Asked> =
                 self.asked.iter().filter(|asked| !self.is_answered(asked)).cloned().collect();
             if open.is_empty() {
                 break;
             }
-            // Those that run are waited for; the others are asked for again.
+            // Those that run are waited for; the others are asked for again, and those that were waited for in vain:
+            // a bridge that could not save its journal, and was killed, has forgotten them.
             for asked in &open {
-                if !self.is_under_way(asked) {
+                if attempt > 0 || !self.is_under_way(asked) {
                     self.publish(asked)?;
                 }
             }
