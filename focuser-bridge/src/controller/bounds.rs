@@ -10,8 +10,6 @@ pub(super) const NEAR_ZERO: i32 = 50;
 pub(super) const AT_REST: i32 = 1;
 /// A change of more than this, with no motion ordered, is read twice, steps.
 pub(super) const BELIEVED_CHANGE: i32 = 2;
-/// Two positions of a motion are seldom further apart in time.
-pub(super) const GAP: Duration = Duration::from_millis(100);
 /// An order may rely on a position at standstill for this long. While the order waits longer for the
 /// disk, the motor is watched.
 pub(super) const HOLDS_FOR: Duration = Duration::from_millis(100);

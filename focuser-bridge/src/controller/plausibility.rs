@@ -1,13 +1,17 @@
 //! The protocol has no checksum: an implausible reading is read again before it counts.
 
+use std::time::Duration;
+
 use bus::clock::{Instant, Now};
 
-use super::bounds::{AT_REST, BELIEVED_CHANGE, GAP, NEAR_ZERO};
+use super::bounds::{AT_REST, BELIEVED_CHANGE, NEAR_ZERO};
 use super::failure::Fault;
 use super::memory::Unhomed;
 use super::{Focuser, Job, Motion};
 use crate::protocol::{Motion as Turning, Reply, Status};
 
+/// Two positions of a motion are seldom further apart in time.
+const GAP: Duration = Duration::from_millis(100);
 /// 642 and 645 were seen between 25 and 28 degrees Celsius.
 const BELIEVED_TEMPERATURE_CHANGE: i32 = 20;
 

@@ -66,7 +66,7 @@ impl Focuser {
         }
         let approach = Approach::new(from, self.saved.run_inwards);
         let rests_since = self.rests_since(now.instant);
-        let stake = Stake::new(Plan::range(from, &legs), approach, self.is_old(rests_since, now.instant));
+        let stake = Stake::new(Plan::range(from, &legs), approach, Self::is_old(rests_since, now.instant));
         self.prepared = Some(Prepared { ticket: command.ticket.clone(), since: now.instant, stake });
         self.saving = true;
         self.save();
@@ -111,6 +111,6 @@ impl Focuser {
     /// Whether the move that begins relies on a position that was not read just before.
     pub(super) fn relies_on_old_reading(&self) -> bool {
         let Some(since) = self.prepared.as_ref().map(|prepared| prepared.since) else { return false };
-        self.is_old(self.rests_since(since), since)
+        Self::is_old(self.rests_since(since), since)
     }
 }

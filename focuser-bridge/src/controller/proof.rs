@@ -59,7 +59,7 @@ impl Focuser {
     }
 
     /// Whether such a reading is too old to count as read for a command of `since`.
-    pub(super) fn is_old(&self, asked: Option<Instant>, since: Instant) -> bool {
+    pub(super) fn is_old(asked: Option<Instant>, since: Instant) -> bool {
         asked.is_some_and(|asked| asked + JUST_READ < since)
     }
 
